@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine with Python 3.10: `make demo` and `make test`.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.PHONY: demo test setup lint types imports docs benchmarks clean help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: setup  ## sets up, then runs the main job: export, check, run on three runtimes, stream events
+	$(BIN)/nirbridge demo
+
+test: setup  ## sets up, then runs the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+setup: $(STAMP)  ## a virtual environment with nirbridge and all of its extras
+
+$(STAMP): pyproject.toml
+	@python=$$(tools/find-python) && echo "Python 3.10: $$python" && \
+	  { [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+lint: setup  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup  ## the strict type checker on the core
+	$(BIN)/mypy
+
+imports: setup  ## who may import whom
+	$(BIN)/lint-imports
+
+docs: setup  ## regenerates the pages that come from commands
+	$(BIN)/python docs/generate_cli.py
+
+benchmarks: setup  ## ratios against peers, measured in one run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:  ## removes the virtual environment
+	rm -rf $(VENV)

@@ -1,0 +1,43 @@
+"""nirbridge takes trained multi-level spiking neural networks to neuromorphic execution.
+
+A network is a ``nir.NIRGraph``, extended by the primitives of :mod:`nirbridge.ir`.  The functions here are loaded on
+first use, so that ``import nirbridge`` costs neither torch nor nir.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nirbridge.comparing import compare
+    from nirbridge.exporting import export
+    from nirbridge.ir import read, write
+    from nirbridge.runtime import compile, runtimes
+    from nirbridge.validating import check
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "check": "nirbridge.validating",
+    "compare": "nirbridge.comparing",
+    "compile": "nirbridge.runtime",
+    "export": "nirbridge.exporting",
+    "read": "nirbridge.ir",
+    "runtimes": "nirbridge.runtime",
+    "write": "nirbridge.ir",
+}
+
+__all__ = ["__version__", "check", "compare", "compile", "export", "read", "runtimes", "write"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in ("errors", "ir", "neurons", "runtime"):
+        return import_module(f"nirbridge.{name}")
+    raise AttributeError(f"module 'nirbridge' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,83 @@
+"""Rules about the values that nodes hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.errors import Problem
+from nirbridge.ir import FlatGraph, MultiLevelLIF, SparseMatrix, label
+
+_TIME_CONSTANTS = {
+    nir.LI: ("tau",),
+    nir.LIF: ("tau",),
+    nir.CubaLI: ("tau_syn", "tau_mem"),
+    nir.CubaLIF: ("tau_syn", "tau_mem"),
+}
+_NOT_PARAMETERS = ("input_type", "output_type", "metadata")
+
+
+def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    for name, value in vars(node).items():
+        if name in _NOT_PARAMETERS or value is None:
+            continue
+        array = value.value if isinstance(value, SparseMatrix) else np.asarray(value)
+        if array.dtype.kind in "fc":
+            yield name, array
+
+
+def parameters_are_finite(flat: FlatGraph) -> list[Problem]:
+    """No parameter holds NaN or infinity."""
+    problems = []
+    for node_name, node in flat.nodes.items():
+        for name, array in _arrays(node):
+            bad = ~np.isfinite(array)
+            if bad.any():
+                count = f"{int(bad.sum())} of {array.size} values"
+                problems.append(
+                    Problem(
+                        label(node_name, node), f"{count} of {name} are NaN or infinite", "Train or export it again"
+                    )
+                )
+    return problems
+
+
+def time_constants_are_positive(flat: FlatGraph) -> list[Problem]:
+    """Every time constant is above 0 s."""
+    problems = []
+    for node_name, node in flat.nodes.items():
+        for name in _TIME_CONSTANTS.get(type(node), ()):
+            smallest = np.min(getattr(node, name))
+            if smallest <= 0:
+                found = f"{name} is {smallest:g} s, which is not above 0"
+                problems.append(Problem(label(node_name, node), found, "Give it in seconds"))
+    return problems
+
+
+def delays_are_not_negative(flat: FlatGraph) -> list[Problem]:
+    """A delay looks back, never ahead."""
+    return [
+        Problem(label(name, node), f"delay {np.min(node.delay):g} s is negative", "Give it in seconds, at least 0")
+        for name, node in flat.nodes.items()
+        if type(node) is nir.Delay and np.min(node.delay) < 0
+    ]
+
+
+def lane_thresholds_ascend(flat: FlatGraph) -> list[Problem]:
+    """A higher lane has a higher threshold: otherwise a lane below it could never fire."""
+    return [
+        Problem(label(name, node), "lane_threshold does not ascend with the lane", "Sort the lanes by threshold")
+        for name, node in flat.nodes.items()
+        if type(node) is MultiLevelLIF and node.lanes > 1 and not (np.diff(node.lane_threshold, axis=0) > 0).all()
+    ]
+
+
+PARAMETER_RULES = (
+    parameters_are_finite,
+    time_constants_are_positive,
+    delays_are_not_negative,
+    lane_thresholds_ascend,
+)

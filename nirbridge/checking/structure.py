@@ -1,0 +1,73 @@
+"""Rules about nodes and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import nir
+
+from nirbridge.errors import Problem
+from nirbridge.ir import PRIMITIVES, FlatGraph, label
+from nirbridge.ir.registry import INPUTS
+
+
+def types_are_known(flat: FlatGraph) -> list[Problem]:
+    """Every node is a primitive of NIR or of nirbridge, by its exact type."""
+    return [
+        Problem(label(name, node), "its type is no NIR primitive", "See nirbridge.ir.PRIMITIVES")
+        for name, node in flat.nodes.items()
+        if PRIMITIVES.get(type(node).__name__) is not type(node)
+    ]
+
+
+def graph_has_input_and_output(flat: FlatGraph) -> list[Problem]:
+    """Data can enter and leave."""
+    problems = []
+    if not flat.inputs:
+        problems.append(Problem("graph", "has no Input or EventInput node", "Add one"))
+    if not flat.outputs:
+        problems.append(Problem("graph", "has no Output node", "Add one"))
+    return problems
+
+
+def inputs_begin_and_outputs_end(flat: FlatGraph) -> list[Problem]:
+    """Nothing leads into an input, or on from an output."""
+    problems = [
+        Problem(label(target, flat.nodes[target]), f"'{source}' leads into it", "Remove the edge")
+        for source, target in flat.edges
+        if type(flat.nodes[target]) in INPUTS
+    ]
+    return problems + [
+        Problem(label(source, flat.nodes[source]), f"it leads on to '{target}'", "Remove the edge")
+        for source, target in flat.edges
+        if type(flat.nodes[source]) is nir.Output
+    ]
+
+
+def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
+    """Data reach every node, and every node reaches an output."""
+    fed = _closure(flat.inputs, flat.edges)
+    used = _closure(flat.outputs, [(target, source) for source, target in flat.edges])
+    problems = []
+    for name, node in flat.nodes.items():
+        if flat.inputs and name not in fed:
+            problems.append(Problem(label(name, node), "no data reach it", "Connect it to an Input or remove it"))
+        elif flat.outputs and name not in used:
+            problems.append(Problem(label(name, node), "it leads to no Output", "Connect it or remove it"))
+    return problems
+
+
+def _closure(starts: tuple[str, ...], edges: Iterable[tuple[str, str]]) -> set[str]:
+    targets: dict[str, list[str]] = {}
+    for source, target in edges:
+        targets.setdefault(source, []).append(target)
+    reached, pending = set(starts), list(starts)
+    while pending:
+        for target in targets.get(pending.pop(), ()):
+            if target not in reached:
+                reached.add(target)
+                pending.append(target)
+    return reached
+
+
+STRUCTURE_RULES = (types_are_known, graph_has_input_and_output, inputs_begin_and_outputs_end, nodes_are_reached)

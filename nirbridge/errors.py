@@ -1,0 +1,94 @@
+"""Errors that a user can act on.
+
+Every message has one form, ``where: found, limit. Next step.``, and fits one line.  Only ``nirbridge.cli`` turns
+them into exit codes; the library raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        where: the file, node, option or event that is wrong, as ``node 'conv2.act' (MultiLevelLIF)``.
+        found: what was found and which limit it breaks.
+        next_step: what the reader can do about it.
+        rule: the name of the rule that found it, for programs.
+    """
+
+    where: str
+    found: str
+    next_step: str = ""
+    rule: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {_sentence(self.found)}"
+        return f"{line} {_sentence(self.next_step)}" if self.next_step else line
+
+    def to_dict(self) -> dict[str, str]:
+        """The problem as plain data, with its full line under ``message``."""
+        return {**asdict(self), "message": str(self)}
+
+
+class NirbridgeError(Exception):
+    """Base of every error that nirbridge raises on purpose.
+
+    Args:
+        where: what is wrong, as ``file 'a.nir'`` or ``node 'fc1' (Affine)``.
+        found: what was found and which limit it breaks.
+        next_step: what to do next.
+    """
+
+    def __init__(self, where: str, found: str, next_step: str = "") -> None:
+        self.problems: tuple[Problem, ...] = (Problem(where, found, next_step),)
+        super().__init__(where, found, next_step)
+
+    @classmethod
+    def from_problems(cls, problems: Sequence[Problem]) -> NirbridgeError:
+        """One error that carries all ``problems``; its text has one line for each."""
+        if not problems:
+            raise ValueError("an error needs at least one problem")
+        error = cls(problems[0].where, problems[0].found, problems[0].next_step)
+        error.problems = tuple(problems)
+        return error
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class FileError(NirbridgeError):
+    """A file is missing, unreadable, of a foreign format, or cannot be written."""
+
+
+class GraphError(NirbridgeError):
+    """A graph or a node is not valid."""
+
+
+class InputError(NirbridgeError):
+    """Data or an option that the caller gave does not fit."""
+
+
+class ExportError(NirbridgeError):
+    """A torch module holds something that has no counterpart in the graph."""
+
+
+class UnsupportedError(NirbridgeError):
+    """A runtime does not run this node, option or precision."""
+
+
+class RuntimeUnavailableError(NirbridgeError):
+    """A runtime is unknown or cannot be used here."""
+
+
+class ExecutionError(NirbridgeError):
+    """A runtime failed while it was running."""

@@ -1,0 +1,46 @@
+"""The extended NIR: primitives, files, shapes and order."""
+
+from nirbridge.ir.compare import graph_differences, graphs_equal
+from nirbridge.ir.event_input import EventInput
+from nirbridge.ir.extension import OPSET, Extension, Shape
+from nirbridge.ir.flat import FlatGraph, flatten, label
+from nirbridge.ir.hdf5_reader import read
+from nirbridge.ir.hdf5_writer import write
+from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
+from nirbridge.ir.multilevel import MultiLevelLIF
+from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
+from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
+from nirbridge.ir.sparse import SparseMatrix
+from nirbridge.ir.topology import Topology, find_topology
+
+__all__ = [
+    "CORE",
+    "EXTENSIONS",
+    "INPUTS",
+    "OPSET",
+    "PRIMITIVES",
+    "Aggregate",
+    "EventInput",
+    "Extension",
+    "FlatGraph",
+    "MaxPool2d",
+    "MultiLevelLIF",
+    "PhaseDecode",
+    "PhaseEncode",
+    "PhaseIF",
+    "Shape",
+    "Shapes",
+    "SparseMatrix",
+    "TemporalMix",
+    "Topology",
+    "build_graph",
+    "find_topology",
+    "flatten",
+    "graph_differences",
+    "graphs_equal",
+    "infer_shapes",
+    "label",
+    "read",
+    "write",
+]

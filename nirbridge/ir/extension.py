@@ -1,0 +1,133 @@
+"""What every extension primitive shares: the opset, validation of fields, and the form on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.errors import GraphError
+
+OPSET = 1
+"""The newest version of the extension primitives that this nirbridge reads and writes."""
+
+Shape = tuple[int, ...]
+_NOT_FIELDS = ("input_type", "output_type", "metadata")
+
+
+class Extension(nir.NIRNode):
+    """Base of the primitives that nirbridge adds to NIR.
+
+    It subclasses ``nir.NIRNode`` and never a neuron of NIR, so that a consumer which tests with ``isinstance``
+    cannot run one as a binary neuron.  Subclasses are dataclasses; all their meaning is in fields.
+    """
+
+    opset: ClassVar[int] = OPSET
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """The fields that carry the meaning, in the order of the constructor."""
+        return tuple(f.name for f in dataclasses.fields(cls) if f.name not in _NOT_FIELDS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The node as NIR stores it, with its type and its opset."""
+        stored: dict[str, Any] = super().to_dict()
+        stored["opset"] = self.opset
+        return stored
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Extension:
+        """The node that :meth:`to_dict` stored.
+
+        Raises:
+            GraphError: the opset is newer than this nirbridge, a field is unknown or one is missing.
+        """
+        fields = dict(stored)
+        fields.pop("type", None)
+        opset = int(fields.pop("opset", OPSET))
+        if not 1 <= opset <= OPSET:
+            raise GraphError(
+                cls.__name__, f"opset {opset} is not in 1..{OPSET}, which this nirbridge knows", "Update nirbridge"
+            )
+        unknown = sorted(set(fields) - set(cls.field_names()) - {"metadata"})
+        if unknown:
+            raise GraphError(cls.__name__, f"unknown field {unknown[0]!r}", f"Known fields: {_listed(cls)}")
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            missing = sorted(set(cls.field_names()) - set(fields))
+            raise GraphError(
+                cls.__name__, f"fields {missing} are missing" if missing else str(error), f"Fields: {_listed(cls)}"
+            ) from error
+
+    def _set_types(self, input_shape: Shape | None, output_shape: Shape | None) -> None:
+        """Fills NIR's type fields; ``None`` where the shape depends on the graph."""
+        self.input_type = {"input": None if input_shape is None else np.array(input_shape, dtype=np.int64)}
+        self.output_type = {"output": None if output_shape is None else np.array(output_shape, dtype=np.int64)}
+
+
+def _listed(cls: type[Extension]) -> str:
+    return ", ".join(cls.field_names())
+
+
+def as_shape(where: str, value: Any, ndim: int | None = None) -> Shape:
+    """``value`` as a tuple of positive integers.
+
+    Raises:
+        GraphError: it is not one, or has not ``ndim`` entries.
+    """
+    numbers = [value] if isinstance(value, (int, np.integer)) else list(value)
+    if any(int(n) != n or n < 1 for n in numbers):
+        raise GraphError(where, f"shape {tuple(numbers)} has an entry that is not a positive whole number")
+    if ndim is not None and len(numbers) != ndim:
+        raise GraphError(where, f"shape {tuple(numbers)} has {len(numbers)} axes, expected {ndim}")
+    return tuple(int(n) for n in numbers)
+
+
+def as_pair(where: str, name: str, value: Any, minimum: int) -> NDArray[np.int64]:
+    """``value`` as (height, width), whole numbers of at least ``minimum``; one number counts for both."""
+    pair = np.asarray(value)
+    if pair.size not in (1, 2) or not np.issubdtype(pair.dtype, np.integer) or (pair < minimum).any():
+        raise GraphError(where, f"{name} {value!r} is not one or two whole numbers of at least {minimum}")
+    return np.broadcast_to(pair.ravel(), (2,)).astype(np.int64)
+
+
+def as_number(where: str, name: str, value: Any) -> NDArray[Any]:
+    """``value`` as a numeric array whose dtype is kept.
+
+    Raises:
+        GraphError: it is not numeric.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise GraphError(where, f"{name} has dtype {array.dtype}", "Give real numbers")
+    return array
+
+
+def as_count(where: str, name: str, value: Any, minimum: int) -> int:
+    """``value`` as a whole number of at least ``minimum``."""
+    if isinstance(value, (bool, np.bool_)) or int(value) != value or value < minimum:
+        raise GraphError(where, f"{name} {value!r} is not a whole number of at least {minimum}")
+    return int(value)
+
+
+def as_choice(where: str, name: str, value: Any, choices: Sequence[str]) -> str:
+    """``value`` as one of ``choices``."""
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    if text not in choices:
+        raise GraphError(where, f"{name} {text!r} is unknown", f"Known: {', '.join(choices)}")
+    return text
+
+
+def require_broadcast(where: str, name: str, array: NDArray[Any], shape: Shape) -> None:
+    """Refuses an array that does not broadcast to exactly ``shape``."""
+    try:
+        fits = np.broadcast_shapes(array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise GraphError(where, f"{name} of shape {array.shape} does not broadcast to {shape}")

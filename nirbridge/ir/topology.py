@@ -1,0 +1,122 @@
+"""The order of a graph: which edge closes a cycle, and in which order the nodes run.
+
+Works on names and edges alone, so every user of a graph sees the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+
+Edge = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The execution order of a flat graph.
+
+    Attributes:
+        order: every node once; forward edges lead from earlier to later, and a cycle's nodes stand together.
+        delayed: for each edge, in the order given, whether it closes a cycle and carries the previous step's value.
+        loop: the number of the cycle that a node belongs to; nodes outside of cycles are absent.
+    """
+
+    order: tuple[str, ...]
+    delayed: tuple[bool, ...]
+    loop: dict[str, int]
+
+
+def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[str]) -> Topology:
+    """Orders a graph by a depth-first walk from ``roots`` that follows edges in the order given.
+
+    An edge to a node that the walk is still inside of closes a cycle.  The result depends only on the order of nodes
+    and edges, which files keep.
+    """
+    targets: dict[str, list[str]] = {name: [] for name in nodes}
+    for source, target in edges:
+        targets[source].append(target)
+    starts = [*roots, *nodes]
+    preorder, finished = _walk(targets, starts)
+    position = {name: index for index, name in enumerate(reversed(finished))}
+    # A depth-first walk finishes a node after all it leads to, save along the edges that close a cycle.
+    delayed = tuple(position[source] >= position[target] for source, target in edges)
+    components = _components(targets, preorder)
+    loops = _loops(components, edges)
+    order = _order(nodes, edges, delayed, components, position)
+    return Topology(order, delayed, loops)
+
+
+def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Names in the order of entering and of leaving a depth-first walk."""
+    entered: dict[str, None] = {}
+    finished: list[str] = []
+    for start in starts:
+        if start in entered:
+            continue
+        entered[start] = None
+        stack = [(start, iter(targets[start]))]
+        while stack:
+            name, rest = stack[-1]
+            child = next((c for c in rest if c not in entered), None)
+            if child is None:
+                finished.append(name)
+                stack.pop()
+            else:
+                entered[child] = None
+                stack.append((child, iter(targets[child])))
+    return list(entered), finished
+
+
+def _components(targets: dict[str, list[str]], nodes: Sequence[str]) -> dict[str, int]:
+    """The strongly connected component of each node, by two walks (Kosaraju)."""
+    _, finished = _walk(targets, nodes)
+    sources: dict[str, list[str]] = {name: [] for name in targets}
+    for source, listed in targets.items():
+        for target in listed:
+            sources[target].append(source)
+    component: dict[str, int] = {}
+    for index, start in enumerate(reversed(finished)):
+        pending = [start] if start not in component else []
+        while pending:
+            name = pending.pop()
+            if name not in component:
+                component[name] = index
+                pending.extend(sources[name])
+    return component
+
+
+def _loops(component: dict[str, int], edges: Sequence[Edge]) -> dict[str, int]:
+    cyclic = {component[source] for source, target in edges if component[source] == component[target]}
+    return {name: number for name, number in component.items() if number in cyclic}
+
+
+def _order(
+    nodes: Sequence[str],
+    edges: Sequence[Edge],
+    delayed: Sequence[bool],
+    component: dict[str, int],
+    position: dict[str, int],
+) -> tuple[str, ...]:
+    """Components in topological order, the earliest first; inside of one, the order of the walk."""
+    members: dict[int, list[str]] = {}
+    for name in sorted(nodes, key=position.__getitem__):
+        members.setdefault(component[name], []).append(name)
+    waiting = dict.fromkeys(members, 0)
+    after: dict[int, list[int]] = {number: [] for number in members}
+    for (source, target), late in zip(edges, delayed, strict=True):
+        a, b = component[source], component[target]
+        if not late and a != b:
+            waiting[b] += 1
+            after[a].append(b)
+    ready = [(position[members[number][0]], number) for number, count in waiting.items() if count == 0]
+    heapify(ready)
+    order: list[str] = []
+    while ready:
+        _, number = heappop(ready)
+        order.extend(members[number])
+        for follower in after[number]:
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                heappush(ready, (position[members[follower][0]], follower))
+    return tuple(order)

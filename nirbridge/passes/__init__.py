@@ -1,0 +1,1 @@
+"""Graph → graph, one pass a file, named by its verb."""

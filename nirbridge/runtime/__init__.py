@@ -1,0 +1,31 @@
+"""The protocol between graphs and runtimes: plan, program, lowering table, discovery."""
+
+from nirbridge.runtime.compiling import compile
+from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, usable_runtime
+from nirbridge.runtime.lowering import LoweringTable
+from nirbridge.runtime.plan import DEFAULT_DT, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.program import Array, Data, Program, Recording, require_option
+from nirbridge.runtime.protocol import Availability, Runtime
+from nirbridge.runtime.support import support_problems
+
+__all__ = [
+    "DEFAULT_DT",
+    "Array",
+    "Availability",
+    "Data",
+    "LoweringTable",
+    "Plan",
+    "PlannedNode",
+    "Program",
+    "Recording",
+    "Runtime",
+    "Source",
+    "compile",
+    "find_runtime",
+    "make_plan",
+    "require_option",
+    "runtime_names",
+    "runtimes",
+    "support_problems",
+    "usable_runtime",
+]

@@ -1,0 +1,153 @@
+"""What a runtime gets: a flat graph in execution order, with shapes, time steps and delays resolved.
+
+Every runtime lowers the same plan, so none has to think about nesting, cycles, shapes or windows again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+
+import nir
+
+from nirbridge.errors import GraphError, Problem
+from nirbridge.ir import EventInput, FlatGraph, Shape, Shapes, flatten, infer_shapes, label
+from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
+from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
+
+DEFAULT_DT = 1e-3
+"""Seconds a step where neither the call nor an EventInput says."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One edge into a node: the name of the sender, and whether it carries the previous step's value."""
+
+    name: str
+    delayed: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """One node with all that its lowering needs.
+
+    Attributes:
+        name: the flat name, by which it is recorded.
+        node: the primitive.
+        sources: the edges into it, whose values add up.
+        input_shape: shape of what enters, without time and batch.
+        output_shape: shape of what leaves.
+        rate: output steps per step of the graph's input (a PhaseEncode multiplies it by its phases).
+        window: input steps of the node that belong together, 1 for a node that works step by step.
+        loop: number of the cycle it belongs to, or None.
+    """
+
+    name: str
+    node: nir.NIRNode
+    sources: tuple[Source, ...]
+    input_shape: Shape
+    output_shape: Shape
+    rate: Fraction
+    window: int
+    loop: int | None
+
+    def __str__(self) -> str:
+        return label(self.name, self.node)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph that is ready to lower.
+
+    Attributes:
+        nodes: in execution order; the nodes of a cycle stand together.
+        inputs: names of the input nodes.
+        outputs: names of the output nodes.
+        dt: seconds per step for neurons with time constants.
+        block: steps of graph input that a run must be a multiple of, 1 unless a node works on windows.
+    """
+
+    nodes: tuple[PlannedNode, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dt: float
+    block: int
+
+    def __getitem__(self, name: str) -> PlannedNode:
+        return next(planned for planned in self.nodes if planned.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all nodes."""
+        return tuple(planned.name for planned in self.nodes)
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether one input step gives one output step, as ``Program.step`` needs."""
+        return self.block == 1 and all(self[name].rate == 1 for name in self.outputs)
+
+    def segments(self) -> Iterator[tuple[PlannedNode, ...]]:
+        """The nodes in runs: one node outside of cycles at a time, and each cycle whole."""
+        numbered = (
+            (planned.loop if planned.loop is not None else -1 - i, planned) for i, planned in enumerate(self.nodes)
+        )
+        for _, group in groupby(numbered, key=lambda pair: pair[0]):
+            yield tuple(planned for _, planned in group)
+
+
+def make_plan(graph: nir.NIRGraph, dt: float | None = None) -> Plan:
+    """Resolves a graph that :func:`nirbridge.check` finds nothing wrong with.
+
+    Args:
+        graph: the graph.
+        dt: seconds per step; by default the window of an EventInput, else 1 ms.
+
+    Raises:
+        GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
+    """
+    flat = resolve_phase_pooling(flatten(graph))
+    shapes, problems = infer_shapes(flat)
+    problems = [*flat.problems, *problems]
+    rates, rate_problems = infer_rates(flat)
+    problems += rate_problems
+    if not problems and len(shapes) < len(flat.nodes):
+        lost = next(name for name in flat.nodes if name not in shapes)
+        problems.append(Problem(label(lost, flat.nodes[lost]), "no data reach it", "Connect it to an Input"))
+    if problems:
+        raise GraphError.from_problems(problems)
+    return Plan(
+        nodes=_planned(flat, shapes, rates),
+        inputs=flat.inputs,
+        outputs=flat.outputs,
+        dt=_time_step(flat, dt),
+        block=block_of(flat, rates),
+    )
+
+
+def _planned(flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fraction]) -> tuple[PlannedNode, ...]:
+    order = flat.topology()
+    sources: dict[str, list[Source]] = {name: [] for name in flat.nodes}
+    for (source, target), delayed in zip(flat.edges, order.delayed, strict=True):
+        sources[target].append(Source(source, delayed))
+    return tuple(
+        PlannedNode(
+            name=name,
+            node=flat.nodes[name],
+            sources=tuple(sources[name]),
+            input_shape=shapes[name].input,
+            output_shape=shapes[name].output,
+            rate=rates[name],
+            window=window_of(flat.nodes[name]),
+            loop=order.loop.get(name),
+        )
+        for name in order.order
+    )
+
+
+def _time_step(flat: FlatGraph, dt: float | None) -> float:
+    if dt is not None:
+        return float(dt)
+    windows = [node.window for node in flat.nodes.values() if type(node) is EventInput]
+    return windows[0] * 1e-6 if windows else DEFAULT_DT

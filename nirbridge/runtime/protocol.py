@@ -1,0 +1,66 @@
+"""What a runtime is: a plugin that turns plans into programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import nir
+
+from nirbridge.errors import Problem
+from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.program import Program
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a runtime can be used here.
+
+    Attributes:
+        version: of the library that executes, empty where it is missing.
+        reason: why it cannot be used, empty where it can.
+        install: what to do about it.
+    """
+
+    version: str
+    reason: str = ""
+    install: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.reason
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A runtime, found by the entry-point group ``nirbridge.runtimes``.
+
+    The object itself must be cheap to import: the library that executes is loaded by :meth:`compile` alone.
+
+    Attributes:
+        name: the name users type.
+        summary: one line for ``nirbridge runtimes``.
+        precisions: the values of ``precision`` that it knows, the default first.
+        options: the other keywords of ``nirbridge.compile`` that it knows.
+        supported: the exact node types that it runs.
+    """
+
+    name: str
+    summary: str
+    precisions: tuple[str, ...]
+    options: frozenset[str]
+    supported: frozenset[type[nir.NIRNode]]
+
+    def availability(self) -> Availability:
+        """Whether it can be used here, without loading what it needs."""
+        ...
+
+    def check(self, plan: Plan) -> Iterable[Problem]:
+        """Problems beyond unsupported node types: the runtime's own limits."""
+        ...
+
+    def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
+        """The program for a plan that :meth:`check` finds nothing wrong with."""
+        ...

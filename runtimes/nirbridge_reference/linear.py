@@ -1,0 +1,85 @@
+"""Every stateless node, as pure functions of [N, *shape] float64 arrays."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import nir
+import numpy as np
+
+from nirbridge.ir import Aggregate, MaxPool2d
+from nirbridge.ir.shapes import conv_padding, convolved, pairs
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.runtime import Array
+
+Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
+
+
+def linear(weight: Array, x: Array) -> Array:
+    """y[..., o] = Σ_i weight[..., o, i] x[..., i]."""
+    return np.matmul(np.asarray(weight, dtype=np.float64), x[..., None])[..., 0]
+
+
+def affine(node: nir.Affine, x: Array) -> Array:
+    """y = W x + b."""
+    return linear(node.weight, x) + node.bias
+
+
+def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
+    """y[o, p] = b[o] + Σ_{c, k} weight[o, c, k] x[c, p·stride + k·dilation - padding], group by group."""
+    axes = node.weight.ndim - 2
+    stride, dilation = pairs(node.stride, axes), pairs(node.dilation, axes)
+    padding = conv_padding(node)
+    x = np.pad(x, ((0, 0), (0, 0), *padding))
+    sizes = tuple(
+        convolved(size, kernel, step, 0, 0, reach)
+        for size, kernel, step, reach in zip(x.shape[2:], node.weight.shape[2:], stride, dilation, strict=True)
+    )
+    weight = np.asarray(node.weight, dtype=np.float64)
+    groups = int(node.groups)
+    y = np.zeros((len(x), weight.shape[0], *sizes))
+    for group, (w, out) in enumerate(zip(np.split(weight, groups), np.split(y, groups, axis=1), strict=True)):
+        channels = slice(group * w.shape[1], (group + 1) * w.shape[1])
+        for offset in np.ndindex(*weight.shape[2:]):
+            taken: tuple[slice, ...] = tuple(
+                slice(k * reach, k * reach + (size - 1) * step + 1, step)
+                for k, reach, size, step in zip(offset, dilation, sizes, stride, strict=True)
+            )
+            patch = x[(slice(None), channels) + taken]  # noqa: RUF005  the type checker reads a star here as 3.11
+            kernel = w[(slice(None), slice(None)) + offset]  # noqa: RUF005
+            out += np.moveaxis(np.tensordot(kernel, patch, axes=(1, 1)), 0, 1)
+    return y + np.asarray(node.bias, dtype=np.float64).reshape(-1, *(1,) * axes)
+
+
+def windows(node: Pool, x: Array, fill: float) -> Array:
+    """The values under each spatial window: [N, C, H', W', kernel height, kernel width]."""
+    (kh, kw), (sh, sw), (ph, pw) = (pairs(v, 2) for v in (node.kernel_size, node.stride, node.padding))
+    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=fill)
+    return np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))[:, :, ::sh, ::sw]  # type: ignore[call-overload]
+
+
+def sum_pool(node: nir.SumPool2d, x: Array) -> Array:
+    """The sum of each window; padding counts as 0."""
+    return windows(node, x, 0.0).sum(axis=(-2, -1))
+
+
+def average_pool(node: nir.AvgPool2d, x: Array) -> Array:
+    """The mean of each window over all of its places; padding counts as 0."""
+    return windows(node, x, 0.0).mean(axis=(-2, -1))
+
+
+def max_pool(node: MaxPool2d, x: Array) -> Array:
+    """The largest value of each window; padding never wins."""
+    return windows(node, x, -np.inf).max(axis=(-2, -1))
+
+
+def flatten(node: nir.Flatten, x: Array) -> Array:
+    """Merges the dimensions start_dim..end_dim, counted without time and batch."""
+    axes = x.ndim - 1
+    start, end = (int(d) % axes for d in (node.start_dim, node.end_dim))
+    return x.reshape(*x.shape[: start + 1], -1, *x.shape[end + 2 :])
+
+
+def aggregate(node: Aggregate, x: Array) -> Array:
+    """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
+    return np.moveaxis(np.tensordot(node.dense_weight().astype(np.float64), x, axes=(1, 1)), 0, 1)

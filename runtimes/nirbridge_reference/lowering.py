@@ -1,0 +1,121 @@
+"""Node type → stage.  To add a primitive: its function in neurons, linear or windows, and an entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    TemporalMix,
+)
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.runtime import Array, LoweringTable, PlannedNode
+from nirbridge_reference import linear, neurons, windows
+from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
+
+Lowering = Callable[[PlannedNode, int, float], Stage]
+LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
+
+_FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
+    nir.Input: lambda node, x: x,
+    nir.Output: lambda node, x: x,
+    EventInput: lambda node, x: x,
+    nir.Affine: linear.affine,
+    nir.Linear: lambda node, x: linear.linear(node.weight, x),
+    nir.Scale: lambda node, x: node.scale * x,
+    nir.Conv1d: linear.convolution,
+    nir.Conv2d: linear.convolution,
+    nir.SumPool2d: linear.sum_pool,
+    nir.AvgPool2d: linear.average_pool,
+    MaxPool2d: linear.max_pool,
+    nir.Flatten: linear.flatten,
+    nir.Threshold: neurons.threshold,
+    Aggregate: linear.aggregate,
+}
+
+
+@LOWERING.register(*_FUNCTIONS)
+def _stateless(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return Stateless(partial(_FUNCTIONS[type(planned.node)], planned.node))
+
+
+_WINDOWED: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
+    TemporalMix: windows.temporal_mix,
+    PhaseEncode: windows.phase_encode,
+    PhaseDecode: windows.phase_decode,
+    PhaseIF: windows.phase_integrate_and_fire,
+    FirstSpikePool2d: windows.first_spike_pool,
+}
+
+
+@LOWERING.register(*_WINDOWED)
+def _windowed(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return Windowed(planned.window, partial(_WINDOWED[type(planned.node)], planned.node))
+
+
+_IN_STEPS: dict[type[nir.NIRNode], Callable[..., Any]] = {
+    nir.I: neurons.integrator,
+    nir.IF: neurons.integrate_and_fire,
+}
+
+
+@LOWERING.register(*_IN_STEPS)
+def _in_steps(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return Stepwise(partial(_IN_STEPS[type(planned.node)], planned.node), _zeros(planned, batch))
+
+
+_IN_SECONDS: dict[type[nir.NIRNode], Callable[..., Any]] = {
+    nir.LI: neurons.leaky_integrator,
+    nir.LIF: neurons.leaky_integrate_and_fire,
+}
+
+
+@LOWERING.register(*_IN_SECONDS)
+def _in_seconds(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return Stepwise(partial(_IN_SECONDS[type(planned.node)], planned.node, dt=dt), _zeros(planned, batch))
+
+
+_WITH_SYNAPSE: dict[type[nir.NIRNode], Callable[..., Any]] = {
+    nir.CubaLI: neurons.current_leaky_integrator,
+    nir.CubaLIF: neurons.current_leaky_integrate_and_fire,
+}
+
+
+@LOWERING.register(*_WITH_SYNAPSE)
+def _with_synapse(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    state = (_zeros(planned, batch), _zeros(planned, batch))
+    return Stepwise(partial(_WITH_SYNAPSE[type(planned.node)], planned.node, dt=dt), state)
+
+
+@LOWERING.register(MultiLevelLIF)
+def _multi_level(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    start = np.broadcast_to(np.asarray(planned.node.v_init, dtype=np.float64), (batch, *planned.output_shape))
+    return Stepwise(partial(neurons.multi_level, planned.node), start)
+
+
+@LOWERING.register(nir.Delay)
+def _delay(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input."""
+    steps = np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape)
+    line = np.zeros((int(steps.max()) + 1, batch, *planned.output_shape))
+
+    def step(x: Array, past: Array) -> tuple[Array, Array]:
+        past = np.concatenate([x[None], past[:-1]])
+        return np.take_along_axis(past, steps[None, None], axis=0)[0], past
+
+    return Stepwise(step, line)
+
+
+def _zeros(planned: PlannedNode, batch: int) -> Array:
+    return np.zeros((batch, *planned.output_shape))

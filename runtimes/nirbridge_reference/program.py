@@ -1,0 +1,61 @@
+"""Runs a plan: stateless and stateful nodes alike, one step after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nirbridge.runtime import Array, Plan, PlannedNode, Program
+from nirbridge_reference.lowering import LOWERING
+from nirbridge_reference.stages import Stage
+
+
+class ReferenceProgram(Program):
+    """One :class:`Stage` per node; the states live in the stages."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._stages: dict[str, Stage] = {}
+        self._late: dict[str, Array] = {}
+
+    def _reset(self) -> None:
+        self._stages = {}
+        self._late = {}
+
+    def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
+        batch = next(iter(data.values())).shape[1]
+        if not self._stages:
+            self._stages = {p.name: LOWERING[type(p.node)](p, batch, self.plan.dt) for p in self.plan.nodes}
+        values = {name: np.asarray(array, dtype=np.float64) for name, array in data.items()}
+        for segment in self.plan.segments():
+            if segment[0].loop is None:
+                (planned,) = segment
+                if planned.name not in data:
+                    values[planned.name] = self._whole(planned, values)
+            else:
+                self._loop(segment, values, batch)
+        return {name: values[name] for name in (*self.plan.outputs, *record)}
+
+    def _whole(self, planned: PlannedNode, values: dict[str, Array]) -> Array:
+        """A node outside of cycles, over all steps."""
+        incoming = sum(values[source.name] for source in planned.sources)
+        return self._stages[planned.name].run(np.asarray(incoming))
+
+    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Array], batch: int) -> None:
+        """A cycle, one step of all its nodes at a time; a closing edge brings the step before."""
+        inside = {planned.name for planned in segment}
+        steps = next(len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
+        history: dict[str, list[Array]] = {name: [] for name in inside}
+        for t in range(steps):
+            for planned in segment:
+                incoming = np.zeros((batch, *planned.input_shape))
+                for source in planned.sources:
+                    if source.delayed:
+                        incoming = incoming + self._late.get(source.name, 0.0)
+                    elif source.name in inside:
+                        incoming = incoming + history[source.name][t]
+                    else:
+                        incoming = incoming + values[source.name][t]
+                history[planned.name].append(self._stages[planned.name].run(incoming[None])[0])
+            for name in inside:
+                self._late[name] = history[name][t]
+        values.update({name: np.stack(steps_of) for name, steps_of in history.items()})

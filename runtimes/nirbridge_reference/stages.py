@@ -1,0 +1,61 @@
+"""The three ways a node can live in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from nirbridge.runtime import Array
+
+S = TypeVar("S")
+
+
+class Stage(Protocol):
+    """A lowered node: [T, B, *in] → [T', B, *out], with whatever state it carries from call to call."""
+
+    def run(self, x: Array) -> Array:
+        """The node's output for the next T steps."""
+        ...
+
+
+class Stateless:
+    """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
+
+    def __init__(self, function: Callable[[Array], Array]) -> None:
+        self.function = function
+
+    def run(self, x: Array) -> Array:
+        """Folds time into the batch and unfolds it again."""
+        steps, batch = x.shape[:2]
+        y = self.function(x.reshape(steps * batch, *x.shape[2:]))
+        return y.reshape(steps, batch, *y.shape[1:])
+
+
+class Stepwise:
+    """A node with a state: ``step(x [B, *shape], state) -> (y, state)``."""
+
+    def __init__(self, step: Callable[[Array, Any], tuple[Array, Any]], state: Any) -> None:
+        self.step = step
+        self.state = state
+
+    def run(self, x: Array) -> Array:
+        """One step after the other."""
+        outputs = []
+        for frame in x:
+            y, self.state = self.step(frame, self.state)
+            outputs.append(y)
+        return np.stack(outputs)
+
+
+class Windowed:
+    """A node that takes whole windows: ``function(x [W, B, *in]) -> [W', B, *out]``, no state between them."""
+
+    def __init__(self, window: int, function: Callable[[Array], Array]) -> None:
+        self.window = window
+        self.function = function
+
+    def run(self, x: Array) -> Array:
+        """One window after the other."""
+        return np.concatenate([self.function(x[t : t + self.window]) for t in range(0, len(x), self.window)])
