@@ -11,6 +11,20 @@ from pathlib import Path
 from nirbridge.errors import FileError
 
 
+def require_target(path: str | os.PathLike[str]) -> Path:
+    """``path`` as a place where a file can be put, which commands ask before they work for minutes.
+
+    Raises:
+        FileError: its folder does not exist, or it is a folder itself.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise FileError(f"file '{target}'", f"its folder '{target.parent}' does not exist", "Create the folder first")
+    if target.is_dir():
+        raise FileError(f"file '{target}'", "it is a folder", "Give the name of a file")
+    return target
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside ``path`` that takes its place when the block ends well.
@@ -21,13 +35,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         FileError: the folder does not exist or cannot be written.
     """
-    target = Path(path)
-    folder = target.parent
-    if not folder.is_dir():
-        raise FileError(f"file '{target}'", f"its folder '{folder}' does not exist", "Create the folder first")
-    if target.is_dir():
-        raise FileError(f"file '{target}'", "it is a folder", "Give the name of a file")
-    temporary = folder / f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    target = require_target(path)
+    temporary = target.parent / f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
     try:
         try:
             yield temporary

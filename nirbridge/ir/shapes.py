@@ -255,12 +255,18 @@ def shape_rule(node: nir.NIRNode) -> Rule:
     return rule
 
 
+_STATES_ITS_SHAPE = (nir.Input, nir.Output, nir.Flatten)
+"""Nodes whose type fields are parameters that files hold; inference must not write into them."""
+
+
 def set_types(graph: nir.NIRGraph) -> None:
     """Fills ``input_type`` and ``output_type`` of the graph's nodes with the inferred shapes, where they are known."""
     flat = flatten(graph)
     shapes, _ = infer_shapes(flat)
     for name, found in shapes.items():
         node = flat.nodes[name]
+        if type(node) in _STATES_ITS_SHAPE:
+            continue
         node.input_type = {"input": np.array(found.input, dtype=np.int64)}
         node.output_type = {"output": np.array(found.output, dtype=np.int64)}
 

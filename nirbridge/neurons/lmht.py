@@ -1,0 +1,85 @@
+"""LM-HT: multi-level neuron behind a learnable mixing of the time steps (T-GIM)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nirbridge.errors import InputError
+from nirbridge.neurons.arguments import MAX_LEVELS, whole
+from nirbridge.neurons.base import SpikingNeuron
+from nirbridge.neurons.dynamics import Step, charge, uniform_level
+from nirbridge.neurons.gradients import straight_through
+
+MAX_STEPS = 4096
+
+
+class LMHT(SpikingNeuron):
+    """Learnable multi-hierarchical threshold neuron over a window of T steps.
+
+    Equations::
+
+        I[t] = Σ_j Ω[t,j] x[j]                        Ω = 2 σ(ω)/T, ω starts at 0, so Ω at 1/T
+        m[t] = λ v[t-1] + I[t]      v[-1] = v_init    λ = σ(α) + 0.5, α starts at 0, so λ at 1
+        s[t] = clip(floor(m/θ), 0, L);  y[t] = s θ;  v[t] = m - s θ
+
+    Level k fires while m >= k θ. Backward: dy/dm = 1 where 0.5 θ <= m <= (L + 0.5) θ, else 0; v[t-1] is detached, so
+    dL/dλ = Σ_t <dL/dm[t], v[t-1]> and dL/dΩ[t,j] = <dL/dm[t], x[j]>. θ is fixed.
+
+    Args:
+        levels: L, 1 to 65536.
+        steps: T, the number of steps of the window, 1 to 4096; the input must have as many.
+        threshold: θ, a number or a tensor that broadcasts to the features: 2/L for direct training, λ_q/L after QCFS.
+        v_init: membrane before the first step; θ/2 after QCFS.
+
+    Attributes:
+        mixing: Ω, (T, T).
+        decay: λ, a scalar tensor.
+
+    Shapes:
+        input and output [T, B, *shape]; inside ``OverTime`` [T*B, *shape].
+
+    Raises:
+        InputError: an argument outside its limits, or an input with another number of steps.
+
+    Source: seed 003, equations 8 to 16.
+    """
+
+    sends_values = True
+
+    def __init__(self, levels: int, steps: int, threshold: float | Tensor, v_init: float | Tensor = 0.0) -> None:
+        owner = type(self).__name__
+        count = whole(owner, "levels", levels, 1, MAX_LEVELS)
+        super().__init__(tuple(float(k) for k in range(1, count + 1)), 1, threshold, v_init)
+        self.levels = count
+        self.steps = whole(owner, "steps", steps, 1, MAX_STEPS)
+        self.mixing_logits = nn.Parameter(torch.zeros(self.steps, self.steps, dtype=self.threshold.dtype))
+        self.decay_logit = nn.Parameter(torch.zeros((), dtype=self.threshold.dtype))
+
+    @property
+    def mixing(self) -> Tensor:
+        """Ω, (T, T), row t the weights of the inputs in I[t]."""
+        return 2.0 * torch.sigmoid(self.mixing_logits) / self.steps
+
+    @property
+    def decay(self) -> Tensor:
+        """λ, a scalar between 0.5 and 1.5."""
+        return torch.sigmoid(self.decay_logit) + 0.5
+
+    def _respond(self, x: Tensor) -> Tensor:
+        if x.shape[0] != self.steps:
+            found = f"the input has {x.shape[0]} steps, the neuron mixes {self.steps}"
+            raise InputError(self._owner, found, f"Give {self.steps} steps or build it with steps={x.shape[0]}")
+        return super()._respond(torch.tensordot(self.mixing.to(x.dtype), x, dims=([1], [0])))
+
+    def _step(self, dtype: torch.dtype) -> Step:
+        theta = self.threshold.to(dtype)
+        window = (0.5 * theta, (self.levels + 0.5) * theta)
+        decay = self.decay.to(dtype)
+
+        def step(current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            m = charge(current, v.detach(), decay, 1.0)
+            value = straight_through(m, uniform_level(m.detach(), theta, self.levels) * theta, window)
+            return value, m - value
+
+        return step

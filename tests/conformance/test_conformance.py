@@ -1,0 +1,103 @@
+"""Every node type on every runtime, against the reference.
+
+A runtime that says it does not support a graph must refuse it at compile time, naming the node; one that takes it must
+be exact: outputs and every recorded node, in one run, step by step, and in pieces.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.errors import UnsupportedError
+from nirbridge.ir import PRIMITIVES
+from nirbridge.runtime import find_runtime, make_plan, runtime_names, support_problems
+from tests.conformance.cases import CASES, Case, data
+
+JUDGED = [name for name in runtime_names() if name != "reference"]
+UNUSABLE = {name: state.reason for name, state in nirbridge.runtimes().items() if not state.usable}
+
+
+def recordable(case: Case) -> list[str]:
+    """The names of all nodes of the case's plan."""
+    return list(make_plan(case.graph()).names)
+
+
+def as_dict(output: object) -> dict[str, np.ndarray]:
+    """Outputs by name, however many there are."""
+    return output if isinstance(output, dict) else {"output": output}
+
+
+def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], where: str) -> None:
+    """Shapes and every value."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found[name].shape == values.shape, f"{where}, {name}"
+        wrong = np.flatnonzero((found[name] != values).ravel())
+        assert wrong.size == 0, f"{where}, {name}: {wrong.size} of {values.size} values differ"
+
+
+def test_every_primitive_has_a_case() -> None:
+    covered = {kind.__name__ for case in CASES for kind in case.kinds}
+    assert covered == set(PRIMITIVES)
+
+
+def test_every_case_does_something() -> None:
+    """A case whose output never changes could not tell two runtimes apart."""
+    for case in CASES:
+        with nirbridge.compile(case.graph(), dt=case.dt) as program:
+            for name, values in as_dict(program.run(data(case)).output).items():
+                assert len(np.unique(values)) > 1, (case.name, name)
+
+
+@pytest.mark.parametrize("runtime", JUDGED)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_agreement(case: Case, runtime: str) -> None:
+    if runtime in UNUSABLE:
+        pytest.skip(UNUSABLE[runtime])
+    problems = support_problems(find_runtime(runtime), make_plan(case.graph()))
+    if problems:
+        with pytest.raises(UnsupportedError) as error:
+            nirbridge.compile(case.graph(), runtime=runtime)
+        assert all(f"'{runtime}'" in line for line in str(error.value).splitlines())
+        return
+    x, names = data(case), recordable(case)
+    with nirbridge.compile(case.graph(), dt=case.dt) as reference:
+        expected = reference.run(x, record=names)
+    with nirbridge.compile(case.graph(), runtime=runtime, dt=case.dt) as program:
+        found = program.run(x, record=names)
+        assert_same(as_dict(found.output), as_dict(expected.output), "run")
+        assert_same(found.records, expected.records, "records")
+        again = as_dict(program.run(x).output)
+        assert_same(again, as_dict(expected.output), "second run")
+        assert_same(_in_pieces(program, x), as_dict(expected.output), "in pieces")
+
+
+def _in_pieces(program: nirbridge.runtime.Program, x: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A first block, then the rest, with the state carried over; step by step where the graph allows it."""
+    program.reset()
+    block = program.plan.block
+    first = as_dict(program.advance({name: values[:block] for name, values in x.items()}).output)
+    rest: list[dict[str, np.ndarray]] = []
+    if program.plan.stepwise:
+        steps = len(next(iter(x.values())))
+        for t in range(block, steps):
+            stepped = as_dict(program.step({name: values[t] for name, values in x.items()}))
+            rest.append({name: values[None] for name, values in stepped.items()})
+    else:
+        rest.append(as_dict(program.advance({name: values[block:] for name, values in x.items()}).output))
+    return {name: np.concatenate([first[name], *(part[name] for part in rest)]) for name in first}
+
+
+@pytest.mark.parametrize("runtime", ["reference", *JUDGED])
+def test_support_is_stated_by_name(runtime: str) -> None:
+    """The declared table of a runtime is what it runs: every supported type has a case that it takes."""
+    supported = find_runtime(runtime).supported
+    run = {
+        type(planned.node)
+        for case in CASES
+        for planned in make_plan(case.graph()).nodes
+        if not support_problems(find_runtime(runtime), make_plan(case.graph()))
+    }
+    assert supported <= run

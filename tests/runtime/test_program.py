@@ -1,0 +1,181 @@
+"""The protocol: plans, validation of data, options, discovery."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import nir
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.errors import GraphError, InputError, RuntimeUnavailableError, UnsupportedError
+from nirbridge.ir import EventInput, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.runtime import LoweringTable, make_plan
+from tests.ir.graphs import chain
+
+THREE = (3,)
+
+
+def _counter() -> nir.NIRGraph:
+    return chain(nir.I(np.ones(3)), shape=THREE, out=THREE)
+
+
+def test_state_carries_over_and_resets() -> None:
+    x = np.arange(12.0).reshape(4, 1, 3)
+    with nirbridge.compile(_counter()) as program:
+        whole = program.run(x).output
+        assert (whole == np.cumsum(x, axis=0)).all()
+        assert (program.run(x).output == whole).all()
+        program.reset()
+        parts = [program.advance(x[:1]).output, program.advance(x[1:3]).output, program.step(x[3])[None]]
+        assert (np.concatenate(parts) == whole).all()
+        program.reset()
+        assert (program.step(x[0]) == x[0]).all()
+
+
+def test_batch_may_change_only_with_fresh_states() -> None:
+    with nirbridge.compile(_counter()) as program:
+        program.step(np.ones((2, 3)))
+        with pytest.raises(InputError, match="batch of 1, but the states are those of a batch of 2"):
+            program.step(np.ones((1, 3)))
+        program.reset()
+        assert program.step(np.ones((1, 3))).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "found"),
+    [
+        (np.ones((4, 3)), r"shape \(4, 3\), expected \[T, B, 3\]"),
+        (np.ones((4, 1, 2)), r"expected \[T, B, 3\]"),
+        (np.ones((0, 1, 3)), "no step or no sample"),
+        (np.ones((4, 1, 3), complex), "dtype complex128"),
+        (np.array([["a"]]), "expected real numbers"),
+        (np.full((4, 1, 3), np.nan), "NaN or infinity"),
+        ({"nose": np.ones((4, 1, 3))}, r"the inputs are \['input'\]"),
+    ],
+)
+def test_bad_data_is_one_line(x: object, found: str) -> None:
+    with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match=found) as error:
+        program.run(x)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_record_is_named() -> None:
+    with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match="'n7'.*no node has this name"):
+        program.run(np.ones((1, 1, 3)), record=["n7"])
+
+
+def test_closed_program_refuses() -> None:
+    program = nirbridge.compile(_counter())
+    program.close()
+    program.close()
+    with pytest.raises(UnsupportedError, match="closed"):
+        program.run(np.ones((1, 1, 3)))
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="option 'colour' is unknown"):
+        nirbridge.compile(_counter(), colour="red")
+    with pytest.raises(UnsupportedError, match="precision 'fixed'"):
+        nirbridge.compile(_counter(), precision="fixed")
+    with pytest.raises(InputError, match="'dt'"):
+        nirbridge.compile(_counter(), dt=-1)
+    with pytest.raises(RuntimeUnavailableError, match="'quantum'.*installed: reference"):
+        nirbridge.compile(_counter(), runtime="quantum")
+
+
+def test_every_problem_stands_in_the_error() -> None:
+    graph = chain(nir.Scale(np.full(3, np.nan)), nir.Linear(np.ones((2, 9))), shape=THREE, out=(2,))
+    with pytest.raises(GraphError) as error:
+        nirbridge.compile(graph)
+    assert [problem.rule for problem in error.value.problems] == ["parameters_are_finite", "shapes_agree"]
+
+
+def test_windows_set_the_block() -> None:
+    graph = chain(TemporalMix(np.ones((4, 2))), TemporalMix(np.ones((3, 6))), shape=THREE, out=THREE)
+    plan = make_plan(graph)
+    assert plan.block == 6  # the first node needs pairs, the second 6 of its 2 per step
+    assert plan["n1"].rate == Fraction(1)
+    assert not plan.stepwise
+    with nirbridge.compile(graph) as program:
+        with pytest.raises(InputError, match="4 steps are no multiple of the 6"):
+            program.run(np.ones((4, 1, 3)))
+        with pytest.raises(UnsupportedError, match="windows of 6"):
+            program.step(np.ones((1, 3)))
+        assert program.run(np.ones((6, 1, 3))).output.shape == (6, 1, 3)
+
+
+def test_phase_networks_multiply_time() -> None:
+    graph = chain(
+        PhaseEncode(THREE, 8), PhaseIF(THREE, 8, 8, 2.0, 2.0, 1.0, 0.0), PhaseDecode(THREE, 8), shape=THREE, out=THREE
+    )
+    plan = make_plan(graph)
+    assert (plan.block, plan["output"].rate) == (1, Fraction(8))
+    with nirbridge.compile(graph) as program:
+        assert program.run(np.ones((2, 5, 3))).output.shape == (16, 5, 3)
+
+
+def test_time_step_comes_from_call_then_event_input() -> None:
+    nodes = {"e": EventInput((1, 1, 3), (3, 1), 2500), "output": nir.Output(np.array([1, 1, 3]))}
+    graph = nir.NIRGraph(nodes, [("e", "output")], type_check=False)
+    assert make_plan(graph).dt == pytest.approx(2.5e-3)
+    assert make_plan(graph, 1e-4).dt == pytest.approx(1e-4)
+    assert make_plan(_counter()).dt == pytest.approx(1e-3)
+
+
+def test_several_inputs_and_outputs() -> None:
+    nodes = {
+        "a": nir.Input(np.array([3])),
+        "b": nir.Input(np.array([3])),
+        "sum": nir.Scale(np.full(3, 2.0)),
+        "one": nir.Output(np.array([3])),
+        "two": nir.Output(np.array([3])),
+    }
+    edges = [("a", "sum"), ("b", "sum"), ("sum", "one"), ("b", "two"), ("a", "sum")]
+    with nirbridge.compile(nir.NIRGraph(nodes, edges, type_check=False)) as program:
+        a, b = np.ones((2, 1, 3)), np.full((2, 1, 3), 5.0)
+        result = program.run({"a": a, "b": b}).output
+        assert (result["one"] == 14).all()
+        assert (result["two"] == 5).all()
+        with pytest.raises(InputError, match="disagree"):
+            program.run({"a": a, "b": b[:1]})
+
+
+def test_lowering_is_by_exact_type() -> None:
+    table: LoweringTable = LoweringTable("test")
+    table.register(nir.IF)(lambda: None)
+
+    class Special(nir.IF):
+        pass
+
+    with pytest.raises(UnsupportedError, match="Special"):
+        table[Special]
+    with pytest.raises(KeyError, match="twice"):
+        table.register(nir.IF)(lambda: None)
+
+
+def test_runtimes_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        name, summary, precisions, options, supported = "gone", "", ("float",), frozenset(), frozenset()
+
+        def availability(self) -> nirbridge.runtime.Availability:
+            return nirbridge.runtime.Availability("", "the library is missing", "pip install it")
+
+        def check(self, plan: object) -> tuple[()]:
+            return ()
+
+        def compile(self, plan: object, precision: str, options: object) -> None:
+            raise AssertionError
+
+    class Entry:
+        name = "gone"
+
+        @staticmethod
+        def load() -> Gone:
+            return Gone()
+
+    monkeypatch.setattr("nirbridge.runtime.discovery.entry_points", lambda group: [Entry])
+    assert not nirbridge.runtimes()["gone"].usable
+    with pytest.raises(RuntimeUnavailableError, match=r"'gone': the library is missing\. pip install it\."):
+        nirbridge.compile(chain(MultiLevelLIF.one_hot(THREE, 2), shape=THREE, out=THREE), runtime="gone")

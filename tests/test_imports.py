@@ -1,0 +1,42 @@
+"""What importing costs, and who may import whom at run time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def _modules_after(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_importing_nirbridge_is_free() -> None:
+    loaded = _modules_after("import nirbridge")
+    assert not loaded & {"torch", "nir", "numpy", "h5py", "click", "lava", "norse"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "nirbridge.ir",
+        "nirbridge.runtime",
+        "nirbridge.validating",
+        "nirbridge_reference",
+        "nirbridge_norse",
+        "nirbridge_lava",
+    ],
+)
+def test_light_modules_load_no_torch(module: str) -> None:
+    assert not _modules_after(f"import {module}") & {"torch", "lava", "norse", "numba"}
+
+
+def test_public_names_exist() -> None:
+    import nirbridge
+
+    for name in nirbridge.__all__:
+        assert getattr(nirbridge, name)
