@@ -27,7 +27,7 @@ def find_runtime(name: str) -> Runtime:
     entries = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in entries:
         near = get_close_matches(name, entries, 1)
-        hint = f"Did you mean '{near[0]}'" if near else "Install its plugin"
+        hint = f"Did you mean '{near[0]}'?" if near else "Install its plugin"
         raise RuntimeUnavailableError(
             f"runtime '{name}'", f"is not installed; installed: {', '.join(runtime_names())}", hint
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import groupby
 
 import nir
@@ -76,14 +77,18 @@ class Plan:
     block: int
 
     def __getitem__(self, name: str) -> PlannedNode:
-        return next(planned for planned in self.nodes if planned.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, PlannedNode]:
+        return {planned.name: planned for planned in self.nodes}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all nodes."""
         return tuple(planned.name for planned in self.nodes)
 
-    @property
+    @cached_property
     def stepwise(self) -> bool:
         """Whether one input step gives one output step, as ``Program.step`` needs."""
         return self.block == 1 and all(self[name].rate == 1 for name in self.outputs)

@@ -147,7 +147,7 @@ class Program(ABC):
         given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(self.plan.inputs[:1], x)
         if set(given) != set(self.plan.inputs):
             found = f"data for {sorted(given)}, but the inputs are {sorted(self.plan.inputs)}"
-            raise InputError("input", found, "Give a dictionary with one array for each input")
+            raise InputError("input", found, "Give one array for each input, by its name")
         data = {name: self._validated_array(name, np.asarray(array)) for name, array in given.items()}
         sizes = {array.shape[:2] for array in data.values()}
         if len(sizes) != 1:

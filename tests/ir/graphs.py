@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import nir
 import numpy as np
 
@@ -23,7 +25,7 @@ def chain(*nodes: nir.NIRNode, shape: tuple[int, ...], out: tuple[int, ...]) -> 
     named = {"input": nir.Input(np.array(shape)), **{f"n{i}": node for i, node in enumerate(nodes)}}
     named["output"] = nir.Output(np.array(out))
     names = list(named)
-    return nir.NIRGraph(named, list(zip(names[:-1], names[1:], strict=True)), type_check=False)
+    return nir.NIRGraph(named, list(itertools.pairwise(names)), type_check=False)
 
 
 def _per_neuron(*shape: int) -> np.ndarray:

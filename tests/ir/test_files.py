@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import h5py
@@ -20,7 +21,7 @@ def graph() -> nir.NIRGraph:
     nodes = every_node()
     names = list(nodes)
     metadata = {"text": "käse", "number": 1.5, "none": None, "texts": np.array(["a", "bc"]), "deep": {"flag": True}}
-    return nir.NIRGraph(nodes, list(zip(names[:-1], names[1:], strict=True)), metadata=metadata, type_check=False)
+    return nir.NIRGraph(nodes, list(itertools.pairwise(names)), metadata=metadata, type_check=False)
 
 
 def test_every_primitive_is_in_the_round_trip(graph: nir.NIRGraph) -> None:

@@ -1,0 +1,31 @@
+"""Event cameras: recordings, encoders that turn events into frames, and streaming through a compiled network."""
+
+from nirbridge_events.decisions import Decision, StreamSummary
+from nirbridge_events.encoding import FrameEncoder, encode
+from nirbridge_events.equal_count import encode_equal_count
+from nirbridge_events.events import EVENT_DTYPE, Events, as_events
+from nirbridge_events.recording import Recording, open_recording
+from nirbridge_events.simulate import moving_image, saccades
+from nirbridge_events.streaming import Stream
+from nirbridge_events.windows import EncodeReport, Window
+from nirbridge_events.writers import write_es, write_nmnist
+
+__all__ = [
+    "EVENT_DTYPE",
+    "Decision",
+    "EncodeReport",
+    "Events",
+    "FrameEncoder",
+    "Recording",
+    "Stream",
+    "StreamSummary",
+    "Window",
+    "as_events",
+    "encode",
+    "encode_equal_count",
+    "moving_image",
+    "open_recording",
+    "saccades",
+    "write_es",
+    "write_nmnist",
+]

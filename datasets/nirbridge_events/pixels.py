@@ -1,0 +1,144 @@
+"""From events to pixels of a frame: the flat index, and downsampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge_events.events import Events, Size
+
+LARGEST_COUNT = 1 << 24
+
+FloatFrame = npt.NDArray[np.float32]
+Index = npt.NDArray[np.signedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """Where an event falls in a flat [P, H, W] frame.
+
+    Sensor column x of ``sensor_size[0]`` goes to column ``x * W // sensor_size[0]``, rows likewise; so every output
+    pixel is a block of whole sensor pixels.  With merged polarities P is 1, else channel 0 is OFF and channel 1 ON.
+    """
+
+    sensor_size: Size
+    size: Size
+    polarities: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(P, H, W) of a frame."""
+        return self.polarities, self.size[1], self.size[0]
+
+    @property
+    def pixels(self) -> int:
+        """Number of values in a frame."""
+        return self.polarities * self.size[1] * self.size[0]
+
+    @property
+    def downsamples(self) -> bool:
+        """Whether output pixels hold several sensor pixels."""
+        return self.size != self.sensor_size
+
+    def at_sensor_size(self) -> PixelMap:
+        """The same map without downsampling."""
+        return PixelMap(self.sensor_size, self.sensor_size, self.polarities)
+
+    def flat(self, events: Events) -> Index:
+        """The index of each event; 32-bit integers where they suffice, because they are twice as fast."""
+        (width, height), (sensor_width, sensor_height) = self.size, self.sensor_size
+        dtype = np.dtype(np.int32 if self.pixels < 2**31 else np.int64)
+        y = events.y if height == sensor_height else _scale(sensor_height, height, dtype).take(events.y)
+        x = events.x if width == sensor_width else _scale(sensor_width, width, dtype).take(events.x)
+        index: npt.NDArray[Any] = y.astype(dtype)
+        if self.polarities > 1:
+            np.add(index, np.multiply(events.p, height, dtype=dtype), out=index)
+        np.multiply(index, width, out=index)
+        np.add(index, x, out=index)
+        return index
+
+
+def _scale(sensor: int, out: int, dtype: np.dtype[Any]) -> Index:
+    return np.asarray(np.arange(sensor, dtype=np.int64) * out // sensor, dtype=dtype)
+
+
+class Slice(Protocol):
+    """Collects the events of one sub-frame."""
+
+    def add(self, events: Events) -> None:
+        """Takes events of this sub-frame."""
+
+    def take(self) -> npt.NDArray[Any]:
+        """The values of the sub-frame, flat [pixels], the caller's own; the next ``add`` starts a new sub-frame."""
+
+
+class SeenSlice:
+    """1 where any event fell: downsampling by OR, and every coding that is binary within a sub-frame."""
+
+    def __init__(self, pixel_map: PixelMap, dtype: type[np.bool_] | type[np.float32] = np.bool_) -> None:
+        self._map = pixel_map
+        self._dtype = dtype
+        self._seen: npt.NDArray[Any] | None = None
+
+    def add(self, events: Events) -> None:
+        """See ``Slice.add``."""
+        if self._seen is None:
+            self._seen = np.zeros(self._map.pixels, dtype=self._dtype)
+        self._seen[self._map.flat(events)] = 1
+
+    def take(self) -> npt.NDArray[Any]:
+        """See ``Slice.take``."""
+        seen, self._seen = self._seen, None
+        return np.zeros(self._map.pixels, dtype=self._dtype) if seen is None else seen
+
+
+class SumSlice:
+    """The number of events in each output pixel: downsampling by sum.
+
+    It counts in float32, the type of frames, which is exact up to ``LARGEST_COUNT`` and stays there.  With an index
+    of type intp and an addend of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its
+    conversion, above all for large sensors.
+    """
+
+    def __init__(self, pixel_map: PixelMap) -> None:
+        self._map = pixel_map
+        self._counts: FloatFrame | None = None
+
+    def add(self, events: Events) -> None:
+        """See ``Slice.add``."""
+        if self._counts is None:
+            self._counts = np.zeros(self._map.pixels, dtype=np.float32)
+        np.add.at(self._counts, self._map.flat(events).astype(np.intp), np.float32(1))
+
+    def take(self) -> FloatFrame:
+        """See ``Slice.take``."""
+        counts, self._counts = self._counts, None
+        return np.zeros(self._map.pixels, dtype=np.float32) if counts is None else counts
+
+
+class MaxSlice:
+    """The largest number of events of a sensor pixel within each output pixel: downsampling by max."""
+
+    def __init__(self, pixel_map: PixelMap) -> None:
+        self._full = SumSlice(pixel_map.at_sensor_size())
+        self._shape = (pixel_map.polarities, pixel_map.sensor_size[1], pixel_map.sensor_size[0])
+        self._rows = _block_starts(pixel_map.sensor_size[1], pixel_map.size[1])
+        self._columns = _block_starts(pixel_map.sensor_size[0], pixel_map.size[0])
+
+    def add(self, events: Events) -> None:
+        """See ``Slice.add``."""
+        self._full.add(events)
+
+    def take(self) -> FloatFrame:
+        """See ``Slice.take``."""
+        full = self._full.take().reshape(self._shape)
+        rows = np.maximum.reduceat(full, self._rows, axis=1)
+        return np.asarray(np.maximum.reduceat(rows, self._columns, axis=2), dtype=np.float32).ravel()
+
+
+def _block_starts(sensor: int, out: int) -> npt.NDArray[np.intp]:
+    """The first sensor column of every output column: the smallest x with x * out // sensor equal to it."""
+    return -(-np.arange(out) * sensor // out)

@@ -1,0 +1,170 @@
+"""What every reader shares: blocks of bytes in, chunks of events out."""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge.errors import FileError
+from nirbridge_events.events import Events, Size
+
+HEAD_BYTES = 65536
+BLOCK_BYTES = 1 << 18
+
+
+@dataclass
+class Feed:
+    """The bytes of one pass over a file, in blocks, with what the pass has to report.
+
+    Attributes:
+        path: the file.
+        offset: where the events start, in bytes.
+        position: bytes read so far, counted from the start of the file.
+        skipped: how many words of each kind carried no event that could be placed.
+    """
+
+    path: Path
+    offset: int
+    position: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """Yields (offset in the file, bytes); every block but the last has BLOCK_BYTES.
+
+        Raises:
+            FileError: the file cannot be read.
+        """
+        self.position = self.offset
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                while block := file.read(BLOCK_BYTES):
+                    start, self.position = self.position, self.position + len(block)
+                    yield start, block
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+
+    def words(self, word: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """Yields (offset in the file, whole words); BLOCK_BYTES is a multiple of words of 1, 2 and 4 bytes.
+
+        Raises:
+            FileError: the file ends inside a word; the whole words before it were yielded.
+        """
+        size = word.itemsize
+        for start, block in self.blocks():
+            whole = len(block) - len(block) % size
+            yield start, np.frombuffer(block[:whole], dtype=word)
+            if whole < len(block):
+                raise truncated(self.path, start + whole, len(block) - whole, size)
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened recording that has not been decoded yet.
+
+    Attributes:
+        format: the reader's name.
+        offset: where the events start, in bytes.
+        sensor_size: (width, height) if the file or the format says so.
+        size_is_fixed: whether the file itself says so; the size of a format is only its default.
+        decode: one pass over the file; its chunks are neither checked for order nor for geometry.
+    """
+
+    format: str
+    offset: int
+    sensor_size: Size | None
+    size_is_fixed: bool
+    decode: Callable[[Feed], Iterator[Events]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """An entry of the table of formats.
+
+    Attributes:
+        format: name of the format.
+        signature: how a person recognises it.
+        recognises: whether a path and its first bytes are of this format.
+        open: reads the header.
+    """
+
+    format: str
+    signature: str
+    recognises: Callable[[Path, bytes], bool]
+    open: Callable[[Path, bytes], Source]
+
+
+def file_label(path: Path) -> str:
+    """How messages name a file."""
+    return f"file '{path}'"
+
+
+def unreadable(path: Path, error: OSError) -> FileError:
+    """The error for a file that the system refuses to read."""
+    return FileError(file_label(path), f"cannot be read ({error.strerror or error})", "Check the path and its rights")
+
+
+def truncated(path: Path, offset: int, left: int, needed: int) -> FileError:
+    """The error for a file that ends inside a word or an event."""
+    return FileError(
+        file_label(path),
+        f"ends inside an event: {left} of {needed} bytes are left at offset {offset}",
+        "The file is truncated; copy or record it again",
+    )
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes of a regular file, at most HEAD_BYTES.
+
+    Raises:
+        FileError: it is missing, not a regular file or not readable.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            kind = "a folder" if path.is_dir() else "not a regular file"
+            raise FileError(file_label(path), f"is {kind}", "Give the path of one recording")
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except FileNotFoundError as error:
+        raise FileError(file_label(path), "does not exist", "Check the path") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def forward_fill(positions: npt.NDArray[np.intp], values: npt.NDArray[np.int64], carry: int) -> _Filled:
+    """A value that holds from the word at its position on; ``carry`` holds before the first one."""
+    return _Filled(positions, np.concatenate(([carry], values)))
+
+
+@dataclass(frozen=True)
+class _Filled:
+    positions: npt.NDArray[np.intp]
+    values: npt.NDArray[np.int64]
+
+    def at(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+        """The value that holds at each of ``positions``, which grow."""
+        before = np.searchsorted(positions, self.positions)
+        return np.repeat(self.values, np.diff(before, prepend=0, append=len(positions)))
+
+    @property
+    def last(self) -> int:
+        return int(self.values[-1])
+
+
+def unwrap(values: npt.NDArray[np.int64], bits: int, previous: int) -> npt.NDArray[np.int64]:
+    """Counts on where a counter of ``bits`` bits starts again.
+
+    A fall by more than half the counter's range is a wrap; a smaller fall is left, for the check of order to find.
+    ``previous`` is the last unwrapped value, negative if there was none.
+    """
+    span = 1 << bits
+    base, low = (previous // span, previous % span) if previous >= 0 else (0, int(values[0]) if len(values) else 0)
+    wraps = np.diff(values, prepend=low) < -(span // 2)
+    return values + (base + np.cumsum(wraps)) * span

@@ -1,0 +1,62 @@
+"""N-MNIST and N-Caltech101 ``.bin``: 5 bytes an event, big endian.
+
+An event is x (8 bits), y (8 bits), polarity (1 bit, 1 = ON) and time in µs (23 bits).  A word with y = 240 is no
+event: it says that the camera's clock advanced by 2^13 µs more than the times tell, from there on.
+
+Source: Orchard et al. 2015, "Converting static image datasets to spiking neuromorphic datasets using saccades".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nirbridge_events.events import Events
+from nirbridge_events.readers.base import Feed, Reader, Source, truncated
+
+SENSOR_SIZE = (34, 34)
+OVERFLOW_ROW = 240
+OVERFLOW_TIME = 1 << 13
+EVENT_BYTES = 5
+
+
+def decode(feed: Feed) -> Iterator[Events]:
+    """One pass over the file, chunk by chunk.
+
+    Raises:
+        FileError: the file ends inside an event.
+    """
+    overflow, rest = 0, b""
+    for start, block in feed.blocks():
+        rest += block
+        whole = len(rest) - len(rest) % EVENT_BYTES
+        events, overflow = decode_words(rest[:whole], overflow)
+        yield events
+        end, rest = start + len(block), rest[whole:]
+    if rest:
+        raise truncated(feed.path, end - len(rest), len(rest), EVENT_BYTES)
+
+
+def decode_words(block: bytes, overflow: int) -> tuple[Events, int]:
+    """Events of whole words, and the time that overflow words have added so far [µs]."""
+    words = np.frombuffer(block, dtype=np.uint8).reshape(-1, EVENT_BYTES)
+    t = ((words[:, 2] & 0x7F).astype(np.int64) << 16) | (words[:, 3].astype(np.int64) << 8) | words[:, 4]
+    is_overflow = words[:, 1] == OVERFLOW_ROW
+    if is_overflow.any():
+        t += overflow + np.cumsum(is_overflow) * OVERFLOW_TIME
+        overflow += int(is_overflow.sum()) * OVERFLOW_TIME
+        words, t = words[~is_overflow], t[~is_overflow]
+    else:
+        t += overflow
+    return Events(
+        words[:, 0].astype(np.uint16), words[:, 1].astype(np.uint16), t, (words[:, 2] >> 7).astype(np.uint8)
+    ), overflow
+
+
+def _open(_path: Path, _head: bytes) -> Source:
+    return Source("nmnist", 0, SENSOR_SIZE, size_is_fixed=False, decode=decode)
+
+
+READER = Reader("nmnist", "extension .bin", lambda path, _head: path.suffix.lower() == ".bin", _open)

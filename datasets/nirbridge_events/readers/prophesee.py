@@ -1,0 +1,89 @@
+"""The ASCII header of Prophesee ``.raw`` files: lines that begin with ``% ``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nirbridge.errors import FileError
+from nirbridge_events.events import Size
+from nirbridge_events.readers.base import HEAD_BYTES, file_label
+
+_VERSION = re.compile(r"^% evt (\d+\.\d+)\s*$", re.MULTILINE)
+_FORMAT = re.compile(r"^% format EVT(\d+)", re.MULTILINE)
+_GEOMETRY = re.compile(r"^% geometry (\d+)x(\d+)\s*$", re.MULTILINE)
+_WIDTH = re.compile(r"^% format .*\bwidth=(\d+)", re.MULTILINE)
+_HEIGHT = re.compile(r"^% format .*\bheight=(\d+)", re.MULTILINE)
+_FORMAT_VERSION = {"2": "2.0", "21": "2.1", "3": "3.0"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header says.
+
+    Attributes:
+        version: "2.0", "2.1", "3.0", or "" where it does not say.
+        sensor_size: (width, height), or None where it does not say.
+        length: bytes up to the first event word.
+    """
+
+    version: str
+    sensor_size: Size | None
+    length: int
+
+
+def looks_like_header(head: bytes) -> bool:
+    """Whether a file starts with a line of such a header."""
+    return head.startswith(b"% ")
+
+
+def parse_header(head: bytes) -> Header:
+    """Reads the lines up to ``% end`` or to the first that does not begin with ``% ``."""
+    length = 0
+    while head.startswith(b"% ", length):
+        newline = head.find(b"\n", length)
+        if newline < 0:
+            break
+        line, length = head[length:newline], newline + 1
+        if line.strip() == b"% end":
+            break
+    text = head[:length].decode("ascii", errors="replace").replace("\r", "")
+    return Header(_version(text), _sensor_size(text), length)
+
+
+def check_length(path: Path, head: bytes, header: Header) -> None:
+    """Refuses a file that ends inside its header.
+
+    Raises:
+        FileError: the last header line has no end.
+    """
+    if head.startswith(b"% ", header.length) and b"% end" not in head[: header.length]:
+        limit = "the file ends" if len(head) < HEAD_BYTES else f"{HEAD_BYTES} bytes hold no end of it"
+        raise FileError(
+            file_label(path), f"its header line at offset {header.length} is open: {limit}", "Copy or record it again"
+        )
+
+
+def unread_version(path: Path, head: bytes) -> FileError:
+    """The error for a file whose header names no version, or another one than 2.0 and 3.0."""
+    version = parse_header(head).version
+    found = f"is Prophesee EVT {version}" if version else "has a Prophesee header without the line '% evt VERSION'"
+    return FileError(file_label(path), f"{found}; EVT 2.0 and 3.0 are read", "Convert it, or record it as EVT 3.0")
+
+
+def _version(text: str) -> str:
+    if match := _VERSION.search(text):
+        return match[1]
+    match = _FORMAT.search(text)
+    return _FORMAT_VERSION.get(match[1], match[1]) if match else ""
+
+
+def _sensor_size(text: str) -> Size | None:
+    if match := _GEOMETRY.search(text):
+        size = int(match[1]), int(match[2])
+    elif (width := _WIDTH.search(text)) and (height := _HEIGHT.search(text)):
+        size = int(width[1]), int(height[1])
+    else:
+        return None
+    return size if 0 < size[0] <= 65536 and 0 < size[1] <= 65536 else None

@@ -1,0 +1,71 @@
+"""Writers of recordings, for tests, demos and conversion: N-MNIST ``.bin`` and Event Stream ``.es``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge.errors import InputError
+from nirbridge.files import atomic_write
+from nirbridge_events.events import Events, Size, as_events, as_size, first_backwards, first_outside
+from nirbridge_events.readers import event_stream, nmnist
+
+NMNIST_TIME_LIMIT = 1 << 23
+NMNIST_LARGEST: Size = (256, nmnist.OVERFLOW_ROW)
+
+
+def write_nmnist(path: str | os.PathLike[str], events: Events | npt.NDArray[Any]) -> None:
+    """Writes the 5-byte words of ``nirbridge_events.readers.nmnist``.
+
+    Raises:
+        InputError: an event lies outside 256x240 pixels, a time outside 0..2^23 - 1 µs, or times go back.
+        FileError: the file cannot be written.
+    """
+    events = _checked(as_events(events), NMNIST_LARGEST)
+    if len(events) and not 0 <= events.t[0] <= events.t[-1] < NMNIST_TIME_LIMIT:
+        found = f"times {events.t[0]}..{events.t[-1]} µs leave 0..{NMNIST_TIME_LIMIT - 1}"
+        raise InputError("events", found, "Subtract the first time, or write an .es file")
+    words = np.empty((len(events), nmnist.EVENT_BYTES), dtype=np.uint8)
+    words[:, 0], words[:, 1] = events.x, events.y
+    words[:, 2] = events.p << 7 | (events.t >> 16).astype(np.uint8)
+    words[:, 3], words[:, 4] = events.t >> 8 & 0xFF, events.t & 0xFF
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(words.tobytes())
+
+
+def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], sensor_size: Size) -> None:
+    """Writes an Event Stream file of version 2 with DVS events, as ``nirbridge_events.readers.event_stream`` reads.
+
+    Raises:
+        InputError: an event lies outside ``sensor_size``, a time is negative, or times go back.
+        FileError: the file cannot be written.
+    """
+    width, height = as_size(sensor_size, "sensor_size")
+    events = _checked(as_events(events), (width, height))
+    steps = np.diff(events.t, prepend=0)
+    overflows, low = np.divmod(steps, event_stream.OVERFLOW_TIME)
+    starts = np.cumsum(overflows + event_stream.EVENT_BYTES) - event_stream.EVENT_BYTES
+    size = int(starts[-1]) + event_stream.EVENT_BYTES if len(starts) else 0
+    data = np.full(size, event_stream.OVERFLOW, dtype=np.uint8)
+    y = height - 1 - events.y.astype(np.int64)
+    fields = (low << 1 | events.p, events.x & 0xFF, events.x >> 8, y & 0xFF, y >> 8)
+    for place, values in enumerate(fields):
+        data[starts + place] = values
+    header = event_stream.MAGIC + bytes([2, 0, 0, 1]) + width.to_bytes(2, "little") + height.to_bytes(2, "little")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(header + data.tobytes())
+
+
+def _checked(events: Events, limit: Size) -> Events:
+    outside, back = first_outside(events, limit), first_backwards(events.t, 0)
+    if outside is not None:
+        found = f"({events.x[outside]}, {events.y[outside]}) is outside {limit[0]}x{limit[1]} pixels"
+        raise InputError(f"event {outside}", found, "Leave such events out")
+    if back is not None:
+        raise InputError(
+            f"event {back}", f"time {events.t[back]} µs goes back or is negative", "Sort the events by time"
+        )
+    return events

@@ -1,0 +1,1 @@
+"""The main job on embedded data: handwritten digits moved in front of a simulated event sensor."""

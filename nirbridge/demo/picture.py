@@ -1,0 +1,82 @@
+"""The demo as one picture: digits, what the sensor saw, what the network decided and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nirbridge.demo.run import DemoResult, Streamed
+from nirbridge.demo.scene import EVENT_INPUT, frames
+from nirbridge.files import atomic_write
+
+SHOWN = 4
+_LEVELS = ("#ffffff", "#c6dbef", "#4292c6", "#08306b")
+_WRONG, _RIGHT = "#b2182b", "#1a7837"
+
+
+def draw(result: DemoResult, path: Path) -> None:
+    """Writes the picture: a row for each of the first digits, and the latencies of all decisions below."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = result.streamed[:SHOWN]
+    figure = plt.figure(figsize=(11, 2.1 * len(rows) + 2.2), layout="constrained")
+    grid = figure.add_gridspec(len(rows) + 1, 7, width_ratios=(1, 1, 1, 1, 1, 0.1, 2.6))
+    for row, digit in enumerate(rows):
+        _digit_row(figure, grid, row, digit)
+    _latency_row(figure, grid[len(rows), :], result)
+    figure.suptitle(
+        f"nirbridge demo: {len(result.streamed)} digits streamed through '{result.runtime}', "
+        f"{result.accuracy:.0%} right after 90 ms of events"
+    )
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    plt.close(figure)
+
+
+def _digit_row(figure: object, grid: object, row: int, digit: Streamed) -> None:
+    from matplotlib.colors import ListedColormap
+
+    axis = figure.add_subplot(grid[row, 0])  # type: ignore[attr-defined, index]
+    axis.imshow(digit.image, cmap="gray")
+    axis.set_ylabel(f"class {digit.label}", fontsize=11)
+    axis.set_title("digit" if row == 0 else "", fontsize=10)
+    film_frames = frames(digit.events)
+    for column, step in enumerate((0, 2, 4, 7), start=1):
+        lanes = np.ceil(np.log2(film_frames[step].max(axis=0) + 1))  # 0, 1, 2, 4 → 0, 1, 2, 3
+        axis = figure.add_subplot(grid[row, column])  # type: ignore[attr-defined, index]
+        axis.imshow(lanes, cmap=ListedColormap(_LEVELS), vmin=-0.5, vmax=3.5)
+        axis.set_title(f"frame {step} ({(step + 1) * EVENT_INPUT.window // 1000} ms)" if row == 0 else "", fontsize=10)
+    for axis in figure.axes[-5:]:  # type: ignore[attr-defined]
+        axis.set(xticks=[], yticks=[])
+    scores = np.array(digit.scores)
+    axis = figure.add_subplot(grid[row, 6])  # type: ignore[attr-defined, index]
+    ends = (np.arange(len(scores)) + 1) * EVENT_INPUT.window / 1000
+    for k in range(scores.shape[1]):
+        chosen = k == digit.decision
+        colour = (_RIGHT if digit.decision == digit.label else _WRONG) if chosen else "#bbbbbb"
+        axis.plot(ends, scores[:, k], color=colour, lw=2.2 if chosen else 0.8, zorder=3 if chosen else 2)
+    axis.annotate(
+        f"{digit.decision}", (ends[-1], scores[-1, digit.decision]), (6, 0), textcoords="offset points", va="center"
+    )
+    axis.set_ylabel("mean score", fontsize=9)
+    axis.tick_params(labelsize=8)
+    axis.set_title("decision over time" if row == 0 else "", fontsize=10)
+    axis.set_xlabel("ms of events" if row == SHOWN - 1 else "", fontsize=9)
+
+
+def _latency_row(figure: object, place: object, result: DemoResult) -> None:
+    axis = figure.add_subplot(place)  # type: ignore[attr-defined]
+    latencies = result.latencies
+    axis.hist(latencies, bins=40, color="#4292c6")
+    for percentile in (50, 99):
+        value = float(np.percentile(latencies, percentile))
+        axis.axvline(value, color="#333333", lw=1, ls=":")
+        axis.annotate(
+            f"p{percentile} {value:.1f} ms", (value, axis.get_ylim()[1]), (4, -12), textcoords="offset points"
+        )
+    axis.set_xlabel("latency from the end of a window to its decision, ms")
+    axis.set_ylabel("decisions")

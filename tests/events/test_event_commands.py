@@ -1,0 +1,216 @@
+"""``nirbridge encode`` and ``nirbridge stream`` as users type them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import nir
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import nirbridge
+from nirbridge.cli import encode as encode_module
+from nirbridge.cli import stream as stream_module
+from nirbridge.errors import FileError, InputError
+from nirbridge.ir import EventInput
+from nirbridge_events import encode, write_nmnist
+from tests.events import naive
+
+
+def run(module, *arguments):
+    return CliRunner().invoke(module.command, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def events():
+    return naive.make_events(np.random.default_rng(0), 2000, (34, 34), span=95_000)
+
+
+@pytest.fixture
+def recording(tmp_path, events):
+    write_nmnist(tmp_path / "rec.bin", events)
+    return tmp_path / "rec.bin"
+
+
+def write_model(path, first):
+    """Flatten, then two sums: of the left and of the right half."""
+    weight = np.zeros((2, 2, 17, 17), dtype=np.float32)
+    weight[0, ..., :8], weight[1, ..., 8:] = 1, 1
+    nodes = {
+        "events": first,
+        "flatten": nir.Flatten({"input": np.array([2, 17, 17])}, 0, -1),
+        "halves": nir.Linear(weight.reshape(2, -1)),
+        "output": nir.Output(np.array([2])),
+    }
+    edges = [("events", "flatten"), ("flatten", "halves"), ("halves", "output")]
+    nirbridge.write(path, nir.NIRGraph(nodes, edges, type_check=False))
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "m.nir", EventInput((2, 17, 17), (34, 34), 10_000, 4, 3, "one-hot", "or"))
+
+
+@pytest.fixture
+def plain_model(tmp_path):
+    return write_model(tmp_path / "plain.nir", nir.Input(np.array([2, 17, 17])))
+
+
+def wanted_frames(events):
+    return encode(events, (34, 34), 10_000, "one-hot", lanes=3, size=(17, 17))
+
+
+def test_encode_with_flags(tmp_path, recording, events):
+    flags = ["--window", "10ms", "--coding", "one-hot", "--lanes", 3, "--size", "17x17"]
+    result = run(encode_module, recording, "-o", tmp_path / "f.npy", *flags)
+    assert result.exit_code == 0
+    assert result.stdout == f"{tmp_path / 'f.npy'}: (10, 2, 17, 17)\n"
+    assert "taken as 34x34 pixels" in result.stderr
+    assert "2000 events in 10 frames of 10000 µs" in result.stderr
+    frames = np.load(tmp_path / "f.npy")
+    assert frames.dtype == np.float32
+    np.testing.assert_array_equal(frames, wanted_frames(events))
+
+
+def test_encode_with_a_model(tmp_path, recording, events, model):
+    result = run(encode_module, recording, "-o", tmp_path / "f.npy", "--model", model)
+    assert result.exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), wanted_frames(events))
+
+
+def test_stream_with_a_model(recording, events, model):
+    result = run(stream_module, recording, "--model", model, "--labels", "left,right")
+    assert result.exit_code == 0
+    *decisions, last = [json.loads(line) for line in result.stdout.splitlines()]
+    frames = wanted_frames(events)
+    scores = np.stack([frames[..., :8].sum(axis=(1, 2, 3)), frames[..., 8:].sum(axis=(1, 2, 3))], axis=1)
+    means = scores.cumsum(axis=0) / np.arange(1, 11)[:, None]
+    np.testing.assert_allclose([decision["scores"] for decision in decisions], means)
+    assert [decision["class"] for decision in decisions] == means.argmax(axis=1).tolist()
+    assert {decision["label"] for decision in decisions} == {"right"}
+    assert [decision["t_us"] for decision in decisions] == [int(events.t[0]) + 10_000 * (i + 1) for i in range(10)]
+    summary = last["summary"]
+    assert (summary["windows"], summary["events"], summary["decisions"]) == (10, 2000, 10)
+    assert set(summary["latency_ms"]) == {"p50", "p95", "p99"}
+
+
+def test_stream_with_flags_equals_stream_with_the_models_event_input(recording, model, plain_model):
+    flags = ["--window", "10ms", "--coding", "one-hot", "--lanes", 3, "--size", "17x17"]
+    with_flags = run(stream_module, recording, "--model", plain_model, *flags, "--policy", "block", "--pace", "real")
+    assert with_flags.exit_code == 0
+    without = run(stream_module, recording, "--model", model)
+    scores = [
+        [json.loads(line)["scores"] for line in result.stdout.splitlines()[:-1]] for result in (with_flags, without)
+    ]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 10
+
+
+def test_a_long_silence_needs_the_users_word(tmp_path, model):
+    write_nmnist(tmp_path / "gap.bin", naive.events_of([(0, 1, 1, 1), (400_000, 2, 2, 1)]))
+    refused = run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 38)
+    assert "39 windows of 10000 µs without any event, at most 38 may be" in str(refused.exception)
+    allowed = run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 39)
+    assert json.loads(allowed.stdout.splitlines()[-1])["summary"]["windows"] == 41
+
+
+def test_labels_from_a_file(tmp_path, recording, model):
+    (tmp_path / "labels.txt").write_text("left\nright\n")
+    result = run(stream_module, recording, "--model", model, "--labels", tmp_path / "labels.txt")
+    assert json.loads(result.stdout.splitlines()[0])["label"] in ("left", "right")
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ([], "option --window and --coding: is missing"),
+        (["--window", "10ms"], "option --coding: is missing"),
+        (["--window", "10", "--coding", "count"], "option --window: '10' is not a length"),
+        (["--window", "0.5us", "--coding", "count"], "option --window"),
+        (["--size", "34"], "option --size: '34' is not WIDTHxHEIGHT"),
+        (["--window", "10ms", "--coding", "count", "--size", "35x34"], "exceed the sensor"),
+        (["--window", "10ms", "--coding", "count", "--sensor", "20x20"], "outside the sensor of 20x20"),
+    ],
+)
+def test_encode_refuses_and_leaves_an_existing_file_alone(tmp_path, recording, flags, found):
+    (tmp_path / "f.npy").write_bytes(b"precious")
+    before = sorted(tmp_path.iterdir())
+    result = run(encode_module, recording, "-o", tmp_path / "f.npy", *flags)
+    assert isinstance(result.exception, (InputError, FileError))
+    assert found in str(result.exception)
+    assert result.stdout == ""
+    assert (tmp_path / "f.npy").read_bytes() == b"precious"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_truncated_recording_leaves_no_file(tmp_path, recording):
+    recording.write_bytes(recording.read_bytes()[:-2])
+    result = run(encode_module, recording, "-o", tmp_path / "f.npy", "--window", "10ms", "--coding", "count")
+    assert isinstance(result.exception, FileError)
+    assert [path.name for path in tmp_path.iterdir()] == ["rec.bin"]
+
+
+def test_encode_writes_npy_only(tmp_path, recording):
+    result = run(encode_module, recording, "-o", tmp_path / "f.csv", "--window", "10ms", "--coding", "count")
+    assert "Give a name that ends in .npy" in str(result.exception)
+
+
+def test_flags_must_not_contradict_the_model(recording, model):
+    result = run(stream_module, recording, "--model", model, "--window", "5ms")
+    assert "option --window: contradicts the EventInput node" in str(result.exception)
+
+
+def test_frames_must_fit_the_model(recording, plain_model):
+    result = run(stream_module, recording, "--model", plain_model, "--window", "10ms", "--coding", "count")
+    assert "takes (2, 17, 17), the frames are (2, 34, 34)" in str(result.exception)
+
+
+def test_live_sources_are_refused_by_name(model):
+    result = run(stream_module, "udp://localhost:3333", "--model", model)
+    assert "is a live stream" in str(result.exception)
+
+
+def test_a_broken_recording_gives_its_decisions_a_summary_and_its_error(recording, model):
+    recording.write_bytes(recording.read_bytes()[:5002])
+    result = run(stream_module, recording, "--model", model)
+    assert isinstance(result.exception, FileError)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) > 2
+    assert lines[-1]["summary"]["interrupted"]
+    assert lines[-1]["summary"]["decisions"] == len(lines) - 1
+
+
+def test_ctrl_c_ends_with_the_summary(tmp_path, model):
+    slow = naive.make_events(np.random.default_rng(0), 2000, (34, 34), span=8_000_000)
+    write_nmnist(tmp_path / "slow.bin", slow)
+    code = "from nirbridge.cli.stream import command; command()"
+    arguments = [str(tmp_path / "slow.bin"), "--model", str(model), "--pace", "real"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        first = json.loads(process.stdout.readline())
+        os.kill(process.pid, signal.SIGINT)
+        rest, errors = process.communicate(timeout=20)
+    summary = json.loads(rest.splitlines()[-1])["summary"]
+    assert first["window"] == 0
+    assert summary["interrupted"]
+    assert 1 <= summary["decisions"] < 100
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("module", [encode_module, stream_module])
+def test_help_has_an_example_and_imports_nothing_heavy(module):
+    code = (
+        f"import sys; from {module.__name__} import command\n"
+        "try: command(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'numpy', 'nir', 'h5py'} & set(sys.modules), 'heavy import'\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Example:" in result.stdout

@@ -1,0 +1,80 @@
+"""Every example runs, on little data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nirbridge
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs an example as a user would."""
+    command = [sys.executable, str(EXAMPLES / script), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=280, env={**os.environ, "OMP_NUM_THREADS": "2"}
+    )
+
+
+def test_every_example_is_tested() -> None:
+    """``grid_training.py`` is what the two training scripts share."""
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "grid_training.py",
+        "networks.py",
+        "nmnist.py",
+        "train_demo.py",
+    }
+
+
+def test_train_demo(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    done = run("train_demo.py", "--digits", "60", "--epochs", "1", "--out", str(tmp_path / "w.safetensors"))
+    assert done.returncode == 0, done.stderr
+    from safetensors.numpy import load_file
+
+    weights = load_file(tmp_path / "w.safetensors")
+    assert all((np.round(w * 64) == w * 64).all() for name, w in weights.items() if name.endswith("weight"))
+
+
+def test_shipped_weights_are_on_the_grid() -> None:
+    from safetensors.numpy import load_file
+
+    from nirbridge.demo.network import WEIGHTS
+
+    weights = load_file(WEIGHTS)
+    assert all((np.round(w * 64) == w * 64).all() for name, w in weights.items() if name.endswith("weight"))
+
+
+def test_nmnist_decides_alike_on_norse_and_lava(shared_data: Path, tmp_path: Path) -> None:
+    if not nirbridge.runtimes()["lava"].usable:
+        pytest.skip(nirbridge.runtimes()["lava"].reason)
+    done = run("nmnist.py", str(shared_data / "nmnist-small"), "--epochs", "2", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "decisions that differ: 0" in done.stdout
+    assert done.stdout.count(" 0 mismatches") == 2
+
+
+@pytest.mark.parametrize("network", ["mlp", "Residual"])
+def test_networks_export_and_agree_with_torch(network: str) -> None:
+    import torch
+
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        import networks
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    from nirbridge.neurons import OverTime
+
+    torch.manual_seed(0)
+    module = OverTime(getattr(networks, network)()).double().eval()
+    x = torch.randint(0, 5, (5, 2, 2, 16, 16)).double()
+    graph = nirbridge.export(module, (2, 16, 16))
+    with nirbridge.compile(graph) as program, torch.no_grad():
+        assert np.allclose(program.run(x.numpy()).output, module(x).numpy(), rtol=0, atol=1e-9)

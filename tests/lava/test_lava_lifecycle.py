@@ -1,0 +1,166 @@
+"""Processes, threads, files and shared memory: as many after a program as before it."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from lava_graphs import graded, needs_lava, two_layers
+
+import nirbridge
+
+pytestmark = needs_lava
+FRAMES = graded(np.random.default_rng(40), 4, 1, 12)
+HERE = Path(__file__).parent
+BEGIN = """
+import os, signal, sys, time, numpy as np, nirbridge
+from lava_graphs import two_layers
+x = np.ones((2, 1, 12))
+"""
+
+
+def script(text, **options):
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONWARNINGS": "error::ResourceWarning"}
+    command = [sys.executable, "-c", BEGIN + text]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE, **options
+    )
+
+
+def run_script(text):
+    """Runs it to its end; returns (exit code, output, errors) and checks that nothing is left in shared memory."""
+    before = set(os.listdir("/dev/shm"))
+    process = script(text)
+    out, err = process.communicate(timeout=30)
+    assert set(os.listdir("/dev/shm")) <= before
+    return process.returncode, out, err
+
+
+def usage():
+    gc.collect()
+    me = psutil.Process()
+    tracker = sum("resource_tracker" in " ".join(child.cmdline()) for child in me.children(recursive=True))
+    return (
+        len(me.children(recursive=True)) - tracker,
+        threading.active_count(),
+        me.num_fds(),
+        len(os.listdir("/dev/shm")),
+    )
+
+
+def compile_and_run():
+    with nirbridge.compile(two_layers(), "lava", timeout=60) as program:
+        program.run(FRAMES)
+        program.run(FRAMES, ["n"])
+
+
+def test_nothing_grows_from_program_to_program():
+    from lava.magma.core.process.process import ProcessServer
+
+    compile_and_run()
+    time.sleep(0.3)
+    before, known = usage(), ProcessServer().num_processes
+    for _ in range(4):
+        compile_and_run()
+    deadline = time.monotonic() + 5
+    while usage() != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert usage() == before
+    assert ProcessServer().num_processes == known
+
+
+def test_close_is_idempotent_and_immediate():
+    program = nirbridge.compile(two_layers(), "lava")
+    program.run(FRAMES)
+    children = [child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())]
+    begin = time.monotonic()
+    program.close()
+    program.close()
+    assert time.monotonic() - begin < 3
+    assert len(children) >= 8
+    assert not any(child.is_running() for child in children)
+
+
+def test_closing_what_never_ran():
+    nirbridge.compile(two_layers(), "lava").close()
+
+
+def test_a_program_that_nobody_holds_ends_its_processes():
+    program = nirbridge.compile(two_layers(), "lava")
+    program.run(FRAMES)
+    before = usage()[0]
+    del program
+    assert usage()[0] < before
+
+
+def test_lava_leaves_loggers_and_standard_output_alone(capfd):
+    import logging
+
+    before = [list(logging.getLogger(name).handlers) for name in (None, "lava.magma.compiler.compiler")]
+    compile_and_run()
+    assert [list(logging.getLogger(name).handlers) for name in (None, "lava.magma.compiler.compiler")] == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_forgotten_close_lets_the_interpreter_end():
+    code, out, err = run_script("p = nirbridge.compile(two_layers(), 'lava'); print(p.run(x).output.shape)")
+    assert (code, out.strip(), err) == (0, "(2, 1, 5)", "")
+
+
+def test_an_error_of_the_caller_lets_the_interpreter_end():
+    code, _, err = run_script("p = nirbridge.compile(two_layers(), 'lava'); p.run(x); raise SystemExit('mine')")
+    assert code == 1
+    assert err.strip() == "mine"
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_it_works_where_another_start_method_was_set(method):
+    code, out, err = run_script(
+        f"import multiprocessing as mp; mp.set_start_method('{method}')\n"
+        "with nirbridge.compile(two_layers(), 'lava') as p: p.run(x)\n"
+        "print(mp.get_start_method())"
+    )
+    assert (code, out.strip(), err) == (0, method, "")
+
+
+STREAM = """
+program = nirbridge.compile(two_layers(), 'lava')
+program.step(x[0])
+print('streaming', flush=True)
+while True: program.step(x[0])
+"""
+
+
+def started(text):
+    """A script that streams, with its processes."""
+    process = script(text, start_new_session=True)
+    assert process.stdout.readline().strip() == "streaming"
+    return process, psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize(("sent", "within"), [("kill", 10), ("terminate", 10)])
+def test_a_killed_parent_leaves_no_orphan_and_no_shared_memory(sent, within):
+    before = set(os.listdir("/dev/shm"))
+    process, children = started(STREAM)
+    assert len(children) >= 8
+    getattr(process, sent)()
+    process.communicate(timeout=within)
+    _, alive = psutil.wait_procs(children, timeout=within)
+    assert alive == []
+    assert set(os.listdir("/dev/shm")) <= before
+
+
+def test_ctrl_c_at_the_terminal_ends_all_with_one_traceback():
+    process, children = started(STREAM)
+    os.killpg(process.pid, 2)
+    _, err = process.communicate(timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    assert err.count("Traceback") == 1
+    assert err.strip().endswith("KeyboardInterrupt")
