@@ -97,8 +97,8 @@ def _signed(*shape: int, seed: int = 3) -> np.ndarray:
 
 
 def _taus(*shape: int, seed: int = 4) -> np.ndarray:
-    """Time constants of 2, 4 or 8 steps of 2^-10 s."""
-    return 2.0 ** np.random.default_rng(seed).integers(1, 4, shape) * 2.0**-10
+    """Time constants of 1 or 2 steps of 2^-10 s: each step adds one bit to a membrane, of the 24 there are."""
+    return 2.0 ** np.random.default_rng(seed).integers(0, 2, shape) * 2.0**-10
 
 
 def _conv2d(cin: int, cout: int, kernel: tuple[int, int], *args: object, groups: int = 1) -> nir.Conv2d:
@@ -153,14 +153,13 @@ def _neuron_cases() -> list[Case]:
         nir.CubaLIF(tau(5), tau(5, seed=7), p(5), _signed(5), p(5, seed=8), _signed(5, seed=9), p(5, seed=3)),
         nir.Delay(np.array([0, 1, 2, 5, 30]) * 2.0**-10),
     ]
-    return [
-        Case(
-            f"{type(node).__name__}{'' if np.ndim(next(iter(vars(node).values()))) else ' scalar'}",
-            (type(node),),
-            partial_line(node),
-        )
-        for node in nodes
-    ]
+    return [Case(_name(node), (type(node),), partial_line(node), steps=8) for node in nodes]
+
+
+def _name(node: nir.NIRNode) -> str:
+    """LIF, or "LIF scalar" where the parameters are single numbers."""
+    scalar = tuple(node.output_type["output"]) == ()
+    return f"{type(node).__name__}{' scalar' if scalar else ''}"
 
 
 def partial_line(node: nir.NIRNode) -> Callable[[], Graph]:

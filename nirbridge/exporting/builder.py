@@ -1,0 +1,128 @@
+"""Collects the nodes and edges of the graph to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.errors import Problem
+from nirbridge.exporting.signal import Layout, RefusalError, Signal
+from nirbridge.ir import Shape, build_graph
+from nirbridge.ir.shapes import ShapeMismatchError, shape_rule
+
+
+class GraphBuilder:
+    """A graph while it grows.
+
+    Attributes:
+        dt: seconds per step, for neurons with time constants.
+        dtype: dtype of constants that the module's code brings along as plain numbers.
+        problems: what was refused so far, with whether another layout might do.
+    """
+
+    def __init__(self, dt: float, dtype: Any) -> None:
+        self.dt = dt
+        self.dtype = dtype
+        self.problems: list[tuple[Problem, bool]] = []
+        self.nodes: dict[str, nir.NIRNode] = {}
+        self.incoming: dict[str, tuple[str, ...]] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._preferred: dict[str, str] = {}
+
+    def refuse(self, where: str, refusal: RefusalError) -> None:
+        """Notes a problem, once."""
+        problem = Problem(where, refusal.found, refusal.next_step)
+        if all(problem != known for known, _ in self.problems):
+            self.problems.append((problem, refusal.layout))
+
+    def add_input(self, name: str, node: nir.NIRNode, shape: Shape, layout: Layout) -> Signal:
+        """A node through which data enter."""
+        return self._enter(name, node, (), shape, layout)
+
+    def add_output(self, name: str, signal: Signal) -> None:
+        """A node through which ``signal`` leaves."""
+        node = nir.Output(output_type={"output": np.array(signal.shape, dtype=np.int64)})
+        self._enter(name, node, signal.sources, signal.shape, signal.layout)
+
+    def add(self, name: str, node: nir.NIRNode, signal: Signal) -> Signal:
+        """A node that takes ``signal``; its name gets a number where it is taken.
+
+        Raises:
+            RefusalError: the node does not take a signal of this shape.
+        """
+        try:
+            shape = shape_rule(node)(node, signal.shape)
+        except ShapeMismatchError as error:
+            raise RefusalError(str(error), "Check the input shape and the layers before") from None
+        return self._enter(name, node, signal.sources, shape, signal.layout)
+
+    def replace(self, name: str, old: str, node: nir.NIRNode, layout: Layout) -> Signal:
+        """A node with the inputs and the output shape of ``old``, whose name it takes if nothing else uses ``old``."""
+        signal = self._enter(name, node, self.incoming[old], self._shapes[old], layout)
+        self._preferred[signal.sources[0]] = self._preferred.get(old, old)
+        return signal
+
+    def sender(self, signal: Signal) -> nir.NIRNode | None:
+        """The one node whose very output ``signal`` is, None for a sum or a signal of another shape."""
+        (*others, name) = signal.sources
+        return self.nodes[name] if not others and self._shapes[name] == signal.shape else None
+
+    def total(self, name: str, left: Signal, right: Signal) -> Signal:
+        """The sum of two signals: both sets of edges; a sender that stands in both gets a factor of its own."""
+        if left.shape != right.shape or left.layout is not right.layout:
+            found = f"adds {_text(left)} and {_text(right)}; edges that add up bring equal shapes, without broadcasting"
+            raise RefusalError(found, "Bring both to one shape first")
+        if set(left.sources) & set(right.sources):
+            same = left.sources == right.sources
+            factor = nir.Scale(np.full(right.shape, 2 if same else 1, dtype=self.dtype))
+            right = self.add(name, factor, right)
+            if same:
+                return right
+        return Signal(left.sources + right.sources, left.shape, left.layout)
+
+    def graph(self, metadata: dict[str, Any]) -> nir.NIRGraph:
+        """The graph of all nodes that lead to an output, and of all inputs.
+
+        Raises:
+            GraphError: shapes do not fit.
+        """
+        kept = self._needed()
+        wanted = Counter(self._preferred[name] for name in kept if name in self._preferred)
+        names = {name: name for name in kept}
+        for name, preferred in self._preferred.items():
+            if name in kept and preferred not in kept and wanted[preferred] == 1:
+                names[name] = preferred
+        nodes = {names[name]: node for name, node in self.nodes.items() if name in kept}
+        edges = [(names[source], names[name]) for name in kept for source in self.incoming[name]]
+        graph = build_graph(nodes, edges)
+        graph.metadata = metadata
+        return graph
+
+    def _needed(self) -> dict[str, None]:
+        needed: set[str] = set()
+        pending = [name for name, node in self.nodes.items() if type(node) is nir.Output]
+        while pending:
+            name = pending.pop()
+            if name not in needed:
+                needed.add(name)
+                pending.extend(self.incoming[name])
+        return {name: None for name in self.nodes if name in needed or not self.incoming[name]}
+
+    def _enter(self, name: str, node: nir.NIRNode, sources: Iterable[str], shape: Shape, layout: Layout) -> Signal:
+        base = name.replace("/", "_").replace("\0", "_") or type(node).__name__.lower()
+        unique, number = base, 0
+        while unique in self.nodes:
+            number += 1
+            unique = f"{base}_{number}"
+        self.nodes[unique] = node
+        self.incoming[unique] = tuple(sources)
+        self._shapes[unique] = shape
+        return Signal((unique,), shape, layout)
+
+
+def _text(signal: Signal) -> str:
+    return f"{signal.shape} of {signal.layout.text}"

@@ -1,0 +1,231 @@
+"""torch.nn.Module → nir.NIRGraph."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from nirbridge.checking import find_problems
+from nirbridge.errors import ExportError, GraphError, InputError, Problem
+from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.interpreter import Interpreter
+from nirbridge.exporting.norse import require_states
+from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all
+from nirbridge.exporting.tracing import evaluation
+from nirbridge.ir import EventInput, Shape, graphs_equal
+from nirbridge.ir.registry import INPUTS
+from nirbridge.ir.shapes import declared_shape
+from nirbridge.neurons import OverTime, SpikingNeuron
+
+_DEFAULT_DT = 1e-3
+_MOST_AXES = 8
+
+_UNCOMPILED = {
+    "OptimizedModule": "Export its '_orig_mod', the module before torch.compile",
+    **dict.fromkeys(("ScriptModule", "RecursiveScriptModule", "TopLevelTracedModule"), "Export the module itself"),
+}
+
+Shapes = Sequence[int] | Mapping[str, Sequence[int]]
+
+
+def export(
+    module: nn.Module,
+    input_shape: Shapes | None = None,
+    *,
+    dt: float | None = None,
+    input_node: nir.NIRNode | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> nir.NIRGraph:
+    """The graph that computes what ``module`` computes, on [T, B, *input_shape].
+
+    The module is traced through its ``forward``; nodes are called by the paths of their modules, as "conv1.act".
+    It counts as in evaluation: batch normalisation with its running statistics, folded into the layer before;
+    dropout left out.  Module and parameters stay as they are, and the graph holds copies in the same dtypes.
+
+    Where time and batch stand follows from the code: around ``OverTime`` tensors are [T, B, ...], inside of it
+    [T*B, ...], around Norse's single-step cells [B, ...].
+
+    Args:
+        module: the network.  Layers: Linear, Conv1d/2d, BatchNorm1d/2d, max, average and adaptive pooling, Flatten,
+            Dropout, Identity; sums, differences and constant factors; nirbridge's neurons and OverTime; Norse's LIF,
+            LI, IAF and box cells and layers, Lift and SequentialState.
+        input_shape: shape of one frame without time and batch; a dictionary by argument name where ``forward``
+            takes several tensors.  May be left out where ``input_node`` is given.
+        dt: seconds per step of the graph, for Norse's time constants; by default the window of an EventInput, else
+            1e-3.
+        input_node: an ``EventInput`` (or ``nir.Input``) to begin the graph with.
+        metadata: kept with the graph; no runtime reads it.
+
+    Returns:
+        A graph that :func:`nirbridge.check` finds nothing wrong with.
+
+    Raises:
+        ExportError: the module holds something without a counterpart in a graph; all such places are listed.
+        InputError: an argument does not fit.
+        GraphError: a parameter is not valid, as NaN in a weight.
+    """
+    if not isinstance(module, nn.Module):
+        raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
+    _require_plain(module)
+    inputs = _input_nodes(input_shape, input_node)
+    step = _time_step(dt, input_node)
+    with evaluation(module):
+        graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
+    problems = find_problems(graph)
+    if problems:
+        raise GraphError.from_problems(problems)
+    return graph
+
+
+def _require_plain(module: nn.Module) -> None:
+    """Refuses compiled modules, whose code is hidden from tracing, and lazy ones that hold no weights yet."""
+    problems = []
+    for name, inner in module.named_modules():
+        kind = type(inner).__name__
+        where = f"module '{name}' ({kind})" if name else f"module {kind}"
+        if kind in _UNCOMPILED:
+            problems.append(Problem(where, "is compiled, so its code cannot be read", _UNCOMPILED[kind]))
+        elif isinstance(inner, LazyModuleMixin):
+            problems.append(Problem(where, "has no weights yet", "Run the module once on data"))
+    if problems:
+        raise ExportError.from_problems(problems)
+
+
+def _input_nodes(input_shape: Shapes | None, input_node: nir.NIRNode | None) -> dict[str, nir.NIRNode]:
+    """The nodes through which data enter, by the argument of ``forward``; "" stands for its first."""
+    if input_node is None:
+        if input_shape is None:
+            raise InputError("argument 'input_shape'", "is missing", "Give the shape of one frame, as (2, 34, 34)")
+        named = input_shape if isinstance(input_shape, Mapping) else {"": input_shape}
+        return {name: _input(_checked_shape(shape)) for name, shape in named.items()}
+    if type(input_node) not in INPUTS:
+        found = f"is a {type(input_node).__name__}, expected an EventInput or Input"
+        raise InputError("argument 'input_node'", found, "Pass nirbridge.ir.EventInput(...)")
+    shape = declared_shape(input_node)
+    if isinstance(input_shape, Mapping) or (input_shape is not None and _checked_shape(input_shape) != shape):
+        found = f"{input_shape} differs from the shape {shape} of the input node"
+        raise InputError("argument 'input_shape'", found, "Leave it away or give the same shape")
+    return {"": copy.copy(input_node)}
+
+
+def _input(shape: Shape) -> nir.Input:
+    return nir.Input({"input": np.array(shape, dtype=np.int64)})
+
+
+def _checked_shape(shape: Any) -> Shape:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list, torch.Size)) else (shape,)
+    good = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes)
+    if not good or not 1 <= len(sizes) <= _MOST_AXES:
+        found = f"{shape!r} is not 1 to {_MOST_AXES} positive whole numbers"
+        raise InputError("argument 'input_shape'", found, "Give the shape of one frame, as (2, 34, 34)")
+    return tuple(int(n) for n in sizes)
+
+
+def _time_step(dt: float | None, input_node: nir.NIRNode | None) -> float:
+    if dt is None:
+        return input_node.window * 1e-6 if isinstance(input_node, EventInput) else _DEFAULT_DT
+    if not (isinstance(dt, (int, float)) and math.isfinite(dt) and dt > 0):
+        raise InputError("argument 'dt'", f"{dt!r} is not a positive number of seconds", "Give for instance 1e-3")
+    return float(dt)
+
+
+def _layouts(module: nn.Module) -> tuple[Layout, ...]:
+    """The readings of the module's own tensors that are worth a try; a wrapper over time settles it."""
+    homes = {f"{type(inner).__module__}.{type(inner).__qualname__}" for inner in module.modules()}
+    over_time = any(isinstance(inner, OverTime) for inner in module.modules())
+    if over_time or "norse.torch.module.lift.Lift" in homes:
+        return (Layout.TIME,)
+    if any(home.startswith("norse.") for home in homes):
+        return (Layout.STEP, Layout.TIME)
+    if any(isinstance(inner, SpikingNeuron) for inner in module.modules()):
+        return (Layout.TIME, Layout.FOLDED)
+    return (Layout.FOLDED, Layout.TIME)
+
+
+def _attempt(module: nn.Module, layout: Layout, inputs: Mapping[str, nir.NIRNode], dt: float) -> GraphBuilder:
+    """The graph, or its problems, under one reading."""
+    builder = GraphBuilder(dt, _dtype(module))
+    taken = {name for name, _ in module.named_modules()}
+    signals = {
+        name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), layout)
+        for name, node in inputs.items()
+    }
+    interpreter = Interpreter(builder)
+    first = signals.pop("", None)
+    result = interpreter.call_module(module, "", () if first is None else (first,), signals)
+    if layout is Layout.STEP:
+        require_states(interpreter, result, "")
+    try:
+        for name, signal in _outputs(result).items():
+            builder.add_output(_free(name, taken), signal)
+    except RefusalError as refusal:
+        builder.refuse(f"module {type(module).__name__}", refusal)
+    return builder
+
+
+def _shape_of(node: nir.NIRNode) -> Shape:
+    shape = declared_shape(node)
+    if shape is None:
+        raise InputError("argument 'input_node'", "states no shape", "Give it one")
+    return shape
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A boundary's name gives way to a module's."""
+    return f"graph_{name}" if name in taken else name
+
+
+def _dtype(module: nn.Module) -> Any:
+    tensors = (*module.parameters(), *module.buffers())
+    return np.float64 if any(tensor.dtype is torch.float64 for tensor in tensors) else np.float32
+
+
+def _outputs(result: Any) -> dict[str, Signal]:
+    """The tensors that ``forward`` returns, by the name of their output node; states are left out."""
+    if find_all(Unknown, result):
+        return {}
+    if isinstance(result, Signal):
+        return {"output": result}
+    if isinstance(result, (tuple, list)):
+        kept = [item for item in result if find_all(Signal, item)]
+        dropped = [item for item in result if not find_all((Signal, State), item) and item is not None]
+        if len(kept) == 1 and not dropped:
+            return _outputs(kept[0])
+        named: dict[Any, Any] = {f"output_{index}": item for index, item in enumerate(kept)}
+    elif isinstance(result, dict):
+        named, dropped = result, []
+    else:
+        raise RefusalError(
+            f"returns a {type(result).__name__}, not a tensor that depends on the input", "Return a tensor"
+        )
+    if dropped or not named or not all(isinstance(item, Signal) for item in named.values()):
+        raise RefusalError("returns more than tensors that depend on the input", "Return a tensor, or several of them")
+    return {str(name): signal for name, signal in named.items()}
+
+
+def _agreed(attempts: list[GraphBuilder], metadata: Mapping[str, Any]) -> nir.NIRGraph:
+    """The graph on which all readings that succeed agree.
+
+    Raises:
+        ExportError: no reading succeeds, or two give different graphs.
+    """
+    graphs = [builder.graph(dict(metadata)) for builder in attempts if not builder.problems]
+    if not graphs:
+        best = min(attempts, key=lambda builder: sum(layout for _, layout in builder.problems))
+        raise ExportError.from_problems([problem for problem, _ in best.problems])
+    if any(not graphs_equal(graphs[0], other) for other in graphs[1:]):
+        problem = Problem(
+            "argument 'module'",
+            "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]",
+            "Wrap the network in nirbridge.neurons.OverTime",
+        )
+        raise ExportError.from_problems([problem])
+    return graphs[0]

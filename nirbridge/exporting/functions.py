@@ -1,0 +1,278 @@
+"""Functions, operators and tensor methods that ``forward`` may use."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nirbridge.exporting.arrays import array
+from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to
+from nirbridge.exporting.normalisation import batch_norm
+from nirbridge.exporting.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool2d,
+    max_pool2d,
+    whole_window,
+)
+from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, require_signal
+
+if TYPE_CHECKING:
+    from nirbridge.exporting.interpreter import Call
+
+Handler = Callable[..., Any]
+_FLOATING = (torch.float32, torch.float64)
+
+
+def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """x + alpha y: two sets of edges into whatever takes the sum."""
+    if isinstance(input, Signal) and isinstance(other, Signal):
+        return call.builder.total(call.name, input, other if alpha == 1 else multiply(call, other, alpha))
+    signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
+    if bool(torch.all(torch.as_tensor(constant) == 0)):
+        return require_signal(signal)
+    raise RefusalError("adds a constant, for which a graph has no node", "Put it into the bias of the layer before")
+
+
+def subtract(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """x - alpha y."""
+    if isinstance(other, Signal):
+        return add(call, input, multiply(call, other, -alpha))
+    return add(call, input, -alpha * other)
+
+
+def multiply(call: Call, input: Any, other: Any) -> Signal:
+    """c x with a constant c: Scale."""
+    if isinstance(input, Signal) and isinstance(other, Signal):
+        raise RefusalError("multiplies two tensors that depend on the input", "Graphs are linear between the neurons")
+    signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
+    return call.emit(nir.Scale(_factor(call, require_signal(signal), constant)), require_signal(signal))
+
+
+def divide(call: Call, input: Any, other: Any) -> Signal:
+    """x / c with a constant c: Scale by 1/c."""
+    if isinstance(other, Signal):
+        raise RefusalError("divides by a tensor that depends on the input", "Graphs are linear between the neurons")
+    return multiply(call, input, 1 / other)
+
+
+def negative(call: Call, input: Any) -> Signal:
+    """-x: Scale by -1."""
+    return multiply(call, input, -1)
+
+
+def _factor(call: Call, signal: Signal, constant: Any) -> Any:
+    """The constant as an array of the features' shape; NIR's Scale has one factor for each feature."""
+    factor = array(constant) if isinstance(constant, Tensor) else np.asarray(constant, dtype=call.builder.dtype)
+    surplus = factor.ndim - len(signal.shape)
+    if surplus > 0 and set(factor.shape[:surplus]) <= {1}:
+        factor = factor.reshape(factor.shape[surplus:])
+    try:
+        return np.broadcast_to(factor, signal.shape).copy()
+    except ValueError:
+        found = f"multiplies features of shape {signal.shape} by a constant of shape {factor.shape}"
+        raise RefusalError(found, "Give one number or one for each feature") from None
+
+
+def reshape(call: Call, input: Any, *shape: Any) -> Signal:
+    """Another shape, where it only merges neighbouring feature axes or folds time into the batch."""
+    signal = require_signal(input)
+    sizes = list(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
+    if sizes.count(-1) == 1:
+        sizes[sizes.index(-1)] = signal.elements // -prod(sizes)
+    if prod(sizes) != signal.elements:
+        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", layout=True)
+    return reshape_to(call, signal, tuple(sizes), "reshapes")
+
+
+def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
+    """[T*B, ...] → [T, B, ...]."""
+    full = require_signal(input).full_shape
+    dim %= len(full)
+    return reshape(call, input, *full[:dim], *sizes, *full[dim + 1 :])
+
+
+def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
+    """Drops feature axes of size 1: Flatten with the axis beside."""
+    signal = require_signal(input)
+    full = signal.full_shape
+    dims = range(len(full)) if dim is None else [d % len(full) for d in (dim if isinstance(dim, tuple) else (dim,))]
+    for axis in sorted(dims, reverse=True):
+        shape = signal.full_shape
+        if shape[axis] == 1:
+            signal = reshape_to(call, signal, (*shape[:axis], *shape[axis + 1 :]), f"squeezes axis {axis}")
+    return signal
+
+
+def mean(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
+    """The mean over height and width: AvgPool2d over the whole picture."""
+    return _over_picture(call, nir.AvgPool2d, input, dim, keepdim)
+
+
+def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
+    """The sum over height and width: SumPool2d over the whole picture."""
+    return _over_picture(call, nir.SumPool2d, input, dim, keepdim)
+
+
+def _over_picture(call: Call, kind: Any, input: Any, dim: Any, keepdim: bool) -> Signal:
+    signal = require_signal(input)
+    axes = len(signal.full_shape)
+    given = range(axes) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = tuple(sorted(d % axes for d in given))
+    refusal = over_batch_or_time(signal, dims)
+    if refusal:
+        raise refusal
+    if len(signal.shape) != 3 or dims != (axes - 2, axes - 1):
+        found = f"reduces axes {dims} of features {signal.shape}; a graph reduces height and width of (C, H, W) alone"
+        raise RefusalError(found, "Use a Linear layer or nn.AdaptiveAvgPool2d(1)")
+    pooled = whole_window(call, kind, signal)
+    if keepdim:
+        return pooled
+    flattening = replace(call, name=f"{call.name}.flatten")
+    return reshape_to(flattening, pooled, (*signal.layout.value, signal.shape[0]), "flattens")
+
+
+def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Signal:
+    """Nothing, in evaluation."""
+    if training and p:
+        raise RefusalError("drops values at random in evaluation too", "Pass training=self.training or use nn.Dropout")
+    return require_signal(input)
+
+
+def same(call: Call, input: Any) -> Signal:
+    """The tensor as it is."""
+    return require_signal(input)
+
+
+def convert(call: Call, input: Any, *args: Any, **kwargs: Any) -> Signal:
+    """The same values in another floating-point dtype or on another device; graphs know neither."""
+    signal = require_signal(input)
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, torch.dtype) and value not in _FLOATING:
+            raise RefusalError(f"converts to {value}, which rounds the values", "Keep float32 or float64")
+    return signal
+
+
+def size(call: Call, input: Any, dim: int | None = None) -> Any:
+    """The shape, T and B standing for themselves."""
+    full = torch.Size(require_signal(input).full_shape)
+    return full if dim is None else full[dim]
+
+
+def dimensions(call: Call, input: Any) -> int:
+    """The number of axes."""
+    return len(require_signal(input).full_shape)
+
+
+def elements(call: Call, input: Any) -> int:
+    """The number of elements."""
+    return require_signal(input).elements
+
+
+def item(call: Call, input: Any, index: Any) -> Any:
+    """Refused: a graph has no node that takes a part of a tensor."""
+    signal = require_signal(input)
+    if signal.layout is Layout.TIME and not isinstance(index, tuple):
+        found = "takes single steps out of [T, B, ...]"
+        raise RefusalError(found, "Export the module that gives [T, B, ...] and index the graph's output")
+    raise RefusalError("takes a part of a tensor, for which a graph has no node", "Keep whole tensors")
+
+
+_ATTRIBUTES: dict[str, Callable[[Signal], Any]] = {
+    "shape": lambda signal: torch.Size(signal.full_shape),
+    "ndim": lambda signal: len(signal.full_shape),
+    "dtype": lambda signal: torch.get_default_dtype(),
+    "device": lambda signal: torch.device("cpu"),
+    "is_sparse": lambda signal: False,
+    "requires_grad": lambda signal: False,
+}
+
+
+def attribute(value: Any, name: str) -> Any:
+    """What code reads of a tensor without computing it."""
+    if isinstance(value, State):
+        return value
+    if not isinstance(value, Signal):
+        return value
+    if name not in _ATTRIBUTES:
+        raise RefusalError(f"reads '.{name}' of a tensor", "Keep the whole tensor")
+    return _ATTRIBUTES[name](value)
+
+
+_POOLING: dict[str, Handler] = {
+    "max_pool2d": max_pool2d,
+    "avg_pool2d": avg_pool2d,
+    "adaptive_avg_pool2d": adaptive_avg_pool2d,
+    "adaptive_max_pool2d": adaptive_max_pool2d,
+}
+_ARITHMETIC: dict[str, Handler] = {
+    "add": add,
+    "sub": subtract,
+    "subtract": subtract,
+    "mul": multiply,
+    "multiply": multiply,
+    "div": divide,
+    "divide": divide,
+    "true_divide": divide,
+    "neg": negative,
+    "negative": negative,
+}
+_SHAPES: dict[str, Handler] = {
+    "flatten": flatten,
+    "reshape": reshape,
+    "unflatten": unflatten,
+    "squeeze": squeeze,
+    "mean": mean,
+    "sum": total,
+    "clone": same,
+    "detach": same,
+}
+METHODS: dict[str, Handler] = {
+    **_ARITHMETIC,
+    **_SHAPES,
+    "view": reshape,
+    "contiguous": same,
+    "float": same,
+    "double": same,
+    "to": convert,
+    "size": size,
+    "dim": dimensions,
+    "numel": elements,
+}
+_DROPOUTS = (
+    functional.dropout,
+    functional.dropout1d,
+    functional.dropout2d,
+    functional.dropout3d,
+    functional.alpha_dropout,
+    functional.feature_alpha_dropout,
+)
+FUNCTIONS: dict[Any, Handler] = {
+    **{getattr(torch, name): handler for name, handler in {**_ARITHMETIC, **_SHAPES}.items()},
+    **{getattr(functional, name): handler for name, handler in _POOLING.items()},
+    **dict.fromkeys(_DROPOUTS, dropout),
+    operator.add: add,
+    operator.iadd: add,
+    operator.sub: subtract,
+    operator.isub: subtract,
+    operator.mul: multiply,
+    operator.imul: multiply,
+    operator.truediv: divide,
+    operator.itruediv: divide,
+    operator.neg: negative,
+    operator.getitem: item,
+    torch.conv1d: conv1d,
+    torch.conv2d: conv2d,
+    functional.linear: linear,
+    functional.batch_norm: batch_norm,
+}
+"""Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""

@@ -1,0 +1,279 @@
+"""Walks through a traced module and lowers what it finds, layer by layer."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import torch
+from torch import fx, nn
+from torch.nn.utils import parametrize
+
+from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.functions import FUNCTIONS, METHODS, attribute
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
+from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
+
+Handler = Callable[..., Any]
+MODULES: dict[type[nn.Module], Handler] = {
+    **layers.MODULES,
+    **pooling.MODULES,
+    **normalisation.MODULES,
+    **neurons.MODULES,
+}
+_RECORDED = (Signal, State, Unknown)
+_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+_VIEWS = ("view", "reshape", "flatten", "squeeze", "detach", "contiguous", "unflatten")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that is being lowered: where its nodes go and what they are called.
+
+    Attributes:
+        interpreter: lowers inner modules.
+        name: the path of the module, or of the function in its module.
+    """
+
+    interpreter: Interpreter
+    name: str
+
+    @property
+    def builder(self) -> GraphBuilder:
+        """The graph that the nodes go to."""
+        return self.interpreter.builder
+
+    def emit(self, node: nir.NIRNode, signal: Signal, suffix: str = "") -> Signal:
+        """Adds a node that takes ``signal``."""
+        return self.builder.add(join(self.name, suffix), node, signal)
+
+
+class Interpreter:
+    """Lowers modules into one builder.
+
+    Attributes:
+        builder: the graph so far.
+        cells: names of the cells so far that take one step and hand on their state.
+    """
+
+    def __init__(self, builder: GraphBuilder) -> None:
+        self.builder = builder
+        self.cells: list[str] = []
+
+    def call_module(self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What ``module`` makes of its arguments; what is refused becomes a problem and ``UNKNOWN``."""
+        where = f"module '{path}' ({type(module).__name__})" if path else f"module {type(module).__name__}"
+        try:
+            handler = module_handler(module)
+            if handler is None and not is_leaf(module):
+                return Trace(self, module, path).run(args, kwargs)
+            if not find_all(_RECORDED, (args, kwargs)):
+                return _computed(module, args, kwargs)
+            _refuse_hooks(module)
+            if handler is None:
+                raise refusals.module_refusal(module, args)
+            return self.apply(handler, path, (module, *args), kwargs)
+        except RefusalError as refusal:
+            self.builder.refuse(where, refusal)
+            return refusal.result
+
+    def apply(self, handler: Handler, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a handler, unless what it would work on was refused before."""
+        if find_all(Unknown, (args, kwargs)):
+            return UNKNOWN
+        call = Call(self, name)
+        try:
+            inspect.signature(handler).bind(call, *args, **kwargs)
+        except TypeError as error:
+            raise RefusalError(
+                f"is called in a way that export does not know ({error})", "Call it more plainly"
+            ) from None
+        return handler(call, *args, **kwargs)
+
+
+class Trace:
+    """One module's ``forward``, recorded and lowered."""
+
+    def __init__(self, interpreter: Interpreter, module: nn.Module, path: str) -> None:
+        self.interpreter = interpreter
+        self.module = module
+        self.path = path
+        self.values: dict[fx.Node, Any] = {}
+        self.tracer = ExportTracer(is_leaf, lambda value: bool(find_all(_RECORDED, value)), self._known)
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The value that ``forward`` returns.
+
+        Raises:
+            RefusalError: ``forward`` cannot be recorded.
+        """
+        _refuse_hooks(self.module)
+        self.tracer.arguments = self._bind(args, kwargs)
+        try:
+            graph = self.tracer.trace(self.module)
+        except RefusalError:
+            raise
+        except Exception as error:
+            raise _tracing_refusal(error) from error
+        self._refuse_overwriting(graph)
+        for node in graph.nodes:
+            value = self._evaluate(node)
+        return value
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        signature = inspect.signature(type(self.module).forward)
+        try:
+            bound = signature.bind(self.module, *args, **kwargs)
+        except TypeError as error:
+            raise RefusalError(
+                f"forward does not take one tensor: {error}", "Give input_shape by argument name"
+            ) from None
+        bound.apply_defaults()
+        return dict(list(bound.arguments.items())[1:])
+
+    def _known(self, node: fx.Node) -> Any:
+        """The value of a node on which the code depends while it is recorded."""
+        for earlier in self.tracer.graph.nodes:
+            self._evaluate(earlier)
+        return self.values[node]
+
+    def _evaluate(self, node: fx.Node) -> Any:
+        if node not in self.values:
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._evaluate)
+            try:
+                self.values[node] = _OPERATIONS[node.op](self, node, args, kwargs)
+            except RefusalError as refusal:
+                self.interpreter.builder.refuse(self._where(node), refusal)
+                self.values[node] = refusal.result
+        return self.values[node]
+
+    def _call_module(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = self.module.get_submodule(node.target)
+        return self.interpreter.call_module(module, join(self.path, node.target), args, kwargs)
+
+    def _call_function(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not find_all(_RECORDED, (args, kwargs)):
+            _refuse_writing(node.target in _IN_PLACE)
+            return _computed(node.target, args, kwargs)
+        if node.target is getattr:
+            return attribute(*args)
+        if node.target is operator.getitem and isinstance(args[0], (tuple, list, dict)):
+            return args[0][args[1]]
+        handler = FUNCTIONS.get(node.target)
+        if handler is None:
+            raise refusals.function_refusal(node.target.__name__, args)
+        return self.interpreter.apply(handler, self._name(node, node.target.__name__), args, kwargs)
+
+    def _call_method(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not find_all(_RECORDED, (args, kwargs)):
+            _refuse_writing(node.target.endswith("_"))
+            return _computed(getattr(args[0], node.target), args[1:], kwargs)
+        name = node.target.rstrip("_")
+        handler = METHODS.get(name)
+        if handler is None or not isinstance(args[0], (Signal, Unknown)):
+            raise refusals.function_refusal(name, args)
+        return self.interpreter.apply(handler, self._name(node, name), args, kwargs)
+
+    def _get_attr(self, node: fx.Node, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+        return operator.attrgetter(node.target)(self.module)
+
+    def _placeholder(self, node: fx.Node, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+        return self.tracer.arguments[node.target]
+
+    def _output(self, _node: fx.Node, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+        return args[0]
+
+    def _name(self, node: fx.Node, function: str) -> str:
+        stack = list(node.meta.get("nn_module_stack", {}).values())
+        inner = stack[-1][0] if stack else ""
+        return join(join(self.path, inner), function)
+
+    def _where(self, node: fx.Node) -> str:
+        function = node.target if isinstance(node.target, str) else node.target.__name__
+        owner = self._name(node, "")
+        line = node.meta.get(SOURCE)
+        of = f" in '{owner}'" if owner else f" in {type(self.module).__name__}"
+        return f"function '{function.rstrip('_')}'{of}{f' ({line})' if line else ''}"
+
+    def _refuse_overwriting(self, graph: fx.Graph) -> None:
+        """Refuses an in-place operation on a tensor that is read again: the trace holds its old value there."""
+        order = {node: position for position, node in enumerate(graph.nodes)}
+        for node in graph.nodes:
+            in_place = node.target in _IN_PLACE or (node.op == "call_method" and node.target.endswith("_"))
+            if not in_place or not isinstance(node.args[0], fx.Node):
+                continue
+            others = [user for user in node.args[0].users if user is not node]
+            if any(order[user] > order[node] or _function_name(user) in _VIEWS for user in others):
+                found = "changes a tensor in place that is also used under another name"
+                self.interpreter.builder.refuse(self._where(node), RefusalError(found, "Write x = x + y"))
+
+
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "placeholder": Trace._placeholder,
+    "get_attr": Trace._get_attr,
+    "call_module": Trace._call_module,
+    "call_function": Trace._call_function,
+    "call_method": Trace._call_method,
+    "output": Trace._output,
+}
+
+
+def module_handler(module: nn.Module) -> Handler | None:
+    """The handler of exactly this type: a subclass may mean something else."""
+    kind = parametrize.type_before_parametrizations(module)
+    return MODULES.get(kind) or norse.MODULES.get(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a module is lowered, or refused, as a whole instead of being traced through."""
+    if module_handler(module) is not None or neurons.is_neuron(module) or norse.is_neuron(module):
+        return True
+    home = type(module).__module__
+    return home.startswith(("torch.nn.", "torch.ao.")) and not isinstance(module, nn.Sequential)
+
+
+def join(path: str, name: str) -> str:
+    """A dotted path."""
+    return f"{path}.{name}" if path and name else path or name
+
+
+def _refuse_hooks(module: nn.Module) -> None:
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise RefusalError(
+            "has forward hooks, which may change its values",
+            "Remove them (torch.nn.utils.remove_weight_norm and the like bake a hook in)",
+        )
+
+
+def _refuse_writing(in_place: bool) -> None:
+    if in_place:
+        raise RefusalError("changes a tensor of the module in place", "Write x = x + y")
+
+
+def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What code computes from parameters and numbers alone."""
+    try:
+        with torch.no_grad():
+            return function(*args, **kwargs)
+    except Exception as error:
+        raise RefusalError(f"raises {type(error).__name__}: {error}", "Run the module itself first") from error
+
+
+def _function_name(node: fx.Node) -> str:
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+
+
+def _tracing_refusal(error: Exception) -> RefusalError:
+    line = failing_line(error.__traceback__)
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    if "RecordedTensor" in text or isinstance(error, fx.proxy.TraceError):
+        text = "a loop, index or number is taken from a tensor or its shape"
+    found = f"forward cannot be traced{f' at {line}' if line else ''}: {text}"
+    return RefusalError(
+        found, "Keep forward to layers, sums and reshapes, without loops over tensors or sizes taken from them"
+    )

@@ -1,0 +1,160 @@
+"""Linear layers, convolutions, and layers that only change a shape or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+from torch import nn
+
+from nirbridge.exporting.arrays import array, pair, single
+from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_batch, require_signal
+from nirbridge.ir import Shape
+
+if TYPE_CHECKING:
+    from nirbridge.exporting.interpreter import Call
+
+_READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
+
+
+def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Signal:
+    """y = W x + b over the last axis: Affine, or Linear without bias."""
+    signal = require_signal(input)
+    if not signal.shape:
+        raise RefusalError("its input has no feature axis", "Check the input shape")
+    matrix = array(weight)
+    if matrix.ndim != 2:
+        raise RefusalError(f"its weight has shape {matrix.shape}, expected (out, in)")
+    return call.emit(nir.Linear(matrix) if bias is None else nir.Affine(matrix, array(bias)), signal)
+
+
+def conv1d(
+    call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Signal:  # fmt: skip
+    """Cross-correlation over one axis: Conv1d."""
+    signal = require_signal(input)
+    require_batch(signal, (2,), "[N, C, L]")
+    kernel = array(weight)
+    offset = np.zeros(len(kernel), kernel.dtype) if bias is None else array(bias)
+    step, reach = single(stride), single(dilation)
+    edge = padding if isinstance(padding, str) else single(padding)
+    return call.emit(nir.Conv1d(signal.shape[1], kernel, step, edge, reach, int(groups), offset), signal)
+
+
+def conv2d(
+    call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Signal:  # fmt: skip
+    """Cross-correlation over two axes: Conv2d."""
+    signal = require_signal(input)
+    require_batch(signal, (3,), "[N, C, H, W]")
+    kernel = array(weight)
+    offset = np.zeros(len(kernel), kernel.dtype) if bias is None else array(bias)
+    step, reach = pair(stride), pair(dilation)
+    edge = padding if isinstance(padding, str) else pair(padding)
+    return call.emit(nir.Conv2d(signal.shape[1:], kernel, step, edge, reach, int(groups), offset), signal)
+
+
+def _linear_module(call: Call, module: nn.Linear, input: Any) -> Signal:
+    return linear(call, input, module.weight, module.bias)
+
+
+def _conv_module(function: Callable[..., Signal]) -> Callable[..., Signal]:
+    def lower(call: Call, module: nn.Conv1d | nn.Conv2d, input: Any) -> Signal:
+        padded = isinstance(module.padding, str) or any(module.padding)
+        if module.padding_mode != "zeros" and padded and module.padding != "valid":
+            found = f"padding_mode '{module.padding_mode}'; graphs pad with zeros alone"
+            raise RefusalError(found, "Use padding_mode='zeros'")
+        return function(
+            call, input, module.weight, module.bias, module.stride, module.padding, module.dilation, module.groups
+        )
+
+    return lower
+
+
+def flatten(call: Call, input: Any, start_dim: int = 0, end_dim: int = -1) -> Signal:
+    """Merges axes start_dim..end_dim, counted with time and batch: Flatten, or [T, B, ...] → [T*B, ...]."""
+    signal = require_signal(input)
+    axes = len(signal.full_shape)
+    start, end = start_dim % axes, end_dim % axes
+    merged = prod(signal.full_shape[start : end + 1])
+    target = (*signal.full_shape[:start], merged, *signal.full_shape[end + 1 :])
+    return reshape_to(call, signal, target, f"flattens axes {start}..{end} of {_text(signal)}")
+
+
+def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
+    """``signal`` under the full shape ``target``, where a graph can say that: merged feature axes, folded time.
+
+    Args:
+        call: names the node.
+        signal: what is reshaped.
+        target: the wanted shape with the leading axes.
+        what: what the code does, for the error.
+    """
+    lead = signal.layout.value
+    if target[: len(lead)] == lead:
+        return _merge(call, signal, target[len(lead) :], what)
+    if signal.layout is Layout.TIME and target == (*Layout.FOLDED.value, *signal.shape):
+        return signal.reshaped(signal.shape, Layout.FOLDED)
+    if signal.layout is Layout.FOLDED and target == (*Layout.TIME.value, *signal.shape):
+        return signal.reshaped(signal.shape, Layout.TIME)
+    raise RefusalError(
+        f"{what}, which mixes time or batch with the features", "Flatten the axes behind time and batch", layout=True
+    )
+
+
+def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
+    shape = signal.shape
+    if target == shape:
+        return signal
+    for start in range(len(shape)):
+        for end in range(start + 1, len(shape)):
+            if (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]) == target:
+                last = -1 if end == len(shape) - 1 else end
+                declared = {"input": np.array(shape, dtype=np.int64)}
+                return call.emit(nir.Flatten(declared, start, last), signal)
+    raise RefusalError(f"{what}; a graph only merges neighbouring feature axes", "Use flatten")
+
+
+def _text(signal: Signal) -> str:
+    names = {Layout.TIME: "T, B", Layout.FOLDED: "T*B", Layout.STEP: "B"}[signal.layout]
+    return f"[{', '.join((names, *map(str, signal.shape)))}]"
+
+
+def _flatten_module(call: Call, module: nn.Flatten, input: Any) -> Signal:
+    return flatten(call, input, module.start_dim, module.end_dim)
+
+
+def _unflatten_module(call: Call, module: nn.Unflatten, input: Any) -> Signal:
+    raise RefusalError("splits an axis, which a graph cannot say", "Keep the features as they are")
+
+
+def _same(call: Call, module: nn.Module, input: Any) -> Signal:
+    return require_signal(input)
+
+
+def over_batch_or_time(signal: Signal, dims: tuple[int, ...]) -> RefusalError | None:
+    """The refusal of a reduction over leading axes, which a graph does not have."""
+    if any(dim < signal.layout.axes for dim in dims):
+        return RefusalError(f"reduces the time or batch axis of {_text(signal)}", _READOUT)
+    return None
+
+
+MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+    nn.Linear: _linear_module,
+    nn.Conv1d: _conv_module(conv1d),
+    nn.Conv2d: _conv_module(conv2d),
+    nn.Flatten: _flatten_module,
+    nn.Unflatten: _unflatten_module,
+    nn.Identity: _same,
+    nn.Dropout: _same,
+    nn.Dropout1d: _same,
+    nn.Dropout2d: _same,
+    nn.Dropout3d: _same,
+    nn.AlphaDropout: _same,
+    nn.FeatureAlphaDropout: _same,
+}

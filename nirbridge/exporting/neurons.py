@@ -1,0 +1,94 @@
+"""nirbridge's own neurons, and the network that runs over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nirbridge.exporting.arrays import array
+from nirbridge.exporting.signal import Layout, RefusalError, Signal, find_all, require_signal
+from nirbridge.ir import MultiLevelLIF as MultiLevelNode
+from nirbridge.ir import TemporalMix
+from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron
+
+if TYPE_CHECKING:
+    from nirbridge.exporting.interpreter import Call
+
+_NEURON_FIELDS = ("decay", "gain", "v_init", "v_reset")
+_LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
+
+
+def is_neuron(module: nn.Module) -> bool:
+    """Whether this is a neuron of nirbridge, or a subclass of one."""
+    return isinstance(module, (SpikingNeuron, OverTime, QCFS))
+
+
+def multi_level(call: Call, module: SpikingNeuron, input: Any) -> Signal:
+    """Any neuron with lanes: its thresholds, weights and resets as they stand, number by number."""
+    return call.emit(_node(module, _neuron_input(input)), _neuron_input(input))
+
+
+def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:
+    """LM-HT: a TemporalMix by Ω, called ``<name>.mix``, and the neuron behind it."""
+    signal = _neuron_input(input)
+    mixed = call.emit(TemporalMix(array(module.mixing)), signal, "mix")
+    return call.emit(_node(module, signal), mixed)
+
+
+def over_time(call: Call, module: OverTime, input: Any) -> Signal:
+    """The inner network on [T*B, ...]; the wrapper has no part in the names."""
+    signal = require_signal(input)
+    if signal.layout is not Layout.TIME:
+        found = f"runs over [T, B, ...], but its input is {signal.layout.text}"
+        raise RefusalError(found, "Wrap the whole network once", layout=True)
+    folded = signal.reshaped(signal.shape, Layout.FOLDED)
+    result = call.interpreter.call_module(module.module, call.name, (folded,), {})
+    if not find_all(Signal, result):
+        return result  # what was refused inside of it
+    if not isinstance(result, Signal) or result.layout is not Layout.FOLDED:
+        raise RefusalError("its network does not return one tensor over [T*B, ...]", "Return one tensor")
+    return result.reshaped(result.shape, Layout.TIME)
+
+
+def _neuron_input(input: Any) -> Signal:
+    signal = require_signal(input)
+    if signal.layout is Layout.STEP:
+        found = "keeps no state from call to call, so it cannot take one step at a time"
+        raise RefusalError(found, "Give it [T, B, ...]", layout=True)
+    return signal
+
+
+def _node(module: SpikingNeuron, signal: Signal) -> MultiLevelNode:
+    dtype = array(module.threshold).dtype
+    fields = {name: _number(getattr(module, name), dtype) for name in _NEURON_FIELDS}
+    fields |= {name: array(getattr(module, name)) for name in _LANE_FIELDS}
+    for name, value in fields.items():
+        _require_fit(name, value[0] if name in _LANE_FIELDS else value, signal)
+    return MultiLevelNode(shape=signal.shape, reset=module.reset, boundary=module.boundary, **fields)
+
+
+def _require_fit(name: str, value: NDArray[Any], signal: Signal) -> None:
+    try:
+        fits = np.broadcast_shapes(value.shape, signal.shape) == signal.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        found = f"{name} of shape {value.shape} does not broadcast to features {signal.shape}"
+        raise RefusalError(found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
+
+
+def _number(value: Any, dtype: Any) -> NDArray[Any]:
+    return array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=dtype)
+
+
+MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+    MultiLevelLIF: multi_level,
+    MultiLevelIF: multi_level,
+    Barrier: multi_level,
+    LMHT: mixed_in_time,
+    OverTime: over_time,
+}

@@ -1,0 +1,219 @@
+"""Norse's neurons, where a node of NIR does exactly the same.
+
+Norse (1.1) advances a neuron by its own ``dt``.  With a_mem = dt·tau_mem_inv and a_syn = dt·tau_syn_inv::
+
+    LIF, LIFCell      j = i + x;  v += a_mem (v_leak - v + j);  i = (1 - a_syn) j;  spike v > v_th, then v = v_reset
+    LI, LICell        the same without spikes; the output is v
+    LIFBoxCell        v += a_mem (v_leak - v + x);  spike v > v_th, then v = v_reset, or v - v_th
+    LIBoxCell         the same without spikes; the output is v
+    IAF, IAFCell      v += x;  spike v > v_th, then v = v_reset
+
+NIR's CubaLIF runs i += dt/tau_syn (w_in x - i) first.  Its i is Norse's j, where a_syn w_in = 1: j[t] = (1 - a_syn)
+j[t-1] + x[t].  So the two agree step by step, without a delay, for tau_syn = dt/a_syn and w_in = 1/a_syn.
+
+Norse starts v at v_leak (IAF: at v_reset) and NIR at 0.  Spikes do not change when v is counted from its start, so
+that is subtracted from v_leak, v_th and v_reset; an integrator sends v itself, so it must start at 0.
+
+A cell takes one step [B, ...] and hands on its state; the layers LIF, LI and IAF take [T, B, ...], as does Lift.
+Modules are told by the names of their types, so that Norse need not be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all, require_signal
+from nirbridge.ir import MultiLevelLIF
+
+if TYPE_CHECKING:
+    from nirbridge.exporting.interpreter import Call
+
+Array = NDArray[Any]
+_HOME = "norse.torch.module"
+_SEQUENCE = "norse.torch.module.sequential.SequentialState"
+_KEEP_STATE = "Return the state of every cell from forward, as norse.torch.SequentialState does"
+
+
+def is_neuron(module: nn.Module) -> bool:
+    """Whether this is a module of Norse, or a subclass of one, that is lowered or refused as a whole."""
+    homes = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(module).__mro__]
+    return any(home.startswith(_HOME) for home in homes) and _SEQUENCE not in homes
+
+
+def _lif(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
+    a_mem, a_syn = _rate(module, "tau_mem_inv"), _rate(module, "tau_syn_inv")
+    leak, threshold, reset = _from(_value(module, "v_leak"), module)
+    return nir.CubaLIF(
+        **_filled(
+            signal,
+            tau_syn=call.builder.dt / a_syn,
+            tau_mem=call.builder.dt / a_mem,
+            r=1.0,
+            v_leak=leak,
+            v_threshold=threshold,
+            v_reset=reset,
+            w_in=1.0 / a_syn,
+        )
+    )
+
+
+def _li(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
+    a_mem, a_syn = _rate(module, "tau_mem_inv"), _rate(module, "tau_syn_inv")
+    _require_start_at_zero(module)
+    dt = call.builder.dt
+    fields = _filled(signal, tau_syn=dt / a_syn, tau_mem=dt / a_mem, r=1.0, v_leak=0.0, w_in=1.0 / a_syn)
+    return nir.CubaLI(**fields)
+
+
+def _lif_box(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
+    a_mem = _rate(module, "tau_mem_inv")
+    leak, threshold, reset = _from(_value(module, "v_leak"), module)
+    method = getattr(module.p.reset_method, "__name__", "")
+    if method == "reset_value":
+        tau = call.builder.dt / a_mem
+        fields = _filled(signal, tau=tau, r=1.0, v_leak=leak, v_threshold=threshold, v_reset=reset)
+        return nir.LIF(**fields)
+    if method != "reset_subtract":
+        raise RefusalError(f"reset method '{method}' is unknown", "Use reset_value or reset_subtract")
+    # v counted from v_leak decays by 1 - a_mem; the amount v_th is still taken off whole.
+    return MultiLevelLIF(
+        shape=signal.shape,
+        decay=1.0 - a_mem,
+        gain=a_mem,
+        v_init=np.zeros(()),
+        lane_threshold=np.asarray(threshold)[None],
+        lane_weight=np.ones(1),
+        lane_reset=_value(module, "v_th")[None],
+        v_reset=np.zeros(()),
+        reset="subtract",
+        boundary=">",
+    )
+
+
+def _li_box(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
+    tau = call.builder.dt / _rate(module, "tau_mem_inv")
+    _require_start_at_zero(module)
+    return nir.LI(**_filled(signal, tau=tau, r=1.0, v_leak=0.0))
+
+
+def _iaf(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
+    _, threshold, reset = _from(_value(module, "v_reset"), module)
+    return nir.IF(**_filled(signal, r=1.0, v_threshold=threshold, v_reset=reset))
+
+
+def _value(module: Any, name: str) -> Array:
+    return np.asarray(torch.as_tensor(getattr(module.p, name)).detach().cpu().numpy(), dtype=np.float64)
+
+
+def _rate(module: Any, name: str) -> Array:
+    """dt·tau_inv, rounded as torch rounds it when it multiplies the two."""
+    product = torch.as_tensor(module.dt * torch.as_tensor(getattr(module.p, name))).detach()
+    rate = np.asarray(product.cpu().numpy(), dtype=np.float64)
+    if not (rate > 0).all():
+        raise RefusalError(f"dt·{name} is {rate.min():g}, which no time constant gives", f"Use a {name} above 0")
+    return rate
+
+
+def _from(start: Array, module: Any) -> tuple[Array, Array, Array]:
+    """v_leak, v_th and v_reset counted from ``start``."""
+    leak = _value(module, "v_leak") if hasattr(module.p, "v_leak") else start
+    return leak - start, _value(module, "v_th") - start, _value(module, "v_reset") - start
+
+
+def _require_start_at_zero(module: Any) -> None:
+    leak = _value(module, "v_leak")
+    if (leak != 0).any():
+        found = f"v_leak {leak.max():g}: Norse starts its membrane there, a graph at 0"
+        raise RefusalError(found, "Use v_leak=0 and add the offset to the output")
+
+
+def _filled(signal: Signal, **values: Any) -> dict[str, Array]:
+    """Every value in the features' full shape, as readers of plain NIR expect."""
+    try:
+        return {name: np.broadcast_to(np.float64(value), signal.shape).copy() for name, value in values.items()}
+    except ValueError:
+        raise RefusalError(
+            f"its parameters do not broadcast to features {signal.shape}", "Check the input shape"
+        ) from None
+
+
+_STEPS = ("lif_feed_forward_step", "lif_feed_forward_adjoint_step", "li_feed_forward_step",
+          "lif_box_feed_forward_step", "li_box_feed_forward_step", "iaf_feed_forward_step")  # fmt: skip
+
+
+def _neuron(layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> Callable[..., Any]:
+    def lower(call: Call, module: Any, input_tensor: Any, state: Any = None) -> tuple[Signal, State]:
+        signal = require_signal(input_tensor)
+        if signal.layout is not layout:
+            found = f"takes {layout.text}, but its input is {signal.layout.text}"
+            hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
+            raise RefusalError(found, hint, layout=True)
+        if find_all(State, state):
+            raise RefusalError("is called again with the state of an earlier call", "Call each cell once a step")
+        if state is not None:
+            raise RefusalError("is given a state to start from; a graph starts at rest", "Pass no state")
+        if getattr(module.activation, "__name__", "") not in _STEPS:
+            raise RefusalError(f"runs the step {module.activation!r}", "Use Norse's own step")
+        if layout is Layout.STEP:
+            if call.name in call.interpreter.cells:
+                raise RefusalError("is called twice a step, but has one state", "Use one cell for each place")
+            call.interpreter.cells.append(call.name)
+        return call.emit(make(call, module, signal), signal), State(call.name)
+
+    return lower
+
+
+def _lift(call: Call, module: Any, x: Any) -> Any:
+    """Lift: the inner module at each step, its state carried on."""
+    signal = require_signal(x[0] if isinstance(x, tuple) else x)
+    if signal.layout is not Layout.TIME:
+        raise RefusalError(f"takes [T, B, ...], but its input is {signal.layout.text}", layout=True)
+    step = signal.reshaped(signal.shape, Layout.STEP)
+    result = call.interpreter.call_module(module.lifted_module, call.name, (step,), {})
+    require_states(call.interpreter, result, call.name)
+    output = result[0] if module.is_stateful and isinstance(result, tuple) else result
+    if not isinstance(output, Signal):
+        return output
+    lifted = output.reshaped(output.shape, Layout.TIME)
+    return (lifted, result[1]) if module.is_stateful else lifted
+
+
+def require_states(interpreter: Any, result: Any, path: str) -> None:
+    """Refuses a cell whose state does not come out: it would start anew at each step.
+
+    Args:
+        interpreter: holds the graph so far.
+        result: what the module that makes one step returned.
+        path: the module; its nodes are looked at.
+    """
+    if find_all(Unknown, result):
+        return
+    returned = {state.cell for state in find_all(State, result)}
+    for cell in interpreter.cells:
+        if cell not in returned and (cell == path or not path or cell.startswith(f"{path}.")):
+            found = "its state is not returned, so it would start anew at each step"
+            interpreter.builder.refuse(f"module '{cell}'", RefusalError(found, _KEEP_STATE))
+
+
+def _row(module: str, layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> dict[str, Any]:
+    return {f"{_HOME}.{module}": _neuron(layout, make)}
+
+
+MODULES: dict[str, Callable[..., Any]] = {
+    **_row("lif.LIFCell", Layout.STEP, _lif),
+    **_row("lif.LIF", Layout.TIME, _lif),
+    **_row("leaky_integrator.LICell", Layout.STEP, _li),
+    **_row("leaky_integrator.LI", Layout.TIME, _li),
+    **_row("lif_box.LIFBoxCell", Layout.STEP, _lif_box),
+    **_row("leaky_integrator_box.LIBoxCell", Layout.STEP, _li_box),
+    **_row("iaf.IAFCell", Layout.STEP, _iaf),
+    **_row("iaf.IAF", Layout.TIME, _iaf),
+    f"{_HOME}.lift.Lift": _lift,
+}

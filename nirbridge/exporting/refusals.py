@@ -1,0 +1,72 @@
+"""What has no counterpart in a graph, and what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal
+from nirbridge.neurons import QCFS
+
+_CONVERT = "Use 'nirbridge convert', which turns a trained ANN into spikes, or put a spiking neuron in its place"
+_NEURON = "Put a spiking neuron of nirbridge.neurons in its place"
+_CONCATENATION = "Add the tensors, or give each its own layer and add the results"
+_ALTERNATIVE = "Replace it, or export the parts around it"
+
+_ACTIVATIONS = tuple(kind for kind in vars(nn.modules.activation).values() if isinstance(kind, type))
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.RMSNorm)
+_ACTIVATION_NAMES = (
+    "sigmoid", "tanh", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu", "softmax",
+    "log_softmax", "softplus", "softsign", "mish", "hardtanh", "hardswish", "hardsigmoid", "relu6", "clamp", "sign",
+    "abs", "floor", "round", "exp", "log", "pow", "sqrt", "heaviside", "threshold", "glu", "tanhshrink", "logsigmoid",
+)  # fmt: skip
+_CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
+_COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "where", "masked_fill")
+
+
+def module_refusal(module: nn.Module, args: Iterable[Any]) -> RefusalError:
+    """Why a module is not exported."""
+    kind = type(module)
+    if kind in (nn.ReLU, QCFS):
+        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=_shape_kept(args))
+    if kind in _ACTIVATIONS:
+        return RefusalError(
+            "is an analog activation without a counterpart in a graph", _NEURON, result=_shape_kept(args)
+        )
+    if kind in _NORMS:
+        found = "normalises each input by its own statistics, which a graph cannot say"
+        return RefusalError(found, "Train with nn.BatchNorm1d or nn.BatchNorm2d", result=_shape_kept(args))
+    parents = [parent.__name__ for parent in kind.__mro__[1:] if parent.__module__.startswith(_KNOWN_HOMES)]
+    if not kind.__module__.startswith(("torch.", *_KNOWN_HOMES)) and parents:
+        found = f"is a subclass of {parents[0]}, which may mean something else"
+        return RefusalError(found, f"Use {parents[0]} itself", result=_shape_kept(args))
+    return RefusalError("is a type of layer that a graph does not have", _ALTERNATIVE)
+
+
+_KNOWN_HOMES = ("nirbridge.neurons", "norse.torch.module")
+
+
+def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
+    """Why a function or method is not exported."""
+    if name == "relu":
+        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=_shape_kept(args))
+    if name in _ACTIVATION_NAMES:
+        return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=_shape_kept(args))
+    if name in _CONCATENATIONS:
+        return RefusalError("is a concatenation, which a graph does not have", _CONCATENATION)
+    if name in _COMPARISONS:
+        return RefusalError("compares values, which only neurons do in a graph", _NEURON)
+    if name in ("permute", "transpose", "movedim", "swapaxes", "unsqueeze", "expand", "repeat"):
+        return RefusalError("moves or adds axes, for which a graph has no node", "Keep time, batch, features in order")
+    if name in ("chunk", "split", "narrow", "select", "index_select", "gather", "unbind"):
+        return RefusalError("takes a part of a tensor, for which a graph has no node", "Give each part its own layer")
+    if name in ("matmul", "bmm", "mm", "einsum"):
+        return RefusalError("multiplies matrices outside of a layer", "Use nn.Linear")
+    return RefusalError("is a function that a graph does not have", _ALTERNATIVE)
+
+
+def _shape_kept(args: Iterable[Any]) -> Any:
+    """The activation's input, so that what follows it is looked at too."""
+    return next((value for value in args if isinstance(value, Signal)), UNKNOWN)

@@ -1,0 +1,134 @@
+"""What export knows about a tensor without computing it: who sends it, its shape, and where time and batch are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import prod
+from typing import Any
+
+from nirbridge.ir import Shape
+
+STEPS = 1009
+"""T while a module is traced: a prime that no layer has, so that a size can be told from a feature axis."""
+BATCH = 1013
+"""B while a module is traced."""
+
+
+class Layout(Enum):
+    """The leading axes of a tensor, before its features."""
+
+    TIME = (STEPS, BATCH)
+    FOLDED = (STEPS * BATCH,)
+    STEP = (BATCH,)
+
+    @property
+    def text(self) -> str:
+        """As a reader writes it."""
+        return {"TIME": "[T, B, ...]", "FOLDED": "[T*B, ...]", "STEP": "[B, ...] of one step"}[self.name]
+
+    @property
+    def axes(self) -> int:
+        """The number of leading axes."""
+        return len(self.value)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A tensor that depends on the input.
+
+    Attributes:
+        sources: names of the nodes that send it; their values add up.
+        shape: the shape of its features, without time and batch.
+        layout: what stands before the features.
+    """
+
+    sources: tuple[str, ...]
+    shape: Shape
+    layout: Layout
+
+    @property
+    def full_shape(self) -> Shape:
+        """The shape with the leading axes, T and B standing for themselves."""
+        return (*self.layout.value, *self.shape)
+
+    @property
+    def elements(self) -> int:
+        """Elements of :attr:`full_shape`."""
+        return prod(self.full_shape)
+
+    def reshaped(self, shape: Shape, layout: Layout | None = None) -> Signal:
+        """The same values under another shape or layout."""
+        return Signal(self.sources, shape, layout or self.layout)
+
+
+@dataclass(frozen=True)
+class State:
+    """The state that a Norse cell hands on; a graph keeps it inside of the node."""
+
+    cell: str
+
+
+class Unknown:
+    """The result of something that was refused; what depends on it is not reported again."""
+
+
+UNKNOWN = Unknown()
+
+
+class RefusalError(Exception):
+    """Why something has no counterpart in a graph; whoever knows the place makes a problem of it.
+
+    Args:
+        found: what was found.
+        next_step: what to do instead.
+        layout: whether another reading of the tensors' leading axes might do.
+        result: what to go on with, to find more problems in one pass.
+    """
+
+    def __init__(self, found: str, next_step: str = "", *, layout: bool = False, result: Any = UNKNOWN) -> None:
+        super().__init__(found)
+        self.found = found
+        self.next_step = next_step
+        self.layout = layout
+        self.result = result
+
+
+def find_all(kind: type[Any] | tuple[type[Any], ...], value: Any) -> list[Any]:
+    """Every object of ``kind`` in nested tuples, lists, dictionaries and slices."""
+    if isinstance(value, kind):
+        return [value]
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in find_all(kind, item)]
+    if isinstance(value, (tuple, list)):
+        return [found for item in value for found in find_all(kind, item)]
+    if isinstance(value, slice):
+        return find_all(kind, (value.start, value.stop, value.step))
+    return []
+
+
+def require_signal(value: Any) -> Signal:
+    """``value`` where a tensor that depends on the input is needed."""
+    if not isinstance(value, Signal):
+        raise RefusalError(f"its input is a {type(value).__name__} that does not depend on the network's input")
+    return value
+
+
+def require_batch(signal: Signal, axes: tuple[int, ...], expected: str) -> None:
+    """Refuses a tensor that a torch layer for ``expected`` would misread or refuse.
+
+    Args:
+        signal: the layer's input.
+        axes: the numbers of feature axes that the layer takes.
+        expected: the layer's input in words, as "[N, C, H, W]".
+    """
+    if signal.layout is Layout.TIME:
+        raise RefusalError(
+            f"takes {expected}, but its input is [T, B, {', '.join(map(str, signal.shape))}]",
+            "Wrap the network in nirbridge.neurons.OverTime",
+            layout=True,
+        )
+    if len(signal.shape) not in axes:
+        raise RefusalError(
+            f"takes {expected}, but the features of its input are {signal.shape}", "Check the input shape"
+        )

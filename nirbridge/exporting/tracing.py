@@ -1,0 +1,206 @@
+"""Records what a module's ``forward`` does, with torch.fx, and leaves the module as it was."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from nirbridge.exporting.signal import BATCH, STEPS, RefusalError
+
+_HERE = str(Path(__file__).parent)
+_TORCH = str(Path(torch.__file__).parent)
+_GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
+SOURCE = "nirbridge_source"
+"""Key in a node's meta for ``file.py:line`` of the user's code, where there is any."""
+
+
+class RecordedTensor(fx.Proxy):
+    """A proxy that tells ``x += y`` from ``x + y``, which the plain one does not."""
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+    def __isub__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
+
+    def __imul__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
+
+    def __len__(self) -> int:
+        return int(self.tracer.count(self))
+
+    def __index__(self) -> int:
+        return int(self.tracer.size(self))
+
+    __int__ = __index__
+
+
+class ExportTracer(fx.Tracer):
+    """Traces one module; ``if`` and unpacking work where they depend on shapes alone.
+
+    Args:
+        is_leaf: which modules are recorded as one call.
+        is_recorded: which arguments of ``forward`` are tensors to record; the others are passed as they are.
+        evaluate: gives the value of a node recorded so far.
+    """
+
+    def __init__(
+        self,
+        is_leaf: Callable[[nn.Module], bool],
+        is_recorded: Callable[[Any], bool],
+        evaluate: Callable[[fx.Node], Any],
+    ) -> None:
+        super().__init__()
+        self._is_leaf = is_leaf
+        self._is_recorded = is_recorded
+        self._evaluate = evaluate
+        self.arguments: dict[str, Any] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether ``m`` is recorded as one call."""
+        return self._is_leaf(m)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """The stand-in for a node's value."""
+        return RecordedTensor(node, self)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        """A node that knows the line of the user's code that it comes from."""
+        node = super().create_node(*args, **kwargs)
+        node.meta[SOURCE] = _user_line(sys._getframe(1))
+        return node
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        """A placeholder for every argument that is a tensor, the others as they are."""
+        passed = {
+            name: self.create_proxy("placeholder", name, (), {}) if self._is_recorded(value) else value
+            for name, value in self.arguments.items()
+        }
+
+        def forward(module: nn.Module) -> Any:
+            bound = inspect.signature(root_fn).bind_partial(module)
+            bound.arguments.update(passed)
+            return root_fn(*bound.args, **bound.kwargs)
+
+        return forward, [self.root]
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """The value of a condition."""
+        value = self._value(obj)
+        if self._is_recorded(value) and not isinstance(value, (tuple, list)):
+            hint = "Write forward without if or while over values of tensors"
+            raise _refused("its control flow depends on the data", hint)
+        return bool(value)
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        """The items of a shape or of a tuple."""
+        value = self._value(obj)
+        if not isinstance(value, (tuple, list)):
+            raise _refused("iterates over a tensor", "Write forward without loops over tensors")
+        return iter([obj[index] for index in range(len(value))])
+
+    def count(self, obj: fx.Proxy) -> int:
+        """The number of items of a shape or of a tuple."""
+        value = self._value(obj)
+        if not isinstance(value, (tuple, list)):
+            raise _refused("takes the length of a tensor", "Write forward without loops over tensors")
+        return len(value)
+
+    def size(self, obj: fx.Proxy) -> int:
+        """A size as a plain number; the sizes of time and batch are not known while a module is traced."""
+        value = self._value(obj)
+        if not isinstance(value, int) or value in (STEPS, BATCH, STEPS * BATCH):
+            raise _refused("depends on the number of steps or samples", "Write forward without loops over them")
+        return value
+
+    def _value(self, obj: fx.Proxy) -> Any:
+        with _untraced():
+            return self._evaluate(obj.node)
+
+
+def _refused(found: str, next_step: str) -> RefusalError:
+    line = _user_line(sys._getframe(1))
+    return RefusalError(f"{found}{f' at {line}' if line else ''}", next_step)
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """Takes off the patches by which a trace records module calls and parameters, while a node is lowered."""
+    patched = nn.Module.__getattr__, nn.Module.__call__
+    nn.Module.__getattr__, nn.Module.__call__ = _GETATTR, _CALL
+    try:
+        yield
+    finally:
+        nn.Module.__getattr__, nn.Module.__call__ = patched
+
+
+@contextmanager
+def evaluation(module: nn.Module) -> Iterator[None]:
+    """Puts ``module`` into evaluation mode for the block and undoes whatever the block does to its attributes."""
+    kept = [
+        (inner, {key: (value, _shallow(value)) for key, value in vars(inner).items()}) for inner in module.modules()
+    ]
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        # Not module.eval(): a module may override train() with a side effect.
+        for inner, _ in kept:
+            inner.training = False
+        with torch.no_grad():
+            yield
+    finally:
+        for inner, attributes in kept:
+            vars(inner).clear()
+            for key, (value, contents) in attributes.items():
+                _restore(value, contents)
+                vars(inner)[key] = value
+        for buffer, saved in buffers:
+            buffer.data.copy_(saved)
+
+
+def _shallow(value: Any) -> Any:
+    return value.copy() if isinstance(value, (dict, list, set)) else None
+
+
+def _restore(value: Any, contents: Any) -> None:
+    """Puts back what a container held, in the container itself: others may hold it too."""
+    if isinstance(value, list):
+        value[:] = contents
+    elif isinstance(value, (dict, set)):
+        value.clear()
+        value.update(contents)
+
+
+def _user_line(frame: FrameType | None) -> str:
+    """``file.py:line`` of the innermost frame outside of torch, before export itself comes."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(_HERE):
+            if frame.f_code.co_name == "export":
+                return ""
+        elif not name.startswith((_TORCH, "<")):
+            return f"{Path(name).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def failing_line(trace: TracebackType | None) -> str:
+    """``file.py:line`` of the user's code in a traceback: the innermost frame outside of torch and export."""
+    line = ""
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if not name.startswith((_HERE, _TORCH, "<")):
+            line = f"{Path(name).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,248 @@
+"""What has no counterpart in a graph is refused by name, with the reason; everything in one error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nirbridge.errors import ExportError, GraphError, InputError, NirbridgeError
+from nirbridge.exporting import export
+from nirbridge.ir import EventInput
+from nirbridge.neurons import QCFS, MultiLevelLIF, OverTime
+
+
+class Code(nn.Module):
+    """A network whose forward is a function."""
+
+    def __init__(self, function: Callable[[Any, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.act = MultiLevelLIF(2)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(self, x)
+
+
+def _loop(net: Any, x: torch.Tensor) -> torch.Tensor:
+    return torch.stack([net.conv(x[t]) for t in range(x.shape[0])])
+
+
+def _overwrites(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    z = y
+    y += x
+    return z + y
+
+
+def _raises(net: Any, x: torch.Tensor) -> torch.Tensor:
+    raise KeyError("no such layer")
+
+
+CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
+    "cat": (lambda net, x: torch.cat([x, net.conv(x)], 1), "function 'cat' in Code (test_refusals.py:"),
+    "stack": (lambda net, x: torch.stack([x, x]), "'stack' in Code"),
+    "relu": (lambda net, x: functional.relu(net.conv(x)), "nirbridge convert"),
+    "method relu": (lambda net, x: net.conv(x).relu(), "nirbridge convert"),
+    "sigmoid": (lambda net, x: torch.sigmoid(x), "function 'sigmoid'"),
+    "product": (lambda net, x: net.conv(x) * x, "multiplies two tensors"),
+    "quotient": (lambda net, x: x / net.conv(x), "divides by a tensor"),
+    "constant sum": (lambda net, x: net.conv(x) + 1, "adds a constant"),
+    "wide factor": (lambda net, x: x * torch.ones(4, 1), "by a constant of shape (4, 1)"),
+    "broadcast sum": (lambda net, x: x + x.mean((2, 3), keepdim=True), "edges that add up bring equal shapes"),
+    "permute": (lambda net, x: x.permute(0, 2, 3, 1), "moves or adds axes"),
+    "matmul": (lambda net, x: x @ x, "multiplies matrices"),
+    "index": (lambda net, x: x[:, 0], "takes a part of a tensor"),
+    "chunk": (lambda net, x: x.chunk(2, 1)[0], "function 'chunk' in Code"),
+    "unsqueeze": (lambda net, x: x.unsqueeze(1), "moves or adds axes"),
+    "comparison": (lambda net, x: x > 0, "compares values"),
+    "condition": (lambda net, x: x if net.conv(x).sum() > 0 else -x, "control flow depends on the data at test_ref"),
+    "loop over steps": (_loop, "depends on the number of steps or samples at test_refusals.py:"),
+    "loop over a tensor": (lambda net, x: sum(row for row in x), "iterates over a tensor at test_refusals.py:"),
+    "readout": (lambda net, x: net.conv(x).mean(0), "reduces the time or batch axis"),
+    "channel mean": (lambda net, x: x.mean(1), "reduces axes (1,) of features (2, 6, 6)"),
+    "reshape": (lambda net, x: x.reshape(x.shape[0], 3, 24), "only merges neighbouring feature axes"),
+    "reshape with batch": (lambda net, x: x.flatten(0), "mixes time or batch with the features"),
+    "dropout that stays": (lambda net, x: functional.dropout(x), "at random in evaluation too"),
+    "half": (lambda net, x: x.to(torch.float16), "rounds the values"),
+    "overwriting": (_overwrites, "in place that is also used under another name"),
+    "overwriting a parameter": (lambda net, x: net.conv.weight.mul_(2).sum() * x, "a tensor of the module in place"),
+    "an error of its own": (_raises, "forward cannot be traced at test_refusals.py:"),
+    "no tensor": (lambda net, x: 3, "returns a int"),
+    "too much": (lambda net, x: (x, 3), "does not return one tensor"),
+    "attribute": (lambda net, x: x.T, "reads '.T'"),
+    "unknown argument": (lambda net, x: functional.max_pool2d(x, 2, return_indices=True), "max_pool2d"),
+    "other keyword": (lambda net, x: x.sum((2, 3), dtype=torch.float64), "in a way that export does not know"),
+    "batch statistics": (
+        lambda net, x: functional.batch_norm(x, torch.zeros(2), torch.ones(2), training=True),
+        "statistics of the batch",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_code(name: str) -> None:
+    function, text = CODE[name]
+    with pytest.raises(ExportError) as caught:
+        export(OverTime(Code(function)), (2, 6, 6))
+    assert text in str(caught.value)
+    assert all("\n" not in str(problem) for problem in caught.value.problems)
+
+
+def _sparse() -> nn.Module:
+    layer = nn.Linear(6, 2)
+    layer.weight = nn.Parameter(layer.weight.detach().to_sparse())
+    return layer
+
+
+class OwnNeuron(MultiLevelLIF):
+    pass
+
+
+LAYERS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "ReLU": (nn.ReLU, "'nirbridge convert'"),
+    "QCFS": (lambda: QCFS(4), "'nirbridge convert'"),
+    "GELU": (nn.GELU, "module '0' (GELU): is an analog activation"),
+    "LSTM": (lambda: nn.Conv3d(2, 2, 1), "module '0' (Conv3d): is a type of layer that a graph does not have"),
+    "own statistics": (lambda: nn.GroupNorm(1, 2), "(GroupNorm): normalises each input by its own statistics"),
+    "transposed": (lambda: nn.ConvTranspose2d(2, 2, 3), "ConvTranspose2d"),
+    "subclass": (OwnNeuron, "is a subclass of MultiLevelLIF"),
+    "padding mode": (lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), "padding_mode 'circular'"),
+    "channels": (lambda: nn.Conv2d(3, 2, 3), "input (2, 6, 6) has 2 channels, the weight takes 3"),
+    "too small": (lambda: nn.MaxPool2d(7), "is smaller than the window"),
+    "indices": (lambda: nn.MaxPool2d(2, return_indices=True), "returns indices"),
+    "pool dilation": (lambda: nn.MaxPool2d(2, dilation=2), "dilation (2, 2)"),
+    "ceil": (lambda: nn.AvgPool2d(4, ceil_mode=True), "size 6, kernel 4, stride 4"),
+    "padding not counted": (lambda: nn.AvgPool2d(2, padding=1, count_include_pad=False), "count_include_pad=False"),
+    "divisor": (lambda: nn.AvgPool2d(2, divisor_override=3), "divisor_override 3 is not the 4 places"),
+    "uneven": (lambda: nn.AdaptiveAvgPool2d(4), "pools (6, 6) to (4, 4)"),
+    "batch statistics": (lambda: nn.BatchNorm2d(2, track_running_stats=False), "statistics of the batch"),
+    "channels of norm": (lambda: nn.BatchNorm2d(3), "has 2 channels, it normalises 3"),
+    "rows": (lambda: nn.Linear(5, 2), "does not end with the 5 columns"),
+    "threshold": (lambda: MultiLevelLIF(2, threshold=torch.ones(3, 1, 1)), "does not broadcast to features (2, 6, 6)"),
+    "unflatten": (lambda: nn.Unflatten(1, (2, 1)), "splits an axis"),
+    "sparse weight": (_sparse, "torch.sparse_coo"),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name: str) -> None:
+    build, text = LAYERS[name]
+    with pytest.raises(ExportError) as caught:
+        export(OverTime(nn.Sequential(build())), (2, 6, 6))
+    assert text in str(caught.value)
+
+
+def test_hooks_are_refused() -> None:
+    net = nn.Sequential(nn.Linear(3, 3))
+    net[0].register_forward_hook(lambda module, args, y: y + 1)
+    with pytest.raises(ExportError, match="module '0' .Linear.: has forward hooks"):
+        export(net, (3,))
+    whole = nn.Sequential(nn.Linear(3, 3))
+    whole.register_forward_pre_hook(lambda module, args: args)
+    with pytest.raises(ExportError, match="module Sequential: has forward hooks"):
+        export(whole, (3,))
+
+
+def test_all_problems_come_at_once_and_once() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding_mode="reflect", padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(5),
+        nn.Sequential(nn.Softmax(1), nn.ConvTranspose2d(4, 4, 2)),
+    )
+    with pytest.raises(ExportError) as caught:
+        export(OverTime(net), (2, 6, 6))
+    lines = str(caught.value).split("\n")
+    assert [line.split(":")[0] for line in lines] == [
+        "module '0' (Conv2d)",
+        "module '1' (ReLU)",
+        "module '3.0' (Softmax)",
+        "module '3.1' (ConvTranspose2d)",
+    ]
+
+
+def test_time_and_batch_must_not_be_mistaken() -> None:
+    with pytest.raises(ExportError, match="OverTime"):
+        export(nn.Sequential(OverTime(nn.Flatten()), nn.Conv2d(2, 2, 3)), (2, 6, 6))
+    with pytest.raises(ExportError, match="mixes time or batch"):
+        export(nn.Sequential(OverTime(MultiLevelLIF()), nn.Flatten(1), nn.Linear(72, 2)), (2, 6, 6))
+
+
+def test_code_that_reads_two_ways_is_refused() -> None:
+    class Ambiguous(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2 if x.ndim == 4 else x * 3
+
+    with pytest.raises(ExportError, match="different graphs"):
+        export(nn.Sequential(Ambiguous(), MultiLevelLIF()), (2, 6, 6))
+
+
+ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "no module": ({"module": 3}, "is a int, not a torch module"),
+    "no shape": ({"input_shape": None}, "'input_shape': is missing"),
+    "shape of text": ({"input_shape": "2,3"}, "positive whole numbers"),
+    "negative shape": ({"input_shape": (2, -3)}, "positive whole numbers"),
+    "fractional shape": ({"input_shape": (2.5,)}, "positive whole numbers"),
+    "empty shape": ({"input_shape": ()}, "positive whole numbers"),
+    "dt": ({"dt": 0.0}, "'dt': 0.0 is not a positive number"),
+    "dt of text": ({"dt": "1ms"}, "is not a positive number"),
+    "node": ({"input_shape": None, "input_node": nn.Linear(3, 3)}, "is a Linear, expected"),
+    "two shapes": (
+        {"input_node": EventInput(shape=(2, 4, 4), sensor_size=(4, 4), window=1000)},
+        "differs from the shape (2, 4, 4)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments(name: str) -> None:
+    given, text = ARGUMENTS[name]
+    with pytest.raises(InputError) as caught:
+        export(**{"module": nn.Linear(3, 3), "input_shape": (3,), **given})
+    assert text in str(caught.value)
+
+
+def test_a_forward_of_two_tensors_needs_their_names() -> None:
+    class Two(nn.Module):
+        def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+            return left + right
+
+    with pytest.raises(ExportError, match="missing a required argument: 'right'"):
+        export(Two(), (3,))
+    with pytest.raises(ExportError, match="unexpected keyword argument 'top'"):
+        export(Two(), {"left": (3,), "right": (3,), "top": (3,)})
+    assert [edge[0] for edge in export(Two(), {"left": (3,), "right": (3,)}).edges] == ["left", "right"]
+
+
+def test_compiled_modules_are_refused() -> None:
+    with pytest.raises(ExportError, match="module OptimizedModule: is compiled"):
+        export(torch.compile(nn.Linear(3, 3)), (3,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, but such modules are about
+        scripted = torch.jit.script(nn.Linear(3, 3))
+    with pytest.raises(ExportError, match="module '0' .RecursiveScriptModule.: is compiled"):
+        export(nn.Sequential(scripted), (3,))
+
+
+def test_lazy_modules_are_exported_once_they_have_weights() -> None:
+    net = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d())
+    with pytest.raises(ExportError, match="module '0' .LazyLinear.: has no weights yet"):
+        export(net, (4,))
+    net(torch.ones(2, 4))
+    assert list(export(net, (4,)).nodes) == ["input", "0", "output"]
+
+
+def test_nan_in_a_weight_is_named() -> None:
+    net = nn.Sequential(nn.Linear(3, 3))
+    with torch.no_grad():
+        net[0].weight[1, 2] = float("nan")
+    with pytest.raises(GraphError, match="node '0' .Affine.: 1 of 9 values of weight are NaN"):
+        export(net, (3,))
+    assert issubclass(ExportError, NirbridgeError)
