@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, MultiLevelLIF, SparseMatrix, label
+from nirbridge.ir import FlatGraph, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, SparseMatrix, label
 
 _TIME_CONSTANTS = {
     nir.LI: ("tau",),
@@ -18,6 +18,9 @@ _TIME_CONSTANTS = {
     nir.CubaLIF: ("tau_syn", "tau_mem"),
 }
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
+_TEXTS = ("padding", "reset", "boundary", "coding", "downsample")
+_PHASE_CODED = (PhaseIF, PhaseEncode, PhaseDecode)
+_LARGEST_EXPONENT = 1000
 
 
 def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
@@ -42,6 +45,34 @@ def parameters_are_finite(flat: FlatGraph) -> list[Problem]:
                         label(node_name, node), f"{count} of {name} are NaN or infinite", "Train or export it again"
                     )
                 )
+    return problems
+
+
+def parameters_are_real_numbers(flat: FlatGraph) -> list[Problem]:
+    """No field that holds numbers holds nothing, text or complex numbers: files can."""
+    problems = []
+    for node_name, node in flat.nodes.items():
+        for name, value in vars(node).items():
+            if name in _NOT_PARAMETERS or name in _TEXTS or (value is None and name == "input_shape"):
+                continue
+            dtype = (value.value if isinstance(value, SparseMatrix) else np.asarray(value)).dtype
+            if dtype.kind not in "fiub":
+                found = f"{name} has dtype {dtype}, expected real numbers"
+                problems.append(Problem(label(node_name, node), found, "Export the graph again"))
+    return problems
+
+
+def phase_weights_are_finite(flat: FlatGraph) -> list[Problem]:
+    """The powers of its base that a phase-coded node computes with stay within double precision."""
+    problems = []
+    for name, node in flat.nodes.items():
+        if type(node) not in _PHASE_CODED:
+            continue
+        steps = node.phases + getattr(node, "wait", 0) + getattr(node, "first_phase", 0)
+        base = max(getattr(node, field) for field in ("base", "base_in", "base_out") if hasattr(node, field))
+        if steps * np.log2(base) > _LARGEST_EXPONENT:
+            found = f"base {base:g} to the power of {steps} exceeds 2^{_LARGEST_EXPONENT}"
+            problems.append(Problem(label(name, node), found, "Use fewer phases or a smaller base"))
     return problems
 
 
@@ -76,6 +107,8 @@ def lane_thresholds_ascend(flat: FlatGraph) -> list[Problem]:
 
 
 PARAMETER_RULES = (
+    parameters_are_real_numbers,
+    phase_weights_are_finite,
     parameters_are_finite,
     time_constants_are_positive,
     delays_are_not_negative,

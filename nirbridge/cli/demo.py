@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from nirbridge.demo.run import Streamed
 
 
 @click.command()
@@ -40,8 +46,8 @@ def command(out: Path, count: int) -> None:
     except OSError as error:
         raise FileError(f"folder '{out}'", f"cannot be made ({error.strerror})", "Choose another place") from error
 
-    def progress(items: object) -> list[object]:
-        with click.progressbar(items, length=count, label="   streaming", file=click.get_text_stream("stderr")) as bar:  # type: ignore[var-annotated, call-overload]
+    def progress(digits: Iterable[Streamed]) -> list[Streamed]:
+        with click.progressbar(digits, length=count, label="   streaming", file=sys.stderr) as bar:
             return list(bar)
 
     result = run_demo(out, count, click.echo, progress)

@@ -106,7 +106,7 @@ def stream_digits(graph: nir.NIRGraph, runtime: str, count: int) -> Iterator[Str
         for index in range(TRAINING, TRAINING + count):
             digit = Streamed(images[index], int(labels[index]), film(images[index]))
             encoder = FrameEncoder.from_node(EVENT_INPUT, start=0)
-            with Stream([digit.events], program, encoder) as stream:
+            with Stream([digit.events], program, encoder, pace="real") as stream:
                 for decision in stream:
                     digit.scores.append(decision.scores)
                     digit.latency_ms.append(decision.latency_ms)

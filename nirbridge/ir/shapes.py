@@ -42,8 +42,29 @@ def convolved(size: int, kernel: int, stride: int, before: int, after: int, dila
 
 
 def pairs(value: Any, count: int) -> tuple[int, ...]:
-    """A number or an array of numbers as ``count`` whole numbers."""
-    return tuple(int(n) for n in np.broadcast_to(np.asarray(value).ravel(), (count,)))
+    """A number or an array of numbers as ``count`` whole numbers.
+
+    Raises:
+        ShapeMismatchError: it is something else.
+    """
+    numbers = np.asarray(value).ravel()
+    if numbers.size not in (1, count) or numbers.dtype.kind not in "fiu" or (numbers != np.rint(numbers)).any():
+        raise ShapeMismatchError(f"{np.asarray(value).tolist()!r} is not {count} whole numbers")
+    return tuple(int(n) for n in np.broadcast_to(numbers, (count,)))
+
+
+_LARGEST = 2**31 - 1
+_LEAST = {"kernel_size": 1, "stride": 1, "dilation": 1, "groups": 1, "padding": 0}
+
+
+def _require_window(node: nir.NIRNode, axes: int) -> None:
+    """Refuses a window that does not move or reach, which no formula for its positions would notice."""
+    for name, least in _LEAST.items():
+        value = getattr(node, name, None)
+        if value is None or isinstance(value, str):
+            continue
+        if not np.isfinite(np.asarray(value, dtype=np.float64)).all() or min(pairs(value, axes)) < least:
+            raise ShapeMismatchError(f"{name} {np.asarray(value).tolist()!r} is not whole numbers from {least} on")
 
 
 def conv_padding(node: nir.Conv1d | nir.Conv2d) -> tuple[tuple[int, int], ...]:
@@ -59,6 +80,7 @@ def conv_padding(node: nir.Conv1d | nir.Conv2d) -> tuple[tuple[int, int], ...]:
 
 def _conv(node: nir.Conv1d | nir.Conv2d, shape: Shape) -> Shape:
     axes = node.weight.ndim - 2
+    _require_window(node, axes)
     if len(shape) != axes + 1:
         raise ShapeMismatchError(
             f"input {shape} has {len(shape)} axes, expected (channels, {'x, y' if axes == 2 else 'x'})"
@@ -69,6 +91,7 @@ def _conv(node: nir.Conv1d | nir.Conv2d, shape: Shape) -> Shape:
         raise ShapeMismatchError(f"input {shape} has {shape[0]} channels, the weight takes {channels}")
     if node.weight.shape[0] % groups:
         raise ShapeMismatchError(f"{node.weight.shape[0]} output channels do not divide into {groups} groups")
+    _broadcast("bias", node.bias, node.weight.shape[:1])
     if node.input_shape is not None and pairs(node.input_shape, axes) != shape[1:]:
         raise ShapeMismatchError(f"input {shape} differs from the declared input_shape {pairs(node.input_shape, axes)}")
     stride = pairs(node.stride, axes)
@@ -84,6 +107,7 @@ def _conv(node: nir.Conv1d | nir.Conv2d, shape: Shape) -> Shape:
 
 
 def _pool(node: nir.SumPool2d | nir.AvgPool2d | MaxPool2d, shape: Shape) -> Shape:
+    _require_window(node, 2)
     if len(shape) != 3:
         raise ShapeMismatchError(f"input {shape} has {len(shape)} axes, expected (channels, x, y)")
     sizes = tuple(
@@ -96,6 +120,8 @@ def _pool(node: nir.SumPool2d | nir.AvgPool2d | MaxPool2d, shape: Shape) -> Shap
 
 
 def _positive(output: Shape, shape: Shape) -> Shape:
+    if max(output) > _LARGEST:
+        raise ShapeMismatchError(f"input {shape} would become {output}, larger than any array")
     if min(output) < 1:
         raise ShapeMismatchError(f"input {shape} is smaller than the window, the output would be {output}")
     return output
@@ -221,10 +247,16 @@ def infer_shapes(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
         try:
             incoming = _incoming(node, [(s, shapes[s].output) for s in forward[name] if s in shapes])
             if incoming is None:
+                if type(node) is nir.Input:
+                    raise ShapeMismatchError("it states no shape")
                 continue
             shapes[name] = Shapes(incoming, shape_rule(node)(node, incoming))
         except ShapeMismatchError as error:
             problems.append(Problem(label(name, node), str(error), "Compare it with the nodes before", "shapes_agree"))
+        except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+            # A file can hold anything in a field: text for a stride, infinity for a shape.
+            found = f"a field that its shape follows from does not fit ({error})"
+            problems.append(Problem(label(name, node), found, "Export the graph again", "shapes_agree"))
     for source, target in backward:
         if source in shapes and target in shapes and shapes[source].output != shapes[target].input:
             found = f"the recurrent edge from '{source}' brings {shapes[source].output}, not {shapes[target].input}"

@@ -6,6 +6,7 @@ Weights, parameters and data are dyadic with few bits, so single precision holds
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def line(*nodes: nir.NIRNode, shape: tuple[int, ...]) -> Graph:
     named = {"input": nir.Input(np.array(shape)), **{f"n{i}": node for i, node in enumerate(nodes)}}
     named["output"] = nir.Output(None)
     names = list(named)
-    return build_graph(named, list(zip(names[:-1], names[1:], strict=True)))
+    return build_graph(named, list(itertools.pairwise(names)))
 
 
 def net(nodes: dict[str, nir.NIRNode], *paths: str, shape: tuple[int, ...]) -> Graph:
@@ -229,7 +230,7 @@ def _event_net() -> Graph:
         "output": nir.Output(None),
     }
     names = list(nodes)
-    return build_graph(nodes, list(zip(names[:-1], names[1:], strict=True)))
+    return build_graph(nodes, list(itertools.pairwise(names)))
 
 
 def _window_cases() -> list[Case]:

@@ -1,0 +1,79 @@
+"""Data files: .npy and .npz, read without ever running what is in them."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.errors import FileError
+from nirbridge.files import atomic_write
+
+Array = NDArray[Any]
+_NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+
+
+def read_arrays(path: str | os.PathLike[str]) -> Array | dict[str, Array]:
+    """The array of an .npy file, or of an .npz file with one; a dictionary by name where there are several.
+
+    Raises:
+        FileError: the file is missing, damaged, of another format, or holds Python objects.
+    """
+    where = f"file '{path}'"
+    file = Path(path)
+    if not file.exists():
+        raise FileError(where, "does not exist", "Check the path")
+    if file.is_dir():
+        raise FileError(where, "is a folder", "Give an .npy or .npz file")
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(len(_NPY))
+            if not head.startswith((_NPY, _ZIP)):
+                found = "is empty" if not head else "is neither .npy nor .npz"
+                raise FileError(where, found, "Save the data with numpy.save(path, x), x of shape [T, B, *shape]")
+            stream.seek(0)
+            arrays = _load(stream)
+    except OSError as error:
+        raise FileError(where, f"cannot be read ({error.strerror or error})", "Check its permissions") from error
+    except (ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise FileError(where, f"cannot be read ({_reason(error)})", "Save plain numbers with numpy.save") from error
+    if isinstance(arrays, np.ndarray):
+        return arrays
+    if not arrays:
+        raise FileError(where, "holds no array", "Save at least one")
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Writes an .npz file, compressed, whole or not at all; unlike numpy.savez it takes any name.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    with (
+        atomic_write(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _load(stream: BinaryIO) -> Array | dict[str, Array]:
+    loaded = np.load(stream, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        return {name: np.asarray(loaded[name]) for name in loaded.files}
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "allow_pickle" in text:
+        return "it holds pickled Python objects, which could run code"
+    return text if len(text) <= 120 else text[:117] + "..."

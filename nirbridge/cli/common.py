@@ -1,0 +1,85 @@
+"""What several commands share: arguments, and errors that name the file they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from nirbridge.errors import InputError, NirbridgeError
+
+if TYPE_CHECKING:
+    import nir
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+graph_argument: Callable[[F], F] = click.argument("graph", type=click.Path(path_type=Path), metavar="F.nir")
+json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+input_option: Callable[[F], F] = click.option(
+    "-i",
+    "--input",
+    "source",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="X.npy",
+    help="Data [T, B, *shape]: .npy, or .npz with one array, or with one for each input by name.",
+)
+dt_option: Callable[[F], F] = click.option(
+    "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
+)
+
+_IN_A_GRAPH = ("node ", "graph", "edge ")
+_IN_DATA = ("input",)
+
+
+@contextmanager
+def naming(graph: Path, data: Path | None = None) -> Iterator[None]:
+    """Adds the file to errors raised in the block that name only a node, or only an input."""
+    try:
+        yield
+    except NirbridgeError as error:
+        problems = [replace(p, where=_placed(p.where, graph, data)) for p in error.problems]
+        raise type(error).from_problems(problems) from error
+
+
+def _placed(where: str, graph: Path, data: Path | None) -> str:
+    if where.startswith(_IN_A_GRAPH):
+        return f"file '{graph}', {where}"
+    if data is not None and where.startswith(_IN_DATA):
+        return f"file '{data}', {where}"
+    return where
+
+
+def read_graph(path: Path) -> nir.NIRGraph:
+    """The graph in a file; an error in one of its nodes names the file too."""
+    from nirbridge.ir import read
+
+    with naming(path):
+        return read(path)
+
+
+def require_output(path: Path, suffix: str, *inputs: Path) -> None:
+    """Refuses an output file of the wrong kind, in no folder, or that is one of the inputs, before work is done.
+
+    Raises:
+        InputError: the name does not end with ``suffix``, or it is an input.
+        FileError: its folder does not exist.
+    """
+    from nirbridge.files import require_target
+
+    if path.suffix.lower() != suffix:
+        raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected '{suffix}'", "Rename the output")
+    require_target(path)
+    for other in inputs:
+        if other.exists() and path.exists() and other.samefile(path):
+            raise InputError(f"file '{path}'", "is an input and would be overwritten", "Choose another output")
+
+
+def print_json(data: Any) -> None:
+    """Prints plain data; NaN and infinity, which JSON lacks, become null beforehand."""
+    click.echo(json.dumps(data, indent=2, allow_nan=False))

@@ -1,0 +1,69 @@
+"""``nirbridge compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    input_option,
+    json_option,
+    naming,
+    print_json,
+    read_graph,
+)
+from nirbridge.cli.failures import ANSWER_IS_NO
+
+
+@click.command()
+@graph_argument
+@input_option
+@click.option("--runtimes", metavar="A,B,C", help="Names, by default all that can run the graph here.")
+@click.option(
+    "--tolerance",
+    type=float,
+    metavar="SHARE",
+    help="Share of spikes of a node that may differ, and relative difference of analog values; by default 1e-4, and "
+    "no spike at all where parameters and data are dyadic.",
+)
+@dt_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    graph: Path,
+    source: Path,
+    runtimes: str | None,
+    tolerance: float | None,
+    dt: float | None,
+    as_json: bool,
+) -> None:
+    """Run a graph on several runtimes and compare every node with the reference.
+
+    Spikes are compared one by one; analog values up to the first differing spike of their sample.  Exits with 1 if a
+    node differs beyond the tolerance.
+
+    \b
+    Example:
+      nirbridge compare model.nir -i frames.npy
+      nirbridge compare model.nir -i frames.npy --runtimes reference,lava
+    """
+    from nirbridge.arrays import read_arrays
+    from nirbridge.comparing import compare
+
+    network = read_graph(graph)
+    names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
+    with naming(graph, source):
+        found = compare(network, read_arrays(source), names, tolerance, dt)
+    if as_json:
+        print_json({"file": str(graph), **found.to_dict()})
+    else:
+        click.echo(found.table())
+        click.echo("")
+        for line in found.verdicts():
+            click.echo(line)
+    if not found.agrees:
+        ctx.exit(ANSWER_IS_NO)

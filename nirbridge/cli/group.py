@@ -1,0 +1,100 @@
+"""The ``nirbridge`` program: finds the command by its name and loads nothing else."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from nirbridge import __version__
+from nirbridge.cli import failures
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "export": ("nirbridge.cli.export", "Turn a torch module into a graph file."),
+    "show": ("nirbridge.cli.show", "Show nodes, shapes, levels, parameters and edges of a graph; draw it."),
+    "check": ("nirbridge.cli.check", "Find everything that is wrong with a graph."),
+    "run": ("nirbridge.cli.run", "Run a graph on data with one runtime."),
+    "compare": ("nirbridge.cli.compare", "Run a graph on several runtimes and compare them node by node."),
+    "encode": ("nirbridge.cli.encode", "Turn an event recording into frames."),
+    "stream": ("nirbridge.cli.stream", "Stream events through a graph and print its decisions."),
+    "runtimes": ("nirbridge.cli.runtimes", "List the runtimes, their versions and what they lack."),
+    "demo": ("nirbridge.cli.demo", "See the whole path work on embedded data, in under a minute."),
+}
+"""Command → its module and the one line that the overview shows, so that the overview loads no command."""
+
+_EPILOG = """\b
+Exit codes:
+  0  done
+  1  the answer is no (check, compare)
+  2  bad input or usage: one line for each problem on stderr
+  3  internal error, a defect of nirbridge itself
+  130 interrupted, 141 the reader of the output went away
+
+\b
+Example:
+  nirbridge show model.nir
+  nirbridge run model.nir -i frames.npy -o out.npz --runtime norse
+"""
+
+
+class Program(click.Group):
+    """A group whose commands are loaded when they run, and whose errors are one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Loads one command and gives it the options that all have."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        if not any(parameter.name == "debug" for parameter in command.params):
+            command.params.append(_debug_option())
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; whatever it raises becomes lines on stderr and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            # Click's own default is 1, which means "the answer is no" here.
+            error.show()
+            raise click.exceptions.Exit(failures.BAD_INPUT) from error
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            code = failures.report(error, debug=bool(ctx.meta.get(failures.DEBUG)))
+            raise click.exceptions.Exit(code) from error
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        help="Show the traceback of an error.",
+        callback=_remember_debug,
+    )
+
+
+def _remember_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[failures.DEBUG] = True
+
+
+@click.command(cls=Program, epilog=_EPILOG, params=[_debug_option()])
+@click.version_option(__version__, prog_name="nirbridge")
+def main() -> None:
+    """Take trained multi-level spiking neural networks to neuromorphic execution.
+
+    A network is a NIR graph in a file.  Data go to stdout, progress and errors to stderr; output files are written
+    whole or not at all.  'nirbridge COMMAND --help' explains a command.
+    """

@@ -1,0 +1,115 @@
+"""``nirbridge run``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nirbridge.cli.common import dt_option, graph_argument, input_option, naming, read_graph, require_output
+from nirbridge.errors import InputError
+from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
+
+if TYPE_CHECKING:
+    from nirbridge.runtime import Array, Recording
+
+OUTPUT = "output"
+
+
+@click.command()
+@graph_argument
+@input_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT.npz",
+    help="File for 'output' (several outputs: one array by name) and one array for each recorded node.",
+)
+@click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
+@click.option("--precision", type=click.Choice(["float", "fixed"]), help="Where the runtime knows it.")
+@click.option("--record", multiple=True, metavar="NODE", help="Also keep what this node sends; may be repeated.")
+@dt_option
+@click.option("--device", metavar="NAME", help="For runtimes that have devices: cpu, cuda, cuda:0.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes that run in processes of their own.")
+def command(
+    graph: Path,
+    source: Path,
+    output: Path | None,
+    runtime: str,
+    precision: str | None,
+    record: tuple[str, ...],
+    dt: float | None,
+    **options: Any,
+) -> None:
+    """Run a graph on data with one runtime.
+
+    X.npy holds [T, B, *shape] numbers.  Without -o a summary of the output goes to stdout.
+
+    \b
+    Example:
+      nirbridge run model.nir -i frames.npy -o out.npz
+      nirbridge run model.nir -i frames.npy -o out.npz --runtime norse --record conv1.act
+    """
+    from nirbridge.arrays import read_arrays, write_arrays
+    from nirbridge.runtime import compile
+
+    if output is not None:
+        require_output(output, ".npz", graph, source)
+    network = read_graph(graph)
+    data = read_arrays(source)
+    given = {name: value for name, value in options.items() if value is not None}
+    with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given) as program:
+        started = time.perf_counter()
+        result = program.run(data, record=record)
+        seconds = time.perf_counter() - started
+    arrays = _named(result)
+    if output is not None:
+        write_arrays(output, arrays)
+        click.echo(f"wrote {output}", err=True)
+    else:
+        click.echo(_summary(arrays))
+    click.echo(_line(runtime, result, seconds), err=True)
+
+
+def _named(result: Recording) -> dict[str, Array]:
+    """The arrays of the file, by name.
+
+    Raises:
+        InputError: a recorded node has the name under which the file keeps the output.
+    """
+    outputs = result.output if isinstance(result.output, dict) else {OUTPUT: result.output}
+    for name, array in result.records.items():
+        if name in outputs and array.shape != outputs[name].shape:
+            found = "the file keeps the graph's output under this name"
+            raise InputError(f"record '{name}'", found, "Rename the node")
+    return {**result.records, **outputs}
+
+
+def _summary(arrays: dict[str, Array]) -> str:
+    rows = [
+        (
+            name,
+            shape_text(array.shape),
+            count_text(int((array != 0).sum())),
+            f"{array.mean():.4g}",
+            f"{array.min():.4g}",
+            f"{array.max():.4g}",
+        )
+        for name, array in arrays.items()
+    ]
+    headers = ("array", "shape", "nonzero", "mean", "min", "max")
+    return table(headers, rows, right=headers[2:])
+
+
+def _line(runtime: str, result: Recording, seconds: float) -> str:
+    outputs = list(result.output.values()) if isinstance(result.output, dict) else [result.output]
+    spikes = sum(int((array != 0).sum()) for array in outputs)
+    steps, batch = outputs[0].shape[:2]
+    shapes = ", ".join(shape_text(array.shape) for array in outputs)
+    return (
+        f"{runtime}: {counted(steps, 'step')}, {counted(batch, 'sample')}, output {shapes}, "
+        f"{counted(spikes, 'spike')} (values other than 0), {seconds_text(seconds)}"
+    )

@@ -1,0 +1,41 @@
+"""``nirbridge runtimes``."""
+
+from __future__ import annotations
+
+import click
+
+from nirbridge.cli.common import json_option, print_json
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """List the runtimes, their versions, and what they lack.
+
+    A runtime that cannot be used here stays in the list, with the reason and what to install.
+
+    \b
+    Example:
+      nirbridge runtimes
+    """
+    from nirbridge.reports import table
+    from nirbridge.runtime import runtimes
+
+    states = runtimes()
+    if as_json:
+        print_json(
+            {
+                name: {"usable": s.usable, "version": s.version, "reason": s.reason, "install": s.install}
+                for name, s in states.items()
+            }
+        )
+        return
+    rows = [
+        (name, s.version or "-", "usable" if s.usable else f"not usable: {_sentence(s.reason)} {s.install}".rstrip())
+        for name, s in states.items()
+    ]
+    click.echo(table(("runtime", "version", "state"), rows))
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else text + "."

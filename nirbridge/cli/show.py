@@ -1,0 +1,41 @@
+"""``nirbridge show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nirbridge.cli.common import graph_argument, json_option, print_json, read_graph, require_output
+
+
+@click.command()
+@graph_argument
+@json_option
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="GRAPH.svg", help="Draw the graph as SVG.")
+def command(graph: Path, as_json: bool, output: Path | None) -> None:
+    """Show nodes, shapes, levels, parameters and edges of a graph; draw it.
+
+    Nodes stand in the order of execution.  A broken graph is shown as far as it goes, with '?' for a shape that
+    cannot be told; 'nirbridge check' says what is wrong.
+
+    \b
+    Example:
+      nirbridge show model.nir
+      nirbridge show model.nir -o graph.svg
+      nirbridge show model.nir --json | jq .totals
+    """
+    from nirbridge.files import atomic_write
+    from nirbridge.showing import describe, to_svg, to_text
+
+    if output is not None:
+        require_output(output, ".svg", graph)
+    description = describe(read_graph(graph))
+    if output is not None:
+        with atomic_write(output) as temporary:
+            temporary.write_text(to_svg(description, graph.name), encoding="utf-8")
+        click.echo(f"wrote {output}", err=True)
+    if as_json:
+        print_json({"file": str(graph), **description.to_dict()})
+    elif output is None:
+        click.echo(to_text(description, str(graph)))

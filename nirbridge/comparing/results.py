@@ -1,0 +1,104 @@
+"""What a comparison finds, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+from nirbridge.comparing.text import to_table, to_verdicts
+
+
+@dataclass(frozen=True)
+class NodeComparison:
+    """One node on one runtime, against the reference.
+
+    Attributes:
+        node: its flat name.
+        type: the primitive.
+        runtime: the runtime that is compared.
+        spiking: whether the node sends spikes, which are compared one by one; else its values are analog.
+        values: how many numbers each of the two sent.
+        reference_spikes: numbers other than 0 on the reference.
+        spikes: numbers other than 0 on this runtime.
+        mismatches: numbers that differ: spikes whose value differs, analog values that differ by more than the
+            tolerance before the first differing spike of their sample.
+        largest_difference: the largest absolute difference, infinite where a value is not finite.
+        allowed: how many mismatches the tolerance allows.
+    """
+
+    node: str
+    type: str
+    runtime: str
+    spiking: bool
+    values: int
+    reference_spikes: int
+    spikes: int
+    mismatches: int
+    largest_difference: float
+    allowed: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the mismatches are within the tolerance."""
+        return self.mismatches <= self.allowed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, which has no infinity."""
+        data = asdict(self) | {"agrees": self.agrees}
+        return data | {"largest_difference": self.largest_difference if isfinite(self.largest_difference) else None}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All nodes on all runtimes.
+
+    Attributes:
+        runtimes: the runtimes that were compared with the reference.
+        nodes: in the order of execution; for each node one entry a runtime.
+        exact: whether all parameters and data are short dyadic numbers, so that not one spike may differ.
+        tolerance: share of spikes that may differ.
+        analog_tolerance: share of a node's largest value by which an analog value may differ.
+        skipped: runtimes that were not compared, and why.
+        unrecorded: for each runtime the nodes that it cannot record.
+    """
+
+    runtimes: tuple[str, ...]
+    nodes: tuple[NodeComparison, ...]
+    exact: bool
+    tolerance: float
+    analog_tolerance: float
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    unrecorded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every node agrees on every runtime."""
+        return all(node.agrees for node in self.nodes)
+
+    def differing_spikes(self, runtime: str) -> tuple[int, int]:
+        """Over all spiking nodes of a runtime: spikes that differ, and the reference's spikes."""
+        found = [node for node in self.nodes if node.runtime == runtime and node.spiking]
+        return sum(node.mismatches for node in found), sum(node.reference_spikes for node in found)
+
+    def table(self) -> str:
+        """One row for each node on each runtime, as text."""
+        return to_table(self)
+
+    def verdicts(self) -> list[str]:
+        """Lines that say which runtimes agree, within which tolerance, and what was not compared."""
+        return to_verdicts(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "agrees": self.agrees,
+            "exact": self.exact,
+            "tolerance": self.tolerance,
+            "analog_tolerance": self.analog_tolerance,
+            "runtimes": list(self.runtimes),
+            "skipped": dict(self.skipped),
+            "unrecorded": {runtime: list(names) for runtime, names in self.unrecorded.items()},
+            "nodes": [node.to_dict() for node in self.nodes],
+        }

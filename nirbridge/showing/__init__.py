@@ -1,0 +1,7 @@
+"""Shows a graph as text, as plain data and as a picture."""
+
+from nirbridge.showing.describe import Description, EdgeInfo, NodeInfo, describe
+from nirbridge.showing.svg import to_svg
+from nirbridge.showing.text import to_text
+
+__all__ = ["Description", "EdgeInfo", "NodeInfo", "describe", "to_svg", "to_text"]
