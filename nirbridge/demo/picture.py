@@ -23,8 +23,10 @@ def draw(result: DemoResult, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     rows = result.streamed[:SHOWN]
-    figure = plt.figure(figsize=(11, 2.1 * len(rows) + 2.2), layout="constrained")
-    grid = figure.add_gridspec(len(rows) + 1, 7, width_ratios=(1, 1, 1, 1, 1, 0.1, 2.6))
+    figure = plt.figure(figsize=(11, 1.55 * len(rows) + 2.4), layout="constrained")
+    grid = figure.add_gridspec(
+        len(rows) + 1, 6, width_ratios=(1, 1, 1, 1, 1, 2.4), height_ratios=(*[1] * len(rows), 1.1)
+    )
     for row, digit in enumerate(rows):
         _digit_row(figure, grid, row, digit)
     _latency_row(figure, grid[len(rows), :], result)
@@ -32,9 +34,22 @@ def draw(result: DemoResult, path: Path) -> None:
         f"nirbridge demo: {len(result.streamed)} digits streamed through '{result.runtime}', "
         f"{result.accuracy:.0%} right after 90 ms of events"
     )
+    _legend(figure)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=110)
     plt.close(figure)
+
+
+def _legend(figure: object) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=colour, edgecolor="#999999", label=label)
+        for colour, label in zip(
+            _LEVELS, ("no event", "lane 0: value 1", "lane 1: value 2", "lane 2: value 4"), strict=True
+        )
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=9, frameon=False)  # type: ignore[attr-defined]
 
 
 def _digit_row(figure: object, grid: object, row: int, digit: Streamed) -> None:
@@ -53,7 +68,7 @@ def _digit_row(figure: object, grid: object, row: int, digit: Streamed) -> None:
     for axis in figure.axes[-5:]:  # type: ignore[attr-defined]
         axis.set(xticks=[], yticks=[])
     scores = np.array(digit.scores)
-    axis = figure.add_subplot(grid[row, 6])  # type: ignore[attr-defined, index]
+    axis = figure.add_subplot(grid[row, 5])  # type: ignore[attr-defined, index]
     ends = (np.arange(len(scores)) + 1) * EVENT_INPUT.window / 1000
     for k in range(scores.shape[1]):
         chosen = k == digit.decision

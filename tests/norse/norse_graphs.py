@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -29,7 +30,7 @@ def chain(shape: tuple[int, ...], *nodes: nir.NIRNode) -> nir.NIRGraph:
     names = ["input", *(f"n{i}" for i in range(len(nodes))), "output"]
     inner = dict(zip(names[1:-1], nodes, strict=True))
     boundary = {"input": nir.Input({"input": np.array(shape)}), "output": nir.Output({"output": None})}
-    return build_graph({**boundary, **inner}, list(zip(names, names[1:], strict=False)))
+    return build_graph({**boundary, **inner}, list(pairwise(names)))
 
 
 def core_neurons(seed: int = 0, shape: tuple[int, ...] = SHAPE) -> dict[str, nir.NIRNode]:

@@ -6,11 +6,11 @@ import nir
 import numpy as np
 import pytest
 import torch
-from norse_graphs import assert_equals_reference, chain, dyadic
 
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
 from nirbridge.ir.shapes import pairs
 from nirbridge_norse import linear
+from tests.norse.norse_graphs import assert_equals_reference, chain, dyadic, uniform
 
 X = dyadic(0, (5, 3, 4, 11, 13))
 CONVOLUTIONS = {
@@ -82,6 +82,25 @@ def test_pooling(kind, kernel, stride, padding):
 def test_pooling_padded_beyond_half_of_the_kernel(kind):
     node = kind(np.array([2, 2]), np.array([1, 2]), np.array([3, 2]))
     assert_equals_reference(chain((4, 11, 13), node), X)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "sizes"), [((2, 2), (2, 2), (5, 6)), ((3, 2), (1, 3), (9, 4)), ((1, 1), (2, 1), (6, 13))]
+)
+def test_both_ways_of_pooling_give_the_same_bits(kernel, stride, sizes):
+    x = torch.tensor(uniform(1, (9, 4, 11, 13))).float()
+    expected = torch.nn.functional.avg_pool2d(x, kernel, stride, divisor_override=1)
+    found = linear.sum_of_slices(x, kernel, stride, sizes)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert found.is_contiguous()
+    assert found.data_ptr() != x.data_ptr()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 9])
+@pytest.mark.parametrize("kind", [nir.SumPool2d, nir.AvgPool2d])
+def test_pooling_of_few_and_many_frames(kind, steps):
+    graph = chain((4, 11, 13), kind(np.array([2, 4]), np.array([2, 1]), np.array([1, 0])))
+    assert_equals_reference(graph, dyadic(2, (steps, 1, 4, 11, 13)))
 
 
 def test_max_pool_of_negative_values_ignores_padding():

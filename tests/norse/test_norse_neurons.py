@@ -6,10 +6,20 @@ import nir
 import numpy as np
 import pytest
 import torch
-from norse_graphs import DT, SHAPE, assert_equals_reference, chain, core_neurons, dyadic, multilevel, outputs, uniform
 
 from nirbridge.ir import MultiLevelLIF
 from nirbridge_norse.modules import fused_snn
+from tests.norse.norse_graphs import (
+    DT,
+    SHAPE,
+    assert_equals_reference,
+    chain,
+    core_neurons,
+    dyadic,
+    multilevel,
+    outputs,
+    uniform,
+)
 
 NAMES = sorted(core_neurons())
 X = uniform(40, (25, 2, *SHAPE), -1.0, 3.0)

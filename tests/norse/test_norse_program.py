@@ -5,12 +5,12 @@ from __future__ import annotations
 import nir
 import numpy as np
 import pytest
-from norse_graphs import DT, SHAPE, chain, core_neurons, dyadic, outputs, uniform
 
 import nirbridge
 from nirbridge.errors import InputError
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, build_graph
 from nirbridge_norse import program as program_module
+from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, dyadic, outputs, uniform
 
 
 def deep_graph():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import nir
 import numpy as np
 import pytest
-from norse_graphs import DT, assert_equals_reference, chain, dyadic, outputs, uniform
 
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from tests.norse.norse_graphs import DT, assert_equals_reference, chain, dyadic, outputs, uniform
 
 SHAPE = (2, 6, 6)
 ANALOG = dyadic(1, (3, 2, *SHAPE), 40, 1 / 32)

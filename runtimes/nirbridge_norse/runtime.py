@@ -1,0 +1,60 @@
+"""The runtime object that the entry point names; torch and Norse are loaded by ``compile`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import nir
+
+from nirbridge.errors import Problem
+from nirbridge.runtime import Availability, Plan, Program
+from nirbridge_norse.supported import SUPPORTED
+
+_NEEDED = ("torch", "norse")
+_INSTALL = 'Run: pip install "nirbridge[norse]"'
+
+
+class NorseRuntime:
+    """torch in float32 or float64, on CPU or CUDA; runs every primitive.
+
+    Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu") and ``dtype`` ("float32",
+    "float64"; default "float32").
+    """
+
+    name = "norse"
+    summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
+    precisions: tuple[str, ...] = ("float",)
+    options: frozenset[str] = frozenset({"device", "dtype"})
+    supported: frozenset[type[nir.NIRNode]] = SUPPORTED
+
+    def availability(self) -> Availability:
+        """Usable where torch and Norse are installed; neither is loaded to find out."""
+        missing = [name for name in _NEEDED if find_spec(name) is None]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            return Availability("", f"{' and '.join(missing)} {verb} not installed", _INSTALL)
+        try:
+            return Availability(version("norse"))
+        except PackageNotFoundError:
+            return Availability("unknown")
+
+    def check(self, plan: Plan) -> Iterable[Problem]:
+        """No limits beyond the graph's own."""
+        return ()
+
+    def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
+        """The program for a plan.
+
+        Raises:
+            InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there.
+        """
+        from nirbridge_norse.program import NorseProgram
+        from nirbridge_norse.setting import make_setting
+
+        return NorseProgram(plan, make_setting(plan.dt, **options))
+
+
+RUNTIME = NorseRuntime()
