@@ -17,6 +17,7 @@ from nirbridge.errors import GraphError, Problem
 from nirbridge.ir import EventInput, FlatGraph, Shape, Shapes, flatten, infer_shapes, label
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
 from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
+from nirbridge.passes.widen_parameters import widen_parameters
 
 DEFAULT_DT = 1e-3
 """Seconds a step where neither the call nor an EventInput says."""
@@ -36,7 +37,7 @@ class PlannedNode:
 
     Attributes:
         name: the flat name, by which it is recorded.
-        node: the primitive.
+        node: the primitive, its floating-point parameters in double precision.
         sources: the edges into it, whose values add up.
         input_shape: shape of what enters, without time and batch.
         output_shape: shape of what leaves.
@@ -112,7 +113,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None) -> Plan:
     Raises:
         GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
     """
-    flat = resolve_phase_pooling(flatten(graph))
+    flat = widen_parameters(resolve_phase_pooling(flatten(graph)))
     shapes, problems = infer_shapes(flat)
     problems = [*flat.problems, *problems]
     rates, rate_problems = infer_rates(flat)

@@ -81,7 +81,7 @@ Field = Callable[[Any, float], Any]
 
 
 def _share(name: str) -> Field:
-    """dt/tau, in the precision in which the reference divides."""
+    """dt/tau, divided in double precision as the reference does."""
     return lambda node, dt: dt / getattr(node, name)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+
 import nir
 import numpy as np
+import psutil
 import pytest
 
 import nirbridge
@@ -11,6 +15,36 @@ from nirbridge.ir import MaxPool2d, MultiLevelLIF, build_graph
 from nirbridge_lava import RUNTIME
 
 needs_lava = pytest.mark.skipif(not RUNTIME.availability().usable, reason=RUNTIME.availability().reason or "usable")
+
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def shared_memory():
+    """Names of what lies in shared memory."""
+    return {path.name for path in SHARED_MEMORY.iterdir()}
+
+
+def left_in_shared_memory(before):
+    """Names that were not there ``before`` and that no process outside of this one's family uses."""
+    new = shared_memory() - before
+    if not new:
+        return new
+    family = {psutil.Process().pid, *(child.pid for child in psutil.Process().children(recursive=True))}
+    for process in psutil.process_iter():
+        if process.pid not in family:
+            try:
+                maps = Path(f"/proc/{process.pid}/maps").read_text()
+            except OSError:
+                continue
+            new = {name for name in new if name not in maps}
+    return new
+
+
+def workers():
+    """Our children, without the tracker that Python itself keeps for the life of the interpreter."""
+    children = psutil.Process().children(recursive=True)
+    return {child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())}
 
 
 def dyadic(rng, *shape, scale=16):
@@ -31,7 +65,7 @@ def chain(nodes, shape):
     """Input → nodes → Output."""
     names = ["input", *nodes, "output"]
     every = {"input": nir.Input(np.array(shape)), **nodes, "output": nir.Output(None)}
-    return build_graph(every, list(zip(names, names[1:], strict=False)))
+    return build_graph(every, list(pairwise(names)))
 
 
 def dense(rng, inputs, outputs):

@@ -6,9 +6,16 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
-from lava_graphs import graded, needs_lava, reference_run, two_layers
+from lava_graphs import (
+    graded,
+    left_in_shared_memory,
+    needs_lava,
+    reference_run,
+    shared_memory,
+    two_layers,
+    workers,
+)
 
 import nirbridge
 from nirbridge.errors import ExecutionError, UnsupportedError
@@ -37,16 +44,10 @@ def neuron_model(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind():
-    before, memory = workers(), os.listdir("/dev/shm")
+    before, memory = workers(), shared_memory()
     yield
     assert workers() == before
-    assert os.listdir("/dev/shm") == memory
-
-
-def workers():
-    """Our children, without the tracker that Python itself keeps for the life of the interpreter."""
-    children = psutil.Process().children(recursive=True)
-    return sorted(child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline()))
+    assert left_in_shared_memory(memory) == set()
 
 
 def fails(program, match, within=5.0, call=None):
@@ -74,7 +75,7 @@ def raise_after(steps, error):
 def test_an_error_in_a_process_arrives_with_its_own_message(neuron_model):
     neuron_model(raise_after(3, ZeroDivisionError("the reason itself")))
     found = fails(
-        nirbridge.compile(two_layers(), "lava"), r"a Lava process failed: ZeroDivisionError: the reason itself"
+        nirbridge.compile(two_layers(), "lava"), r"process '[nm]' failed: ZeroDivisionError: the reason itself"
     )
     assert "raise error" in str(found.__cause__)
 
@@ -87,7 +88,7 @@ def test_an_error_in_step_closes_the_program_too(neuron_model):
 
 def test_an_error_that_does_not_unpickle_is_told_as_one(neuron_model):
     neuron_model(raise_after(1, UnpicklableError("a", "b")))
-    fails(nirbridge.compile(two_layers(), "lava"), "an error that does not unpickle here")
+    fails(nirbridge.compile(two_layers(), "lava"), "process '[nm]' failed with an error that does not unpickle here")
 
 
 def test_an_error_while_a_process_is_built(monkeypatch, neuron_model):
@@ -104,45 +105,103 @@ def test_an_error_while_a_process_is_built(monkeypatch, neuron_model):
         program.run(FRAMES)
 
 
-def test_a_killed_process_is_noticed(neuron_model):
-    neuron_model(lambda parameters, x, state: (time.sleep(0.2), state)[::-1])
+@pytest.mark.parametrize("possible", [0, 4])
+def test_too_many_processes_are_told(monkeypatch, neuron_model, possible):
+    import multiprocessing.popen_fork
+
+    forks, launch = [], multiprocessing.popen_fork.Popen._launch
+
+    def fork(self, process):
+        forks.append(process)
+        if len(forks) > possible:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        launch(self, process)
+
+    monkeypatch.setattr(multiprocessing.popen_fork.Popen, "_launch", fork)
+    with (
+        nirbridge.compile(two_layers(), "lava") as program,
+        pytest.raises(ExecutionError, match="cannot be started .*Resource temporarily unavailable"),
+    ):
+        program.run(FRAMES)
+    assert len(forks) == possible + 1
+
+
+def slow(seconds):
+    return lambda parameters, x, state: (time.sleep(seconds) or x, state)
+
+
+def when_running(program, act):
+    """A thread that acts half a second after the program's processes have begun to run."""
+
+    def wait_and_act():
+        while program._engine is None:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("victim", [min, max])
+def test_a_killed_process_is_noticed(neuron_model, victim):
+    neuron_model(slow(0.3))
+    before = workers()
     program = nirbridge.compile(two_layers(), "lava")
-    before = set(workers())
 
     def kill_one():
-        while len(set(workers()) - before) < 8:
-            time.sleep(0.01)
-        time.sleep(0.3)
-        os.kill(max(set(workers()) - before), signal.SIGKILL)
+        actors = program._engine._runtime._messaging_infrastructure.actors
+        os.kill(victim(actor.pid for actor in actors), signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_one)
-    killer.start()
-    neuron_model(lambda parameters, x, state: (time.sleep(0.3) or x, state))
-    fails(program, "a Lava process ended by itself with exit code -9")
+    killer = when_running(program, kill_one)
+    fails(program, "process '.*' ended with exit code -9")
     killer.join()
+    assert workers() == before
 
 
 def test_the_timeout_ends_a_call_that_takes_too_long(neuron_model):
-    neuron_model(lambda parameters, x, state: (time.sleep(30) or x, state))
+    neuron_model(slow(30))
     fails(nirbridge.compile(two_layers(), "lava", timeout=1.0), "the timeout is over")
 
 
 def test_a_network_that_stands_still_is_given_up_without_a_timeout(neuron_model, monkeypatch):
     monkeypatch.setattr("nirbridge_lava.guarded.STALL_SECONDS", 0.5)
-    neuron_model(lambda parameters, x, state: (time.sleep(30) or x, state))
+    neuron_model(slow(30))
     fails(nirbridge.compile(two_layers(), "lava"), "no step ended for 0.5 s")
 
 
 def test_ctrl_c_in_a_run_reaches_the_caller_and_ends_the_processes(neuron_model):
-    neuron_model(lambda parameters, x, state: (time.sleep(0.5) or x, state))
+    neuron_model(slow(0.5))
     program = nirbridge.compile(two_layers(), "lava")
-    timer = threading.Timer(1.5, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+    sender = when_running(program, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         program.run(FRAMES)
-    timer.join()
+    sender.join()
     with pytest.raises(UnsupportedError, match="closed"):
         program.step(FRAMES[0])
+
+
+def test_the_processes_leave_ctrl_c_to_their_parent(neuron_model):
+    before = workers()
+    with nirbridge.compile(two_layers(), "lava") as program:
+        expected = program.run(FRAMES).output
+        for _ in range(2):
+            for process in workers() - before:
+                os.kill(process, signal.SIGINT)
+            time.sleep(0.1)
+        np.testing.assert_array_equal(program.run(FRAMES).output, expected)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.08, 0.14, 0.2])
+def test_ctrl_c_while_the_processes_start_leaves_none(neuron_model, seconds):
+    neuron_model(slow(0.5))
+    timer = threading.Timer(seconds, signal.raise_signal, [signal.SIGINT])
+    with nirbridge.compile(two_layers(), "lava") as program:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            program.run(FRAMES)
+    timer.join()
 
 
 def test_after_a_failure_the_next_program_works(neuron_model, monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from lava_graphs import graded, needs_lava, two_layers
+from lava_graphs import graded, left_in_shared_memory, needs_lava, shared_memory, two_layers, workers
 
 import nirbridge
 
@@ -26,7 +26,8 @@ x = np.ones((2, 1, 12))
 
 
 def script(text, **options):
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONWARNINGS": "error::ResourceWarning"}
+    path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error::ResourceWarning"}
     command = [sys.executable, "-c", BEGIN + text]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE, **options
@@ -35,23 +36,16 @@ def script(text, **options):
 
 def run_script(text):
     """Runs it to its end; returns (exit code, output, errors) and checks that nothing is left in shared memory."""
-    before = set(os.listdir("/dev/shm"))
+    before = shared_memory()
     process = script(text)
     out, err = process.communicate(timeout=30)
-    assert set(os.listdir("/dev/shm")) <= before
+    assert left_in_shared_memory(before) == set()
     return process.returncode, out, err
 
 
 def usage():
     gc.collect()
-    me = psutil.Process()
-    tracker = sum("resource_tracker" in " ".join(child.cmdline()) for child in me.children(recursive=True))
-    return (
-        len(me.children(recursive=True)) - tracker,
-        threading.active_count(),
-        me.num_fds(),
-        len(os.listdir("/dev/shm")),
-    )
+    return len(workers()), threading.active_count(), psutil.Process().num_fds()
 
 
 def compile_and_run():
@@ -61,30 +55,34 @@ def compile_and_run():
 
 
 def test_nothing_grows_from_program_to_program():
-    from lava.magma.core.process.process import ProcessServer
+    from lava.magma.core.process.process import AbstractProcess
+
+    def known():
+        return sum(issubclass(type(found), AbstractProcess) for found in gc.get_objects())
 
     compile_and_run()
     time.sleep(0.3)
-    before, known = usage(), ProcessServer().num_processes
+    before, processes, memory = usage(), known(), shared_memory()
     for _ in range(4):
         compile_and_run()
     deadline = time.monotonic() + 5
     while usage() != before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert usage() == before
-    assert ProcessServer().num_processes == known
+    assert known() == processes
+    assert left_in_shared_memory(memory) == set()
 
 
 def test_close_is_idempotent_and_immediate():
     program = nirbridge.compile(two_layers(), "lava")
     program.run(FRAMES)
-    children = [child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())]
+    children = workers()
     begin = time.monotonic()
     program.close()
     program.close()
     assert time.monotonic() - begin < 3
     assert len(children) >= 8
-    assert not any(child.is_running() for child in children)
+    assert not any(psutil.pid_exists(child) for child in children)
 
 
 def test_closing_what_never_ran():
@@ -146,14 +144,14 @@ def started(text):
 
 @pytest.mark.parametrize(("sent", "within"), [("kill", 10), ("terminate", 10)])
 def test_a_killed_parent_leaves_no_orphan_and_no_shared_memory(sent, within):
-    before = set(os.listdir("/dev/shm"))
+    before = shared_memory()
     process, children = started(STREAM)
     assert len(children) >= 8
     getattr(process, sent)()
     process.communicate(timeout=within)
     _, alive = psutil.wait_procs(children, timeout=within)
     assert alive == []
-    assert set(os.listdir("/dev/shm")) <= before
+    assert left_in_shared_memory(before) == set()
 
 
 def test_ctrl_c_at_the_terminal_ends_all_with_one_traceback():

@@ -1,12 +1,14 @@
 """Every node, against the reference, value by value."""
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 import pytest
 from lava_graphs import assert_same, conv, dense, dyadic, flatten, graded, needs_lava, reference_run, residual
 
 import nirbridge
-from nirbridge.ir import MaxPool2d, MultiLevelLIF, build_graph
+from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF, build_graph
 
 pytestmark = needs_lava
 
@@ -141,7 +143,7 @@ def test_synapse_behind_synapse_carries_the_first_bias_through():
     nodes = {"a": dense(rng, 6, 7), "b": dense(rng, 7, 5), "c": nir.Linear(dyadic(rng, 4, 5))}
     names = ["input", *nodes, "output"]
     every = {"input": nir.Input(np.array([6])), **nodes, "output": nir.Output(None)}
-    graph = build_graph(every, list(zip(names, names[1:], strict=False)))
+    graph = build_graph(every, list(pairwise(names)))
     compare(graph, graded(rng, 6, 2, 6), record=["a", "b", "c"])
 
 
@@ -171,6 +173,19 @@ def test_edges_of_different_depth_several_inputs_and_repeated_edges_add_up():
     ]  # fmt: skip
     x = {"x": graded(rng, 9, 2, 6), "y": graded(rng, 9, 2, 6)}
     compare(build_graph(nodes, edges), x, ["n", "deep", "flat", "x"])
+
+
+def test_events_enter_through_their_own_input():
+    rng = np.random.default_rng(13)
+    nodes = {
+        "events": EventInput((2, 5, 4), (8, 10), 5000, lanes=3, coding="one-hot"),
+        "flat": flatten((2, 5, 4)),
+        "fc": dense(rng, 40, 6),
+        "leaky": nir.LIF(*(np.full(6, v) for v in (0.02, 4.0, 0.0, 1.0, 0.0))),
+        "out": nir.Output(None),
+    }
+    graph = build_graph(nodes, list(pairwise(nodes)))
+    compare(graph, graded(rng, 8, 2, 2, 5, 4), ["events", "leaky"])
 
 
 def test_real_numbers_agree_within_the_tolerance_of_the_contract():

@@ -160,6 +160,7 @@ def test_closing_edges_bring_the_step_before() -> None:
         assert [program.step(frame).item() for frame in x] == [8, 4, 2, 5]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 def test_convolutions_agree_with_torch() -> None:
     torch = pytest.importorskip("torch")
     x = RNG.integers(-4, 5, (3, 2, 4, 9, 8)).astype(float)

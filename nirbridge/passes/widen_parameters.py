@@ -1,0 +1,39 @@
+"""Parameters in double precision, so that every runtime derives the same numbers from them."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.ir import FlatGraph, SparseMatrix
+
+_NOT_PARAMETERS = ("input_type", "output_type", "metadata")
+
+
+def widen_parameters(flat: FlatGraph) -> FlatGraph:
+    """Replaces every floating-point parameter by its float64 copy; integers keep their dtype.
+
+    A file's float32 time constant would otherwise make ``dt/tau`` a float32 number in numpy and a float64 one
+    elsewhere.  Widening is exact; a runtime narrows once, after it has computed what it needs.
+    """
+    return replace(flat, nodes={name: _widened_node(node) for name, node in flat.nodes.items()})
+
+
+def _widened_node(node: nir.NIRNode) -> nir.NIRNode:
+    wide = copy(node)
+    for name, value in vars(node).items():
+        if name not in _NOT_PARAMETERS:
+            setattr(wide, name, _widened(value))
+    return wide
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, SparseMatrix):
+        return replace(value, value=_widened(value.value))
+    if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f":
+        return np.asarray(value, dtype=np.float64)
+    return value

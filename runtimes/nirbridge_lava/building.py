@@ -1,0 +1,71 @@
+"""Network → connected Lava Processes, and the executable that Lava compiles from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess, ProcessServer
+from lava.magma.core.process.variable import VarServer
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+
+from nirbridge_lava.network import Network, Unit
+from nirbridge_lava.processes import frames, neurons, stateless
+from nirbridge_lava.shared import Board
+from nirbridge_lava.windowed import WindowedProcess
+
+_CHANNEL_FRAMES = 2
+"""All processes end a step before any begins the next, so a channel never holds more than one frame."""
+
+
+def _processes_of(module: Any) -> dict[str, Callable[[Unit, Board], AbstractProcess]]:
+    return {
+        name: cls
+        for name, cls in vars(module).items()
+        if isinstance(cls, type) and issubclass(cls, WindowedProcess) and cls.__module__ == module.__name__
+    }
+
+
+def _dense(unit: Unit, board: Board) -> AbstractProcess:
+    # Without message bits Lava reduces what arrives to spike or no spike.
+    return Dense(weights=unit.cell.parameters, num_message_bits=32, name=unit.name)
+
+
+PROCESSES: dict[str, Callable[[Unit, Board], AbstractProcess]] = {
+    **_processes_of(frames),
+    **_processes_of(neurons),
+    **_processes_of(stateless),
+    "Dense": _dense,
+}
+
+
+def build(network: Network, board: Board) -> tuple[AbstractProcess, ...]:
+    """One connected Lava Process for each unit."""
+    processes = tuple(PROCESSES[unit.cell.process](unit, board) for unit in network.units)
+    for unit, receiver in zip(network.units, processes, strict=True):
+        for sender in unit.senders:
+            _out_port(processes[sender]).connect(_in_port(receiver))
+    return processes
+
+
+def compile_processes(processes: tuple[AbstractProcess, ...]) -> Any:
+    """Lava's executable for connected Processes."""
+    return processes[0].compile(Loihi2SimCfg(select_tag="floating_pt"), {"pypy_channel_size": _CHANNEL_FRAMES})
+
+
+def forget(processes: tuple[AbstractProcess, ...]) -> None:
+    """Takes Processes off Lava's lists of all Processes and Vars ever made, which would keep their weights for good."""
+    gone = set(map(id, processes))
+    server, variables = ProcessServer(), VarServer()
+    server.processes = [process for process in server.processes if id(process) not in gone]
+    variables.vars = [variable for variable in variables.vars if id(variable.process) not in gone]
+
+
+def _out_port(process: AbstractProcess) -> OutPort:
+    return process.a_out if isinstance(process, Dense) else process.s_out
+
+
+def _in_port(process: AbstractProcess) -> InPort:
+    return process.s_in if isinstance(process, Dense) else process.a_in

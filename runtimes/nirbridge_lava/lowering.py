@@ -1,0 +1,191 @@
+"""Node type → what its Lava Process is and gets.  Nothing here needs Lava.
+
+To add a primitive: its function in dynamics or kernels, its Process in processes, and an entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF
+from nirbridge.ir.shapes import conv_padding, pairs
+from nirbridge.runtime import LoweringTable, PlannedNode
+from nirbridge_lava.dynamics import Current, Fire, Integrate, Lanes, Leak
+from nirbridge_lava.kernels import Convolve, Pool, Product
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The Lava Process of one node.  All ports are flat vectors in C order of the node's shape.
+
+    Attributes:
+        process: name of the Process class.
+        parameters: what its model needs.
+        start: state before the first step, (rows, n); None for a node without state.
+        steps: Lava steps that it adds, 1 for a synapse.
+        bias: constant that every receiver adds to what this node sends, or None.
+        takes_bias: whether the Process adds the biases of its senders itself.
+    """
+
+    process: str
+    parameters: Any = None
+    start: Array | None = None
+    steps: int = 0
+    bias: Array | None = None
+    takes_bias: bool = True
+
+
+Lowering = Callable[[PlannedNode, float], Cell | None]
+LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
+
+
+def flat(value: Any, shape: tuple[int, ...]) -> Array:
+    """A parameter as a vector of the node's size; one number stays one number."""
+    array = np.asarray(value)
+    return array.reshape(()) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
+
+
+def _zeros(planned: PlannedNode, rows: int) -> Array:
+    return np.zeros((rows, int(np.prod(planned.output_shape))))
+
+
+@LOWERING.register(nir.Input, EventInput)
+def _source(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("FrameSource")
+
+
+@LOWERING.register(nir.Output, nir.Flatten)
+def _wire(planned: PlannedNode, dt: float) -> None:
+    """Ports are flat already, so these are connections and no processes."""
+    return
+
+
+@LOWERING.register(nir.Affine, nir.Linear)
+def _matrix(planned: PlannedNode, dt: float) -> Cell:
+    node = planned.node
+    weight = np.asarray(node.weight, dtype=np.float64)
+    shape = planned.output_shape
+    bias = np.broadcast_to(node.bias, shape).reshape(-1) if type(node) is nir.Affine else None
+    if weight.ndim == 2 and len(planned.input_shape) == 1:
+        return Cell("Dense", weight, steps=1, bias=bias, takes_bias=False)
+    return Cell("MatrixSynapse", Product(weight, planned.input_shape), steps=1, bias=bias)
+
+
+@LOWERING.register(nir.Conv1d, nir.Conv2d)
+def _convolution(planned: PlannedNode, dt: float) -> Cell:
+    node = planned.node
+    weight = np.asarray(node.weight, dtype=np.float64)
+    axes, groups = weight.ndim - 2, int(node.groups)
+    parameters = Convolve(
+        weight=weight.reshape(groups, weight.shape[0] // groups, -1),
+        shape=planned.input_shape,
+        kernel=weight.shape[2:],
+        padding=conv_padding(node),
+        stride=pairs(node.stride, axes),
+        dilation=pairs(node.dilation, axes),
+    )
+    bias = np.asarray(node.bias, dtype=np.float64).reshape(-1, *(1,) * axes)
+    return Cell("ConvSynapse", parameters, steps=1, bias=np.broadcast_to(bias, planned.output_shape).reshape(-1))
+
+
+@LOWERING.register(nir.Scale)
+def _scale(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("Scale", flat(planned.node.scale, planned.output_shape))
+
+
+@LOWERING.register(nir.Threshold)
+def _threshold(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("Threshold", flat(planned.node.threshold, planned.output_shape))
+
+
+_POOLS: dict[type[nir.NIRNode], tuple[str, float]] = {
+    nir.SumPool2d: ("sum", 0.0),
+    nir.AvgPool2d: ("mean", 0.0),
+    MaxPool2d: ("max", -np.inf),
+}
+
+
+@LOWERING.register(*_POOLS)
+def _pool(planned: PlannedNode, dt: float) -> Cell:
+    node = planned.node
+    reduce, fill = _POOLS[type(node)]
+    kernel, padding, stride = (pairs(value, 2) for value in (node.kernel_size, node.padding, node.stride))
+    return Cell("Pool2d", Pool(reduce, fill, planned.input_shape, kernel, padding, stride))
+
+
+@LOWERING.register(MultiLevelLIF)
+def _multi_level(planned: PlannedNode, dt: float) -> Cell:
+    node, shape = planned.node, planned.output_shape
+    lanes = (node.lane_threshold, node.lane_weight, node.lane_reset)
+    if all(field[0].size == 1 for field in lanes):
+        threshold, weight, amount = (field.reshape(node.lanes) for field in lanes)
+    else:
+        threshold, weight, amount = (
+            np.stack([np.broadcast_to(lane, shape).reshape(-1) for lane in field]) for field in lanes
+        )
+    none = np.zeros((1, *weight.shape[1:]))
+    parameters = Lanes(
+        decay=flat(node.decay, shape),
+        gain=flat(node.gain, shape),
+        threshold=threshold.astype(np.float64),
+        inclusive=node.boundary == ">=",
+        weight=np.concatenate([none, weight.astype(np.float64)]),
+        amount=np.concatenate([none, amount.astype(np.float64)]),
+        v_reset=flat(node.v_reset, shape) if node.reset == "value" else None,
+    )
+    start = np.broadcast_to(np.asarray(node.v_init, dtype=np.float64), shape).reshape(1, -1)
+    return Cell("MultiLevelLIF", parameters, start)
+
+
+def _fire(planned: PlannedNode) -> Fire:
+    node, shape = planned.node, planned.output_shape
+    return Fire(flat(node.v_threshold, shape), flat(node.v_reset, shape))
+
+
+def _leak(planned: PlannedNode, tau: Any, dt: float, fire: Fire | None) -> Leak:
+    node, shape = planned.node, planned.output_shape
+    return Leak(flat(dt / tau, shape), flat(node.r, shape), flat(node.v_leak, shape), fire)
+
+
+@LOWERING.register(nir.I)
+def _integrator(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("I", Integrate(flat(planned.node.r, planned.output_shape), None), _zeros(planned, 1))
+
+
+@LOWERING.register(nir.IF)
+def _integrate_and_fire(planned: PlannedNode, dt: float) -> Cell:
+    parameters = Integrate(flat(planned.node.r, planned.output_shape), _fire(planned))
+    return Cell("IF", parameters, _zeros(planned, 1))
+
+
+@LOWERING.register(nir.LI)
+def _leaky(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("LI", _leak(planned, planned.node.tau, dt, None), _zeros(planned, 1))
+
+
+@LOWERING.register(nir.LIF)
+def _leaky_and_fire(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("LIF", _leak(planned, planned.node.tau, dt, _fire(planned)), _zeros(planned, 1))
+
+
+@LOWERING.register(nir.CubaLI, nir.CubaLIF)
+def _current(planned: PlannedNode, dt: float) -> Cell:
+    node, shape = planned.node, planned.output_shape
+    fire = _fire(planned) if type(node) is nir.CubaLIF else None
+    membrane = _leak(planned, node.tau_mem, dt, fire)
+    parameters = Current(flat(dt / node.tau_syn, shape), flat(node.w_in, shape), membrane)
+    return Cell(type(node).__name__, parameters, _zeros(planned, 2))
+
+
+@LOWERING.register(nir.Delay)
+def _delay(planned: PlannedNode, dt: float) -> Cell:
+    steps = np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape).reshape(-1)
+    return Cell("Delay", steps, _zeros(planned, int(steps.max())))

@@ -1,0 +1,78 @@
+"""The runtime object that the entry point names."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import nir
+
+from nirbridge.errors import InputError, Problem
+from nirbridge.runtime import Availability, Plan, Program, require_option
+from nirbridge_lava.lowering import LOWERING
+from nirbridge_lava.rules import RULES
+
+MAPPINGS = ("processes",)
+
+
+class LavaRuntime:
+    """Lava's CPU simulator; every node a process of the operating system, one step of delay per synapse, hidden.
+
+    Options:
+        timeout: seconds that one call of run, advance or step may take; None, the default, sets no limit.  A network
+            in which nothing moves for a minute is given up in any case.
+        mapping: "processes", one Lava Process per node.
+    """
+
+    name = "lava"
+    summary = "Lava's CPU simulator of Loihi, one process per node (Python 3.10 only)"
+    precisions: tuple[str, ...] = ("float",)
+    options: frozenset[str] = frozenset({"timeout", "mapping"})
+
+    @property
+    def supported(self) -> frozenset[type[nir.NIRNode]]:
+        """The node types in the lowering table."""
+        return LOWERING.kinds
+
+    def availability(self) -> Availability:
+        """Whether lava-nc is installed on a Python that it runs on; nothing is loaded."""
+        try:
+            found = version("lava-nc")
+        except PackageNotFoundError:
+            found = ""
+        if sys.version_info >= (3, 11):
+            running = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+            return Availability(found, f"lava-nc needs Python 3.10, this is {running}", "Install Python 3.10")
+        if not found:
+            return Availability("", "lava-nc is not installed", "Run pip install 'nirbridge[lava]'")
+        return Availability(found)
+
+    def check(self, plan: Plan) -> Iterable[Problem]:
+        """What Lava's feed-forward pipeline does not carry, rule by rule."""
+        return [problem for rule in RULES for problem in rule(plan)]
+
+    def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
+        """The program; its processes start with the first data.
+
+        Raises:
+            InputError: an option has a value that it cannot have.
+        """
+        from nirbridge_lava.program import LavaProgram
+
+        require_option("mapping", options.get("mapping", MAPPINGS[0]), MAPPINGS)
+        return LavaProgram(plan, _seconds(options.get("timeout")))
+
+
+def _seconds(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not number or not math.isfinite(timeout) or timeout <= 0:
+        raise InputError("option 'timeout'", f"{timeout!r} is not a positive number of seconds", "Give 30, or None")
+    return float(timeout)
+
+
+RUNTIME = LavaRuntime()

@@ -1,0 +1,61 @@
+"""What the passes change, and that they change nothing else."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+import nirbridge
+from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, SparseMatrix, flatten
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d, resolve_phase_pooling
+from nirbridge.passes.widen_parameters import widen_parameters
+from tests.ir.graphs import chain
+
+IMAGE = (2, 4, 4)
+
+
+def _kinds(*nodes: nir.NIRNode) -> list[str]:
+    flat = resolve_phase_pooling(flatten(chain(*nodes, shape=IMAGE, out=(1,))))
+    return [type(node).__name__ for node in flat.nodes.values()][1:-1]
+
+
+def _fire() -> PhaseIF:
+    return PhaseIF(IMAGE, 4, 4, 2.0, 2.0, 1.0, 0.0)
+
+
+def test_pools_behind_phase_neurons_take_the_first_spike() -> None:
+    pool = MaxPool2d(2, 2, 0)
+    assert _kinds(_fire(), pool) == ["PhaseIF", "FirstSpikePool2d"]
+    assert _kinds(_fire(), pool, MaxPool2d(2, 2, 0)) == ["PhaseIF", "FirstSpikePool2d", "FirstSpikePool2d"]
+    assert _kinds(pool) == ["MaxPool2d"]
+    assert _kinds(PhaseEncode(IMAGE, 4), pool) == ["PhaseEncode", "MaxPool2d"]
+    assert _kinds(_fire(), nir.Scale(np.ones(IMAGE)), pool) == ["PhaseIF", "Scale", "MaxPool2d"]
+
+
+def test_the_pool_knows_its_phases_and_the_graph_keeps_its_node() -> None:
+    graph = chain(_fire(), MaxPool2d(2, 2, 0), shape=IMAGE, out=(1,))
+    flat = resolve_phase_pooling(flatten(graph))
+    assert isinstance(flat.nodes["n1"], FirstSpikePool2d)
+    assert flat.nodes["n1"].phases == 4
+    assert type(graph.nodes["n1"]) is MaxPool2d
+
+
+def test_widening_is_exact_and_leaves_integers_and_the_graph() -> None:
+    weight = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32)
+    sparse = SparseMatrix((2, 2), [0], [1], np.array([0.1], np.float16))
+    lanes = MultiLevelLIF((2,), 1, 1, 0, np.array([1, 2]), np.array([1, 2]), np.array([1, 2]), 0)
+    graph = chain(nir.Linear(weight), Aggregate(sparse), lanes, shape=(2,), out=(2,))
+    wide = widen_parameters(flatten(graph)).nodes
+    assert wide["n0"].weight.dtype == np.float64
+    assert (wide["n0"].weight == weight).all()
+    assert wide["n1"].weight.value.dtype == np.float64
+    assert wide["n2"].lane_threshold.dtype.kind == "i"
+    assert graph.nodes["n0"].weight is weight
+    assert graph.nodes["n1"].weight.value.dtype == np.float16
+
+
+def test_time_constants_divide_in_double_precision() -> None:
+    tau = np.array([3e-3], np.float32)
+    one = np.ones(1, np.float32)
+    with nirbridge.compile(chain(nir.LI(tau, one, 0 * one), shape=(1,), out=(1,)), dt=1e-3) as program:
+        assert program.run(np.ones((1, 1, 1))).output.item() == 1e-3 / float(tau[0])
