@@ -18,6 +18,18 @@ BAD_INPUT = 2
 INTERNAL = 3
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+_EXTRAS = {
+    "torch": "norse",
+    "norse": "norse",
+    "numba": "norse",
+    "safetensors": "norse",
+    "lava": "lava",
+    "faery": "events",
+    "sklearn": "demo",
+    "matplotlib": "demo",
+    "PIL": "demo",
+}
+"""Library → the extra of nirbridge that brings it."""
 
 
 def report(error: BaseException, debug: bool) -> int:
@@ -38,6 +50,9 @@ def report(error: BaseException, debug: bool) -> int:
 def _explain(error: BaseException) -> tuple[list[str], int]:
     if isinstance(error, NirbridgeError):
         return [str(problem) for problem in error.problems], BAD_INPUT
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        name = error.name
+        return [f"library '{name}': is not installed. Run: pip install \"nirbridge[{_EXTRAS[name]}]\"."], BAD_INPUT
     if isinstance(error, MemoryError):
         detail = str(error) or "an allocation failed"
         return [f"memory: {detail}. Give fewer steps or samples at once."], BAD_INPUT

@@ -102,6 +102,16 @@ def _raising(error: BaseException) -> click.Command:
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            2,
+            "Error: library 'torch': is not installed. Run: pip install",
+        ),
+        (
+            ModuleNotFoundError("No module named 'x'", name="x"),
+            3,
+            "Error: internal error (ModuleNotFoundError: No module",
+        ),
         (RuntimeError("two\nlines"), 3, "Error: internal error (RuntimeError: two lines). Run it with --debug"),
         (MemoryError(), 2, "Error: memory: an allocation failed."),
         (click.ClickException("odd"), 2, "Error: odd"),
