@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nirbridge.comparing import compare
+    from nirbridge.converting import convert
+    from nirbridge.costing import energy
+    from nirbridge.expanding import expand, fuse
     from nirbridge.exporting import export
     from nirbridge.ir import read, write
+    from nirbridge.quantizing import quantize
     from nirbridge.runtime import compile, runtimes
     from nirbridge.validating import check
 
@@ -22,13 +26,32 @@ _HOMES = {
     "check": "nirbridge.validating",
     "compare": "nirbridge.comparing",
     "compile": "nirbridge.runtime",
+    "convert": "nirbridge.converting",
+    "energy": "nirbridge.costing",
+    "expand": "nirbridge.expanding",
     "export": "nirbridge.exporting",
+    "fuse": "nirbridge.expanding",
+    "quantize": "nirbridge.quantizing",
     "read": "nirbridge.ir",
     "runtimes": "nirbridge.runtime",
     "write": "nirbridge.ir",
 }
 
-__all__ = ["__version__", "check", "compare", "compile", "export", "read", "runtimes", "write"]
+__all__ = [
+    "__version__",
+    "check",
+    "compare",
+    "compile",
+    "convert",
+    "energy",
+    "expand",
+    "export",
+    "fuse",
+    "quantize",
+    "read",
+    "runtimes",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,12 +24,14 @@ class Problem:
         found: what was found and which limit it breaks.
         next_step: what the reader can do about it.
         rule: the name of the rule that found it, for programs.
+        severity: "error", which stops ``compile``, or "warning", which stops nothing.
     """
 
     where: str
     found: str
     next_step: str = ""
     rule: str = ""
+    severity: str = "error"
 
     def __str__(self) -> str:
         line = f"{self.where}: {_sentence(self.found)}"
@@ -38,6 +40,10 @@ class Problem:
     def to_dict(self) -> dict[str, str]:
         """The problem as plain data, with its full line under ``message``."""
         return {**asdict(self), "message": str(self)}
+
+
+class GraphWarning(UserWarning):
+    """A graph contradicts itself in a way that has one sensible reading, which is taken."""
 
 
 class NirbridgeError(Exception):

@@ -8,7 +8,9 @@ from dataclasses import replace
 import nir
 
 from nirbridge.checking.parameters import PARAMETER_RULES
+from nirbridge.checking.reachability import REACHABILITY_RULES
 from nirbridge.checking.structure import STRUCTURE_RULES
+from nirbridge.checking.suspicions import SUSPICION_RULES
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, flatten, infer_shapes
 from nirbridge.passes.infer_rates import infer_rates
@@ -28,12 +30,23 @@ def windows_agree(flat: FlatGraph) -> list[Problem]:
 
 
 RULES: tuple[Rule, ...] = (*STRUCTURE_RULES, *PARAMETER_RULES, shapes_agree, windows_agree)
+WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
 
 
 def find_problems(graph: nir.NIRGraph) -> list[Problem]:
-    """Everything that is wrong with ``graph`` itself, each problem with the rule that found it."""
+    """Every error in ``graph`` itself, each with the rule that found it; with one, no runtime runs the graph."""
     flat = flatten(graph)
-    problems = list(flat.problems)
-    for rule in RULES:
-        problems += [replace(problem, rule=problem.rule or rule.__name__) for problem in rule(flat)]
-    return problems
+    return [*flat.problems, *_found(RULES, flat, "error")]
+
+
+def find_warnings(graph: nir.NIRGraph) -> list[Problem]:
+    """What is legal in ``graph`` and yet hardly meant, each with severity "warning"; for a graph without errors."""
+    return _found(WARNING_RULES, flatten(graph), "warning")
+
+
+def _found(rules: tuple[Rule, ...], flat: FlatGraph, severity: str) -> list[Problem]:
+    return [
+        replace(problem, rule=problem.rule or rule.__name__, severity=severity)
+        for rule in rules
+        for problem in rule(flat)
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import nir
 import numpy as np
@@ -25,6 +26,8 @@ def compare(
     runtimes: Sequence[str] | None = None,
     tolerance: float | None = None,
     dt: float | None = None,
+    integrator: str = "euler",
+    reset: str = "to_value",
 ) -> Comparison:
     """Records every node of ``graph`` on each runtime and compares it with the reference.
 
@@ -39,6 +42,8 @@ def compare(
             that cannot is listed in ``skipped``.
         tolerance: share of spikes that may differ, and relative difference of analog values, instead of the above.
         dt: seconds per step, as for :func:`nirbridge.compile`.
+        integrator: "euler", "exact" or "hold", as for :func:`nirbridge.compile`.
+        reset: "to_value" or "subtract", as for :func:`nirbridge.compile`.
 
     Raises:
         InputError: the data do not fit, or there is no runtime to compare with.
@@ -51,13 +56,14 @@ def compare(
         raise InputError("option 'runtimes'", "names no runtime besides the reference", "Add one, for instance norse")
     if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance <= 1):
         raise InputError("option 'tolerance'", f"{tolerance} is not within 0..1", "Give a share, for instance 1e-4")
-    with compile(graph, REFERENCE, dt=dt) as program:
+    how: dict[str, Any] = {"dt": dt, "integrator": integrator, "reset": reset}
+    with compile(graph, REFERENCE, **how) as program:
         plan = program.plan
         expected, _ = _record(program, x, _recordable(plan))
     blocks = len(_arrays(x)[0]) // plan.block
-    exact = is_dyadic(plan, _arrays(x))
+    exact = plan.input_limit is not None or is_dyadic(plan, _arrays(x))
     limits = (0.0 if exact else TOLERANCE, TOLERANCE) if tolerance is None else (tolerance, tolerance)
-    found, skipped, unrecorded = _run_all(graph, x, names, dt, plan, required=runtimes is not None)
+    found, skipped, unrecorded = _run_all(graph, x, names, how, plan, required=runtimes is not None)
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "none is installed"
         raise InputError("runtimes", f"none besides the reference runs this graph here ({reasons})", "Install one")
@@ -83,14 +89,14 @@ def _recordable(plan: Plan) -> list[str]:
 
 
 def _run_all(
-    graph: nir.NIRGraph, x: Data, names: Sequence[str], dt: float | None, plan: Plan, required: bool
+    graph: nir.NIRGraph, x: Data, names: Sequence[str], how: Mapping[str, Any], plan: Plan, required: bool
 ) -> tuple[dict[str, dict[str, Array]], dict[str, str], dict[str, tuple[str, ...]]]:
     found: dict[str, dict[str, Array]] = {}
     skipped: dict[str, str] = {}
     unrecorded: dict[str, tuple[str, ...]] = {}
     for name in names:
         try:
-            program = compile(graph, name, dt=dt)
+            program = compile(graph, name, **how)
         except (RuntimeUnavailableError, UnsupportedError) as error:
             if required:
                 raise

@@ -110,7 +110,7 @@ def as_number(where: str, name: str, value: Any) -> NDArray[Any]:
 
 def as_count(where: str, name: str, value: Any, minimum: int) -> int:
     """``value`` as a whole number of at least ``minimum``."""
-    if isinstance(value, (bool, np.bool_)) or int(value) != value or value < minimum:
+    if np.asarray(value).dtype.kind not in "fiu" or int(value) != value or value < minimum:
         raise GraphError(where, f"{name} {value!r} is not a whole number of at least {minimum}")
     return int(value)
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
+import numpy as np
 
 from nirbridge.errors import FileError
 
 MAX_BYTES = 4 * 2**30
-MAX_OBJECTS = 200_000
+MAX_OBJECTS = 50_000
 MAX_DEPTH = 32
+SMALL_BYTES = 2**27
+"""Data up to this size are loaded whatever the file's size is."""
+MAX_EXPANSION = 64
+"""Bytes of data that a byte of file may stand for beyond that: weights do not compress like this, bombs do."""
+_BATCH_BYTES = 2**24
 
 
 def guard(file: h5py.File, where: str) -> None:
@@ -17,7 +25,7 @@ def guard(file: h5py.File, where: str) -> None:
     Raises:
         FileError: the file breaks one of the limits of this module.
     """
-    budget = _Budget(where)
+    budget = _Budget(where, Path(file.filename).stat().st_size)
     pending: list[tuple[h5py.Group, int]] = [(file, 0)]
     while pending:
         group, depth = pending.pop()
@@ -35,20 +43,43 @@ def guard(file: h5py.File, where: str) -> None:
 class _Budget:
     """Counts what a file declares to hold."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, file_bytes: int) -> None:
         self.where = where
-        self.objects = 0
+        self.file_bytes = file_bytes
+        self.limit = min(MAX_BYTES, max(SMALL_BYTES, MAX_EXPANSION * file_bytes))
+        self.addresses: set[int] = set()
         self.bytes = 0
 
     def add(self, item: h5py.HLObject) -> None:
         """Counts one object of the file."""
-        self.objects += 1
-        if self.objects > MAX_OBJECTS:
+        address = h5py.h5o.get_info(item.id).addr
+        if address in self.addresses:
+            raise FileError(self.where, f"{item.name} is stored under several names", "Store the data itself")
+        self.addresses.add(address)
+        if len(self.addresses) > MAX_OBJECTS:
             raise FileError(self.where, f"more than {MAX_OBJECTS} objects", "This is no NIR graph")
         if not isinstance(item, h5py.Dataset):
             return
         if item.is_virtual or item.external:
             raise FileError(self.where, f"{item.name} keeps its data in another file", "Store the data itself")
-        self.bytes += int(item.nbytes)
-        if self.bytes > MAX_BYTES:
-            raise FileError(self.where, f"declares more than {MAX_BYTES // 2**30} GiB of data", "This is no NIR graph")
+        self._count(int(item.nbytes), item)
+        if h5py.check_vlen_dtype(item.dtype) is not None or h5py.check_string_dtype(item.dtype) is not None:
+            self._count_texts(item)
+
+    def _count(self, size: int, item: h5py.Dataset) -> None:
+        self.bytes += size
+        if self.bytes > self.limit:
+            text = f"declares {self.bytes / 2**20:.0f} MiB of data in {self.file_bytes} bytes, up to {item.name}"
+            raise FileError(self.where, text, "If it is a graph of yours, write it without compression")
+
+    def _count_texts(self, item: h5py.Dataset) -> None:
+        """Texts of any length: many entries can share one text, so what they come to is seen only by reading them."""
+        entries = int(item.size or 0)
+        if entries * self.file_bytes <= self.limit:
+            return  # even if each were as long as the file
+        if item.ndim == 0:
+            return
+        rows = max(1, int(_BATCH_BYTES // max(1, self.file_bytes * (entries // len(item) or 1))))
+        for start in range(0, len(item), rows):
+            texts = np.asarray(item[start : start + rows], dtype=object).ravel()
+            self._count(sum(len(text) for text in texts if isinstance(text, (bytes, str, np.ndarray))), item)

@@ -15,6 +15,8 @@ from nirbridge.ir.registry import PRIMITIVES
 
 _COMPRESS_FROM = 64
 """Arrays of fewer elements are stored plainly: a compressed chunk costs more than it saves."""
+_COMPRESS_TO = 2**24
+"""Arrays of more bytes too: weights hardly compress, and `read` refuses files that unpack to many times their size."""
 
 
 def write(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
@@ -47,6 +49,8 @@ def _write_node(group: h5py.Group, node: nir.NIRNode, where: str) -> None:
     if type(node) is nir.Input or type(node) is nir.Output:
         stored = {"type": stored["type"], "shape": stored["shape"], "metadata": stored["metadata"]}
     where = f"{where} ({type(node).__name__})"
+    if stored.get("shape", ()) is None:
+        raise GraphError(where, "has no shape, which every NIR file states", "Build it with nirbridge.ir.build_graph")
     for key, value in stored.items():
         if key == "metadata":
             _write_metadata(group, value, where)
@@ -91,7 +95,7 @@ def _write_array(group: h5py.Group, key: str, array: Any, where: str) -> None:
         group.create_dataset(key, data=array.astype(object), dtype=h5py.string_dtype())
     elif array.dtype.kind not in "fiubc":
         raise GraphError(where, f"holds {array.dtype}, which NIR cannot store", "Use numbers, texts or arrays of them")
-    elif array.size < _COMPRESS_FROM:
+    elif array.size < _COMPRESS_FROM or array.nbytes > _COMPRESS_TO:
         group.create_dataset(key, data=array, dtype=array.dtype)
     else:
         group.create_dataset(key, data=array, dtype=array.dtype, compression="gzip", shuffle=True)

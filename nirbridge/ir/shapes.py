@@ -166,9 +166,18 @@ def _declared(node: Any, shape: Shape) -> Shape:
 
 def _boundary(node: nir.Input | nir.Output, shape: Shape) -> Shape:
     declared = declared_shape(node)
-    if declared is not None and declared != shape:
+    if (
+        declared is not None
+        and declared != shape
+        and not (type(node) is nir.Output and _same_but_ones(declared, shape))
+    ):
         raise ShapeMismatchError(f"input {shape} differs from its declared shape {declared}")
     return shape
+
+
+def _same_but_ones(left: Shape, right: Shape) -> bool:
+    """Whether two shapes differ by axes of size 1 alone, as Rockpool's exporter writes them; ``check`` warns."""
+    return [n for n in left if n != 1] == [n for n in right if n != 1]
 
 
 def _flatten(node: nir.Flatten, shape: Shape) -> Shape:
@@ -252,7 +261,9 @@ def infer_shapes(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
                 continue
             shapes[name] = Shapes(incoming, shape_rule(node)(node, incoming))
         except ShapeMismatchError as error:
-            problems.append(Problem(label(name, node), str(error), "Compare it with the nodes before", "shapes_agree"))
+            derived = _derivation(name, forward, shapes)
+            next_step = f"{derived}compare it with the nodes before" if derived else "Compare it with the nodes before"
+            problems.append(Problem(label(name, node), str(error), next_step, "shapes_agree"))
         except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
             # A file can hold anything in a field: text for a stride, infinity for a shape.
             found = f"a field that its shape follows from does not fit ({error})"
@@ -262,6 +273,24 @@ def infer_shapes(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
             found = f"the recurrent edge from '{source}' brings {shapes[source].output}, not {shapes[target].input}"
             problems.append(Problem(label(target, flat.nodes[target]), found, "Fix the edge", "shapes_agree"))
     return shapes, problems
+
+
+_DERIVATION = 4
+
+
+def _derivation(name: str, forward: dict[str, list[str]], shapes: dict[str, Shapes]) -> str:
+    """The last steps by which the shape came about: ``Derived: 'input' (3,) -> 'fc' (4,); ``."""
+    steps: list[str] = []
+    while len(steps) <= _DERIVATION:
+        known = [source for source in forward[name] if source in shapes]
+        if not known:
+            break
+        name = known[0]
+        steps.append(f"'{name}' {shapes[name].output}")
+    if not steps:
+        return ""
+    beginning = ["..."] if len(steps) > _DERIVATION else []
+    return f"Derived: {' -> '.join([*beginning, *reversed(steps[:_DERIVATION])])}; "
 
 
 def _incoming(node: nir.NIRNode, sources: list[tuple[str, Shape]]) -> Shape | None:
@@ -306,13 +335,19 @@ def set_types(graph: nir.NIRGraph) -> None:
 def build_graph(nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> nir.NIRGraph:
     """A graph whose types are inferred by nirbridge; NIR's own check does not know the extension primitives.
 
+    An ``Output`` made without a shape, ``nir.Output(None)``, gets the one that arrives.
+
     Raises:
         GraphError: an edge dangles or shapes do not fit; the error lists every problem.
     """
-    graph = nir.NIRGraph(nodes, edges, type_check=False)
-    flat = flatten(graph)
-    _, problems = infer_shapes(flat)
+    nodes = dict(nodes)
+    flat = flatten(nir.NIRGraph(nodes, edges, type_check=False))
+    shapes, problems = infer_shapes(flat)
     if flat.problems or problems:
         raise GraphError.from_problems([*flat.problems, *problems])
+    for name in flat.outputs:
+        if declared_shape(flat.nodes[name]) is None and name in shapes:
+            nodes[name] = nir.Output(np.array(shapes[name].output, dtype=np.int64))
+    graph = nir.NIRGraph(nodes, edges, type_check=False)
     set_types(graph)
     return graph

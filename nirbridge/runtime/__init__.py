@@ -1,15 +1,16 @@
 """The protocol between graphs and runtimes: plan, program, lowering table, discovery."""
 
 from nirbridge.runtime.compiling import compile
-from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, usable_runtime
+from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.plan import DEFAULT_DT, Plan, PlannedNode, Source, make_plan
-from nirbridge.runtime.program import Array, Data, Program, Recording, require_option
+from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
 from nirbridge.runtime.protocol import Availability, Runtime
 from nirbridge.runtime.support import support_problems
 
 __all__ = [
     "DEFAULT_DT",
+    "MEMBRANE",
     "Array",
     "Availability",
     "Data",
@@ -23,9 +24,11 @@ __all__ = [
     "compile",
     "find_runtime",
     "make_plan",
+    "membrane_of",
     "require_option",
     "runtime_names",
     "runtimes",
+    "streaming_options",
     "support_problems",
     "usable_runtime",
 ]

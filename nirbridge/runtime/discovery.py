@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib.metadata import entry_points
+from typing import Any
 
 from nirbridge.errors import RuntimeUnavailableError
 from nirbridge.runtime.protocol import Availability, Runtime
@@ -54,6 +55,15 @@ def usable_runtime(name: str) -> Runtime:
     if not state.usable:
         raise RuntimeUnavailableError(f"runtime '{name}'", state.reason, state.install)
     return runtime
+
+
+def streaming_options(name: str) -> dict[str, Any]:
+    """The options with which ``name`` streams best, one frame at a time; none where its plugin states none.
+
+    Raises:
+        RuntimeUnavailableError: no runtime has this name.
+    """
+    return dict(getattr(find_runtime(name), "streaming_options", {}))
 
 
 def runtimes() -> dict[str, Availability]:

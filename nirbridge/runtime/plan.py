@@ -16,11 +16,17 @@ import nir
 from nirbridge.errors import GraphError, Problem
 from nirbridge.ir import EventInput, FlatGraph, Shape, Shapes, flatten, infer_shapes, label
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
+from nirbridge.passes.integrate_exactly import integrate_exactly
+from nirbridge.passes.reset_by_subtraction import reset_by_subtraction
 from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
 
 DEFAULT_DT = 1e-3
 """Seconds a step where neither the call nor an EventInput says."""
+INTEGRATORS = ("euler", "exact", "hold")
+"""How a core neuron leaks over a step: forward Euler; by exp(-dt/tau), the input at once; the same, the input held."""
+RESETS = ("to_value", "subtract")
+"""What a spike of a core neuron does: v = v_reset, or v -= v_threshold - v_reset."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Plan:
         outputs: names of the output nodes.
         dt: seconds per step for neurons with time constants.
         block: steps of graph input that a run must be a multiple of, 1 unless a node works on windows.
+        input_limit: in precision "fixed" the largest magnitude of input, all of which are integers; None in "float".
     """
 
     nodes: tuple[PlannedNode, ...]
@@ -76,6 +83,7 @@ class Plan:
     outputs: tuple[str, ...]
     dt: float
     block: int
+    input_limit: int | None = None
 
     def __getitem__(self, name: str) -> PlannedNode:
         return self._by_name[name]
@@ -103,12 +111,15 @@ class Plan:
             yield tuple(planned for _, planned in group)
 
 
-def make_plan(graph: nir.NIRGraph, dt: float | None = None) -> Plan:
-    """Resolves a graph that :func:`nirbridge.check` finds nothing wrong with.
+def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "euler", reset: str = "to_value") -> Plan:
+    """Resolves a graph that :func:`nirbridge.check` finds no error in.
 
     Args:
         graph: the graph.
         dt: seconds per step; by default the window of an EventInput, else 1 ms.
+        integrator: "euler", "exact" or "hold", see :func:`~nirbridge.passes.integrate_exactly.integrate_exactly`.
+        reset: "to_value" or "subtract", see
+            :func:`~nirbridge.passes.reset_by_subtraction.reset_by_subtraction`.
 
     Raises:
         GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
@@ -123,13 +134,24 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None) -> Plan:
         problems.append(Problem(label(lost, flat.nodes[lost]), "no data reach it", "Connect it to an Input"))
     if problems:
         raise GraphError.from_problems(problems)
+    step = _time_step(flat, dt)
+    flat = _resolved(flat, shapes, step, integrator, reset)
+    shapes, _ = infer_shapes(flat)
+    rates, _ = infer_rates(flat)
     return Plan(
         nodes=_planned(flat, shapes, rates),
         inputs=flat.inputs,
         outputs=flat.outputs,
-        dt=_time_step(flat, dt),
+        dt=step,
         block=block_of(flat, rates),
     )
+
+
+def _resolved(flat: FlatGraph, shapes: dict[str, Shapes], dt: float, integrator: str, reset: str) -> FlatGraph:
+    """The call options that change what core neurons mean, worked into the nodes, so that every runtime agrees."""
+    if integrator != "euler":
+        flat = integrate_exactly(flat, dt, impulses=integrator == "exact")
+    return reset_by_subtraction(flat, shapes, dt) if reset == "subtract" else flat
 
 
 def _planned(flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fraction]) -> tuple[PlannedNode, ...]:

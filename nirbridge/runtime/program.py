@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+import nir
 import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import label
+from nirbridge.ir import MultiLevelLIF, label
 from nirbridge.runtime.plan import Plan
 
 Array = NDArray[Any]
 Data = Array | Mapping[str, Array]
+MEMBRANE = ":v"
+WITH_MEMBRANE = (MultiLevelLIF, nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF)
+"""Neurons whose membrane can be recorded; that of a PhaseIF lives in windows that are shifted against its output."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Recording:
 
     Attributes:
         output: [T, B, *shape] of the graph's output; a dictionary by name where the graph has several.
-        records: [T, B, *shape] of what each recorded node sent, by name.
+        records: [T, B, *shape] of what each recorded node sent, by name; of its membrane under its name with ":v".
     """
 
     output: Any
@@ -37,7 +41,14 @@ class Program(ABC):
 
     Data are [T, B, *shape] arrays of values.  :meth:`run` starts from fresh states; :meth:`advance` and :meth:`step`
     carry them over.  A runtime implements ``_advance``, ``_reset`` and, where it holds something, ``_close``.
+
+    Membranes: a runtime that can give them sets ``records_membranes = True``.  ``_advance`` then also gets names such
+    as ``"act1:v"`` (:func:`membrane_of` gives ``"act1"``) and returns under each the membrane [T, B, *shape] after
+    every step, after the reset.  In precision "fixed" ``plan.input_limit`` is set: inputs have been checked to be
+    integers up to it, outputs and records are arrays of whole numbers.
     """
+
+    records_membranes = False
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -49,7 +60,7 @@ class Program(ABC):
 
         Args:
             x: [T, B, *shape] of real numbers; a dictionary by input name where the graph has several inputs.
-            record: names of nodes whose output is kept.
+            record: names of nodes whose output is kept; with ":v" behind the name of a neuron its membrane.
 
         Returns:
             The output and the records, aligned with the input: no runtime adds steps.
@@ -139,8 +150,18 @@ class Program(ABC):
         names = (record,) if isinstance(record, str) else tuple(dict.fromkeys(record))
         for name in names:
             if name not in self.plan.names:
-                raise InputError(f"record '{name}'", "no node has this name", f"Nodes: {', '.join(self.plan.names)}")
+                self._require_membrane(name)
         return names
+
+    def _require_membrane(self, name: str) -> None:
+        """Refuses what is neither a node nor the membrane of a neuron."""
+        where, node = f"record '{name}'", membrane_of(name)
+        if node is None or node not in self.plan.names:
+            raise InputError(where, "no node has this name", f"Nodes: {', '.join(self.plan.names)}")
+        if type(self.plan[node].node) not in WITH_MEMBRANE:
+            raise InputError(where, f"{self.plan[node]} has no membrane", f"Record '{node}', or a neuron's membrane")
+        if not self.records_membranes:
+            raise UnsupportedError(where, "this runtime does not give membranes", "Use --runtime reference or norse")
 
     def _validated(self, x: Data) -> dict[str, Array]:
         self._require_open()
@@ -170,7 +191,24 @@ class Program(ABC):
             raise InputError(where, found, "Give whole windows")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(where, "holds NaN or infinity", "Clean the data first")
+        if self.plan.input_limit is not None:
+            _require_integers(where, array, self.plan.input_limit)
         return array
+
+
+def membrane_of(name: str) -> str | None:
+    """The node whose membrane a record such as ``"act1:v"`` asks for; None for another name."""
+    return name.removesuffix(MEMBRANE) if name.endswith(MEMBRANE) else None
+
+
+def _require_integers(where: str, array: Array, limit: int) -> None:
+    broken = array[array != np.rint(array)] if array.dtype.kind == "f" else array[:0]
+    if broken.size:
+        found = f"holds {broken.flat[0]:g}, and precision 'fixed' takes integers"
+        raise InputError(where, found, "Divide it by the input scale and round it, or compile with precision='float'")
+    if array.dtype.kind != "b" and max(int(array.max()), -int(array.min())) > limit:
+        found = f"holds magnitudes above {limit}, up to which this graph's sums stay exact in precision 'fixed'"
+        raise InputError(where, found, "Give smaller integers")
 
 
 def require_option(name: str, value: Any, allowed: Sequence[Any]) -> None:

@@ -45,6 +45,8 @@ class Runtime(Protocol):
         precisions: the values of ``precision`` that it knows, the default first.
         options: the other keywords of ``nirbridge.compile`` that it knows.
         supported: the exact node types that it runs.
+
+    A runtime may also have ``streaming_options``, a mapping of options with which it streams best.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """Shows a graph as text, as plain data and as a picture."""
 
 from nirbridge.showing.describe import Description, EdgeInfo, NodeInfo, describe
+from nirbridge.showing.differences import Difference, differences
 from nirbridge.showing.svg import to_svg
 from nirbridge.showing.text import to_text
 
-__all__ = ["Description", "EdgeInfo", "NodeInfo", "describe", "to_svg", "to_text"]
+__all__ = ["Description", "Difference", "EdgeInfo", "NodeInfo", "describe", "differences", "to_svg", "to_text"]

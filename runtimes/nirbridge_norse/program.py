@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +11,8 @@ from torch import Tensor
 
 from nirbridge.errors import InputError
 from nirbridge.ir import label
-from nirbridge.runtime import Array, Plan, PlannedNode, Program
+from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge_norse.dataflow import make_segments
-from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.setting import Setting, exact_arithmetic
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
@@ -21,13 +21,21 @@ their pages back to the system and faults them in again at every block."""
 
 
 class NorseProgram(Program):
-    """One stage per node; the states live in the stages."""
+    """One stage per node; the states live in the stages.
 
-    def __init__(self, plan: Plan, setting: Setting) -> None:
+    Args:
+        plan: the plan.
+        setting: device, dtype and dt.
+        lowering: node type → stage, in the arithmetic of the precision.
+    """
+
+    records_membranes = True
+
+    def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any]) -> None:
         super().__init__(plan)
         self.setting = setting
         with exact_arithmetic():
-            self._stages = {p.name: LOWERING[type(p.node)](p, setting) for p in plan.nodes}
+            self._stages = {p.name: lowering[type(p.node)](p, setting) for p in plan.nodes}
         self._segments = make_segments(plan, self._stages)
         self._largest = max(prod(p.output_shape) * float(p.rate) for p in plan.nodes)
         self._late: dict[str, Tensor] = {}
@@ -42,7 +50,10 @@ class NorseProgram(Program):
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         steps, batch = next(iter(data.values())).shape[:2]
-        names = tuple(dict.fromkeys((*self.plan.outputs, *record)))
+        neurons = {name: node for name in record if name not in self.plan.names and (node := membrane_of(name))}
+        names = tuple(dict.fromkeys((*self.plan.outputs, *(name for name in record if name not in neurons))))
+        for name, stage in self._stages.items():
+            stage.membranes = [] if name in neurons.values() else None
         size = self._block_steps(batch)
         with exact_arithmetic():
             blocks = [
@@ -50,6 +61,8 @@ class NorseProgram(Program):
                 for t in range(0, steps, size)
             ]
             results = {name: _joined([block[name] for block in blocks]).cpu().numpy() for name in names}
+            for name, node in neurons.items():
+                results[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
         return _separate(results, data)
 
     def _block_steps(self, batch: int) -> int:
@@ -97,23 +110,26 @@ class NorseProgram(Program):
 
     def _sum(self, planned: PlannedNode, terms: list[Tensor], values: dict[str, Tensor]) -> Tensor:
         if not terms:
-            batch = next(iter(values.values())).shape[1]
-            return torch.zeros((batch, *planned.input_shape), dtype=self.setting.dtype, device=self.setting.device)
+            some = next(iter(values.values()))
+            return some.new_zeros((some.shape[1], *planned.input_shape))
         total = terms[0]
         for term in terms[1:]:
             total = total + term
         return total
 
     def _to_tensor(self, name: str, array: Array) -> Tensor:
-        dtype = self.setting.numpy_dtype
+        dtype = self._data_dtype()
         cast = np.ascontiguousarray(array, dtype=dtype) if array.dtype == dtype else self._cast(name, array)
         # torch warns about memory that it may not write into.
         return torch.from_numpy(cast if cast.flags.writeable else cast.copy()).to(self.setting.device)
 
+    def _data_dtype(self) -> np.dtype[Any]:
+        return self.setting.numpy_dtype
+
     def _cast(self, name: str, array: Array) -> Array:
         try:
             with np.errstate(over="raise"):
-                return np.ascontiguousarray(array, dtype=self.setting.numpy_dtype)
+                return np.ascontiguousarray(array, dtype=self._data_dtype())
         except FloatingPointError:
             found = f"holds values beyond the range of {self.setting.numpy_dtype}"
             where = f"input for {label(name, self.plan[name].node)}"

@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import Availability, Plan, Program
+from nirbridge.runtime import Availability, Plan, Program, require_option
 from nirbridge_norse.supported import SUPPORTED
 
 _NEEDED = ("torch", "norse")
@@ -21,12 +21,12 @@ class NorseRuntime:
     """torch in float32 or float64, on CPU or CUDA; runs every primitive.
 
     Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu") and ``dtype`` ("float32",
-    "float64"; default "float32").
+    "float64"; default "float32").  Precision "fixed" holds its integers in float64, whatever the device.
     """
 
     name = "norse"
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
-    precisions: tuple[str, ...] = ("float",)
+    precisions: tuple[str, ...] = ("float", "fixed")
     options: frozenset[str] = frozenset({"device", "dtype"})
     supported: frozenset[type[nir.NIRNode]] = SUPPORTED
 
@@ -51,10 +51,16 @@ class NorseRuntime:
         Raises:
             InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there.
         """
+        from nirbridge_norse.lowering import LOWERING
         from nirbridge_norse.program import NorseProgram
         from nirbridge_norse.setting import make_setting
 
-        return NorseProgram(plan, make_setting(plan.dt, **options))
+        if precision == "fixed":
+            from nirbridge_norse.fixed.program import FixedProgram
+
+            require_option("dtype", options.get("dtype", "float64"), ("float64",))
+            return FixedProgram(plan, make_setting(plan.dt, **{**options, "dtype": "float64"}))
+        return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING)
 
 
 RUNTIME = NorseRuntime()

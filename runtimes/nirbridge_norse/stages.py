@@ -16,9 +16,11 @@ class Stage(Protocol):
 
     Attributes:
         view: whether its output may share memory with its input.
+        membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
     """
 
     view: bool
+    membranes: list[Tensor] | None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """[T, B, *in] → [T', B, *out] for the next T steps; with ``scratch`` ``x`` may be overwritten."""
@@ -31,6 +33,8 @@ class Stage(Protocol):
 
 class Stateless:
     """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
+
+    membranes: list[Tensor] | None = None
 
     def __init__(self, function: Callable[[Tensor], Tensor], view: bool = False) -> None:
         self.function = function
@@ -54,9 +58,19 @@ class Neuron:
     def __init__(self, module: FusedSNN) -> None:
         self.module = module
         self.state: Any = None
+        self.membranes: list[Tensor] | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
-        """In place where that is allowed and the compiled pass applies."""
+        """In place where that is allowed and the compiled pass applies; step by step where membranes are kept."""
+        if self.membranes is None:
+            return self._run(x, scratch)
+        outputs = []
+        for t in range(len(x)):
+            outputs.append(self._run(x[t : t + 1], scratch=False))
+            self.membranes.append(self.state.v.clone())
+        return torch.cat(outputs)
+
+    def _run(self, x: Tensor, scratch: bool) -> Tensor:
         if self.state is None:
             self.state = self.module.state_fallback(x[0].contiguous())
         if not self.module.can_fuse(x):
@@ -75,6 +89,7 @@ class DelayLine:
     """y(t) = x(t - delay), each feature with its own delay in whole steps, 0 before the first input."""
 
     view = False
+    membranes: list[Tensor] | None = None
 
     def __init__(self, steps: Tensor) -> None:
         self.longest = int(steps.max())
@@ -109,6 +124,7 @@ class Windowed:
     """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
 
     view = False
+    membranes: list[Tensor] | None = None
 
     def __init__(self, window: int, function: Callable[[Tensor], Tensor]) -> None:
         self.window = window

@@ -1,4 +1,4 @@
-"""Every stateless node, as pure functions of [N, *shape] float64 arrays."""
+"""Every stateless node, as pure functions of [N, *shape] arrays: float64, or int64 in precision "fixed"."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
 
 def linear(weight: Array, x: Array) -> Array:
     """y[..., o] = Σ_i weight[..., o, i] x[..., i]."""
-    return np.matmul(np.asarray(weight, dtype=np.float64), x[..., None])[..., 0]
+    return np.matmul(np.asarray(weight).astype(x.dtype), x[..., None])[..., 0]
 
 
 def affine(node: nir.Affine, x: Array) -> Array:
     """y = W x + b."""
-    return linear(node.weight, x) + node.bias
+    return linear(node.weight, x) + np.asarray(node.bias).astype(x.dtype)
 
 
 def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
@@ -35,9 +35,9 @@ def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
         convolved(size, kernel, step, 0, 0, reach)
         for size, kernel, step, reach in zip(x.shape[2:], node.weight.shape[2:], stride, dilation, strict=True)
     )
-    weight = np.asarray(node.weight, dtype=np.float64)
+    weight = np.asarray(node.weight).astype(x.dtype)
     groups = int(node.groups)
-    y = np.zeros((len(x), weight.shape[0], *sizes))
+    y = np.zeros((len(x), weight.shape[0], *sizes), dtype=x.dtype)
     for group, (w, out) in enumerate(zip(np.split(weight, groups), np.split(y, groups, axis=1), strict=True)):
         channels = slice(group * w.shape[1], (group + 1) * w.shape[1])
         for offset in np.ndindex(*weight.shape[2:]):
@@ -48,7 +48,7 @@ def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
             patch = x[(slice(None), channels) + taken]  # noqa: RUF005  the type checker reads a star here as 3.11
             kernel = w[(slice(None), slice(None)) + offset]  # noqa: RUF005
             out += np.moveaxis(np.tensordot(kernel, patch, axes=(1, 1)), 0, 1)
-    return y + np.asarray(node.bias, dtype=np.float64).reshape(-1, *(1,) * axes)
+    return y + np.asarray(node.bias).astype(x.dtype).reshape(-1, *(1,) * axes)
 
 
 def windows(node: Pool, x: Array, fill: float) -> Array:
@@ -60,17 +60,26 @@ def windows(node: Pool, x: Array, fill: float) -> Array:
 
 def sum_pool(node: nir.SumPool2d, x: Array) -> Array:
     """The sum of each window; padding counts as 0."""
-    return windows(node, x, 0.0).sum(axis=(-2, -1))
+    return windows(node, x, 0).sum(axis=(-2, -1))
 
 
 def average_pool(node: nir.AvgPool2d, x: Array) -> Array:
     """The mean of each window over all of its places; padding counts as 0."""
-    return windows(node, x, 0.0).mean(axis=(-2, -1))
+    return windows(node, x, 0).mean(axis=(-2, -1))
 
 
 def max_pool(node: MaxPool2d, x: Array) -> Array:
     """The largest value of each window; padding never wins."""
-    return windows(node, x, -np.inf).max(axis=(-2, -1))
+    return windows(node, x, _lowest(x)).max(axis=(-2, -1))
+
+
+def scale(node: nir.Scale, x: Array) -> Array:
+    """y = scale x."""
+    return np.asarray(node.scale).astype(x.dtype) * x
+
+
+def _lowest(x: Array) -> float:
+    return -np.inf if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
 
 
 def flatten(node: nir.Flatten, x: Array) -> Array:
@@ -82,4 +91,4 @@ def flatten(node: nir.Flatten, x: Array) -> Array:
 
 def aggregate(node: Aggregate, x: Array) -> Array:
     """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
-    return np.moveaxis(np.tensordot(node.dense_weight().astype(np.float64), x, axes=(1, 1)), 0, 1)
+    return np.moveaxis(np.tensordot(node.dense_weight().astype(x.dtype), x, axes=(1, 1)), 0, 1)

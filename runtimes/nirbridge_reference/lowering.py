@@ -27,27 +27,27 @@ from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
 Lowering = Callable[[PlannedNode, int, float], Stage]
 LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
-_FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
+FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
     nir.Input: lambda node, x: x,
     nir.Output: lambda node, x: x,
     EventInput: lambda node, x: x,
     nir.Affine: linear.affine,
     nir.Linear: lambda node, x: linear.linear(node.weight, x),
-    nir.Scale: lambda node, x: node.scale * x,
+    nir.Scale: linear.scale,
     nir.Conv1d: linear.convolution,
     nir.Conv2d: linear.convolution,
     nir.SumPool2d: linear.sum_pool,
     nir.AvgPool2d: linear.average_pool,
     MaxPool2d: linear.max_pool,
     nir.Flatten: linear.flatten,
-    nir.Threshold: neurons.threshold,
     Aggregate: linear.aggregate,
+    nir.Threshold: neurons.threshold,
 }
 
 
-@LOWERING.register(*_FUNCTIONS)
+@LOWERING.register(*FUNCTIONS)
 def _stateless(planned: PlannedNode, batch: int, dt: float) -> Stage:
-    return Stateless(partial(_FUNCTIONS[type(planned.node)], planned.node))
+    return Stateless(partial(FUNCTIONS[type(planned.node)], planned.node))
 
 
 _WINDOWED: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
@@ -106,9 +106,13 @@ def _multi_level(planned: PlannedNode, batch: int, dt: float) -> Stage:
 
 @LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return delay(planned, batch, dt, np.float64)
+
+
+def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
     """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input."""
     steps = np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape)
-    line = np.zeros((int(steps.max()) + 1, batch, *planned.output_shape))
+    line: Array = np.zeros((int(steps.max()) + 1, batch, *planned.output_shape), dtype)
 
     def step(x: Array, past: Array) -> tuple[Array, Array]:
         past = np.concatenate([x[None], past[:-1]])

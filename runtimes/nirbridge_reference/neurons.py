@@ -14,7 +14,7 @@ TwoStates = tuple[Array, Array]
 
 def threshold(node: nir.Threshold, x: Array) -> Array:
     """y = 1 where x > threshold."""
-    return (x > node.threshold).astype(np.float64)
+    return (x > node.threshold).astype(x.dtype)
 
 
 def integrator(node: nir.I, x: Array, v: Array) -> Step:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from nirbridge.runtime import Array, Plan, PlannedNode, Program
-from nirbridge_reference.lowering import LOWERING
+from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
+from nirbridge_reference.lowering import Lowering
 from nirbridge_reference.stages import Stage
 
 
 class ReferenceProgram(Program):
-    """One :class:`Stage` per node; the states live in the stages."""
+    """One :class:`Stage` per node; the states live in the stages.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: the plan.
+        lowering: node type → stage, in the arithmetic of ``dtype``.
+        dtype: of all values, float64 or int64.
+    """
+
+    records_membranes = True
+
+    def __init__(self, plan: Plan, lowering: LoweringTable[Lowering], dtype: type[np.generic]) -> None:
         super().__init__(plan)
+        self._lowering = lowering
+        self._dtype = dtype
         self._stages: dict[str, Stage] = {}
         self._late: dict[str, Array] = {}
 
@@ -24,8 +34,11 @@ class ReferenceProgram(Program):
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         batch = next(iter(data.values())).shape[1]
         if not self._stages:
-            self._stages = {p.name: LOWERING[type(p.node)](p, batch, self.plan.dt) for p in self.plan.nodes}
-        values = {name: np.asarray(array, dtype=np.float64) for name, array in data.items()}
+            self._stages = {p.name: self._lowering[type(p.node)](p, batch, self.plan.dt) for p in self.plan.nodes}
+        neurons = {name: node for name in record if name not in self.plan.names and (node := membrane_of(name))}
+        for name, stage in self._stages.items():
+            stage.membranes = [] if name in neurons.values() else None
+        values = {name: np.asarray(array).astype(self._dtype) for name, array in data.items()}
         for segment in self.plan.segments():
             if segment[0].loop is None:
                 (planned,) = segment
@@ -33,7 +46,8 @@ class ReferenceProgram(Program):
                     values[planned.name] = self._whole(planned, values)
             else:
                 self._loop(segment, values, batch)
-        return {name: values[name] for name in (*self.plan.outputs, *record)}
+        values.update({name: np.stack(self._stages[node].membranes or []) for name, node in neurons.items()})
+        return {name: values[name].astype(np.float64, copy=False) for name in (*self.plan.outputs, *record)}
 
     def _whole(self, planned: PlannedNode, values: dict[str, Array]) -> Array:
         """A node outside of cycles, over all steps."""
@@ -44,13 +58,14 @@ class ReferenceProgram(Program):
         """A cycle, one step of all its nodes at a time; a closing edge brings the step before."""
         inside = {planned.name for planned in segment}
         steps = next(len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
+        nothing: Array = np.zeros((), self._dtype)
         history: dict[str, list[Array]] = {name: [] for name in inside}
         for t in range(steps):
             for planned in segment:
-                incoming = np.zeros((batch, *planned.input_shape))
+                incoming: Array = np.zeros((batch, *planned.input_shape), self._dtype)
                 for source in planned.sources:
                     if source.delayed:
-                        incoming = incoming + self._late.get(source.name, 0.0)
+                        incoming = incoming + self._late.get(source.name, nothing)
                     elif source.name in inside:
                         incoming = incoming + history[source.name][t]
                     else:

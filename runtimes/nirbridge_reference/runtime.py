@@ -10,16 +10,17 @@ import numpy as np
 
 from nirbridge.errors import Problem
 from nirbridge.runtime import Availability, Plan, Program
+from nirbridge_reference.fixed_lowering import FIXED_LOWERING
 from nirbridge_reference.lowering import LOWERING
 from nirbridge_reference.program import ReferenceProgram
 
 
 class ReferenceRuntime:
-    """numpy in float64; runs every primitive."""
+    """numpy in float64, or in int64 with precision "fixed"; runs every primitive."""
 
     name = "reference"
     summary = "numpy, double precision, slow; it defines the meaning of every node"
-    precisions: tuple[str, ...] = ("float",)
+    precisions: tuple[str, ...] = ("float", "fixed")
     options: frozenset[str] = frozenset()
 
     @property
@@ -37,7 +38,9 @@ class ReferenceRuntime:
 
     def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
         """The program; nothing is prepared ahead."""
-        return ReferenceProgram(plan)
+        if precision == "fixed":
+            return ReferenceProgram(plan, FIXED_LOWERING, np.int64)
+        return ReferenceProgram(plan, LOWERING, np.float64)
 
 
 RUNTIME = ReferenceRuntime()

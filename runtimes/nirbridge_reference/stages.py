@@ -13,7 +13,13 @@ S = TypeVar("S")
 
 
 class Stage(Protocol):
-    """A lowered node: [T, B, *in] → [T', B, *out], with whatever state it carries from call to call."""
+    """A lowered node: [T, B, *in] → [T', B, *out], with whatever state it carries from call to call.
+
+    Attributes:
+        membranes: where a list, a neuron's membrane after each step is added to it.
+    """
+
+    membranes: list[Array] | None
 
     def run(self, x: Array) -> Array:
         """The node's output for the next T steps."""
@@ -22,6 +28,8 @@ class Stage(Protocol):
 
 class Stateless:
     """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
+
+    membranes: list[Array] | None = None
 
     def __init__(self, function: Callable[[Array], Array]) -> None:
         self.function = function
@@ -34,11 +42,12 @@ class Stateless:
 
 
 class Stepwise:
-    """A node with a state: ``step(x [B, *shape], state) -> (y, state)``."""
+    """A node with a state: ``step(x [B, *shape], state) -> (y, state)``; of several states the last is the membrane."""
 
     def __init__(self, step: Callable[[Array, Any], tuple[Array, Any]], state: Any) -> None:
         self.step = step
         self.state = state
+        self.membranes: list[Array] | None = None
 
     def run(self, x: Array) -> Array:
         """One step after the other."""
@@ -46,11 +55,15 @@ class Stepwise:
         for frame in x:
             y, self.state = self.step(frame, self.state)
             outputs.append(y)
+            if self.membranes is not None:
+                self.membranes.append(self.state[-1] if isinstance(self.state, tuple) else self.state)
         return np.stack(outputs)
 
 
 class Windowed:
     """A node that takes whole windows: ``function(x [W, B, *in]) -> [W', B, *out]``, no state between them."""
+
+    membranes: list[Array] | None = None
 
     def __init__(self, window: int, function: Callable[[Array], Array]) -> None:
         self.window = window

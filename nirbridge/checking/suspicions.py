@@ -1,0 +1,146 @@
+"""Warnings about values that are legal and hardly meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.errors import Problem
+from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
+from nirbridge.ir.shapes import declared_shape
+
+SECONDS = {
+    nir.LI: ("tau",),
+    nir.LIF: ("tau",),
+    nir.CubaLI: ("tau_syn", "tau_mem"),
+    nir.CubaLIF: ("tau_syn", "tau_mem"),
+    nir.Delay: ("delay",),
+}
+"""Node type → its fields in seconds."""
+LONGEST_SECONDS = 1.0
+"""Time constants and delays of neurons are milliseconds; from here on a file more likely counts in ms or in steps."""
+_DEFAULT_DT = 1e-3
+_FACTORS = {
+    nir.Affine: ("weight",),
+    nir.Linear: ("weight",),
+    nir.Conv1d: ("weight",),
+    nir.Conv2d: ("weight",),
+    nir.Scale: ("scale",),
+    nir.I: ("r",),
+    nir.IF: ("r",),
+    nir.LI: ("r",),
+    nir.LIF: ("r",),
+    nir.CubaLI: ("r", "w_in"),
+    nir.CubaLIF: ("r", "w_in"),
+    MultiLevelLIF: ("gain", "lane_weight"),
+}
+"""Node type → fields that all of its input passes through."""
+
+
+def declared_output_shapes_match(flat: FlatGraph) -> list[Problem]:
+    """An Output declares the shape that arrives; axes of size 1 more or less are taken for a slip of the exporter."""
+    shapes, _ = infer_shapes(flat)
+    problems = []
+    for name in flat.outputs:
+        declared = declared_shape(flat.nodes[name])
+        if name in shapes and declared is not None and declared != shapes[name].input:
+            found = f"declares shape {declared}, while {shapes[name].input} arrives"
+            problems.append(Problem(label(name, flat.nodes[name]), found, "The shape that arrives is used"))
+    return problems
+
+
+def times_look_like_seconds(flat: FlatGraph) -> list[Problem]:
+    """Time constants and delays are below 1 s: NIR counts in seconds, not in milliseconds or steps."""
+    problems = []
+    for node_name, node in flat.nodes.items():
+        for field in SECONDS.get(type(node), ()):
+            largest = float(np.max(getattr(node, field)))
+            if largest >= LONGEST_SECONDS:
+                found = f"{field} is {largest:g} s; is it meant as {largest:g} ms, or as steps?"
+                problems.append(Problem(label(node_name, node), found, "NIR counts in seconds: 20 ms is 0.02"))
+    return problems
+
+
+def euler_steps_are_stable(flat: FlatGraph) -> list[Problem]:
+    """A time constant is at least half a step: below, Euler steps overshoot further each time."""
+    windows = [node.window * 1e-6 for node in flat.nodes.values() if type(node) is EventInput]
+    dt = windows[0] if windows else _DEFAULT_DT
+    problems = []
+    for name, node in flat.nodes.items():
+        for field in SECONDS.get(type(node), ()) if type(node) is not nir.Delay else ():
+            smallest = float(np.min(getattr(node, field)))
+            if 0 < smallest < dt / 2:
+                found = f"{field} is {smallest:g} s, below half of a step of {dt:g} s: Euler steps do not settle"
+                problems.append(Problem(label(name, node), found, "Run it with a smaller dt, or integrator 'exact'"))
+    return problems
+
+
+def resets_lie_below_thresholds(flat: FlatGraph) -> list[Problem]:
+    """A reset brings the membrane under the threshold, else a neuron never stops firing."""
+    problems = []
+    for name, node in flat.nodes.items():
+        if type(node) not in (nir.IF, nir.LIF, nir.CubaLIF):
+            continue
+        above = np.asarray(node.v_reset) > np.asarray(node.v_threshold)
+        if above.any():
+            found = f"v_reset lies above v_threshold in {int(above.sum())} of {above.size} neurons"
+            problems.append(Problem(label(name, node), found, "Exchange them, or lower v_reset"))
+    return problems
+
+
+def inputs_count(flat: FlatGraph) -> list[Problem]:
+    """No factor on a node's input is 0 throughout: nothing that enters would come through."""
+    return [
+        Problem(label(name, node), f"{field} is 0 throughout, so its input has no effect", "Load the trained weights")
+        for name, node in flat.nodes.items()
+        for field in _FACTORS.get(type(node), ())
+        if np.asarray(getattr(node, field)).size and not np.any(getattr(node, field)) and not _fires_alone(node)
+    ]
+
+
+def _fires_alone(node: nir.NIRNode) -> bool:
+    """An IF whose membrane starts above its threshold fires at the first step and needs no input for it."""
+    return type(node) is nir.IF and bool((np.asarray(node.v_threshold) < 0).all())
+
+
+def _multi_level_unused(node: MultiLevelLIF) -> str:
+    return "v_reset" if node.reset == "subtract" and np.any(node.v_reset) else ""
+
+
+def _events_unused(node: EventInput) -> str:
+    if node.coding == "one-hot":
+        return ""
+    return "lanes" if node.lanes > 1 else "subframes" if node.subframes > 1 else ""
+
+
+_UNUSED: dict[type[nir.NIRNode], tuple[Callable[[Any], str], str]] = {
+    MultiLevelLIF: (_multi_level_unused, "reset"),
+    EventInput: (_events_unused, "coding"),
+}
+
+
+def parameters_are_used(flat: FlatGraph) -> list[Problem]:
+    """No field is set that the node's own choices leave unused."""
+    problems = []
+    for name, node in flat.nodes.items():
+        rule, choice = _UNUSED.get(type(node), (lambda _: "", ""))
+        field = rule(node)
+        if field:
+            chosen = getattr(node, choice)
+            value = np.asarray(getattr(node, field)).ravel()[0]
+            found = f"{field} is {value:g}, which {choice} {chosen!r} does not use"
+            problems.append(Problem(label(name, node), found, f"Set {field} to its default, or change {choice}"))
+    return problems
+
+
+SUSPICION_RULES = (
+    declared_output_shapes_match,
+    times_look_like_seconds,
+    euler_steps_are_stable,
+    resets_lie_below_thresholds,
+    inputs_count,
+    parameters_are_used,
+)

@@ -1,0 +1,195 @@
+"""A graph on a chip: cores, what fills them, and what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import nir
+
+from nirbridge.chips.layers import Layer, layers_of
+from nirbridge.chips.limits import CHIPS, KIBIBYTE, SOURCES, Chip, Limit
+from nirbridge.chips.mapping import Load, fewest_cores
+from nirbridge.chips.rules import (
+    NODE_RULES,
+    chip_has_enough_cores,
+    layers_fit_cores,
+    message_bits_of,
+    out_axons_fit,
+    weight_bits_of,
+)
+from nirbridge.errors import InputError, Problem
+from nirbridge.reports import count_text, counted, shape_text, table
+from nirbridge.runtime import Plan, make_plan
+
+_HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "message bits", "cores", "per core: neurons")
+_MORE = ("synapse KiB", "in-axons", "cores because of")
+
+
+@dataclass(frozen=True)
+class LayerOnChip:
+    """One row of the table.
+
+    Attributes:
+        layer: name of its neuron, or of the synapse of a readout.
+        type: its primitive.
+        shape: of the population.
+        neurons: in all.
+        fan_in: synapses of one neuron at most.
+        weight_bits: of its synapses, None where their weights are no integers.
+        message_bits: of what it sends.
+        cores: that it takes.
+        neurons_per_core: on the fullest core.
+        synapse_bits_per_core: on the fullest core.
+        in_axons_per_core: on the fullest core.
+        decided_by: the limits that one core fewer would break.
+    """
+
+    layer: str
+    type: str
+    shape: tuple[int, ...]
+    neurons: int
+    fan_in: int
+    weight_bits: int | None
+    message_bits: int
+    cores: int
+    neurons_per_core: int
+    synapse_bits_per_core: int
+    in_axons_per_core: int
+    decided_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChipReport:
+    """A graph on one kind of chip.
+
+    Attributes:
+        chip: its name.
+        layers: in execution order; a core holds neurons of one layer.
+        cores: that all layers take.
+        problems: what does not fit, each with its rule and the source of the limit.
+        estimates: the limits whose source leaves room for interpretation.
+    """
+
+    chip: str
+    layers: tuple[LayerOnChip, ...]
+    cores: int
+    problems: tuple[Problem, ...]
+    estimates: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def table(self) -> str:
+        """One row for each layer, and the sum."""
+        headers = (*_HEADERS, *_MORE)
+        return table(headers, [_row(layer) for layer in self.layers], right=headers[2:-1])
+
+    def summary(self) -> list[str]:
+        """Cores used, and what is an estimate."""
+        limits = CHIPS[self.chip]
+        lines = [f"{self.chip}: {counted(self.cores, 'core')} of {limits.cores.value}; " + _verdict(self)]
+        names = ", ".join((*self.estimates, "words of synapse memory"))
+        lines.append(f"estimates, because no public source is exact: {names}")
+        return [*lines, *(f"{mark} {text}" for mark, text in SOURCES.items() if mark in _cited(limits))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "chip": self.chip,
+            "cores": self.cores,
+            "cores_of_a_chip": CHIPS[self.chip].cores.value,
+            "fits": self.fits,
+            "estimates": list(self.estimates),
+            "sources": {mark: text for mark, text in SOURCES.items() if mark in _cited(CHIPS[self.chip])},
+            "layers": [asdict(layer) for layer in self.layers],
+            "problems": [problem.to_dict() for problem in self.problems],
+        }
+
+
+def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
+    """Maps a graph to the cores of a chip.
+
+    Each layer, a population with the synapses into it, gets the fewest cores on which neurons, synapse memory and
+    input axons of every core stay within their limits.  Linear nodes between two populations count as one synapse.
+
+    Args:
+        graph: a graph that :func:`nirbridge.check` finds no error in.
+        chip: "loihi1" or "loihi2".
+
+    Raises:
+        InputError: the chip is unknown.
+        GraphError: the graph is not valid.
+    """
+    if chip not in CHIPS:
+        raise InputError("option 'chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
+    limits = CHIPS[chip]
+    plan = make_plan(graph)
+    layers = layers_of(plan)
+    placed = [(layer, *fewest_cores(layer, limits, _bits(plan, layer) or limits.weight_bits.value)) for layer in layers]
+    problems = [problem for rule in NODE_RULES for problem in rule(plan, limits)]
+    loads = {layer.planned.name: load for layer, load, _ in placed}
+    for layer, load, _ in placed:
+        problems += layers_fit_cores(layer, load, limits)
+        targets = sum(
+            loads[o.planned.name].cores for o in layers if any(p.source == layer.planned.name for p in o.paths)
+        )
+        problems += out_axons_fit(layer, load, targets, limits)
+    cores = sum(load.cores for _, load, _ in placed)
+    problems += chip_has_enough_cores(cores, limits)
+    rows = tuple(_on_chip(plan, layer, load, decided) for layer, load, decided in placed)
+    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits))
+
+
+def _bits(plan: Plan, layer: Layer) -> int | None:
+    found = [weight_bits_of(plan[name].node) for path in layer.paths for name in path.nodes]
+    known = [bits for bits in found if bits is not None]
+    return max(known) if known else None
+
+
+def _on_chip(plan: Plan, layer: Layer, load: Load, decided: list[str]) -> LayerOnChip:
+    node = layer.planned.node
+    return LayerOnChip(
+        layer=layer.planned.name,
+        type=type(node).__name__,
+        shape=layer.planned.output_shape,
+        neurons=layer.neurons,
+        fan_in=sum(path.fan_in for path in layer.paths),
+        weight_bits=_bits(plan, layer),
+        message_bits=message_bits_of(node),
+        cores=load.cores,
+        neurons_per_core=load.neurons,
+        synapse_bits_per_core=load.synapse_bits,
+        in_axons_per_core=load.in_axons,
+        decided_by=tuple(decided),
+    )
+
+
+def _row(layer: LayerOnChip) -> tuple[str, ...]:
+    return (
+        layer.layer,
+        shape_text(layer.shape),
+        count_text(layer.neurons),
+        count_text(layer.fan_in),
+        "?" if layer.weight_bits is None else str(layer.weight_bits),
+        str(layer.message_bits),
+        count_text(layer.cores),
+        count_text(layer.neurons_per_core),
+        f"{layer.synapse_bits_per_core / KIBIBYTE:.1f}",
+        count_text(layer.in_axons_per_core),
+        ", ".join(name.removesuffix("_per_core") for name in layer.decided_by),
+    )
+
+
+def _verdict(report: ChipReport) -> str:
+    return "everything fits" if report.fits else f"{counted(len(report.problems), 'problem')}"
+
+
+def _cited(chip: Chip) -> str:
+    return " ".join(value.source for value in vars(chip).values() if isinstance(value, Limit))
+
+
+def _estimates(chip: Chip) -> tuple[str, ...]:
+    return tuple(name for name, value in vars(chip).items() if isinstance(value, Limit) and value.estimate)

@@ -1,0 +1,139 @@
+"""Runs the cases on a runtime and compares every value with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nirbridge.conformance import cases, integer_cases
+from nirbridge.conformance.cases import CASES, Case
+from nirbridge.conformance.integer_cases import INTEGER_CASES
+from nirbridge.errors import NirbridgeError, UnsupportedError
+from nirbridge.runtime import Array, Program, compile, find_runtime, make_plan, usable_runtime
+
+FLOAT, FIXED = "float", "fixed"
+STATES = ("exact", "refused", "differs", "fails")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a runtime made of a case.
+
+    Attributes:
+        case: name of the case.
+        kinds: the node types that the case is there for.
+        runtime: the runtime.
+        precision: "float" or "fixed".
+        state: "exact"; "refused" at compile time, which is honest; "differs" in a value; "fails" with another error.
+        detail: the reason, empty where it is exact.
+    """
+
+    case: str
+    kinds: tuple[str, ...]
+    runtime: str
+    precision: str
+    state: str
+    detail: str = ""
+
+    @property
+    def conforms(self) -> bool:
+        """Whether it is exact, or refused."""
+        return self.state in ("exact", "refused")
+
+
+def judge_runtime(runtime: str, precisions: tuple[str, ...] | None = None) -> Iterator[Verdict]:
+    """Judges every case in every precision that the runtime has.
+
+    Precision "fixed" runs the integer cases; a node type without one is asked for with its case of real numbers, which
+    a runtime refuses with the reason.
+
+    Raises:
+        RuntimeUnavailableError: the runtime is unknown or not usable here.
+    """
+    found = usable_runtime(runtime)
+    in_integers = {kind for case in INTEGER_CASES for kind in case.kinds}
+    for precision in found.precisions if precisions is None else precisions:
+        listed = list(CASES)
+        if precision == FIXED:
+            listed = [*INTEGER_CASES, *(case for case in CASES if not in_integers.intersection(case.kinds))]
+        for case in listed:
+            yield judge(case, runtime, precision)
+
+
+def judge(case: Case, runtime: str, precision: str = FLOAT) -> Verdict:
+    """Compares outputs and all recorded nodes with the reference: in one run, in another, and in pieces."""
+    kinds = tuple(kind.__name__ for kind in case.kinds)
+
+    def verdict(state: str, detail: str = "") -> Verdict:
+        return Verdict(case.name, kinds, runtime, precision, state, " ".join(detail.split()))
+
+    how: dict[str, Any] = {"dt": case.dt, "precision": precision}
+    try:
+        program = compile(case.graph(), runtime, **how)
+    except UnsupportedError as error:
+        return verdict("refused", _reason(error))
+    except Exception as error:  # a runtime under test may raise anything, and the suite goes on
+        return verdict("fails", f"compile raised {type(error).__name__}: {error}")
+    x = (integer_cases if precision == FIXED else cases).data(case)
+    names = list(make_plan(case.graph(), case.dt).names)
+    with compile(case.graph(), "reference", **how) as reference:
+        expected = _values(reference.run(x, record=names), reference)
+    try:
+        with program:
+            found = _values(program.run(x, record=names), program)
+            again = _values(program.run(x), program)
+            pieces = in_pieces(program, x)
+    except Exception as error:
+        return verdict("fails", f"run raised {type(error).__name__}: {error}")
+    for label, values in (("one run", found), ("a second run", again), ("pieces", pieces)):
+        wrong = difference(values, {name: expected[name] for name in values})
+        if wrong:
+            return verdict("differs", f"{wrong} in {label}")
+    return verdict("exact")
+
+
+def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
+    """A first block, then the rest, with the state carried over; step by step where the graph allows it."""
+    program.reset()
+    block, steps = program.plan.block, len(next(iter(x.values())))
+    parts = [_values(program.advance({name: values[:block] for name, values in x.items()}), program)]
+    if program.plan.stepwise:
+        for t in range(block, steps):
+            output = program.step({name: values[t] for name, values in x.items()})
+            named = output if isinstance(output, dict) else {program.plan.outputs[0]: output}
+            parts.append({name: np.asarray(values)[None] for name, values in named.items()})
+    elif steps > block:
+        parts.append(_values(program.advance({name: values[block:] for name, values in x.items()}), program))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> str:
+    """The first node whose shape or values differ, in words; empty where all are equal."""
+    for name, values in expected.items():
+        given = np.asarray(found[name])
+        if given.shape != values.shape:
+            return f"'{name}' has shape {given.shape} instead of {values.shape}"
+        wrong = int((given != values).sum())
+        if wrong:
+            return f"'{name}': {wrong} of {values.size} values differ"
+    return ""
+
+
+def _values(result: Any, program: Program) -> dict[str, Array]:
+    output = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
+    return {**result.records, **output}
+
+
+def _reason(error: NirbridgeError) -> str:
+    return error.problems[0].found
+
+
+def declared_but_refused(runtime: str, verdicts: list[Verdict]) -> list[str]:
+    """Node types that a runtime lists as supported and yet refuses in every case."""
+    declared = {kind.__name__ for kind in find_runtime(runtime).supported}
+    ran = {kind for verdict in verdicts if verdict.state == "exact" for kind in verdict.kinds}
+    judged = {kind for verdict in verdicts for kind in verdict.kinds}
+    return sorted((declared & judged) - ran)

@@ -1,0 +1,171 @@
+"""Extension primitives → core NIR, exact or refused."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+
+import nir
+import numpy as np
+
+from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
+from nirbridge.expanding import multilevel, others
+from nirbridge.expanding.fragment import CannotExpandError, Fragment
+from nirbridge.expanding.substeps import as_substeps
+from nirbridge.ir import (
+    EXTENSIONS,
+    Aggregate,
+    EventInput,
+    FlatGraph,
+    MaxPool2d,
+    MultiLevelLIF,
+    Shapes,
+    TemporalMix,
+    build_graph,
+    flatten,
+    infer_shapes,
+    label,
+)
+from nirbridge.runtime import DEFAULT_DT, require_option
+
+EXACT_FOR = ("any-steps", "one-step", "substeps")
+"""Which runs the expanded graph is exact for."""
+_WINDOWED = "restarts its state and changes its threshold within every window of {} steps, which no core node does"
+
+
+def expand(
+    graph: nir.NIRGraph,
+    approximate: bool = False,
+    *,
+    exact_for: str = "any-steps",
+    dt: float | None = None,
+) -> nir.NIRGraph:
+    """Replaces every extension primitive by core NIR that does the same, so that any NIR platform can run the graph.
+
+    Args:
+        graph: the graph; nested graphs are flattened.
+        approximate: replace also what has no exact counterpart, with a :class:`GraphWarning` for each such node.
+        exact_for: which runs the result is exact for.  "any-steps": any number of steps; a neuron with soft reset
+            becomes a cycle of Scale and Threshold nodes, one with a single lane and hard reset an IF or LIF.
+            "one-step": runs of one step from fresh states, where any neuron becomes Thresholds and differences.
+            "substeps": every step becomes N steps, and a uniform neuron with N levels one binary IF; exact while its
+            input is constant over the N steps and its membrane starts them within [0, q).  Run it with
+            ``reset="subtract"``, on data from :func:`repeat_substeps`; :func:`join_substeps` adds the output up.
+        dt: seconds per step, for a LIF in the place of a decay; by default the EventInput's window, else 1e-3.  Run
+            the result with the same.
+
+    Returns:
+        A graph of core primitives alone: a plain NIR file when written.  Parameters are in double precision.
+
+    Raises:
+        UnsupportedError: nodes that have no counterpart; the error lists each with its reason.
+        GraphError: the graph is not valid.
+        InputError: ``exact_for`` is unknown.
+    """
+    expanded, notes = expand_with_notes(graph, approximate, exact_for=exact_for, dt=dt)
+    for note in notes:
+        warnings.warn(str(note), GraphWarning, stacklevel=2)
+    return expanded
+
+
+def expand_with_notes(
+    graph: nir.NIRGraph, approximate: bool = False, *, exact_for: str = "any-steps", dt: float | None = None
+) -> tuple[nir.NIRGraph, list[Problem]]:
+    """As :func:`expand`, with the approximations as data instead of warnings."""
+    require_option("exact_for", exact_for, EXACT_FOR)
+    flat = flatten(graph)
+    shapes, problems = infer_shapes(flat)
+    if flat.problems or problems:
+        raise GraphError.from_problems([*flat.problems, *problems])
+    if exact_for == "substeps":
+        flat, notes = as_substeps(flat, shapes, approximate)
+        shapes, _ = infer_shapes(flat)
+    else:
+        notes = []
+    fragments, refused = _fragments(flat, shapes, exact_for, approximate, _step(flat, dt))
+    if refused:
+        raise UnsupportedError.from_problems(refused)
+    notes += [
+        Problem(
+            label(f.name, flat.nodes[f.name]), f.approximation, "Compare it with the original", "is_exact", "warning"
+        )
+        for f in fragments.values()
+        if f.approximation
+    ]
+    return _assembled(flat, fragments), notes
+
+
+def state_shapes(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """The graph with every shape written down that NIR's own reader asks for and nirbridge infers."""
+    shapes, _ = infer_shapes(flatten(graph))
+    nodes = {name: _stated(node, shapes[name]) for name, node in graph.nodes.items()}
+    return build_graph(nodes, graph.edges)
+
+
+def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
+    if type(node) is nir.Output:
+        return nir.Output(np.array(shapes.output))
+    stated = copy(node)
+    if type(node) is nir.Flatten:
+        stated.input_type = {"input": np.array(shapes.input)}
+    if type(node) in (nir.Conv1d, nir.Conv2d):
+        spatial = shapes.input[1:]
+        stated.input_shape = spatial[0] if type(node) is nir.Conv1d else spatial
+    return stated
+
+
+def _step(flat: FlatGraph, dt: float | None) -> float:
+    windows = [node.window * 1e-6 for node in flat.nodes.values() if type(node) is EventInput]
+    return dt if dt is not None else windows[0] if windows else DEFAULT_DT
+
+
+def _fragments(
+    flat: FlatGraph, shapes: dict[str, Shapes], exact_for: str, approximate: bool, dt: float
+) -> tuple[dict[str, Fragment], list[Problem]]:
+    fragments: dict[str, Fragment] = {}
+    refused: list[Problem] = []
+    for name, node in flat.nodes.items():
+        if type(node) not in EXTENSIONS:
+            continue
+        try:
+            fragments[name] = _fragment(name, flat, shapes, exact_for, approximate, dt)
+        except CannotExpandError as error:
+            refused.append(Problem(label(name, node), error.found, error.next_step, "has_core_counterpart"))
+    return fragments, refused
+
+
+def _fragment(
+    name: str, flat: FlatGraph, shapes: dict[str, Shapes], exact_for: str, approximate: bool, dt: float
+) -> Fragment:
+    node = flat.nodes[name]
+    if type(node) is MultiLevelLIF:
+        if exact_for == "one-step":
+            return multilevel.single_step(name, node)
+        return multilevel.every_step(name, node, dt, approximate)
+    if type(node) is EventInput:
+        return others.event_input(name, node)
+    if type(node) is Aggregate:
+        return others.aggregate(name, node, shapes[name])
+    if type(node) is TemporalMix:
+        return others.temporal_mix(name, node, shapes[name], approximate)
+    if type(node) is MaxPool2d:
+        return others.max_pool(name, node, flat, shapes)
+    raise CannotExpandError(_WINDOWED.format(getattr(node, "phases", "?")), "Run it with nirbridge")
+
+
+def _assembled(flat: FlatGraph, fragments: dict[str, Fragment]) -> nir.NIRGraph:
+    nodes: dict[str, nir.NIRNode] = {}
+    edges: list[tuple[str, str]] = []
+    for name, node in flat.nodes.items():
+        if name not in fragments:
+            nodes[name] = node
+            continue
+        taken = sorted(set(fragments[name].nodes) & (set(flat.nodes) - {name}))
+        if taken:
+            raise GraphError(f"node '{taken[0]}'", f"its name is needed for a part of '{name}'", "Rename it")
+        nodes |= fragments[name].nodes
+        edges += fragments[name].edges
+    for source, target in flat.edges:
+        entries = fragments[target].entries if target in fragments else [target]
+        edges += [(source, entry) for entry in entries]
+    return state_shapes(build_graph(nodes, edges))

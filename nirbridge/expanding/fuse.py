@@ -1,0 +1,179 @@
+"""Expanded graph → extension primitives: the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.expanding import multilevel, others
+from nirbridge.expanding.fragment import CannotExpandError, Fragment
+from nirbridge.ir import (
+    FlatGraph,
+    MaxPool2d,
+    MultiLevelLIF,
+    Shapes,
+    build_graph,
+    flatten,
+    graphs_equal,
+    infer_shapes,
+)
+
+
+def fuse(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """Recognises what :func:`nirbridge.expand` made of ``MultiLevelLIF`` and ``MaxPool2d``, and folds it back.
+
+    A group of nodes ``name.part`` is read as a primitive, which is expanded again: where that gives the same nodes and
+    edges, value by value, the primitive takes their place; everything else stays as it is.  Nothing relies on names
+    alone.  Single-lane neurons that became an IF or LIF stay so: they are core NIR.
+
+    Args:
+        graph: any graph; nested graphs are flattened.
+    """
+    flat = flatten(graph)
+    shapes, _ = infer_shapes(flat)
+    nodes, edges = dict(flat.nodes), list(flat.edges)
+    for read, build in ((_read_neuron, _neuron_fragment), (_read_pool, _pool_fragment)):
+        for name in [name for name in list(nodes) if f"{name}.fired0" in nodes or f"{name}.any0" in nodes]:
+            node = read(name, nodes, shapes)
+            if node is None:
+                continue
+            candidate = FlatGraph({**nodes, name: node}, tuple(edges))
+            fragment = build(name, node, candidate, nodes, edges, shapes)
+            if fragment is not None and _is_whole(fragment, nodes, edges):
+                nodes, edges = _folded(fragment, node, nodes, edges)
+    return build_graph(nodes, edges)
+
+
+def _numbered(name: str, part: str, nodes: dict[str, nir.NIRNode]) -> list[Any]:
+    found: list[Any] = []
+    while f"{name}.{part}{len(found)}" in nodes:
+        found.append(nodes[f"{name}.{part}{len(found)}"])
+    return found
+
+
+def _read_neuron(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MultiLevelLIF | None:
+    """The neuron whose expansion the parts may be; whether they are is decided by expanding it."""
+    drive: Any = nodes.get(f"{name}.drive")
+    below, fired = _numbered(name, "below", nodes), _numbered(name, "fired", nodes)
+    sent, taken = _numbered(name, "send", nodes), _numbered(name, "take", nodes)
+    try:
+        thresholds = np.stack([-node.threshold for node in below] or [node.threshold for node in fired])
+        weights = np.cumsum([node.scale for node in sent], axis=0)
+        resets = np.cumsum([-node.scale for node in taken], axis=0) if taken else thresholds
+        leak: Any = nodes.get(f"{name}.leak")
+        decay = leak.scale if leak is not None else np.zeros(())
+        return MultiLevelLIF(
+            shape=shapes[name].output,
+            decay=_compact(decay),
+            gain=_compact(drive.scale),
+            v_init=_compact(_start(name, nodes, decay)),
+            lane_threshold=_compact_lanes(thresholds),
+            lane_weight=_compact_lanes(weights),
+            lane_reset=_compact_lanes(thresholds if np.allclose(resets, thresholds, rtol=1e-12, atol=0) else resets),
+            v_reset=np.zeros(()),
+            boundary=">=" if below else ">",
+        )
+    except (AttributeError, KeyError, ValueError):
+        return None
+
+
+def _compact(values: Any) -> Any:
+    """One number where all are equal."""
+    array = np.asarray(values)
+    return np.array(array.flat[0]) if (array == array.flat[0]).all() else array
+
+
+def _compact_lanes(values: Any) -> Any:
+    """One number a lane where all neurons share it."""
+    flat = values.reshape(len(values), -1)
+    return flat[:, 0].copy() if (flat == flat[:, :1]).all() else values
+
+
+def _start(name: str, nodes: dict[str, nir.NIRNode], decay: Any) -> Any:
+    start: Any = nodes.get(f"{name}.start")
+    if start is None:
+        return np.zeros(())
+    return np.divide(start.scale, decay, out=np.zeros_like(start.scale), where=np.asarray(decay) != 0)
+
+
+def _neuron_fragment(
+    name: str,
+    node: MultiLevelLIF,
+    flat: FlatGraph,
+    nodes: dict[str, nir.NIRNode],
+    edges: Iterable[tuple[str, str]],
+    shapes: dict[str, Shapes],
+) -> Fragment | None:
+    return multilevel.every_step(name, node, 1.0, approximate=False)
+
+
+def _read_pool(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MaxPool2d | None:
+    pools = _numbered(name, "sum", nodes)
+    if not pools or type(pools[0]) is not nir.SumPool2d:
+        return None
+    return MaxPool2d(*(np.asarray(value) for value in (pools[0].kernel_size, pools[0].stride, pools[0].padding)))
+
+
+def _pool_fragment(
+    name: str,
+    node: MaxPool2d,
+    flat: FlatGraph,
+    nodes: dict[str, nir.NIRNode],
+    edges: Iterable[tuple[str, str]],
+    shapes: dict[str, Shapes],
+) -> Fragment | None:
+    lane = f"{name}.lane0"
+    if lane not in shapes:
+        return None
+    merged = [(source, name) for source, target in edges if target == lane]
+    around = {**shapes, name: Shapes(shapes[lane].input, shapes[name].output)}
+    try:
+        return others.max_pool(name, node, FlatGraph(flat.nodes, tuple(merged)), around)
+    except CannotExpandError:
+        return None
+
+
+def _is_whole(fragment: Fragment, nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> bool:
+    """Whether the graph holds exactly this fragment, entered and left where a node would be."""
+    parts = {name: nodes[name] for name in fragment.nodes if name in nodes}
+    if parts.keys() != fragment.nodes.keys():
+        return False
+    alone = [nir.NIRGraph(dict(sorted(part.items())), [], type_check=False) for part in (parts, fragment.nodes)]
+    inside = [edge for edge in edges if edge[0] in parts and edge[1] in parts]
+    loops = [(source, target) for source, target in inside if source == fragment.name]
+    inside = [edge for edge in inside if edge not in loops]
+    entering = {entry: sorted(s for s, t in edges if t == entry and (s, t) not in inside) for entry in parts}
+    fed = {target for target, sources in entering.items() if sources}
+    leaving = {source for source, target in edges if source in parts and target not in parts}
+    sources = [entering[entry] for entry in fragment.entries]
+    return (
+        graphs_equal(*alone)
+        and sorted(inside) == sorted(fragment.edges)
+        and fed == set(fragment.entries)
+        and all(found == sources[0] for found in sources)
+        and leaving <= {fragment.name}
+    )
+
+
+def _folded(
+    fragment: Fragment, node: nir.NIRNode, nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]
+) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
+    parts = set(fragment.nodes)
+    first, *others_ = fragment.entries
+    kept: list[tuple[str, str]] = []
+    own = set(fragment.edges)
+    for source, target in edges:
+        if (source, target) in own:
+            continue
+        if target in others_:
+            continue
+        kept.append((source, fragment.name if target == first else target))
+    rest = {
+        name: node if name == fragment.name else other
+        for name, other in nodes.items()
+        if name not in parts or name == fragment.name
+    }
+    return rest, kept

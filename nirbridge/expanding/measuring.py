@@ -1,0 +1,86 @@
+"""How far an expanded graph is from the original, measured on data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.expanding.substeps import join_substeps, repeat_substeps
+from nirbridge.ir import MultiLevelLIF, flatten
+from nirbridge.runtime import Array, Data, compile, make_plan
+
+STEPS, BATCH = 16, 4
+
+
+@dataclass(frozen=True)
+class MeasuredError:
+    """The difference between two outputs.
+
+    Attributes:
+        values: how many numbers were compared.
+        differing: how many of them differ by more than 1e-9 of the largest.
+        largest: the largest absolute difference.
+        relative: the root of the mean square difference over that of the original.
+        steps: T of the data.
+    """
+
+    values: int
+    differing: int
+    largest: float
+    relative: float
+    steps: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.differing} of {self.values} output values differ over {self.steps} steps, by {self.largest:.3g} "
+            f"at most; relative error {self.relative:.3g}"
+        )
+
+
+def measured_error(
+    graph: nir.NIRGraph, expanded: nir.NIRGraph, x: Data | None, exact_for: str, dt: float | None
+) -> MeasuredError:
+    """Runs both on the reference; ``x`` is [T, B, *shape], by default 16 random frames of 4 samples within 0..2.
+
+    With ``exact_for`` "one-step" every step starts from fresh states.
+    """
+    data = _by_name(graph, x)
+    if exact_for == "one-step":  # every step a sample of its own
+        data = {name: array.reshape(1, -1, *array.shape[2:]) for name, array in data.items()}
+    with compile(graph, dt=dt) as program:
+        expected = _outputs(program.run(data).output)
+    count = _levels(graph) if exact_for == "substeps" else 1
+    how = {"reset": "subtract"} if exact_for == "substeps" else {}
+    with compile(expanded, dt=dt if dt is not None else make_plan(graph).dt, **how) as program:
+        found = _outputs(program.run({name: repeat_substeps(array, count) for name, array in data.items()}).output)
+    a = np.concatenate([expected[name].ravel() for name in expected])
+    b = np.concatenate([join_substeps(found[name], count).ravel() for name in expected])
+    apart = np.abs(a - b)
+    scale = max(float(np.abs(a).max(initial=0.0)), 1e-300)
+    norm = float(np.sqrt(np.mean(a**2))) or 1.0
+    steps = len(next(iter(data.values())))
+    return MeasuredError(
+        a.size, int((apart > 1e-9 * scale).sum()), float(apart.max()), float(np.sqrt(np.mean(apart**2))) / norm, steps
+    )
+
+
+def _levels(graph: nir.NIRGraph) -> int:
+    return next((node.lanes for node in flatten(graph).nodes.values() if type(node) is MultiLevelLIF), 1)
+
+
+def _by_name(graph: nir.NIRGraph, x: Data | None) -> dict[str, Array]:
+    plan = make_plan(graph)
+    if isinstance(x, dict):
+        return {name: np.asarray(array, dtype=np.float64) for name, array in x.items()}
+    if x is not None:
+        return {plan.inputs[0]: np.asarray(x, dtype=np.float64)}
+    rng = np.random.default_rng(0)
+    steps = -(-STEPS // plan.block) * plan.block
+    return {name: rng.integers(0, 65, (steps, BATCH, *plan[name].output_shape)) / 32 for name in plan.inputs}
+
+
+def _outputs(output: Any) -> dict[str, Array]:
+    return output if isinstance(output, dict) else {"output": output}

@@ -1,0 +1,142 @@
+"""Graph → graph of integers, with a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil, log2
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.checking import find_problems
+from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.errors import GraphError, InputError, UnsupportedError
+from nirbridge.ir import MultiLevelLIF, build_graph, flatten, infer_shapes
+from nirbridge.ir.shapes import set_types
+from nirbridge.passes.widen_parameters import widen_parameters
+from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
+from nirbridge.quantizing.refusals import RefusedError, TooFineError
+from nirbridge.quantizing.report import QuantizeReport
+from nirbridge.quantizing.walk import Walk, coarsened, walk_until_it_fits
+from nirbridge.runtime import Data, Plan, make_plan
+
+Array = NDArray[Any]
+MOST_BITS = 8
+_HEADROOM = 2**22
+
+
+def quantize(
+    graph: nir.NIRGraph, weight_bits: int = 8, data: Data | None = None, dt: float | None = None
+) -> nir.NIRGraph:
+    """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`."""
+    return quantize_with_report(graph, weight_bits, data, dt)[0]
+
+
+def quantize_with_report(
+    graph: nir.NIRGraph, weight_bits: int = 8, data: Data | None = None, dt: float | None = None
+) -> tuple[nir.NIRGraph, QuantizeReport]:
+    r"""The graph in integers, for precision "fixed", and what became of each layer.
+
+    Every edge carries integers n that stand for scale·n.  A synapse gets the finest power of two 2^-e at which its
+    weights, times the scale of what enters, fit ``weight_bits`` bits; biases have the scale 2^-e too.  Gains of neurons
+    go into the scale of their state; thresholds, resets and initial membranes become integers of it.  Decays become
+    multiples of 1/4096.  Lane weights become multiples of their common unit, which goes into the weights behind; so
+    does the 1/k² of an AvgPool2d, which becomes a SumPool2d.  Edges that add up are brought to one scale by Scale
+    nodes that hold powers of two.
+
+    Args:
+        graph: the graph; it is not changed.  Nested graphs come back flat, nodes named ``outer.inner``.
+        weight_bits: 1 to 8, with sign; 1 bit is a sign at the scale of the mean magnitude.
+        data: calibration data [T, B, *shape], or a dictionary by input name.  With them inputs that are no integers
+            get a scale, states that would leave 24 bits get coarser weights, and the report says what states took.
+            Without them inputs count as integers, scale 1.
+        dt: seconds per step, for neurons with time constants, as for :func:`nirbridge.compile`.
+
+    Returns:
+        An ordinary graph, whose weights and thresholds are stored as integers, and the report.
+
+    Raises:
+        InputError: weight_bits is out of range, or the data do not fit.
+        GraphError: the graph is not valid.
+        UnsupportedError: nodes that have no integer form; every node is named with its reason.
+
+    Source: Davies et al., "Loihi: A Neuromorphic Manycore Processor with On-Chip Learning", IEEE Micro 38(1), 2018, for
+    the widths of weights, states and decays.
+    """
+    if isinstance(weight_bits, bool) or weight_bits != int(weight_bits) or not 1 <= weight_bits <= MOST_BITS:
+        raise InputError("option 'weight_bits'", f"{weight_bits} is not among 1..{MOST_BITS}", "Give for instance 8")
+    problems = find_problems(graph)
+    if problems:
+        raise GraphError.from_problems(problems)
+    plan = make_plan(graph, dt)
+    given = None if data is None else _by_name(plan, data)
+    scales = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
+    flat = widen_parameters(flatten(graph))
+    start = Walk(flat, infer_shapes(flat)[0], int(weight_bits), plan.dt, scales, {})
+    integers = None if given is None else {name: np.rint(array / scales[name]) for name, array in given.items()}
+    try:
+        walk, states = _fitting(start, integers)
+    except RefusedError as error:
+        raise UnsupportedError.from_problems([error.problem]) from error
+    return _checked(walk), _report(walk, states, plan)
+
+
+def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict[str, StateRange] | None]:
+    """A walk whose states stay within 24 bits on the data, and what they reach."""
+    walk = start
+    for _ in range(8):
+        walk = walk_until_it_fits(walk)
+        if walk.problems:
+            raise UnsupportedError.from_problems(walk.problems)
+        if integers is None:
+            return walk, None
+        states = state_ranges(_checked(walk), integers, walk.dt).states
+        name, widest = max(states.items(), key=lambda item: item[1].largest, default=("", StateRange()))
+        if widest.largest <= STATE_LIMIT:
+            break
+        excess = TooFineError(name, ceil(log2(widest.largest / _HEADROOM)), "its state leaves 24 bits on the data")
+        walk = replace(walk, coarser=coarsened(walk.coarser, walk.flat, excess), done={}, joins={})
+    return walk, states
+
+
+def _checked(walk: Walk) -> nir.NIRGraph:
+    graph = walk.graph()
+    set_types(graph)
+    return build_graph(graph.nodes, graph.edges)
+
+
+def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> QuantizeReport:
+    layers = walk.layers()
+    for layer in layers:
+        if states is not None and layer.node in states:
+            node = walk.done[layer.node].node
+            top = np.abs(node.lane_threshold).max() if type(node) is MultiLevelLIF else 0
+            layer.state_bits = 1 + int(max(states[layer.node].largest, top)).bit_length()
+            layer.states_saturated = states[layer.node].saturated
+    outputs = {name: np.asarray(walk.done[name].scale) for name in plan.outputs}
+    return QuantizeReport(walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None)
+
+
+def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
+    """The calibration data by input name.
+
+    Raises:
+        InputError: an input is missing, or the array has another shape or kind.
+    """
+    given = dict(data) if isinstance(data, Mapping) else dict.fromkeys(plan.inputs[:1], data)
+    if set(given) != set(plan.inputs):
+        found = f"data for {sorted(given)}, but the inputs are {sorted(plan.inputs)}"
+        raise InputError("input", found, "Give one array for each input, by its name")
+    arrays = {name: np.asarray(array) for name, array in given.items()}
+    for name, array in arrays.items():
+        shape = plan[name].output_shape
+        if array.dtype.kind not in "fiub" or array.ndim != len(shape) + 2 or array.shape[2:] != shape or not array.size:
+            wanted = ", ".join(("T", "B", *map(str, shape)))
+            found = f"{array.dtype} data of shape {array.shape}, expected numbers [{wanted}]"
+            raise InputError(f"input for {plan[name]}", found, "Give the data that the graph takes")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"input for {plan[name]}", "holds NaN or infinity", "Clean the data first")
+    return {name: array.astype(np.float64) for name, array in arrays.items()}

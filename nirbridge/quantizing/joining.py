@@ -1,0 +1,73 @@
+"""Edges that add up are brought to one scale by whole factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.quantizing.scales import collapsed, is_power_of_two, rounded_weight, weight_exponent
+
+Array = NDArray[Any]
+WIDEST = 15
+"""Bits by which one summand may be finer than another before its synapse is made coarser instead."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """How values add up.
+
+    Attributes:
+        scale: what the integer 1 stands for in the sum.
+        factors: the whole number that multiplies each summand.
+        error: largest relative error of a factor, where two units have no common power of two.
+        too_fine: (index of a summand that is too fine beside the others, bits that it has too many), or None.
+    """
+
+    scale: Array
+    factors: tuple[Array, ...]
+    error: float = 0.0
+    too_fine: tuple[int, int] | None = None
+
+
+def join(scales: list[Array], weight_bits: int) -> Join:
+    """The finest of the scales, and the powers of two that lead to it.
+
+    A scale that is no power of two beside others is approximated by ``m·2^-e`` with m of ``weight_bits`` bits.
+    """
+    first = scales[0]
+    if all(_ratios(scale, first) == 1 for scale in scales):
+        return Join(first, (np.ones((), np.int64),) * len(scales))
+    error = 0.0
+    units, multipliers = [], []
+    related = all(_related(scale, first) for scale in scales)
+    for scale in scales:
+        unit, multiplier = scale, np.ones(())
+        if not related and not is_power_of_two(scale):
+            exponent = weight_exponent(scale, max(weight_bits, 2))
+            multiplier = rounded_weight(scale, exponent, max(weight_bits, 2))[0].astype(np.float64)
+            unit = np.asarray(2.0**-exponent)
+            error = max(error, float(np.abs(multiplier * unit / scale - 1).max()))
+        units.append(unit)
+        multipliers.append(multiplier)
+    finest = units[0]
+    for unit in units[1:]:
+        finest = np.minimum(finest, unit)
+    shifts = [np.asarray(unit / finest) for unit in units]
+    widest = max(float(shift.max()) for shift in shifts)
+    index = int(np.argmin([float(np.max(unit)) for unit in units]))
+    excess = int(np.ceil(np.log2(widest))) - WIDEST
+    factors = tuple(np.rint(m * s).astype(np.int64) for m, s in zip(multipliers, shifts, strict=True))
+    return Join(collapsed(finest), factors, error, (index, excess) if excess > 0 else None)
+
+
+def _ratios(a: Array, b: Array) -> float:
+    """The one ratio of two scales, NaN where there are several."""
+    ratio = collapsed(np.asarray(a / b))
+    return float(ratio) if ratio.ndim == 0 else float("nan")
+
+
+def _related(a: Array, b: Array) -> bool:
+    return is_power_of_two(np.asarray(a / b))

@@ -1,0 +1,226 @@
+"""Neurons: gains and input factors go into the scale of the state, thresholds and resets become integers.
+
+With boundary ">" an integer state exceeds θ/scale where it exceeds ⌊θ/scale⌋, with ">=" it reaches θ/scale where it
+reaches ⌈θ/scale⌉, so thresholds are rounded down or up and decide as the real ones would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil, log2
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps
+from nirbridge.ir import MultiLevelLIF
+from nirbridge.quantizing.refusals import RefusedError, TooFineError
+from nirbridge.quantizing.report import LayerReport
+from nirbridge.quantizing.scales import collapsed, common_unit, rounded
+from nirbridge.quantizing.synapses import Place, Quantised
+
+Array = NDArray[Any]
+FINE_THRESHOLD = 64
+"""Units that lie at least between two thresholds, and below the first: coarser ones make the state finer by a shift."""
+TOP_THRESHOLD = 2**21
+"""Largest threshold or reset: two bits of the state stay free above it."""
+
+
+def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
+    """gain·s goes into the state's scale; lanes send weight/unit."""
+    state: Array = place.scale * _positive(place, node, "gain")
+    unit = message_unit(node)
+    axes = np.ndim(state)
+    lanes: dict[str, Array] = {name: _aligned(getattr(node, name), axes) for name in ("lane_threshold", "lane_reset")}
+    others = [np.asarray(getattr(node, name)) / state for name in ("v_init", "v_reset")]
+    shift = _shift(place, lanes["lane_threshold"] / state, [lanes["lane_reset"] / state, *others])
+    state = state / 2.0**shift
+    limit = rounded(lanes["lane_threshold"], state, np.floor if node.boundary == ">" else np.ceil)
+    amount = rounded(lanes["lane_reset"], state)
+    if node.lanes > 1 and not (np.diff(limit, axis=0) > 0).all():
+        raise RefusedError(place.name, node, "lanes have thresholds closer than one unit of a 24-bit state")
+    keep = np.rint(DECAY_ONE * np.asarray(node.decay, dtype=np.float64)) / DECAY_ONE
+    new = MultiLevelLIF(
+        shape=node.shape,
+        decay=keep,
+        gain=np.asarray(2**shift, dtype=np.int32),
+        v_init=rounded(node.v_init, state).astype(np.int32),
+        lane_threshold=limit.astype(np.int32),
+        lane_weight=rounded(_aligned(node.lane_weight, unit.ndim), unit).astype(np.int32),
+        lane_reset=amount.astype(np.int32),
+        v_reset=rounded(node.v_reset, state).astype(np.int32),
+        reset=node.reset,
+        boundary=node.boundary,
+    )
+    layer = _layer(place, node, state, shift, float(np.abs(keep - node.decay).max()))
+    layer.threshold_error = max(
+        _relative(limit * state, lanes["lane_threshold"]), _relative(amount * state, lanes["lane_reset"])
+    )
+    return Quantised(new, unit, layer)
+
+
+def threshold(node: nir.Threshold, place: Place) -> Quantised:
+    """1 where x > ⌊threshold/s⌋."""
+    limit = rounded(node.threshold, place.scale, np.floor)
+    layer = _layer(place, node, place.scale, 0, 0.0)
+    layer.threshold_error = _relative(limit * place.scale, node.threshold)
+    return Quantised(nir.Threshold(limit.astype(np.int32)), np.ones(()), layer)
+
+
+def integrator(node: nir.I, place: Place) -> Quantised:
+    """R·s is the state's scale, and with it that of what it sends."""
+    state = collapsed(place.scale * _positive(place, node, "r"))
+    new = nir.I(np.ones(np.shape(node.r), np.int32))
+    return Quantised(new, state, _layer(place, node, state, 0, 0.0))
+
+
+def integrate_and_fire(node: nir.IF, place: Place) -> Quantised:
+    """As I, with R = 2^shift."""
+    state = place.scale * _positive(place, node, "r")
+    shift, state, limit, reset = _core_threshold(node, place, state)
+    shape = np.broadcast_shapes(np.shape(node.v_threshold), limit.shape, reset.shape)
+    new = nir.IF(
+        np.full(shape, 2**shift, np.int32), *(np.broadcast_to(v, shape).astype(np.int32) for v in (limit, reset))
+    )
+    layer = _layer(place, node, state, shift, 0.0)
+    layer.threshold_error = _relative(limit * state, node.v_threshold)
+    return Quantised(new, np.ones(()), layer)
+
+
+def leaky(node: nir.LI | nir.LIF, place: Place) -> Quantised:
+    """R·dt/tau·s is the state's scale."""
+    _require_no_rest(place, node)
+    state = place.scale * _positive(place, node, "r") * place.dt / np.asarray(node.tau, dtype=np.float64)
+    tau, error = _leak(place, node, "tau")
+    fields, shape, quantised = _fields(node, place, state, tau)
+    factor = tau / place.dt
+    leak = np.zeros(shape)
+    new = type(node)(*(np.broadcast_to(v, shape).copy() for v in (tau, factor, leak)), *fields)
+    return quantised(new, error)
+
+
+def with_synapse(node: nir.CubaLI | nir.CubaLIF, place: Place) -> Quantised:
+    """w_in·dt/tau_syn·R·dt/tau_mem·s is the membrane's scale."""
+    _require_no_rest(place, node)
+    dt = place.dt
+    current = place.scale * _positive(place, node, "w_in") * dt / np.asarray(node.tau_syn, dtype=np.float64)
+    state = current * _positive(place, node, "r") * dt / np.asarray(node.tau_mem, dtype=np.float64)
+    tau_syn, error = _leak(place, node, "tau_syn")
+    tau_mem, other = _leak(place, node, "tau_mem")
+    fields, shape, quantised = _fields(node, place, state, tau_syn, tau_mem)
+    times = [np.broadcast_to(v, shape).copy() for v in (tau_syn, tau_mem, tau_mem / dt, np.zeros(()))]
+    new = type(node)(*times, *fields, w_in=np.broadcast_to(tau_syn / dt, shape).copy())
+    return quantised(new, max(error, other))
+
+
+def message_unit(node: MultiLevelLIF) -> Array:
+    """What the integer 1 stands for in what the lanes send."""
+    return common_unit(node.lane_weight)
+
+
+def _fields(node: Any, place: Place, state: Array, *taus: Array) -> tuple[list[Array], tuple[int, ...], Any]:
+    """Threshold and reset of a neuron that has them, the shape of all fields, and how to finish."""
+    shape = np.broadcast_shapes(*(np.shape(tau) for tau in taus), np.shape(node.r))
+    if not hasattr(node, "v_threshold"):
+
+        def sends_state(new: nir.NIRNode, error: float) -> Quantised:
+            return Quantised(new, collapsed(state), _layer(place, node, state, 0, error))
+
+        return [], shape, sends_state
+    shift, fine, limit, reset = _core_threshold(node, place, state)
+    shape = np.broadcast_shapes(shape, limit.shape, reset.shape)
+
+    def fires(new: nir.NIRNode, error: float) -> Quantised:
+        layer = _layer(place, node, fine, shift, error)
+        layer.threshold_error = _relative(limit * fine, node.v_threshold)
+        return Quantised(new, np.ones(()), layer, amplify=shift)
+
+    return [np.broadcast_to(v, shape).astype(np.int32) for v in (limit, reset)], shape, fires
+
+
+def _core_threshold(node: Any, place: Place, state: Array) -> tuple[int, Array, Array, Array]:
+    """(shift, scale of the state, threshold, reset) of a core neuron."""
+    limit, reset = (np.asarray(v, dtype=np.float64) for v in (node.v_threshold, node.v_reset))
+    shift = _shift(place, (limit / state)[None], [reset / state])
+    fine = state / 2.0**shift
+    return shift, fine, rounded(limit, fine, np.floor), rounded(reset, fine)
+
+
+def _shift(place: Place, thresholds: Array, others: list[Array]) -> int:
+    """Bits by which the state is finer than what enters, so that thresholds are told apart.
+
+    Raises:
+        TooFineError: even without a shift they would not fit the state.
+    """
+    steps = np.concatenate([np.abs(thresholds[:1]), np.diff(thresholds, axis=0)])
+    steps = steps[steps > 0]
+    top = max(float(np.abs(v).max()) for v in (thresholds, *others))
+    if top > TOP_THRESHOLD:
+        bits = ceil(log2(top / TOP_THRESHOLD))
+        raise TooFineError(place.name, bits, f"its thresholds or resets would take {top:.3g} units of a 24-bit state")
+    wanted = max(0, ceil(log2(FINE_THRESHOLD / float(steps.min())))) if steps.size else 0
+    room = int(log2(TOP_THRESHOLD / top)) if top > 0 else wanted
+    return min(wanted, room)
+
+
+def _positive(place: Place, node: nir.NIRNode, name: str) -> Array:
+    value = np.asarray(getattr(node, name), dtype=np.float64)
+    if (value <= 0).any():
+        found = f"{name} holds {value.min():g}; only a positive one goes into the scale of the state"
+        raise RefusedError(place.name, node, found, "Move its sign into the weights before it")
+    return value
+
+
+def _require_no_rest(place: Place, node: Any) -> None:
+    if np.any(node.v_leak):
+        found = "v_leak is not 0, and a fixed-point membrane decays to 0"
+        raise RefusedError(place.name, node, found, "Move it into threshold, reset and bias")
+
+
+def _leak(place: Place, node: Any, name: str) -> tuple[Array, float]:
+    """(the time constant that loses a whole number of 4096ths a step, the change of the decay)."""
+    tau = np.asarray(getattr(node, name), dtype=np.float64)
+    steps = np.maximum(leak_steps(place.dt, tau), 1)
+    if (steps > DECAY_ONE).any():
+        found = f"{name} {tau.min():g} s is shorter than dt = {place.dt:g} s"
+        raise RefusedError(place.name, node, found, "Quantise it with a shorter dt")
+    return place.dt * DECAY_ONE / steps, float(np.abs(steps / DECAY_ONE - place.dt / tau).max())
+
+
+def _layer(place: Place, node: nir.NIRNode, state: Array, shift: int, decay_error: float) -> LayerReport:
+    return LayerReport(place.name, type(node).__name__, float(np.min(state)), shift=shift, decay_error=decay_error)
+
+
+def _aligned(field: Any, axes: int) -> Array:
+    """(S, ...) → (S, 1.., ...), so that the axes behind the lane broadcast against ``axes`` others."""
+    array = np.asarray(field, dtype=np.float64)
+    return array.reshape(len(array), *(1,) * (axes + 1 - array.ndim), *array.shape[1:])
+
+
+def _relative(found: Array, wanted: Any) -> float:
+    """The largest change, relative to values that are not 0."""
+    wanted = np.broadcast_to(np.asarray(wanted, dtype=np.float64), np.shape(found))
+    counts = wanted != 0
+    return float((np.abs(found - wanted)[counts] / np.abs(wanted[counts])).max(initial=0.0))
+
+
+NEURONS: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
+    MultiLevelLIF: multi_level,
+    nir.Threshold: threshold,
+    nir.I: integrator,
+    nir.IF: integrate_and_fire,
+    nir.LI: leaky,
+    nir.LIF: leaky,
+    nir.CubaLI: with_synapse,
+    nir.CubaLIF: with_synapse,
+}
+UNITS: dict[type[nir.NIRNode], Callable[[Any], Array]] = {
+    MultiLevelLIF: message_unit,
+    nir.Threshold: lambda node: np.ones(()),
+    nir.IF: lambda node: np.ones(()),
+    nir.LIF: lambda node: np.ones(()),
+    nir.CubaLIF: lambda node: np.ones(()),
+}
+"""Neurons whose messages have a unit of their own, whatever enters: they break the circle in a cycle."""

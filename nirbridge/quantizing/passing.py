@@ -1,0 +1,56 @@
+"""Nodes that pass integers on: they keep the scale, or carry it to other places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from math import prod
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.ir import MaxPool2d
+from nirbridge.ir.shapes import pairs
+from nirbridge.quantizing.synapses import Place, Quantised, along
+
+
+def same(node: nir.NIRNode, place: Place) -> Quantised:
+    """The scale stays with its element."""
+    return Quantised(copy(node), place.scale)
+
+
+def output(node: nir.Output, place: Place) -> Quantised:
+    """As it is; one that left its shape open states it, because files do."""
+    return Quantised(nir.Output(np.array(place.shape)), place.scale)
+
+
+def flatten(node: nir.Flatten, place: Place) -> Quantised:
+    """A scale for each place moves with it."""
+    scale = place.scale
+    if scale.ndim:
+        scale = np.broadcast_to(scale, place.input_shape).reshape(place.shape)
+    shaped = nir.Flatten(np.array(place.input_shape), int(node.start_dim), int(node.end_dim))
+    return Quantised(shaped, scale)
+
+
+def pool(node: nir.SumPool2d | MaxPool2d, place: Place) -> Quantised:
+    """One scale for a channel, or for all."""
+    scale = along(place, node, 0)
+    return Quantised(copy(node), scale.reshape(-1, 1, 1) if scale.ndim else scale)
+
+
+def average_pool(node: nir.AvgPool2d, place: Place) -> Quantised:
+    """A sum; its 1/k² goes into the scale."""
+    total = nir.SumPool2d(node.kernel_size, node.stride, node.padding)
+    return Quantised(total, pool(node, place).scale / prod(pairs(node.kernel_size, 2)))
+
+
+PASSING: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
+    nir.Output: output,
+    nir.Delay: same,
+    nir.Flatten: flatten,
+    nir.SumPool2d: pool,
+    MaxPool2d: pool,
+    nir.AvgPool2d: average_pool,
+}

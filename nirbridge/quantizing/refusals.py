@@ -1,0 +1,36 @@
+"""How quantising says no."""
+
+from __future__ import annotations
+
+import nir
+
+from nirbridge.errors import Problem
+from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix, label
+
+_PHASE = "a phase code weighs its steps by real powers of its base"
+NO_INTEGER_FORM: dict[type[nir.NIRNode], tuple[str, str]] = {
+    PhaseIF: (f"{_PHASE}, which precision 'fixed' does not have", "Run it in precision 'float'"),
+    PhaseEncode: (f"{_PHASE}, which precision 'fixed' does not have", "Run it in precision 'float'"),
+    PhaseDecode: (f"{_PHASE}, which precision 'fixed' does not have", "Run it in precision 'float'"),
+    TemporalMix: ("mixes the steps of a window, which precision 'fixed' does not have", "Run it in precision 'float'"),
+}
+
+
+class RefusedError(Exception):
+    """One node cannot be said in integers; the driver collects the reasons of all nodes."""
+
+    def __init__(
+        self, name: str, node: nir.NIRNode, found: str, next_step: str = "Run it in precision 'float'"
+    ) -> None:
+        super().__init__(found)
+        self.problem = Problem(label(name, node), found, next_step, rule="node_can_be_quantised")
+
+
+class TooFineError(Exception):
+    """Integers of a node become too large: the synapses before it must be coarser by ``bits``."""
+
+    def __init__(self, name: str, bits: int, found: str) -> None:
+        super().__init__(found)
+        self.name = name
+        self.bits = bits
+        self.found = found

@@ -1,0 +1,112 @@
+"""What quantising did, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.reports import count_text, table
+
+Array = NDArray[Any]
+_HEADERS = ("node", "type", "scale", "bits", "weight error", "cut", "threshold error", "decay error", "state bits")
+
+
+@dataclass
+class LayerReport:
+    """One node of the quantised graph.
+
+    Attributes:
+        node: its name.
+        type: its primitive.
+        scale: what the integer 1 stands for in what a synapse sends, or in a neuron's state; the least of its neurons.
+        weight_bits: bits that the weights were given, None for a neuron.
+        weight_error: root mean square of the rounding, relative to that of the weights.
+        largest_weight_error: largest rounding of a weight, in its own unit.
+        weights_cut: weights beyond the range of their bits, which were cut to its end.
+        threshold_error: largest relative change of a threshold or reset, None for a synapse.
+        decay_error: largest change of a decay factor.
+        shift: bits by which the state is finer than what enters.
+        state_bits: bits that the state, with its sign, took on the calibration data; None without data.
+        states_saturated: states that met the end of their 24 bits on the calibration data.
+    """
+
+    node: str
+    type: str
+    scale: float
+    weight_bits: int | None = None
+    weight_error: float = 0.0
+    largest_weight_error: float = 0.0
+    weights_cut: int = 0
+    threshold_error: float | None = None
+    decay_error: float = 0.0
+    shift: int = 0
+    state_bits: int | None = None
+    states_saturated: int = 0
+
+
+@dataclass
+class QuantizeReport:
+    """The whole graph.
+
+    Attributes:
+        weight_bits: bits of a weight.
+        dt: seconds per step for which time constants were turned into decays.
+        layers: synapses and neurons in execution order.
+        input_scale: for each input, what the integer 1 stands for: feed ``round(x / input_scale)``.
+        output_scale: for each output, what the integer 1 stands for: scores are ``output · output_scale``.
+        calibrated: whether data were given.
+    """
+
+    weight_bits: int
+    dt: float
+    layers: list[LayerReport] = field(default_factory=list)
+    input_scale: dict[str, float] = field(default_factory=dict)
+    output_scale: dict[str, Array] = field(default_factory=dict)
+    calibrated: bool = False
+
+    def to_integers(self, x: Any, name: str | None = None) -> Any:
+        """Data for the float graph as data for the quantised one: round(x / input_scale).
+
+        Args:
+            x: an array for the only input or for ``name``, or a dictionary by input name.
+            name: the input.
+        """
+        if isinstance(x, Mapping):
+            return {key: self.to_integers(value, key) for key, value in x.items()}
+        scale = self.input_scale[name or next(iter(self.input_scale))]
+        return np.rint(np.asarray(x) / scale)
+
+    def table(self) -> str:
+        """One row for each layer."""
+        return table(_HEADERS, [_row(layer) for layer in self.layers], right=_HEADERS[2:])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "weight_bits": self.weight_bits,
+            "dt": self.dt,
+            "calibrated": self.calibrated,
+            "input_scale": dict(self.input_scale),
+            "output_scale": {name: scale.tolist() for name, scale in self.output_scale.items()},
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+
+def _row(layer: LayerReport) -> tuple[str, ...]:
+    synapse = layer.weight_bits is not None
+    state = "" if layer.state_bits is None else str(layer.state_bits)
+    return (
+        layer.node,
+        layer.type,
+        f"{layer.scale:.4g}",
+        str(layer.weight_bits) if synapse else "",
+        f"{layer.weight_error:.2%}" if synapse else "",
+        count_text(layer.weights_cut) if synapse else "",
+        "" if layer.threshold_error is None else f"{layer.threshold_error:.2%}",
+        "" if synapse else f"{layer.decay_error:.2g}",
+        f"{state} ({count_text(layer.states_saturated)} saturated)" if layer.states_saturated else state,
+    )

@@ -1,0 +1,80 @@
+"""Real numbers as integers times a scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+MESSAGE_LIMIT = 255
+"""Largest magnitude of the integers that stand for lane weights without a common unit, and for analog inputs."""
+_MOST_PARTS = 8
+_CLOSE = 1e-5
+
+
+def largest_weight(bits: int) -> int:
+    """Largest magnitude of a signed weight of ``bits`` bits; with 1 bit a weight is only a sign, or absent."""
+    return max(2 ** (bits - 1) - 1, 1)
+
+
+def weight_exponent(weight: Array, bits: int) -> int:
+    """e of the weight scale 2^-e: the finest at which all weights fit.
+
+    With 1 bit, where the finest would say nothing about sizes, the power of two next to the mean magnitude.
+    """
+    magnitudes = np.abs(np.asarray(weight, dtype=np.float64))
+    magnitudes = magnitudes[magnitudes > 0]
+    if not magnitudes.size:
+        return 0
+    if bits == 1:
+        return int(-np.rint(np.log2(magnitudes.mean())))
+    limit = largest_weight(bits)
+    exponent = int(np.floor(np.log2((limit + 0.5) / magnitudes.max())))
+    return exponent if np.rint(np.ldexp(magnitudes.max(), exponent)) <= limit else exponent - 1
+
+
+def rounded_weight(weight: Array, exponent: int, bits: int) -> tuple[Array, int]:
+    """(integers, how many of them were cut to the limit) of a weight at scale 2^-exponent."""
+    scaled = np.ldexp(np.asarray(weight, dtype=np.float64), exponent)
+    if bits == 1:
+        return np.sign(scaled).astype(np.int8), int((np.abs(scaled) >= 1.5).sum())
+    limit = largest_weight(bits)
+    integers = np.rint(scaled)
+    return np.clip(integers, -limit, limit).astype(np.int8), int((np.abs(integers) > limit).sum())
+
+
+def common_unit(values: Array) -> Array:
+    """q with values[s]/q whole for every lane s, by neuron, as large as there is; the lanes stand on axis 0.
+
+    One-hot weights 1/4, 1/2, 1 have the unit 1/4, levels q, 2q, 3q have q.  Values without a unit get the finest
+    power of two at which they stay within 255; rounding them is the quantisation of the message.
+    """
+    magnitudes = np.abs(np.asarray(values, dtype=np.float64))
+    filled = np.where(magnitudes > 0, magnitudes, np.inf)
+    smallest: Array = np.where(np.isfinite(filled.min(axis=0)), filled.min(axis=0), 1.0)
+    for parts in range(1, _MOST_PARTS + 1):
+        ratio = magnitudes * parts / smallest
+        if (np.abs(ratio - np.rint(ratio)) <= _CLOSE * np.maximum(ratio, 1)).all():
+            return collapsed(smallest / parts)
+    top = max(float(magnitudes.max()), float(np.finfo(np.float64).tiny))
+    return np.asarray(2.0 ** np.ceil(np.log2(top / MESSAGE_LIMIT)))
+
+
+def collapsed(scale: Array) -> Array:
+    """A scale that is the same everywhere as one number."""
+    scale = np.asarray(scale, dtype=np.float64)
+    return scale.flat[0] * np.ones(()) if scale.size and np.ptp(scale) <= 1e-12 * np.abs(scale).max() else scale
+
+
+def is_power_of_two(scale: Array) -> bool:
+    """Whether every entry is 2^k with k whole."""
+    return bool((np.frexp(np.asarray(scale, dtype=np.float64))[0] == 0.5).all())
+
+
+def rounded(value: Any, scale: Array, how: Any = np.rint) -> Array:
+    """``value``/``scale`` as integers; quotients that are whole up to rounding of the division count as whole."""
+    quotient = np.asarray(value, dtype=np.float64) / scale
+    near = np.rint(quotient)
+    return np.where(np.abs(quotient - near) <= 1e-9 * np.maximum(np.abs(near), 1), near, how(quotient)).astype(np.int64)

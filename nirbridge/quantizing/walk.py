@@ -1,0 +1,225 @@
+"""Quantises a flat graph: asks for the scale of every edge, from the outputs back to what fixes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.errors import Problem
+from nirbridge.ir import FlatGraph, Shapes
+from nirbridge.ir.registry import INPUTS
+from nirbridge.quantizing.joining import Join, join
+from nirbridge.quantizing.neurons import NEURONS, UNITS
+from nirbridge.quantizing.passing import PASSING
+from nirbridge.quantizing.refusals import NO_INTEGER_FORM, RefusedError, TooFineError
+from nirbridge.quantizing.report import LayerReport
+from nirbridge.quantizing.synapses import SYNAPSES, Place, Quantised
+
+Array = NDArray[Any]
+_RULES = {**SYNAPSES, **NEURONS, **PASSING}
+_LARGEST_FACTOR = 2**20
+
+
+@dataclass
+class Walk:
+    """One attempt at quantising.
+
+    Attributes:
+        flat: the graph, its parameters in double precision.
+        shapes: of every node.
+        weight_bits: bits of a weight.
+        dt: seconds per step.
+        input_scale: of every input.
+        coarser: bits by which the weights of a synapse are coarser than the finest scale, found by earlier attempts.
+    """
+
+    flat: FlatGraph
+    shapes: Mapping[str, Shapes]
+    weight_bits: int
+    dt: float
+    input_scale: Mapping[str, float]
+    coarser: Mapping[str, int]
+    done: dict[str, Quantised] = field(default_factory=dict)
+    joins: dict[str, Join] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    _open: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Quantises every node; refusals end up in ``problems``.
+
+        Raises:
+            TooFineError: a synapse must be coarser; try again with more in ``coarser``.
+        """
+        for name in self.flat.topology().order:
+            try:
+                self.quantised(name)
+            except RefusedError as error:
+                if error.problem not in self.problems:
+                    self.problems.append(error.problem)
+
+    def quantised(self, name: str) -> Quantised:
+        """The node in integers, and what they stand for."""
+        if name not in self.done:
+            node = self.flat.nodes[name]
+            if name in self._open:
+                raise RefusedError(
+                    name, node, "stands in a cycle without a spiking neuron, so its scale has no beginning"
+                )
+            self._open.add(name)
+            try:
+                self.done[name] = self._quantise(name, node)
+            finally:
+                self._open.discard(name)
+        return self.done[name]
+
+    def scale(self, name: str) -> Array:
+        """What the integer 1 stands for in what a node sends."""
+        node = self.flat.nodes[name]
+        if type(node) in UNITS:
+            return UNITS[type(node)](node)
+        return self.quantised(name).scale
+
+    def sources(self, name: str) -> list[str]:
+        """The senders of the edges into a node, in the order of the edges."""
+        return [source for source, target in self.flat.edges if target == name]
+
+    def _quantise(self, name: str, node: nir.NIRNode) -> Quantised:
+        if type(node) in INPUTS:
+            return Quantised(copy(node), np.asarray(self.input_scale[name]))
+        if type(node) not in _RULES:
+            found, step = NO_INTEGER_FORM.get(type(node), ("has no integer form", "Run it in precision 'float'"))
+            raise RefusedError(name, node, found, step)
+        scale = self._entering(name)
+        shapes = self.shapes[name]
+        coarser = self.coarser.get(name, 0)
+        place = Place(name, shapes.input, shapes.output, scale, self.weight_bits, coarser, self.dt)
+        return _RULES[type(node)](node, place)
+
+    def _entering(self, name: str) -> Array:
+        sources = self.sources(name)
+        found = join([self.scale(source) for source in sources], self.weight_bits)
+        if found.too_fine is not None:
+            index, bits = found.too_fine
+            finest = sources[index]
+            if type(self.flat.nodes[finest]) not in UNITS and synapse_levels(self.flat, finest):
+                raise TooFineError(finest, bits, "is much finer than what it adds to")
+        if max(int(np.abs(factor).max()) for factor in found.factors) > _LARGEST_FACTOR:
+            units = "the values that add up have units more than 2^20 apart"
+            raise RefusedError(name, self.flat.nodes[name], units, "Scale them before they add up")
+        self.joins[name] = found
+        return found.scale
+
+    def layers(self) -> list[LayerReport]:
+        """The rows of the report, in execution order; a factor that is no power of two has its own."""
+        rows = []
+        for name in self.flat.topology().order:
+            if name in self.joins and self.joins[name].error:
+                found = self.joins[name]
+                scale = float(np.min(found.scale))
+                bits = self.weight_bits
+                rows.append(LayerReport(f"into {name}", "Scale", scale, bits, weight_error=found.error))
+            layer = self.done[name].layer
+            if layer is not None:
+                rows.append(layer)
+        return rows
+
+    def graph(self) -> nir.NIRGraph:
+        """The graph of integers; factors of edges become Scale nodes."""
+        nodes = {name: self.done[name].node for name in self.flat.nodes}
+        edges: list[tuple[str, str]] = []
+        position = dict.fromkeys(nodes, 0)
+        for source, target in self.flat.edges:
+            factor = 1 if target not in self.joins else self.joins[target].factors[position[target]]
+            position[target] += 1
+            factor = np.asarray(factor) * 2 ** self.done[target].amplify
+            if (factor == 1).all():
+                edges.append((source, target))
+                continue
+            between = f"{source}_to_{target}"
+            while between in nodes and (source, between) not in edges:
+                between += "_"
+            if between not in nodes:
+                nodes[between] = nir.Scale(factor.astype(np.int32))
+                edges.append((source, between))
+            edges.append((between, target))
+        return nir.NIRGraph(nodes, edges, type_check=False)
+
+
+def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
+    """The synapses that decide the scale of what ``name`` sends, by the number of synapses between them and it.
+
+    The way back ends at spiking neurons, whose messages have a unit of their own, and at inputs.
+    """
+    levels: list[set[str]] = []
+    seen: set[str] = set()
+    pending = [name]
+    while pending:
+        level, farther = _one_level(flat, pending, name, seen)
+        if level:
+            levels.append(level)
+        pending = farther
+    return levels
+
+
+def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> tuple[set[str], list[str]]:
+    """(the next synapses on the way back, the nodes before them)."""
+    found: set[str] = set()
+    farther: list[str] = []
+    pending = list(start)
+    while pending:
+        current = pending.pop()
+        if current in seen or (type(flat.nodes[current]) in UNITS and current != name):
+            continue
+        seen.add(current)
+        before = [source for source, target in flat.edges if target == current]
+        if type(flat.nodes[current]) in SYNAPSES:
+            found.add(current)
+            farther += before
+        else:
+            pending += before
+    return found, farther
+
+
+def coarsened(coarser: Mapping[str, int], flat: FlatGraph, error: TooFineError) -> dict[str, int]:
+    """``coarser`` with the bits that the error names taken from the synapses before the node.
+
+    Each bit is taken from all synapses of one level, that which has lost the fewest so far, so that a chain of
+    synapses without neurons shares the loss.
+
+    Raises:
+        RefusedError: no synapse stands before the node.
+    """
+    levels = synapse_levels(flat, error.name)
+    if not levels:
+        raise RefusedError(
+            error.name, flat.nodes[error.name], f"{error.found}, and no synapse before it can be coarser"
+        )
+    found = dict(coarser)
+    for _ in range(error.bits):
+        level = min(levels, key=lambda names: max(found.get(name, 0) for name in names))
+        found.update({name: found.get(name, 0) + 1 for name in level})
+    return found
+
+
+def walk_until_it_fits(start: Walk) -> Walk:
+    """Repeats the walk, with coarser synapses where integers became too large.
+
+    Raises:
+        RefusedError: a node cannot be made to fit.
+    """
+    walk = start
+    for _ in range(64):
+        try:
+            walk.run()
+            return walk
+        except TooFineError as error:
+            coarser = coarsened(walk.coarser, walk.flat, error)
+            walk = replace(walk, coarser=coarser, done={}, joins={}, problems=[], _open=set())
+    name = next(iter(walk.coarser))
+    raise RefusedError(name, walk.flat.nodes[name], "no scale of its weights lets every state fit 24 bits")

@@ -1,0 +1,157 @@
+"""How large integers can become: sums of synapses must stay exact on every runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.errors import Problem
+from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF
+from nirbridge.ir.shapes import pairs
+from nirbridge.runtime.plan import Plan, PlannedNode
+
+EXACT = 2**53
+"""Integers below it are exact in double precision, and so is every sum of them that stays below it."""
+SINGLE = 2**24
+"""Likewise in single precision."""
+MOST_BITS, LEAST_BITS = 23, 8
+"""Bits of magnitude that graph inputs may have: a 24-bit message at most, and no less than a byte."""
+
+Bound = Callable[[Any, int], int]
+
+
+def integer_input_limit(plan: Plan) -> int | None:
+    """The largest magnitude of input with which no sum can leave the exact integers; None if there is none.
+
+    It is 2^b - 1 with b from 23 down to 8.
+    """
+    for bits in range(MOST_BITS, LEAST_BITS - 1, -1):
+        if not _beyond(plan, 2**bits - 1):
+            return int(2**bits - 1)
+    return None
+
+
+def single_precision_limit(plan: Plan) -> int:
+    """The largest magnitude of input with which every message and sum of synapses stays below 2^24, 0 if there is none.
+
+    Up to it single precision carries all values between the nodes exactly; it says nothing about what neurons compute.
+    """
+    for bits in range(MOST_BITS, 0, -1):
+        limit = 2**bits - 1
+        bounds = _bounds(plan, limit)
+        if len(bounds) == len(plan.nodes) and all(
+            max(bounds[p.name], _entering(p, bounds, limit)) < SINGLE for p in plan.nodes
+        ):
+            return int(limit)
+    return 0
+
+
+def bound_problems(plan: Plan) -> list[Problem]:
+    """The nodes whose sums can leave the exact integers even with inputs of a byte."""
+    return [
+        Problem(str(plan[name]), found, "Use smaller weights or fewer inputs", rule="sums_are_exact_integers")
+        for name, found in _beyond(plan, 2**LEAST_BITS - 1).items()
+    ]
+
+
+def _beyond(plan: Plan, limit: int) -> dict[str, str]:
+    """Node → what is wrong with it, for inputs up to ``limit``."""
+    bounds = _bounds(plan, limit)
+    found: dict[str, str] = {}
+    for planned in plan.nodes:
+        if planned.name not in bounds:
+            found[planned.name] = "stands in a cycle without a neuron, so its integers grow without a bound"
+        elif (inside := _inside(planned, _entering(planned, bounds, limit))) >= EXACT:
+            found[planned.name] = f"its sums can reach 2^{inside.bit_length()}, precision 'fixed' is exact below 2^53"
+            break  # every node behind it would follow
+    return found
+
+
+def _bounds(plan: Plan, limit: int) -> dict[str, int]:
+    """What each node can send; nodes of a cycle without a neuron are left out."""
+    bounds: dict[str, int] = {p.name: _FIXED[type(p.node)](p.node) for p in plan.nodes if type(p.node) in _FIXED}
+    waiting = [planned for planned in plan.nodes if planned.name not in bounds]
+    while waiting:
+        ready = [p for p in waiting if all(source.name in bounds for source in p.sources)]
+        if not ready:
+            break
+        bounds.update({p.name: _inside(p, _entering(p, bounds, limit)) for p in ready})
+        waiting = [planned for planned in waiting if planned.name not in bounds]
+    return bounds
+
+
+def _entering(planned: PlannedNode, bounds: dict[str, int], limit: int) -> int:
+    return sum(bounds.get(source.name, 0) for source in planned.sources) if planned.sources else limit
+
+
+def _inside(planned: PlannedNode, entering: int) -> int:
+    """The largest magnitude that the node computes with."""
+    return max(entering, _GROWTH.get(type(planned.node), _same)(planned.node, entering))
+
+
+def _same(node: nir.NIRNode, x: int) -> int:
+    return x
+
+
+def _largest(values: Any) -> int:
+    array = np.abs(np.asarray(values, dtype=np.float64))
+    return int(array.max()) if array.size else 0
+
+
+def _row_sum(weight: Any, axes: tuple[int, ...]) -> int:
+    return _largest(np.abs(np.asarray(weight, dtype=np.float64)).sum(axis=axes))
+
+
+def _matrix(node: nir.Linear | nir.Affine, x: int) -> int:
+    return _row_sum(node.weight, (-1,)) * x + _largest(getattr(node, "bias", 0))
+
+
+def _convolution(node: nir.Conv1d | nir.Conv2d, x: int) -> int:
+    return _row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + _largest(node.bias)
+
+
+def _pool(node: nir.SumPool2d, x: int) -> int:
+    return prod(pairs(node.kernel_size, 2)) * x
+
+
+def _input_of_neuron(name: str) -> Bound:
+    """|state| + |gain x|; the decay is at most 2."""
+    return lambda node, x: 2 * STATE_LIMIT + _largest(getattr(node, name)) * x
+
+
+_GROWTH: dict[type[nir.NIRNode], Bound] = {
+    nir.Affine: _matrix,
+    nir.Linear: _matrix,
+    nir.Conv1d: _convolution,
+    nir.Conv2d: _convolution,
+    nir.Scale: lambda node, x: _largest(node.scale) * x,
+    Aggregate: lambda node, x: _row_sum(node.dense_weight(), (1,)) * x,
+    nir.SumPool2d: _pool,
+    MultiLevelLIF: _input_of_neuron("gain"),
+    nir.I: _input_of_neuron("r"),
+    nir.IF: _input_of_neuron("r"),
+    nir.LI: lambda node, x: STATE_LIMIT + x,
+    nir.LIF: lambda node, x: STATE_LIMIT + x,
+    nir.CubaLI: lambda node, x: STATE_LIMIT + x,
+    nir.CubaLIF: lambda node, x: STATE_LIMIT + x,
+    MaxPool2d: _same,
+    EventInput: _same,
+}
+"""Input bound → bound of what the node computes."""
+
+_FIXED: dict[type[nir.NIRNode], Callable[[Any], int]] = {
+    MultiLevelLIF: lambda node: _largest(node.lane_weight),
+    nir.Threshold: lambda node: 1,
+    nir.IF: lambda node: 1,
+    nir.LIF: lambda node: 1,
+    nir.CubaLIF: lambda node: 1,
+    nir.I: lambda node: STATE_LIMIT,
+    nir.LI: lambda node: STATE_LIMIT,
+    nir.CubaLI: lambda node: STATE_LIMIT,
+}
+"""Nodes that send bounded messages whatever enters."""

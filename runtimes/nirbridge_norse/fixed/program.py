@@ -1,0 +1,42 @@
+"""A compiled graph in precision "fixed"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nirbridge.runtime import Array, Plan
+from nirbridge.runtime.integer_bounds import single_precision_limit
+from nirbridge_norse.fixed.lowering import FIXED_LOWERING
+from nirbridge_norse.program import NorseProgram
+from nirbridge_norse.setting import Setting
+
+
+class FixedProgram(NorseProgram):
+    """Carries messages in single precision where inputs are so small that no sum reaches 2^24, else in double.
+
+    Once an input was larger it stays with double until the next reset, because what is late, a value from the step
+    before or in a delay line, may stem from that input.
+
+    Args:
+        plan: the plan, with its input limit.
+        setting: of double precision.
+    """
+
+    def __init__(self, plan: Plan, setting: Setting) -> None:
+        super().__init__(plan, setting, FIXED_LOWERING)
+        self._narrow_limit = single_precision_limit(plan)
+        self._narrow = True
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._narrow = True
+
+    def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
+        largest = max(max(float(array.max()), -float(array.min())) for array in data.values())
+        self._narrow = self._narrow and largest <= self._narrow_limit
+        if not self._narrow:
+            self._late = {name: value.double() for name, value in self._late.items()}
+        return {name: array.astype(np.float64, copy=False) for name, array in super()._advance(data, record).items()}
+
+    def _data_dtype(self) -> np.dtype[np.float64] | np.dtype[np.float32]:
+        return np.dtype(np.float32) if self._narrow else np.dtype(np.float64)
