@@ -12,31 +12,32 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
 
 from nirbridge_lava.network import Network, Unit
-from nirbridge_lava.processes import frames, neurons, stateless
+from nirbridge_lava.processes import frames, fused, neurons, phases, stateless
 from nirbridge_lava.shared import Board
-from nirbridge_lava.windowed import WindowedProcess
+from nirbridge_lava.windowed import PortlessProcess
 
 _CHANNEL_FRAMES = 2
 """All processes end a step before any begins the next, so a channel never holds more than one frame."""
+
+
+MODULES = (frames, fused, neurons, phases, stateless)
 
 
 def _processes_of(module: Any) -> dict[str, Callable[[Unit, Board], AbstractProcess]]:
     return {
         name: cls
         for name, cls in vars(module).items()
-        if isinstance(cls, type) and issubclass(cls, WindowedProcess) and cls.__module__ == module.__name__
+        if isinstance(cls, type) and issubclass(cls, PortlessProcess) and cls.__module__ == module.__name__
     }
 
 
 def _dense(unit: Unit, board: Board) -> AbstractProcess:
     # Without message bits Lava reduces what arrives to spike or no spike.
-    return Dense(weights=unit.cell.parameters, num_message_bits=32, name=unit.name)
+    return Dense(weights=unit.cell.parameters.weight, num_message_bits=32, name=unit.name)
 
 
 PROCESSES: dict[str, Callable[[Unit, Board], AbstractProcess]] = {
-    **_processes_of(frames),
-    **_processes_of(neurons),
-    **_processes_of(stateless),
+    **{name: cls for module in MODULES for name, cls in _processes_of(module).items()},
     "Dense": _dense,
 }
 
@@ -50,9 +51,9 @@ def build(network: Network, board: Board) -> tuple[AbstractProcess, ...]:
     return processes
 
 
-def compile_processes(processes: tuple[AbstractProcess, ...]) -> Any:
-    """Lava's executable for connected Processes."""
-    return processes[0].compile(Loihi2SimCfg(select_tag="floating_pt"), {"pypy_channel_size": _CHANNEL_FRAMES})
+def compile_processes(processes: tuple[AbstractProcess, ...], model: str) -> Any:
+    """Lava's executable for connected Processes, with the models that carry the tag ``model``."""
+    return processes[0].compile(Loihi2SimCfg(select_tag=model), {"pypy_channel_size": _CHANNEL_FRAMES})
 
 
 def forget(processes: tuple[AbstractProcess, ...]) -> None:

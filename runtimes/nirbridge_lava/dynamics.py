@@ -1,6 +1,7 @@
 """One step of every stateful node, as pure functions of flat float64 vectors.
 
-Each ``*_step`` takes parameters, the input x (n,) and the state (rows, n), and returns the output and the new state.
+Each ``*_step`` takes parameters, the input x (samples, n) and the state (rows, samples, n), and returns the output and
+the new state; the membrane is the state's last row.
 The expressions are those of the definition, term by term, so that double precision rounds alike.
 """
 
@@ -64,26 +65,32 @@ class Current(NamedTuple):
 
 def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
     """u = decay v + gain x; the highest lane over its threshold sends its weight and resets by its own amount."""
-    u = p.decay * state[0] + p.gain * x
+    return lanes_fired(p, p.decay * state[0] + p.gain * x)
+
+
+def lanes_fired(p: Lanes, u: Array) -> Step:
+    """What the membrane u (samples, n) sends, and the new state."""
     if p.threshold.ndim == 1:
         passed = np.searchsorted(p.threshold, u, side="right" if p.inclusive else "left")
         y, amount = p.weight[passed], p.amount[passed]
     else:
-        passed = (u >= p.threshold if p.inclusive else u > p.threshold).sum(axis=0)
-        y, amount = (np.take_along_axis(rows, passed[None], axis=0)[0] for rows in (p.weight, p.amount))
+        limits = p.threshold[:, None]
+        passed = (u >= limits if p.inclusive else u > limits).sum(axis=0)
+        each = np.arange(u.shape[-1])
+        y, amount = p.weight[passed, each], p.amount[passed, each]
     v = u - amount if p.v_reset is None else np.where(passed > 0, p.v_reset, u)
     return y, v[None]
 
 
 def integrate_step(p: Integrate, x: Array, state: Array) -> Step:
     """v += r x, per step; a spike where v > v_threshold, then v = v_reset."""
-    y, v = _fire(p.fire, state[0] + p.r * x)
+    y, v = fired(p.fire, state[0] + p.r * x)
     return y, v[None]
 
 
 def leak_step(p: Leak, x: Array, state: Array) -> Step:
     """v += dt/tau (v_leak - v + r x); a spike where v > v_threshold, then v = v_reset."""
-    y, v = _fire(p.fire, _leaked(p, x, state[0]))
+    y, v = fired(p.fire, _leaked(p, x, state[0]))
     return y, v[None]
 
 
@@ -91,22 +98,23 @@ def current_step(p: Current, x: Array, state: Array) -> Step:
     """i += dt/tau_syn (w_in x - i), then the membrane as in :func:`leak_step` with input i."""
     i, v = state
     i = i + p.rate * (p.w_in * x - i)
-    y, v = _fire(p.leak.fire, _leaked(p.leak, i, v))
+    y, v = fired(p.leak.fire, _leaked(p.leak, i, v))
     return y, np.stack([i, v])
 
 
 def delay_step(steps: Array, x: Array, state: Array) -> Step:
     """y(t) = x(t - steps), each neuron by its own number; row k of the state holds x(t - 1 - k)."""
     past = np.concatenate([x[None], state])
-    return np.take_along_axis(past, steps[None], axis=0)[0], past[:-1]
+    return np.take_along_axis(past, steps[None, None], axis=0)[0], past[:-1]
 
 
 def _leaked(p: Leak, x: Array, v: Array) -> Array:
     return v + p.rate * (p.v_leak - v + p.r * x)
 
 
-def _fire(p: Fire | None, v: Array) -> Step:
+def fired(p: Fire | None, v: Array) -> Step:
+    """A spike where v > v_threshold, then v = v_reset; where p is None the membrane itself."""
     if p is None:
         return v, v
     spikes = v > p.v_threshold
-    return spikes.astype(np.float64), np.where(spikes, p.v_reset, v)
+    return spikes.astype(v.dtype), np.where(spikes, p.v_reset, v)

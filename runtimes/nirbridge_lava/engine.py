@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge_lava.forking import making_processes
-from nirbridge_lava.network import Network
+from nirbridge_lava.gate import Gate
+from nirbridge_lava.network import Network, in_area, out_area
 from nirbridge_lava.shared import Board, Control
 
 if TYPE_CHECKING:
     from nirbridge_lava.guarded import GuardedRuntime
 
 Array = NDArray[Any]
+
+MOST_SAMPLES = 256
+"""Bound on the samples of a portion, so that one Lava step of a big network does not take minutes."""
 
 
 class Engine:
@@ -32,51 +37,63 @@ class Engine:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        kept = [unit for unit in network.units if unit.cell.process in ("FrameSource", "FrameSink")]
-        self._sink_units = {unit.cell.parameters: unit.name for unit in kept if unit.cell.process == "FrameSink"}
-        self._board = Board({unit.name: unit.outputs for unit in kept})
+        self._gate = Gate() if network.wide else None
+        self._board = Board(network.frames, self._gate)
         self._steps = 0
         self._epoch = 0
-        self._frames = 0
-        self._runtime = _started(network, self._board)
-        self._end = weakref.finalize(self, self._runtime.stop)
+        self._portions = 0
+        try:
+            self._runtime = _started(network, self._board)
+        except BaseException:
+            _end(None, self._gate)
+            raise
+        self._end = weakref.finalize(self, _end, self._runtime, self._gate)
         self._end.atexit = False
 
     @property
     def fresh(self) -> bool:
         """Whether nothing has run since the last reset."""
-        return self._frames == 0
+        return self._portions == 0
 
     def reset(self) -> None:
-        """The next frame starts from fresh states."""
+        """The next step starts from fresh states."""
         self._epoch += 1
-        self._frames = 0
+        self._portions = 0
 
-    def run(self, data: Mapping[str, Array], batch: int, deadline: float | None) -> dict[str, Array]:
+    def run(self, data: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
         """Runs frames through.
 
         Args:
-            data: (frames, values) of each input by name; step by step, sample by sample in each.
-            batch: samples in a step.
+            data: (steps, batch, values) of each input by name; the batch is that of all calls since the last reset.
             deadline: ``time.monotonic()`` at which to give up, or None.
 
         Returns:
-            (frames, values) of each sink by its node's name.
+            (steps, batch, values) of each sink by its node's name.
 
         Raises:
             ExecutionError: a process failed, or the time is over.  The engine is closed then.
         """
-        count = len(next(iter(data.values())))
-        frames = self._board.frames
-        results = {node: np.empty((count, frames[unit].shape[1])) for node, unit in self._sink_units.items()}
+        network, board = self.network, self._board
+        steps, batch = next(iter(data.values())).shape[:2]
+        most = board.capacity if network.wide else 1
+        samples = ceil(batch / ceil(batch / min(most, MOST_SAMPLES)))
+        cut = _Cut(ceil(batch / samples), samples, batch)
+        blocks = steps // network.steps
+        inputs = [(board.slots(in_area(name), samples), values) for name, values in data.items()]
+        slots = {name: board.slots(out_area(name), samples) for name in network.sinks}
+        results = {name: np.empty((blocks * s.shape[1], batch, s.shape[3])) for name, s in slots.items()}
+        portions, room = blocks * cut.parts, board.capacity // samples
         try:
-            for begin in range(0, count, self._board.capacity):
-                size = min(self._board.capacity, count - begin)
-                for name, values in data.items():
-                    frames[name][:size] = values[begin : begin + size]
-                self._run_block(size, batch, deadline)
-                for node, unit in self._sink_units.items():
-                    results[node][begin : begin + size] = frames[unit][:size]
+            begin = 0
+            while begin < portions:
+                end = min(begin + room, portions, begin + self._runtime.room)
+                places = [cut.place(number) for number in range(begin, end)]
+                begin = end
+                for area, values in inputs:
+                    _fill(area, values, places)
+                self._run_block(len(places), cut, deadline)
+                for name, area in slots.items():
+                    _empty(area, results[name], places)
         except BaseException:
             # Whatever interrupted it, Ctrl-C included, has left the processes in the middle of a step.
             self.close()
@@ -87,12 +104,41 @@ class Engine:
         """Ends all processes."""
         self._end()
 
-    def _run_block(self, count: int, batch: int, deadline: float | None) -> None:
+    def _run_block(self, count: int, cut: _Cut, deadline: float | None) -> None:
         steps = count + self.network.depth
-        self._board.control = Control(self._steps + 1, count, self._epoch, batch, self._frames, self._steps)
-        self._runtime.run_steps(steps, lambda: self._board.progress, deadline)
+        start, first, beats = self._steps + 1, self._portions, self._board.beats
+        self._board.control = Control(start, count, self._epoch, cut.parts, cut.samples, first, beats)
+        if self._gate is None:
+            self._runtime.run_steps(steps, lambda: self._board.beats, deadline)
+        else:
+            self._runtime.run_through(steps, self._gate, lambda: self._board.beats, deadline)
         self._steps += steps
-        self._frames += count
+        self._portions += count
+
+
+class _Cut(NamedTuple):
+    """How a batch is cut into portions."""
+
+    parts: int
+    samples: int
+    batch: int
+
+    def place(self, number: int) -> tuple[int, slice]:
+        """Of the portion ``number`` of a run: which block of steps, and which samples."""
+        block, part = divmod(number, self.parts)
+        return block, slice(part * self.samples, min(self.batch, (part + 1) * self.samples))
+
+
+def _fill(area: Array, values: Array, places: list[tuple[int, slice]]) -> None:
+    steps = area.shape[1]
+    for slot, (block, samples) in zip(area, places, strict=False):
+        slot[:, : samples.stop - samples.start] = values[block * steps : (block + 1) * steps, samples]
+
+
+def _empty(area: Array, results: Array, places: list[tuple[int, slice]]) -> None:
+    steps = area.shape[1]
+    for slot, (block, samples) in zip(area, places, strict=False):
+        results[block * steps : (block + 1) * steps, samples] = slot[:, : samples.stop - samples.start]
 
 
 def _started(network: Network, board: Board) -> GuardedRuntime:
@@ -105,7 +151,7 @@ def _started(network: Network, board: Board) -> GuardedRuntime:
 
             processes = build(network, board)
             try:
-                runtime = GuardedRuntime(compile_processes(processes))
+                runtime = GuardedRuntime(compile_processes(processes, network.model))
                 runtime.initialize()
             finally:
                 forget(processes)
@@ -115,6 +161,13 @@ def _started(network: Network, board: Board) -> GuardedRuntime:
             runtime.stop()
         raise
     return runtime
+
+
+def _end(runtime: GuardedRuntime | None, gate: Gate | None) -> None:
+    if runtime is not None:
+        runtime.stop()
+    if gate is not None:
+        gate.close()
 
 
 def deadline_after(seconds: float | None) -> float | None:

@@ -113,7 +113,7 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
     """A dozen processes with a pool of threads each would fight for the cores; forks inherit the number."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):
         yield

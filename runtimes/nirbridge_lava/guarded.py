@@ -15,6 +15,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal, enum_
 from lava.magma.runtime.runtime import Runtime
 
 from nirbridge.errors import ExecutionError
+from nirbridge_lava.gate import Gate
 
 STALL_SECONDS = 60.0
 """Without progress for so long, a network is given up."""
@@ -22,6 +23,8 @@ STALL_SECONDS = 60.0
 _GLANCE_SECONDS = 0.1
 _START_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 1.0
+_STEPS_AHEAD = 1 << 30
+"""Lava steps in one command to processes that wait for their data."""
 _WHERE = "runtime 'lava'"
 _BUG = "Report it as a bug"
 
@@ -39,6 +42,7 @@ class GuardedRuntime(Runtime):
         self._owner = os.getpid()
         self._answered = threading.Event()
         self._ended = False
+        self._ahead = 0
         self._answer: Any = None
         self._command: Any = None
         self.exception_q: list[Any] = []
@@ -82,18 +86,47 @@ class GuardedRuntime(Runtime):
         Raises:
             ExecutionError: a process failed or died, or the time is over.  Only :meth:`stop` may follow.
         """
+        self._command_steps(steps)
+        self._await(lambda seconds: self._answered.wait(seconds) and self._answer.probe(), progress, deadline)
+        self._take_answer()
+
+    def run_through(self, steps: int, gate: Gate, progress: Callable[[], int], deadline: float | None) -> None:
+        """Runs ``steps`` Lava steps, at most :attr:`room`, of a process that waits at ``gate`` for them.
+
+        Lava has been told to run for many more, so it takes no command of its own.  Arguments and errors are those of
+        :meth:`run_steps`.
+        """
+        if self._ahead == 0:
+            self._command_steps(_STEPS_AHEAD)
+            self._ahead = _STEPS_AHEAD
+        gate.open()
+        self._await(gate.passed, progress, deadline)
+        self._ahead -= steps
+        if self._ahead == 0:
+            self._await(lambda seconds: self._answered.wait(seconds) and self._answer.probe(), progress, deadline)
+            self._take_answer()
+
+    @property
+    def room(self) -> int:
+        """The most steps that :meth:`run_through` may be asked for."""
+        return self._ahead or _STEPS_AHEAD
+
+    def _command_steps(self, steps: int) -> None:
         self._answered.clear()
         self._answer.observer = self._answered.set
         self._command.send(enum_to_np(steps))
+
+    def _await(self, done: Callable[[float], bool], progress: Callable[[], int], deadline: float | None) -> None:
+        """Until ``done``, which waits so many seconds, is true; looks at every glance what may have gone wrong."""
         seen, moved = progress(), time.monotonic()
-        while not self._answer.probe():
-            if self._answered.wait(_GLANCE_SECONDS):
-                continue
+        while not done(_GLANCE_SECONDS):
             self._raise_failure()
             now, step = time.monotonic(), progress()
             if step != seen:
                 seen, moved = step, now
             self._raise_if_late(now, moved, deadline)
+
+    def _take_answer(self) -> None:
         if not enum_equal(self._answer.recv(), MGMT_RESPONSE.DONE):
             self._raise_failure(certain=True)
             raise ExecutionError(_WHERE, "a process failed and did not say why", "Run it again")

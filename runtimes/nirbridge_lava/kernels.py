@@ -1,4 +1,4 @@
-"""Every stateless node, as a function of one flat float64 vector."""
+"""Every node without a state, as a function of flat vectors: x is (..., n), one vector per step and sample."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Convolve(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A pool over (C, H, W); ``fill`` is what padding counts as and ``reduce`` one of "sum", "mean", "max"."""
+    """A pool over (C, H, W); ``fill`` is what padding counts as and ``reduce`` one of "sum", "mean", "max", "any"."""
 
     reduce: str
     fill: float
@@ -52,15 +52,22 @@ class Product(NamedTuple):
 
 def convolve(p: Convolve, x: Array) -> Array:
     """y[o, q] = Σ_{c, k} weight[o, c, k] x[c, q·stride + k·dilation - padding], group by group."""
-    axes = tuple(range(1, len(p.shape)))
-    x = np.pad(x.reshape(p.shape), ((0, 0), *p.padding))
+    columns = convolution_columns(p, x)
+    return np.matmul(p.weight, columns).reshape(*x.shape[:-1], -1)
+
+
+def convolution_columns(p: Convolve, x: Array) -> Array:
+    """What the weight meets at each output point: (N, groups, channels in / groups · points, points out)."""
+    frames = x.reshape(-1, *p.shape)
+    if any(map(any, p.padding)):
+        frames = np.pad(frames, ((0, 0), (0, 0), *p.padding))
+    axes = tuple(range(2, frames.ndim))
     reach = tuple(d * (k - 1) + 1 for d, k in zip(p.dilation, p.kernel, strict=True))
-    places = (slice(None), *(slice(None, None, step) for step in (*p.stride, *p.dilation)))
-    seen = _windows(x, reach, axes)[places]
+    places = (slice(None), slice(None), *(slice(None, None, step) for step in (*p.stride, *p.dilation)))
+    seen = _windows(frames, reach, axes)[places]
     # Channels and kernel points forward, so that one product a group does the sum.
     behind = tuple(axis + len(axes) for axis in axes)
-    columns = seen.transpose(0, *behind, *axes).reshape(len(p.weight), p.weight.shape[2], -1)
-    return np.matmul(p.weight, columns).reshape(-1)
+    return seen.transpose(0, 1, *behind, *axes).reshape(len(frames), len(p.weight), p.weight.shape[2], -1)
 
 
 def _windows(x: Array, kernel: tuple[int, ...], axes: tuple[int, ...]) -> Array:
@@ -69,19 +76,33 @@ def _windows(x: Array, kernel: tuple[int, ...], axes: tuple[int, ...]) -> Array:
 
 
 def pool(p: Pool, x: Array) -> Array:
-    """The sum, mean or largest value of each spatial window."""
+    """The sum, mean or largest value of each spatial window, or whether any of it is not 0."""
     (ph, pw), (sh, sw) = p.padding, p.stride
-    padded = np.pad(x.reshape(p.shape), ((0, 0), (ph, ph), (pw, pw)), constant_values=p.fill)
-    windows = _windows(padded, p.kernel, (1, 2))[:, ::sh, ::sw]
-    return np.asarray(_REDUCE[p.reduce](windows, axis=(-2, -1))).reshape(-1)
+    frames = x.reshape(-1, *p.shape)
+    if ph or pw:
+        frames = np.pad(frames, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=p.fill)
+    windows = _windows(frames, p.kernel, (2, 3))[:, :, ::sh, ::sw]
+    return np.asarray(_REDUCE[p.reduce](windows, axis=(-2, -1))).reshape(*x.shape[:-1], -1)
 
 
-_REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "max": np.max}
+_REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "max": np.max, "any": np.any}
 
 
 def product(p: Product, x: Array) -> Array:
-    """y[..., o] = Σ_i weight[..., o, i] x[..., i]."""
-    return np.matmul(p.weight, x.reshape(p.shape)[..., None]).reshape(-1)
+    """y[..., o] = Σ_i weight[..., o, i] x[..., i].
+
+    One matrix-vector product per vector, whatever stands before it: a product of matrices would round otherwise.
+    """
+    lead = x.shape[:-1]
+    if x.size == p.weight.shape[-1]:
+        return np.dot(p.weight, x.reshape(-1)).reshape(*lead, -1)
+    return np.matmul(p.weight, x.reshape(*lead, *p.shape)[..., None]).reshape(*lead, -1)
+
+
+def aggregate(p: Product, x: Array) -> Array:
+    """y[n, ...] = Σ_m weight[n, m] x[m, ...] over the first axis of ``shape``."""
+    lead = x.shape[:-1]
+    return np.matmul(p.weight, x.reshape(*lead, p.shape[0], -1)).reshape(*lead, -1)
 
 
 def scale(factor: Array, x: Array) -> Array:
@@ -91,4 +112,4 @@ def scale(factor: Array, x: Array) -> Array:
 
 def threshold(limit: Array, x: Array) -> Array:
     """y = 1 where x > limit."""
-    return (x > limit).astype(np.float64)
+    return (x > limit).astype(x.dtype)

@@ -1,50 +1,45 @@
-"""Node type → what its Lava Process is and gets.  Nothing here needs Lava.
+"""Node type → what its Lava Process is and gets, in double precision.  Nothing here needs Lava.
 
-To add a primitive: its function in dynamics or kernels, its Process in processes, and an entry here.
+To add a primitive: its function in dynamics, kernels or windows, its behaviour, its Process, and an entry here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    TemporalMix,
+)
 from nirbridge.ir.shapes import conv_padding, pairs
-from nirbridge.runtime import LoweringTable, PlannedNode
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.runtime import LoweringTable, Plan, PlannedNode
+from nirbridge_lava import windows
+from nirbridge_lava.cell import Cell
 from nirbridge_lava.dynamics import Current, Fire, Integrate, Lanes, Leak
 from nirbridge_lava.kernels import Convolve, Pool, Product
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """The Lava Process of one node.  All ports are flat vectors in C order of the node's shape.
-
-    Attributes:
-        process: name of the Process class.
-        parameters: what its model needs.
-        start: state before the first step, (rows, n); None for a node without state.
-        steps: Lava steps that it adds, 1 for a synapse.
-        bias: constant that every receiver adds to what this node sends, or None.
-        takes_bias: whether the Process adds the biases of its senders itself.
-    """
-
-    process: str
-    parameters: Any = None
-    start: Array | None = None
-    steps: int = 0
-    bias: Array | None = None
-    takes_bias: bool = True
-
-
 Lowering = Callable[[PlannedNode, float], Cell | None]
 LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
+
+
+def float_cells(plan: Plan) -> dict[str, Cell | None]:
+    """All nodes lowered."""
+    return {planned.name: LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}
 
 
 def flat(value: Any, shape: tuple[int, ...]) -> Array:
@@ -68,18 +63,14 @@ def _wire(planned: PlannedNode, dt: float) -> None:
     return
 
 
-@LOWERING.register(nir.Affine, nir.Linear)
 def _matrix(planned: PlannedNode, dt: float) -> Cell:
     node = planned.node
     weight = np.asarray(node.weight, dtype=np.float64)
     shape = planned.output_shape
     bias = np.broadcast_to(node.bias, shape).reshape(-1) if type(node) is nir.Affine else None
-    if weight.ndim == 2 and len(planned.input_shape) == 1:
-        return Cell("Dense", weight, steps=1, bias=bias, takes_bias=False)
     return Cell("MatrixSynapse", Product(weight, planned.input_shape), steps=1, bias=bias)
 
 
-@LOWERING.register(nir.Conv1d, nir.Conv2d)
 def _convolution(planned: PlannedNode, dt: float) -> Cell:
     node = planned.node
     weight = np.asarray(node.weight, dtype=np.float64)
@@ -110,19 +101,77 @@ _POOLS: dict[type[nir.NIRNode], tuple[str, float]] = {
     nir.SumPool2d: ("sum", 0.0),
     nir.AvgPool2d: ("mean", 0.0),
     MaxPool2d: ("max", -np.inf),
+    FirstSpikePool2d: ("any", 0.0),
 }
 
 
-@LOWERING.register(*_POOLS)
-def _pool(planned: PlannedNode, dt: float) -> Cell:
+def pooling(planned: PlannedNode) -> Pool:
+    """The parameters of any spatial pool."""
     node = planned.node
     reduce, fill = _POOLS[type(node)]
     kernel, padding, stride = (pairs(value, 2) for value in (node.kernel_size, node.padding, node.stride))
-    return Cell("Pool2d", Pool(reduce, fill, planned.input_shape, kernel, padding, stride))
+    return Pool(reduce, fill, planned.input_shape, kernel, padding, stride)
+
+
+@LOWERING.register(nir.SumPool2d, nir.AvgPool2d, MaxPool2d)
+def _pool(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("Pool2d", pooling(planned))
+
+
+@LOWERING.register(FirstSpikePool2d)
+def _first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("FirstSpikePool2d", pooling(planned), window=planned.window)
+
+
+def _aggregate(planned: PlannedNode, dt: float) -> Cell:
+    weight = planned.node.dense_weight().astype(np.float64)
+    return Cell("AggregateSynapse", Product(weight, planned.input_shape), steps=1)
+
+
+@LOWERING.register(TemporalMix)
+def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("TemporalMix", planned.node.weight.astype(np.float64), window=planned.window)
+
+
+def _phase_values(node: PhaseEncode | PhaseDecode) -> tuple[float, ...]:
+    return tuple(node.base**-k for k in range(1, node.phases + 1))
+
+
+@LOWERING.register(PhaseEncode)
+def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
+    node = planned.node
+    return Cell("PhaseEncode", windows.Encode(_phase_values(node), flat(node.scale, planned.output_shape)))
+
+
+@LOWERING.register(PhaseDecode)
+def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
+    node = planned.node
+    parameters = windows.Decode(_phase_values(node), flat(node.v_init, planned.output_shape))
+    return Cell("PhaseDecode", parameters, window=planned.window)
+
+
+@LOWERING.register(PhaseIF)
+def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
+    node, shape = planned.node, planned.output_shape
+    first = node.first_phase - 1
+    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
+    theta = flat(node.v_threshold, shape)
+    limits = tuple(
+        theta * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first)
+        for k in range(1, node.phases + 1)
+    )
+    start = flat(node.v_init * node.base_in**first, shape)
+    return Cell("PhaseIF", windows.Fire(node.base_in, start, node.wait, limits), window=planned.window)
 
 
 @LOWERING.register(MultiLevelLIF)
 def _multi_level(planned: PlannedNode, dt: float) -> Cell:
+    start = np.broadcast_to(np.asarray(planned.node.v_init, dtype=np.float64), planned.output_shape)
+    return Cell("MultiLevelLIF", lanes_of(planned), start.reshape(1, -1))
+
+
+def lanes_of(planned: PlannedNode) -> Lanes:
+    """The parameters of a multi-level neuron; lanes that all neurons share stay shared."""
     node, shape = planned.node, planned.output_shape
     lanes = (node.lane_threshold, node.lane_weight, node.lane_reset)
     if all(field[0].size == 1 for field in lanes):
@@ -132,7 +181,7 @@ def _multi_level(planned: PlannedNode, dt: float) -> Cell:
             np.stack([np.broadcast_to(lane, shape).reshape(-1) for lane in field]) for field in lanes
         )
     none = np.zeros((1, *weight.shape[1:]))
-    parameters = Lanes(
+    return Lanes(
         decay=flat(node.decay, shape),
         gain=flat(node.gain, shape),
         threshold=threshold.astype(np.float64),
@@ -141,8 +190,6 @@ def _multi_level(planned: PlannedNode, dt: float) -> Cell:
         amount=np.concatenate([none, amount.astype(np.float64)]),
         v_reset=flat(node.v_reset, shape) if node.reset == "value" else None,
     )
-    start = np.broadcast_to(np.asarray(node.v_init, dtype=np.float64), shape).reshape(1, -1)
-    return Cell("MultiLevelLIF", parameters, start)
 
 
 def _fire(planned: PlannedNode) -> Fire:
@@ -187,5 +234,22 @@ def _current(planned: PlannedNode, dt: float) -> Cell:
 
 @LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, dt: float) -> Cell:
-    steps = np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape).reshape(-1)
+    steps = delay_steps(planned, dt)
     return Cell("Delay", steps, _zeros(planned, int(steps.max())))
+
+
+def delay_steps(planned: PlannedNode, dt: float) -> Array:
+    """Each neuron's delay in whole steps."""
+    return np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape).reshape(-1)
+
+
+SYNAPSES: dict[type[nir.NIRNode], Callable[[PlannedNode, float], Cell]] = {
+    nir.Affine: _matrix,
+    nir.Linear: _matrix,
+    nir.Conv1d: _convolution,
+    nir.Conv2d: _convolution,
+    Aggregate: _aggregate,
+}
+"""Lowering of everything that has weights."""
+for _kind, _rule in SYNAPSES.items():
+    LOWERING.register(_kind)(_rule)

@@ -2,48 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from nirbridge.errors import UnsupportedError
-from nirbridge.runtime import Plan, Program
+from nirbridge.runtime import Plan, Program, membrane_of
+from nirbridge_lava.cell import Cell
 from nirbridge_lava.engine import Engine, deadline_after
-from nirbridge_lava.network import make_network
+from nirbridge_lava.fixed_lowering import fixed_cells
+from nirbridge_lava.lowering import float_cells
+from nirbridge_lava.network import Network, fused_network, processes_network
+from nirbridge_lava.report import MODELS, LoweredNode, lowering_report
 
 Array = NDArray[Any]
+
+MAPPINGS: dict[str, Callable[[Plan, Mapping[str, Cell | None], Sequence[str], str], Network]] = {
+    "processes": processes_network,
+    "fused": fused_network,
+}
+CELLS: dict[str, Callable[[Plan], dict[str, Cell | None]]] = {"float": float_cells, "fixed": fixed_cells}
 
 
 class LavaProgram(Program):
     """The Lava Processes start with the first data, once it is known which nodes are recorded.
 
-    A later call may record other nodes only from fresh states: then the processes are built anew.  Each batch sample
-    is a frame of its own in Lava's time, so one build serves every batch size.
+    A later call may record other nodes only from fresh states: then the processes are built anew.  One build serves
+    every batch size: with one process a node each sample is a frame of its own in Lava's time, fused all go together.
 
     Args:
         plan: the plan; it has passed the runtime's check.
+        precision: "float" or "fixed".
+        mapping: "processes" or "fused".
         timeout: seconds that a call may take, None for no limit.
     """
 
-    def __init__(self, plan: Plan, timeout: float | None = None) -> None:
+    records_membranes = True
+
+    def __init__(self, plan: Plan, precision: str, mapping: str, timeout: float | None) -> None:
         super().__init__(plan)
+        self.precision = precision
+        self.mapping = mapping
         self.timeout = timeout
+        self._cells = CELLS[precision](plan)
         self._engine: Engine | None = None
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         deadline = deadline_after(self.timeout)
         engine = self._engine_for(record)
-        steps, batch = next(iter(data.values())).shape[:2]
-        frames = {name: array.reshape(steps * batch, -1) for name, array in data.items()}
+        frames = {name: array.reshape(*array.shape[:2], -1) for name, array in data.items()}
         try:
-            results = engine.run(frames, batch, deadline)
+            results = engine.run(frames, deadline)
         except BaseException:
             self.close()
             raise
-        return {
-            name: results[name].reshape(steps, batch, *self.plan[name].output_shape)
-            for name in (*self.plan.outputs, *record)
-        }
+        return {name: self._shaped(name, results[name]) for name in (*self.plan.outputs, *record)}
+
+    def _shaped(self, name: str, values: Array) -> Array:
+        node = name if name in self.plan.names else membrane_of(name) or name
+        return values.reshape(*values.shape[:2], *self.plan[node].output_shape)
+
+    @property
+    def lowering(self) -> tuple[LoweredNode, ...]:
+        """What became of each node: its Lava Process, model, and what a message costs at a synapse."""
+        return lowering_report(self.plan, self._cells, self.mapping, self.precision)
 
     def _reset(self) -> None:
         if self._engine is not None:
@@ -68,5 +91,5 @@ class LavaProgram(Program):
                 f"record '{missing[0]}'", found, "Call reset first, or record it from the first step"
             )
         self._close()
-        self._engine = Engine(make_network(self.plan, record))
+        self._engine = Engine(MAPPINGS[self.mapping](self.plan, self._cells, record, MODELS[self.precision]))
         return self._engine

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any
 
 import nir
@@ -13,24 +14,27 @@ import nir
 from nirbridge.errors import InputError, Problem
 from nirbridge.runtime import Availability, Plan, Program, require_option
 from nirbridge_lava.lowering import LOWERING
-from nirbridge_lava.rules import RULES
 
-MAPPINGS = ("processes",)
+MAPPINGS = ("processes", "fused")
 
 
 class LavaRuntime:
-    """Lava's CPU simulator; every node a process of the operating system, one step of delay per synapse, hidden.
+    """Lava's CPU simulator; every node, or the whole graph, a process of the operating system.
 
     Options:
         timeout: seconds that one call of run, advance or step may take; None, the default, sets no limit.  A network
             in which nothing moves for a minute is given up in any case.
-        mapping: "processes", one Lava Process per node.
+        mapping: "processes", the default, makes one Lava Process of each node, as on the chip, and hides the step that
+            each synapse costs; "fused" puts the whole graph in one process, bit for bit the same and many times
+            faster, which is what streaming wants.
     """
 
     name = "lava"
     summary = "Lava's CPU simulator of Loihi, one process per node (Python 3.10 only)"
-    precisions: tuple[str, ...] = ("float",)
+    precisions: tuple[str, ...] = ("float", "fixed")
     options: frozenset[str] = frozenset({"timeout", "mapping"})
+    streaming_options: Mapping[str, Any] = MappingProxyType({"mapping": "fused"})
+    """What a program that is stepped frame by frame should be compiled with."""
 
     @property
     def supported(self) -> frozenset[type[nir.NIRNode]]:
@@ -51,8 +55,8 @@ class LavaRuntime:
         return Availability(found)
 
     def check(self, plan: Plan) -> Iterable[Problem]:
-        """What Lava's feed-forward pipeline does not carry, rule by rule."""
-        return [problem for rule in RULES for problem in rule(plan)]
+        """No limits beyond the graph's own."""
+        return ()
 
     def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
         """The program; its processes start with the first data.
@@ -62,8 +66,9 @@ class LavaRuntime:
         """
         from nirbridge_lava.program import LavaProgram
 
-        require_option("mapping", options.get("mapping", MAPPINGS[0]), MAPPINGS)
-        return LavaProgram(plan, _seconds(options.get("timeout")))
+        mapping = options.get("mapping", MAPPINGS[0])
+        require_option("mapping", mapping, MAPPINGS)
+        return LavaProgram(plan, precision, mapping, _seconds(options.get("timeout")))
 
 
 def _seconds(timeout: Any) -> float | None:

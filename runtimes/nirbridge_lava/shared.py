@@ -13,56 +13,80 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge_lava.gate import Gate
+
 Array = NDArray[Any]
 
 BUFFER_BYTES = 64 << 20
 """Bound on the frames held at a time; longer runs go through in blocks."""
 
-_MOST_FRAMES = 1 << 16
+_MOST_PORTIONS = 1 << 16
+
+
+class Frame(NamedTuple):
+    """What one sample has in one portion: so many steps of so many values; one step unless the graph has windows."""
+
+    steps: int
+    values: int
 
 
 class Control(NamedTuple):
-    """The block of frames that is under way.
+    """The block of portions that is under way.
+
+    A *portion* is what the network takes in one Lava step: the steps that form whole windows (one, mostly) of some
+    samples of the batch.
 
     Attributes:
-        start: Lava step at which its first frame enters; its frame k reaches depth d at step start + d + k.
-        frames: how many it has.
+        start: Lava step at which its first portion enters; its portion k reaches depth d at step start + d + k.
+        portions: how many it has.
         epoch: number of the last reset; a process that sees a new one starts from fresh states.
-        batch: frames that belong to one step; frame k of the stream belongs to sample k modulo batch.
-        first: position of its first frame in the stream since the reset.
-        progress: the last Lava step that an input has begun, written by the processes.
+        parts: portions that make up the batch; portion k of the stream belongs to part k modulo parts.
+        samples: samples in a portion.
+        first: position of its first portion in the stream since the reset.
+        beats: changes while the network moves, written by the processes.
     """
 
     start: int
-    frames: int
+    portions: int
     epoch: int
-    batch: int
+    parts: int
+    samples: int
     first: int
-    progress: int = 0
+    beats: int = 0
 
 
-_PROGRESS = Control._fields.index("progress")
+_BEATS = Control._fields.index("beats")
 
 
 class Board:
     """The shared memory of one network.
 
     Args:
-        sizes: values in a frame, for each input and each sink by name.
+        frames: what one sample has in a portion, for each input and each sink.
+        gate: what a process that holds the whole graph waits at; None where processes are stepped one by one.
     """
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
-        per_frame = sum(sizes.values())
-        self.capacity = min(max(1, BUFFER_BYTES // (8 * per_frame)), _MOST_FRAMES)
+    def __init__(self, frames: Mapping[str, Frame], gate: Gate | None = None) -> None:
+        self.gate = gate
+        self.shapes = dict(frames)
+        per_sample = sum(steps * values for steps, values in frames.values())
+        self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
         header = len(Control._fields)
-        memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_frame)), dtype=np.float64)
-        self._control = memory[:header].view(np.int64)
-        self.frames: dict[str, Array] = {}
+        memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
+        self._control = memory[:header].view(np.int64).data
+        self._areas: dict[str, Array] = {}
         begin = header
-        for name, size in sizes.items():
-            end = begin + self.capacity * size
-            self.frames[name] = memory[begin:end].reshape(self.capacity, size)
+        for name, (steps, values) in frames.items():
+            end = begin + self.capacity * steps * values
+            self._areas[name] = memory[begin:end]
             begin = end
+
+    def slots(self, name: str, samples: int) -> Array:
+        """The memory of an input or sink as (portions, steps, samples, values)."""
+        steps, values = self.shapes[name]
+        size = steps * samples * values
+        portions = self.capacity // samples
+        return self._areas[name][: portions * size].reshape(portions, steps, samples, values)
 
     @property
     def control(self) -> Control:
@@ -71,13 +95,14 @@ class Board:
 
     @control.setter
     def control(self, block: Control) -> None:
-        self._control[:] = block
+        for place, value in enumerate(block):
+            self._control[place] = value
 
     @property
-    def progress(self) -> int:
-        """The last Lava step that an input has begun."""
-        return int(self._control[_PROGRESS])
+    def beats(self) -> int:
+        """A number that changes while the network moves."""
+        return int(self._control[_BEATS])
 
-    @progress.setter
-    def progress(self, step: int) -> None:
-        self._control[_PROGRESS] = step
+    def beat(self) -> None:
+        """Tells that something moved."""
+        self._control[_BEATS] += 1

@@ -5,24 +5,30 @@ It stands apart from the Processes because Lava's model discovery executes every
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from nirbridge_lava.behaviours import FIXED, FLOAT, Behaviour
 from nirbridge_lava.network import Unit
 from nirbridge_lava.shared import Board
 
 Array = NDArray[Any]
+Model = TypeVar("Model", bound=type)
 
 
-class WindowedProcess(AbstractProcess):
-    """A Process with one flat input and one flat output.
+class PortlessProcess(AbstractProcess):
+    """A Process that works on the shared memory alone.
 
     Args:
         unit: what it is in the network.
@@ -31,14 +37,79 @@ class WindowedProcess(AbstractProcess):
 
     def __init__(self, unit: Unit, board: Board) -> None:
         super().__init__(unit=unit, board=board, name=unit.name)
-        self.a_in = InPort(shape=(unit.inputs,))
-        self.s_out = OutPort(shape=(unit.outputs,))
 
 
-class WindowedModel(PyLoihiProcessModel):
-    """Works on the frames of a block and sends zeros before and after them.
+class WindowedProcess(PortlessProcess):
+    """A Process with one flat input and one flat output."""
 
-    A subclass defines :meth:`respond`; one with a state keeps it for each sample of the batch.
+    def __init__(self, unit: Unit, board: Board) -> None:
+        super().__init__(unit, board)
+        self.a_in = InPort(shape=(unit.inputs.steps * unit.inputs.values,))
+        self.s_out = OutPort(shape=(unit.outputs.steps * unit.outputs.values,))
+
+
+def floating_pt(process: type[AbstractProcess]) -> Callable[[Model], Model]:
+    """Decorator: the model of ``process`` in double precision."""
+    return _models(process, "floating_pt")
+
+
+def fixed_pt(process: type[AbstractProcess]) -> Callable[[Model], Model]:
+    """Decorator: the model of ``process`` on integers."""
+    return _models(process, "fixed_pt")
+
+
+def _models(process: type[AbstractProcess], precision: str) -> Callable[[Model], Model]:
+    def decorate(model: Model) -> Model:
+        decorated: Model = implements(process, LoihiProtocol)(requires(CPU)(tag(precision)(model)))
+        return decorated
+
+    return decorate
+
+
+class PortionModel(PyLoihiProcessModel):
+    """Knows which portion of the block a Lava step brings, and whose states it moves."""
+
+    dtype: type = np.float64
+    behaviours: dict[str, Behaviour] = FLOAT
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.unit: Unit = proc_params["unit"]
+        self.board: Board = proc_params["board"]
+        self.parameters = self.unit.cell.parameters
+        self.epoch = -1
+        self.index = 0
+        self.part = 0
+        self.samples = 1
+
+    def locate(self) -> bool:
+        """Whether this step brings a portion; sets ``index``, its place in the block, and ``part`` of the batch."""
+        block = self.board.control
+        self.index = self.time_step - block.start - self.unit.depth
+        if not 0 <= self.index < block.portions:
+            return False
+        self.part = (block.first + self.index) % block.parts
+        if block.epoch != self.epoch:
+            self.epoch, self.samples = block.epoch, block.samples
+            self.restart(block.parts)
+        return True
+
+    def restart(self, parts: int) -> None:
+        """Gives every part of the batch the starting state."""
+
+    def fetch(self, area: str) -> Array:
+        """The portion's frames in shared memory, (steps, samples, values)."""
+        return self.board.slots(area, self.samples)[self.index].astype(self.dtype)
+
+    def keep(self, area: str, values: Array) -> None:
+        """Writes the portion's frames to shared memory."""
+        self.board.slots(area, self.samples)[self.index] = values
+
+
+class WindowedModel(PortionModel):
+    """Works on the portions of a block and sends zeros before and after them.
+
+    A subclass defines :meth:`respond`; by default it is the behaviour of the unit's cell.
     """
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -46,76 +117,38 @@ class WindowedModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.unit: Unit = proc_params["unit"]
-        self.board: Board = proc_params["board"]
-        self.parameters = self.unit.cell.parameters
-        self.silence = np.zeros(self.unit.outputs)
-        self.states: Array = np.empty(0)
-        self.epoch = -1
-        self.index = 0
-        self.sample = 0
+        self.silence: Array = np.zeros(self.unit.outputs.steps * self.unit.outputs.values, dtype=self.dtype)
+        self.states: list[Any] = []
 
     def run_spk(self) -> None:
         """One Lava step."""
         x = self.receive()
-        self.s_out.send(self.silence if x is None else self.respond(x))
+        self.s_out.send(self.silence if x is None else self.respond(x).reshape(-1))
 
     def receive(self) -> Array | None:
-        """The frame of the block that this step brings, biases added; None before the first and after the last.
-
-        Sets ``index``, the frame's place in the block, and ``sample``, whose state it moves.
-        """
+        """The (steps, 1, values) that this Lava step brings, biases added; None before the first and after the last."""
         x = self.a_in.recv()
-        block = self.board.control
-        self.index = self.time_step - block.start - self.unit.depth
-        if not 0 <= self.index < block.frames:
+        if not self.locate():
             return None
-        self.sample = (block.first + self.index) % block.batch
-        if block.epoch != self.epoch:
-            self.epoch = block.epoch
-            self.restart(block.batch)
+        x = x.reshape(self.unit.inputs.steps, 1, self.unit.inputs.values)
         return x if self.unit.offset is None else x + self.unit.offset
 
-    def restart(self, batch: int) -> None:
+    def restart(self, parts: int) -> None:
         """Gives every sample of the batch the starting state."""
-        start = self.unit.cell.start
-        if start is not None:
-            self.states = np.repeat(start[None], batch, axis=0)
+        self.states = [self.unit.cell.fresh(1) for _ in range(parts)]
 
     def respond(self, x: Array) -> Array:
-        """What it sends for the frame ``x``."""
-        raise NotImplementedError
-
-
-class StatefulModel(WindowedModel):
-    """A model whose ``advance`` is one of the pure steps of :mod:`nirbridge_lava.dynamics`."""
-
-    @staticmethod
-    def advance(parameters: Any, x: Array, state: Array, /) -> tuple[Array, Array]:
-        """One step of one sample."""
-        raise NotImplementedError
-
-    def respond(self, x: Array) -> Array:
-        """Output of one sample, whose state moves on."""
-        y, self.states[self.sample] = self.advance(self.parameters, x, self.states[self.sample])
+        """What it sends; the state of the sample moves on."""
+        cell = self.unit.cell
+        membranes: list[Array] | None = None if self.unit.membrane is None else []
+        y, self.states[self.part] = self.behaviours[cell.process](cell, x, self.states[self.part], membranes)
+        if membranes is not None and self.unit.membrane is not None:
+            self.keep(self.unit.membrane, np.stack(membranes))
         return y
 
 
-class StatelessModel(WindowedModel):
-    """A model whose ``function`` is one of the pure functions of :mod:`nirbridge_lava.kernels`."""
-
-    @staticmethod
-    def function(parameters: Any, x: Array, /) -> Array:
-        """Output for one frame."""
-        raise NotImplementedError
-
-    def respond(self, x: Array) -> Array:
-        """Output for one frame."""
-        return self.function(self.parameters, x)
-
-
-class SynapseModel(StatelessModel):
-    """A stateless function one step late, as every synapse on Loihi."""
+class SynapseModel(WindowedModel):
+    """The same one Lava step late, as every synapse on Loihi."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -125,4 +158,26 @@ class SynapseModel(StatelessModel):
         """Sends what the last step brought, then takes in this step's input."""
         self.s_out.send(self.buffer)
         x = self.receive()
-        self.buffer = self.silence if x is None else self.respond(x)
+        self.buffer = self.silence if x is None else self.respond(x).reshape(-1)
+
+
+class Integers:
+    """Put in front of a model class, makes it one on integers."""
+
+    dtype: type = np.int64
+    behaviours: dict[str, Behaviour] = FIXED
+
+
+class IntegerPorts(Integers):
+    """The same for a model with ports."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, int)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, int)
+
+
+class FixedModel(IntegerPorts, WindowedModel):
+    """A :class:`WindowedModel` on integers."""
+
+
+class FixedSynapseModel(IntegerPorts, SynapseModel):
+    """A :class:`SynapseModel` on integers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,11 +26,17 @@ def shared_memory():
     return {path.name for path in SHARED_MEMORY.iterdir()}
 
 
-def left_in_shared_memory(before):
-    """Names that were not there ``before`` and that no process outside of this one's family uses."""
-    new = shared_memory() - before
-    if not new:
-        return new
+def left_in_shared_memory(before, within=3.0):
+    """Names that were not there ``before``, stay, and are used by no process outside of this one's family."""
+    deadline = time.monotonic() + within
+    while (found := _not_of_others(shared_memory() - before)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def _not_of_others(names):
+    if not names:
+        return names
     family = {psutil.Process().pid, *(child.pid for child in psutil.Process().children(recursive=True))}
     for process in psutil.process_iter():
         if process.pid not in family:
@@ -37,8 +44,8 @@ def left_in_shared_memory(before):
                 maps = Path(f"/proc/{process.pid}/maps").read_text()
             except OSError:
                 continue
-            new = {name for name in new if name not in maps}
-    return new
+            names = {name for name in names if name not in maps}
+    return names
 
 
 def workers():

@@ -1,11 +1,13 @@
 """Whatever goes wrong in a process, the caller learns it soon, in its own words, and nothing stays behind."""
 
+import gc
 import os
 import signal
 import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 from lava_graphs import (
     graded,
@@ -18,7 +20,7 @@ from lava_graphs import (
 )
 
 import nirbridge
-from nirbridge.errors import ExecutionError, UnsupportedError
+from nirbridge.errors import ExecutionError, InputError, UnsupportedError
 
 pytestmark = needs_lava
 FRAMES = graded(np.random.default_rng(30), 6, 2, 12)
@@ -34,10 +36,10 @@ def neuron_model(monkeypatch):
     """Gives the multi-level neuron another step, in the processes made from now on."""
     with nirbridge.compile(two_layers(), "lava") as program:
         program.run(FRAMES[:1])
-    from nirbridge_lava.processes.neurons import PyMultiLevelLIFFloat
+    from nirbridge_lava.behaviours import FLOAT, stepwise
 
     def replace(step):
-        monkeypatch.setattr(PyMultiLevelLIFFloat, "advance", staticmethod(step))
+        monkeypatch.setitem(FLOAT, "MultiLevelLIF", stepwise(step))
 
     return replace
 
@@ -105,25 +107,33 @@ def test_an_error_while_a_process_is_built(monkeypatch, neuron_model):
         program.run(FRAMES)
 
 
-@pytest.mark.parametrize("possible", [0, 4])
-def test_too_many_processes_are_told(monkeypatch, neuron_model, possible):
+def open_files():
+    """How many files of ours are open."""
+    gc.collect()
+    return psutil.Process().num_fds()
+
+
+@pytest.mark.parametrize(("mapping", "possible"), [("processes", 0), ("processes", 4), ("fused", 1)])
+def test_too_many_processes_are_told(monkeypatch, neuron_model, mapping, possible):
     import multiprocessing.popen_fork
 
+    files = open_files()
     forks, launch = [], multiprocessing.popen_fork.Popen._launch
 
     def fork(self, process):
-        forks.append(process)
+        forks.append(process.name)
         if len(forks) > possible:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         launch(self, process)
 
     monkeypatch.setattr(multiprocessing.popen_fork.Popen, "_launch", fork)
     with (
-        nirbridge.compile(two_layers(), "lava") as program,
+        nirbridge.compile(two_layers(), "lava", mapping=mapping) as program,
         pytest.raises(ExecutionError, match="cannot be started .*Resource temporarily unavailable"),
     ):
         program.run(FRAMES)
     assert len(forks) == possible + 1
+    assert open_files() == files
 
 
 def slow(seconds):
@@ -145,10 +155,11 @@ def when_running(program, act):
 
 
 @pytest.mark.parametrize("victim", [min, max])
-def test_a_killed_process_is_noticed(neuron_model, victim):
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_a_killed_process_is_noticed(neuron_model, victim, mapping):
     neuron_model(slow(0.3))
     before = workers()
-    program = nirbridge.compile(two_layers(), "lava")
+    program = nirbridge.compile(two_layers(), "lava", mapping=mapping)
 
     def kill_one():
         actors = program._engine._runtime._messaging_infrastructure.actors
@@ -160,9 +171,43 @@ def test_a_killed_process_is_noticed(neuron_model, victim):
     assert workers() == before
 
 
-def test_the_timeout_ends_a_call_that_takes_too_long(neuron_model):
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_the_timeout_ends_a_call_that_takes_too_long(neuron_model, mapping):
     neuron_model(slow(30))
-    fails(nirbridge.compile(two_layers(), "lava", timeout=1.0), "the timeout is over")
+    fails(nirbridge.compile(two_layers(), "lava", timeout=1.0, mapping=mapping), "the timeout is over")
+
+
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_the_timeout_is_that_of_each_step(neuron_model, mapping):
+    slept = []
+
+    def step(parameters, x, state):
+        slept.append(time.sleep(0.02 if len(slept) < 10 else 30))
+        return x, state
+
+    neuron_model(step)
+    program = nirbridge.compile(two_layers(), "lava", timeout=1.0, mapping=mapping)
+    for _ in range(4):
+        program.step(FRAMES[0, :1])
+    fails(program, "the timeout is over", call=lambda frames: [program.step(frames[0, :1]) for _ in range(8)])
+
+
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_a_process_that_dies_between_two_steps_is_noticed_in_the_next(mapping):
+    program = nirbridge.compile(two_layers(), "lava", mapping=mapping)
+    program.step(FRAMES[0])
+    os.kill(program._engine._runtime._messaging_infrastructure.actors[0].pid, signal.SIGKILL)
+    fails(program, "process '.*' ended with exit code -9", call=lambda frames: program.step(frames[0]))
+
+
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_data_of_a_wrong_shape_are_refused_and_the_program_goes_on(mapping):
+    with nirbridge.compile(two_layers(), "lava", mapping=mapping) as program:
+        expected = program.run(FRAMES).output
+        for wrong in (FRAMES[..., :11], FRAMES[0], np.full_like(FRAMES, np.nan)):
+            with pytest.raises(InputError, match="input for node 'input'"):
+                program.run(wrong)
+        np.testing.assert_array_equal(program.run(FRAMES).output, expected)
 
 
 def test_a_network_that_stands_still_is_given_up_without_a_timeout(neuron_model, monkeypatch):

@@ -49,6 +49,8 @@ def usage():
 
 
 def compile_and_run():
+    with nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60) as program:
+        program.run(FRAMES)
     with nirbridge.compile(two_layers(), "lava", timeout=60) as program:
         program.run(FRAMES)
         program.run(FRAMES, ["n"])
@@ -128,25 +130,26 @@ def test_it_works_where_another_start_method_was_set(method):
 
 
 STREAM = """
-program = nirbridge.compile(two_layers(), 'lava')
+program = nirbridge.compile(two_layers(), 'lava', mapping='MAPPING')
 program.step(x[0])
 print('streaming', flush=True)
 while True: program.step(x[0])
 """
 
 
-def started(text):
+def started(text, mapping):
     """A script that streams, with its processes."""
-    process = script(text, start_new_session=True)
+    process = script(text.replace("MAPPING", mapping), start_new_session=True)
     assert process.stdout.readline().strip() == "streaming"
     return process, psutil.Process(process.pid).children(recursive=True)
 
 
 @pytest.mark.parametrize(("sent", "within"), [("kill", 10), ("terminate", 10)])
-def test_a_killed_parent_leaves_no_orphan_and_no_shared_memory(sent, within):
+@pytest.mark.parametrize(("mapping", "processes"), [("processes", 8), ("fused", 2)])
+def test_a_killed_parent_leaves_no_orphan_and_no_shared_memory(sent, within, mapping, processes):
     before = shared_memory()
-    process, children = started(STREAM)
-    assert len(children) >= 8
+    process, children = started(STREAM, mapping)
+    assert len(children) >= processes
     getattr(process, sent)()
     process.communicate(timeout=within)
     _, alive = psutil.wait_procs(children, timeout=within)
@@ -154,8 +157,9 @@ def test_a_killed_parent_leaves_no_orphan_and_no_shared_memory(sent, within):
     assert left_in_shared_memory(before) == set()
 
 
-def test_ctrl_c_at_the_terminal_ends_all_with_one_traceback():
-    process, children = started(STREAM)
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_ctrl_c_at_the_terminal_ends_all_with_one_traceback(mapping):
+    process, children = started(STREAM, mapping)
     os.killpg(process.pid, 2)
     _, err = process.communicate(timeout=10)
     _, alive = psutil.wait_procs(children, timeout=5)

@@ -6,7 +6,13 @@ from lava_graphs import dense, flatten, residual, two_layers
 
 from nirbridge.ir import MultiLevelLIF, build_graph
 from nirbridge.runtime import make_plan
-from nirbridge_lava.network import make_network
+from nirbridge_lava.lowering import LOWERING
+from nirbridge_lava.network import fused_network, processes_network
+
+
+def make_network(plan, recorded, mapping=processes_network):
+    cells = {planned.name: LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}
+    return mapping(plan, cells, recorded)
 
 
 def by_name(network):
@@ -73,3 +79,41 @@ def test_one_alignment_serves_all_receivers():
     graph = build_graph(nodes, [*edges, ("d", "o")])
     names = [unit.name for unit in make_network(make_plan(graph), []).units]
     assert sorted(name for name in names if "align" in name) == ["c:align1", "d:align1", "x:align2"]
+
+
+def recurrent():
+    """Two neurons that reach each other through synapses, fed and read at both ends."""
+    rng = np.random.default_rng(62)
+    nodes = {name: MultiLevelLIF.one_hot((3,), 2) for name in ("n", "m")}
+    nodes |= {"wn": dense(rng, 3, 3), "wm": dense(rng, 3, 3), "deep": dense(rng, 3, 3)}
+    nodes |= {"x": nir.Input(np.array([3])), "o": nir.Output(None)}
+    edges = [("x", "n"), ("n", "wn"), ("wn", "m"), ("m", "wm"), ("wm", "n"), ("x", "deep"), ("deep", "m"), ("m", "o")]
+    return build_graph(nodes, edges)
+
+
+def test_a_cycle_is_one_process_whose_inputs_stand_side_by_side():
+    network = make_network(make_plan(recurrent()), ["wn"])
+    units = by_name(network)
+    (cycle,) = (unit for unit in network.units if unit.cell.process == "Cycle")
+    assert cycle.inputs == (1, 6)
+    assert {network.units[index].name for index in cycle.senders} == {"n:in:align1", "m:in"}
+    assert units["m"].cell.process == units["wn"].cell.process == "Take"
+    assert "n" not in units, "nothing outside of the cycle takes what 'n' sends"
+    assert cycle.depth == 1
+    np.testing.assert_array_equal(units["wn:sink"].offset, recurrent().nodes["wn"].bias)
+
+
+def test_fused_is_one_process_without_delay():
+    network = make_network(make_plan(recurrent()), ["wn"], fused_network)
+    (unit,) = network.units
+    assert unit.cell.process == "FusedGraph"
+    assert network.depth == 0
+    assert network.sinks == ("o", "wn")
+
+
+def test_pieces_without_a_connection_are_tied_together():
+    nodes = {name: nir.Input(np.array([4])) for name in ("a", "b")}
+    nodes |= {f"o{name}": nir.Output(None) for name in ("a", "b")}
+    units = make_network(make_plan(build_graph(nodes, [("a", "oa"), ("b", "ob")])), []).units
+    assert [unit.name for unit in units if unit.cell.process == "Tie"] == ["tie0", "tie1", "tie"]
+    assert not any(unit.cell.process == "Tie" for unit in make_network(make_plan(two_layers()), []).units)

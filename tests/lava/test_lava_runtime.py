@@ -5,42 +5,41 @@ import sys
 from importlib.metadata import PackageNotFoundError
 
 import nir
-import numpy as np
 import pytest
-from lava_graphs import chain, dense, needs_lava, two_layers
+from lava_graphs import needs_lava, two_layers
 
 import nirbridge
 import nirbridge_lava.runtime
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import PRIMITIVES, EventInput, MaxPool2d, MultiLevelLIF, PhaseDecode, build_graph
+from nirbridge.ir import PRIMITIVES
 from nirbridge_lava import RUNTIME
 from nirbridge_lava.lowering import LOWERING
 
-RAN = {nir.Input, EventInput, nir.Output, nir.Affine, nir.Linear, nir.Scale, nir.Conv1d, nir.Conv2d, nir.SumPool2d,
-       nir.AvgPool2d, MaxPool2d, nir.Flatten, nir.Delay, nir.Threshold, nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI,
-       nir.CubaLIF, MultiLevelLIF}  # fmt: skip
-
 
 def test_supported_is_the_lowering_table():
-    assert RUNTIME.supported == LOWERING.kinds == RAN
+    assert RUNTIME.supported == LOWERING.kinds
 
 
 @needs_lava
-def test_every_lowered_process_exists_and_has_a_floating_point_model():
+def test_every_process_has_a_model_in_each_precision_that_its_behaviour_has():
+    from nirbridge_lava.behaviours import FIXED, FLOAT
     from nirbridge_lava.forking import making_processes
 
     with making_processes():
         from nirbridge_lava import building
 
         named = {name for name in building.PROCESSES if name != "Dense"}
-        models = {
-            cls.implements_process.__name__: cls
-            for module in (building.frames, building.neurons, building.stateless)
+        models = [
+            (cls.implements_process.__name__, *cls.tags)
+            for module in building.MODULES
             for cls in vars(module).values()
             if isinstance(cls, type) and getattr(cls, "implements_process", None)
-        }
-    assert set(models) == named
-    assert all(model.tags == ["floating_pt"] for model in models.values())
+        ]
+    tables = {"floating_pt": FLOAT, "fixed_pt": FIXED}
+    either = named - FLOAT.keys() - FIXED.keys()
+    assert len(set(models)) == len(models)
+    assert set(models) == {(name, tag) for tag, table in tables.items() for name in either | table.keys()}
+    assert {"FrameSource", "FrameSink", "FusedGraph", "Cycle"} < either
 
 
 def test_asking_costs_neither_lava_nor_torch():
@@ -80,41 +79,12 @@ def test_availability_refuses_a_newer_python(monkeypatch):
     assert found.install == "Install Python 3.10"
 
 
-def recurrent():
-    rng = np.random.default_rng(50)
-    nodes = {"input": nir.Input(np.array([4])), "n": MultiLevelLIF.one_hot((4,), 2), "w": dense(rng, 4, 4)}
-    nodes["output"] = nir.Output(None)
-    return build_graph(nodes, [("input", "n"), ("n", "w"), ("w", "n"), ("n", "output")])
-
-
-def test_check_names_every_node_of_a_cycle():
-    problems = nirbridge.check(recurrent(), "lava")
-    assert {problem.where for problem in problems} == {"node 'n' (MultiLevelLIF)", "node 'w' (Affine)"}
-    assert {problem.rule for problem in problems} == {"graph_is_feed_forward"}
-
-
-def test_check_names_separate_networks():
-    rng = np.random.default_rng(51)
-    nodes = {name: nir.Input(np.array([4])) for name in ("a", "b")}
-    nodes |= {f"w{name}": dense(rng, 4, 4) for name in ("a", "b")}
-    nodes |= {f"o{name}": nir.Output(None) for name in ("a", "b")}
-    edges = [(s, t) for name in ("a", "b") for s, t in ((name, f"w{name}"), (f"w{name}", f"o{name}"))]
-    (problem,) = nirbridge.check(build_graph(nodes, edges), "lava")
-    assert problem.rule == "graph_is_one_piece"
-    assert "2 networks" in problem.found
-
-
 def test_check_finds_nothing_in_a_graph_that_runs():
     assert nirbridge.check(two_layers(), "lava") == []
 
 
-def test_nodes_that_work_on_windows_are_refused_by_name():
-    graph = chain({"decode": PhaseDecode((4,), 3)}, (4,))
-    (problem,) = nirbridge.check(graph, "lava")
-    assert str(problem) == (
-        "node 'decode' (PhaseDecode): runtime 'lava' does not run PhaseDecode. Use --runtime reference."
-    )
-    assert PhaseDecode in PRIMITIVES.values()
+def test_nothing_of_the_format_is_refused():
+    assert RUNTIME.supported >= set(PRIMITIVES.values()) - {nir.NIRGraph}
 
 
 @needs_lava
@@ -125,10 +95,18 @@ def test_a_timeout_that_is_no_number_of_seconds_is_refused(timeout):
 
 
 @needs_lava
+def test_streaming_goes_through_one_process():
+    with nirbridge.compile(two_layers(), "lava") as program:
+        assert program.mapping == "processes"
+    with nirbridge.compile(two_layers(), "lava", **RUNTIME.streaming_options) as program:
+        assert program.mapping == "fused"
+
+
+@needs_lava
 def test_unknown_options_are_refused():
-    with pytest.raises(InputError, match="option 'mapping': 'fused' is not among 'processes'"):
-        nirbridge.compile(two_layers(), "lava", mapping="fused")
-    with pytest.raises(UnsupportedError, match="precision 'fixed' is not among float"):
-        nirbridge.compile(two_layers(), "lava", precision="fixed")
+    with pytest.raises(InputError, match="option 'mapping': 'chip' is not among 'processes', 'fused'"):
+        nirbridge.compile(two_layers(), "lava", mapping="chip")
+    with pytest.raises(UnsupportedError, match="precision 'half' is not among float, fixed"):
+        nirbridge.compile(two_layers(), "lava", precision="half")
     with pytest.raises(UnsupportedError, match="option 'device' is unknown"):
         nirbridge.compile(two_layers(), "lava", device="cpu")

@@ -1,114 +1,117 @@
-"""One Process and one floating-point model for every node with a state."""
+"""One Process for every node with a state, and its models."""
 
 from __future__ import annotations
 
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
-from nirbridge_lava import dynamics
-from nirbridge_lava.windowed import StatefulModel, WindowedProcess
+from nirbridge_lava.windowed import FixedModel, WindowedModel, WindowedProcess, fixed_pt, floating_pt
 
 
 class MultiLevelLIF(WindowedProcess):
     """Multi-level leaky integrate-and-fire: one membrane, at most one of several lanes fires."""
 
 
-@implements(proc=MultiLevelLIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyMultiLevelLIFFloat(StatefulModel):
+@floating_pt(MultiLevelLIF)
+class PyMultiLevelLIFFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.lanes_step)
+
+@fixed_pt(MultiLevelLIF)
+class PyMultiLevelLIFFixed(FixedModel):
+    """Integers."""
 
 
 class IF(WindowedProcess):
     """Integrate-and-fire."""
 
 
-@implements(proc=IF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyIFFloat(StatefulModel):
+@floating_pt(IF)
+class PyIFFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.integrate_step)
+
+@fixed_pt(IF)
+class PyIFFixed(FixedModel):
+    """Integers."""
 
 
 class I(WindowedProcess):  # noqa: E742  NIR's own name
     """Integrator; sends its membrane."""
 
 
-@implements(proc=I, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyIFloat(StatefulModel):
+@floating_pt(I)
+class PyIFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.integrate_step)
+
+@fixed_pt(I)
+class PyIFixed(FixedModel):
+    """Integers."""
 
 
 class LIF(WindowedProcess):
     """Leaky integrate-and-fire."""
 
 
-@implements(proc=LIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyLIFFloat(StatefulModel):
+@floating_pt(LIF)
+class PyLIFFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.leak_step)
+
+@fixed_pt(LIF)
+class PyLIFFixed(FixedModel):
+    """Integers."""
 
 
 class LI(WindowedProcess):
     """Leaky integrator; sends its membrane."""
 
 
-@implements(proc=LI, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyLIFloat(StatefulModel):
+@floating_pt(LI)
+class PyLIFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.leak_step)
+
+@fixed_pt(LI)
+class PyLIFixed(FixedModel):
+    """Integers."""
 
 
 class CubaLIF(WindowedProcess):
     """Leaky integrate-and-fire behind a leaky synapse."""
 
 
-@implements(proc=CubaLIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyCubaLIFFloat(StatefulModel):
+@floating_pt(CubaLIF)
+class PyCubaLIFFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.current_step)
+
+@fixed_pt(CubaLIF)
+class PyCubaLIFFixed(FixedModel):
+    """Integers."""
 
 
 class CubaLI(WindowedProcess):
     """Leaky integrator behind a leaky synapse; sends its membrane."""
 
 
-@implements(proc=CubaLI, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyCubaLIFloat(StatefulModel):
+@floating_pt(CubaLI)
+class PyCubaLIFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.current_step)
+
+@fixed_pt(CubaLI)
+class PyCubaLIFixed(FixedModel):
+    """Integers."""
 
 
 class Delay(WindowedProcess):
     """Each neuron's input, its own number of data steps later."""
 
 
-@implements(proc=Delay, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyDelayFloat(StatefulModel):
+@floating_pt(Delay)
+class PyDelayFloat(WindowedModel):
     """Double precision."""
 
-    advance = staticmethod(dynamics.delay_step)
+
+@fixed_pt(Delay)
+class PyDelayFixed(FixedModel):
+    """Integers."""

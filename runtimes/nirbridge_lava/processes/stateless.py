@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
-from nirbridge_lava import kernels
-from nirbridge_lava.windowed import StatelessModel, SynapseModel, WindowedProcess
+from nirbridge_lava.windowed import (
+    FixedModel,
+    FixedSynapseModel,
+    SynapseModel,
+    WindowedModel,
+    WindowedProcess,
+    fixed_pt,
+    floating_pt,
+)
 
 
 class ConvSynapse(WindowedProcess):
@@ -18,62 +21,99 @@ class ConvSynapse(WindowedProcess):
     """
 
 
-@implements(proc=ConvSynapse, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
+@floating_pt(ConvSynapse)
 class PyConvSynapseFloat(SynapseModel):
     """Double precision."""
 
-    function = staticmethod(kernels.convolve)
+
+@fixed_pt(ConvSynapse)
+class PyConvSynapseFixed(FixedSynapseModel):
+    """Integers."""
 
 
 class MatrixSynapse(WindowedProcess):
-    """W x over the last axis of an input with several, which Lava's Dense does not take; one step late."""
+    """W x over the last axis of an input with several, or of several steps, which Lava's Dense does not take."""
 
 
-@implements(proc=MatrixSynapse, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
+@floating_pt(MatrixSynapse)
 class PyMatrixSynapseFloat(SynapseModel):
+    """Double precision, one step late."""
+
+
+@fixed_pt(MatrixSynapse)
+class PyMatrixSynapseFixed(FixedSynapseModel):
+    """Integers."""
+
+
+class MatrixShift(WindowedProcess):
+    """W x for messages that are powers of two: sums of weights, shifted lane by lane; one step late."""
+
+
+@fixed_pt(MatrixShift)
+class PyMatrixShiftFixed(FixedSynapseModel):
+    """Integers."""
+
+
+class ConvShift(WindowedProcess):
+    """Convolution for messages that are powers of two: sums of weights, shifted lane by lane; one step late."""
+
+
+@fixed_pt(ConvShift)
+class PyConvShiftFixed(FixedSynapseModel):
+    """Integers."""
+
+
+class AggregateSynapse(WindowedProcess):
+    """W x over the first axis, the nodes of a graph network; one step late."""
+
+
+@floating_pt(AggregateSynapse)
+class PyAggregateSynapseFloat(SynapseModel):
     """Double precision."""
 
-    function = staticmethod(kernels.product)
+
+@fixed_pt(AggregateSynapse)
+class PyAggregateSynapseFixed(FixedSynapseModel):
+    """Integers."""
 
 
 class Pool2d(WindowedProcess):
     """Sum, average or max pool, per step."""
 
 
-@implements(proc=Pool2d, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyPool2dFloat(StatelessModel):
+@floating_pt(Pool2d)
+class PyPool2dFloat(WindowedModel):
     """Double precision."""
 
-    function = staticmethod(kernels.pool)
+
+@fixed_pt(Pool2d)
+class PyPool2dFixed(FixedModel):
+    """Integers."""
 
 
 class Scale(WindowedProcess):
     """Element-wise factor."""
 
 
-@implements(proc=Scale, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyScaleFloat(StatelessModel):
+@floating_pt(Scale)
+class PyScaleFloat(WindowedModel):
     """Double precision."""
 
-    function = staticmethod(kernels.scale)
+
+@fixed_pt(Scale)
+class PyScaleFixed(FixedModel):
+    """Integers."""
 
 
 class Threshold(WindowedProcess):
     """1 where the input exceeds a limit."""
 
 
-@implements(proc=Threshold, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyThresholdFloat(StatelessModel):
+@floating_pt(Threshold)
+class PyThresholdFloat(WindowedModel):
     """Double precision."""
 
-    function = staticmethod(kernels.threshold)
+
+@fixed_pt(Threshold)
+class PyThresholdFixed(FixedModel):
+    """Integers."""

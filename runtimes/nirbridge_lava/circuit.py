@@ -1,0 +1,213 @@
+"""A plan, or one cycle of it, as steps that one process takes: the "fused" mapping.
+
+Constants travel beside the values, as between processes, and sums are taken in the same order: so both mappings round
+alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.runtime import Plan, PlannedNode
+from nirbridge_lava.behaviours import Behaviour
+from nirbridge_lava.cell import Cell
+
+Array = NDArray[Any]
+Cells = Mapping[str, "Cell | None"]
+
+
+class Tap(NamedTuple):
+    """The values of a node: the sum of what some stages give, and a constant."""
+
+    senders: tuple[str, ...]
+    offset: Array | None
+
+
+class Stage(NamedTuple):
+    """One node's step.
+
+    Attributes:
+        name: under which its value is kept.
+        cell: its work; None for a mere sum.
+        senders: stages whose values add up to its input.
+        late: nodes whose value of the step before is added.
+        offset: a constant that is added, or None.
+    """
+
+    name: str
+    cell: Cell | None
+    senders: tuple[str, ...]
+    late: tuple[str, ...] = ()
+    offset: Array | None = None
+
+
+class Loop(NamedTuple):
+    """The nodes of one cycle, in execution order: they run step by step, all of them in each."""
+
+    stages: tuple[Stage, ...]
+    biases: dict[str, Array | None]
+    """Of every node that an edge leaves late: constant that belongs to its value."""
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A whole plan.
+
+    Attributes:
+        parts: in execution order.
+        taps: where the values of each node come from.
+    """
+
+    parts: tuple[Stage | Loop, ...]
+    taps: dict[str, Tap]
+
+
+@dataclass
+class Memory:
+    """What some samples of a batch carry from step to step."""
+
+    states: dict[str, Any] = field(default_factory=dict)
+    late: dict[str, Array] = field(default_factory=dict)
+
+
+def make_circuit(plan: Plan, cells: Cells) -> Circuit:
+    """The circuit of a plan whose nodes have been lowered; inputs are left to the caller."""
+    parts: list[Stage | Loop] = []
+    taps = {name: Tap((name,), None) for name in plan.inputs}
+    for segment in plan.segments():
+        if segment[0].loop is not None:
+            inside = {planned.name for planned in segment}
+            for planned in segment:
+                outside = [taps[source.name] for source in planned.sources if source.name not in inside]
+                if outside:
+                    tap = joined(outside)
+                    parts.append(Stage(entrance(planned.name), None, tap.senders, (), tap.offset))
+            parts.append(make_loop(segment, cells))
+            taps.update({name: Tap((name,), _bias(cells[name])) for name in inside})
+        elif segment[0].name not in plan.inputs:
+            (planned,) = segment
+            tap = joined([taps[source.name] for source in planned.sources])
+            cell = cells[planned.name]
+            if cell is not None:
+                parts.append(Stage(planned.name, cell, tap.senders, (), tap.offset))
+                tap = Tap((planned.name,), cell.bias)
+            taps[planned.name] = tap
+    return Circuit(tuple(parts), taps)
+
+
+def make_loop(segment: Sequence[PlannedNode], cells: Cells) -> Loop:
+    """One cycle; what enters a node from outside stands under :func:`entrance`."""
+    inside = {planned.name for planned in segment}
+    stages, late = [], set()
+    for planned in segment:
+        forward = [source.name for source in planned.sources if source.name in inside and not source.delayed]
+        behind = tuple(source.name for source in planned.sources if source.delayed)
+        enters = any(source.name not in inside for source in planned.sources)
+        tap = joined([Tap((name,), _bias(cells[name])) for name in forward])
+        senders = (entrance(planned.name), *tap.senders) if enters else tap.senders
+        stages.append(Stage(planned.name, cells[planned.name], senders, behind, tap.offset))
+        late |= set(behind)
+    return Loop(tuple(stages), {name: _bias(cells[name]) for name in sorted(late)})
+
+
+def entrance(name: str) -> str:
+    """The name of what comes to a node of a cycle from outside; no node has it, names hold no line break."""
+    return f"{name}\nin"
+
+
+def joined(taps: Sequence[Tap]) -> Tap:
+    """The sum of taps."""
+    offsets = [tap.offset for tap in taps if tap.offset is not None]
+    senders = tuple(name for tap in taps for name in tap.senders)
+    return Tap(senders, np.sum(offsets, axis=0) if offsets else None)
+
+
+def _bias(cell: Cell | None) -> Array | None:
+    return None if cell is None else cell.bias
+
+
+class Executor:
+    """Takes a circuit through blocks of steps.
+
+    Args:
+        parts: stages and loops, in order.
+        behaviours: what each kind of cell does.
+        beat: called after every stage, to show that things move.
+        watched: names of nodes whose membranes are kept.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Stage | Loop],
+        behaviours: Mapping[str, Behaviour],
+        beat: Callable[[], None],
+        watched: Collection[str] = (),
+    ) -> None:
+        self.parts = tuple(parts)
+        self.behaviours = behaviours
+        self.beat = beat
+        self.watched = frozenset(watched)
+
+    def fresh(self, samples: int) -> Memory:
+        """The states before the first step."""
+        stages = [s for part in self.parts for s in (part.stages if isinstance(part, Loop) else (part,))]
+        return Memory({s.name: s.cell.fresh(samples) for s in stages if s.cell is not None})
+
+    def advance(self, values: dict[str, Array], memory: Memory) -> dict[str, Array]:
+        """Adds to ``values``, which hold the inputs as (T, samples, n), those of every stage.
+
+        Returns:
+            (T, samples, n) of the membranes of the nodes that are watched.
+        """
+        membranes: dict[str, list[Array]] = {name: [] for name in self.watched}
+        for part in self.parts:
+            if isinstance(part, Loop):
+                self._turn(part, values, memory, membranes)
+            else:
+                values[part.name] = self._take(part, values, memory, membranes)
+        return {name: np.stack(steps) for name, steps in membranes.items()}
+
+    def _take(self, stage: Stage, values: dict[str, Array], memory: Memory, membranes: dict[str, list[Array]]) -> Array:
+        # Every node is reached by a forward edge, so there is a sender; before the first step late values are 0.
+        x = _sum(values, stage.senders)
+        for name in stage.late:
+            if name in memory.late:
+                x = x + memory.late[name]
+        if stage.offset is not None:
+            x = x + stage.offset
+        if stage.cell is None:
+            return x
+        behave = self.behaviours[stage.cell.process]
+        y, memory.states[stage.name] = behave(stage.cell, x, memory.states[stage.name], membranes.get(stage.name))
+        self.beat()
+        return y
+
+    def _turn(self, loop: Loop, values: dict[str, Array], memory: Memory, membranes: dict[str, list[Array]]) -> None:
+        names = [name for stage in loop.stages for name in stage.senders if name in values]
+        history: dict[str, list[Array]] = {stage.name: [] for stage in loop.stages}
+        for t in range(len(values[names[0]])):
+            now = {name: values[name][t : t + 1] for name in names}
+            for stage in loop.stages:
+                now[stage.name] = self._take(stage, now, memory, membranes)
+                history[stage.name].append(now[stage.name])
+            for name, bias in loop.biases.items():
+                memory.late[name] = now[name] if bias is None else now[name] + bias
+        values.update({name: np.concatenate(steps) for name, steps in history.items()})
+
+
+def tapped(tap: Tap, values: Mapping[str, Array]) -> Array:
+    """The values of a node."""
+    x = _sum(values, tap.senders)
+    return x if tap.offset is None else x + tap.offset
+
+
+def _sum(values: Mapping[str, Array], senders: tuple[str, ...]) -> Array:
+    x = values[senders[0]]
+    for name in senders[1:]:
+        x = x + values[name]
+    return x
