@@ -1,10 +1,12 @@
 """Event cameras: recordings, encoders that turn events into frames, and streaming through a compiled network."""
 
 from nirbridge_events.decisions import Decision, StreamSummary
+from nirbridge_events.decoding import decode
 from nirbridge_events.encoding import FrameEncoder, encode
 from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import EVENT_DTYPE, Events, as_events
 from nirbridge_events.recording import Recording, open_recording
+from nirbridge_events.settings import EncoderSettings
 from nirbridge_events.simulate import moving_image, saccades
 from nirbridge_events.streaming import Stream
 from nirbridge_events.windows import EncodeReport, Window
@@ -14,6 +16,7 @@ __all__ = [
     "EVENT_DTYPE",
     "Decision",
     "EncodeReport",
+    "EncoderSettings",
     "Events",
     "FrameEncoder",
     "Recording",
@@ -21,6 +24,7 @@ __all__ = [
     "StreamSummary",
     "Window",
     "as_events",
+    "decode",
     "encode",
     "encode_equal_count",
     "moving_image",

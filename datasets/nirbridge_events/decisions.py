@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge.errors import ExecutionError, InputError
+from nirbridge.errors import ExecutionError
 
 Scores = npt.NDArray[np.float64]
 
@@ -37,6 +36,8 @@ class Decision:
         events: events in the window.
         dropped_windows: windows dropped since the start.
         dropped_events: events in them.
+        early: whether the margin passed the wanted confidence, so that the rest of the segment is not looked at.
+        segment: number of the segment that the window is of; 0 throughout without segments.
     """
 
     t_us: int
@@ -49,6 +50,8 @@ class Decision:
     events: int
     dropped_windows: int
     dropped_events: int
+    early: bool = False
+    segment: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The decision as plain data; ``predicted`` is named "class", and "label" is left out where there is none."""
@@ -70,14 +73,20 @@ class StreamSummary:
         decisions: decisions made.
         dropped_windows: windows dropped by the policy.
         dropped_events: events in them.
+        skipped_windows: windows without a decision, left out after an early one or when the stream was stopped.
+        skipped_events: events in them.
+        early_decisions: segments that ended with an early decision.
         partial_events: events in the last window, which the end of the recording cut short.
         pending_events: events taken in whose window never ended, because the stream broke off.
         saturated: values cut to what a frame can hold.
         outside: events outside the sensor.
+        cropped: events outside the crop.
+        late: events of windows that were closed without them, because the source was silent.
+        before_start: events before the first window.
         warm_up_s: wall time of the step before the start that loaded and compiled the program, 0 without one.
         seconds: wall time from the start to the end.
         events_per_s: events / seconds.
-        latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}; None without decisions.
+        latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}, of the last 2^20 decisions; None without.
         interrupted: whether the stream was stopped before its end.
     """
 
@@ -86,10 +95,16 @@ class StreamSummary:
     decisions: int
     dropped_windows: int
     dropped_events: int
+    skipped_windows: int
+    skipped_events: int
+    early_decisions: int
     partial_events: int
     pending_events: int
     saturated: int
     outside: int
+    cropped: int
+    late: int
+    before_start: int
     warm_up_s: float
     seconds: float
     events_per_s: float
@@ -106,28 +121,34 @@ class Readout:
 
     def __init__(self, name: str) -> None:
         self._read = READOUTS[name]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets every output."""
         self._total: Scores | float = 0.0
+        self._last: Scores = np.zeros(0)
         self._steps = 0
 
-    def add(self, output: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> Scores:
-        """Takes the output [1, *out] of a step and returns the scores [n], flattened.
+    def add(self, outputs: npt.ArrayLike) -> Scores:
+        """Takes the outputs [K, 1, *out] of K steps, which may be 0, and returns the scores [n], flattened.
 
         Raises:
             ExecutionError: an output is not a finite number.
-            InputError: there are several outputs.
         """
-        if isinstance(output, Mapping):
-            raise InputError("model", f"has {len(output)} outputs: {', '.join(output)}", "Use a model with one output")
-        last = np.asarray(output, dtype=np.float64).ravel()
-        if not len(last) or not np.isfinite(last).all():
+        values = np.asarray(outputs, dtype=np.float64)
+        values = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        if not values.shape[1] or not np.isfinite(values).all():
             raise ExecutionError(
                 f"step {self._steps}",
                 "the output of the program is not all finite numbers",
                 "Check the model",
             )
-        self._steps += 1
-        self._total = self._total + last
-        return self._read(self._total, last, self._steps)
+        for value in values:
+            self._total, self._last = self._total + value, value
+        self._steps += len(values)
+        if not self._steps:
+            return np.zeros(values.shape[1])
+        return self._read(np.asarray(self._total), self._last, self._steps)
 
 
 def decide(scores: Scores) -> tuple[int, float]:
@@ -137,9 +158,9 @@ def decide(scores: Scores) -> tuple[int, float]:
     return best, float(scores[best] - others.max()) if len(others) else float(scores[best])
 
 
-def percentiles(latencies: array[float] | Sequence[float]) -> dict[str, float] | None:
+def percentiles(latencies: Collection[float]) -> dict[str, float] | None:
     """The latency percentiles of a summary."""
     if not len(latencies):
         return None
-    values = np.percentile(np.asarray(latencies), PERCENTILES)
+    values = np.percentile(np.fromiter(latencies, dtype=np.float64), PERCENTILES)
     return {f"p{p}": round(float(value), 3) for p, value in zip(PERCENTILES, values, strict=True)}

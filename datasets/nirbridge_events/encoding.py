@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
-from nirbridge_events.events import Events, Size, as_events, as_size, first_backwards, first_outside
-from nirbridge_events.pixels import (
-    LARGEST_COUNT,
-    FloatFrame,
-    MaxSlice,
-    PixelMap,
-    SeenSlice,
-    Slice,
-    SumSlice,
-)
-from nirbridge_events.quantise import Quantiser
+from nirbridge_events.codings import make_coder
+from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside
+from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.recording import Recording
+from nirbridge_events.settings import DEFAULT_SENSOR, EncoderSettings, EventInputLike, one_of, whole_number
 from nirbridge_events.windows import EncodeReport, Window
 
-CODINGS = ("binary", "count", "one-hot")
-DOWNSAMPLES: dict[str, type[SeenSlice] | type[SumSlice] | type[MaxSlice]] = {
-    "or": SeenSlice,
-    "sum": SumSlice,
-    "max": MaxSlice,
-}
-POLARITIES = {"keep": 2, "merge": 1}
 OUTSIDE = ("error", "count")
-DEFAULT_SENSOR = (346, 260)
-MAX_LANES = 16
-MAX_SUBFRAMES = 1 << 16
 MAX_GAP = 10_000
 
 
-class EventInputLike(Protocol):
-    """The fields of the graph primitive ``EventInput`` that an encoder takes over."""
-
-    shape: tuple[int, ...]
-    sensor_size: tuple[int, ...]
-    window: int
-    subframes: int
-    lanes: int
-    coding: str
-    downsample: str
-
-
 class FrameEncoder:
-    """Turns chunks of events into frames, one for each window of time.
+    """Turns chunks of events into frames, one or K for each window of time.
 
     Window w holds the events with ``start + w·window <= t < start + (w+1)·window``.  It is split into ``subframes``
     parts, an event belonging to part ``(t - t_start)·subframes // window``.  Within part j the events of the sensor
@@ -58,28 +29,31 @@ class FrameEncoder:
     "max" the number of the busiest sensor pixel); then the window is coded:
 
         binary   y = 1 if any r_j > 0, else 0
-        count    y = Σ_j r_j
+        count    y = Σ_j r_j, at most 2^24
         one-hot  c = Σ_j [r_j > 0];  y = 0 if c = 0, else min(2^round(log2 c), 2^(lanes-1))
+        phase    K = phases frames; x_k = the digit of weight 2^(K-k) of min(r, 2^K - 1), k = 1..K
+        voxel    B = bins frames; y_b = Σ_i max(0, 1 - |b - (B-1)(t_i - t_start)/window|) over the events i
 
-    Without downsampling, "count" counts every event, whatever ``downsample`` says.
+    Phase-coded frames decode as Σ_k 2^-k x_k = r / 2^K, most significant digit first.  "phase" and "voxel" have one
+    part.  Without downsampling, "count" and "phase" count every event, whatever ``downsample`` says.  With polarity
+    "signed" each polarity is coded by itself and y = y_ON - y_OFF.  A value that does not fit is cut and counted.
 
     Args:
         sensor_size: (width, height) of the sensor.
         window: length of a window in µs.
-        coding: "binary", "count" or "one-hot".
-        lanes: S of "one-hot"; its values are 0, 1, 2, .., 2^(S-1).
-        subframes: parts of a window; by default 2^(lanes-1) for "one-hot" and 1 else.
-        size: (width, height) of the frames, by default the sensor's; never larger.
-        downsample: "or", "sum" or "max"; by default "sum" for "count" and "or" else.
-        polarity: "keep" (P = 2, channel 0 OFF and 1 ON) or "merge" (P = 1).
+        coding: "binary", "count", "one-hot", "phase" or "voxel".
         start: time in µs where window 0 begins; by default the time of the first event.
         outside: what an event outside the sensor is: an "error", or left out and put into the report ("count").
+        late: the same for an event of a window that ``windows_until`` closed.
         max_gap: how many windows without any event may follow each other; more means a broken clock.
+        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins`` and ``crop``, as
+            of ``EncoderSettings``.
 
     Raises:
         InputError: an argument is out of range.
 
-    Source: seed 000, section on the DVS encoding; neurons.md §1.
+    Source: seed 000, section on the DVS encoding; neurons.md §1; "phase": seed 001, the multi-spike binary code of the
+    input; neurons.md §2.
     """
 
     def __init__(
@@ -87,36 +61,21 @@ class FrameEncoder:
         sensor_size: Size = DEFAULT_SENSOR,
         window: int = 10_000,
         coding: str = "binary",
-        lanes: int = 3,
-        subframes: int | None = None,
-        size: Size | None = None,
-        downsample: str | None = None,
-        polarity: str = "keep",
+        *,
         start: int | None = None,
         outside: str = "error",
+        late: str = "error",
         max_gap: int = MAX_GAP,
+        **options: Any,
     ) -> None:
-        self.sensor_size = as_size(sensor_size, "sensor_size")
-        self.size = self.sensor_size if size is None else as_size(size, "size")
-        if self.size[0] > self.sensor_size[0] or self.size[1] > self.sensor_size[1]:
-            raise InputError("size", f"frames of {self.size} exceed the sensor's {self.sensor_size}", "Only shrink")
-        self.window = _count(window, "window", 1, 1 << 40)
-        self.coding = _choice(coding, "coding", CODINGS)
-        self.lanes = _count(lanes, "lanes", 1, MAX_LANES)
-        default_subframes = 1 << (self.lanes - 1) if coding == "one-hot" else 1
-        self.subframes = default_subframes if subframes is None else _count(subframes, "subframes", 1, MAX_SUBFRAMES)
-        default_downsample = "sum" if coding == "count" else "or"
-        self.downsample = _choice(downsample or default_downsample, "downsample", tuple(DOWNSAMPLES))
-        self.polarity = _choice(polarity, "polarity", tuple(POLARITIES))
-        self.outside = _choice(outside, "outside", OUTSIDE)
-        self.max_gap = _count(max_gap, "max_gap", 0, 1 << 62)
+        self.settings = _settings(sensor_size, window, coding, options)
+        self.outside = one_of(outside, "outside", OUTSIDE)
+        self.late = one_of(late, "late", OUTSIDE)
+        self.max_gap = whole_number(max_gap, "max_gap", 0, 1 << 62)
         self.report = EncodeReport()
-        self._start = None if start is None else _count(start, "start", -(1 << 62), 1 << 62)
-        self.pixel_map = PixelMap(self.sensor_size, self.size, POLARITIES[self.polarity])
-        self._slice = self._make_slice()
-        self._quantiser = Quantiser(self.subframes, self.lanes)
-        self._sum_dtype = np.dtype(np.float32) if coding == "count" else self._quantiser.dtype
-        self._sum: npt.NDArray[Any] | None = None
+        self._start = None if start is None else whole_number(start, "start", -(1 << 62), 1 << 62)
+        self._parts, self._window = self.settings.parts, self.settings.window
+        self._coder = make_coder(self.settings)
         self._last_time: int | None = None
         self._part = -1
         self._window_index = 0
@@ -126,27 +85,31 @@ class FrameEncoder:
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> FrameEncoder:
         """The encoder that a graph's ``EventInput`` describes; ``options`` are further arguments of the encoder."""
-        polarities, height, width = (int(n) for n in node.shape)
-        sensor_width, sensor_height = (int(n) for n in node.sensor_size)
-        return cls(
-            sensor_size=(sensor_width, sensor_height),
-            window=int(node.window),
-            coding=node.coding,
-            lanes=int(node.lanes),
-            subframes=int(node.subframes),
-            size=(width, height),
-            downsample=node.downsample,
-            polarity="merge" if polarities == 1 else "keep",
-            **options,
-        )
+        how = {name: options.pop(name) for name in ("start", "outside", "late", "max_gap") if name in options}
+        return cls(**EncoderSettings.from_node(node, **options).to_dict(), **how)
+
+    @property
+    def sensor_size(self) -> Size:
+        """(width, height) of the sensor."""
+        return self.settings.sensor_size
+
+    @property
+    def window(self) -> int:
+        """Length of a window in µs."""
+        return self._window
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """(P, H, W) of every frame."""
-        return self.pixel_map.shape
+        return self.settings.frame_shape
+
+    @property
+    def frames_per_window(self) -> int:
+        """K, the number of frames of a window."""
+        return self.settings.frames_per_window
 
     def push(self, events: Events | npt.NDArray[Any]) -> FloatFrame:
-        """Takes a chunk and returns the frames [n, P, H, W] that it completes; n may be 0.
+        """Takes a chunk and returns the frames [n·K, P, H, W] that it completes; n may be 0.
 
         Raises:
             InputError: times go back, an event lies outside the sensor, or a gap is too long.
@@ -154,7 +117,7 @@ class FrameEncoder:
         return self._stack(self.windows(events))
 
     def finish(self) -> FloatFrame:
-        """Ends the stream: the last, partial window as [1, P, H, W], or [0, P, H, W] if no event ever came."""
+        """Ends the stream: the last, partial window as [K, P, H, W], or [0, P, H, W] if no event ever came."""
         return self._stack(self.finish_windows())
 
     def windows(self, events: Events | npt.NDArray[Any]) -> Iterator[Window]:
@@ -164,20 +127,33 @@ class FrameEncoder:
         events = self._admit(as_events(events))
         at = 0
         while at < len(events):
-            part = (int(events.t[at]) - self._origin) * self.subframes // self.window
+            part = (int(events.t[at]) - self._origin) * self._parts // self._window
             if part != self._part:
+                self._require_short_gap(part // self._parts)
                 yield from self._advance(part)
-            end_of_part = self._origin - (-(part + 1) * self.window // self.subframes)
+            end_of_part = self._origin - (-(part + 1) * self._window // self._parts)
             stop = at + int(np.searchsorted(events.t[at:], end_of_part))
-            self._slice.add(events[at:stop])
+            self._coder.add(events[at:stop], self._origin + self._window_index * self._window)
             self._window_events += stop - at
             at = stop
+
+    def windows_until(self, time: int) -> Iterator[Window]:
+        """The windows that end at ``time`` µs or before it, for a source that is silent: no event before it may come.
+
+        Before the first event, without ``start``, no window has begun and none ends.  A later event of a window that
+        was closed is an error, or counted (``late``).
+        """
+        if self._finished or self._start is None:
+            return
+        window = (time - self._origin) // self._window
+        if window > (self._window_index if self._part >= 0 else 0):
+            yield from self._advance(window * self._parts)
 
     def finish_windows(self) -> Iterator[Window]:
         """Like ``finish``, as windows."""
         if self._part >= 0 and not self._finished:
             self.report.partial_events = self._window_events
-            self._close_part()
+            self._coder.close_part()
             yield self._close_window()
         self._finished = True
 
@@ -191,12 +167,10 @@ class FrameEncoder:
     def _origin(self) -> int:
         return self._start or 0
 
-    def _make_slice(self) -> Slice:
-        if self.coding == "binary":
-            return SeenSlice(self.pixel_map, np.float32)
-        if self.coding == "one-hot":
-            return SeenSlice(self.pixel_map)
-        return DOWNSAMPLES[self.downsample](self.pixel_map) if self.pixel_map.downsamples else SumSlice(self.pixel_map)
+    @property
+    def _closed_until(self) -> int | None:
+        """First µs of the current window; what lies before it was handed out."""
+        return self._origin + self._window_index * self._window if self._part >= 0 else None
 
     def check(self, events: Events) -> Events:
         """Returns a chunk that may follow those taken so far.
@@ -217,37 +191,50 @@ class FrameEncoder:
         return events
 
     def _admit(self, events: Events) -> Events:
-        """Checks a chunk and leaves out what lies before the start or outside the sensor; all of it is counted."""
+        """Checks a chunk and leaves out what no frame takes; all of it is counted."""
         self.check(events)
-        if len(events):
-            self._last_time = int(events.t[-1])
-            self._start = int(events.t[0]) if self._start is None else self._start
         self.report.events += len(events)
-        early = int(np.searchsorted(events.t, self._origin)) if len(events) else 0
+        if not len(events):
+            return events
+        self._last_time = int(events.t[-1])
+        self._start = int(events.t[0]) if self._start is None else self._start
+        early = int(np.searchsorted(events.t, self._origin))
         self.report.before_start += early
-        events = events[early:]
-        if first_outside(events, self.sensor_size) is not None:
-            events = self._drop_outside(events)
+        events = self._drop_late(events[early:])
+        if self.outside == "count" and first_outside(events, self.sensor_size) is not None:
+            events, dropped = _inside(events, (0, 0, *self.sensor_size))
+            self.report.outside += dropped
+        if self.settings.crop is not None:
+            events, dropped = _inside(events, self.settings.crop)
+            self.report.cropped += dropped
         self.report.pending_events += len(events)
         return events
 
-    def _drop_outside(self, events: Events) -> Events:
-        inside = (events.x < self.sensor_size[0]) & (events.y < self.sensor_size[1])
-        self.report.outside += int((~inside).sum())
-        return Events(events.x[inside], events.y[inside], events.t[inside], events.p[inside])
+    def _drop_late(self, events: Events) -> Events:
+        closed = self._closed_until
+        late = 0 if closed is None else int(np.searchsorted(events.t, closed))
+        if late and self.late == "error":
+            where = f"event {self.report.events - len(events)}"
+            found = f"time {events.t[0]} µs is of a window that ended at {closed} µs without it"
+            raise InputError(where, found, "Count such events with late='count'")
+        self.report.late += late
+        return events[late:]
 
-    def _advance(self, part: int) -> Iterator[Window]:
-        """Closes the current part, and every window before the one that holds ``part``."""
-        window = part // self.subframes
+    def _require_short_gap(self, window: int) -> None:
         first_empty = self._window_index + 1 if self._part >= 0 else 0
         if window - first_empty > self.max_gap:
             raise InputError(
-                f"gap after {self._last_full_time()} µs",
-                f"{window - first_empty} windows of {self.window} µs without any event, at most {self.max_gap} may be",
+                f"gap after {self._origin + first_empty * self._window} µs",
+                f"{window - first_empty} windows of {self._window} µs without any event, at most {self.max_gap} may be",
                 "Check the clock of the recording, or raise max_gap or window",
             )
+
+    def _advance(self, part: int) -> Iterator[Window]:
+        """Closes the current part, and every window before the one that holds ``part``."""
+        window = part // self._parts
+        first_empty = self._window_index + 1 if self._part >= 0 else 0
         if self._part >= 0:
-            self._close_part()
+            self._coder.close_part()
             if window > self._window_index:
                 yield self._close_window()
         for index in range(first_empty, window):
@@ -255,41 +242,29 @@ class FrameEncoder:
             yield self._close_window()
         self._window_index, self._part = window, part
 
-    def _last_full_time(self) -> int:
-        return self._origin + (self._window_index + 1 if self._part >= 0 else 0) * self.window
-
-    def _close_part(self) -> None:
-        if self.subframes == 1 or self.coding == "binary":
-            return
-        values = self._slice.take()
-        if self._sum is None:
-            self._sum = values.astype(self._sum_dtype)
-        else:
-            np.add(self._sum, values, out=self._sum)
-
     def _close_window(self) -> Window:
+        shape = (self.frames_per_window, *self.frame_shape)
         empty = self._window_events == 0
-        frame = np.zeros(self.frame_shape, dtype=np.float32) if empty else self._coded().reshape(self.frame_shape)
-        t_start = self._origin + self._window_index * self.window
+        frames = np.zeros(shape, dtype=np.float32) if empty else self._coded().reshape(shape)
+        t_start = self._origin + self._window_index * self._window
         self.report.windows += 1
         self.report.empty_windows += empty
-        window = Window(frame, self._window_index, t_start, t_start + self.window, self._window_events)
+        window = Window(frames, self._window_index, t_start, t_start + self._window, self._window_events)
         self.report.pending_events -= self._window_events
-        self._sum, self._window_events = None, 0
+        self._window_events = 0
         return window
 
     def _coded(self) -> FloatFrame:
-        counts = self._slice.take() if self._sum is None else self._sum
-        if self.coding == "one-hot":
-            self.report.saturated += self._quantiser.count_cut(counts)
-            return self._quantiser.values(counts)
-        if self._window_events > LARGEST_COUNT:
-            self.report.saturated += int((counts >= LARGEST_COUNT).sum())
-        return counts.astype(np.float32, copy=False)
+        values = self._coder.take(self._window_events)
+        self.report.saturated = self._coder.saturated
+        if self.settings.polarity != "signed":
+            return values
+        half = values.shape[1] // 2
+        return values[:, half:] - values[:, :half]
 
     def _stack(self, windows: Iterator[Window]) -> FloatFrame:
-        frames = [window.frame for window in windows]
-        return np.stack(frames) if frames else np.zeros((0, *self.frame_shape), dtype=np.float32)
+        frames = [window.frames for window in windows]
+        return np.concatenate(frames) if frames else np.zeros((0, *self.frame_shape), dtype=np.float32)
 
 
 def encode(
@@ -299,15 +274,14 @@ def encode(
     coding: str = "binary",
     **options: Any,
 ) -> FloatFrame:
-    """All frames [T, P, H, W] of a recording, the partial last window included.
+    """All frames [T·K, P, H, W] of a recording, the partial last window included.
 
     Args:
         events: a ``Recording``, ``Events``, a structured array (x, y, t [µs], p), or an iterable of such chunks.
         sensor_size: (width, height); by default the recording's own, and (346, 260) for events that do not say.
         window: length of a window in µs.
-        coding: "binary", "count" or "one-hot".
-        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``start``, ``outside``, ``max_gap``,
-            as of ``FrameEncoder``, which also gives the equations.
+        coding: "binary", "count", "one-hot", "phase" or "voxel"; K is 1 for the first three.
+        options: further arguments of ``FrameEncoder``, which also gives the equations.
 
     Raises:
         InputError: an argument is out of range, times go back, or an event lies outside the sensor.
@@ -318,8 +292,8 @@ def encode(
         sensor_size = events.sensor_size
     encoder = FrameEncoder(DEFAULT_SENSOR if sensor_size is None else sensor_size, window, coding, **options)
     chunks = events if isinstance(events, Iterable) and not isinstance(events, np.ndarray) else [events]
-    frames = [window.frame for window in encoder.encode(chunks)]
-    return np.stack(frames) if frames else np.zeros((0, *encoder.frame_shape), dtype=np.float32)
+    frames = [window.frames for window in encoder.encode(chunks)]
+    return np.concatenate(frames) if frames else np.zeros((0, *encoder.frame_shape), dtype=np.float32)
 
 
 def check_same_sensor(recording: Recording, sensor_size: Size | None) -> None:
@@ -336,13 +310,18 @@ def check_same_sensor(recording: Recording, sensor_size: Size | None) -> None:
         )
 
 
-def _count(value: Any, name: str, lowest: int, highest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not lowest <= value <= highest:
-        raise InputError(name, f"{value!r} is not a whole number in {lowest}..{highest}", "Give one in this range")
-    return int(value)
+def _settings(sensor_size: Size, window: int, coding: str, options: dict[str, Any]) -> EncoderSettings:
+    unknown = sorted(set(options) - set(EncoderSettings.__dataclass_fields__))
+    if unknown:
+        raise InputError(unknown[0], "is no option of an encoder", "Leave it away")
+    return EncoderSettings(sensor_size, window, coding, **options)
 
 
-def _choice(value: str, name: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise InputError(name, f"{value!r} is unknown; known are {', '.join(choices)}", "Choose one of them")
-    return value
+def _inside(events: Events, area: tuple[int, int, int, int]) -> tuple[Events, int]:
+    """The events of an area (x, y, width, height), counted from its corner, and the number of the others."""
+    x, y, width, height = area
+    # Unsigned differences wrap around below the corner, so one comparison finds both sides.
+    moved_x, moved_y = events.x - np.uint16(x), events.y - np.uint16(y)
+    inside = (moved_x < width) & (moved_y < height)
+    kept = Events(moved_x[inside], moved_y[inside], events.t[inside], events.p[inside])
+    return kept, len(events) - len(kept)

@@ -42,16 +42,17 @@ def encode_equal_count(
 
     Source: seed 000, section on the DVS encoding; neurons.md §1 (downsampling first).
     """
-    settings = _settings(pooled, splits, options)
-    binary = _binary_frames(settings.check(as_events(events)), settings.pixel_map, splits)
+    encoder = _encoder(pooled, splits, options)
+    settings = encoder.settings
+    binary = _binary_frames(encoder.check(as_events(events)), settings.pixel_map, splits)
     pooled_frames = binary.reshape(pooled, splits // pooled, -1).any(axis=1)
-    k = settings.subframes
+    k = settings.parts
     padded = np.concatenate((pooled_frames, np.zeros((-pooled % k, pooled_frames.shape[1]), dtype=np.bool_)))
     counts = padded.reshape(-1, k, padded.shape[1]).sum(axis=1)
     return quantise(counts, settings.lanes).reshape(-1, *settings.frame_shape)
 
 
-def _settings(pooled: int, splits: int, options: dict[str, Any]) -> FrameEncoder:
+def _encoder(pooled: int, splits: int, options: dict[str, Any]) -> FrameEncoder:
     """An encoder that is not run: it checks the options and holds what they mean."""
     if not 1 <= pooled <= splits or splits % pooled:
         raise InputError("pooled", f"{pooled} does not divide {splits} splits", "Choose a divisor, as 10, 20, 40 or 80")

@@ -60,6 +60,8 @@ class Events:
         """One run made of all ``parts``, which may be none."""
         if not parts:
             return as_events(np.empty(0, dtype=EVENT_DTYPE))
+        if len(parts) == 1:
+            return parts[0]
         return Events(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "t", "p")))
 
 

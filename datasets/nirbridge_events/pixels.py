@@ -142,3 +142,10 @@ class MaxSlice:
 def _block_starts(sensor: int, out: int) -> npt.NDArray[np.intp]:
     """The first sensor column of every output column: the smallest x with x * out // sensor equal to it."""
     return -(-np.arange(out) * sensor // out)
+
+
+DOWNSAMPLES: dict[str, type[SeenSlice] | type[SumSlice] | type[MaxSlice]] = {
+    "or": SeenSlice,
+    "sum": SumSlice,
+    "max": MaxSlice,
+}

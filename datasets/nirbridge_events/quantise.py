@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+BLOCK = 1 << 16
+"""Counts that are quantised at once, few enough to stay in the nearest cache."""
+
 
 def quantise(counts: npt.NDArray[Any], lanes: int) -> npt.NDArray[np.float32]:
     """The one-hot value of a count: 0 stays 0, c becomes min(2^round(log2 c), 2^(lanes-1)).
@@ -26,28 +29,47 @@ def nearest_power(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 class Quantiser:
-    """``quantise`` for counts up to ``largest``, by table.
+    """``quantise`` for counts up to ``largest``.
+
+    Counts and values that fit a byte are quantised by one comparison for each lane, r_s = [c >= limit_s], which runs
+    over many bytes at once; others by table.
 
     Attributes:
-        dtype: the integer type in which to count; 8 bits where they suffice, because bytes are translated fastest.
+        dtype: the integer type in which to count.
     """
 
     def __init__(self, largest: int, lanes: int) -> None:
         counts = np.arange(largest + 1)
         self._table = quantise(counts, lanes)
         self._cut = nearest_power(counts) > self._table
-        self._bytes: bytes | None = None
+        self._limits: list[np.uint8] | None = None
+        self._scratch = np.empty((2, BLOCK), dtype=np.uint8)
         self.dtype: np.dtype[Any] = np.dtype(np.int32)
         if largest < 256 and self._table[-1] < 256:
             self.dtype = np.dtype(np.uint8)
-            self._bytes = self._table.astype(np.uint8).tobytes().ljust(256, b"\0")
+            self._limits = [np.uint8(c + 1) for c in np.flatnonzero(np.diff(self._table))]
 
     def values(self, counts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The value of each count."""
-        if self._bytes is None:
+        if self._limits is None:
             return self._table.take(counts)
-        coded = counts.astype(np.uint8, copy=False).tobytes().translate(self._bytes)
-        return np.frombuffer(coded, dtype=np.uint8).astype(np.float32)
+        counts = counts.view(np.uint8) if counts.dtype == np.bool_ else counts.astype(np.uint8, copy=False)
+        values = np.empty(counts.size, dtype=np.float32)
+        for start in range(0, counts.size, BLOCK):
+            part = counts[start : start + BLOCK]
+            values[start : start + BLOCK] = self._lanes_of(part, self._limits)
+        return values
+
+    def _lanes_of(self, counts: npt.NDArray[np.uint8], limits: list[np.uint8]) -> npt.NDArray[np.uint8]:
+        """y = r_0 + r_1 + 2(r_2 + 2(r_3 + ..)): the lanes grow by 1, 1, 2, 4, .., and additions alone are fast."""
+        total, reached = self._scratch[:, : counts.size]
+        total.fill(0)
+        for lane in reversed(range(len(limits))):
+            np.greater_equal(counts, limits[lane], out=reached.view(np.bool_))
+            np.add(total, reached, out=total)
+            if lane > 1:
+                np.add(total, total, out=total)
+        return total
 
     def count_cut(self, counts: npt.NDArray[Any]) -> int:
         """How many counts exceed the highest lane."""

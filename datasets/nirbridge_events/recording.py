@@ -1,11 +1,11 @@
-"""Recordings: an iterator of checked chunks over a file or an array."""
+"""Recordings and live sources: an iterator of checked chunks over a file, an array or a stream."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge_events.events import Events, Size, as_events, as_size, first_backwards, first_outside
-from nirbridge_events.readers import open_source
+from nirbridge_events.events import Events, Size, as_events, as_size, first_outside
+from nirbridge_events.readers import open_source, tonic_sets
 from nirbridge_events.readers.base import Feed, Source, file_label
+from nirbridge_events.readers.order import JITTER, TimeOrder
 
 CHUNK_EVENTS = 1 << 16
 # Sensors that are sold, smallest first: an unknown size is taken to be the first that holds every event.
@@ -24,22 +25,74 @@ KNOWN_SENSORS: tuple[Size, ...] = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ReadReport:
+    """What a pass met, up to now.
+
+    Attributes:
+        events: events yielded.
+        sorted_events: events whose times went back by no more than the jitter, and were put in their place.
+        late_events: events of a live source that came too late to be put in their place, left out.
+        outside_events: events of a live source outside the sensor, left out.
+        wraps: how often a counter of time started again.
+        jumps: steps forward of more than a second.
+        longest_jump_us: the longest of them.
+        resyncs: leaps of a live source's clock that were joined on.
+        skipped: words that carry no event, by kind.
+        lost: what a live source lost or refused, by kind.
+    """
+
+    events: int = 0
+    sorted_events: int = 0
+    late_events: int = 0
+    outside_events: int = 0
+    wraps: int = 0
+    jumps: int = 0
+    longest_jump_us: int = 0
+    resyncs: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts as plain data."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """What a user should know, one clause each, without the source's name."""
+        longest = f"{self.longest_jump_us / 1e6:.3g} s"
+        counts = (
+            (self.sorted_events, f"{self.sorted_events} events came out of order and were sorted"),
+            (self.late_events, f"{self.late_events} events came too late and were left out"),
+            (self.outside_events, f"{self.outside_events} events outside the sensor were left out"),
+            (self.wraps, f"the counter of time started again {self.wraps} times"),
+            (self.jumps, f"time jumps forward {self.jumps} times, by {longest} at most"),
+            (self.resyncs, f"the clock leapt {self.resyncs} times; the stream was joined on without the leap"),
+        )
+        lines = [text for count, text in counts if count]
+        lines += [f"{count} {kind} carry no event" for kind, count in sorted(self.skipped.items())]
+        return lines + [f"{count} {kind}" for kind, count in sorted(self.lost.items())]
+
+
 @dataclass
 class Recording:
-    """A recording that is read chunk by chunk, in bounded memory, as often as wanted.
+    """A recording that is read chunk by chunk, in bounded memory, as often as wanted; or a live source.
 
-    Every pass checks the order of times and the geometry.  A chunk that holds a bad event is yielded up to it, then
-    the error is raised, so that what came before is not lost.
+    Every pass checks the order of times and the geometry.  Times that go back by no more than ``jitter`` µs are
+    sorted.  Beyond a bad event of a recording nothing is read: what came before is yielded, then the error is raised.
+    A live source leaves bad events out and counts them; it yields an empty chunk whenever nothing came for a moment,
+    ends when it is closed or idle for too long, and is read once.
 
     Attributes:
         name: how messages name it.
-        format: the reader's name, or "array".
+        format: the reader's name, or "array", "tonic", "udp", "stdin".
         sensor_size: (width, height) in pixels.
         size_origin: "given" (by the caller), "file", "format" (the format's usual sensor) or "inferred" (the smallest
             known sensor that holds every event).
-        total_bytes: size of the file, 0 for an array.
+        total_bytes: size of the file, 0 for anything else.
         feed: what the current or last pass has read; ``feed.position`` bytes, ``feed.skipped`` words without event.
-        events: number of events that the current or last pass has yielded.
+        events: number of events that the current or last pass has yielded, from its first.
+        jitter: how far times may go back [µs].
+        live: whether it is a live source.
     """
 
     name: str
@@ -51,80 +104,201 @@ class Recording:
     error: type[NirbridgeError] = FileError
     feed: Feed = field(default_factory=lambda: Feed(Path(), 0))
     events: int = 0
+    jitter: int = JITTER
+    live: bool = False
+    remarks: tuple[str, ...] = ()
+    on_close: Callable[[], None] = lambda: None
+    once: bool = False
+    _order: TimeOrder = field(default_factory=TimeOrder)
+    _started: bool = False
+    _late: int = 0
+    _outside: int = 0
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def __iter__(self) -> Iterator[Events]:
-        """Yields chunks of events.
+        """Yields chunks of events from the beginning; see ``read``."""
+        return self.read()
+
+    def read(self, from_event: int = 0, from_time: int | None = None) -> Iterator[Events]:
+        """Yields chunks of events, from event number ``from_event`` on and from time ``from_time`` [µs] on.
+
+        A pass that was broken off continues with ``read(from_event=recording.events)``, event by event the same.
+        What lies before is decoded again, not kept.
 
         Raises:
             FileError: the file is truncated or damaged, holds no event, an event outside the sensor or a time that
-                goes back.
-            InputError: the same, for an array.
+                goes back by more than ``jitter``.
+            InputError: the same, for an array; or a live source is read a second time.
         """
-        self.feed, chunks = self.start_pass()
-        self.events, previous = 0, None
-        for chunk in chunks:
-            good, problem = self._check(chunk, previous)
-            if good:
-                previous = int(chunk.t[good - 1])
-                self.events += good
-                yield chunk[:good]
-            if problem is not None:
-                raise problem
-        if not self.events:
+        if self.once and (self._started or from_event or from_time is not None):
+            raise InputError(self.name, "is read once, from where it is", "Open it again")
+        self._started = True
+        seen = 0
+        for chunk in self._checked():
+            start = max(0, from_event - seen)
+            if from_time is not None and len(chunk):
+                start = max(start, int(np.searchsorted(chunk.t, from_time)))
+            seen += len(chunk)
+            self.events = seen
+            if start < len(chunk) or self.live:
+                yield chunk[start:]
+        if not self.events and not self.live:
             raise self.error(self.name, "holds no event", "Record or copy it again")
+
+    def close(self) -> None:
+        """Ends a live source, from any thread; whoever reads it comes to its end.  Harmless when repeated."""
+        self.on_close()
 
     @property
     def skipped(self) -> Counter[str]:
         """How many words of each kind the last pass could not turn into events."""
         return self.feed.skipped
 
+    @property
+    def report(self) -> ReadReport:
+        """What the current or last pass has met."""
+        order, feed = self._order, self.feed
+        return ReadReport(
+            events=self.events,
+            sorted_events=order.sorted_events,
+            late_events=self._late,
+            outside_events=self._outside,
+            wraps=feed.wraps,
+            jumps=order.jumps,
+            longest_jump_us=order.longest_jump,
+            resyncs=feed.resyncs,
+            skipped=dict(feed.skipped),
+            lost={kind: count for kind, count in feed.lost.items() if count},
+        )
+
     def notes(self) -> list[str]:
         """What a user should know about how this recording was read, one sentence each."""
         width, height = self.sensor_size
         size = {
-            "format": f"{self.name}: taken as {width}x{height} pixels, the usual sensor of format '{self.format}'.",
-            "inferred": f"{self.name}: does not say its sensor size; its events fit {width}x{height} pixels.",
+            "format": f"taken as {width}x{height} pixels, the usual sensor of format '{self.format}'",
+            "inferred": f"does not say its sensor size; its events fit {width}x{height} pixels",
         }
         notes = [size[self.size_origin]] if self.size_origin in size else []
-        return notes + [f"{self.name}: {count} {kind} carry no event." for kind, count in sorted(self.skipped.items())]
+        return [f"{self.name}: {note}." for note in (*notes, *self.remarks, *self.report.lines())]
 
-    def _check(self, chunk: Events, previous: int | None) -> tuple[int, NirbridgeError | None]:
+    def _checked(self) -> Iterator[Events]:
+        """All events in order; after them the error that ended the pass, if one did."""
+        self.feed, chunks = self.start_pass()
+        self._order = TimeOrder(self.jitter)
+        self.events = self._late = self._outside = 0
+        problem: NirbridgeError | None = None
+        while problem is None:
+            try:
+                chunk = next(chunks, None)
+            except NirbridgeError as error:
+                chunk, problem = None, error
+            if chunk is None:
+                break
+            if self.live:
+                chunk = self._admit(chunk)
+                yield self._order.push(chunk) if len(chunk) else self._order.flush()
+                continue
+            good, problem = self._check(chunk)
+            ready = self._order.push(chunk[:good])
+            if len(ready):
+                yield ready
+        if len(rest := self._order.flush()):
+            yield rest
+        if problem is not None:
+            raise problem
+
+    def _admit(self, chunk: Events) -> Events:
+        """The events of a live source's chunk that can be used."""
+        if first_outside(chunk, self.sensor_size) is not None:
+            inside = (chunk.x < self.sensor_size[0]) & (chunk.y < self.sensor_size[1])
+            self._outside += int((~inside).sum())
+            chunk = Events(chunk.x[inside], chunk.y[inside], chunk.t[inside], chunk.p[inside])
+        early = self._order.too_early(chunk.t)
+        if early is not None:
+            self._late += int(early.sum())
+            chunk = Events(chunk.x[~early], chunk.y[~early], chunk.t[~early], chunk.p[~early])
+        return chunk
+
+    def _check(self, chunk: Events) -> tuple[int, NirbridgeError | None]:
         """The number of good events at the start of a chunk, and the error of the first bad one."""
-        back, outside = first_backwards(chunk.t, previous), first_outside(chunk, self.sensor_size)
+        early, outside = self._order.too_early(chunk.t), first_outside(chunk, self.sensor_size)
+        back = None if early is None else int(early.argmax())
         if back is not None and (outside is None or back <= outside):
-            before = chunk.t[back - 1] if back else previous
-            found = f"event {self.events + back} has time {chunk.t[back]} µs after {before} µs; times must not go back"
-            return back, self.error(self.name, found, "The recording is damaged or unsorted; sort or record it again")
+            before = self._order.latest_before(chunk.t, back)
+            found = (
+                f"event {self._order.taken + back} has time {chunk.t[back]} µs after {before} µs; "
+                f"times must not go back by more than {self.jitter} µs"
+            )
+            next_step = "The recording is damaged or unsorted; sort or record it again, or allow more jitter"
+            return back, self.error(self.name, found, next_step)
         if outside is not None:
             width, height = self.sensor_size
             x, y = chunk.x[outside], chunk.y[outside]
-            found = f"event {self.events + outside} lies at ({x}, {y}), outside the sensor of {width}x{height} pixels"
+            number = self._order.taken + outside
+            found = f"event {number} lies at ({x}, {y}), outside the sensor of {width}x{height} pixels"
             return outside, self.error(self.name, found, "Give the right sensor size (width, height)")
         return len(chunk), None
 
 
 def open_recording(
-    source: str | os.PathLike[str] | npt.NDArray[Any] | Events, sensor_size: Size | None = None
+    source: str | os.PathLike[str] | npt.NDArray[Any] | Events, sensor_size: Size | None = None, jitter: int = JITTER
 ) -> Recording:
-    """Opens a recording; nothing but its header is read, unless its sensor size must be inferred.
+    """Opens a recording or a live source; of a file only the header is read, unless its sensor size must be inferred.
 
-    Formats, known by their content: N-MNIST ``.bin``, Event Stream ``.es`` (DVS), Prophesee EVT 2.0 and 3.0 ``.raw``.
+    Files, known by their content: N-MNIST ``.bin``, Event Stream ``.es`` (DVS), Prophesee EVT 2.0, 2.1 and 3.0
+    ``.raw``, ``.dat`` and HDF5, AEDAT 2.0, 3.1 and 4.0, CSV, ``.npy`` and ``.npz``.  Besides, ``tonic:NAME?root=DIR``
+    (``nirbridge_events.readers.tonic_sets``), ``udp://HOST:PORT`` and the standard input, ``-`` or
+    ``stdin:?format=FORMAT`` (``nirbridge_events.live``).
 
     Args:
-        source: a path, a structured array with the fields x, y, t [µs] and p, or ``Events``.
+        source: a path or one of these names, a structured array with the fields x, y, t [µs] and p, or ``Events``.
         sensor_size: (width, height) in pixels, for recordings that do not say; without it one more pass finds the
-            smallest known sensor that holds every event.
+            smallest known sensor that holds every event.  Live sources need it.
+        jitter: how far times may go back [µs]; such events are sorted.
 
     Raises:
         FileError: the file is missing, no regular file, empty, compressed, or of an unknown format.
-        InputError: the array lacks a field, or ``sensor_size`` contradicts the file.
+        InputError: the array lacks a field, ``sensor_size`` contradicts the file, or the name of a source is wrong.
     """
     given = None if sensor_size is None else as_size(sensor_size, "sensor_size")
+    if isinstance(jitter, bool) or not isinstance(jitter, (int, np.integer)) or not 0 <= jitter <= 10**9:
+        raise InputError("jitter", f"{jitter!r} is not a number of µs in 0..10^9", "Give for instance 1000")
     if isinstance(source, (Events, np.ndarray)):
-        return _open_array(as_events(source), given)
-    path = Path(source)
-    opened = open_source(path)
+        return _open_array(as_events(source), given, int(jitter))
+    text = os.fspath(source)
+    for begin, opener in _SCHEMES.items():
+        if text.startswith(begin) and (begin != "-" or text == "-" or text.startswith("-?")):
+            return opener(text, given, int(jitter))
+    return _open_file(Path(source), given, int(jitter))
+
+
+def _open_file(path: Path, given: Size | None, jitter: int) -> Recording:
+    opened = open_source(path, given)
     name = file_label(path)
+    check_given_size(name, opened, given)
+
+    def start_pass() -> tuple[Feed, Iterator[Events]]:
+        feed = Feed(path, opened.offset)
+        return feed, opened.decode(feed)
+
+    size, origin = known_size(opened, given)
+    if size is None:
+        size, origin = _infer_size(name, FileError, start_pass()[1]), "inferred"
+    total = path.stat().st_size
+    return Recording(name, opened.format, size, origin, total, start_pass, jitter=jitter, remarks=opened.notes)
+
+
+def check_given_size(name: str, opened: Source, given: Size | None) -> None:
+    """Refuses a size that contradicts the file.
+
+    Raises:
+        InputError: it does.
+    """
     if given and opened.size_is_fixed and opened.sensor_size and given != opened.sensor_size:
         raise InputError(
             name,
@@ -132,30 +306,53 @@ def open_recording(
             "Give the size that the file states, or a model made for it",
         )
 
-    def start_pass() -> tuple[Feed, Iterator[Events]]:
-        feed = Feed(path, opened.offset)
-        return feed, opened.decode(feed)
 
-    size, origin = _known_size(opened, given)
-    if size is None:
-        size, origin = _infer_size(name, FileError, start_pass()[1]), "inferred"
-    return Recording(name, opened.format, size, origin, path.stat().st_size, start_pass)
-
-
-def _known_size(opened: Source, given: Size | None) -> tuple[Size | None, str]:
+def known_size(opened: Source, given: Size | None) -> tuple[Size | None, str]:
+    """The size of the sensor as far as it is known, and who says so."""
     if given:
         return given, "file" if given == opened.sensor_size and opened.size_is_fixed else "given"
     return opened.sensor_size, "file" if opened.size_is_fixed else "format"
 
 
-def _open_array(events: Events, given: Size | None) -> Recording:
+def _open_array(events: Events, given: Size | None, jitter: int, name: str = "array of events") -> Recording:
     def start_pass() -> tuple[Feed, Iterator[Events]]:
         parts = (events[start : start + CHUNK_EVENTS] for start in range(0, len(events), CHUNK_EVENTS))
         return Feed(Path(), 0), parts
 
-    size = given or _infer_size("array of events", InputError, start_pass()[1])
+    size = given or _infer_size(name, InputError, start_pass()[1])
     origin = "given" if given else "inferred"
-    return Recording("array of events", "array", size, origin, 0, start_pass, InputError)
+    return Recording(name, "array", size, origin, 0, start_pass, InputError, jitter=jitter)
+
+
+def _open_tonic(source: str, given: Size | None, jitter: int) -> Recording:
+    events, size = tonic_sets.load(source)
+    if isinstance(events, Path):
+        return _open_file(events, given or size, jitter)
+    recording = _open_array(events, given or size, jitter, f"source '{source}'")
+    recording.format = "tonic"
+    if not given and size:
+        recording.size_origin = "format"
+    return recording
+
+
+def _open_udp(source: str, given: Size | None, jitter: int) -> Recording:
+    from nirbridge_events.live import open_udp
+
+    return open_udp(source, given, jitter)
+
+
+def _open_stdin(source: str, given: Size | None, jitter: int) -> Recording:
+    from nirbridge_events.live import open_stdin
+
+    return open_stdin(source, given, jitter)
+
+
+_SCHEMES: dict[str, Callable[[str, Size | None, int], Recording]] = {
+    tonic_sets.SCHEME: _open_tonic,
+    "udp://": _open_udp,
+    "stdin:": _open_stdin,
+    "-": _open_stdin,
+}
 
 
 def _infer_size(name: str, error: type[NirbridgeError], chunks: Iterator[Events]) -> Size:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nirbridge_events.windows import Window
 
-POLICIES = ("block", "drop-oldest")
+POLICIES = ("block", "drop-oldest", "drop-newest")
 
 
 @dataclass(frozen=True)
@@ -22,37 +22,42 @@ class Ready:
 class WindowQueue:
     """Holds at most ``capacity`` windows.
 
-    With policy "block" a full queue makes ``put`` wait; with "drop-oldest" it drops the window that has waited
-    longest and counts it.
+    A full queue makes ``put`` wait with policy "block"; it drops the window that has waited longest with
+    "drop-oldest", and the one that comes with "drop-newest".  What is dropped is counted.
 
     Attributes:
         dropped_windows: windows dropped so far.
         dropped_events: events in them.
+        left_windows: windows that nobody took before the queue was closed.
+        left_events: events in them.
     """
 
     def __init__(self, capacity: int, policy: str) -> None:
         self._capacity = capacity
-        self._drops = policy == "drop-oldest"
+        self._policy = policy
         self._items: deque[Ready] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
-        self.dropped_windows = 0
-        self.dropped_events = 0
+        self.dropped_windows = self.dropped_events = 0
+        self.left_windows = self.left_events = 0
 
     def put(self, item: Ready) -> bool:
-        """Adds a window; False when nobody will take it any more."""
+        """Adds a window, or drops one; False when nobody will take it any more."""
         with self._changed:
-            while not self._drops and len(self._items) >= self._capacity and not self._closed:
+            while self._policy == "block" and len(self._items) >= self._capacity and not self._closed:
                 self._changed.wait()
             if self._closed:
+                self._leave(item)
                 return False
-            if len(self._items) >= self._capacity:
-                oldest = self._items.popleft()
-                self.dropped_windows += 1
-                self.dropped_events += oldest.window.events
-            self._items.append(item)
+            if len(self._items) < self._capacity:
+                self._items.append(item)
+            elif self._policy == "drop-oldest":
+                self._drop(self._items.popleft())
+                self._items.append(item)
+            else:
+                self._drop(item)
             self._changed.notify_all()
             return True
 
@@ -62,21 +67,36 @@ class WindowQueue:
             self._ended, self._error = True, error
             self._changed.notify_all()
 
-    def get(self) -> Ready | None:
-        """The next window; None at the end; the error of ``end`` is raised once every window was taken."""
+    def get(self, unit: int = 1, most: int = 1) -> list[Ready]:
+        """The next windows: at least ``unit`` of them, as many multiples of it as wait, at most ``most``.
+
+        Fewer only at the end, an empty list after it; the error of ``end`` is raised once every window was taken.
+        Waiting ends when ``unit`` windows are there, so ``unit`` may not exceed the capacity.
+        """
         with self._changed:
-            while not self._items and not self._ended:
+            while len(self._items) < unit and not self._ended and not self._closed:
                 self._changed.wait()
-            if self._items:
-                item = self._items.popleft()
-                self._changed.notify_all()
-                return item
-            if self._error is not None:
-                raise self._error
-            return None
+            if not self._items:
+                if self._error is not None and not self._closed:
+                    raise self._error
+                return []
+            size = max(unit, min(len(self._items), most) // unit * unit)
+            items = [self._items.popleft() for _ in range(min(size, len(self._items)))]
+            self._changed.notify_all()
+            return items
 
     def close(self) -> None:
-        """Says that no further window is wanted."""
+        """Says that no further window is wanted; who waits in ``get`` or ``put`` returns."""
         with self._changed:
             self._closed = True
+            while self._items:
+                self._leave(self._items.popleft())
             self._changed.notify_all()
+
+    def _drop(self, item: Ready) -> None:
+        self.dropped_windows += 1
+        self.dropped_events += item.window.events
+
+    def _leave(self, item: Ready) -> None:
+        self.left_windows += 1
+        self.left_events += item.window.events

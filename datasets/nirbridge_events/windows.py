@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nirbridge.errors import InputError
 from nirbridge_events.pixels import FloatFrame
 
 
@@ -12,18 +13,24 @@ class EncodeReport:
     """What became of the events.
 
     Attributes:
-        events: events taken in; each is in a frame unless counted as ``outside`` or ``before_start``.
+        events: events taken in; each is in a frame unless counted as ``outside``, ``cropped``, ``late`` or
+            ``before_start``.
         outside: events outside the sensor, left out (only with ``outside="count"``).
+        cropped: events outside the crop, left out.
+        late: events of windows that were closed without them, left out (only with ``late="count"``).
         before_start: events before ``start``, left out.
-        windows: frames made.
-        empty_windows: frames among them without any event.
-        saturated: values cut to what a frame can hold: the highest lane of "one-hot", 2^24 of "count".
+        windows: windows made, of one frame each, or of K with coding "phase" or "voxel".
+        empty_windows: windows among them without any event.
+        saturated: values cut to what a frame can hold: the highest lane of "one-hot", 2^24 of "count", 2^phases - 1
+            of "phase".
         partial_events: events in the last window, which the end of the stream cut short.
         pending_events: events taken in whose window is not finished; 0 at the end, unless the stream broke off.
     """
 
     events: int = 0
     outside: int = 0
+    cropped: int = 0
+    late: int = 0
     before_start: int = 0
     windows: int = 0
     empty_windows: int = 0
@@ -34,18 +41,30 @@ class EncodeReport:
 
 @dataclass(frozen=True)
 class Window:
-    """One finished frame.
+    """One finished window.
 
     Attributes:
-        frame: float32 [P, H, W].
+        frames: float32 [K, P, H, W]; K is the number of phases of coding "phase", of bins of "voxel", and 1 else.
         index: number of the window on the grid, from 0.
         t_start: first µs of the window.
         t_end: first µs after the window.
         events: number of events in it.
     """
 
-    frame: FloatFrame
+    frames: FloatFrame
     index: int
     t_start: int
     t_end: int
     events: int
+
+    @property
+    def frame(self) -> FloatFrame:
+        """The frame [P, H, W] of a coding that makes one a window.
+
+        Raises:
+            InputError: the window has several.
+        """
+        if len(self.frames) != 1:
+            raise InputError("window", f"has {len(self.frames)} frames, not one", "Use its frames")
+        only: FloatFrame = self.frames[0]
+        return only

@@ -150,3 +150,28 @@ def encode_events(rows, sensor_size, window, coding, lanes, subframes, size, dow
 def one_hot_value(count, lanes):
     """min(2^round(log2 c), 2^(lanes-1)), 0 of 0."""
     return min(2 ** round(math.log2(count)), 2 ** (lanes - 1)) if count else 0
+
+
+def crop_rows(rows, crop):
+    """The rows inside (x, y, width, height), counted from its corner."""
+    x0, y0, width, height = crop
+    return [(t, x - x0, y - y0, p) for t, x, y, p in rows if 0 <= x - x0 < width and 0 <= y - y0 < height]
+
+
+def phase_frames(counts, phases):
+    """Binary digits of min(c, 2^K - 1), most significant first: [T, ...] -> [T·K, ...]."""
+    digits = np.vectorize(lambda c: format(min(int(c), 2**phases - 1), f"0{phases}b"), otypes=[object])(counts)
+    frames = [np.vectorize(lambda text, k=k: float(text[k]), otypes=[np.float32])(digits) for k in range(phases)]
+    return np.stack(frames, axis=1).reshape(-1, *counts.shape[1:]) if len(counts) else counts
+
+
+def voxel_frames(rows, sensor_size, window, bins, size, polarities, start):
+    """Each event shared between the two bins around its time, event by event: [T·B, P, H, W]."""
+    steps = (rows[-1][0] - start) // window + 1 if rows else 0
+    frames = np.zeros((steps, bins, polarities, size[1], size[0]))
+    for t, x, y, p in rows:
+        step, rest = divmod(t - start, window)
+        place = (p if polarities == 2 else 0, y * size[1] // sensor_size[1], x * size[0] // sensor_size[0])
+        for b in range(bins):
+            frames[(step, b, *place)] += max(0.0, 1 - abs(b - (bins - 1) * rest / window))
+    return frames.reshape(-1, *frames.shape[2:]).astype(np.float32)

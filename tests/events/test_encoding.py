@@ -26,17 +26,37 @@ CASES = [
     {"coding": "one-hot", "lanes": 4, "size": (2, 2), "polarity": "merge"},
     {"coding": "one-hot", "lanes": 2, "subframes": 7},
     {"coding": "one-hot", "lanes": 9, "subframes": 300},
+    {"coding": "phase", "phases": 3},
+    {"coding": "phase", "phases": 2, "size": (3, 2), "downsample": "max", "polarity": "merge"},
+    {"coding": "voxel", "bins": 3},
+    {"coding": "voxel", "bins": 2, "size": (2, 2), "polarity": "signed"},
+    {"coding": "binary", "polarity": "signed"},
+    {"coding": "count", "polarity": "signed", "size": (3, 5)},
+    {"coding": "count", "crop": (2, 1, 4, 3)},
+    {"coding": "one-hot", "lanes": 3, "crop": (1, 0, 5, 5), "size": (2, 2)},
 ]
 
 
 def expected(events, window, start=None, **options):
+    """Frames by the equations, whatever the options: crop first, then each polarity, then their difference."""
+    rows, sensor = naive.rows_of(events), SENSOR
+    start = rows[0][0] if rows and start is None else start
+    if crop := options.get("crop"):
+        rows, sensor = naive.crop_rows(rows, crop), crop[2:]
     coding, lanes = options["coding"], options.get("lanes", 3)
-    subframes = options.get("subframes") or (2 ** (lanes - 1) if coding == "one-hot" else 1)
-    downsample = options.get("downsample") or ("sum" if coding == "count" else "or")
-    size = options.get("size", SENSOR)
-    polarities = 1 if options.get("polarity") == "merge" else 2
-    rows = naive.rows_of(events)
-    return naive.encode_events(rows, SENSOR, window, coding, lanes, subframes, size, downsample, polarities, start)
+    size, polarity = options.get("size", sensor), options.get("polarity", "keep")
+    polarities = 1 if polarity == "merge" else 2
+    merged = "or" if coding in ("binary", "one-hot") else "sum"
+    how = {"size": size, "downsample": options.get("downsample") or merged, "polarities": polarities, "start": start}
+    if coding == "voxel":
+        frames = naive.voxel_frames(rows, sensor, window, options["bins"], size, polarities, start)
+    elif coding == "phase":
+        counts = naive.encode_events(rows, sensor, window, "count", lanes=0, subframes=1, **how)
+        frames = naive.phase_frames(counts, options["phases"])
+    else:
+        subframes = options.get("subframes") or (2 ** (lanes - 1) if coding == "one-hot" else 1)
+        frames = naive.encode_events(rows, sensor, window, coding, lanes, subframes, **how)
+    return frames[:, 1:] - frames[:, :1] if polarity == "signed" else frames
 
 
 @pytest.mark.parametrize("options", CASES, ids=str)
@@ -44,7 +64,9 @@ def expected(events, window, start=None, **options):
 def test_frames_equal_the_equations(options, window):
     events = naive.make_events(np.random.default_rng(window), 900, SENSOR, span=1000, start=123_456)
     frames = encode(events, SENSOR, window, **options)
-    np.testing.assert_array_equal(frames, expected(events, window, **options))
+    wanted = expected(events, window, **options)
+    compare = np.testing.assert_allclose if options["coding"] == "voxel" else np.testing.assert_array_equal
+    compare(frames, wanted, **({"rtol": 1e-6, "atol": 1e-6} if options["coding"] == "voxel" else {}))
     assert frames.dtype == np.float32
     assert frames.max() > 0
 
@@ -67,9 +89,12 @@ def test_incremental_equals_batch_for_any_split(stream, options, window):
     parts = [encoder.push(events[a:b]) for a, b in pairwise(cuts)]
     frames = np.concatenate([*parts, encoder.finish()])
     np.testing.assert_array_equal(frames, encode(events, SENSOR, window, **options))
-    np.testing.assert_array_equal(frames, expected(events, window, **options))
+    wanted = expected(events, window, **options)
+    # With a crop the grid ends with the last event inside it.
+    assert len(frames) == len(wanted)
+    np.testing.assert_allclose(frames, wanted, rtol=0, atol=1e-6 if options["coding"] == "voxel" else 0)
     assert encoder.report.events == len(events)
-    assert encoder.report.windows == len(frames)
+    assert encoder.report.windows * encoder.frames_per_window == len(frames)
     assert encoder.report.pending_events == 0
 
 
@@ -143,6 +168,43 @@ def test_saturation_is_counted():
     assert encoder.report.saturated == 1
 
 
+def test_counts_beyond_the_phases_are_cut_and_counted():
+    events = naive.events_of([(t, 1, 1, 1) for t in range(9)] + [(9, 2, 2, 1)])
+    encoder = FrameEncoder(SENSOR, 10, "phase", phases=3)
+    (window,) = encoder.encode([events])
+    assert window.frames[:, 1, 1, 1].tolist() == [1, 1, 1]
+    assert window.frames[:, 1, 2, 2].tolist() == [0, 0, 1]
+    assert encoder.report.saturated == 1
+    with pytest.raises(InputError, match="window: has 3 frames, not one"):
+        _ = window.frame
+
+
+def test_events_outside_the_crop_are_counted_and_do_not_move_the_grid():
+    encoder = FrameEncoder(SENSOR, 10, "count", crop=(2, 1, 3, 3))
+    windows = list(encoder.encode([naive.events_of([(0, 0, 0, 1), (25, 2, 1, 1), (26, 4, 3, 0), (27, 5, 3, 0)])]))
+    assert [(w.index, w.t_start, w.events) for w in windows] == [(0, 0, 0), (1, 10, 0), (2, 20, 2)]
+    assert np.argwhere(windows[2].frame).tolist() == [[0, 2, 2], [1, 0, 0]]
+    report = encoder.report
+    assert (report.events, report.cropped, report.pending_events) == (4, 2, 0)
+
+
+def test_a_silent_source_can_close_windows_and_late_events_are_counted():
+    encoder = FrameEncoder(SENSOR, 10, "count", late="count", max_gap=0)
+    assert not list(encoder.windows_until(1000))
+    assert not list(encoder.windows(naive.events_of([(3, 0, 0, 1)])))
+    assert not list(encoder.windows_until(12))
+    assert [(w.index, w.events) for w in encoder.windows_until(35)] == [(0, 1), (1, 0), (2, 0)]
+    assert not list(encoder.windows_until(20))
+    assert not list(encoder.windows(naive.events_of([(30, 0, 0, 1), (32, 1, 1, 1), (34, 2, 2, 1)])))
+    (last,) = encoder.finish_windows()
+    assert (last.index, last.t_start, last.events, last.frame.sum()) == (3, 33, 1, 1)
+    assert (encoder.report.late, encoder.report.events, encoder.report.pending_events) == (2, 4, 0)
+    strict = FrameEncoder(SENSOR, 10, start=0)
+    assert len(list(strict.windows_until(20))) == 2
+    with pytest.raises(InputError, match="event 0: time 19 µs is of a window that ended at 20 µs without it"):
+        strict.push(naive.events_of([(19, 0, 0, 1)]))
+
+
 def test_from_node_maps_every_field():
     class Node:
         shape = (np.int64(1), np.int64(3), np.int64(4))
@@ -182,14 +244,25 @@ def test_encode_takes_arrays_chunks_and_recordings():
     [
         ({"window": 0}, "window: 0 is not a whole number"),
         ({"window": 1.5}, "window: 1.5"),
-        ({"coding": "rate"}, "coding: 'rate' is unknown; known are binary, count, one-hot"),
+        ({"coding": "rate"}, "coding: 'rate' is unknown; known are binary, count, one-hot, phase, voxel"),
         ({"lanes": 17}, "lanes: 17"),
         ({"subframes": 0}, "subframes: 0"),
         ({"size": (8, 5)}, "exceed the sensor"),
         ({"size": (0, 5)}, "size"),
         ({"downsample": "mean"}, "downsample"),
-        ({"polarity": "signed"}, "polarity"),
+        ({"polarity": "sign"}, "polarity: 'sign' is unknown; known are keep, merge, signed"),
         ({"outside": "drop"}, "outside"),
+        ({"late": "drop"}, "late"),
+        ({"coding": "one-hot", "polarity": "signed"}, "polarity: 'signed' does not go with coding 'one-hot'"),
+        ({"coding": "phase", "phases": 25}, "phases: 25 is not a whole number in 1..24"),
+        ({"coding": "phase", "subframes": 2}, "subframes: 2 do not go with coding 'phase'"),
+        ({"coding": "voxel", "bins": 1}, "bins: 1"),
+        ({"coding": "voxel", "downsample": "max"}, "downsample: 'max' does not go with coding 'voxel'"),
+        ({"crop": (1, 1, 7, 5)}, "crop: 7x5 pixels from (1, 1) leave the sensor of 7x5"),
+        ({"crop": (1, 1, 0, 5)}, "crop: (1, 1, 0, 5) is not (x, y, width, height)"),
+        ({"crop": 5}, "crop: 5 is not"),
+        ({"crop": (1, 1, 3, 3), "size": (4, 3)}, "size: frames of (4, 3) exceed the crop's (3, 3)"),
+        ({"colour": 1}, "colour: is no option of an encoder"),
     ],
 )
 def test_arguments_out_of_range(options, found):

@@ -16,7 +16,8 @@ from nirbridge.cli import encode as encode_module
 from nirbridge.cli import stream as stream_module
 from nirbridge.errors import FileError, InputError
 from nirbridge.ir import EventInput
-from nirbridge_events import encode, write_nmnist
+from nirbridge.runtime import Availability
+from nirbridge_events import encode, write_es, write_nmnist
 from tests.events import naive
 
 
@@ -70,7 +71,7 @@ def test_encode_with_flags(tmp_path, recording, events):
     assert result.exit_code == 0
     assert result.stdout == f"{tmp_path / 'f.npy'}: (10, 2, 17, 17)\n"
     assert "taken as 34x34 pixels" in result.stderr
-    assert "2000 events in 10 frames of 10000 µs" in result.stderr
+    assert "2000 events in 10 windows of 10000 µs" in result.stderr
     frames = np.load(tmp_path / "f.npy")
     assert frames.dtype == np.float32
     np.testing.assert_array_equal(frames, wanted_frames(events))
@@ -108,6 +109,95 @@ def test_stream_with_flags_equals_stream_with_the_models_event_input(recording, 
     ]
     assert scores[0] == scores[1]
     assert len(scores[0]) == 10
+
+
+def lines_of(result):
+    assert result.exit_code == 0, result.output
+    *decisions, last = [json.loads(line) for line in result.stdout.splitlines()]
+    return decisions, last["summary"]
+
+
+def test_decision_lines_and_the_summary_have_their_fields(recording, model):
+    decisions, summary = lines_of(run(stream_module, recording, "--model", model))
+    fields = "t_us window class scores margin latency_ms events dropped_windows dropped_events early segment"
+    assert all(list(decision) == fields.split() for decision in decisions)
+    for decision in decisions:
+        assert decision["margin"] == pytest.approx(abs(decision["scores"][0] - decision["scores"][1]))
+        assert (decision["early"], decision["segment"], decision["dropped_windows"]) == (False, 0, 0)
+    counted = {"events_per_s", "latency_ms", "dropped_windows", "skipped_windows", "early_decisions", "interrupted"}
+    assert counted <= set(summary)
+
+
+def test_confidence_ends_the_stream_or_the_segment_early(recording, model):
+    every, _ = lines_of(run(stream_module, recording, "--model", model))
+    limit = sorted(decision["margin"] for decision in every)[5]
+    first = next(i for i, decision in enumerate(every) if decision["margin"] > limit)
+    early, summary = lines_of(run(stream_module, recording, "--model", model, "--confidence", repr(limit)))
+    assert [decision["early"] for decision in early] == [False] * first + [True]
+    assert [decision["scores"] for decision in early] == [decision["scores"] for decision in every[: first + 1]]
+    assert (summary["early_decisions"], summary["interrupted"]) == (1, False)
+    parts, summary = lines_of(run(stream_module, recording, "--model", model, "--confidence", 0, "--segment", 3))
+    assert [(decision["window"], decision["segment"]) for decision in parts] == [(0, 0), (3, 1), (6, 2), (9, 3)]
+    assert all(decision["early"] for decision in parts)
+    assert summary["skipped_windows"] == 6
+    assert summary["events"] == 2000 == sum(decision["events"] for decision in parts) + summary["skipped_events"]
+
+
+@pytest.mark.parametrize("block", [1, 7])
+def test_blocks_and_policies_decide_alike(recording, model, block):
+    every, _ = lines_of(run(stream_module, recording, "--model", model, "--runtime", "reference", "--queue", 20))
+    flags = ["--block", block, "--policy", "drop-newest", "--queue", 20]
+    again, summary = lines_of(run(stream_module, recording, "--model", model, "--runtime", "reference", *flags))
+    assert [decision["scores"] for decision in again] == [decision["scores"] for decision in every]
+    assert summary["dropped_windows"] == 0
+
+
+def test_the_fastest_usable_runtime_that_runs_the_model_is_chosen_and_said(recording, model, monkeypatch):
+    for usable, chosen in ((True, "norse"), (False, "reference")):
+        states = {
+            name: Availability("1", "" if usable or name == "reference" else "no") for name in ("norse", "reference")
+        }
+        monkeypatch.setattr(nirbridge, "runtimes", lambda states=states: states)
+        if chosen == "norse":
+            pytest.importorskip("norse")
+        result = run(stream_module, recording, "--model", model)
+        assert f"Runs on '{chosen}'." in result.stderr
+    monkeypatch.setattr(nirbridge, "check", lambda graph, name: ["a problem"] if name == "norse" else [])
+    assert "Runs on 'reference'." in run(stream_module, recording, "--model", model).stderr
+
+
+def test_a_crop_brings_a_larger_sensor_to_the_models(tmp_path, model):
+    events = naive.make_events(np.random.default_rng(3), 900, (60, 50), span=45_000)
+    write_es(tmp_path / "large.es", events, (60, 50))
+    result = run(
+        encode_module, tmp_path / "large.es", "-o", tmp_path / "f.npy", "--model", model, "--crop", "20,10,34x34"
+    )
+    assert result.exit_code == 0, result.output
+    wanted = encode(events, (60, 50), 10_000, "one-hot", lanes=3, size=(17, 17), crop=(20, 10, 34, 34))
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), wanted)
+    assert "events outside the crop were left out" in result.stderr
+    assert run(stream_module, tmp_path / "large.es", "--model", model, "--crop", "20,10,34x34").exit_code == 0
+    refused = run(
+        encode_module, tmp_path / "large.es", "-o", tmp_path / "g.npy", "--model", model, "--crop", "0,0,30x34"
+    )
+    assert "30x34 pixels are not the 34x34 of the model's EventInput" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        (["--coding", "phase", "--phases", 3], {"coding": "phase", "phases": 3}),
+        (
+            ["--coding", "voxel", "--bins", 4, "--polarity", "signed"],
+            {"coding": "voxel", "bins": 4, "polarity": "signed"},
+        ),
+    ],
+)
+def test_codings_of_several_frames_are_written_whole(tmp_path, recording, events, flags, options):
+    result = run(encode_module, recording, "-o", tmp_path / "f.npy", "--window", "10ms", *flags)
+    assert result.exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), encode(events, (34, 34), 10_000, **options))
+    assert "frames each" in result.stderr
 
 
 def test_a_long_silence_needs_the_users_word(tmp_path, model):
@@ -167,11 +257,6 @@ def test_flags_must_not_contradict_the_model(recording, model):
 def test_frames_must_fit_the_model(recording, plain_model):
     result = run(stream_module, recording, "--model", plain_model, "--window", "10ms", "--coding", "count")
     assert "takes (2, 17, 17), the frames are (2, 34, 34)" in str(result.exception)
-
-
-def test_live_sources_are_refused_by_name(model):
-    result = run(stream_module, "udp://localhost:3333", "--model", model)
-    assert "is a live stream" in str(result.exception)
 
 
 def test_a_broken_recording_gives_its_decisions_a_summary_and_its_error(recording, model):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,17 +19,22 @@ SENSOR = (34, 34)
 class SumProgram:
     """Adds up OFF and ON events; ``hook`` runs before each step."""
 
-    def __init__(self, hook=lambda step: None):
-        self.hook, self.frames, self.resets = hook, [], 0
+    def __init__(self, hook=lambda step: None, block=1):
+        self.hook, self.frames, self.resets, self.calls = hook, [], 0, []
+        self.plan = SimpleNamespace(block=block)
 
     def reset(self):
         self.resets += 1
 
-    def step(self, frame):
-        self.hook(len(self.frames))
-        assert frame.shape == (1, 2, 34, 34)
-        self.frames.append(frame[0].copy())
-        return frame.sum(axis=(2, 3))
+    def advance(self, x, record=()):
+        assert x.shape[1:] == (1, 2, 34, 34)
+        assert len(x) % self.plan.block == 0
+        self.calls.append(len(x))
+        for frame in x:
+            self.hook(len(self.frames))
+            self.frames.append(frame[0].copy())
+        output = x.sum(axis=(3, 4))
+        return SimpleNamespace(output=output, records=dict.fromkeys(record, x[:, :, 1]))
 
 
 @pytest.fixture
@@ -180,27 +186,30 @@ def test_leaving_early_ends_the_thread_even_while_it_sleeps(events):
     assert no_thread_left()
 
 
-@pytest.mark.parametrize("output", [np.array([[1.0, np.nan]]), np.zeros((1, 0)), np.array([[np.inf]])])
+@pytest.mark.parametrize("output", [np.array([[[1.0, np.nan]]]), np.zeros((1, 1, 0)), np.array([[[np.inf]]])])
 def test_outputs_that_are_no_numbers_are_refused(events, output):
     program = SumProgram()
-    program.step = lambda frame: output
+    program.advance = lambda x, record: SimpleNamespace(output=output, records={})
     with pytest.raises(ExecutionError, match="step 0: the output"):
         list(make_stream(events, program))
 
 
 def test_models_with_several_outputs_are_refused(events):
     program = SumProgram()
-    program.step = lambda frame: {"a": frame, "b": frame}
+    program.advance = lambda x, record: SimpleNamespace(output={"a": x, "b": x}, records={})
     with pytest.raises(InputError, match="2 outputs: a, b"):
         list(make_stream(events, program))
 
 
 def test_bad_arguments(events):
     for options, found in [
-        ({"policy": "drop"}, "policy: 'drop' is unknown; known are block, drop-oldest"),
+        ({"policy": "drop"}, "policy: 'drop' is unknown; known are block, drop-oldest, drop-newest"),
         ({"pace": "slow"}, "pace"),
         ({"readout": "max"}, "readout"),
         ({"queue_size": 0}, "queue_size"),
+        ({"block": 0}, "block: 0 is not a whole number"),
+        ({"segment": 0}, "segment: 0 windows are less than 1"),
+        ({"confidence": float("nan")}, "confidence: nan is not a number >= 0"),
     ]:
         with pytest.raises(InputError, match=found):
             make_stream(events, SumProgram(), **options)
@@ -220,7 +229,7 @@ def test_the_queue_drops_its_oldest_and_ends_with_its_error():
     assert all(queue.put(item) for item in items)
     queue.end(FileError("file 'x'", "broke"))
     assert (queue.dropped_windows, queue.dropped_events) == (2, 21)
-    assert [queue.get(), queue.get()] == items[2:]
+    assert [*queue.get(), *queue.get()] == items[2:]
     with pytest.raises(FileError, match="broke"):
         queue.get()
     queue.close()

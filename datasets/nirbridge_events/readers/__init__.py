@@ -2,51 +2,105 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from nirbridge.errors import FileError
-from nirbridge_events.readers import event_stream, evt2, evt3, nmnist
+from nirbridge_events.events import Size
+from nirbridge_events.readers import (
+    aedat2,
+    aedat3,
+    aedat4,
+    csv,
+    dat,
+    event_stream,
+    evt2,
+    evt3,
+    evt21,
+    nmnist,
+    numpy_array,
+    prophesee_hdf5,
+)
 from nirbridge_events.readers.base import HEAD_BYTES, Reader, Source, file_label, read_head
 from nirbridge_events.readers.prophesee import looks_like_header, unread_version
 
+# Formats with a signature come first, then those that the extension alone tells.
 READERS: dict[str, Reader] = {
-    reader.format: reader for reader in (event_stream.READER, evt2.READER, evt3.READER, nmnist.READER)
+    reader.format: reader
+    for reader in (
+        event_stream.READER,
+        evt2.READER,
+        evt21.READER,
+        evt3.READER,
+        dat.READER,
+        aedat2.READER,
+        aedat3.READER,
+        aedat4.READER,
+        prophesee_hdf5.READER,
+        *numpy_array.READERS,
+        csv.READER,
+        nmnist.READER,
+    )
 }
 
 _FOREIGN_MAGIC = {
     b"\x1f\x8b": ("gzip-compressed", "Decompress it first, with 'gunzip'"),
     b"BZh": ("bzip2-compressed", "Decompress it first, with 'bunzip2'"),
     b"\xfd7zXZ": ("xz-compressed", "Decompress it first, with 'unxz'"),
+    b"\x28\xb5\x2f\xfd": ("zstd-compressed", "Decompress it first, with 'unzstd'"),
     b"PK\x03\x04": ("a zip archive", "Unpack it first, with 'unzip'"),
-    b"\x89HDF": ("an HDF5 file", "Give a recording; a model goes to --model"),
-    b"\x93NUMPY": ("a NumPy array", "Load it with numpy.load and pass the array"),
-    b"#!AER-DAT": ("an AEDAT file", "Convert it to Event Stream, with 'faery input file IN.aedat4 output file OUT.es'"),
 }
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, given: Size | None = None) -> Source:
     """The decoder of a file, chosen by its first bytes and, for formats without a signature, by its extension.
 
     Raises:
         FileError: the file is missing, is no regular file, is empty, or is of no known format.
+        InputError: its meaning depends on a sensor size that neither it nor ``given`` says.
     """
     head = read_head(path)
     if not head:
         raise FileError(file_label(path), "is empty (0 bytes)", "Record or copy it again")
+    return choose(path, head, given)
+
+
+def choose(path: Path, head: bytes, given: Size | None) -> Source:
+    """The decoder for first bytes ``head``; a name that says another format than the content is noted.
+
+    Raises:
+        FileError: the bytes are of no known format, or their header is damaged.
+        InputError: as of ``open_source``.
+    """
+    archive = READERS["npz"].recognises(path, head)
     for magic, (what, next_step) in _FOREIGN_MAGIC.items():
-        if head.startswith(magic):
+        if head.startswith(magic) and not archive:
             raise FileError(file_label(path), f"is {what}, not a recording", next_step)
     for reader in READERS.values():
         if reader.recognises(path, head):
-            return reader.open(path, head)
+            source = reader.open(path, head, given)
+            claimed = _claimed(path)
+            if claimed and reader.format not in claimed:
+                note = f"is named like {' or '.join(claimed)}; its content is {reader.format} and is read as that"
+                source = replace(source, notes=(note, *source.notes))
+            return source
+    raise _unknown(path, head)
+
+
+def _claimed(path: Path) -> list[str]:
+    """The formats whose files are usually named like this one."""
+    return [reader.format for reader in READERS.values() if path.suffix.lower() in reader.extensions]
+
+
+def _unknown(path: Path, head: bytes) -> FileError:
+    where = file_label(path)
     if looks_like_header(head):
-        raise unread_version(path, head)
+        return unread_version(path, head)
     known = ", ".join(f"{reader.format} ({reader.signature})" for reader in READERS.values())
-    raise FileError(
-        file_label(path),
-        f"starts with {head[:8].hex(' ')}, which no reader knows; known are {known}",
-        "Convert the recording to one of them",
-    )
+    claimed = _claimed(path)
+    named = f", although it is named like {' or '.join(claimed)}" if claimed else ""
+    found = f"starts with {head[:8].hex(' ')}, which no reader knows{named}; known are {known}"
+    return FileError(where, found, "Check that it is whole, or convert the recording to one of them")
 
 
-__all__ = ["HEAD_BYTES", "READERS", "Reader", "Source", "open_source"]
+__all__ = ["HEAD_BYTES", "READERS", "Reader", "Source", "choose", "open_source"]

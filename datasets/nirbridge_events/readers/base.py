@@ -17,6 +17,7 @@ from nirbridge_events.events import Events, Size
 
 HEAD_BYTES = 65536
 BLOCK_BYTES = 1 << 18
+STDIN = Path("-")
 
 
 @dataclass
@@ -28,15 +29,21 @@ class Feed:
         offset: where the events start, in bytes.
         position: bytes read so far, counted from the start of the file.
         skipped: how many words of each kind carried no event that could be placed.
+        lost: what a live source had to leave out, each kind with its count.
+        wraps: how often a counter of time started again.
+        resyncs: how often a live source's clock leapt and was joined on.
     """
 
     path: Path
     offset: int
     position: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    wraps: int = 0
+    resyncs: int = 0
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Yields (offset in the file, bytes); every block but the last has BLOCK_BYTES.
+        """Yields (offset in the file, bytes); every block of a file but the last has BLOCK_BYTES.
 
         Raises:
             FileError: the file cannot be read.
@@ -52,17 +59,26 @@ class Feed:
             raise unreadable(self.path, error) from error
 
     def words(self, word: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """Yields (offset in the file, whole words); BLOCK_BYTES is a multiple of words of 1, 2 and 4 bytes.
+        """Yields (offset in the file, whole words or records), whatever the blocks.
 
         Raises:
             FileError: the file ends inside a word; the whole words before it were yielded.
         """
-        size = word.itemsize
-        for start, block in self.blocks():
-            whole = len(block) - len(block) % size
-            yield start, np.frombuffer(block[:whole], dtype=word)
-            if whole < len(block):
-                raise truncated(self.path, start + whole, len(block) - whole, size)
+        rest, start = b"", self.offset
+        for at, block in self.blocks():
+            start, data = at - len(rest), rest + block if rest else block
+            count = len(data) // word.itemsize
+            yield start, np.frombuffer(data, dtype=word, count=count)
+            rest, start = data[count * word.itemsize :], start + count * word.itemsize
+        if rest:
+            raise truncated(self.path, start, len(rest), word.itemsize)
+
+    def unwrap(self, values: npt.NDArray[np.int64], bits: int, previous: int) -> npt.NDArray[np.int64]:
+        """``unwrap``, which counts the wraps."""
+        unwrapped = unwrap(values, bits, previous)
+        if len(values):
+            self.wraps += int(unwrapped[-1] >> bits) - (previous >> bits if previous >= 0 else 0)
+        return unwrapped
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ class Source:
         sensor_size: (width, height) if the file or the format says so.
         size_is_fixed: whether the file itself says so; the size of a format is only its default.
         decode: one pass over the file; its chunks are neither checked for order nor for geometry.
+        notes: what a user should know about how the file is read, without the file's name.
     """
 
     format: str
@@ -82,6 +99,7 @@ class Source:
     sensor_size: Size | None
     size_is_fixed: bool
     decode: Callable[[Feed], Iterator[Events]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,18 +110,20 @@ class Reader:
         format: name of the format.
         signature: how a person recognises it.
         recognises: whether a path and its first bytes are of this format.
-        open: reads the header.
+        open: reads the header; it is told the sensor size that the caller gave, if any.
+        extensions: what such files are usually called.
     """
 
     format: str
     signature: str
     recognises: Callable[[Path, bytes], bool]
-    open: Callable[[Path, bytes], Source]
+    open: Callable[[Path, bytes, Size | None], Source]
+    extensions: tuple[str, ...] = ()
 
 
 def file_label(path: Path) -> str:
     """How messages name a file."""
-    return f"file '{path}'"
+    return "stdin" if path == STDIN else f"file '{path}'"
 
 
 def unreadable(path: Path, error: OSError) -> FileError:
@@ -120,8 +140,8 @@ def truncated(path: Path, offset: int, left: int, needed: int) -> FileError:
     )
 
 
-def read_head(path: Path) -> bytes:
-    """The first bytes of a regular file, at most HEAD_BYTES.
+def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:
+    """The first bytes of a regular file, at most ``size``.
 
     Raises:
         FileError: it is missing, not a regular file or not readable.
@@ -131,7 +151,7 @@ def read_head(path: Path) -> bytes:
             kind = "a folder" if path.is_dir() else "not a regular file"
             raise FileError(file_label(path), f"is {kind}", "Give the path of one recording")
         with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+            return file.read(size)
     except FileNotFoundError as error:
         raise FileError(file_label(path), "does not exist", "Check the path") from error
     except OSError as error:

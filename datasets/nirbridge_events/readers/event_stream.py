@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label, truncated
 
 MAGIC = b"Event Stream"
@@ -102,7 +102,7 @@ def _event_starts(specials: npt.NDArray[np.intp], length: int) -> tuple[npt.NDAr
     return starts, int(begins[-1] + counts[-1] * EVENT_BYTES)
 
 
-def _open(path: Path, head: bytes) -> Source:
+def _open(path: Path, head: bytes, _given: Size | None) -> Source:
     if len(head) < HEADER_BYTES:
         raise FileError(
             file_label(path), f"ends inside its header: {len(head)} of {HEADER_BYTES} bytes", "Copy or record it again"
@@ -117,4 +117,4 @@ def _open(path: Path, head: bytes) -> Source:
     return Source("es", HEADER_BYTES, (width, height), size_is_fixed=True, decode=lambda feed: decode(feed, height))
 
 
-READER = Reader("es", "first bytes 'Event Stream'", lambda _path, head: head.startswith(MAGIC), _open)
+READER = Reader("es", "first bytes 'Event Stream'", lambda _path, head: head.startswith(MAGIC), _open, (".es",))

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill, unwrap
+from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
 
 OFF, ON, TIME_HIGH = 0, 1, 8
@@ -49,7 +49,7 @@ def decode_words(feed: Feed, words: npt.NDArray[np.uint32], time_high: int) -> t
     """Events of ``words``, and the unwrapped high part of the time that holds after them (-1: none yet)."""
     kinds = words >> 28
     high_at = np.flatnonzero(kinds == TIME_HIGH)
-    high = unwrap((words[high_at] & 0xFFFFFFF).astype(np.int64), TIME_HIGH_BITS, time_high)
+    high = feed.unwrap((words[high_at] & 0xFFFFFFF).astype(np.int64), TIME_HIGH_BITS, time_high)
     filled = forward_fill(high_at, high, time_high)
     event_at = np.flatnonzero(kinds <= ON)
     high_of_event = filled.at(event_at)
@@ -89,10 +89,10 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "2.0"
 
 
-def _open(path: Path, head: bytes) -> Source:
+def _open(path: Path, head: bytes, _given: Size | None) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     return Source("evt2", header.length, header.sensor_size, header.sensor_size is not None, decode)
 
 
-READER = Reader("evt2", "a header with '% evt 2.0'", _recognises, _open)
+READER = Reader("evt2", "a header with '% evt 2.0'", _recognises, _open, (".raw",))

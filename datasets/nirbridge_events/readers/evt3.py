@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.events import Events
-from nirbridge_events.readers.base import Feed, Reader, Source, forward_fill, unwrap
+from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.base import Feed, Reader, Source, forward_fill
 from nirbridge_events.readers.evt2 import count_known, count_others, unknown_word
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
 
@@ -78,7 +78,7 @@ def decode_words(feed: Feed, words: Words, state: State) -> tuple[Events, State]
     """Events of ``words``, and the state after them."""
     kinds = (words >> 12).astype(np.uint8)
     event_at = np.flatnonzero((kinds == ADDR_X) | (kinds == VECTOR_12) | (kinds == VECTOR_8))
-    time, state = _times(words, kinds, event_at, state)
+    time, state = _times(feed, words, kinds, event_at, state)
     row, state = _rows(words, kinds, event_at, state)
     column, state = _columns(words, kinds, event_at, state)
     single = kinds[event_at] == ADDR_X
@@ -96,10 +96,10 @@ def decode_words(feed: Feed, words: Words, state: State) -> tuple[Events, State]
     return Events(x.astype(np.uint16), row[which].astype(np.uint16), time[which], polarity), state
 
 
-def _times(words: Words, kinds: Kinds, event_at: Positions, state: State) -> tuple[Values, State]:
+def _times(feed: Feed, words: Words, kinds: Kinds, event_at: Positions, state: State) -> tuple[Values, State]:
     """The time that holds at each event word [µs], -1 before the first high part."""
     high_at = np.flatnonzero(kinds == TIME_HIGH)
-    high = unwrap((words[high_at] & 0xFFF).astype(np.int64), TIME_BITS, state.time_high)
+    high = feed.unwrap((words[high_at] & 0xFFF).astype(np.int64), TIME_BITS, state.time_high)
     high_filled = forward_fill(high_at, high, state.time_high)
     changed_at = high_at[high != high_filled.values[:-1]]
     low_at = np.flatnonzero(kinds == TIME_LOW)
@@ -145,10 +145,10 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "3.0"
 
 
-def _open(path: Path, head: bytes) -> Source:
+def _open(path: Path, head: bytes, _given: Size | None) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     return Source("evt3", header.length, header.sensor_size, header.sensor_size is not None, decode)
 
 
-READER = Reader("evt3", "a header with '% evt 3.0'", _recognises, _open)
+READER = Reader("evt3", "a header with '% evt 3.0'", _recognises, _open, (".raw",))

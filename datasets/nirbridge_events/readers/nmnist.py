@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.base import Feed, Reader, Source, truncated
 
 SENSOR_SIZE = (34, 34)
@@ -55,8 +55,8 @@ def decode_words(block: bytes, overflow: int) -> tuple[Events, int]:
     ), overflow
 
 
-def _open(_path: Path, _head: bytes) -> Source:
+def _open(_path: Path, _head: bytes, _given: Size | None) -> Source:
     return Source("nmnist", 0, SENSOR_SIZE, size_is_fixed=False, decode=decode)
 
 
-READER = Reader("nmnist", "extension .bin", lambda path, _head: path.suffix.lower() == ".bin", _open)
+READER = Reader("nmnist", "extension .bin", lambda path, _head: path.suffix.lower() == ".bin", _open, (".bin",))

@@ -66,10 +66,10 @@ def check_length(path: Path, head: bytes, header: Header) -> None:
 
 
 def unread_version(path: Path, head: bytes) -> FileError:
-    """The error for a file whose header names no version, or another one than 2.0 and 3.0."""
+    """The error for a file whose header names no version, or another one than those read."""
     version = parse_header(head).version
     found = f"is Prophesee EVT {version}" if version else "has a Prophesee header without the line '% evt VERSION'"
-    return FileError(file_label(path), f"{found}; EVT 2.0 and 3.0 are read", "Convert it, or record it as EVT 3.0")
+    return FileError(file_label(path), f"{found}; EVT 2.0, 2.1 and 3.0 are read", "Convert it, or record it as EVT 3.0")
 
 
 def _version(text: str) -> str:

@@ -1,0 +1,203 @@
+"""The codings: what each makes of the events of a window.  To add one: a class here and a row in ``CODERS``."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge_events.events import Events
+from nirbridge_events.pixels import DOWNSAMPLES, LARGEST_COUNT, FloatFrame, PixelMap, SeenSlice, Slice, SumSlice
+from nirbridge_events.quantise import Quantiser
+from nirbridge_events.settings import EncoderSettings
+
+Values = npt.NDArray[Any]
+
+
+class Coder(Protocol):
+    """Collects the events of one window, part after part, and codes them.
+
+    Attributes:
+        saturated: values cut so far to what a frame can hold.
+    """
+
+    saturated: int
+
+    def add(self, events: Events, t_start: int) -> None:
+        """Takes events of the current part of the window that begins at ``t_start``."""
+
+    def close_part(self) -> None:
+        """Ends the current part."""
+
+    def take(self, events: int) -> FloatFrame:
+        """The values [K, pixels] of the window, which held that many events; a new window begins."""
+
+
+class BinaryCoder:
+    """y = 1 where any event fell."""
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self.saturated = 0
+        self._seen = SeenSlice(settings.pixel_map, np.float32)
+
+    def add(self, events: Events, _t_start: int) -> None:
+        """See ``Coder.add``."""
+        self._seen.add(events)
+
+    def close_part(self) -> None:
+        """Nothing to do: parts do not matter to what was seen at all."""
+
+    def take(self, _events: int) -> FloatFrame:
+        """See ``Coder.take``."""
+        return np.asarray(self._seen.take(), dtype=np.float32)[np.newaxis]
+
+
+class SummedParts:
+    """c = Σ_j r_j over the parts of a window, in float32, which is exact up to 2^24."""
+
+    def __init__(self, part: Slice, parts: int) -> None:
+        self._part = part
+        self._parts = parts
+        self._sum: Values | None = None
+
+    def add(self, events: Events, _t_start: int) -> None:
+        """See ``Coder.add``."""
+        self._part.add(events)
+
+    def close_part(self) -> None:
+        """See ``Coder.close_part``; a lone part needs no sum."""
+        if self._parts == 1:
+            return
+        values = self._part.take()
+        if self._sum is None:
+            self._sum = values.astype(np.float32, copy=False)
+        else:
+            np.add(self._sum, values, out=self._sum)
+
+    def take_sum(self) -> Values:
+        """The sum [pixels]; a new window begins."""
+        total, self._sum = self._sum, None
+        return self._part.take() if total is None else total
+
+
+class CountCoder(SummedParts):
+    """y = c, cut to 2^24, up to which float32 counts exactly."""
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__(_merged(settings), settings.parts)
+        self.saturated = 0
+
+    def take(self, events: int) -> FloatFrame:
+        """See ``Coder.take``."""
+        counts = self.take_sum()
+        if events > LARGEST_COUNT:
+            self.saturated += int((counts >= LARGEST_COUNT).sum())
+        return counts.astype(np.float32, copy=False)[np.newaxis]
+
+
+class OneHotCoder:
+    """y = 2^round(log2 c) of the c parts that saw an event, cut to the highest lane.
+
+    Its memory is kept from window to window: frames of large sensors cost more to allocate than to fill.
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self.saturated = 0
+        self._map = settings.pixel_map
+        self._quantiser = Quantiser(settings.parts, settings.lanes)
+        self._seen = np.zeros(self._map.pixels, dtype=np.uint8)
+        self._counts = np.zeros(self._map.pixels, dtype=self._quantiser.dtype)
+
+    def add(self, events: Events, _t_start: int) -> None:
+        """See ``Coder.add``."""
+        self._seen[self._map.flat(events)] = 1
+
+    def close_part(self) -> None:
+        """See ``Coder.close_part``."""
+        np.add(self._counts, self._seen, out=self._counts)
+        self._seen.fill(0)
+
+    def take(self, _events: int) -> FloatFrame:
+        """See ``Coder.take``."""
+        self.saturated += self._quantiser.count_cut(self._counts)
+        values = self._quantiser.values(self._counts)
+        self._counts.fill(0)
+        return values[np.newaxis]
+
+
+class PhaseCoder(SummedParts):
+    """x_k = the digit of weight 2^(K-k) of min(c, 2^K - 1), k = 1..K; so Σ_k 2^-k x_k = c / 2^K."""
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__(_merged(settings), 1)
+        self.saturated = 0
+        self._phases, self._largest = settings.phases, np.float32((1 << settings.phases) - 1)
+        self._dtype = np.dtype(np.uint8 if settings.phases <= 8 else np.uint32)
+
+    def take(self, _events: int) -> FloatFrame:
+        """See ``Coder.take``."""
+        counts = self.take_sum()
+        self.saturated += int((counts > self._largest).sum())
+        digits: Values = np.minimum(counts, self._largest).astype(self._dtype)
+        frames = np.empty((self._phases, len(digits)), dtype=np.float32)
+        for k in range(self._phases):
+            frames[k] = digits >> (self._phases - 1 - k) & 1
+        return frames
+
+
+class VoxelCoder:
+    """y_b = Σ_i max(0, 1 - |b - τ_i|) with τ_i = (B - 1)(t_i - t_start)/window, b = 0..B-1.
+
+    The weights are whole multiples of 1/window and are summed as integers, so that the result does not depend on how
+    the events were cut into chunks.
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self.saturated = 0
+        self._map: PixelMap = settings.pixel_map
+        self._bins, self._window = settings.bins, settings.window
+        self._sums: npt.NDArray[np.int64] | None = None
+
+    def add(self, events: Events, t_start: int) -> None:
+        """See ``Coder.add``."""
+        if self._sums is None:
+            self._sums = np.zeros((self._bins, self._map.pixels), dtype=np.int64)
+        below, after = np.divmod((events.t - t_start) * (self._bins - 1), self._window)
+        place = below * self._map.pixels + self._map.flat(events)
+        flat = self._sums.reshape(-1)
+        np.add.at(flat, place, self._window - after)
+        np.add.at(flat, place + self._map.pixels, after)
+
+    def close_part(self) -> None:
+        """Nothing to do: a window is one part."""
+
+    def take(self, _events: int) -> FloatFrame:
+        """See ``Coder.take``."""
+        sums, self._sums = self._sums, None
+        frames = np.zeros((self._bins, self._map.pixels), dtype=np.float32)
+        if sums is not None:
+            for frame, bin_sums in zip(frames, sums, strict=True):
+                frame[:] = bin_sums / self._window
+        return frames
+
+
+CODERS: dict[str, type[Coder]] = {
+    "binary": BinaryCoder,
+    "count": CountCoder,
+    "one-hot": OneHotCoder,
+    "phase": PhaseCoder,
+    "voxel": VoxelCoder,
+}
+
+
+def make_coder(settings: EncoderSettings) -> Coder:
+    """A fresh coder."""
+    made: Coder = CODERS[settings.coding](settings)  # type: ignore[call-arg]
+    return made
+
+
+def _merged(settings: EncoderSettings) -> Slice:
+    """How sensor pixels merge before they are counted; without downsampling every event counts."""
+    pixel_map = settings.pixel_map
+    return DOWNSAMPLES[settings.downsample or "sum"](pixel_map) if pixel_map.downsamples else SumSlice(pixel_map)

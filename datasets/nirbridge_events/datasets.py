@@ -1,0 +1,209 @@
+"""Labelled event recordings as torch data sets of encoded frames.
+
+The only module here that imports torch.  Every set gives ``(frames [T, P, H, W] float32, label)``; recordings are
+encoded once, by all cores, into a cache.
+
+    data = nmnist("data", Encoding({"window": 10_000, "coding": "one-hot"}, steps=31), train=True)
+    data.prepare()
+    loader = torch.utils.data.DataLoader(data, batch_size=32, shuffle=True)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nirbridge.errors import InputError
+from nirbridge_events.events import Size
+from nirbridge_events.frame_cache import Encoding, FrameCache
+from nirbridge_events.labelled import Labelled, folder_per_class, folder_with_labels, from_tonic
+
+Place = str | os.PathLike[str]
+CACHE = ".nirbridge-frames"
+
+__all__ = [
+    "EncodedEvents",
+    "Encoding",
+    "FlipAndRoll",
+    "cifar10_dvs",
+    "dvs_gesture",
+    "folder",
+    "labelled_folder",
+    "ncaltech101",
+    "nmnist",
+]
+
+
+class EncodedEvents(Dataset[tuple[Tensor, int]]):
+    """Labelled recordings, encoded when first asked for, or all at once by ``prepare``.
+
+    Args:
+        labelled: recordings and classes.
+        encoding: how they become frames; its ``steps`` make all of them equally long, as batches need.
+        cache: folder of the encoded frames.
+        augment: applied to the frames of a sample each time it is taken.
+
+    Attributes:
+        classes: names; a label is a place in it.
+    """
+
+    def __init__(
+        self, labelled: Labelled, encoding: Encoding, cache: Place, augment: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        self.samples, self.classes = labelled.samples, labelled.classes
+        self.cache = FrameCache(cache, _sized(encoding, labelled.sensor_size))
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """(frames [T, P, H, W], label).
+
+        Raises:
+            FileError: the recording is damaged.
+            InputError: it gives more frames than ``steps``.
+        """
+        sample = self.samples[index]
+        frames = torch.from_numpy(self.cache.load(sample))
+        return frames if self.augment is None else self.augment(frames), sample.label
+
+    def prepare(self, workers: int | None = None, quiet: bool = False) -> EncodedEvents:
+        """Encodes what is not in the cache, by all cores, with progress on stderr; what was broken off goes on.
+
+        Raises:
+            NirbridgeError: recordings cannot be encoded, each with its line; all the others are done.
+        """
+        count = len(self.cache.missing(self.samples))
+        progress = _Progress(0 if quiet else count)
+        self.cache.fill(self.samples, workers, progress.tick)
+        return self
+
+
+class FlipAndRoll:
+    """The papers' augmentation of DVS-CIFAR10: with probability 1/2 mirrored, then rolled by whole pixels.
+
+    All frames of a sample move alike.  Random numbers are torch's.
+
+    Args:
+        roll: the farthest roll along each axis; 5 in seed 000, 7 in seed 003.
+        flip: probability of mirroring left and right.
+
+    Raises:
+        InputError: an argument is out of range.
+    """
+
+    def __init__(self, roll: int = 5, flip: float = 0.5) -> None:
+        if roll < 0 or not 0 <= flip <= 1:
+            raise InputError("FlipAndRoll", f"roll {roll}, flip {flip}", "Give a roll >= 0 and a flip in 0..1")
+        self.roll, self.flip = roll, flip
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """[T, P, H, W] -> [T, P, H, W]."""
+        if torch.rand(()) < self.flip:
+            frames = frames.flip(-1)
+        dy, dx = torch.randint(-self.roll, self.roll + 1, (2,)).tolist()
+        return frames.roll((dy, dx), (-2, -1))
+
+
+def nmnist(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
+    """N-MNIST, 34x34, 60,000 and 10,000 recordings of about 300 ms.
+
+    Args:
+        root: where tonic has or puts its data.
+        encoding: how recordings become frames.
+        train: the training part, or the test part.
+        options: ``cache`` (a folder, by default ``.nirbridge-frames`` in ``root``), ``augment``, and ``download``
+            (fetch what is missing; False by default).
+
+    Raises:
+        InputError: tonic is not installed, the data are not there, or an option is unknown.
+    """
+    return _from_tonic("nmnist", root, encoding, train, options)
+
+
+def dvs_gesture(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
+    """DVS Gesture, 128x128, 11 classes, as tonic cuts it; arguments as of ``nmnist``."""
+    return _from_tonic("dvs_gesture", root, encoding, train, options)
+
+
+def cifar10_dvs(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
+    """DVS-CIFAR10, 128x128; of each class the first 900 recordings train and the last 100 test, as in the papers.
+
+    The papers shrink frames to 48x48 (``"size": (48, 48)``), train with ``FlipAndRoll``, and seed 000 makes frames of
+    equal event count (``Encoding({"pooled": 40, "lanes": 3, "size": (48, 48)}, equal_count=True)`` gives T = 10).
+    Other arguments as of ``nmnist``.
+    """
+    return _from_tonic("cifar10_dvs", root, encoding, train, options)
+
+
+def ncaltech101(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
+    """N-Caltech101, 240x180, 101 classes, split 9:1 in each; arguments as of ``nmnist``."""
+    return _from_tonic("ncaltech101", root, encoding, train, options)
+
+
+def folder(
+    root: Place,
+    encoding: Encoding,
+    cache: Place | None = None,
+    sensor_size: Size | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> EncodedEvents:
+    """A folder that holds a folder of recordings for each class, in any format that ``open_recording`` knows."""
+    found = folder_per_class(root, sensor_size)
+    return EncodedEvents(found, encoding, _cache(root, cache), augment)
+
+
+def labelled_folder(
+    root: Place,
+    encoding: Encoding,
+    cache: Place | None = None,
+    sensor_size: Size | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> EncodedEvents:
+    """A folder with recordings and a ``labels.csv`` with the columns file and label."""
+    found = folder_with_labels(root, sensor_size)
+    return EncodedEvents(found, encoding, _cache(root, cache), augment)
+
+
+def _from_tonic(key: str, root: Place, encoding: Encoding, train: bool, options: dict[str, object]) -> EncodedEvents:
+    unknown = sorted(set(options) - {"cache", "augment", "download"})
+    if unknown:
+        raise InputError(unknown[0], f"is no option of data set '{key}'", "Known are cache, augment and download")
+    labelled = from_tonic(key, root, train, bool(options.get("download", False)))
+    cache, augment = options.get("cache"), options.get("augment")
+    return EncodedEvents(labelled, encoding, _cache(root, cache), augment)  # type: ignore[arg-type]
+
+
+def _cache(root: Place, cache: object) -> Path:
+    return Path(root) / CACHE if cache is None else Path(cache)  # type: ignore[arg-type]
+
+
+def _sized(encoding: Encoding, sensor_size: Size | None) -> Encoding:
+    """The encoding with the sensor's size, which is part of what decides the frames."""
+    if sensor_size is None or "sensor_size" in encoding.options:
+        return encoding
+    options = {**encoding.options, "sensor_size": sensor_size}
+    return Encoding(options, encoding.steps, encoding.equal_count, encoding.cut)
+
+
+class _Progress:
+    """One line on stderr: rewritten on a terminal, else one line every tenth."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._rewrites = sys.stderr.isatty()
+
+    def tick(self, count: int) -> None:
+        self._done += count
+        last = self._done == self._total
+        if not self._total or not (last or self._rewrites or self._done % max(1, self._total // 10) == 0):
+            return
+        end = "\r" if self._rewrites and not last else "\n"
+        print(f"encoded {self._done} of {self._total} recordings", end=end, file=sys.stderr, flush=True)

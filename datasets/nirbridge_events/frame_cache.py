@@ -1,0 +1,206 @@
+"""Encoded recordings on disk: one file each, made once, by all cores, and never half."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from nirbridge.errors import ExecutionError, FileError, InputError, NirbridgeError
+from nirbridge.files import atomic_write
+from nirbridge_events.encoding import encode
+from nirbridge_events.equal_count import encode_equal_count
+from nirbridge_events.events import Events, Size
+from nirbridge_events.pixels import FloatFrame
+from nirbridge_events.recording import Recording, open_recording
+
+VERSION = 1
+"""Part of every key; raise it when a coding changes what it computes."""
+
+
+class Sample(Protocol):
+    """A labelled recording; it travels to other processes, so it names its events instead of holding them."""
+
+    @property
+    def label(self) -> int:
+        """The class."""
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What tells this recording from every other one, and its content from an older one."""
+
+    def open(self, sensor_size: Size | None) -> Recording:
+        """The recording."""
+
+
+@dataclass(frozen=True)
+class FileSample:
+    """A recording in a file."""
+
+    path: Path
+    label: int
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """Path, size and time of the last change."""
+        try:
+            state = self.path.stat()
+        except OSError as error:
+            raise FileError(f"file '{self.path}'", f"cannot be read ({error.strerror})", "Check the path") from error
+        return str(self.path.resolve()), state.st_size, state.st_mtime_ns
+
+    def open(self, sensor_size: Size | None) -> Recording:
+        """See ``Sample.open``."""
+        return open_recording(self.path, sensor_size)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How every recording of a set becomes frames [T, P, H, W], with the same T.
+
+    Args:
+        options: arguments of ``nirbridge_events.encode``; with ``equal_count``, of ``encode_equal_count``.
+        steps: T; shorter recordings end in frames of 0, longer ones are refused unless ``cut``; None takes what comes.
+        equal_count: frames of equal event count, the paper's protocol, instead of time windows.
+        cut: leave out the frames beyond ``steps``.
+    """
+
+    options: dict[str, Any]
+    steps: int | None = None
+    equal_count: bool = False
+    cut: bool = False
+
+    def key(self, sample: Sample) -> str:
+        """Names the frames of a recording: equal exactly if they would be."""
+        what = {
+            "version": VERSION,
+            "options": {name: self.options[name] for name in sorted(self.options)},
+            "steps": self.steps,
+            "equal_count": self.equal_count,
+            "cut": self.cut,
+            "sample": sample.identity,
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+    def frames(self, sample: Sample) -> FloatFrame:
+        """Encodes a recording.
+
+        Raises:
+            InputError: it gives more frames than ``steps``, or an option does not fit it.
+            FileError: it is damaged.
+        """
+        options = dict(self.options)
+        recording = sample.open(options.get("sensor_size"))
+        if not self.equal_count:
+            return self._padded(encode(recording, **{**options, "sensor_size": recording.sensor_size}), recording.name)
+        options["sensor_size"] = recording.sensor_size
+        return self._padded(encode_equal_count(Events.concatenate(list(recording)), **options), recording.name)
+
+    def _padded(self, frames: FloatFrame, name: str) -> FloatFrame:
+        if self.steps is None or len(frames) == self.steps:
+            return frames
+        if len(frames) > self.steps and not self.cut:
+            found = f"gives {len(frames)} frames, {self.steps} are wanted"
+            raise InputError(name, found, "Allow more steps, use a longer window, or cut")
+        fitted = np.zeros((self.steps, *frames.shape[1:]), dtype=np.float32)
+        fitted[: len(frames)] = frames[: self.steps]
+        return fitted
+
+
+class FrameCache:
+    """A folder of .npy files named by ``Encoding.key``; a file is there whole or not at all.
+
+    Frames whose values all fit a byte are stored in bytes, a quarter of the size.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], encoding: Encoding) -> None:
+        self.folder = Path(folder)
+        self.encoding = encoding
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            found = f"cannot be made ({error.strerror})"
+            raise FileError(f"folder '{self.folder}'", found, "Choose another place") from error
+
+    def path(self, sample: Sample) -> Path:
+        """Where the frames of a recording are, or will be."""
+        return self.folder / f"{self.encoding.key(sample)}.npy"
+
+    def load(self, sample: Sample) -> FloatFrame:
+        """The frames of a recording, encoded now if they are not there; a damaged file is made again."""
+        path = self.path(sample)
+        try:
+            return np.load(path, allow_pickle=False).astype(np.float32)
+        except (OSError, ValueError, EOFError):
+            return self.store(sample)
+
+    def store(self, sample: Sample) -> FloatFrame:
+        """Encodes a recording and writes its frames."""
+        frames = self.encoding.frames(sample)
+        small = frames.astype(np.uint8)
+        with atomic_write(self.path(sample)) as temporary:
+            np.save(temporary, small if np.array_equal(small, frames) else frames, allow_pickle=False)
+        return frames
+
+    def missing(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Recordings that are not encoded yet."""
+        return [sample for sample in samples if not self.path(sample).exists()]
+
+    def fill(
+        self, samples: Sequence[Sample], workers: int | None = None, tick: Callable[[int], None] | None = None
+    ) -> int:
+        """Encodes what is missing, on all cores; returns how many recordings that were.
+
+        What was broken off goes on where it was, because finished files stay.
+
+        Args:
+            samples: recordings.
+            workers: processes; by default one a core, 1 works in this process.
+            tick: called with 1 for each recording that is done.
+
+        Raises:
+            NirbridgeError: a recording cannot be encoded; all the others are finished first.
+        """
+        missing = self.missing(samples)
+        problems: list[NirbridgeError] = []
+        for error in self._each(missing, min(workers or os.cpu_count() or 1, len(missing))):
+            problems += [] if error is None else [error]
+            if tick is not None:
+                tick(1)
+        if problems:
+            raise type(problems[0]).from_problems([problem for error in problems for problem in error.problems])
+        return len(missing)
+
+    def _each(self, samples: Sequence[Sample], workers: int) -> Iterator[NirbridgeError | None]:
+        if workers <= 1:
+            yield from (_store(self, sample) for sample in samples)
+            return
+        # A forked child would inherit the threads' locks of torch or of a runtime.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            jobs = [pool.submit(_store, self, sample) for sample in samples]
+            try:
+                yield from (job.result() for job in as_completed(jobs))
+            except BrokenProcessPool as error:
+                found = "a process ended before its work was done"
+                next_step = "Put the call under if __name__ == '__main__':, or use workers=1"
+                raise ExecutionError("encoding", found, next_step) from error
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _store(cache: FrameCache, sample: Sample) -> NirbridgeError | None:
+    """One recording, in whatever process; its error is an answer, so that the others go on."""
+    try:
+        cache.store(sample)
+    except NirbridgeError as error:
+        return error
+    return None

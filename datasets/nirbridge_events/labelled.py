@@ -1,0 +1,239 @@
+"""Labelled recordings on disk: a folder a class, a folder with ``labels.csv``, and the sets that tonic lays out."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nirbridge.errors import FileError, InputError
+from nirbridge_events.events import EVENT_DTYPE, Size
+from nirbridge_events.frame_cache import FileSample
+from nirbridge_events.recording import Recording, open_recording
+
+LABELS = "labels.csv"
+TRAIN_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Samples and what their labels mean.
+
+    Attributes:
+        samples: the recordings.
+        classes: names; a label is a place in it.
+        sensor_size: (width, height) of all recordings, or None where each one says its own.
+    """
+
+    samples: tuple[FileSample, ...]
+    classes: tuple[str, ...]
+    sensor_size: Size | None = None
+
+    def split(self, train: bool, share: float = TRAIN_SHARE) -> Labelled:
+        """The first ``share`` of every class, or the rest; the order is that of the samples.
+
+        Raises:
+            InputError: the share is not between 0 and 1.
+        """
+        if not 0 < share < 1:
+            raise InputError("share", f"{share} is not between 0 and 1", "Give for instance 0.9")
+        labels = np.array([sample.label for sample in self.samples])
+        taken = []
+        for label in np.unique(labels):
+            places = np.flatnonzero(labels == label)
+            limit = round(len(places) * share)
+            taken += (places[:limit] if train else places[limit:]).tolist()
+        return Labelled(tuple(self.samples[place] for place in sorted(taken)), self.classes, self.sensor_size)
+
+
+@dataclass(frozen=True)
+class SizedSample(FileSample):
+    """A recording of a set whose sensor is known, whatever its format usually has."""
+
+    sensor_size: Size | None = None
+
+    def open(self, sensor_size: Size | None) -> Recording:
+        """See ``frame_cache.Sample.open``."""
+        return open_recording(self.path, sensor_size or self.sensor_size)
+
+
+@dataclass(frozen=True)
+class GestureSample(FileSample):
+    """A recording of DVS Gesture as tonic stores it: .npy [N, 4] with x, y, polarity and milliseconds."""
+
+    def open(self, sensor_size: Size | None) -> Recording:
+        """See ``frame_cache.Sample.open``."""
+        try:
+            rows = np.load(self.path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise FileError(f"file '{self.path}'", f"is no readable .npy ({error})", "Fetch it again") from error
+        if rows.ndim != 2 or rows.shape[1] != 4:
+            raise FileError(f"file '{self.path}'", f"shape {rows.shape} is not [N, 4]", "Fetch it again")
+        events = np.empty(len(rows), dtype=EVENT_DTYPE)
+        for place, name in enumerate("xyp"):
+            events[name] = rows[:, place]
+        events["t"] = rows[:, 3] * 1000.0
+        return open_recording(events, sensor_size or (128, 128))
+
+
+def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
+    """A folder that holds a folder of recordings for each class; names are sorted as people count.
+
+    Hidden files are left out.
+
+    Raises:
+        FileError: there is no such folder, or no recording in it.
+    """
+    place = _folder(root)
+    classes = sorted((entry for entry in place.iterdir() if entry.is_dir() and _visible(entry)), key=_as_counted)
+    samples = tuple(
+        SizedSample(path, label, sensor_size)
+        for label, entry in enumerate(classes)
+        for path in sorted((path for path in entry.rglob("*") if path.is_file() and _visible(path)), key=_as_counted)
+    )
+    if not samples:
+        raise FileError(f"folder '{place}'", "holds no folders with recordings", "Give one folder for each class")
+    return Labelled(samples, tuple(entry.name for entry in classes), sensor_size)
+
+
+def folder_with_labels(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
+    """A folder with ``labels.csv``: columns "file" and "label", and perhaps others; files lie anywhere below.
+
+    A file is looked for at its path from the folder, else below it by name.  Labels that are all numbers are sorted
+    as such, others by name.
+
+    Raises:
+        FileError: the table or a file is missing, a column is, or a name fits several files.
+    """
+    place = _folder(root)
+    rows = _read_table(place / LABELS)
+    classes = sorted({label for _, label in rows}, key=_as_counted_text)
+    numbers = {name: number for number, name in enumerate(classes)}
+    below: dict[str, list[Path]] = {}
+    for path in place.rglob("*"):
+        below.setdefault(path.name, []).append(path)
+    samples = tuple(SizedSample(_found(place, name, below), numbers[label], sensor_size) for name, label in rows)
+    return Labelled(samples, tuple(classes), sensor_size)
+
+
+@dataclass(frozen=True)
+class TonicSet:
+    """A set that tonic fetches and unpacks; its files are read by the readers here.
+
+    Attributes:
+        name: tonic's class.
+        sensor_size: (width, height).
+        sample: how a file is read.
+        has_parts: whether it comes as a training and a test part; else the papers' 9:1 split of each class is made.
+    """
+
+    name: str
+    sensor_size: Size
+    sample: type[FileSample] = SizedSample
+    has_parts: bool = True
+
+
+TONIC_SETS = {
+    "nmnist": TonicSet("NMNIST", (34, 34)),
+    "dvs_gesture": TonicSet("DVSGesture", (128, 128), GestureSample),
+    "cifar10_dvs": TonicSet("CIFAR10DVS", (128, 128), has_parts=False),
+    "ncaltech101": TonicSet("NCALTECH101", (240, 180), has_parts=False),
+}
+
+
+def from_tonic(key: str, root: str | os.PathLike[str], train: bool, download: bool = False) -> Labelled:
+    """The recordings of a set of ``TONIC_SETS`` below ``root``, where tonic puts them.
+
+    Raises:
+        InputError: tonic is not installed, or the data are not there and ``download`` is False.
+    """
+    kind = TONIC_SETS[key]
+    found = _tonic_data(kind, root, train, download)
+    pairs = sorted(
+        zip(map(Path, found.data), map(str, found.targets), strict=True), key=lambda pair: _as_counted(pair[0])
+    )
+    names = _class_names(found, sorted({target for _, target in pairs}, key=_as_counted_text))
+    numbers = {target: number for number, target in enumerate(names)}
+    extra = {"sensor_size": kind.sensor_size} if kind.sample is SizedSample else {}
+    samples = tuple(kind.sample(path, numbers[target], **extra) for path, target in pairs)
+    whole = Labelled(samples, tuple(names.values()), kind.sensor_size)
+    return whole if kind.has_parts else whole.split(train)
+
+
+def _tonic_data(kind: TonicSet, root: str | os.PathLike[str], train: bool, download: bool) -> Any:
+    try:
+        from tonic import datasets
+    except ImportError as error:
+        found = "needs the package tonic (GPL-3), which is not installed"
+        raise InputError(f"data set '{kind.name}'", found, "Run pip install tonic") from error
+
+    def refuse(_self: Any) -> None:
+        found = f"is not complete in '{Path(root) / kind.name}'"
+        raise InputError(f"data set '{kind.name}'", found, "Put it there, or pass download=True to fetch it")
+
+    known = getattr(datasets, kind.name)
+    # tonic takes the folder's name from the class, so the class that refuses to download must have the same.
+    chosen = known if download else type(known.__name__, (known,), {"download": refuse})
+    return chosen(os.fspath(root), **({"train": train} if kind.has_parts else {}))
+
+
+def _class_names(found: Any, targets: Sequence[str]) -> dict[str, str]:
+    """Target → name, in the order of the labels."""
+    listed = getattr(found, "classes", None)
+    if isinstance(listed, dict):
+        return {str(number): name for name, number in sorted(listed.items(), key=lambda item: int(item[1]))}
+    if listed is not None:
+        return {str(number): name for number, name in enumerate(listed)}
+    return {target: target for target in targets}
+
+
+def _folder(root: str | os.PathLike[str]) -> Path:
+    place = Path(root)
+    if not place.is_dir():
+        raise FileError(f"folder '{place}'", "does not exist", "Check the path")
+    return place
+
+
+def _read_table(path: Path) -> list[tuple[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileError(f"file '{path}'", f"is no readable table ({error})", "Give columns file,label") from error
+    if not rows or not {"file", "label"} <= set(rows[0]):
+        columns = ", ".join(map(str, rows[0])) if rows else "no row"
+        raise FileError(f"file '{path}'", f"has {columns}, not the columns file and label", "Give columns file,label")
+    for number, row in enumerate(rows, start=2):
+        if not row["file"] or row["label"] in (None, ""):
+            raise FileError(f"file '{path}'", f"line {number} lacks a file or a label", "Complete the line")
+    return [(row["file"], row["label"].strip()) for row in rows]
+
+
+def _found(place: Path, name: str, below: dict[str, list[Path]]) -> Path:
+    path = place / name
+    if path.is_file():
+        return path
+    candidates = below.get(Path(name).name, [])
+    if len(candidates) != 1:
+        found = f"'{name}' is {'nowhere' if not candidates else f'in {len(candidates)} places'} below '{place}'"
+        raise FileError(f"file '{place / LABELS}'", found, "Give its path from the folder")
+    return candidates[0]
+
+
+def _visible(path: Path) -> bool:
+    return not path.name.startswith(".")
+
+
+def _as_counted(path: Path) -> list[tuple[int, int, str]]:
+    return _as_counted_text(str(path))
+
+
+def _as_counted_text(text: str) -> list[tuple[int, int, str]]:
+    """A key that puts 2 before 10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

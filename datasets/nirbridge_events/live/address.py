@@ -1,0 +1,75 @@
+"""What the name of a live source says: ``udp://HOST:PORT?format=spif&size=640x480&idle=2``."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from nirbridge.errors import InputError
+from nirbridge_events.events import Size, as_size
+
+DEFAULT_PORT = 3333
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a live source comes from.
+
+    Attributes:
+        host: an address or a name, of IPv4 or IPv6.
+        port: 0 lets the system choose one.
+        format: name of the format, "" where it is not said.
+        size: size of the sensor, None where it is not said.
+        idle: seconds without data after which the source ends; None to wait for ever.
+    """
+
+    host: str
+    port: int
+    format: str
+    size: Size | None
+    idle: float | None
+
+
+def parse(source: str) -> Address:
+    """Reads the name of a source.
+
+    Raises:
+        InputError: the port, an option or its value is none.
+    """
+    where = f"source '{source}'"
+    try:
+        parts = urlsplit(source)
+        port = DEFAULT_PORT if parts.port is None else parts.port
+        host = parts.hostname or "127.0.0.1"
+    except ValueError as error:
+        raise InputError(where, f"is no address ({error})", "Give it as udp://127.0.0.1:3333") from error
+    if parts.path not in ("", "/", "-") or parts.username or parts.fragment:
+        raise InputError(where, "has more than a host and a port", "Give it as udp://127.0.0.1:3333")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(set(options) - {"format", "size", "idle"}):
+        raise InputError(where, f"has no option '{unknown[0]}'", "Options are format, size and idle")
+    return Address(host, port, options.get("format", ""), _size(where, options), _idle(where, options))
+
+
+def _size(where: str, options: dict[str, str]) -> Size | None:
+    if "size" not in options:
+        return None
+    found = _SIZE.fullmatch(options["size"])
+    if not found:
+        raise InputError(where, f"size '{options['size']}' is not WIDTHxHEIGHT", "Give it as size=640x480")
+    return as_size((int(found[1]), int(found[2])), where)
+
+
+def _idle(where: str, options: dict[str, str]) -> float | None:
+    if "idle" not in options:
+        return None
+    try:
+        idle = float(options["idle"])
+    except ValueError:
+        idle = math.nan
+    if not 0 < idle < 1e9:
+        raise InputError(where, f"idle '{options['idle']}' is no number of seconds", "Give it as idle=2.5")
+    return idle

@@ -1,0 +1,122 @@
+"""Events from the network: ``udp://HOST:PORT``, with ``?format=spif|faery|faery32``, ``&size=WxH`` and ``&idle=S``."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from nirbridge.errors import FileError, InputError
+from nirbridge_events.events import Events, Size
+from nirbridge_events.live import address as addresses
+from nirbridge_events.live.clock import LiveClock
+from nirbridge_events.live.datagrams import FORMATS
+from nirbridge_events.live.receiver import Receiver
+from nirbridge_events.readers.base import Feed
+from nirbridge_events.recording import Recording
+
+# After so many seconds without a datagram an empty chunk is given, so that whoever reads can do something else.
+HEARTBEAT = 0.05
+DROPS_EVERY = 1.0
+
+
+def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
+    """A live source that listens from now on; the first pass over it starts receiving.
+
+    Its ``name`` has the port that is listened on.  ``close`` ends it from any thread; so does a pass that is ended.
+
+    Raises:
+        InputError: the name is wrong, the size of the sensor is not said, or nothing can listen there.
+    """
+    address = addresses.parse(source)
+    where = f"source '{source}'"
+    kind = address.format or "spif"
+    if kind not in FORMATS:
+        raise InputError(where, f"format '{kind}' is unknown", f"Choose of {', '.join(FORMATS)}")
+    size = _size(where, address, sensor_size)
+    sock = _bind(where, address)
+    receiver = Receiver(sock)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    name = f"udp://{host}:{sock.getsockname()[1]}"
+    feed = Feed(Path(name), 0)
+
+    def start_pass() -> tuple[Feed, Iterator[Events]]:
+        return feed, _chunks(name, receiver, feed, kind, address.idle)
+
+    return Recording(
+        name,
+        "udp",
+        size,
+        "given",
+        0,
+        start_pass,
+        InputError,
+        feed,
+        0,
+        jitter,
+        live=True,
+        once=True,
+        on_close=receiver.close,
+    )
+
+
+def _size(where: str, address: addresses.Address, given: Size | None) -> Size:
+    if given and address.size and given != address.size:
+        raise InputError(where, f"says a sensor of {address.size} pixels, {given} was given", "Give it once")
+    size = given or address.size
+    if size is None:
+        raise InputError(where, "does not say its sensor size", "Add ?size=640x480, or give the size of the sensor")
+    return size
+
+
+def _bind(where: str, address: addresses.Address) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+        family, _, _, _, place = found[0]
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise InputError(where, f"has no usable host ({error.strerror or error})", "Check the address") from error
+    try:
+        sock.bind(place)
+    except OSError as error:
+        sock.close()
+        found_text = f"nothing can listen on port {address.port} ({error.strerror or error})"
+        raise InputError(where, found_text, "Choose another port, or end what listens there") from error
+    return sock
+
+
+def _chunks(name: str, receiver: Receiver, feed: Feed, kind: str, idle: float | None) -> Iterator[Events]:
+    """Decoded events as they come, an empty chunk at each heartbeat; ends when closed or idle for too long."""
+    decode, bits = FORMATS[kind]
+    clock = LiveClock(bits)
+    receiver.start()
+    last = counted = time.monotonic()
+    try:
+        while (datagrams := receiver.take(HEARTBEAT)) is not None:
+            now = time.monotonic()
+            if now - counted > DROPS_EVERY or not datagrams.parts:
+                receiver.count_system_drops()
+                counted = now
+            if datagrams.parts:
+                last = now
+                feed.position += sum(map(len, datagrams.parts))
+                events = decode(datagrams, clock, feed.lost)
+                feed.wraps, feed.resyncs = clock.wraps, clock.resyncs
+            else:
+                events = _NONE
+                if idle is not None and now - last > idle:
+                    # What came until now is still in the queue and is given before the end.
+                    receiver.close()
+            feed.lost.update({kind: count - feed.lost[kind] for kind, count in receiver.lost.items()})
+            yield events
+    finally:
+        receiver.close()
+        receiver.discard()
+        feed.lost.update({kind: count - feed.lost[kind] for kind, count in receiver.lost.items()})
+    if receiver.error is not None:
+        reason = receiver.error.strerror or receiver.error
+        raise FileError(name, f"receiving failed ({reason})", "Check the network")
+
+
+_NONE = Events.concatenate([])

@@ -1,0 +1,208 @@
+"""Pictures of frames and their lanes: a .png of some windows, or a .gif of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge.errors import InputError
+from nirbridge_events.pixels import FloatFrame
+from nirbridge_events.settings import EncoderSettings
+from nirbridge_events.viewing.snapshots import channels, lane_numbers
+from nirbridge_events.windows import Window
+
+COLUMNS = 6
+LARGEST_FILM = 2000
+FILM_SIDE = 480
+ON, OFF, BOTH, GROUND = (224, 90, 30), (38, 110, 200), (60, 20, 70), (255, 255, 255)
+LANE_COLOURS = ("#ffffff", "#9ecae1", "#4292c6", "#08519c", "#54278f", "#2b0a3d")
+
+Image = npt.NDArray[np.uint8]
+_NEEDS = {".png": "matplotlib", ".gif": "PIL"}
+_PACKAGES = {"matplotlib": "matplotlib", "PIL": "pillow"}
+
+
+class Gallery(Protocol):
+    """Looks at windows as they pass, then draws."""
+
+    def watch(self, windows: Iterator[Window]) -> Iterator[Window]:
+        """The same windows; what the picture needs of them is kept."""
+
+    def save(self, path: Path) -> None:
+        """Writes the picture."""
+
+
+def gallery_for(suffix: str, settings: EncoderSettings, name: str) -> Gallery:
+    """What draws a ".png" or a ".gif".
+
+    Raises:
+        InputError: the package that draws it is not installed.
+    """
+    module = _NEEDS[suffix]
+    if find_spec(module) is None:
+        found = f"needs {_PACKAGES[module]}, which is not installed"
+        raise InputError(f"a {suffix} picture", found, "Run pip install 'nirbridge[demo]'")
+    return Sheet(settings, name) if suffix == ".png" else Film(settings, name)
+
+
+def polarity_image(frames: FloatFrame, settings: EncoderSettings) -> Image:
+    """A window [K, P, H, W] as RGB [H, W, 3]: ON, OFF, or both, on white, stronger where the value is larger."""
+    values = channels(frames, settings)
+    off, on = (np.zeros_like(values[0]), values[0]) if len(values) == 1 else (values[0], values[1])
+    largest = np.maximum(off, on)
+    strength = np.where(largest > 0, 0.35 + 0.65 * largest / max(float(largest.max(initial=0)), 1e-9), 0)[..., None]
+    colour = np.where((on > 0)[..., None], np.where((off > 0)[..., None], BOTH, ON), OFF)
+    return np.asarray(np.rint(GROUND + (colour - np.asarray(GROUND)) * strength), dtype=np.uint8)
+
+
+def level_map(frames: FloatFrame, settings: EncoderSettings) -> npt.NDArray[np.float32]:
+    """The largest value of a pixel over the polarities [H, W]; with "one-hot" its lane plus one."""
+    values = channels(frames, settings)
+    levels = lane_numbers(values) if settings.coding == "one-hot" else values
+    return np.asarray(levels.max(axis=0), dtype=np.float32)
+
+
+class Sheet:
+    """Windows spread evenly over the recording, each as events above and as lanes or values below.
+
+    Which windows are even is known at the end only, so at most ``2·COLUMNS`` of them are kept on the way: whenever
+    there are more, every second is dropped and from then on only every second one is taken.
+    """
+
+    def __init__(self, settings: EncoderSettings, name: str) -> None:
+        self._settings, self._name = settings, name
+        self._kept: list[Window] = []
+        self._stride, self._count, self._events = 1, 0, 0
+
+    def watch(self, windows: Iterator[Window]) -> Iterator[Window]:
+        """See ``Gallery.watch``."""
+        for window in windows:
+            if self._count % self._stride == 0:
+                self._kept.append(window)
+            self._count += 1
+            self._events += window.events
+            if len(self._kept) > 2 * COLUMNS:
+                self._kept = self._kept[::2]
+                self._stride *= 2
+            yield window
+
+    def save(self, path: Path) -> None:
+        """See ``Gallery.save``."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+
+        shown = self._shown()
+        figure, axes = plt.subplots(
+            2, len(shown), figsize=self._figure_size(len(shown)), squeeze=False, layout="constrained"
+        )
+        mapped = None
+        for column, window in enumerate(shown):
+            axes[0, column].imshow(polarity_image(window.frames, self._settings), interpolation="nearest")
+            span = f"{window.t_start / 1e3:g}–{window.t_end / 1e3:g} ms"
+            axes[0, column].set_title(f"{span}\n{window.events} events", fontsize=9)
+            levels = level_map(window.frames, self._settings)
+            mapped = axes[1, column].imshow(levels, interpolation="nearest", **self._colours(shown))
+        for axis in axes.flat:
+            axis.set(xticks=[], yticks=[])
+        axes[0, 0].set_ylabel(
+            "events: ON red, OFF blue" if self._settings.polarity != "merge" else "events", fontsize=9
+        )
+        one_hot = self._settings.coding == "one-hot"
+        axes[1, 0].set_ylabel("lanes" if one_hot else "values", fontsize=9)
+        bar = figure.colorbar(mapped, ax=axes[1, :], fraction=0.02, pad=0.01)
+        if one_hot:
+            lanes = range(self._settings.lanes + 1)
+            bar.set_ticks(list(lanes), labels=["none", *(f"lane {s}: {2**s}" for s in range(self._settings.lanes))])
+        bar.ax.tick_params(labelsize=8)
+        figure.suptitle(self._title(), fontsize=10)
+        figure.savefig(path, dpi=120)
+        plt.close(figure)
+
+    def _shown(self) -> list[Window]:
+        if not self._kept:
+            raise InputError("picture", "there is no frame to draw", "Check the recording and the window")
+        places = np.unique(np.linspace(0, len(self._kept) - 1, COLUMNS).round().astype(int))
+        return [self._kept[place] for place in places]
+
+    def _figure_size(self, columns: int) -> tuple[float, float]:
+        width, height = self._settings.frame_size
+        cell = 2.1
+        return max(5.5, cell * columns + 1.0), max(3.2, 2 * cell * min(1.6, height / width) + 0.9)
+
+    def _colours(self, shown: list[Window]) -> dict[str, Any]:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        if self._settings.coding != "one-hot":
+            largest = max(float(level_map(window.frames, self._settings).max()) for window in shown)
+            cmap = LinearSegmentedColormap.from_list("values", LANE_COLOURS)
+            return {"cmap": cmap, "vmin": 0, "vmax": max(largest, 1)}
+        levels = self._settings.lanes + 1
+        cmap = LinearSegmentedColormap.from_list("lanes", LANE_COLOURS[: max(levels, 2)], N=levels)
+        return {"cmap": cmap, "vmin": -0.5, "vmax": levels - 0.5}
+
+    def _title(self) -> str:
+        settings = self._settings
+        return (
+            f"{self._name}: {self._events} events, {self._count} windows of {settings.window / 1e3:g} ms, "
+            f"coding '{settings.coding}', frames {'×'.join(map(str, settings.frame_shape))}"
+        )
+
+
+class Film:
+    """Every window as one picture of a film: the events at the left, the lanes or values at the right.
+
+    A film plays as fast as it was recorded, but no picture is shorter than 40 ms.
+    """
+
+    def __init__(self, settings: EncoderSettings, name: str) -> None:
+        self._settings, self._name = settings, name
+        self._pictures: list[Any] = []
+        width, height = settings.frame_size
+        self._zoom = max(1, FILM_SIDE // max(width, height))
+
+    def watch(self, windows: Iterator[Window]) -> Iterator[Window]:
+        """See ``Gallery.watch``."""
+        for window in windows:
+            if len(self._pictures) >= LARGEST_FILM:
+                found = f"{self._name} has more than {LARGEST_FILM} windows"
+                raise InputError("a .gif picture", found, "Use a longer window, or a .png")
+            self._pictures.append(self._picture(window))
+            yield window
+
+    def save(self, path: Path) -> None:
+        """See ``Gallery.save``."""
+        if not self._pictures:
+            raise InputError("picture", "there is no frame to draw", "Check the recording and the window")
+        first, *others = self._pictures
+        duration = max(40, round(self._settings.window / 1000))
+        first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0, optimize=False)
+
+    def _picture(self, window: Window) -> Any:
+        from PIL import Image as Pillow
+
+        left = polarity_image(window.frames, self._settings)
+        right = self._level_image(window.frames)
+        gap = np.full((left.shape[0], max(1, left.shape[1] // 16), 3), 128, dtype=np.uint8)
+        both = np.concatenate((left, gap, right), axis=1)
+        size = (both.shape[1] * self._zoom, both.shape[0] * self._zoom)
+        large = Pillow.fromarray(both).resize(size, Pillow.Resampling.NEAREST)
+        return large.quantize(colors=64, dither=Pillow.Dither.NONE)
+
+    def _level_image(self, frames: FloatFrame) -> Image:
+        levels = level_map(frames, self._settings)
+        top = len(LANE_COLOURS) - 1
+        largest = max(float(levels.max(initial=0)), 1.0)
+        ramp = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in LANE_COLOURS], dtype=np.float64)
+        # A lane has its colour whatever the number of lanes; other values fill the ramp.
+        place = np.minimum(levels, top) if self._settings.coding == "one-hot" else levels / largest * top
+        low = np.floor(place).astype(int)
+        part = (place - low)[..., None]
+        mixed = ramp[low] * (1 - part) + ramp[np.minimum(low + 1, top)] * part
+        return np.asarray(np.rint(mixed), dtype=np.uint8)

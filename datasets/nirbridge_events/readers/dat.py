@@ -1,0 +1,90 @@
+"""Prophesee ``.dat``: an ASCII header, two bytes (kind and size of an event), then little-endian records of 8 bytes.
+
+A record is the time in µs (32 bits, it wraps after 71 minutes) and a word: in version 2 bits 0–13 x, 14–27 y, 28
+polarity; in version 1 bits 0–8 x, 9–16 y, 17 polarity.  Kinds 0 (2D) and 0xC (CD) are such events.  faery stores
+times from 0 on, and the first one in a header line ``% T0``, which is added again.
+
+Source: Prophesee, DAT file format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nirbridge.errors import FileError
+from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.base import Feed, Reader, Source, file_label
+from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+
+RECORD = np.dtype([("t", "<u4"), ("place", "<u4")])
+TIME_BITS = 32
+KINDS = (0x00, 0x0C)
+_IS_DAT = re.compile(rb"^% (Data file containing|Version \d)", re.MULTILINE)
+_NAMES = (b"Version", b"Width", b"Height", b"T0")
+_FIELD = {name: re.compile(rb"^% " + name + rb" (\d+)\s*$", re.MULTILINE) for name in _NAMES}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a version keeps x, y and the polarity: the number of bits of x and of y."""
+
+    x_bits: int
+    y_bits: int
+
+
+LAYOUTS = {1: Layout(9, 8), 2: Layout(14, 14)}
+
+
+def decode(feed: Feed, layout: Layout, offset: int) -> Iterator[Events]:
+    """One pass over the file, chunk by chunk.
+
+    Raises:
+        FileError: the file ends inside a record.
+    """
+    x_mask, y_mask = (1 << layout.x_bits) - 1, (1 << layout.y_bits) - 1
+    previous = -1
+    for _, records in feed.words(RECORD):
+        t = feed.unwrap(records["t"].astype(np.int64), TIME_BITS, previous)
+        place = records["place"]
+        x, y = place & x_mask, place >> layout.x_bits & y_mask
+        p = place >> (layout.x_bits + layout.y_bits) & 1
+        previous = int(t[-1]) if len(t) else previous
+        yield Events(x.astype(np.uint16), y.astype(np.uint16), t + offset, p.astype(np.uint8))
+
+
+def _recognises(path: Path, head: bytes) -> bool:
+    if looks_like_header(head):
+        return not parse_header(head).version and bool(_IS_DAT.search(head))
+    return path.suffix.lower() == ".dat" and len(head) > 1 and head[0] in KINDS and head[1] == RECORD.itemsize
+
+
+def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+    header = parse_header(head)
+    check_length(path, head, header)
+    text, where = head[: header.length], file_label(path)
+    version = _number(text, b"Version", 2)
+    if version not in LAYOUTS:
+        raise FileError(where, f"is DAT version {version}; versions 1 and 2 are read", "Convert it to version 2")
+    if len(head) < header.length + 2:
+        raise FileError(where, f"ends inside its header, after {len(head)} bytes", "Copy or record it again")
+    kind, size = head[header.length], head[header.length + 1]
+    if kind not in KINDS or size != RECORD.itemsize:
+        found = f"holds records of kind {kind:#x} with {size} bytes; events have kind 0xc or 0x0 with 8"
+        raise FileError(where, found, "Give a file of CD events")
+    width, height = _number(text, b"Width", 0), _number(text, b"Height", 0)
+    sensor = (width, height) if 0 < width <= 65536 and 0 < height <= 65536 else None
+    layout, offset = LAYOUTS[version], _number(text, b"T0", 0)
+    return Source("dat", header.length + 2, sensor, sensor is not None, lambda feed: decode(feed, layout, offset))
+
+
+def _number(text: bytes, name: bytes, default: int) -> int:
+    found = _FIELD[name].search(text.replace(b"\r", b""))
+    return int(found[1][:18]) if found else default
+
+
+READER = Reader("dat", "a header with '% Version 2'", _recognises, _open, (".dat",))

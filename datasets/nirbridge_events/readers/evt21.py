@@ -1,0 +1,105 @@
+"""Prophesee EVT 2.1: 64-bit words, the kind in bits 60–63; an event word is a vector of 32 pixels of one row.
+
+Kind 8 carries bits 6–33 of the time in µs, in bits 32–59.  Kinds 0 (OFF) and 1 (ON): bits 54–59 the low six bits of
+the time, 43–53 the first x, 32–42 y, and bits 0–31 mark the columns that fired from x on.  Kinds 0xA, 0xE and 0xF
+are no events and are counted.  Words are little-endian; the *legacy* order of older cameras sends the high half
+first.  The header may say which ("endianness="); else the time words do, whose low half is 0.
+
+Source: Prophesee, EVT 2.1 format description.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge.errors import FileError
+from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
+from nirbridge_events.readers.evt2 import count_known, count_others, unknown_word
+from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+
+OFF, ON, TIME_HIGH = 0, 1, 8
+OTHER = {0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
+HALVES = np.dtype([("first", "<u4"), ("second", "<u4")])
+TIME_HIGH_BITS = 28
+TIME_LOW_BITS = 6
+VECTOR = 32
+_KNOWN = np.isin(np.arange(16), [OFF, ON, TIME_HIGH, *OTHER])
+_ENDIANNESS = re.compile(rb"endianness[ =](\w+)")
+_ORDERS = {b"little": "second", b"legacy": "first"}
+
+Halves = npt.NDArray[np.uint32]
+
+
+def decode(feed: Feed, high_half: str) -> Iterator[Events]:
+    """One pass over the file, chunk by chunk.
+
+    Raises:
+        FileError: the file ends inside a word, or a word is of no known kind.
+    """
+    time_high = -1
+    low_half = "first" if high_half == "second" else "second"
+    for start, words in feed.words(HALVES):
+        high = words[high_half]
+        kinds = high >> 28
+        good = count_known(kinds, _KNOWN)
+        count_others(feed, kinds[:good], OTHER)
+        events, time_high = decode_words(feed, high[:good], words[low_half][:good], time_high)
+        yield events
+        if good < len(words):
+            raise unknown_word(feed, start + good * HALVES.itemsize, int(kinds[good]), "2.1")
+
+
+def decode_words(feed: Feed, high: Halves, low: Halves, time_high: int) -> tuple[Events, int]:
+    """Events of words given as halves, and the unwrapped high part of the time after them (-1: none yet)."""
+    kinds = high >> 28
+    time_at = np.flatnonzero(kinds == TIME_HIGH)
+    times = feed.unwrap((high[time_at] & 0xFFFFFFF).astype(np.int64), TIME_HIGH_BITS, time_high)
+    filled = forward_fill(time_at, times, time_high)
+    event_at = np.flatnonzero(kinds <= ON)
+    time_of_word = filled.at(event_at)
+    fired = np.unpackbits(low[event_at].astype("<u4").view(np.uint8), bitorder="little").reshape(-1, VECTOR)
+    if time_high < 0 and (early := int((time_of_word < 0).sum())):
+        feed.skipped["events before the first time word"] += int(fired[:early].sum())
+        fired[:early] = 0
+    which, bit = np.nonzero(fired)
+    w = high[event_at][which]
+    t = time_of_word[which] << TIME_LOW_BITS | ((w >> 22) & 0x3F).astype(np.int64)
+    x = ((w >> 11) & 0x7FF).astype(np.uint16) + bit.astype(np.uint16)
+    return Events(x, (w & 0x7FF).astype(np.uint16), t, (w >> 28).astype(np.uint8)), filled.last
+
+
+def _high_half(path: Path, head: bytes, length: int) -> str:
+    """Which half of a word comes with the kind: "second" in little-endian words, "first" in legacy order."""
+    if found := _ENDIANNESS.search(head[:length]):
+        if found[1] not in _ORDERS:
+            what = f"its words are of endianness '{found[1].decode()}'; little and legacy are read"
+            raise FileError(file_label(path), what, "Convert it, or record it as EVT 3.0")
+        return _ORDERS[found[1]]
+    words = np.frombuffer(head[length:], dtype=HALVES, count=(len(head) - length) // HALVES.itemsize)
+    times = {}
+    for half, other in (("second", "first"), ("first", "second")):
+        # Only in time words is the half without the kind 0 throughout.
+        times[half] = int(((words[half] >> 28 == TIME_HIGH) & (words[other] == 0)).sum())
+    return "second" if times["second"] >= times["first"] else "first"
+
+
+def _recognises(_path: Path, head: bytes) -> bool:
+    return looks_like_header(head) and parse_header(head).version == "2.1"
+
+
+def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+    header = parse_header(head)
+    check_length(path, head, header)
+    half = _high_half(path, head, header.length)
+    notes = ("its words come with the high half first (legacy order)",) if half == "first" else ()
+    size = header.sensor_size
+    return Source("evt21", header.length, size, size is not None, lambda feed: decode(feed, half), notes)
+
+
+READER = Reader("evt21", "a header with '% evt 2.1'", _recognises, _open, (".raw",))

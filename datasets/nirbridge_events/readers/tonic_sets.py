@@ -1,0 +1,99 @@
+"""Recordings of tonic's data sets by name: ``tonic:NMNIST?root=data&index=3&train=false``.
+
+tonic is GPL-3, so it is imported only here, when a user names one of its data sets.  Nothing is downloaded unless
+``download=true`` says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from nirbridge.errors import InputError
+from nirbridge_events.events import Events, Size, as_events
+
+SCHEME = "tonic:"
+OPTIONS = ("root", "index", "train", "download")
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def load(source: str) -> tuple[Events | Path, Size | None]:
+    """The events of one recording, or the file that holds them, and the sensor size, None if it varies.
+
+    Raises:
+        InputError: tonic is not installed, does not know the data set, does not find it at ``root``, or cannot read it.
+    """
+    name, options = _parse(source)
+    classes = _classes(source)
+    if name not in classes:
+        raise InputError(f"source '{source}'", f"tonic has no data set '{name}'", f"Choose of {', '.join(classes)}")
+    size = _sensor(classes[name])
+    data = _open(source, classes[name], options)
+    index = _index(source, options, len(data))
+    try:
+        return as_events(data[index][0], f"source '{source}'"), size
+    except InputError:
+        raise
+    except ImportError:
+        # tonic reads some sets with packages of its own; the file behind the recording is one that readers here know.
+        return Path(data.data[index]), size
+    except Exception as error:
+        raise InputError(f"source '{source}'", f"tonic cannot read it ({error})", "Check the files at root") from error
+
+
+def _parse(source: str) -> tuple[str, dict[str, str]]:
+    name, _, query = source[len(SCHEME) :].partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise InputError(f"source '{source}'", f"has no option '{unknown[0]}'", f"Options are {', '.join(OPTIONS)}")
+    if "root" not in options:
+        raise InputError(f"source '{source}'", "does not say where the data are", "Add ?root=FOLDER&index=0")
+    return name, options
+
+
+def _classes(source: str) -> dict[str, Any]:
+    try:
+        from tonic import datasets
+    except ImportError as error:
+        found = "needs the package tonic (GPL-3), which is not installed"
+        raise InputError(f"source '{source}'", found, "Install it with: pip install tonic") from error
+    return {name: getattr(datasets, name) for name in datasets.__all__}
+
+
+def _open(source: str, kind: Any, options: dict[str, str]) -> Any:
+    allowed = _flag(source, options.get("download", "false"))
+
+    def refuse(_self: Any) -> None:
+        found = f"{kind.__name__} is not complete in {options['root']}/{kind.__name__}"
+        raise InputError(f"source '{source}'", found, "Put it there, or add &download=true to fetch it")
+
+    # tonic takes the folder's name from the class, so the class that refuses to download must have the same.
+    chosen = kind if allowed else type(kind.__name__, (kind,), {"download": refuse})
+    arguments = {"train": _flag(source, options["train"])} if "train" in options else {}
+    try:
+        return chosen(options["root"], **arguments)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"source '{source}'", f"tonic cannot open it ({error})", "Check its options") from error
+
+
+def _flag(source: str, text: str) -> bool:
+    if text.lower() not in _TRUTH:
+        raise InputError(f"source '{source}'", f"'{text}' is neither true nor false", "Give true or false")
+    return _TRUTH[text.lower()]
+
+
+def _index(source: str, options: dict[str, str], count: int) -> int:
+    text = options.get("index", "0")
+    if not text.isdecimal() or int(text[:18]) >= count:
+        raise InputError(f"source '{source}'", f"index '{text}' is not in 0..{count - 1}", "Give the number of one")
+    return int(text)
+
+
+def _sensor(kind: Any) -> Size | None:
+    size = getattr(kind, "sensor_size", None)
+    if isinstance(size, tuple) and len(size) >= 2 and all(isinstance(n, int) and n > 0 for n in size[:2]):
+        return size[0], size[1]
+    return None

@@ -1,0 +1,196 @@
+"""What an encoder is told: how events become frames, checked once, and comparable."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from nirbridge.errors import InputError
+from nirbridge_events.events import Size, as_size
+from nirbridge_events.pixels import DOWNSAMPLES, PixelMap
+
+CODINGS = ("binary", "count", "one-hot", "phase", "voxel")
+POLARITIES = ("keep", "merge", "signed")
+SIGNED_CODINGS = ("binary", "count", "voxel")
+DEFAULT_SENSOR = (346, 260)
+MAX_LANES = 16
+MAX_SUBFRAMES = 1 << 16
+MAX_PHASES = 24
+MAX_BINS = 1024
+
+Crop = tuple[int, int, int, int]
+
+
+class EventInputLike(Protocol):
+    """The fields of the graph primitive ``EventInput`` that an encoder takes over."""
+
+    shape: tuple[int, ...]
+    sensor_size: tuple[int, ...]
+    window: int
+    subframes: int
+    lanes: int
+    coding: str
+    downsample: str
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How events become frames; ``FrameEncoder`` gives the equations.
+
+    Args:
+        sensor_size: (width, height) of the sensor.
+        window: length of a window in µs.
+        coding: "binary", "count", "one-hot", "phase" or "voxel".
+        lanes: S of "one-hot"; its values are 0, 1, 2, .., 2^(S-1).
+        subframes: parts of a window; by default 2^(lanes-1) for "one-hot" and 1 else.
+        size: (width, height) of the frames, by default that of the crop; never larger.
+        downsample: "or", "sum" or "max"; by default "sum" for "count", "phase" and "voxel", and "or" else.
+        polarity: "keep" (P = 2, channel 0 OFF and 1 ON), "merge" (P = 1), or "signed" (P = 1, the value of ON less
+            the value of OFF, for "binary", "count" and "voxel").
+        phases: K of "phase".
+        bins: B of "voxel".
+        crop: (x, y, width, height) of the sensor pixels that count; events elsewhere are left out and counted.
+
+    Raises:
+        InputError: an argument is out of range, or two of them exclude each other.
+    """
+
+    sensor_size: Size = DEFAULT_SENSOR
+    window: int = 10_000
+    coding: str = "binary"
+    lanes: int = 3
+    subframes: int | None = None
+    size: Size | None = None
+    downsample: str | None = None
+    polarity: str = "keep"
+    phases: int = 8
+    bins: int = 5
+    crop: Crop | None = None
+
+    def __post_init__(self) -> None:
+        put = self._put
+        put("sensor_size", as_size(self.sensor_size, "sensor_size"))
+        put("window", whole_number(self.window, "window", 1, 1 << 40))
+        one_of(self.coding, "coding", CODINGS)
+        put("lanes", whole_number(self.lanes, "lanes", 1, MAX_LANES))
+        subframes = (
+            (1 << (self.lanes - 1) if self.coding == "one-hot" else 1) if self.subframes is None else self.subframes
+        )
+        put("subframes", whole_number(subframes, "subframes", 1, MAX_SUBFRAMES))
+        if subframes > 1 and self.coding in ("phase", "voxel"):
+            raise InputError("subframes", f"{subframes} do not go with coding '{self.coding}'", "Leave it away")
+        put("phases", whole_number(self.phases, "phases", 1, MAX_PHASES))
+        put("bins", whole_number(self.bins, "bins", 2, MAX_BINS))
+        put("downsample", self._known_downsample())
+        one_of(self.polarity, "polarity", POLARITIES)
+        if self.polarity == "signed" and self.coding not in SIGNED_CODINGS:
+            found = f"'signed' does not go with coding '{self.coding}', whose values have no sign"
+            raise InputError("polarity", found, f"Use keep or merge, or one of {', '.join(SIGNED_CODINGS)}")
+        put("crop", None if self.crop is None else _as_crop(self.crop, self.sensor_size))
+        put("size", self._known_size())
+
+    @classmethod
+    def from_node(cls, node: EventInputLike, **options: Any) -> EncoderSettings:
+        """What a graph's ``EventInput`` describes; ``options`` are further fields, as ``crop``."""
+        polarities, height, width = (int(n) for n in node.shape)
+        sensor_width, sensor_height = (int(n) for n in node.sensor_size)
+        return cls(
+            sensor_size=(sensor_width, sensor_height),
+            window=int(node.window),
+            coding=node.coding,
+            lanes=int(node.lanes),
+            subframes=int(node.subframes),
+            size=(width, height),
+            downsample=node.downsample,
+            polarity="merge" if polarities == 1 else "keep",
+            **options,
+        )
+
+    @property
+    def area(self) -> Size:
+        """(width, height) of the sensor pixels that count."""
+        return self.sensor_size if self.crop is None else (self.crop[2], self.crop[3])
+
+    @property
+    def frame_size(self) -> Size:
+        """(width, height) of the frames."""
+        return self.area if self.size is None else self.size
+
+    @property
+    def parts(self) -> int:
+        """Sub-frames that must be kept apart while a window is collected."""
+        return 1 if self.coding == "binary" else int(self.subframes or 1)
+
+    @property
+    def frames_per_window(self) -> int:
+        """K: phases of "phase", bins of "voxel", and 1 else."""
+        return {"phase": self.phases, "voxel": self.bins}.get(self.coding, 1)
+
+    @property
+    def pixel_map(self) -> PixelMap:
+        """Where an event of the crop falls while it is counted; signed polarities are kept apart until the end."""
+        return PixelMap(self.area, self.frame_size, 1 if self.polarity == "merge" else 2)
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(P, H, W) of every frame."""
+        width, height = self.frame_size
+        return 2 if self.polarity == "keep" else 1, height, width
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain data, every default filled in."""
+        return asdict(self)
+
+    def _put(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _known_downsample(self) -> str:
+        if self.coding == "voxel" and self.downsample not in (None, "sum"):
+            raise InputError("downsample", f"'{self.downsample}' does not go with coding 'voxel'", "Use sum")
+        default = "sum" if self.coding in ("count", "phase", "voxel") else "or"
+        return one_of(self.downsample or default, "downsample", tuple(DOWNSAMPLES))
+
+    def _known_size(self) -> Size:
+        width, height = size = self.area if self.size is None else as_size(self.size, "size")
+        if width > self.area[0] or height > self.area[1]:
+            what = "sensor's" if self.crop is None else "crop's"
+            raise InputError("size", f"frames of {size} exceed the {what} {self.area}", "Only shrink")
+        return size
+
+
+def whole_number(value: Any, name: str, lowest: int, highest: int) -> int:
+    """``value`` as an int.
+
+    Raises:
+        InputError: it is no whole number in the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not lowest <= value <= highest:
+        raise InputError(name, f"{value!r} is not a whole number in {lowest}..{highest}", "Give one in this range")
+    return int(value)
+
+
+def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:
+    """``value``, which must be a choice.
+
+    Raises:
+        InputError: it is none.
+    """
+    if value not in choices:
+        raise InputError(name, f"{value!r} is unknown; known are {', '.join(choices)}", "Choose one of them")
+    return value
+
+
+def _as_crop(crop: Any, sensor_size: Size) -> Crop:
+    try:
+        x, y, width, height = (int(value) for value in crop)
+        whole = [x, y, width, height] == list(crop)
+    except (TypeError, ValueError):
+        whole = False
+    if not whole or min(x, y) < 0 or min(width, height) < 1:
+        raise InputError("crop", f"{crop!r} is not (x, y, width, height) in pixels", "Give it as (10, 0, 240, 180)")
+    if x + width > sensor_size[0] or y + height > sensor_size[1]:
+        found = f"{width}x{height} pixels from ({x}, {y}) leave the sensor of {sensor_size[0]}x{sensor_size[1]}"
+        raise InputError("crop", found, "Stay inside the sensor")
+    return x, y, width, height

@@ -1,0 +1,271 @@
+"""Labelled sets: what they give, what they keep, how they go on, and what they refuse."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nirbridge.errors import FileError, InputError
+from nirbridge_events import encode, encode_equal_count, write_nmnist
+from nirbridge_events import frame_cache as frame_cache_module
+from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
+from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
+from tests.events import naive
+
+torch = pytest.importorskip("torch")
+from nirbridge_events import datasets  # noqa: E402  it needs torch
+
+SENSOR = (34, 34)
+ENCODING = Encoding({"window": 10_000, "coding": "one-hot", "size": (17, 17)}, steps=12)
+
+
+def make_recording(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    events = naive.make_events(np.random.default_rng(seed), 500, SENSOR, span=95_000)
+    write_nmnist(path, events)
+    return events
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two classes, '2' and '10', of three recordings each."""
+    for label, name in enumerate(("2", "10")):
+        for i in range(3):
+            make_recording(tmp_path / "set" / name / f"{i}.bin", 10 * label + i)
+    (tmp_path / "set" / ".hidden").write_text("no class")
+    return tmp_path / "set"
+
+
+def wanted(path):
+    frames = encode(frame_cache_module.open_recording(path, SENSOR), window=10_000, coding="one-hot", size=(17, 17))
+    return np.concatenate((frames, np.zeros((12 - len(frames), *frames.shape[1:]))))
+
+
+def test_a_folder_per_class_gives_frames_and_labels(root):
+    data = datasets.folder(root, ENCODING)
+    assert data.classes == ("2", "10")
+    assert [data[i][1] for i in range(6)] == [0, 0, 0, 1, 1, 1]
+    for i, sample in enumerate(data.samples):
+        frames, _ = data[i]
+        assert frames.dtype == torch.float32
+        np.testing.assert_array_equal(frames.numpy(), wanted(sample.path))
+    batch, labels = next(iter(torch.utils.data.DataLoader(data, batch_size=6)))
+    assert (batch.shape, labels.tolist()) == ((6, 12, 2, 17, 17), [0, 0, 0, 1, 1, 1])
+
+
+def test_labels_from_a_table(tmp_path, root):
+    (root / "labels.csv").write_text("file,label,note\n2/1.bin,9,\n10/0.bin,10,x\n10/2.bin,9,\n")
+    data = datasets.labelled_folder(root, ENCODING, cache=tmp_path / "cache")
+    assert data.classes == ("9", "10")
+    assert [sample.path.relative_to(root).as_posix() for sample in data.samples] == ["2/1.bin", "10/0.bin", "10/2.bin"]
+    assert [data[i][1] for i in range(3)] == [0, 1, 0]
+    np.testing.assert_array_equal(data[1][0].numpy(), wanted(root / "10" / "0.bin"))
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_nmnist_small_has_all_its_labels(shared_data, tmp_path):
+    place = shared_data / "nmnist-small"
+    data = datasets.labelled_folder(place, Encoding({"window": 50_000}, steps=7), cache=tmp_path)
+    with (place / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(data) == len(rows) == 1000
+    assert data.classes == tuple("0123456789")
+    assert [sample.label for sample in data.samples] == [int(row["label"]) for row in rows]
+    assert data[3][0].shape == (7, 2, 34, 34)
+
+
+def test_prepare_uses_processes_shows_progress_and_resumes(root, capsys, monkeypatch):
+    data = datasets.folder(root, ENCODING)
+    data[4]
+    assert len(data.cache.missing(data.samples)) == 5
+    data.prepare(workers=2)
+    assert "encoded 5 of 5 recordings" in capsys.readouterr().err
+    assert not data.cache.missing(data.samples)
+    monkeypatch.setattr(Encoding, "frames", None)
+    again = datasets.folder(root, ENCODING).prepare()
+    assert capsys.readouterr().err == ""
+    np.testing.assert_array_equal(again[5][0].numpy(), wanted(root / "10" / "2.bin"))
+
+
+def test_processes_load_no_torch():
+    code = "import sys, nirbridge_events.frame_cache, nirbridge_events.labelled; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_key_follows_the_settings_and_the_file(root):
+    sample = FileSample(root / "2" / "0.bin", 0)
+    keys = {
+        ENCODING.key(sample),
+        ENCODING.key(FileSample(root / "2" / "1.bin", 0)),
+        Encoding({**ENCODING.options, "lanes": 4}, steps=12).key(sample),
+        Encoding(ENCODING.options, steps=13).key(sample),
+        Encoding(ENCODING.options, steps=12, cut=True).key(sample),
+    }
+    assert len(keys) == 5
+    assert ENCODING.key(sample) == ENCODING.key(FileSample(root / "2" / "0.bin", 7)) in keys
+    make_recording(root / "2" / "0.bin", 99)
+    assert ENCODING.key(sample) not in keys
+
+
+def test_a_damaged_cache_file_is_made_again(root, tmp_path):
+    cache, sample = FrameCache(tmp_path / "cache", ENCODING), FileSample(root / "2" / "0.bin", 0)
+    cache.load(sample)
+    cache.path(sample).write_bytes(b"\x93NUMPY broken")
+    np.testing.assert_array_equal(cache.load(sample), wanted(sample.path))
+    np.testing.assert_array_equal(np.load(cache.path(sample)), wanted(sample.path))
+
+
+@pytest.mark.parametrize(("coding", "dtype"), [("count", np.uint8), ("voxel", np.float32)])
+def test_small_whole_values_are_stored_in_bytes_and_come_back_as_they_were(root, tmp_path, coding, dtype):
+    encoding = Encoding({"window": 50_000, "coding": coding})
+    cache, sample = FrameCache(tmp_path / "cache", encoding), FileSample(root / "2" / "0.bin", 0)
+    first, second = cache.load(sample), cache.load(sample)
+    assert np.load(cache.path(sample)).dtype == dtype
+    assert first.dtype == second.dtype == np.float32
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, encode(frame_cache_module.open_recording(sample.path), **encoding.options))
+
+
+def test_bad_recordings_are_all_named_and_the_good_ones_are_done(root):
+    for name in ("2/0.bin", "10/1.bin"):
+        (root / name).write_bytes((root / name).read_bytes()[:-3])
+    data = datasets.folder(root, ENCODING)
+    with pytest.raises(FileError) as error:
+        data.prepare(workers=2, quiet=True)
+    assert len(error.value.problems) == 2
+    assert "0.bin': ends inside an event" in str(error.value)
+    assert len(data.cache.missing(data.samples)) == 2
+
+
+def test_frames_beyond_the_steps_are_refused_unless_cut(root, tmp_path):
+    sample = FileSample(root / "2" / "0.bin", 0)
+    with pytest.raises(InputError, match="gives 10 frames, 4 are wanted"):
+        FrameCache(tmp_path, Encoding(ENCODING.options, steps=4)).load(sample)
+    cut = FrameCache(tmp_path, Encoding(ENCODING.options, steps=4, cut=True)).load(sample)
+    np.testing.assert_array_equal(cut, wanted(sample.path)[:4])
+
+
+def test_equal_count_frames(root, tmp_path):
+    path = root / "2" / "0.bin"
+    encoding = Encoding({"pooled": 40, "lanes": 3, "size": (17, 17)}, equal_count=True)
+    frames = FrameCache(tmp_path, encoding).load(FileSample(path, 0))
+    events = make_recording(tmp_path / "again.bin", 0)
+    np.testing.assert_array_equal(frames, encode_equal_count(events, sensor_size=SENSOR, **encoding.options))
+    assert frames.shape == (10, 2, 17, 17)
+
+
+def test_the_split_takes_nine_tenths_of_every_class(tmp_path):
+    for name in ("a", "b"):
+        for i in range(20):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"x_{i}.bin").touch()
+    labelled = folder_per_class(tmp_path)
+    train, test = labelled.split(train=True), labelled.split(train=False)
+    assert [sample.path.name for sample in test.samples] == ["x_18.bin", "x_19.bin"] * 2
+    assert [sample.label for sample in test.samples] == [0, 0, 1, 1]
+    assert {*train.samples, *test.samples} == {*labelled.samples}
+    assert len(train.samples) == 36
+    with pytest.raises(InputError, match="share: 1 is not between"):
+        labelled.split(train=True, share=1)
+
+
+def test_flip_and_roll_moves_all_frames_of_a_sample_alike():
+    torch.manual_seed(0)
+    frames = torch.arange(2 * 2 * 6 * 7.0).reshape(2, 2, 6, 7)
+    moves = {
+        (f, dy, dx): (frames.flip(-1) if f else frames).roll((dy, dx), (2, 3))
+        for f in (0, 1)
+        for dy in range(-2, 3)
+        for dx in range(-2, 3)
+    }
+    augment, seen = datasets.FlipAndRoll(roll=2), set()
+    for _ in range(600):
+        out = augment(frames)
+        seen |= {move for move, moved in moves.items() if torch.equal(moved, out)}
+        assert any(torch.equal(moved, out) for moved in moves.values())
+    assert seen == set(moves)
+    assert torch.equal(datasets.FlipAndRoll(0, 0)(frames), frames)
+    with pytest.raises(InputError, match="roll -1"):
+        datasets.FlipAndRoll(-1)
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        ("name,label\n1.bin,2\n", "has name, label, not the columns file and label"),
+        ("file,label\n", "has no row, not the columns"),
+        ("file,label\n2/0.bin,\n", "line 2 lacks a file or a label"),
+        ("file,label\nx.bin,1\n", "'x.bin' is nowhere below"),
+        ("file,label\n0.bin,1\n", "'0.bin' is in 2 places below"),
+    ],
+)
+def test_tables_that_do_not_fit(root, table, found):
+    (root / "labels.csv").write_text(table)
+    with pytest.raises(FileError, match=found):
+        folder_with_labels(root)
+
+
+def test_folders_that_are_none(tmp_path):
+    with pytest.raises(FileError, match="does not exist"):
+        folder_per_class(tmp_path / "x")
+    with pytest.raises(FileError, match="holds no folders with recordings"):
+        folder_per_class(tmp_path)
+    with pytest.raises(FileError, match=r"labels\.csv': is no readable table"):
+        folder_with_labels(tmp_path)
+
+
+def tonic_folder(place, key):
+    """The files of a set, few of them, where tonic has them, and the events in one."""
+    if key == "nmnist":
+        return [make_recording(place / "NMNIST" / "Train" / str(c) / "1.bin", c) for c in (0, 3)][1]
+    if key == "ncaltech101":
+        folder = place / "NCALTECH101" / "Caltech101"
+        return [make_recording(folder / name / f"{i}.bin", i) for name in ("ant", "bee") for i in range(10)][10]
+    if key == "cifar10_dvs":
+        for name in ("airplane", "cat"):
+            for i in range(10):
+                make_recording(place / "CIFAR10DVS" / name / f"{i}.aedat4", i)
+        return None
+    rows = naive.rows_of(naive.make_events(np.random.default_rng(0), 50, (128, 128)))
+    (place / "DVSGesture" / "ibmGestureTrain" / "user02_led").mkdir(parents=True)
+    np.save(place / "DVSGesture" / "ibmGestureTrain" / "user02_led" / "7.npy", [(x, y, p, t) for t, x, y, p in rows])
+    return naive.events_of([(1000 * t, x, y, p) for t, x, y, p in rows])
+
+
+TONIC_LABELS = {
+    "nmnist": ("3 - three", 2, 3, 1),
+    "ncaltech101": ("bee", 18, 1, 9),
+    "cifar10_dvs": ("cat", 18, 3, -1),
+    "dvs_gesture": ("Arm roll", 1, 7, 0),
+}
+
+
+@pytest.mark.parametrize("key", TONIC_SETS)
+def test_sets_that_tonic_lays_out_are_read_by_our_readers(tmp_path, monkeypatch, key):
+    tonic = pytest.importorskip("tonic")
+    with pytest.raises(InputError, match="is not complete in"):
+        from_tonic(key, tmp_path, train=True)
+    events = tonic_folder(tmp_path, key)
+    monkeypatch.setattr(getattr(tonic.datasets, TONIC_SETS[key].name), "_check_exists", lambda self: True)
+    data = getattr(datasets, key)(tmp_path, Encoding({"window": 10_000}), cache=tmp_path / "cache")
+    name, count, label, place = TONIC_LABELS[key]
+    assert len(data) == count
+    assert data.samples[-1].label == label
+    assert data.classes[label] == name
+    if events is not None:
+        frames, _ = data[place]
+        np.testing.assert_array_equal(frames.numpy(), encode(events, TONIC_SETS[key].sensor_size, 10_000))
+    with pytest.raises(InputError, match="augmentation: is no option"):
+        getattr(datasets, key)(tmp_path, ENCODING, augmentation=1)
+
+
+def test_a_stored_gesture_that_is_broken_is_named(tmp_path):
+    from nirbridge_events.labelled import GestureSample
+
+    (tmp_path / "1.npy").write_bytes(b"x")
+    np.save(tmp_path / "2.npy", np.zeros((3, 3)))
+    for name, found in (("1.npy", "is no readable .npy"), ("2.npy", r"shape \(3, 3\) is not \[N, 4\]")):
+        with pytest.raises(FileError, match=found):
+            GestureSample(tmp_path / name, 0).open(None)

@@ -1,0 +1,193 @@
+"""Recordings through a pipe: structured records, CSV, and every format that is read from front to back."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from nirbridge.errors import FileError, InputError
+from nirbridge_events import Events, write_es
+from nirbridge_events.live.stdin import RECORD, open_stdin
+from tests.events import naive
+from tests.events import naive_formats as formats
+
+SENSOR = (128, 128)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return naive.make_events(np.random.default_rng(0), 4000, SENSOR, span=200_000, start=5000)
+
+
+class Pipe:
+    """A thread writes ``data`` in pieces; ``end`` says whether it then ends the pipe."""
+
+    def __init__(self, data, end=True, size=1000, pause=0.0):
+        self.reading, self._writing = os.pipe()
+        self._thread = threading.Thread(target=self._write, args=(data, end, size, pause))
+
+    def __enter__(self):
+        self._thread.start()
+        return self.reading
+
+    def __exit__(self, *_error):
+        os.close(self.reading)
+        self._thread.join()
+        if self._writing is not None:
+            os.close(self._writing)
+
+    def _write(self, data, end, size, pause):
+        try:
+            for start in range(0, len(data), size):
+                os.write(self._writing, data[start : start + size])
+                time.sleep(pause)
+        except BrokenPipeError:
+            pass
+        if end:
+            os.close(self._writing)
+            self._writing = None
+
+
+def structured(events):
+    records = np.zeros(len(events), dtype=RECORD)
+    for name in "txyp":
+        records[name] = getattr(events, name)
+    return records.tobytes()
+
+
+def es_bytes(events, tmp_path):
+    write_es(tmp_path / "a.es", events, SENSOR)
+    return (tmp_path / "a.es").read_bytes()
+
+
+DATA = {
+    "structured": lambda events, rows, folder: ("-?format=structured", structured(events)),
+    "csv": lambda events, rows, folder: ("-", formats.write_csv(rows, "xypt", ";")),
+    "es": lambda events, rows, folder: ("-", es_bytes(events, folder)),
+    "evt2": lambda events, rows, folder: ("-", naive.write_evt2(rows)),
+    "evt3": lambda events, rows, folder: ("-", naive.write_evt3(rows)),
+    "dat": lambda events, rows, folder: ("-", formats.write_dat(rows, b"% Version 2\n")),
+    "aedat2": lambda events, rows, folder: ("-", formats.write_aedat2_dvs128(rows)),
+    "aedat3": lambda events, rows, folder: ("-", formats.write_aedat3(rows).replace(b"DAVIS240C", b"DVS128")),
+    "nmnist": lambda events, rows, folder: (
+        "-?format=nmnist",
+        b"".join(bytes([x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255]) for t, x, y, p in rows),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("size", [17, 60_000])
+def test_what_was_piped_is_read(tmp_path, events, name, size):
+    rows = naive.rows_of(events)
+    source, data = DATA[name](events, rows, tmp_path)
+    with Pipe(data, size=size) as descriptor:
+        recording = open_stdin(source, SENSOR, 1000, descriptor)
+        assert recording.format == name
+        assert naive.rows_of(Events.concatenate(list(recording))) == rows
+        assert recording.feed.position == len(data)
+        with pytest.raises(InputError, match="is read once"):
+            next(iter(recording))
+
+
+def test_faerys_records_are_the_structured_ones(events):
+    faery = pytest.importorskip("faery")
+    array = np.zeros(len(events), dtype=faery.EVENTS_DTYPE)
+    array["t"], array["x"], array["y"], array["on"] = events.t, events.x, events.y, events.p
+    assert array.tobytes() == structured(events)
+
+
+def test_lines_are_read_as_they_come():
+    rows = [(1000 * i, i, i, 1) for i in range(20)]
+    text = formats.write_csv(rows)
+    with Pipe(text, end=False, size=12, pause=0.005) as descriptor:
+        recording = open_stdin("-?size=34x34", None, 0, descriptor)
+        got = []
+        for chunk in recording:
+            got += naive.rows_of(chunk)
+            if len(got) == 20:
+                break
+    assert got == rows
+
+
+def test_a_pipe_that_stalls_is_ended_from_another_thread(events):
+    with Pipe(structured(events), end=False) as descriptor:
+        recording = open_stdin("-?format=structured", SENSOR, 1000, descriptor)
+        timer = threading.Timer(0.3, recording.close)
+        timer.start()
+        begin = time.monotonic()
+        assert naive.rows_of(Events.concatenate(list(recording))) == naive.rows_of(events)
+        assert time.monotonic() - begin < 2
+        timer.join()
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "data", "found"),
+    [
+        ("-", SENSOR, b"", "stdin: is empty (0 bytes)"),
+        ("-", SENSOR, bytes(range(200, 256)) * 3, "which no reader knows"),
+        ("-", SENSOR, b"\x93NUMPY\x01\x00" + bytes(100), "is npy, which is not read from a pipe. Give the file's path"),
+        (
+            "-",
+            None,
+            b"1,2,3,1\n2,3,4,1\n",
+            "does not say its sensor size. Give it, for instance as 'stdin:?size=640x480'",
+        ),
+        ("-?format=hdf5", SENSOR, b"", "format 'hdf5' is not read from a pipe"),
+        ("-?what=1", SENSOR, b"", "has no option 'what'"),
+        (
+            "-",
+            (64, 64),
+            formats.write_aedat2_dvs128([(1, 1, 1, 1)]),
+            "is of a sensor of 128x128 pixels, 64x64 was given",
+        ),
+    ],
+)
+def test_pipes_that_are_refused(source, size, data, found):
+    with Pipe(data) as descriptor, pytest.raises((InputError, FileError)) as error:
+        open_stdin(source, size, 1000, descriptor)
+    assert found in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pipe_that_breaks_off_keeps_what_was_whole(events):
+    data = structured(events)
+    with Pipe(data[: 13 * 3000 + 5]) as descriptor:
+        chunks = []
+        reading = open_stdin("-?format=structured", SENSOR, 1000, descriptor)
+        with pytest.raises(FileError, match="stdin: ends inside an event: 5 of 13 bytes are left at offset 39000"):
+            chunks.extend(reading)
+    assert naive.rows_of(Events.concatenate(chunks)) == naive.rows_of(events)[:3000]
+
+
+def test_random_bytes_end_in_one_line():
+    rng = np.random.default_rng(1)
+    errors = 0
+    for trial in range(40):
+        source = ["-", "-?format=structured", "-?format=csv", "-?format=evt3"][trial % 4]
+        data = rng.integers(0, 256, int(rng.integers(1, 3000)), dtype=np.uint8).tobytes()
+        with Pipe(data) as descriptor:
+            try:
+                list(open_stdin(source, SENSOR, 1000, descriptor))
+            except (FileError, InputError) as error:
+                assert "\n" not in str(error)
+                errors += 1
+    assert errors == 40
+
+
+def test_the_standard_input_of_a_process(events):
+    code = (
+        "import sys; from nirbridge_events import open_recording\n"
+        "print(sum(len(chunk) for chunk in open_recording(sys.argv[1], (128, 128))))"
+    )
+    for source, data in [
+        ("-", naive.write_evt3(naive.rows_of(events))),
+        ("stdin:?format=structured", structured(events)),
+    ]:
+        command = [sys.executable, "-c", code, source]
+        done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=True)
+        assert done.stdout.split() == [b"4000"]

@@ -1,0 +1,341 @@
+"""The page: what its server tells and refuses, and what a real browser shows of a stream."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+
+import nir
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.errors import InputError
+from nirbridge.ir import EventInput, MultiLevelLIF
+from nirbridge_events import EncoderSettings, FrameEncoder, Stream, encode, open_recording, write_nmnist
+from nirbridge_events.streaming import Observation
+from nirbridge_events.viewing import View
+from nirbridge_events.viewing.snapshots import About, picture
+from nirbridge_events.windows import Window
+from tests.events import naive
+from tests.events.test_streaming import SENSOR, SumProgram
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+]
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+
+
+@pytest.fixture
+def about():
+    return About("rec.bin", "m.nir", "norse", ("off", "on"), ("act",), EncoderSettings(SENSOR, 100, "count"))
+
+
+@pytest.fixture
+def events():
+    return naive.make_events(np.random.default_rng(0), 2000, SENSOR, span=1000)
+
+
+def get(view, path, method="GET", host=None):
+    connection = http.client.HTTPConnection("127.0.0.1", int(view.url.split(":")[2].strip("/")), timeout=10)
+    connection.request(method, path, headers={} if host is None else {"Host": host})
+    response = connection.getresponse()
+    return connection, response
+
+
+def fetch(view, path, **options):
+    connection, response = get(view, path, **options)
+    body = response.read()
+    connection.close()
+    return response, body
+
+
+def updates(view):
+    """Everything that the stream of updates says until it ends."""
+    connection, response = get(view, "/updates")
+    lines = response.read().decode().split("\n\n")
+    connection.close()
+    return [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+
+
+def test_the_page_loads_nothing_from_elsewhere(about):
+    with View(about) as view:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", view.url)
+        texts = []
+        for path, kind in (("/", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")):
+            response, body = fetch(view, path)
+            assert response.status == 200
+            assert response.headers["Content-Type"].startswith(kind)
+            policy = response.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            texts.append(body.decode())
+        assert not re.search(r"https?://|//[a-z]", re.sub(r"<!.*?>", "", "".join(texts)).replace("// ", ""))
+        _, body = fetch(view, "/about")
+        assert json.loads(body)["labels"] == ["off", "on"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_only_get_is_answered(about, method):
+    with View(about) as view:
+        response, _ = fetch(view, "/", method=method)
+        assert (response.status, response.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("path", ["/x", "/../server.py", "/%2e%2e/server.py", "/app.js/", "//etc/passwd", "/?a=1"])
+def test_nothing_else_is_served(about, path):
+    with View(about) as view:
+        assert fetch(view, path)[0].status == 404
+
+
+def test_names_of_elsewhere_are_refused(about):
+    with View(about) as view:
+        assert fetch(view, "/about", host="example.org")[0].status == 403
+        port = view.url.split(":")[2].strip("/")
+        assert fetch(view, "/about", host=f"localhost:{port}")[0].status == 200
+
+
+def test_a_taken_port_is_named(about):
+    with View(about) as view:
+        port = int(view.url.split(":")[2].strip("/"))
+        with pytest.raises(InputError, match=f"option --port: cannot listen on 127.0.0.1 port {port}"):
+            View(about, port)
+
+
+def test_the_updates_hold_every_window_and_the_last_picture(about, events):
+    with View(about) as view:
+        program = SumProgram()
+        encoder = FrameEncoder(SENSOR, 100, "count")
+        stream = Stream(open_recording(events, SENSOR), program, encoder, record=["act"], observe=view.observe)
+        decisions = list(stream)
+        view.end(stream.summary.to_dict())
+        told = updates(view)
+    points = [point for update in told for point in update["points"]]
+    assert [(p["window"], p["class"], p["events"]) for p in points] == [
+        (d.window, d.predicted, d.events) for d in decisions
+    ]
+    frames = encode(events, SENSOR, 100, "count")
+    assert [p["rates"]["act"] for p in points] == pytest.approx((frames[:, 1] > 0).mean(axis=(1, 2)), abs=1e-6)
+    assert told[-1]["summary"]["decisions"] == 10
+    levels = np.frombuffer(base64.b64decode(told[-1]["picture"]["levels"]), np.uint8).reshape(2, 34, 34)
+    np.testing.assert_array_equal(levels, np.ceil(frames[-1] * (255 / frames[-1].max())))
+
+
+def test_a_page_that_comes_late_or_goes_early_holds_nothing_up(about, events):
+    with View(about) as view:
+        connection, _ = get(view, "/updates")
+        connection.close()
+        began = time.perf_counter()
+        program, encoder = SumProgram(), FrameEncoder(SENSOR, 100, "count")
+        assert len(list(Stream(open_recording(events, SENSOR), program, encoder, observe=view.observe))) == 10
+        view.end({"decisions": 10})
+        assert len(updates(view)[0]["points"]) == 10
+    assert time.perf_counter() - began < 5
+    assert not any(thread.name == "nirbridge-view" for thread in threading.enumerate())
+
+
+def test_large_frames_are_merged_and_signs_become_channels():
+    frames = np.zeros((1, 1, 300, 700), dtype=np.float32)
+    frames[0, 0, 299, 699], frames[0, 0, 0, 1] = 3, -6
+    settings = EncoderSettings((700, 300), 100, "count", polarity="signed")
+    told = picture(Observation(Window(frames, 0, 0, 1, 9), None, {}), settings)
+    assert told["shape"] == [2, 100, 234]
+    levels = np.frombuffer(base64.b64decode(told["levels"]), np.uint8).reshape(told["shape"])
+    assert [tuple(place) for place in np.argwhere(levels)] == [(0, 0, 0), (1, 99, 233)]
+    assert (levels[0, 0, 0], levels[1, 99, 233]) == (255, 128)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Flatten, three levels a pixel, then two sums: of the left and of the right half."""
+    weight = np.zeros((2, 2, 17, 17), dtype=np.float32)
+    weight[0, ..., :8], weight[1, ..., 8:] = 1, 1
+    nodes = {
+        "events": EventInput((2, 17, 17), SENSOR, 10_000, 4, 3, "one-hot", "or"),
+        "pixels": MultiLevelLIF.one_hot((2, 17, 17), 3, 0.5),
+        "flatten": nir.Flatten({"input": np.array([2, 17, 17])}, 0, -1),
+        "halves": nir.Linear(weight.reshape(2, -1)),
+        "output": nir.Output(np.array([2])),
+    }
+    nirbridge.write(tmp_path / "m.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    return tmp_path / "m.nir"
+
+
+class Viewed:
+    """``nirbridge stream --view`` as a process, and its page."""
+
+    def __init__(self, folder, model, span, *flags):
+        write_nmnist(folder / "rec.bin", naive.make_events(np.random.default_rng(0), 2000, SENSOR, span=span))
+        arguments = ["stream", folder / "rec.bin", "--model", model, "--view", "--runtime", "reference", *flags]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from nirbridge.cli import main; main()", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said = []
+
+    def wait_for(self, pattern):
+        for line in self.process.stderr:
+            self.said.append(line)
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError("".join(self.said))
+
+    def stop(self):
+        os.kill(self.process.pid, signal.SIGINT)
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out, "".join(self.said) + err
+
+
+@pytest.fixture
+def viewed(tmp_path, model):
+    started = []
+
+    def start(span, *flags):
+        started.append(Viewed(tmp_path, model, span, *flags))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate()
+
+
+def browse(tmp_path, url, *wanted):
+    """What a fresh browser prints of the page after two seconds."""
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=2000", *wanted, url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def text_of(dom, name):
+    return re.search(rf'id="{name}"[^>]*>([^<]*)<', dom)[1]
+
+
+@needs_chromium
+def test_a_browser_shows_a_finished_stream(tmp_path, viewed):
+    image = pytest.importorskip("PIL.Image")
+    stream = viewed(95_000, "--labels", "left,right", "--pace", "max")
+    url = stream.wait_for(r"Page: (\S+)")[1]
+    stream.wait_for("stays until Ctrl-C")
+    dom = browse(tmp_path, url, "--dump-dom")
+    browse(tmp_path, url, f"--screenshot={tmp_path / 'page.png'}")
+    code, out, err = stream.stop()
+    *decisions, last = [json.loads(line) for line in out.splitlines()]
+    assert (code, "Traceback" in err) == (0, False)
+    assert "Page closed." in err
+    assert text_of(dom, "label") == decisions[-1]["label"]
+    assert text_of(dom, "window") == "9"
+    assert text_of(dom, "events") == str(decisions[-1]["events"])
+    assert text_of(dom, "about") == "rec.bin → m.nir on reference"
+    assert text_of(dom, "status").startswith(f"ended: 2,000 events, {last['summary']['decisions']} decisions")
+    assert len(re.findall(r"lane \d, value \d: \d+ px", dom)) == 3
+    with image.open(tmp_path / "page.png") as opened:
+        pixels = np.asarray(opened.convert("RGB")).reshape(-1, 3)
+    # Score of the decided class, lane 0 and its neurons' rate, latency: what was drawn, not written.
+    for colour in ((76, 195, 138), (47, 107, 142), (88, 166, 255), (242, 177, 52)):
+        assert (pixels == colour).all(axis=1).sum() > 100
+
+
+class Browser:
+    """Chromium through its driver: plain JSON over HTTP."""
+
+    def __init__(self, folder):
+        self.driver = subprocess.Popen(
+            [DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        port = next(match[1] for line in self.driver.stdout if (match := re.search(r"on port (\d+)\.", line)))
+        self.connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+        options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={folder / 'driven'}"]}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        self.session = ""
+        self.session = (
+            "/session/" + self.ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        )
+
+    def ask(self, method, path, body=None):
+        self.connection.request(method, self.session + path, None if body is None else json.dumps(body))
+        value = json.loads(self.connection.getresponse().read())["value"]
+        assert not (isinstance(value, dict) and "error" in value), value
+        return value
+
+    def run(self, script):
+        return self.ask("POST", "/execute/sync", {"script": script, "args": []})
+
+    def close(self):
+        try:
+            self.ask("DELETE", "")
+        finally:
+            self.connection.close()
+            self.driver.terminate()
+            self.driver.communicate(timeout=20)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    opened = Browser(tmp_path)
+    yield opened
+    opened.close()
+
+
+@needs_chromium
+@pytest.mark.skipif(DRIVER is None, reason="no chromedriver is installed")
+def test_a_browser_follows_a_running_stream(browser, viewed):
+    stream = viewed(8_000_000, "--pace", "real")
+    url = stream.wait_for(r"Page: (\S+)")[1]
+    browser.ask("POST", "/url", {"url": url})
+    text = "return document.getElementById('%s').textContent"
+    windows, end = [], time.perf_counter() + 20
+    while len(set(windows)) < 4 and time.perf_counter() < end:
+        windows += [int(found)] if (found := browser.run(text % "window")).isdigit() else []
+        time.sleep(0.1)
+    assert len(set(windows)) >= 4
+    assert windows == sorted(windows)
+    assert browser.run(text % "status") == "live"
+    painted = """
+        return ['frame', 'lanes', 'scores', 'rates', 'rate-history', 'history', 'latency'].map((id) => {
+          const canvas = document.getElementById(id);
+          const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+          return new Set(new Uint32Array(data.buffer)).size;
+        });"""
+    assert min(browser.run(painted)) >= 2
+    code, out, err = stream.stop()
+    assert (code, "Interrupted." in err, "Traceback" in err) == (0, True, False)
+    decided = json.loads(out.splitlines()[-2])
+    assert windows[-1] <= decided["window"]
+    while browser.run(text % "status") != "connection lost" and time.perf_counter() < end:
+        time.sleep(0.1)
+    assert browser.run(text % "status") == "connection lost"
+    # Nothing was refused by the policy, no script failed; what is lost is the stream of updates itself.
+    logged = [entry["message"] for entry in browser.ask("POST", "/se/log", {"type": "browser"})]
+    assert [line for line in logged if "/updates" not in line and "favicon" not in line] == []
+
+
+def test_without_a_browser_the_page_and_the_decisions_are_the_same(viewed):
+    stream = viewed(95_000, "--pace", "max")
+    stream.wait_for("stays until Ctrl-C")
+    code, out, _ = stream.stop()
+    *decisions, last = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert len(decisions) == last["summary"]["decisions"] == 10
