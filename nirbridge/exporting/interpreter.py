@@ -11,21 +11,13 @@ from typing import Any
 import nir
 import torch
 from torch import fx, nn
-from torch.nn.utils import parametrize
 
-from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
 from nirbridge.exporting.builder import GraphBuilder
-from nirbridge.exporting.functions import FUNCTIONS, METHODS, attribute
+from nirbridge.exporting.functions import attribute
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
+from nirbridge.exporting.vocabulary import SPIKING, Handler, Vocabulary
 
-Handler = Callable[..., Any]
-MODULES: dict[type[nn.Module], Handler] = {
-    **layers.MODULES,
-    **pooling.MODULES,
-    **normalisation.MODULES,
-    **neurons.MODULES,
-}
 _RECORDED = (Signal, State, Unknown)
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _VIEWS = ("view", "reshape", "flatten", "squeeze", "detach", "contiguous", "unflatten")
@@ -58,25 +50,27 @@ class Interpreter:
 
     Attributes:
         builder: the graph so far.
+        vocabulary: what it lowers.
         cells: names of the cells so far that take one step and hand on their state.
     """
 
-    def __init__(self, builder: GraphBuilder) -> None:
+    def __init__(self, builder: GraphBuilder, vocabulary: Vocabulary = SPIKING) -> None:
         self.builder = builder
+        self.vocabulary = vocabulary
         self.cells: list[str] = []
 
     def call_module(self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What ``module`` makes of its arguments; what is refused becomes a problem and ``UNKNOWN``."""
         where = f"module '{path}' ({type(module).__name__})" if path else f"module {type(module).__name__}"
         try:
-            handler = module_handler(module)
-            if handler is None and not is_leaf(module):
+            handler = self.vocabulary.handler(module)
+            if handler is None and not self.vocabulary.is_leaf(module):
                 return Trace(self, module, path).run(args, kwargs)
             if not find_all(_RECORDED, (args, kwargs)):
                 return _computed(module, args, kwargs)
             _refuse_hooks(module)
             if handler is None:
-                raise refusals.module_refusal(module, args)
+                raise self.vocabulary.module_refusal(module, args)
             return self.apply(handler, path, (module, *args), kwargs)
         except RefusalError as refusal:
             self.builder.refuse(where, refusal)
@@ -104,7 +98,8 @@ class Trace:
         self.module = module
         self.path = path
         self.values: dict[fx.Node, Any] = {}
-        self.tracer = ExportTracer(is_leaf, lambda value: bool(find_all(_RECORDED, value)), self._known)
+        self.vocabulary = interpreter.vocabulary
+        self.tracer = ExportTracer(self.vocabulary.is_leaf, lambda value: bool(find_all(_RECORDED, value)), self._known)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value that ``forward`` returns.
@@ -164,9 +159,9 @@ class Trace:
             return attribute(*args)
         if node.target is operator.getitem and isinstance(args[0], (tuple, list, dict)):
             return args[0][args[1]]
-        handler = FUNCTIONS.get(node.target)
+        handler = self.vocabulary.functions.get(node.target)
         if handler is None:
-            raise refusals.function_refusal(node.target.__name__, args)
+            raise self.vocabulary.function_refusal(node.target.__name__, args)
         return self.interpreter.apply(handler, self._name(node, node.target.__name__), args, kwargs)
 
     def _call_method(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -174,9 +169,10 @@ class Trace:
             _refuse_writing(node.target.endswith("_"))
             return _computed(getattr(args[0], node.target), args[1:], kwargs)
         name = node.target.rstrip("_")
-        handler = METHODS.get(name)
-        if handler is None or not isinstance(args[0], (Signal, Unknown)):
-            raise refusals.function_refusal(name, args)
+        handler = self.vocabulary.methods.get(name)
+        on_signal = isinstance(args[0], (Signal, Unknown)) or name in self.vocabulary.constant_first
+        if handler is None or not on_signal:
+            raise self.vocabulary.function_refusal(name, args)
         return self.interpreter.apply(handler, self._name(node, name), args, kwargs)
 
     def _get_attr(self, node: fx.Node, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
@@ -221,20 +217,6 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "call_method": Trace._call_method,
     "output": Trace._output,
 }
-
-
-def module_handler(module: nn.Module) -> Handler | None:
-    """The handler of exactly this type: a subclass may mean something else."""
-    kind = parametrize.type_before_parametrizations(module)
-    return MODULES.get(kind) or norse.MODULES.get(f"{kind.__module__}.{kind.__qualname__}")
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """Whether a module is lowered, or refused, as a whole instead of being traced through."""
-    if module_handler(module) is not None or neurons.is_neuron(module) or norse.is_neuron(module):
-        return True
-    home = type(module).__module__
-    return home.startswith(("torch.nn.", "torch.ao.")) and not isinstance(module, nn.Sequential)
 
 
 def join(path: str, name: str) -> str:

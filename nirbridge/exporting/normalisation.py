@@ -28,11 +28,18 @@ def batch_norm(
 ) -> Signal:  # fmt: skip
     """a x + s per channel, on [N, C], [N, C, L] or [N, C, H, W]."""
     signal = require_signal(input)
+    scale, shift = coefficients(signal, running_mean, running_var, weight, bias, training, eps)
+    return _apply(call, signal, scale, shift, array(running_mean).dtype)
+
+
+def coefficients(
+    signal: Signal, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool, eps: float
+) -> tuple[Array, Array]:
+    """a = γ/sqrt(σ² + ε) and s = β - μ a, one number a channel, in double precision."""
     require_batch(signal, (1, 2, 3), "[N, C, ...]")
     if training or running_mean is None or running_var is None:
         found = "normalises with the statistics of the batch, which a graph does not know"
         raise RefusalError(found, "Use track_running_stats=True and train it, or export in evaluation mode")
-    dtype = array(running_mean).dtype
     mean, variance = (np.asarray(array(value), dtype=np.float64) for value in (running_mean, running_var))
     if len(mean) != signal.shape[0]:
         found = f"its input has {signal.shape[0]} channels, it normalises {len(mean)}"
@@ -40,17 +47,26 @@ def batch_norm(
     gain = np.ones_like(mean) if weight is None else np.asarray(array(weight), dtype=np.float64)
     offset = np.zeros_like(mean) if bias is None else np.asarray(array(bias), dtype=np.float64)
     scale = gain / np.sqrt(variance + eps)
-    return _apply(call, signal, scale, offset - mean * scale, dtype)
+    return scale, offset - mean * scale
 
 
 def _apply(call: Call, signal: Signal, scale: Array, shift: Array, dtype: Any) -> Signal:
     before = call.builder.sender(signal)
-    fold = _FOLDS.get(type(before)) if before is not None else None
-    # A Linear over several axes has its channels last, where batch normalisation has them first.
-    if fold is not None and not (type(before) in (nir.Affine, nir.Linear) and len(signal.shape) > 1):
+    fold = fold_into(before, len(signal.shape))
+    if fold is not None:
         folded = fold(before, scale, shift)
         return call.builder.replace(call.name, signal.sources[0], folded, signal.layout)
     return call.emit(_alone(signal, scale.astype(dtype), shift.astype(dtype)), signal)
+
+
+def fold_into(before: nir.NIRNode | None, axes: int) -> Callable[..., nir.NIRNode] | None:
+    """How a x + s is folded into the layer before it, as a function of it, a and s; None where it cannot be.
+
+    A Linear over several axes has its channels last, where batch normalisation has them first.
+    """
+    if type(before) in (nir.Affine, nir.Linear) and axes > 1:
+        return None
+    return _FOLDS.get(type(before)) if before is not None else None
 
 
 def _fold_matrix(node: nir.Affine | nir.Linear, scale: Array, shift: Array) -> nir.Affine:

@@ -1,0 +1,178 @@
+"""Runs the analog network on data and keeps what conversion needs: the largest activation of every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.evaluate import functions, values
+from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
+from nirbridge.errors import ExportError, InputError, Problem
+from nirbridge.exporting.tracing import evaluation
+from nirbridge.ir import MaxPool2d, Shape
+
+BATCH = 64
+_TOLD = 10
+"""About as many batches are reported, however many there are."""
+Progress = Callable[[str], None]
+_CALIBRATION = "argument 'data'"
+_TRANSPARENT = (ChannelAffine, Offset, nir.Scale, MaxPool2d)
+
+
+def checked_data(data: Any) -> Array:
+    """Calibration data as [N, *shape].
+
+    Raises:
+        InputError: it is no such array of numbers, empty, not finite, or all zero.
+    """
+    try:
+        array = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
+    except (TypeError, ValueError) as error:
+        raise InputError(_CALIBRATION, f"is no array ({error})", "Give samples [N, *shape]") from None
+    if array.dtype.kind not in "fiub":
+        raise InputError(_CALIBRATION, f"has dtype {array.dtype}, not numbers", "Give samples [N, *shape]")
+    if array.ndim < 2 or not array.size:
+        raise InputError(_CALIBRATION, f"has shape {array.shape}, expected [N, *shape]", "Give at least one sample")
+    if not np.isfinite(array).all():
+        raise InputError(_CALIBRATION, "holds NaN or infinity", "Calibrate on samples as the network was trained on")
+    if not array.any():
+        raise InputError(_CALIBRATION, "is all zero, which shows no activation", "Calibrate on real samples")
+    return array
+
+
+def module_dtype(module: nn.Module) -> torch.dtype:
+    """The dtype in which the module computes."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            return torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else tensor.dtype
+    return torch.get_default_dtype()
+
+
+def module_device(module: nn.Module) -> torch.device:
+    """Where the module's parameters are."""
+    return next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+
+
+def batches(data: Array, dtype: torch.dtype, transform: Callable[[Array], Array], size: int = BATCH) -> list[Tensor]:
+    """The data in batches as the analog network takes them."""
+    return [
+        torch.as_tensor(transform(data[start : start + size].astype(np.float64))).to(dtype)
+        for start in range(0, len(data), size)
+    ]
+
+
+def require_same(module: nn.Module, graph: AnalogGraph, x: Tensor) -> None:
+    """Runs the module itself and the graph that was read from it on one batch.
+
+    Raises:
+        ExportError: they differ, as where an in-place operation changes a tensor that is read again.
+    """
+    where = f"module {type(module).__name__}"
+    try:
+        with evaluation(module):
+            expected = module(x.to(module_device(module))).cpu()
+    except Exception as error:
+        text = " ".join(str(error).split())[:160]
+        raise ExportError(where, f"raises {type(error).__name__} on the data ({text})", "Run it yourself") from error
+    with torch.no_grad():
+        found = next(y for name, _, y in values(graph, functions(graph, x.dtype), x) if name == graph.output)
+    scale = float(expected.abs().max())
+    if expected.shape != found.shape or float((expected - found).abs().max()) > 1e-3 * scale + 1e-6:
+        what = "computes something else than its traced code, as an in-place change of a tensor read again can cause"
+        raise ExportError(where, what, "Use inplace=False, and no state that changes between calls")
+
+
+def largest_activations(graph: AnalogGraph, inputs: list[Tensor], progress: Progress) -> dict[str, Array]:
+    """λ of every ReLU: its largest output, per channel behind a convolution, else one for the layer.
+
+    Returns:
+        Arrays that broadcast to the features, in double precision; 0 where nothing was ever active.
+    """
+    largest: dict[str, Tensor] = {}
+    run = functions(graph, inputs[0].dtype)
+    axes = {name: _reduced(graph, name) for name in graph.of_type(Relu)}
+    with torch.no_grad():
+        for number, x in enumerate(inputs):
+            for name, _, y in values(graph, run, x):
+                if name in axes:
+                    found = y.amax(dim=axes[name])
+                    largest[name] = torch.maximum(largest[name], found) if name in largest else found
+            if number % (1 + len(inputs) // _TOLD) == 0:
+                progress(f"calibration: batch {number + 1} of {len(inputs)}")
+    return {name: _placed(value.double().numpy(), graph.shapes[name]) for name, value in largest.items()}
+
+
+def _reduced(graph: AnalogGraph, name: str) -> tuple[int, ...]:
+    axes = len(graph.shapes[name])
+    channels = 1 if _behind_convolution(graph, name) else None
+    return tuple(axis for axis in range(axes + 1) if axis != channels)
+
+
+def _placed(value: Array, shape: Shape) -> Array:
+    return value.reshape(-1, *(1,) * (len(shape) - 1)) if value.ndim else value
+
+
+def _behind_convolution(graph: AnalogGraph, name: str) -> bool:
+    """Whether a convolution stands before this ReLU with no other layer between."""
+    for source in graph.incoming[name]:
+        kind = type(graph.nodes[source])
+        if kind in (nir.Conv1d, nir.Conv2d):
+            return True
+        if kind in _TRANSPARENT and _behind_convolution(graph, source):
+            return True
+    return False
+
+
+def constant_inputs(graph: AnalogGraph, offset: Array) -> dict[str, Array]:
+    """What constants alone bring to the input of every ReLU and of the output, per place.
+
+    Biases travel through whatever lies between them and the neuron, zero padding included, so the result may differ
+    from place to place.
+
+    Args:
+        graph: the network.
+        offset: the network's input where the input code is silent, broadcastable to it.
+    """
+    shape = graph.shapes[graph.input]
+    x = torch.tensor(np.broadcast_to(offset, shape).copy())[None]
+    run = functions(graph, torch.float64, zero_codes=True)
+    with torch.no_grad():
+        return {
+            name: total[0].numpy()
+            for name, total, _ in values(graph, run, x)
+            if type(graph.nodes[name]) in (Relu, nir.Output)
+        }
+
+
+def alive(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[dict[str, Array], list[Problem]]:
+    """λ above 0 everywhere: a channel that was never active gets the layer's largest, so that it stays silent.
+
+    Returns:
+        The factors and a warning for each layer with such channels.
+
+    Raises:
+        InputError: no neuron of a layer was ever active.
+    """
+    found: dict[str, Array] = {}
+    notes, dead_layers = [], []
+    for name, scale in scales.items():
+        dead = scale <= 0
+        where = f"layer '{name}' (ReLU)"
+        if dead.all():
+            next_step = "Calibrate on real samples, or look whether training left the layer dead"
+            dead_layers.append(Problem(where, "no neuron is ever active on the calibration data (λ = 0)", next_step))
+            continue
+        if dead.any():
+            text = f"{int(dead.sum())} of {dead.size} channels are never active on the calibration data (λ = 0)"
+            next_step = "They take the layer's largest λ; more data may show them active"
+            notes.append(Problem(where, text, next_step, rule="dead_channels"))
+        found[name] = np.where(dead, scale.max(), scale)
+    if dead_layers:
+        raise InputError.from_problems(dead_layers)
+    return found, notes

@@ -1,0 +1,112 @@
+"""What a conversion gives: the graph, what each layer became, and what a reader should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+from torch import nn
+
+from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.markers import Array
+from nirbridge.errors import Problem
+from nirbridge.ir import PhaseIF, Shape
+
+
+class ConversionWarning(UserWarning):
+    """Something about a conversion that its user should look at; the text names the layer."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One spiking layer.
+
+    Attributes:
+        name: of the node in the graph.
+        shape: of its neurons.
+        scale: λ, the activation that 1.0 in the code stands for.
+        base_in: Q of what it takes.
+        base_out: Q of what it sends.
+    """
+
+    name: str
+    shape: Shape
+    scale: Array
+    base_in: float
+    base_out: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Steps that N images take through L layers.
+
+    Attributes:
+        phases: T.
+        wait: T_w.
+        depth: L, spiking layers on the longest path.
+    """
+
+    phases: int
+    wait: int
+    depth: int
+
+    def pipelined(self, images: int = 1) -> int:
+        """N T + L T_w: an image enters every T steps, a layer begins T_w steps after the one before."""
+        return images * self.phases + self.depth * self.wait
+
+    def sequential(self, images: int = 1) -> int:
+        """N (T + L T_w): an image enters when the one before has left."""
+        return images * (self.phases + self.depth * self.wait)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted network.
+
+    Attributes:
+        graph: the spiking graph.
+        method: "one-spike" or "qcfs".
+        module: the analog network, unchanged.
+        analog: the analog network as a graph, arranged; None for qcfs.
+        transform: data → what the analog network takes.
+        layers: the spiking layers in order.
+        latency: steps through the network.
+        notes: what to look at, each naming its layer.
+        options: the options, with defaults filled in.
+    """
+
+    graph: nir.NIRGraph
+    method: str
+    module: nn.Module
+    analog: AnalogGraph | None
+    transform: Callable[[Array], Array]
+    layers: tuple[Layer, ...]
+    latency: Latency
+    notes: tuple[Problem, ...]
+    options: dict[str, Any]
+
+
+def depth(graph: nir.NIRGraph, kind: type[nir.NIRNode] = PhaseIF) -> int:
+    """Nodes of ``kind`` on the longest path through a graph without cycles."""
+    found: dict[str, int] = {}
+    incoming: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in graph.edges:
+        incoming[target].append(source)
+    pending = list(graph.nodes)
+    while pending:
+        name = pending[-1]
+        missing = [source for source in incoming[name] if source not in found]
+        if missing:
+            pending += missing
+            continue
+        found[name] = max((found[s] for s in incoming[name]), default=0) + (type(graph.nodes[name]) is kind)
+        pending.pop()
+    return max(found.values(), default=0)
+
+
+def identity(data: Array) -> Array:
+    """Data that the analog network takes as they are."""
+    return np.asarray(data)

@@ -1,0 +1,103 @@
+"""Trained analog network → spiking graph, without training."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import nir
+from torch import nn
+
+from nirbridge.checking import find_problems
+from nirbridge.converting.calibrate import Progress, checked_data
+from nirbridge.converting.conversion import Conversion, ConversionWarning
+from nirbridge.converting.one_spike import one_spike
+from nirbridge.converting.qcfs import qcfs
+from nirbridge.errors import GraphError, InputError
+
+METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
+OPTIONS = {
+    "one-spike": (
+        "phases", "wait", "base", "first_phase", "rounding", "bn", "averages", "weight_bits", "input_scale", "mean",
+        "std",
+    ),
+    "qcfs": ("steps",),
+}  # fmt: skip
+"""The options that each method knows."""
+
+
+def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any) -> nir.NIRGraph:
+    """The spiking graph of a trained analog network.
+
+    "one-spike": every ReLU becomes a ``PhaseIF`` that spikes at most once a window of T phases, phase k standing for
+    Q^-k of the layer's largest activation λ.  λ is taken per channel behind convolutions, per layer elsewhere, from
+    ``data``; weights become w λ_in/λ_out.  Residual sums are several groups of synapses in the same unit, max pooling
+    is the first spike, averages and aggregations get a neuron of their own where their input is never negative.
+    The input is sent in binary digits; a negative input as two trains of opposite sign, which is exact and leaves
+    zero padding alone.  The graph takes one frame a window, [W, B, *shape], and gives T steps, whose last holds the
+    logits.
+
+    "qcfs": every QCFS becomes a ``MultiLevelLIF`` of L = Q/T levels, exact.  The graph takes and gives [1, B, *shape].
+
+    Args:
+        ann: the network, of Linear, Conv1d/2d, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout,
+            sums, constant factors and offsets, products with constant matrices or :class:`Aggregate` for graph
+            networks; ReLU for "one-spike", QCFS for "qcfs".
+        data: calibration samples [N, *shape], as the graph will get them.
+        method: "one-spike" or "qcfs".
+        options: for "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a
+            number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
+            ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and
+            aggregation to the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``,
+            as 8; ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the
+            network was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
+
+    Returns:
+        A graph that :func:`nirbridge.check` finds nothing wrong with.
+
+    Raises:
+        InputError: data or an option does not fit; a whole layer is dead.
+        ExportError: the network holds something that has no such form; all such places are listed.
+
+    Warns:
+        ConversionWarning: channels that are never active, batch normalisation with a negative scale, or too few
+            phases for the base; the text names the layer.
+
+    Source: seed 001 (One-Spike SNN), algorithm 1; seed 003 (LM-HT), theorem 4.4.
+    """
+    conversion = convert_in_full(ann, data, method, **options)
+    for note in conversion.notes:
+        warnings.warn(str(note), ConversionWarning, stacklevel=2)
+    return conversion.graph
+
+
+def convert_in_full(
+    ann: nn.Module, data: Any, method: str = "one-spike", *, progress: Progress | None = None, **options: Any
+) -> Conversion:
+    """As :func:`convert`, with what each layer became; notes are returned instead of warned.
+
+    Args:
+        ann: the network.
+        data: calibration samples [N, *shape].
+        method: "one-spike" or "qcfs".
+        progress: called with one line of text before each stage.
+        options: as in :func:`convert`.
+    """
+    if not isinstance(ann, nn.Module):
+        raise InputError("argument 'ann'", f"is a {type(ann).__name__}, not a torch module", "Pass an nn.Module")
+    if method not in METHODS:
+        raise InputError("option 'method'", f"{method!r} is unknown", f"Known: {', '.join(METHODS)}")
+    unknown = sorted(set(options) - set(OPTIONS[method]))
+    if unknown:
+        known = ", ".join(OPTIONS[method])
+        raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
+    conversion = METHODS[method](ann, checked_data(data), progress or _silent, **options)
+    problems = find_problems(conversion.graph)
+    if problems:
+        raise GraphError.from_problems(problems)
+    return conversion
+
+
+def _silent(text: str) -> None:
+    """Progress that nobody wants to read."""

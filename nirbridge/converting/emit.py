@@ -1,0 +1,278 @@
+"""Analog graph and factors → a graph of one-spike neurons.
+
+Every signal is a sum of spike trains and a factor: value = factor · Σ_k Q^-(k + first_phase - 1) s(k).  Layers take
+factors into their weights; a neuron divides by its own factor λ through the weights before it, or compares with λ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.markers import Array, Offset, Relu
+from nirbridge.converting.scaling import ONE, along, compact, scaled, takes_factors
+from nirbridge.converting.settings import INPUT_BASE, Settings
+from nirbridge.errors import ExportError
+from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, label
+
+
+@dataclass(frozen=True)
+class Train:
+    """What a node of the analog graph became.
+
+    Attributes:
+        sources: nodes whose spikes add up.
+        factor: the value of 1.0 in the code, broadcastable to the features.
+        base: Q of the code.
+    """
+
+    sources: tuple[str, ...]
+    factor: Array
+    base: float
+
+
+@dataclass
+class Emission:
+    """The graph while it grows.
+
+    Attributes:
+        graph: the analog graph.
+        settings: the options.
+        scales: λ of every ReLU.
+        constants: what biases bring to every ReLU and to the output.
+        input_scale: the input that 1.0 stands for.
+        signed: whether the input may be negative.
+        nodes: the new nodes by name.
+        edges: the new edges.
+        trains: what each analog node became.
+    """
+
+    graph: AnalogGraph
+    settings: Settings
+    scales: dict[str, Array]
+    constants: dict[str, Array]
+    input_scale: Array
+    signed: bool
+    nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+    trains: dict[str, Train] = field(default_factory=dict)
+    divisors: dict[str, Array] = field(default_factory=dict)
+
+    def place(self, name: str, node: nir.NIRNode, sources: tuple[str, ...]) -> str:
+        """Adds a node and its edges; a name that an analog node needs gets a number."""
+        unique, number = name, 0
+        while unique in self.nodes or (unique != name and unique in self.graph.nodes):
+            number += 1
+            unique = f"{name}_{number}"
+        self.nodes[unique] = node
+        self.edges += [(source, unique) for source in sources]
+        return unique
+
+    def gather(self, name: str, divide: Array = ONE, force: bool = False) -> Train:
+        """The sum that enters ``name``; terms of different factors get a Scale each.
+
+        Args:
+            name: the analog node.
+            divide: with ``force``, the factor of the sum's unit.
+            force: make the factor ``divide`` by Scale nodes, whatever it is.
+
+        Raises:
+            ExportError: codes of different bases meet.
+        """
+        trains = [self.trains[source] for source in self.graph.incoming[name]]
+        bases = {train.base for train in trains}
+        if len(bases) > 1:
+            found = "adds the coded input to spikes of another base"
+            where = label(name, self.graph.nodes[name])
+            raise ExportError(where, found, "Put a layer with a ReLU behind the input, or convert with base=2")
+        if not force and all(np.array_equal(train.factor, trains[0].factor) for train in trains):
+            return Train(sum((train.sources for train in trains), ()), trains[0].factor, trains[0].base)
+        sources: list[str] = []
+        for origin, train in zip(self.graph.incoming[name], trains, strict=True):
+            ratio = np.asarray(train.factor / divide)
+            if (ratio == 1).all():
+                sources += train.sources
+            else:
+                sources.append(self.place(f"{name}.from_{origin}", nir.Scale(compact(ratio)), train.sources))
+        return Train(tuple(sources), divide, trains[0].base)
+
+
+def emit(emission: Emission) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
+    """Nodes and edges of the spiking graph.
+
+    Raises:
+        ExportError: spikes of different codes would add up.
+    """
+    graph = emission.graph
+    for name in graph.order:
+        if type(graph.nodes[name]) in (Relu, nir.Output):
+            emission.divisors.update(_divisors(emission, name))
+    for name in graph.order:
+        emission.trains[name] = _RULES.get(type(graph.nodes[name]), _layer)(emission, name)
+    return emission.nodes, emission.edges
+
+
+def _unit(emission: Emission, name: str) -> Array:
+    """What 1.0 at the input of a neuron, or of the readout, shall stand for."""
+    node = emission.graph.nodes[name]
+    if type(node) is Relu:
+        return emission.scales[name]
+    base = INPUT_BASE if not emission.graph.of_type(Relu) else emission.settings.base
+    return np.asarray(base ** (emission.settings.first_phase - 1))
+
+
+def _divisors(emission: Emission, name: str) -> dict[str, Array]:
+    """What the layers before a neuron divide their output by; empty where the threshold must carry it.
+
+    1. Batch normalisation in the threshold: the sign of its scale alone.
+    2. Every term of the sum is a layer with weights that feeds nothing else, or spikes: λ.
+    """
+    graph = emission.graph
+    node, sources = graph.nodes[name], graph.incoming[name]
+    if type(node) is Relu and (node.gain != 1).any():
+        return {sources[0]: np.sign(node.gain)} if (node.gain < 0).any() else {}
+    unit = _unit(emission, name)
+    layers = [source for source in sources if takes_factors(graph.nodes[source])]
+    axes = len(graph.shapes[sources[0]])
+    for source in layers:
+        kind = type(graph.nodes[source])
+        axis = 0 if kind in (nir.Conv1d, nir.Conv2d) else axes - 1
+        fits = unit.size == 1 or (kind not in (nir.Affine, nir.Linear) or along(unit, axis, axes) is not None)
+        if graph.consumers[source] != (name,) or not fits:
+            return {}
+    others = [source for source in sources if source not in layers]
+    if not layers or not all(_carries_spikes(graph, source) for source in others):
+        return {}
+    return dict.fromkeys(layers, unit)
+
+
+def _carries_spikes(graph: AnalogGraph, name: str) -> bool:
+    return type(graph.nodes[name]) in (Relu, nir.Input, MaxPool2d, nir.Flatten)
+
+
+def _input(emission: Emission, name: str) -> Train:
+    """The binary code; a signed input is sent as two trains, of its positive and its negated negative part."""
+    settings, node = emission.settings, emission.graph.nodes[name]
+    shape = emission.graph.shapes[name]
+    entry = emission.place(name, node, ())
+
+    def code(suffix: str, source: str) -> str:
+        encoder = PhaseEncode(shape, settings.phases, INPUT_BASE, emission.input_scale)
+        return emission.place(f"{name}.{suffix}", encoder, (source,))
+
+    sources: tuple[str, ...] = (code("code", entry),)
+    if emission.signed:
+        minus = nir.Scale(np.asarray(-1.0))
+        negated = emission.place(f"{name}.negated", minus, (entry,))
+        sources += (emission.place(f"{name}.minus", nir.Scale(np.asarray(-1.0)), (code("negative", negated),)),)
+    std = _per_channel(settings.std, len(shape), ONE)
+    return Train(sources, emission.input_scale / std * INPUT_BASE ** (settings.first_phase - 1), INPUT_BASE)
+
+
+def _per_channel(value: Array | None, axes: int, default: Array) -> Array:
+    if value is None:
+        return default
+    return value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (axes - 1))
+
+
+def _layer(emission: Emission, name: str) -> Train:
+    """A layer with weights: its input's factor goes in, its neuron's is divided out; the bias is gone."""
+    node, axes = emission.graph.nodes[name], len(emission.graph.shapes[emission.graph.incoming[name][0]])
+    leaving = emission.divisors.get(name, ONE)
+    train = emission.gather(name)
+    done = scaled(node, train.factor, leaving, axes)
+    if done is None:
+        train = emission.gather(name, ONE, force=True)
+        done = scaled(node, ONE, leaving, axes)
+        assert done is not None
+    return Train((emission.place(name, done, train.sources),), ONE, train.base)
+
+
+def _carrier(emission: Emission, name: str) -> Train:
+    """A node without weights keeps the factor."""
+    graph, node = emission.graph, emission.graph.nodes[name]
+    train = emission.gather(name)
+    shape = graph.shapes[graph.incoming[name][0]]
+    factor = train.factor
+    if type(node) is nir.Flatten and factor.size > 1:
+        factor = np.broadcast_to(factor, shape).reshape(graph.shapes[name])
+    elif type(node) is not nir.Flatten and along(factor, 0, len(shape)) is None:
+        train = emission.gather(name, ONE, force=True)
+        factor = ONE
+    return Train((emission.place(name, node, train.sources),), compact(factor), train.base)
+
+
+def _offset(emission: Emission, name: str) -> Train:
+    """A constant is in the bias of the neuron that it reaches."""
+    return emission.gather(name)
+
+
+def _neuron(emission: Emission, name: str) -> Train:
+    """θ and V(0) in the unit in which the layers before it send."""
+    settings, node, scale = emission.settings, emission.graph.nodes[name], emission.scales[name]
+    sources = emission.graph.incoming[name]
+    gain = np.abs(node.gain)
+    sign = np.sign(node.gain)
+    threshold = scale / gain
+    bias = sign * (emission.constants[name] + node.shift / node.gain)
+    if any(source in emission.divisors for source in sources) and (node.gain == 1).all():
+        train = _united(emission, name, scale)
+    else:
+        train = emission.gather(name)
+    threshold, bias = threshold / train.factor, bias / train.factor
+    neuron = PhaseIF(
+        shape=emission.graph.shapes[name],
+        phases=settings.phases,
+        wait=settings.wait,
+        base_in=train.base,
+        base_out=settings.base,
+        v_threshold=compact(np.asarray(threshold)),
+        v_init=compact(np.asarray(bias)),
+        first_phase=settings.first_phase,
+        rounding=settings.rounding,
+    )
+    return Train((emission.place(name, neuron, train.sources),), scale, settings.base)
+
+
+def _united(emission: Emission, name: str, unit: Array) -> Train:
+    """The sum before a neuron whose layers divide by ``unit`` already: spikes beside them get a Scale."""
+    trains = emission.trains
+    kept = {source: trains[source] for source in emission.graph.incoming[name] if source in emission.divisors}
+    for source, train in kept.items():
+        trains[source] = Train(train.sources, unit, train.base)
+    united = emission.gather(name, unit, force=True)
+    trains.update(kept)
+    return united
+
+
+def _output(emission: Emission, name: str) -> Train:
+    """The readout: no spikes, its last step holds the logits."""
+    unit = _unit(emission, name)
+    sources = emission.graph.incoming[name]
+    if any(source in emission.divisors for source in sources):
+        train = _united(emission, name, unit)
+    else:
+        train = emission.gather(name)
+        if not (train.factor == unit).all():
+            train = emission.gather(name, unit, force=True)
+    bias = compact(emission.constants[name])
+    shape = emission.graph.shapes[name]
+    decoder = PhaseDecode(shape, emission.settings.phases, train.base, bias)
+    readout = emission.place("readout", decoder, train.sources)
+    return Train((emission.place(name, emission.graph.nodes[name], (readout,)),), ONE, train.base)
+
+
+_RULES: dict[type[nir.NIRNode], Any] = {
+    nir.Input: _input,
+    nir.Flatten: _carrier,
+    MaxPool2d: _carrier,
+    nir.AvgPool2d: _carrier,
+    nir.SumPool2d: _carrier,
+    Offset: _offset,
+    Relu: _neuron,
+    nir.Output: _output,
+}

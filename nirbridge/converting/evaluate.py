@@ -1,0 +1,143 @@
+"""Runs an analog graph in torch: for calibration, for biases, and to check that it is what the module computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.markers import ChannelAffine, Offset, Relu
+from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
+from nirbridge.ir.shapes import conv_padding, pairs
+
+Function = Callable[[Tensor], Tensor]
+
+
+def functions(graph: AnalogGraph, dtype: torch.dtype, zero_codes: bool = False) -> dict[str, Function]:
+    """A function of [B, *shape] for every node, its parameters cast once.
+
+    Args:
+        graph: the network.
+        dtype: of parameters and values.
+        zero_codes: let every ReLU send 0, which leaves what constants alone bring to each node.
+    """
+    table: dict[type[nir.NIRNode], Callable[[Any, torch.dtype], Function]] = dict(_FUNCTIONS)
+    if zero_codes:
+        table[Relu] = lambda node, dtype: torch.zeros_like
+    return {name: table[type(graph.nodes[name])](graph.nodes[name], dtype) for name in graph.order}
+
+
+def values(graph: AnalogGraph, run: Mapping[str, Function], x: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name, summed input and output of every node in order; values are freed when nothing needs them any more."""
+    kept: dict[str, Tensor] = {}
+    left = {name: len(users) for name, users in graph.consumers.items()}
+    for name in graph.order:
+        sources = graph.incoming[name]
+        total = sum(kept[source] for source in sources) if sources else x
+        assert isinstance(total, Tensor)
+        kept[name] = run[name](total)
+        yield name, total, kept[name]
+        for source in sources:
+            left[source] -= 1
+            if not left[source]:
+                del kept[source]
+
+
+def _tensor(value: Any, dtype: torch.dtype) -> Tensor:
+    return torch.as_tensor(np.asarray(value)).to(dtype)
+
+
+def _same(node: nir.NIRNode, dtype: torch.dtype) -> Function:
+    return lambda x: x
+
+
+def _matrix(node: nir.Affine | nir.Linear, dtype: torch.dtype) -> Function:
+    weight = _tensor(node.weight, dtype)
+    bias = _tensor(node.bias, dtype) if type(node) is nir.Affine else torch.zeros((), dtype=dtype)
+    return lambda x: functional.linear(x, weight) + bias
+
+
+def _conv(node: nir.Conv1d | nir.Conv2d, dtype: torch.dtype) -> Function:
+    axes = node.weight.ndim - 2
+    weight, bias = _tensor(node.weight, dtype), _tensor(node.bias, dtype)
+    stride, dilation, groups = pairs(node.stride, axes), pairs(node.dilation, axes), int(node.groups)
+    sides = [n for pair in reversed(conv_padding(node)) for n in pair]
+    run = functional.conv1d if axes == 1 else functional.conv2d
+    return lambda x: run(functional.pad(x, sides), weight, bias, stride, 0, dilation, groups)
+
+
+def _scale(node: nir.Scale, dtype: torch.dtype) -> Function:
+    factor = _tensor(node.scale, dtype)
+    return lambda x: factor * x
+
+
+def _pool(node: nir.AvgPool2d | nir.SumPool2d, dtype: torch.dtype) -> Function:
+    kernel, stride, padding = (pairs(v, 2) for v in (node.kernel_size, node.stride, node.padding))
+    sides = (padding[1], padding[1], padding[0], padding[0])
+    divisor = kernel[0] * kernel[1] if type(node) is nir.AvgPool2d else 1
+    return lambda x: functional.avg_pool2d(functional.pad(x, sides), kernel, stride, divisor_override=divisor)
+
+
+def _max_pool(node: MaxPool2d, dtype: torch.dtype) -> Function:
+    kernel, stride, padding = (pairs(v, 2) for v in (node.kernel_size, node.stride, node.padding))
+    return lambda x: functional.max_pool2d(x, kernel, stride, padding)
+
+
+def _flatten(node: nir.Flatten, dtype: torch.dtype) -> Function:
+    start, end = int(node.start_dim), int(node.end_dim)
+    return lambda x: x.flatten(start + 1 if start >= 0 else start, end + 1 if end >= 0 else end)
+
+
+def _aggregate(node: Aggregate, dtype: torch.dtype) -> Function:
+    if isinstance(node.weight, SparseMatrix):
+        places = torch.tensor(np.stack([node.weight.row, node.weight.column]))
+        entries = _tensor(node.weight.value, dtype)
+        stored = torch.sparse_coo_tensor(places, entries, node.weight.shape, check_invariants=True)
+
+        def sparse(x: Tensor) -> Tensor:
+            y = torch.sparse.mm(stored, x.movedim(0, -1).flatten(1))
+            return y.reshape(*x.shape[1:], len(x)).movedim(-1, 0)
+
+        return sparse
+    weight = _tensor(node.weight, dtype)
+    return lambda x: torch.tensordot(weight, x, dims=([1], [1])).movedim(1, 0)
+
+
+def _relu(node: Relu, dtype: torch.dtype) -> Function:
+    gain, shift = _tensor(node.gain, dtype), _tensor(node.shift, dtype)
+    return lambda x: torch.relu(gain * x + shift)
+
+
+def _channel_affine(node: ChannelAffine, dtype: torch.dtype) -> Function:
+    scale, shift = _tensor(node.scale, dtype), _tensor(node.shift, dtype)
+    return lambda x: scale * x + shift
+
+
+def _offset(node: Offset, dtype: torch.dtype) -> Function:
+    value = _tensor(node.value, dtype)
+    return lambda x: x + value
+
+
+_FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, torch.dtype], Function]] = {
+    nir.Input: _same,
+    nir.Output: _same,
+    nir.Affine: _matrix,
+    nir.Linear: _matrix,
+    nir.Conv1d: _conv,
+    nir.Conv2d: _conv,
+    nir.Scale: _scale,
+    nir.AvgPool2d: _pool,
+    nir.SumPool2d: _pool,
+    MaxPool2d: _max_pool,
+    nir.Flatten: _flatten,
+    Aggregate: _aggregate,
+    Relu: _relu,
+    ChannelAffine: _channel_affine,
+    Offset: _offset,
+}

@@ -1,0 +1,55 @@
+"""Nodes that stand in an analog network while it is converted; they are never stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.ir import TemporalMix
+from nirbridge.ir.shapes import add_rule
+
+Array = NDArray[Any]
+
+
+class Marker(nir.NIRNode):
+    """Base of the nodes that only the conversion knows."""
+
+    def __post_init__(self) -> None:
+        self.input_type = {"input": None}
+        self.output_type = {"output": None}
+
+
+@dataclass(eq=False)
+class Relu(Marker):
+    """y = max(gain x + shift, 0): where a spiking neuron will stand.
+
+    Args:
+        gain: factor of a batch normalisation before it, broadcastable to the features.
+        shift: offset of a batch normalisation before it.
+    """
+
+    gain: Array = field(default_factory=lambda: np.ones(()))
+    shift: Array = field(default_factory=lambda: np.zeros(()))
+
+
+@dataclass(eq=False)
+class ChannelAffine(Marker):
+    """y = scale x + shift, both broadcastable to the features: batch normalisation in evaluation."""
+
+    scale: Array
+    shift: Array
+
+
+@dataclass(eq=False)
+class Offset(Marker):
+    """y = x + value, broadcastable to the features: a constant that the code adds."""
+
+    value: Array
+
+
+for _kind in (Relu, ChannelAffine, Offset):
+    add_rule(_kind, like=TemporalMix)

@@ -1,0 +1,156 @@
+"""One-spike conversion of a trained ReLU network, without training it again (seed 001, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import nir
+import numpy as np
+from torch import nn
+
+from nirbridge.converting.analog import AnalogGraph, analog_graph
+from nirbridge.converting.calibrate import (
+    Progress,
+    alive,
+    batches,
+    constant_inputs,
+    largest_activations,
+    module_dtype,
+    require_same,
+)
+from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
+from nirbridge.converting.emit import Emission, emit
+from nirbridge.converting.markers import Array, ChannelAffine, Relu
+from nirbridge.converting.rewrites import arrange
+from nirbridge.converting.rounding import round_weights
+from nirbridge.converting.settings import Settings, make_settings
+from nirbridge.errors import InputError, Problem
+from nirbridge.ir import PhaseIF, Shape, build_graph
+
+_COARSE_VALUE = 0.1
+_FEW_INPUT_BITS = 6
+
+
+def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any) -> Conversion:
+    """The one-spike graph of ``module``.
+
+    Args:
+        module: a ReLU network in the sense of :func:`nirbridge.convert`.
+        data: calibration data [N, *shape].
+        progress: is told what is being done.
+        options: see :func:`nirbridge.converting.settings.make_settings`.
+
+    Raises:
+        ExportError: the module holds something that has no one-spike form.
+        InputError: data or an option does not fit, or a layer is dead.
+    """
+    settings = make_settings(**options)
+    shape = data.shape[1:]
+    progress("reading the network")
+    traced = analog_graph(module, shape)
+    transform, offset = _normalisation(settings, shape)
+    graph = arrange(
+        traced,
+        into_threshold=settings.bn == "threshold",
+        spiking_averages=settings.averages == "spike",
+        input_too=float(data.min()) >= 0 and not offset.any(),
+    )
+    inputs = batches(data, module_dtype(module), transform)
+    require_same(module, graph, inputs[0])
+    scales, notes = alive(graph, largest_activations(graph, inputs, progress))
+    progress("building the spiking graph")
+    spiking = _spiking(graph, settings, scales, offset, data)
+    layers = tuple(_layer(name, spiking.nodes[name], scales[name]) for name in graph.of_type(Relu))
+    return Conversion(
+        graph=spiking,
+        method="one-spike",
+        module=module,
+        analog=graph,
+        transform=transform,
+        layers=layers,
+        latency=Latency(settings.phases, settings.wait, depth(spiking)),
+        notes=(*notes, *_negative_scales(traced), *_coarse(settings, layers)),
+        options={
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in {**asdict(settings), "input_scale": _input_scale(settings, data)}.items()
+        },
+    )
+
+
+def _input_scale(settings: Settings, data: Array) -> float:
+    """The input that 1.0 in its code stands for."""
+    return settings.input_scale or float(np.abs(data.astype(np.float64)).max())
+
+
+def _spiking(
+    graph: AnalogGraph, settings: Settings, scales: dict[str, Array], offset: Array, data: Array
+) -> nir.NIRGraph:
+    nodes, edges = emit(
+        Emission(
+            graph=graph,
+            settings=settings,
+            scales=scales,
+            constants=constant_inputs(graph, offset),
+            input_scale=np.asarray(_input_scale(settings, data)),
+            signed=float(data.min()) < 0,
+        )
+    )
+    if settings.weight_bits is not None:
+        nodes = round_weights(nodes, settings.weight_bits)
+    return build_graph(nodes, edges)
+
+
+def _layer(name: str, node: PhaseIF, scale: Array) -> Layer:
+    return Layer(name, node.shape, scale, node.base_in, node.base_out)
+
+
+def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], Array], Array]:
+    """x → (x - mean)/std, and its value at x = 0.
+
+    Raises:
+        InputError: mean or std has neither one number nor one for each channel.
+    """
+    values = []
+    for name, value, default in (("mean", settings.mean, 0.0), ("std", settings.std, 1.0)):
+        if value is None:
+            values.append(np.asarray(default))
+        elif value.size not in (1, shape[0]):
+            found = f"has {value.size} numbers for {shape[0]} channels"
+            raise InputError(f"option '{name}'", found, "Give one number, or one for each channel")
+        else:
+            values.append(value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (len(shape) - 1)))
+    mean, std = values
+    return lambda x: (x - mean) / std, np.asarray(-mean / std)
+
+
+def _negative_scales(traced: AnalogGraph) -> list[Problem]:
+    """Batch normalisations with a negative scale: handled, but seldom meant."""
+    notes = []
+    for name in traced.of_type(ChannelAffine):
+        scale = traced.nodes[name].scale
+        if (scale < 0).any():
+            found = f"{int((scale < 0).sum())} of {scale.size} channels have a negative scale"
+            where = f"layer '{name}' (BatchNorm)"
+            notes.append(Problem(where, found, "Their weights change sign, which is exact", rule="negative_bn_scale"))
+    return notes
+
+
+def _coarse(settings: Settings, layers: tuple[Layer, ...]) -> list[Problem]:
+    """Codes whose steps are too few for what they should span."""
+    notes: list[Problem] = []
+    if not layers:
+        return notes
+    names = f"layer '{layers[0].name}' (PhaseIF)" + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
+    smallest = settings.base ** -(settings.phases + settings.first_phase - 1)
+    if smallest > _COARSE_VALUE:
+        found = (
+            f"{settings.phases} phases of base {settings.base:g} end at {smallest:.3g} of the largest activation, "
+            f"above {_COARSE_VALUE}, so smaller ones are lost"
+        )
+        notes.append(Problem(names, found, "Use more phases, a larger base, or base='auto'", rule="too_few_phases"))
+    if settings.phases < _FEW_INPUT_BITS:
+        found = f"{settings.phases} phases send the input with {settings.phases} binary digits"
+        notes.append(Problem(names, found, "Use 8 phases or more for pictures", rule="few_input_bits"))
+    return notes

@@ -1,0 +1,94 @@
+"""The report of a conversion as a picture: error, activity and range of every layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nirbridge.converting.measuring import LayerError, Report
+from nirbridge.errors import InputError
+from nirbridge.files import atomic_write
+
+_BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
+_SHOWN_NAME = 22
+
+
+def draw(report: Report, path: Path) -> None:
+    """Writes three rows of bars, a column for each layer.
+
+    Raises:
+        InputError: the network has no spiking layer.
+    """
+    if not report.layers:
+        raise InputError("report", "has no spiking layer to draw", "Leave the plot away")
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    layers = report.layers
+    width = min(max(9.0, 0.42 * len(layers) + 3.5), 26.0)
+    figure, axes = plt.subplots(3, 1, figsize=(width, 7.6), sharex=True, layout="constrained")
+    _error_row(axes[0], layers, report)
+    _share_row(axes[1], layers)
+    _range_row(axes[2], layers)
+    axes[2].set_xticks(
+        range(len(layers)), [_short(layer.name) for layer in layers], rotation=60, ha="right", fontsize=8
+    )
+    figure.suptitle(_title(report), fontsize=11)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    plt.close(figure)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN_NAME else f"…{name[1 - _SHOWN_NAME :]}"
+
+
+def _title(report: Report) -> str:
+    options, latency = report.options, report.latency
+    if report.method == "one-spike":
+        bits = options["weight_bits"]
+        kind = f"T = {options['phases']}, wait {options['wait']}, Q = {options['base']:g}" + (
+            f", INT{bits}" if bits else ""
+        )
+    else:
+        kind = f"T = {options['steps']}"
+    return (
+        f"{report.method} conversion ({kind}): same answer for {report.agreement:.1%} of {report.samples} samples\n"
+        f"{latency['one_image']} steps an image; {latency['images']} images: {latency['pipelined']} steps pipelined, "
+        f"{latency['sequential']} one by one"
+    )
+
+
+def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> None:
+    axis.bar(range(len(layers)), [100 * layer.relative for layer in layers], color=_BLUE)
+    axis.axhline(100 * report.output_error, color=_RED, lw=1, ls="--", label=f"output: {report.output_error:.2%}")
+    axis.set_ylabel("mean |error| /\nmean activation, %")
+    highest = 100 * max(report.output_error, *(layer.relative for layer in layers))
+    axis.set_ylim(0, max(1.3 * highest, 1.0))
+    axis.legend(loc="upper left", fontsize=8, frameon=False)
+
+
+def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
+    kinds = (
+        ("spikes per neuron and window", "rate", _BLUE),
+        ("neurons that never spike", "silent", _GREY),
+        ("activations above the code's range", "saturated", _ORANGE),
+    )
+    for place, (label, name, colour) in enumerate(kinds):
+        heights = [100 * getattr(layer, name) for layer in layers]
+        axis.bar([x + 0.27 * (place - 1) for x in range(len(layers))], heights, 0.26, label=label, color=colour)
+    axis.set_ylabel("share, %")
+    axis.set_ylim(0, 1.35 * max(max(axis.get_ylim()), 1.0))
+    axis.legend(loc="upper left", fontsize=8, frameon=False, ncols=3)
+
+
+def _range_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
+    low, high = zip(*(layer.scale for layer in layers), strict=True)
+    axis.vlines(range(len(layers)), low, high, color=_BLUE, lw=4)
+    axis.plot(range(len(layers)), high, "_", color=_BLUE, ms=10, label="smallest to largest λ of a channel")
+    axis.plot(range(len(layers)), low, "_", color=_BLUE, ms=10)
+    axis.set_yscale("log")
+    axis.set_ylabel("λ, in the analog\nnetwork's units")
+    axis.legend(loc="best", fontsize=8, frameon=False)

@@ -1,0 +1,145 @@
+"""QCFS network → multi-level graph (T = 1) or LM-HT graph (T > 1), exact at L T = Q (seed 003).
+
+Each QCFS becomes a neuron of L = Q/T levels, θ = λ_q/L, v[-1] = θ/2, that sends values.  For T > 1 a TemporalMix by
+Ω = 1/T stands before each neuron, and before each max pooling, so that every step of the window carries the mean; one
+makes the T steps of a frame, and one takes their mean at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+from torch.nn import functional
+
+from nirbridge.checking import find_problems
+from nirbridge.converting.analog import trace
+from nirbridge.converting.calibrate import Progress
+from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
+from nirbridge.converting.markers import Array
+from nirbridge.converting.vocabulary import GRAPH_FUNCTIONS, GRAPH_METHODS, GRAPH_MODULES
+from nirbridge.errors import ExportError, GraphError, InputError
+from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting.arrays import array
+from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.functions import FUNCTIONS, METHODS
+from nirbridge.exporting.signal import RefusalError, Signal, require_signal
+from nirbridge.exporting.vocabulary import Vocabulary
+from nirbridge.ir import MultiLevelLIF, TemporalMix
+from nirbridge.neurons import QCFS
+from nirbridge.neurons.base import SMALLEST_THRESHOLD
+
+if TYPE_CHECKING:
+    from nirbridge.exporting.interpreter import Call
+
+_MOST_STEPS = 4096
+_HINT = "Train with nirbridge.neurons.QCFS in its place, or use method='one-spike' for ReLU"
+
+
+def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> Conversion:
+    """The multi-level graph of a QCFS network; data [W, B, *shape] hold one frame a window, W = 1 at a time.
+
+    Args:
+        module: layers as for export, with QCFS activations.
+        data: samples [N, *shape], for the shape.
+        progress: is told what is being done.
+        steps: T; L = Q/T must be whole.
+
+    Raises:
+        ExportError: the module holds something that has no such form, or Q is not a multiple of T.
+        InputError: steps is out of range.
+    """
+    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or not 1 <= steps <= _MOST_STEPS:
+        raise InputError("option 'steps'", f"{steps!r} is not a whole number from 1 to {_MOST_STEPS}")
+    window = int(steps)
+    progress("reading the network")
+    ends = (_expanded(window), _averaged(window)) if window > 1 else (None, None)
+    builder = trace(module, data.shape[1:], _vocabulary(window), *ends)
+    graph = builder.graph({})
+    problems = find_problems(graph)
+    if problems:
+        raise GraphError.from_problems(problems)
+    found = tuple(_layer(name, node) for name, node in graph.nodes.items() if type(node) is MultiLevelLIF)
+    if not found:
+        where = f"module {type(module).__name__}"
+        raise ExportError(where, "has no QCFS activation", _HINT)
+    return Conversion(
+        graph=graph,
+        method="qcfs",
+        module=module,
+        analog=None,
+        transform=identity,
+        layers=found,
+        latency=Latency(window, 0 if window == 1 else window, depth(graph, MultiLevelLIF)),
+        notes=(),
+        options={"steps": window},
+    )
+
+
+def _layer(name: str, node: MultiLevelLIF) -> Layer:
+    return Layer(name, node.shape, np.asarray(node.lane_weight.max(axis=0), dtype=np.float64), 1.0, 1.0)
+
+
+def _expanded(window: int) -> Callable[[GraphBuilder, Signal], Signal]:
+    return lambda builder, signal: builder.add("frames", TemporalMix(np.ones((window, 1))), signal)
+
+
+def _averaged(window: int) -> Callable[[GraphBuilder, Signal], Signal]:
+    return lambda builder, signal: builder.add("mean", TemporalMix(np.full((1, window), 1 / window)), signal)
+
+
+def _vocabulary(window: int) -> Vocabulary:
+    def neuron(call: Call, module: QCFS, input: Any) -> Signal:
+        signal = require_signal(input)
+        if module.levels % window:
+            found = f"has Q = {module.levels} levels, not a multiple of T = {window}"
+            raise RefusalError(found, f"Choose steps that divide {module.levels}")
+        count = module.levels // window
+        scale = array(module.scale)
+        theta = np.maximum(scale, np.asarray(SMALLEST_THRESHOLD, scale.dtype)) / np.asarray(count, scale.dtype)
+        node = MultiLevelLIF.uniform(signal.shape, count, theta, v_init=theta / 2, output="value")
+        return call.emit(node, _mixed(call, signal, window))
+
+    def pooled(handler: Callable[..., Any]) -> Callable[..., Any]:
+        def lower(call: Call, *args: Any, **kwargs: Any) -> Any:
+            *module, signal = args[: 2 if isinstance(args[0], nn.Module) else 1]
+            rest = args[len(module) + 1 :]
+            return handler(call, *module, _mixed(call, require_signal(signal), window), *rest, **kwargs)
+
+        return lower
+
+    maxima = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+    functions = (functional.max_pool2d, functional.adaptive_max_pool2d)
+    known = {**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **GRAPH_MODULES}
+    return Vocabulary(
+        modules={**known, **{kind: pooled(known[kind]) for kind in maxima}, QCFS: neuron},
+        named_modules={},
+        functions={**FUNCTIONS, **GRAPH_FUNCTIONS, **{name: pooled(FUNCTIONS[name]) for name in functions}},
+        methods={**METHODS, **GRAPH_METHODS},
+        module_refusal=_module_refusal,
+        function_refusal=_function_refusal,
+        constant_first=frozenset(GRAPH_METHODS),
+    )
+
+
+def _mixed(call: Call, signal: Signal, window: int) -> Signal:
+    """The mean of the window at each of its steps."""
+    if window == 1:
+        return signal
+    return call.emit(TemporalMix(np.full((window, window), 1 / window)), signal, "mix")
+
+
+def _module_refusal(module: nn.Module, args: Any) -> RefusalError:
+    if neurons.is_neuron(module) or norse.is_neuron(module):
+        return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
+    refusal = refusals.module_refusal(module, args)
+    analog = type(module).__module__ == "torch.nn.modules.activation"
+    return RefusalError(refusal.found, _HINT if analog else refusal.next_step, result=refusal.result)
+
+
+def _function_refusal(name: str, args: Any) -> RefusalError:
+    refusal = refusals.function_refusal(name, args)
+    analog = "analog" in refusal.found
+    return RefusalError(refusal.found, _HINT if analog else refusal.next_step, result=refusal.result)

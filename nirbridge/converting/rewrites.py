@@ -1,0 +1,177 @@
+"""Analog graph → the same function, arranged so that every ReLU can become a one-spike neuron.
+
+1. ``pool_after_relu``: max pooling before a ReLU moves behind it, where a pool is "the first spike wins".
+2. ``settle_norms``: batch normalisation goes into the threshold of the ReLU behind it, or into weights.
+3. ``recode_averages``: averages and aggregations of values that are never negative get a neuron of their own.
+4. ``recode_pooled_sums``: so do such sums before a max pooling.
+5. ``require_poolable``: max pooling anywhere else is refused.
+"""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.markers import Array, ChannelAffine, Relu
+from nirbridge.errors import ExportError, Problem
+from nirbridge.exporting.normalisation import fold_into
+from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix, label
+
+_AVERAGES = (nir.AvgPool2d, nir.SumPool2d, Aggregate)
+_NEVER_NEGATIVE = (Relu, MaxPool2d, nir.Flatten, nir.AvgPool2d, nir.SumPool2d, Aggregate, nir.Scale)
+
+
+def pool_after_relu(graph: AnalogGraph) -> AnalogGraph:
+    """relu(maxpool(x)) → maxpool(relu(x)): both orders are the same function."""
+    for name in graph.of_type(MaxPool2d):
+        (users, sources) = graph.consumers[name], graph.incoming[name]
+        if len(users) != 1 or type(graph.nodes[users[0]]) is not Relu or graph.incoming[users[0]] != (name,):
+            continue
+        (relu,) = users
+        behind = graph.consumers[relu]
+        moved = {u: tuple(name if s == relu else s for s in graph.incoming[u]) for u in behind}
+        graph = graph.changed({}, {**moved, relu: sources, name: (relu,)})
+    return graph
+
+
+def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
+    """Takes every batch normalisation that follows a layer with weights out of the graph.
+
+    1. Between a layer and a ReLU, each with no other connection, and ``into_threshold``: into the ReLU.
+    2. Behind a layer that nothing else reads: into its weights.
+    3. Anything else stays, as a layer of its own.
+    """
+    for name in graph.of_type(ChannelAffine):
+        node, sources, users = graph.nodes[name], graph.incoming[name], graph.consumers[name]
+        before = graph.nodes[sources[0]]
+        fold = fold_into(before, len(graph.shapes[sources[0]])) if len(sources) == 1 else None
+        if fold is None or graph.consumers[sources[0]] != (name,):
+            continue
+        alone = len(users) == 1 and type(graph.nodes[users[0]]) is Relu and graph.incoming[users[0]] == (name,)
+        if into_threshold and alone:
+            graph = _into_relu(graph, name, sources[0], users[0])
+        else:
+            folded = fold(before, node.scale.ravel(), node.shift.ravel())
+            graph = _bypassed(graph.changed({sources[0]: folded}), name, sources[0])
+    return graph
+
+
+def _bypassed(graph: AnalogGraph, name: str, source: str) -> AnalogGraph:
+    moved = {u: tuple(source if s == name else s for s in graph.incoming[u]) for u in graph.consumers[name]}
+    return graph.changed({}, moved)
+
+
+def _into_relu(graph: AnalogGraph, name: str, source: str, relu: str) -> AnalogGraph:
+    """A channel with scale 0 has no threshold that would do; its weights become 0 and its scale 1."""
+    norm = graph.nodes[name]
+    dead = norm.scale == 0
+    nodes: dict[str, nir.NIRNode] = {relu: Relu(np.where(dead, 1.0, norm.scale), norm.shift)}
+    if dead.any():
+        fold = fold_into(graph.nodes[source], len(graph.shapes[source]))
+        assert fold is not None
+        nodes[source] = fold(graph.nodes[source], np.where(dead, 0.0, 1.0).ravel(), np.zeros(dead.size))
+    return _bypassed(graph.changed(nodes), name, source)
+
+
+def never_negative(graph: AnalogGraph, input_too: bool) -> dict[str, bool]:
+    """Whether a node's output cannot be below 0, whatever the data."""
+    found: dict[str, bool] = {}
+    for name in graph.order:
+        node, sources = graph.nodes[name], graph.incoming[name]
+        if type(node) is nir.Input:
+            found[name] = input_too
+        elif type(node) is Relu:
+            found[name] = True
+        else:
+            known = type(node) in _NEVER_NEGATIVE and bool((_weights(node) >= 0).all())
+            found[name] = known and all(found[source] for source in sources)
+    return found
+
+
+def _weights(node: nir.NIRNode) -> Array:
+    if type(node) is Aggregate:
+        return node.weight.value if isinstance(node.weight, SparseMatrix) else node.weight
+    return np.asarray(node.scale) if type(node) is nir.Scale else np.ones(1)
+
+
+def recode_averages(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
+    """Puts a ReLU, which changes nothing there, behind averages and aggregations that are never negative.
+
+    Not where a ReLU follows anyway, nor at the readout, which takes sums as they are.
+    """
+    positive = never_negative(graph, input_too)
+    for name in graph.of_type(*_AVERAGES):
+        users = graph.consumers[name]
+        followed = len(users) == 1 and type(graph.nodes[users[0]]) is Relu
+        if positive[name] and not (followed or _is_whole(graph, name) or _read_out(graph, name)):
+            graph = graph.inserted_behind(name, graph.free_name(f"{name}.spike"), Relu(), users)
+    return graph
+
+
+def recode_pooled_sums(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
+    """Puts a ReLU, which changes nothing there, before max pooling of sums that are never negative."""
+    positive = never_negative(graph, input_too)
+    for name in graph.of_type(MaxPool2d):
+        sources = graph.incoming[name]
+        if not _one_spike(graph, sources) and all(positive[source] for source in sources):
+            new = graph.free_name(f"{name}.recode")
+            graph = graph.changed({new: Relu()}, {new: sources, name: (new,)})
+    return graph
+
+
+def _is_whole(graph: AnalogGraph, name: str) -> bool:
+    """A window of one place averages nothing."""
+    node = graph.nodes[name]
+    return type(node) is not Aggregate and graph.shapes[name] == graph.shapes[graph.incoming[name][0]]
+
+
+def _read_out(graph: AnalogGraph, name: str) -> bool:
+    users = graph.consumers[name]
+    kinds = {type(graph.nodes[user]) for user in users}
+    return kinds <= {nir.Output, nir.Flatten} and all(
+        type(graph.nodes[user]) is nir.Output or _read_out(graph, user) for user in users
+    )
+
+
+def _one_spike(graph: AnalogGraph, sources: tuple[str, ...]) -> bool:
+    """Whether a sum of ``sources`` is one neuron's spikes, at most one a window."""
+    if len(sources) != 1:
+        return False
+    node = graph.nodes[sources[0]]
+    if type(node) in (MaxPool2d, nir.Flatten):
+        return _one_spike(graph, graph.incoming[sources[0]])
+    return type(node) is Relu
+
+
+def require_poolable(graph: AnalogGraph) -> None:
+    """Refuses max pooling of values that are not one neuron's spikes.
+
+    Raises:
+        ExportError: every such pooling, by name.
+    """
+    found = "takes the largest of values that may be negative; spikes only tell the largest of ReLU's outputs"
+    problems = [
+        Problem(label(name, graph.nodes[name]), found, "Put a ReLU straight before or behind it")
+        for name in graph.of_type(MaxPool2d)
+        if not _one_spike(graph, graph.incoming[name])
+    ]
+    if problems:
+        raise ExportError.from_problems(problems)
+
+
+def arrange(graph: AnalogGraph, into_threshold: bool, spiking_averages: bool, input_too: bool) -> AnalogGraph:
+    """All rewrites in order.
+
+    Args:
+        graph: the network.
+        into_threshold: where batch normalisation goes; else into weights.
+        spiking_averages: whether averages and aggregations get a neuron of their own.
+        input_too: whether the network's input is never negative.
+    """
+    graph = settle_norms(pool_after_relu(graph), into_threshold)
+    if spiking_averages:
+        graph = recode_averages(graph, input_too)
+    graph = recode_pooled_sums(graph, input_too)
+    require_poolable(graph)
+    return graph

@@ -1,0 +1,120 @@
+"""Factors of the phase code, taken into weights: w · factor_in / factor_out, without biases.
+
+The spikes of a layer stand for values by a factor λ.  A layer with weights takes the factor of its input in and
+divides by that of its output; where it cannot, as where a pool has no weights, the factor stays with the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.converting.markers import Array, ChannelAffine
+from nirbridge.ir import Aggregate, SparseMatrix
+
+ONE = np.ones(())
+
+
+def along(factor: Array, axis: int, axes: int) -> Array | None:
+    """``factor`` as one number for each place of ``axis``, or one in all; None where it varies along other axes.
+
+    Args:
+        factor: broadcastable to features with ``axes`` axes.
+        axis: counted from the front.
+        axes: the number of feature axes.
+    """
+    full = factor.reshape((1,) * (axes - factor.ndim) + factor.shape)
+    if any(size != 1 for place, size in enumerate(full.shape) if place != axis):
+        return None
+    return full.ravel()
+
+
+def _matrix(node: nir.Affine | nir.Linear, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
+    columns, rows = along(entering, axes - 1, axes), along(leaving, axes - 1, axes)
+    if columns is None or rows is None:
+        return None
+    weight = node.weight.astype(np.float64) * columns[None, :] / rows[:, None]
+    return nir.Linear(weight.astype(node.weight.dtype))
+
+
+def _conv(node: nir.Conv1d | nir.Conv2d, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
+    channels, kernels = along(entering, 0, axes), along(leaving, 0, axes)
+    if channels is None or kernels is None:
+        return None
+    out, inner, *size = node.weight.shape
+    groups = int(node.groups)
+    given = np.broadcast_to(channels, (groups * inner,)).reshape(groups, inner)
+    each = np.repeat(given, out // groups, axis=0).reshape(out, inner, *(1,) * len(size))
+    weight = node.weight.astype(np.float64) * each / kernels.reshape(-1, 1, *(1,) * len(size))
+    return type(node)(
+        input_shape=node.input_shape,
+        weight=weight.astype(node.weight.dtype),
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+        groups=node.groups,
+        bias=np.zeros(out, node.weight.dtype),
+    )
+
+
+def _scale(node: nir.Scale, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
+    factor = np.asarray(node.scale, dtype=np.float64) * entering / leaving
+    return nir.Scale(factor.astype(node.scale.dtype))
+
+
+def _channel_affine(node: ChannelAffine, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
+    return nir.Scale(node.scale * entering / leaving)
+
+
+def _aggregate(node: Aggregate, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
+    if entering.size != 1 or leaving.size != 1:
+        return None
+    factor = entering.item() / leaving.item()
+    if isinstance(node.weight, SparseMatrix):
+        stored = node.weight
+        return Aggregate(replace(stored, value=(stored.value * factor).astype(stored.dtype)))
+    return Aggregate((node.weight * factor).astype(node.weight.dtype))
+
+
+_RULES: dict[type[nir.NIRNode], Callable[[Any, Array, Array, int], nir.NIRNode | None]] = {
+    nir.Affine: _matrix,
+    nir.Linear: _matrix,
+    nir.Conv1d: _conv,
+    nir.Conv2d: _conv,
+    nir.Scale: _scale,
+    ChannelAffine: _channel_affine,
+    Aggregate: _aggregate,
+}
+
+
+def takes_factors(node: nir.NIRNode) -> bool:
+    """Whether this type of node has weights that factors can go into."""
+    return type(node) in _RULES
+
+
+def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
+    """The layer on signals in units of ``entering``, giving its output in units of ``leaving``, without bias.
+
+    Args:
+        node: a node of an analog graph that takes factors.
+        entering: factor of its input, broadcastable to it.
+        leaving: factor of its output, broadcastable to it.
+        axes: the number of feature axes, which these nodes keep.
+
+    Returns:
+        None where the factors vary in a way that the weights cannot express.
+    """
+    return _RULES[type(node)](node, entering, leaving, axes)
+
+
+def compact(value: Array) -> Array:
+    """``value`` with every axis along which it is constant brought to size 1; one number without axes if all are."""
+    for axis in range(value.ndim):
+        first = np.take(value, [0], axis=axis)
+        if (value == first).all():
+            value = first
+    return value.reshape(()) if value.size == 1 else value

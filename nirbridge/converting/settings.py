@@ -1,0 +1,130 @@
+"""The options of one-spike conversion, checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nirbridge.converting.base import best_base
+from nirbridge.converting.markers import Array
+from nirbridge.errors import InputError
+
+NORMS = ("threshold", "weights")
+AVERAGES = ("spike", "linear")
+_MOST_PHASES, _MOST_BITS = 512, 16
+_MOST_EXPONENT = 1000
+INPUT_BASE = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is converted.
+
+    Attributes:
+        phases: T.
+        wait: T_w, steps between a layer's first input phase and its first output phase.
+        base: Q of every hidden layer's spikes.
+        first_phase: exponent of the first phase.
+        rounding: whether thresholds are shifted to the middle between two values.
+        bn: whether batch normalisation goes into the "threshold" or the "weights".
+        averages: whether averages and aggregations "spike" through a neuron of their own or stay "linear".
+        weight_bits: bits of the weights, None for floating point.
+        input_scale: the largest input that the code carries, None for that of the data.
+        mean: what the network's training subtracted from the input, per channel.
+        std: what it divided by.
+    """
+
+    phases: int
+    wait: int
+    base: float
+    first_phase: int
+    rounding: bool
+    bn: str
+    averages: str
+    weight_bits: int | None
+    input_scale: float | None
+    mean: Array | None
+    std: Array | None
+
+
+def make_settings(
+    phases: Any = 16,
+    wait: Any = None,
+    base: Any = "auto",
+    first_phase: Any = 1,
+    rounding: bool = True,
+    bn: str = "threshold",
+    averages: str = "spike",
+    weight_bits: Any = None,
+    input_scale: Any = None,
+    mean: Any = None,
+    std: Any = None,
+) -> Settings:
+    """The options with their defaults filled in: ``wait`` becomes ``phases``, ``base`` the MAPE minimum.
+
+    Raises:
+        InputError: an option is out of range; one line that names it.
+    """
+    steps = _whole("phases", phases, 1, _MOST_PHASES)
+    first = _whole("first_phase", first_phase, 0, _MOST_PHASES)
+    for name, choice, known in (("bn", bn, NORMS), ("averages", averages, AVERAGES)):
+        if choice not in known:
+            raise InputError(f"option '{name}'", f"{choice!r} is unknown", f"Known: {', '.join(known)}")
+    delay = steps if wait is None else _whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
+    radix = best_base(steps, first) if base == "auto" else _base(base)
+    _require_range(steps + delay + first, radix)
+    return Settings(
+        phases=steps,
+        wait=delay,
+        base=radix,
+        first_phase=first,
+        rounding=bool(rounding),
+        bn=bn,
+        averages=averages,
+        weight_bits=None if weight_bits is None else _whole("weight_bits", weight_bits, 2, _MOST_BITS),
+        input_scale=None if input_scale is None else _positive("input_scale", input_scale),
+        mean=None if mean is None else _channels("mean", mean),
+        std=None if std is None else _channels("std", std, positive=True),
+    )
+
+
+def _require_range(exponent: int, base: float) -> None:
+    """Refuses codes whose potentials leave double precision: they grow to Q^(T + T_w + first_phase)."""
+    bits = exponent * math.log2(max(base, INPUT_BASE))
+    if bits > _MOST_EXPONENT:
+        found = f"'phases', 'wait' and 'first_phase' of base {max(base, INPUT_BASE):g} need 2^{bits:.0f}"
+        raise InputError("option 'phases'", f"{found}, above 2^{_MOST_EXPONENT}", "Use fewer phases or a smaller base")
+
+
+def _whole(name: str, value: Any, least: int, most: int, why: str = "the limit") -> int:
+    good = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not good or not least <= value <= most:
+        raise InputError(f"option '{name}'", f"{value!r} is not a whole number from {least} to {most}, {why}")
+    return int(value)
+
+
+def _base(value: Any) -> float:
+    try:
+        base = float(value)
+    except (TypeError, ValueError):
+        base = math.nan
+    if not (math.isfinite(base) and base > 1):
+        raise InputError("option 'base'", f"{value!r} is neither 'auto' nor a number above 1", "Give for instance 1.3")
+    return base
+
+
+def _positive(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float, np.number)) or not (math.isfinite(value) and value > 0):
+        raise InputError(f"option '{name}'", f"{value!r} is not a positive number")
+    return float(value)
+
+
+def _channels(name: str, value: Any, positive: bool = False) -> Array:
+    numbers = np.asarray(value, dtype=np.float64).reshape(-1)
+    if not numbers.size or not np.isfinite(numbers).all() or (positive and (numbers <= 0).any()):
+        what = "positive numbers" if positive else "numbers"
+        raise InputError(f"option '{name}'", f"{value!r} is not one or more {what}", "Give one, or one a channel")
+    return numbers

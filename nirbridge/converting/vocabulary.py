@@ -1,0 +1,172 @@
+"""What conversion understands of a module, on top of what export lowers."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nirbridge.converting.aggregation import Aggregate
+from nirbridge.converting.markers import ChannelAffine, Offset, Relu
+from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting.arrays import array
+from nirbridge.exporting.functions import FUNCTIONS, METHODS
+from nirbridge.exporting.functions import add as add_signals
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_batch, require_signal
+from nirbridge.exporting.vocabulary import Vocabulary
+from nirbridge.ir import Aggregate as AggregateNode
+from nirbridge.ir import SparseMatrix
+from nirbridge.neurons import QCFS
+
+if TYPE_CHECKING:
+    from nirbridge.exporting.interpreter import Call
+
+_ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
+_LOGITS = "Return the logits; their largest is the same"
+_WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.converting.Aggregate(A)"
+
+
+def relu(call: Call, input: Any, inplace: bool = False) -> Signal:
+    """max(x, 0): the place of a spiking neuron."""
+    return call.emit(Relu(), require_signal(input))
+
+
+def _relu_module(call: Call, module: nn.ReLU, input: Any) -> Signal:
+    return relu(call, input)
+
+
+def batch_norm(
+    call: Call, input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Signal:  # fmt: skip
+    """A batch normalisation by its running statistics, kept as a node of its own until it is clear what follows."""
+    signal = require_signal(input)
+    scale, shift = normalisation.coefficients(signal, running_mean, running_var, weight, bias, training, eps)
+    broad = (-1, *(1,) * (len(signal.shape) - 1))
+    return call.emit(ChannelAffine(scale.reshape(broad), shift.reshape(broad)), signal)
+
+
+def _batch_norm_module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Signal:
+    signal = require_signal(input)
+    axes, expected = ((1, 2), "[N, C] or [N, C, L]") if type(module) is nn.BatchNorm1d else ((3,), "[N, C, H, W]")
+    require_batch(signal, axes, expected)
+    mean, variance = module.running_mean, module.running_var
+    return batch_norm(call, signal, mean, variance, module.weight, module.bias, eps=module.eps)
+
+
+def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """x + alpha y; a constant becomes part of the next neuron's bias."""
+    if isinstance(input, Signal) and isinstance(other, Signal):
+        return add_signals(call, input, other, alpha=alpha)
+    if not isinstance(input, Signal):
+        signal, constant = require_signal(other), input
+        if alpha != 1:
+            raise RefusalError("scales the signal while it adds a constant", "Write alpha * x + c")
+    else:
+        signal, constant = input, other * alpha
+    value = array(constant) if isinstance(constant, Tensor) else np.asarray(constant, dtype=call.builder.dtype)
+    surplus = value.ndim - len(signal.shape)
+    if surplus > 0 and set(value.shape[:surplus]) <= {1}:
+        value = value.reshape(value.shape[surplus:])
+    try:
+        np.broadcast_to(value, signal.shape)
+    except ValueError:
+        found = f"adds a constant of shape {value.shape} to features of shape {signal.shape}"
+        raise RefusalError(found, "Give one number or one for each feature") from None
+    return call.emit(Offset(value), signal)
+
+
+def matmul(call: Call, input: Any, other: Any) -> Signal:
+    """A x with a constant A over the nodes of a graph network, or x W with a constant W over the features."""
+    if isinstance(input, Signal) and isinstance(other, Signal):
+        raise RefusalError("multiplies two tensors that depend on the input", "Graphs are linear between the neurons")
+    if isinstance(input, Signal):
+        matrix = array(other)
+        if matrix.ndim != 2:
+            raise RefusalError(f"multiplies by a constant of shape {matrix.shape}", "Give a matrix (in, out)")
+        return call.emit(nir.Linear(np.ascontiguousarray(matrix.T)), input)
+    signal = require_signal(other)
+    if len(signal.shape) != 2:
+        found = f"multiplies a matrix by features of shape {signal.shape}, expected (n, F)"
+        raise RefusalError(found, _WHOLE_BATCH)
+    return call.emit(AggregateNode(_matrix(input)), signal)
+
+
+def _sparse_mm(call: Call, input: Any, other: Any) -> Signal:
+    raise RefusalError("takes a matrix without a batch axis, but data are [B, n, F]", _WHOLE_BATCH)
+
+
+def _aggregate_module(call: Call, module: Aggregate, input: Any) -> Signal:
+    return call.emit(AggregateNode(_matrix(module.weight)), require_signal(input))
+
+
+def _matrix(weight: Any) -> Any:
+    tensor = torch.as_tensor(weight).detach().cpu()
+    if not tensor.is_sparse:
+        return array(tensor)
+    whole = tensor.coalesce()
+    row, column = whole.indices().numpy()
+    return SparseMatrix(tuple(whole.shape), row, column, array(whole.values()))
+
+
+def module_refusal(module: nn.Module, args: Any) -> RefusalError:
+    """Why a module is not converted."""
+    if neurons.is_neuron(module) or norse.is_neuron(module):
+        kind = type(module)
+        if kind is QCFS:
+            return RefusalError("is a QCFS activation, which a phase code does not carry", "Use method='qcfs'")
+        return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
+    if type(module) in (nn.Softmax, nn.LogSoftmax):
+        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
+    refusal = refusals.module_refusal(module, args)
+    analog = type(module).__module__ == "torch.nn.modules.activation"
+    return RefusalError(refusal.found, _ANALOG if analog else refusal.next_step, result=refusal.result)
+
+
+def function_refusal(name: str, args: Any) -> RefusalError:
+    """Why a function or method is not converted."""
+    if name in ("softmax", "log_softmax"):
+        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
+    refusal = refusals.function_refusal(name, args)
+    analog = "analog function" in refusal.found or "compares" in refusal.found
+    return RefusalError(refusal.found, _ANALOG if analog else refusal.next_step, result=refusal.result)
+
+
+def _kept(args: Any) -> Any:
+    """The refused function's input, so that what follows it is looked at too."""
+    return next((value for value in args if isinstance(value, Signal)), UNKNOWN)
+
+
+GRAPH_MODULES: dict[type[nn.Module], Any] = {Aggregate: _aggregate_module}
+GRAPH_FUNCTIONS = {**dict.fromkeys((torch.matmul, operator.matmul), matmul), torch.sparse.mm: _sparse_mm}
+GRAPH_METHODS = {"matmul": matmul}
+"""What graph networks need besides ordinary layers."""
+
+ANALOG = Vocabulary(
+    modules={
+        **layers.MODULES,
+        **pooling.MODULES,
+        nn.ReLU: _relu_module,
+        nn.BatchNorm1d: _batch_norm_module,
+        nn.BatchNorm2d: _batch_norm_module,
+        **GRAPH_MODULES,
+    },
+    named_modules={},
+    functions={
+        **FUNCTIONS,
+        **dict.fromkeys((torch.relu, torch.relu_, functional.relu), relu),
+        **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
+        **GRAPH_FUNCTIONS,
+        functional.batch_norm: batch_norm,
+    },
+    methods={**METHODS, "relu": relu, "add": add, **GRAPH_METHODS},
+    module_refusal=module_refusal,
+    function_refusal=function_refusal,
+    constant_first=frozenset({"add", *GRAPH_METHODS}),
+)
+"""What one-spike conversion lowers: layers, ReLU, batch normalisation and aggregation."""

@@ -1,0 +1,135 @@
+"""``nirbridge convert`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+import nirbridge
+from nirbridge.cli import main
+from nirbridge.converting import convert_in_full
+from nirbridge.ir import MultiLevelLIF, PhaseIF, graphs_equal
+from tests.converting.networks import Cnn
+
+MODEL = """
+import torch
+from torch import nn
+from nirbridge.neurons import QCFS
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+
+def bad():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Tanh())
+
+def quantised():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), QCFS(4, 1.0), nn.Linear(8, 3))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "convertible.py").write_text(MODEL)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((10, 1, 8, 8)))
+    np.save(tmp_path / "zero.npy", np.zeros((10, 1, 8, 8)))
+    np.save(tmp_path / "flat.npy", np.ones((10, 5)))
+    return tmp_path
+
+
+def convert(folder: Path, name: str, *arguments: object, data: str = "x.npy") -> Result:
+    fixed = ["convert", f"{folder}/convertible.py:{name}", "--data", folder / data, "-o", folder / "out.nir"]
+    return CliRunner().invoke(main, [str(argument) for argument in (*fixed, *arguments)])
+
+
+def test_writes_a_graph_that_runs(folder: Path) -> None:
+    result = convert(folder, "net", "--phases", 12, "--base", 1.35, "--wait", 8, "--weight-bits", 8)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "phases 12, wait 8, base 1.35, weight_bits 8" in result.stderr
+    assert "calibration" in result.stderr
+    graph = nirbridge.read(folder / "out.nir")
+    (neuron,) = (node for node in graph.nodes.values() if type(node) is PhaseIF)
+    assert (neuron.phases, neuron.wait, neuron.base_out) == (12, 8, 1.35)
+    assert nirbridge.check(graph) == []
+    with nirbridge.compile(graph) as program:
+        assert program.run(np.load(folder / "x.npy")[None]).output.shape == (12, 10, 3)
+
+
+def test_the_file_equals_what_the_library_gives(folder: Path) -> None:
+    torch.manual_seed(3)
+    net = Cnn()
+    torch.save(net.state_dict(), folder / "w.pt")
+    (folder / "convertible.py").write_text("from tests.converting.networks import Cnn\n")
+    result = convert(folder, "Cnn", "--weights", folder / "w.pt", "--bn", "weights", "--base", "auto")
+    assert result.exit_code == 0, result.output
+    expected = convert_in_full(net, np.load(folder / "x.npy"), bn="weights").graph
+    assert graphs_equal(nirbridge.read(folder / "out.nir"), expected)
+
+
+def test_report_and_plot(folder: Path) -> None:
+    arguments = ("--report", folder / "r.json", "--plot", folder / "r.png", "--samples", 6)
+    result = convert(folder, "net", *arguments, "--runtime", "reference")
+    assert result.exit_code == 0, result.output
+    report = json.loads((folder / "r.json").read_text())
+    assert report["samples"] == 6
+    assert report["runtime"] == "reference"
+    assert report["layers"][0]["name"] == "1"
+    assert (folder / "r.png").read_bytes().startswith(b"\x89PNG")
+    assert "same answer for" in result.stderr
+
+
+def test_qcfs(folder: Path) -> None:
+    result = convert(folder, "quantised", "--method", "qcfs", "--steps", 2)
+    assert result.exit_code == 0, result.output
+    kinds = [type(node) for node in nirbridge.read(folder / "out.nir").nodes.values()]
+    assert kinds.count(MultiLevelLIF) == 1
+
+
+def test_warnings_name_the_layer(folder: Path) -> None:
+    result = convert(folder, "net", "--phases", 4, "--base", 1.2)
+    assert result.exit_code == 0
+    assert "Warning: layer '1' (PhaseIF): 4 phases of base 1.2 end at" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "arguments", "expected"),
+    [
+        ("bad", "x.npy", (), "module '2' (Tanh)"),
+        ("net", "zero.npy", (), "zero.npy': is all zero"),
+        ("net", "flat.npy", (), "module '0' (Conv2d)"),
+        ("net", "missing.npy", (), "missing.npy': does not exist"),
+        ("net", "x.npy", ("--base", "huge"), "option 'base': 'huge'"),
+        ("net", "x.npy", ("--wait", 99), "option 'wait'"),
+        ("net", "x.npy", ("--steps", 2), "option 'steps'"),
+        ("net", "x.npy", ("--samples", 0), "option '--samples'"),
+        ("net", "x.npy", ("--mean", "a,b"), "option '--mean'"),
+        ("net", "x.npy", ("--report", "r.txt"), "ends with '.txt', expected '.json'"),
+        ("net", "x.npy", ("--runtime", "nowhere", "--report", "{folder}/r.json"), "runtime 'nowhere'"),
+        ("nothing", "x.npy", (), "has no 'nothing'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_file(
+    folder: Path, name: str, data: str, arguments: tuple[object, ...], expected: str
+) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    result = convert(folder, name, *(str(a).format(folder=folder) for a in arguments), data=data)
+    assert result.exit_code == 2, result.output
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert expected in errors[0]
+    assert "Traceback" not in result.output
+    after = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    assert after == before
+
+
+def test_an_existing_file_survives_a_failure(folder: Path) -> None:
+    (folder / "out.nir").write_text("mine")
+    assert convert(folder, "bad").exit_code == 2
+    assert (folder / "out.nir").read_text() == "mine"
