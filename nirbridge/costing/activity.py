@@ -1,0 +1,192 @@
+"""What a run records: the events that enter every layer and leave every neuron, for one inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from nirbridge.costing.layers import Layer, Neuron
+from nirbridge.costing.roles import SYNAPSES
+from nirbridge.costing.signals import Unit
+from nirbridge.errors import InputError
+from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.runtime import Array, Data, Plan, PlannedNode, Program, Source
+
+SAMPLES_AT_ONCE = 32
+"""Samples that run together; the records of all senders of a network are held for so many."""
+
+_PHASED = (PhaseIF, PhaseEncode, PhaseDecode)
+
+
+@dataclass
+class Traffic:
+    """Values on their way, as sums over all inferences until :meth:`scaled` makes means of them.
+
+    Attributes:
+        events: values other than 0; several senders that add up send one value.
+        levels: sum of the levels of these events, a multi-level event counting its level.
+        evaluations: steps at which the values differ from the step before; the first of an inference always counts.
+    """
+
+    events: float = 0.0
+    levels: float = 0.0
+    evaluations: float = 0.0
+
+    def scaled(self, factor: float) -> Traffic:
+        """All three times ``factor``."""
+        return Traffic(self.events * factor, self.levels * factor, self.evaluations * factor)
+
+
+@dataclass
+class Activity:
+    """The means of one inference.
+
+    Attributes:
+        samples: B of the data.
+        steps: T of the data, in steps of the graph's input.
+        inferences: inferences in each sample.
+        entering: what enters each layer of synapses, by name.
+        leaving: what each neuron sends, by name.
+        direct: what reaches each neuron without synapses, by name.
+    """
+
+    samples: int
+    steps: int
+    inferences: int
+    entering: dict[str, Traffic] = field(default_factory=dict)
+    leaving: dict[str, Traffic] = field(default_factory=dict)
+    direct: dict[str, Traffic] = field(default_factory=dict)
+
+    def steps_of(self, planned: PlannedNode) -> float:
+        """Output steps of a node in one inference."""
+        return float(self.steps * planned.rate / self.inferences)
+
+
+def measure(
+    program: Program,
+    layers: tuple[Layer, ...],
+    units: Mapping[str, Unit | None],
+    x: Data,
+    inferences: int | None,
+) -> Activity:
+    """Runs ``x`` and counts, a few samples at a time.
+
+    Raises:
+        InputError: the data do not fit, or do not divide into ``inferences``.
+    """
+    plan = program.plan
+    data = _by_input(plan, x)
+    samples = max((array.shape[1] for array in data.values() if array.ndim > 1), default=1)
+    wanted = _recorded(plan, layers)
+    found: Activity | None = None
+    for start in range(0, max(samples, 1), SAMPLES_AT_ONCE):
+        part = {name: a[:, start : start + SAMPLES_AT_ONCE] if a.ndim > 1 else a for name, a in data.items()}
+        records = {**program.run(part, record=wanted).records, **part}
+        if found is None:
+            steps = len(next(iter(part.values())))
+            found = Activity(samples, steps, _inferences(plan, steps, inferences))
+        _add(found, plan, layers, units, records)
+    assert found is not None, "there is at least one part"
+    for table in (found.entering, found.leaving, found.direct):
+        for name, traffic in table.items():
+            table[name] = traffic.scaled(1 / (samples * found.inferences))
+    return found
+
+
+def _by_input(plan: Plan, x: Data) -> dict[str, Array]:
+    """Arrays by input name; what does not fit is left to the program, which says so."""
+    if isinstance(x, Mapping):
+        return {name: np.asarray(array) for name, array in x.items()}
+    return dict.fromkeys(plan.inputs[:1], np.asarray(x))
+
+
+def _recorded(plan: Plan, layers: tuple[Layer, ...]) -> list[str]:
+    names = [source.name for layer in layers if layer.role == SYNAPSES for source in layer.planned.sources]
+    for layer in layers:
+        for neuron in layer.neurons:
+            names += [neuron.planned.name, *(source.name for source in neuron.direct)]
+    return [name for name in dict.fromkeys(names) if name not in plan.inputs]
+
+
+def _inferences(plan: Plan, steps: int, given: int | None) -> int:
+    """Inferences in ``steps`` steps: as given, else the windows of the phase code, else 1.
+
+    Raises:
+        InputError: it is no positive number, the steps do not divide into it, or phase codes disagree.
+    """
+    where = "option 'inferences'"
+    if given is None:
+        windows = {int(steps * p.rate / p.node.phases) for p in plan.nodes if type(p.node) in _PHASED}
+        if len(windows) > 1:
+            found = f"the phase-coded nodes make {' and '.join(map(str, sorted(windows)))} windows of these data"
+            raise InputError(where, found, "Say how many inferences each sample holds")
+        return windows.pop() if windows else 1
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < 1:
+        raise InputError(where, f"{given!r} is not a whole number from 1 on", "Give the images in each sample")
+    if steps % given:
+        raise InputError(where, f"{steps} steps do not divide into {given} inferences", "Give whole inferences")
+    return int(given)
+
+
+def _add(
+    found: Activity,
+    plan: Plan,
+    layers: tuple[Layer, ...],
+    units: Mapping[str, Unit | None],
+    records: Mapping[str, Array],
+) -> None:
+    for layer in layers:
+        if layer.role == SYNAPSES:
+            sources = layer.planned.sources
+            _count(found.entering, layer.name, _traffic(sources, units, records, found.inferences))
+        for neuron in layer.neurons:
+            name = neuron.planned.name
+            _count(found.leaving, name, _traffic((Source(name),), units, records, found.inferences))
+            _count(found.direct, name, _direct(neuron, units, records, found.inferences))
+
+
+def _count(table: dict[str, Traffic], name: str, more: Traffic) -> None:
+    before = table.get(name, Traffic())
+    table[name] = Traffic(
+        before.events + more.events, before.levels + more.levels, before.evaluations + more.evaluations
+    )
+
+
+def _direct(neuron: Neuron, units: Mapping[str, Unit | None], records: Mapping[str, Array], inferences: int) -> Traffic:
+    """Each sender's events for themselves: without synapses nothing merges them on the way."""
+    total: dict[str, Traffic] = {}
+    for source in neuron.direct:
+        _count(total, "all", _traffic((source,), units, records, inferences))
+    return total.get("all", Traffic())
+
+
+def _traffic(
+    sources: tuple[Source, ...], units: Mapping[str, Unit | None], records: Mapping[str, Array], inferences: int
+) -> Traffic:
+    """The sum of what ``sources`` send.  Analog values have no level; each counts as one."""
+    merged, levels, analog = None, 0.0, False
+    for source in sources:
+        values = _shifted(np.asarray(records[source.name], dtype=np.float64), source.delayed)
+        merged = values if merged is None else merged + values
+        unit = units[source.name]
+        analog = analog or unit is None
+        levels += 0.0 if unit is None else float((np.abs(values).sum(axis=(0, 1)) / np.where(unit, unit, 1)).sum())
+    if merged is None:
+        return Traffic()
+    events = float(np.count_nonzero(merged))
+    return Traffic(events, events if analog else levels, _evaluations(merged, inferences))
+
+
+def _shifted(values: Array, delayed: bool) -> Array:
+    """What arrives: over an edge that closes a cycle, the value of the step before."""
+    return np.concatenate([np.zeros_like(values[:1]), values[:-1]]) if delayed else values
+
+
+def _evaluations(values: Array, inferences: int) -> float:
+    """Summed over samples and inferences: 1, and 1 more for each step whose values are new."""
+    steps, batch = values.shape[:2]
+    flat = values.reshape(inferences, steps // inferences, batch, prod(values.shape[2:]))
+    return float(inferences * batch + (flat[:, 1:] != flat[:, :-1]).any(axis=-1).sum())

@@ -1,0 +1,55 @@
+"""What one operation and one memory access cost, in pJ, on a 45 nm chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nirbridge.runtime import require_option
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Energy of arithmetic, in pJ.
+
+    Attributes:
+        mac: one multiplication and the addition of its product.
+        add: one addition.
+    """
+
+    mac: float
+    add: float
+
+
+SYNAPTIC = {32: Costs(mac=4.6, add=0.9), 8: Costs(mac=0.23, add=0.03)}
+"""By bits of a number: floating point at 32, integer at 8.  Source: seeds 000 (energy section) and 001 (equation 6)."""
+
+INTEGER = {32: Costs(mac=3.2, add=0.1), 8: Costs(mac=0.23, add=0.03)}
+"""By bits: integers, E_MAC = E_mul + E_add with E_mul 3.1 and 0.2 pJ.
+
+Source: Lemaire et al., ICONIP 2022, after Horowitz, ISSCC 2014.
+"""
+
+BITS = (32, 8)
+
+
+def ram_access(words: float, bits: int) -> float:
+    r"""Energy of reading or writing one word of an SRAM, in pJ.
+
+    .. math:: E_{RAM}(n, bits) = 1.09 \cdot 10^{-5} \, n \, bits + 13.2
+
+    Args:
+        words: n, words in the memory; 0 for a queue of events.
+        bits: width of a word.
+
+    Source: Lemaire et al., ICONIP 2022; neurons.md section 3.
+    """
+    return 1.09e-5 * words * bits + 13.2
+
+
+def require_bits(bits: int) -> None:
+    """Refuses a width for which there are no costs.
+
+    Raises:
+        InputError: it is neither 32 nor 8.
+    """
+    require_option("bits", bits, BITS)

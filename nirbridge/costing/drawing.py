@@ -1,0 +1,154 @@
+"""Energy reports and frontiers as pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from math import isclose
+from typing import Any
+
+from nirbridge.costing.frontier import OperatingPoint, frontier
+from nirbridge.costing.report import EnergyReport
+from nirbridge.costing.text import energy_text, ratio_text
+from nirbridge.errors import InputError
+from nirbridge.files import atomic_write
+from nirbridge.reports import printable
+
+_SNN, _ANN, _RATE = "#2166ac", "#bdbdbd", "#4d9221"
+_MARKERS = "osD^vP*Xhp"
+_LONGEST_NAME = 28
+
+
+def draw_report(report: EnergyReport, path: str | os.PathLike[str]) -> None:
+    """Draws energy and rate of every layer, beside the ANN's energy.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    plt = _pyplot()
+    rows = report.layers
+    figure, (energies, rates) = plt.subplots(
+        1, 2, figsize=(10, 1.9 + 0.42 * len(rows)), width_ratios=(2.2, 1), sharey=True, layout="constrained"
+    )
+    places = range(len(rows))
+    energies.barh([p - 0.2 for p in places], [r.ann_pj * 1e-3 for r in rows], 0.38, color=_ANN, label="ANN")
+    energies.barh([p + 0.2 for p in places], [r.pj * 1e-3 for r in rows], 0.38, color=_SNN, label="SNN")
+    for place, row in zip(places, rows, strict=True):
+        if row.ratio and row.ann_pj:
+            largest = max(row.pj, row.ann_pj) * 1e-3
+            energies.annotate(
+                f"{ratio_text(row.ratio)}×",
+                (largest, place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+    energies.set_xscale("log")
+    energies.set_xlim(*_limits([value * 1e-3 for row in rows for value in (row.pj, row.ann_pj)]))
+    energies.set_xlabel("energy of one inference, nJ (× is ANN/SNN)")
+    energies.set_yticks(list(places), [_short(row.layer) for row in rows])
+    energies.invert_yaxis()
+    rates.barh(list(places), [row.rate or 0.0 for row in rows], 0.6, color=_RATE)
+    rates.set_xlabel("inputs other than 0\nfor each input neuron")
+    figure.legend(*energies.get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False)
+    figure.suptitle(
+        f"model '{report.model}', {report.bits} bits: {energy_text(report.pj)}, "
+        f"ANN {energy_text(report.ann_pj)}, ratio {ratio_text(report.ratio)}"
+    )
+    _save(figure, path)
+
+
+def _limits(values: list[float]) -> tuple[float, float]:
+    """Ends of a logarithmic axis on which the shortest bar is still seen and the longest leaves room for its ratio."""
+    shown = [value for value in values if value > 0] or [1.0]
+    return min(shown) / 2, max(shown) * (max(shown) / min(shown) * 2) ** 0.15
+
+
+def draw_frontier(
+    points: Sequence[OperatingPoint],
+    path: str | os.PathLike[str],
+    title: str = "Accuracy, energy and latency",
+    latency_unit: str = "steps",
+) -> None:
+    """Draws accuracy over energy, latency as colour and family as marker; dominated points are hollow.
+
+    Raises:
+        InputError: there is no point, or an energy of 0, which a logarithmic axis cannot show.
+        FileError: the file cannot be written.
+    """
+    if not points:
+        raise InputError("points", "there is none to draw", "Run at least one setting")
+    for point in points:
+        if point.energy_pj <= 0:
+            raise InputError(
+                f"point '{point.label}'", "its energy of 0 has no place on a logarithmic axis", "Leave it out"
+            )
+    plt = _pyplot()
+    figure, axis = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
+    best = frontier(points)
+    colours = _colours(points)
+    for index, group in enumerate(dict.fromkeys(point.group for point in points)):
+        members = sorted((p for p in points if p.group == group), key=lambda p: p.energy_pj)
+        _draw_group(axis, members, best, colours, _MARKERS[index % len(_MARKERS)], printable(group))
+    figure.colorbar(colours, ax=axis, label=f"latency, {latency_unit}")
+    axis.set_xscale("log")
+    axis.margins(x=0.12, y=0.1)
+    axis.set_xlabel("energy of one inference, nJ")
+    axis.set_ylabel("accuracy, %")
+    axis.set_title(f"{printable(title)}\nfilled: no other point is as accurate, cheap and fast", fontsize=11)
+    axis.grid(alpha=0.25, which="both")
+    if any(point.group for point in points):
+        axis.legend(loc="best", frameon=False)
+    _save(figure, path)
+
+
+def _colours(points: Sequence[OperatingPoint]) -> Any:
+    """Latency → colour, without the yellow end of the map, which a hollow marker would not show on white."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    low, high = min(p.latency for p in points), max(p.latency for p in points)
+    shades = colormaps["viridis_r"]([0.15 + 0.85 * i / 255 for i in range(256)])
+    return ScalarMappable(Normalize(low, low + 1 if isclose(low, high) else high), ListedColormap(shades))
+
+
+def _draw_group(
+    axis: Any, members: list[OperatingPoint], best: tuple[OperatingPoint, ...], colours: Any, marker: str, label: str
+) -> None:
+    axis.plot(
+        [p.energy_pj * 1e-3 for p in members], [p.accuracy * 100 for p in members], color="#999999", lw=0.8, zorder=1
+    )
+    axis.scatter([], [], marker=marker, color="#555555", label=label)
+    for point in members:
+        colour = colours.to_rgba(point.latency)
+        place = (point.energy_pj * 1e-3, point.accuracy * 100)
+        face = colour if point in best else "none"
+        axis.scatter(*place, s=70, marker=marker, facecolors=[face], edgecolors=[colour], linewidths=1.6, zorder=2)
+        axis.annotate(printable(point.label), place, (6, 5), textcoords="offset points", fontsize=8)
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Writes the picture whole or not at all, and lets the figure go."""
+    import matplotlib.pyplot as plt
+
+    try:
+        with atomic_write(path) as temporary:
+            figure.savefig(temporary, dpi=110)
+    finally:
+        plt.close(figure)

@@ -1,0 +1,124 @@
+"""A plan as layers: synapses with the neurons they drive, neurons without synapses, mixing over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nirbridge.costing.roles import (
+    ANALOG_STATE,
+    BOUNDARY,
+    MIXING,
+    NEURONS,
+    SPIKING,
+    SYNAPSES,
+    TRANSPARENT,
+    UNCOUNTED,
+    role_of,
+)
+from nirbridge.runtime import Plan, PlannedNode, Source
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A neuron of a layer.
+
+    Attributes:
+        planned: its node.
+        direct: senders of events and inputs whose values reach it without synapses, as a shortcut's do.
+        internal: whether its values go to other neurons alone, as a synaptic current does that has a node of its own;
+            such values are handed over within the step and never written out.
+    """
+
+    planned: PlannedNode
+    direct: tuple[Source, ...]
+    internal: bool
+
+    @property
+    def spiking(self) -> bool:
+        """Whether it sends events."""
+        return role_of(self.planned) == SPIKING
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a report.
+
+    Attributes:
+        planned: the node that gives the row its name: synapses, a neuron that no synapses drive, or a mixing.
+        role: of that node.
+        neurons: the neurons whose membranes are counted here.
+        shares: whether its synapses drive neurons that are counted in another row, as a residual branch does.
+    """
+
+    planned: PlannedNode
+    role: str
+    neurons: tuple[Neuron, ...]
+    shares: bool = False
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.planned.name
+
+
+def layers_of(plan: Plan) -> tuple[Layer, ...]:
+    """The layers in the order of execution.
+
+    A neuron belongs to the last synapses that drive it, through pooling, Flatten, Scale, Delay or TemporalMix.
+
+    Raises:
+        UnsupportedError: a node has a type that no model has a rule for.
+    """
+    roles = {planned.name: role_of(planned) for planned in plan.nodes}
+    position = {planned.name: index for index, planned in enumerate(plan.nodes)}
+    owned: dict[str, list[Neuron]] = {planned.name: [] for planned in plan.nodes}
+    driving: set[str] = set()
+    internal = _internal(plan, roles)
+    for planned in plan.nodes:
+        if roles[planned.name] not in NEURONS:
+            continue
+        found = senders(plan, planned, lambda name: roles[name] in (TRANSPARENT, MIXING))
+        drivers = [source.name for source in found if roles[source.name] == SYNAPSES]
+        driving.update(drivers)
+        owner = max(drivers, key=position.__getitem__, default=planned.name)
+        direct = tuple(source for source in found if roles[source.name] in (SPIKING, BOUNDARY))
+        owned[owner].append(Neuron(planned, direct, planned.name in internal))
+    rows = (SYNAPSES, MIXING)
+    return tuple(
+        Layer(planned, role, tuple(owned[planned.name]), planned.name in driving and not owned[planned.name])
+        for planned in plan.nodes
+        if (role := roles[planned.name]) in rows or (role in NEURONS and owned[planned.name])
+    )
+
+
+def _internal(plan: Plan, roles: dict[str, str]) -> set[str]:
+    """The analog neurons that feed neurons and nothing else."""
+    outward = {
+        source.name for planned in plan.nodes if roles[planned.name] not in NEURONS for source in planned.sources
+    }
+    return {name for name, role in roles.items() if role == ANALOG_STATE and name not in outward}
+
+
+def senders(plan: Plan, planned: PlannedNode, passes: Callable[[str], bool]) -> tuple[Source, ...]:
+    """The nodes from which values come to ``planned`` through nodes that ``passes`` lets through; once for each way."""
+    found: list[Source] = []
+    pending = [(source, frozenset({planned.name})) for source in reversed(planned.sources)]
+    while pending:
+        source, seen = pending.pop()
+        if passes(source.name):
+            if source.name not in seen:
+                onward = reversed(plan[source.name].sources)
+                pending += [(Source(s.name, s.delayed or source.delayed), seen | {source.name}) for s in onward]
+        else:
+            found.append(source)
+    return tuple(found)
+
+
+def uncounted(plan: Plan) -> dict[str, str]:
+    """The nodes that cost nothing in every model, and why."""
+    return {
+        planned.name: UNCOUNTED[type(planned.node)]
+        for planned in plan.nodes
+        if role_of(planned) in (BOUNDARY, TRANSPARENT)
+    }
