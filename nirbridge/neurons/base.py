@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nirbridge.errors import InputError
 from nirbridge.neurons.arguments import all_positive, number, number_or_tensor
 from nirbridge.neurons.dynamics import Step, lane_table, run
+from nirbridge.neurons.fused import Rule, is_fusable, run_fused
 from nirbridge.neurons.gradients import bounded
 from nirbridge.neurons.overtime import fold, time_steps, unfold
 
@@ -101,10 +102,18 @@ class SpikingNeuron(nn.Module):
         return y if steps is None else fold(y)
 
     def _respond(self, x: Tensor) -> Tensor:
-        return run(x, self._first_state(x), self._step(x.dtype))
+        v, dtype = self._first_state(x), x.dtype
+        if not is_fusable(x, v):
+            return run(x, v, self._step(dtype))
+        return run_fused(x, v, self.quantum().to(dtype), in_dtype(self.decay, dtype), self._rule(dtype))
 
     def _step(self, dtype: torch.dtype) -> Step:
+        """One step with torch operations."""
         raise NotImplementedError(f"{self._owner} defines no step")
+
+    def _rule(self, dtype: torch.dtype) -> Rule:
+        """The same for all steps in one pass."""
+        raise NotImplementedError(f"{self._owner} defines no pass")
 
     def _first_state(self, x: Tensor) -> Tensor:
         v_init = self.v_init
@@ -138,6 +147,11 @@ def hard_reset_value(owner: str, reset: str, v_reset: Any) -> float:
     if reset == "subtract" and value != 0.0:
         raise InputError(owner, f"v_reset={value:g} has no use with reset='subtract'", "Use reset='value'")
     return value
+
+
+def in_dtype(value: float | Tensor, dtype: torch.dtype) -> float | Tensor:
+    """A tensor in ``dtype``; a float as it is."""
+    return value.to(dtype) if isinstance(value, Tensor) else value
 
 
 def _float_dtype(value: float | Tensor) -> torch.dtype:

@@ -9,6 +9,7 @@ from nirbridge.errors import InputError
 from nirbridge.neurons.arguments import MAX_LEVELS, whole
 from nirbridge.neurons.base import SpikingNeuron
 from nirbridge.neurons.dynamics import Step, charge, uniform_level
+from nirbridge.neurons.fused import StraightRule
 from nirbridge.neurons.gradients import straight_through
 
 MAX_STEPS = 4096
@@ -83,3 +84,7 @@ class LMHT(SpikingNeuron):
             return value, m - value
 
         return step
+
+    def _rule(self, dtype: torch.dtype) -> StraightRule:
+        theta = self.threshold.to(dtype)
+        return StraightRule(self.levels, (0.5 * theta, (self.levels + 0.5) * theta), carries=False)

@@ -10,6 +10,7 @@ from torch import Tensor
 from nirbridge.neurons.arguments import MAX_LEVELS, choose, whole
 from nirbridge.neurons.base import SpikingNeuron
 from nirbridge.neurons.dynamics import Step, uniform_level
+from nirbridge.neurons.fused import StraightRule, UniformRule
 from nirbridge.neurons.gradients import UniformSlope, spike, straight_through
 from nirbridge.neurons.surrogates import Sigmoid, Surrogate, as_surrogate
 
@@ -77,7 +78,7 @@ class MultiLevelIF(_UniformLevels):
     def _step(self, dtype: torch.dtype) -> Step:
         q = self.quantum().to(dtype)
         fire = partial(uniform_level, quantum=q.detach(), levels=self.levels)
-        slope = UniformSlope(self.surrogate, self.levels, self.surrogate_mode)
+        slope = self._slope()
 
         def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
             u = v + x
@@ -86,6 +87,12 @@ class MultiLevelIF(_UniformLevels):
             return value if self.sends_values else level, u - value
 
         return step
+
+    def _rule(self, dtype: torch.dtype) -> UniformRule:
+        return UniformRule(self._slope(), self.sends_values)
+
+    def _slope(self) -> UniformSlope:
+        return UniformSlope(self.surrogate, self.levels, self.surrogate_mode)
 
 
 class Barrier(_UniformLevels):
@@ -125,3 +132,8 @@ class Barrier(_UniformLevels):
             return value, u - value
 
         return step
+
+    def _rule(self, dtype: torch.dtype) -> StraightRule:
+        theta = self.threshold.to(dtype)
+        window = (torch.zeros_like(theta), theta) if self.clipped else None
+        return StraightRule(self.levels, window, carries=True)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from nirbridge.neurons.arguments import MAX_LANES, choose, number_or_tensor, positive, whole, within
-from nirbridge.neurons.base import SpikingNeuron, hard_reset_value
+from nirbridge.neurons.base import SpikingNeuron, hard_reset_value, in_dtype
 from nirbridge.neurons.dynamics import Step, charge, lane_table, one_hot_level, reset_to
+from nirbridge.neurons.fused import OneHotRule
 from nirbridge.neurons.gradients import OneHotSlope, bounded, spike
 from nirbridge.neurons.surrogates import Surrogate, Triangle, as_surrogate
 
@@ -108,8 +109,8 @@ class MultiLevelLIF(SpikingNeuron):
         theta = self.quantum().to(dtype)
         thresholds = lane_table(theta.detach().new_tensor(self._units), theta.detach())
         fire = partial(one_hot_level, units=self._units, lane_threshold=thresholds, boundary=self.boundary)
-        slope = OneHotSlope(self.surrogate, self._units, self.surrogate_mode)
-        decay = _in_dtype(self.decay, dtype)
+        slope = self._slope()
+        decay = in_dtype(self.decay, dtype)
 
         def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
             u = charge(x, v, decay, self.gain)
@@ -119,6 +120,8 @@ class MultiLevelLIF(SpikingNeuron):
 
         return step
 
+    def _rule(self, dtype: torch.dtype) -> OneHotRule:
+        return OneHotRule(self._slope(), self.gain, self.boundary, self.reset, self.v_reset)
 
-def _in_dtype(value: float | Tensor, dtype: torch.dtype) -> float | Tensor:
-    return value.to(dtype) if isinstance(value, Tensor) else value
+    def _slope(self) -> OneHotSlope:
+        return OneHotSlope(self.surrogate, self._units, self.surrogate_mode)

@@ -1,0 +1,155 @@
+"""Train one of the papers' networks, export it, and show that the runtimes agree with it.
+
+    python examples/train.py --config examples/configs/digits_mlif.json --out out
+    python examples/train.py --config examples/configs/cifar10_vgg16_mlif.json --set data.folder=/data --out out
+    torchrun --nproc-per-node 4 examples/train.py --config ... --out out
+
+After every epoch ``OUT/checkpoint.pt`` holds all that ``--resume`` needs to go on exactly; at the end ``OUT/model.nir``
+holds the graph, ``OUT/history.json`` the numbers of every epoch. Exit code 1: a runtime disagrees; 2: bad input.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+import nirbridge
+from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.files import atomic_write
+from nirbridge.training import (
+    CHECKPOINT,
+    Configuration,
+    Data,
+    Processes,
+    Run,
+    load_checkpoint,
+    processes,
+    read_configuration,
+)
+from train_data import load
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says besides the configuration."""
+
+    out: Path
+    resume: bool
+    device: str
+    board: Path | None
+    stop_after: int | None
+    runtimes: tuple[str, ...]
+
+
+def progress(batches: Iterable[Any], label: str) -> Iterable[Any]:
+    """The batches, with a bar on stderr."""
+    with click.progressbar(batches, label=label, file=sys.stderr) as bar:
+        yield from bar
+
+
+def tensorboard(folder: Path | None) -> Callable[[dict[str, Any]], None]:
+    """Writes an epoch's numbers for TensorBoard; without a folder nothing.
+
+    Raises:
+        InputError: TensorBoard is not installed.
+    """
+    if folder is None:
+        return lambda entry: None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise InputError("option --tensorboard", "tensorboard is not installed", "pip install tensorboard") from error
+    writer = SummaryWriter(str(folder))
+
+    def write(entry: dict[str, Any]) -> None:
+        for name in ("loss", "train", "test"):
+            writer.add_scalar(f"{entry['stage']}/{name}", entry[name], entry["epoch"])
+        writer.flush()
+
+    return write
+
+
+def export(
+    network: torch.nn.Module, configuration: Configuration, data: Data, folder: Path, runtimes: tuple[str, ...]
+) -> bool:
+    """Writes the graph and compares it on the runtimes (all that there are, if none is named); whether they agree."""
+    path = folder / "model.nir"
+    network = network.cpu().eval()
+    graph = nirbridge.export(network, data.input_shape)
+    nirbridge.write(path, graph)
+    print(f"wrote {path}: {len(graph.nodes)} nodes")
+    count = min(configuration.check_samples, len(data.test))
+    if count == 0:
+        return True
+    samples = torch.stack([torch.as_tensor(data.test[index][0]) for index in range(count)]).float()
+    frames = samples.transpose(0, 1) if data.has_time else samples.expand(configuration.steps, *samples.shape)
+    frames = frames.contiguous()
+    with torch.inference_mode():
+        own = network(frames).mean(0).argmax(1).numpy()
+    with nirbridge.compile(graph) as program:
+        found = program.run(frames.numpy()).output.mean(0).argmax(1)
+    print(f"decisions of torch and the graph on the reference: {int((own == found).sum())} of {count} alike")
+    comparison = nirbridge.compare(nirbridge.read(path), frames.numpy(), runtimes or None)
+    for line in comparison.verdicts():
+        print(line)
+    return bool(comparison.agrees and (own == found).all())
+
+
+def train(configuration: Configuration, place: Processes, options: Options) -> bool:
+    """The whole run; whether the runtimes agree with the exported graph."""
+    data = load(configuration.data, configuration.steps)
+    write = tensorboard(options.board) if place.is_first else tensorboard(None)
+
+    def report(entry: dict[str, Any]) -> None:
+        shares = f"loss {entry['loss']:.4f}, train {entry['train']:6.1%}, test {entry['test']:6.1%}"
+        print(f"{entry['stage']} epoch {entry['epoch']}: {shares}", flush=True)
+        write(entry)
+
+    shown = progress if place.is_first else (lambda batches, label: batches)
+    run = Run(configuration, data, place, options.out, shown, report)
+    network = run.train(options.resume, options.stop_after)
+    if not place.is_first or options.stop_after is not None:
+        return True
+    told = configuration.to_dict()
+    history = load_checkpoint(options.out / CHECKPOINT, told).history
+    with atomic_write(options.out / "history.json") as temporary:
+        temporary.write_text(json.dumps({"configuration": told, "epochs": history}, indent=1))
+    return export(network, configuration, data, options.out, options.runtimes)
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), required=True, help="A .json or .toml file.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value, as data.folder=/data.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from OUT/checkpoint.pt.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option(
+    "--tensorboard", "board", type=click.Path(file_okay=False, path_type=Path), help="Folder for TensorBoard."
+)
+@click.option("--stop-after", type=click.IntRange(1), help="End after so many epochs; --resume goes on.")
+@click.option("--runtime", "runtimes", multiple=True, help="Compare on this runtime; by default on all.")
+def main(config: Path, changes: tuple[str, ...], **options: Any) -> None:
+    """Train as a configuration says, export and compare."""
+    told = Options(**options)
+    try:
+        with ExitStack() as stack:
+            configuration = read_configuration(config, changes)
+            place = stack.enter_context(processes(told.device))
+            told.out.mkdir(parents=True, exist_ok=True)
+            agrees = train(configuration, place, told)
+    except NirbridgeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0 if agrees else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The papers' networks over [B, ...], of any width, with any neuron; ``OverTime`` runs them over [T, B, ...]."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from nirbridge.errors import InputError
+from nirbridge.networks.blocks import BLOCKS, MSBlock, SEWBlock, SparseBlock, SpikingBlock
+from nirbridge.networks.gcn import TextGCN
+from nirbridge.networks.resnet import ResNet, resnet18, resnet19, resnet20, resnet34, sparse_resnet18
+from nirbridge.networks.small import SmallConv, SmallDense
+from nirbridge.networks.transformer import SpikeTransformer
+from nirbridge.networks.vgg import VGG, VGGSNN, vgg13, vgg16
+
+__all__ = [
+    "BLOCKS",
+    "NETWORKS",
+    "VGG",
+    "VGGSNN",
+    "MSBlock",
+    "ResNet",
+    "SEWBlock",
+    "SmallConv",
+    "SmallDense",
+    "SparseBlock",
+    "SpikeTransformer",
+    "SpikingBlock",
+    "TextGCN",
+    "build_network",
+    "resnet18",
+    "resnet19",
+    "resnet20",
+    "resnet34",
+    "sparse_resnet18",
+    "vgg13",
+    "vgg16",
+]
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "small-conv": SmallConv,
+    "small-dense": SmallDense,
+    "vgg13": vgg13,
+    "vgg16": vgg16,
+    "vggsnn": VGGSNN,
+    "resnet18": resnet18,
+    "resnet19": resnet19,
+    "resnet20": resnet20,
+    "resnet34": resnet34,
+    "sparse-resnet18": sparse_resnet18,
+    "spike-transformer": SpikeTransformer,
+}
+
+
+def build_network(name: str, **options: Any) -> nn.Module:
+    """The network of that name in ``NETWORKS``.
+
+    Raises:
+        InputError: an unknown name or option, or sizes that do not fit.
+    """
+    if name not in NETWORKS:
+        raise InputError("network", f"unknown network {name!r}", f"Use one of {', '.join(map(repr, NETWORKS))}")
+    try:
+        return NETWORKS[name](**options)
+    except TypeError as error:
+        raise InputError(f"network '{name}'", str(error), "Check the names of its options") from error

@@ -1,0 +1,149 @@
+"""Residual networks."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nirbridge.errors import InputError
+from nirbridge.networks.blocks import BLOCKS
+from nirbridge.networks.parts import MakeNeuron, Size, checked_counts, checked_size, conv_norm, default_neuron
+from nirbridge.neurons import Barrier, MultiLevelIF
+
+_LARGE = 64
+
+
+class ResNet(nn.Module):
+    """A stem, stages of residual blocks, the mean over all places, and a linear layer.
+
+    Stage k has 2^k · width channels; every stage but the first begins with stride 2. From 64 pixels on the stem is a
+    7x7 convolution of stride 2 and a pooling, below a 3x3 convolution.
+
+    Args:
+        stages: blocks in each stage.
+        num_classes: size of the output.
+        input_shape: (C, H, W).
+        width: channels of the first stage.
+        neuron: makes one layer of neurons.
+        block: "spiking", "sew", "ms" or "sparse", see :mod:`nirbridge.networks.blocks`.
+        barrier: makes one barrier for "sparse"; by default ``Barrier(4)``.
+        hidden: size of a linear layer with neurons before the last, or 0.
+
+    Shapes:
+        input [B, C, H, W], output [B, num_classes]; wrap in ``OverTime`` for [T, B, ...].
+
+    Raises:
+        InputError: sizes that do not fit, or an unknown block.
+
+    Source: seed 000 (ResNet-20), 002 (ResNet-18 with the four blocks), 003 (ResNet-18, -19, -20).
+    """
+
+    def __init__(
+        self,
+        stages: tuple[int, ...],
+        num_classes: int = 10,
+        input_shape: Size = (3, 32, 32),
+        width: int = 64,
+        neuron: MakeNeuron = default_neuron,
+        block: str = "spiking",
+        barrier: MakeNeuron | None = None,
+        hidden: int = 0,
+    ) -> None:
+        super().__init__()
+        if block not in BLOCKS:
+            raise InputError("ResNet", f"unknown block {block!r}", f"Use one of {', '.join(map(repr, BLOCKS))}")
+        large = min(input_shape[1:], default=0) >= _LARGE
+        channels, _, _ = checked_size("ResNet", input_shape, 0)
+        checked_counts("ResNet", width=width, num_classes=num_classes)
+        pre_activated = block == "ms"
+        self.stem = conv_norm(channels, width, kernel=7 if large else 3, stride=2 if large else 1)
+        self.stem_act = nn.Identity() if pre_activated else neuron()
+        self.stem_pool = nn.AvgPool2d(2) if large else nn.Identity()
+        blocks: list[nn.Module] = []
+        channels = width
+        for stage, count in enumerate(stages):
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(BLOCKS[block](channels, width << stage, stride, neuron, barrier or default_barrier))
+                channels = width << stage
+        self.blocks = nn.Sequential(*blocks)
+        self.last_act = neuron() if pre_activated else nn.Identity()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Sequential(nn.Linear(channels, hidden), neuron()) if hidden else nn.Identity()
+        self.classifier = nn.Linear(hidden or channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, num_classes]."""
+        x = self.stem_pool(self.stem_act(self.stem(x)))
+        x = self.last_act(self.blocks(x))
+        result: Tensor = self.classifier(self.hidden(self.flatten(self.pool(x))))
+        return result
+
+
+def default_barrier() -> nn.Module:
+    """Barrier with four levels below 1."""
+    return Barrier(4)
+
+
+def _multi_level_if() -> nn.Module:
+    return MultiLevelIF(4)
+
+
+def resnet18(
+    num_classes: int = 10,
+    input_shape: Size = (3, 32, 32),
+    width: int = 64,
+    neuron: MakeNeuron = default_neuron,
+    block: str = "spiking",
+    barrier: MakeNeuron | None = None,
+) -> ResNet:
+    """ResNet-18: stages of 2, 2, 2, 2 blocks, see :class:`ResNet`."""
+    return ResNet((2, 2, 2, 2), num_classes, input_shape, width, neuron, block, barrier)
+
+
+def resnet34(
+    num_classes: int = 1000,
+    input_shape: Size = (3, 224, 224),
+    width: int = 64,
+    neuron: MakeNeuron = default_neuron,
+    block: str = "spiking",
+    barrier: MakeNeuron | None = None,
+) -> ResNet:
+    """ResNet-34: stages of 3, 4, 6, 3 blocks, see :class:`ResNet`."""
+    return ResNet((3, 4, 6, 3), num_classes, input_shape, width, neuron, block, barrier)
+
+
+def resnet19(
+    num_classes: int = 10,
+    input_shape: Size = (3, 32, 32),
+    width: int = 128,
+    neuron: MakeNeuron = default_neuron,
+    block: str = "spiking",
+    barrier: MakeNeuron | None = None,
+) -> ResNet:
+    """ResNet-19: stages of 3, 3, 2 blocks and a hidden linear layer of 2·width, see :class:`ResNet`."""
+    return ResNet((3, 3, 2), num_classes, input_shape, width, neuron, block, barrier, hidden=2 * width)
+
+
+def resnet20(
+    num_classes: int = 10,
+    input_shape: Size = (3, 32, 32),
+    width: int = 16,
+    neuron: MakeNeuron = default_neuron,
+    block: str = "spiking",
+    barrier: MakeNeuron | None = None,
+) -> ResNet:
+    """ResNet-20 for small images: stages of 3, 3, 3 blocks, see :class:`ResNet`."""
+    return ResNet((3, 3, 3), num_classes, input_shape, width, neuron, block, barrier)
+
+
+def sparse_resnet18(
+    num_classes: int = 10,
+    input_shape: Size = (3, 32, 32),
+    width: int = 64,
+    neuron: MakeNeuron = _multi_level_if,
+    block: str = "sparse",
+    barrier: MakeNeuron | None = None,
+) -> ResNet:
+    """Sparse-ResNet-18: multi-level IF neurons, and a barrier after the sum of every block, see :class:`ResNet`."""
+    return ResNet((2, 2, 2, 2), num_classes, input_shape, width, neuron, block, barrier)

@@ -1,0 +1,23 @@
+"""Compilation with numba, kept on disk where there is a place for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+# Python's error model tests every divisor for 0, which keeps divisions from SIMD.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+def compiled(function: Callable[..., None]) -> Any:
+    """``function`` as machine code, compiled at its first call for each dtype and found again by later processes.
+
+    Without ``fastmath``: the compiler may neither reorder nor fuse operations.
+    """
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:
+        # Neither the package's folder nor the user's cache folder can be written.
+        return njit(**_OPTIONS)(function)

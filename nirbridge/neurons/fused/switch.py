@@ -1,0 +1,50 @@
+"""When the fused passes are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+_STEPWISE: ContextVar[bool] = ContextVar("nirbridge_stepwise", default=False)
+_DTYPES = (torch.float32, torch.float64)
+
+
+@contextmanager
+def stepwise() -> Iterator[None]:
+    """Within the block, neurons step with torch operations, as they do without numba.
+
+    Needed for gradients of gradients and for ``torch.func``, which the fused passes do not give.
+    """
+    token = _STEPWISE.set(True)
+    try:
+        yield
+    finally:
+        _STEPWISE.reset(token)
+
+
+@cache
+def numba_is_there() -> bool:
+    """Whether the passes can be compiled here."""
+    return find_spec("numba") is not None
+
+
+def is_fusable(x: Tensor, v: Tensor) -> bool:
+    """Whether the steps of ``x`` [T, B, ...] from the state ``v`` can run in one pass."""
+    plain = type(x) is Tensor or type(x) is torch.nn.Parameter
+    return (
+        plain
+        and x.device.type == "cpu"
+        and x.dtype in _DTYPES
+        and x.numel() > 0
+        and not v.requires_grad
+        and not _STEPWISE.get()
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+        and numba_is_there()
+    )

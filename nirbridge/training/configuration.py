@@ -1,0 +1,170 @@
+"""What a training run is told, read from a JSON or TOML file and checked before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from nirbridge.errors import FileError, InputError
+
+RECIPES = ("direct", "hybrid", "qcfs-lm-ht", "lm-ht")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("float32", "bfloat16", "float16")
+_SECTIONS = ("data", "network", "neuron", "loss")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One run.
+
+    Attributes:
+        data: ``name`` of a data set and its options.
+        network: ``name`` in ``nirbridge.networks.NETWORKS`` and its options.
+        neuron: ``name`` ("m-lif", "multi-level-if") and its options; not for LM-HT recipes.
+        loss: ``name`` in ``nirbridge.training.LOSSES`` and its options.
+        recipe: "direct": spiking from the start. "hybrid": ReLU, thresholds by percentile, then spiking. "lm-ht":
+            LM-HT from the start. "qcfs-lm-ht": QCFS, then LM-HT.
+        steps: T.
+        epochs: passes over the data with spikes.
+        analog_epochs: passes over the data before, for the hybrid recipes.
+        batch: samples a step of the optimizer, over all processes.
+        optimizer: "adam", "adamw" or "sgd" (momentum 0.9), with a cosine schedule over each stage.
+        learning_rate: at the start of the spiking stage.
+        analog_learning_rate: at the start of the analog stage.
+        weight_decay: of the optimizer.
+        levels: L of LM-HT; Q of QCFS is L·T.
+        percentile: of hybrid thresholds.
+        factor: of hybrid thresholds.
+        precision: "float32", or the type that matrix products are computed in.
+        seed: of weights, batches and augmentation.
+        workers: processes that load data.
+        check_samples: test samples with which the exported graph is compared on the runtimes.
+    """
+
+    data: dict[str, Any]
+    network: dict[str, Any]
+    neuron: dict[str, Any] = field(default_factory=lambda: {"name": "m-lif"})
+    loss: dict[str, Any] = field(default_factory=lambda: {"name": "mean-ce"})
+    recipe: str = "direct"
+    steps: int = 4
+    epochs: int = 20
+    analog_epochs: int = 20
+    batch: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    analog_learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    levels: int = 2
+    percentile: float = 99.7
+    factor: float = 1.0
+    precision: str = "float32"
+    seed: int = 0
+    workers: int = 0
+    check_samples: int = 8
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def read_configuration(path: str | Path, changes: tuple[str, ...] = ()) -> Configuration:
+    """The configuration in a .json or .toml file.
+
+    Args:
+        path: the file. TOML needs Python 3.11 or the package tomli.
+        changes: "key=value" or "section.key=value", where the value is JSON or else text.
+
+    Raises:
+        FileError: the file is missing or is not what its name says.
+        InputError: an unknown key, a value of the wrong kind or outside its limits.
+    """
+    values = _read(Path(path))
+    for change in changes:
+        name, sign, text = change.partition("=")
+        if not sign:
+            raise InputError(f"change '{change}'", "has no '='", "Write it as epochs=5 or data.folder=/path")
+        place, keys = values, name.split(".")
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise InputError(f"change '{change}'", f"'{key}' is no section", f"Use {', '.join(_SECTIONS)}")
+        place[keys[-1]] = _value(text)
+    return checked(values, f"file '{path}'")
+
+
+def checked(values: dict[str, Any], where: str) -> Configuration:
+    """``values`` as a configuration.
+
+    Raises:
+        InputError: an unknown or missing key, a value of the wrong kind or outside its limits.
+    """
+    known = {entry.name: entry for entry in fields(Configuration)}
+    for name in values:
+        if name not in known:
+            raise InputError(where, f"unknown key '{name}'", f"Use {', '.join(known)}")
+    for name in ("data", "network"):
+        if name not in values:
+            raise InputError(where, f"has no section '{name}'", "Add it with at least a name")
+    for name in _SECTIONS:
+        section = values.get(name)
+        if name in values and not (isinstance(section, dict) and isinstance(section.get("name"), str)):
+            raise InputError(where, f"section '{name}' has no name", f'Write "{name}": {{"name": ...}}')
+    for name, options in (("recipe", RECIPES), ("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
+        if name in values and values[name] not in options:
+            raise InputError(where, f"{name} is {values[name]!r}", f"Use one of {', '.join(map(repr, options))}")
+    for name, (kind, low) in _NUMBERS.items():
+        if name in values:
+            values = values | {name: _number(where, name, values[name], kind, low)}
+    return Configuration(**values)
+
+
+_NUMBERS: dict[str, tuple[type[int] | type[float], float]] = {
+    **dict.fromkeys(("steps", "epochs", "batch", "levels"), (int, 1)),
+    **dict.fromkeys(("analog_epochs", "seed", "workers", "check_samples"), (int, 0)),
+    **dict.fromkeys(("learning_rate", "analog_learning_rate", "factor", "percentile"), (float, 1e-12)),
+    "weight_decay": (float, 0.0),
+}
+
+
+def _number(where: str, name: str, value: Any, kind: type[int] | type[float], low: float) -> int | float:
+    fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if not fits or not low <= value < 1e12:
+        word = "whole number" if kind is int else "number"
+        raise InputError(where, f"{name}={value!r} is not a {word} from {low:g}", f"Choose another {name}")
+    return kind(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    where = f"file '{path}'"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise FileError(where, f"cannot be read ({reason})", "Give a .json or .toml file") from error
+    try:
+        values = _toml(where).loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:  # both parsers' errors are ValueErrors
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise FileError(where, f"is not {kind} ({error})", "Correct it there") from error
+    if not isinstance(values, dict):
+        raise FileError(where, "does not hold keys and values", 'Begin with {"data": ...}')
+    return values
+
+
+def _toml(where: str) -> Any:
+    for name in ("tomllib", "tomli"):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise FileError(where, "TOML needs Python 3.11 or the package tomli", "pip install tomli, or use a .json file")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,83 @@
+"""Losses over the outputs of all time steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nirbridge.errors import InputError
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def mean_cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """CE(mean_t y_t), the cross-entropy of the mean output over time; a scalar.
+
+    Args:
+        outputs: currents of the last layer [T, B, classes].
+        labels: classes [B].
+        smoothing: share of each target that is spread over all classes.
+
+    Raises:
+        InputError: the shapes do not fit.
+
+    Source: seed 000, training of static images; seed 003, direct and hybrid training.
+    """
+    _check(outputs, labels)
+    return functional.cross_entropy(outputs.mean(0), labels, label_smoothing=smoothing)
+
+
+def tet_loss(outputs: Tensor, labels: Tensor, mu: float = 1e-3, target: float = 1.0) -> Tensor:
+    """(1 - μ) mean_t CE(y_t) + μ MSE(y, target), the loss of temporal efficient training; a scalar.
+
+    Every step is asked for the right class, so a prediction can stop after any of them; the second term keeps the
+    outputs' size even over time.
+
+    Args:
+        outputs: currents of the last layer [T, B, classes].
+        labels: classes [B].
+        mu: μ, from 0 to 1.
+        target: the value that the second term pulls every output to.
+
+    Raises:
+        InputError: the shapes do not fit, or μ is outside 0 to 1.
+
+    Source: seed 000, training on event recordings.
+    """
+    _check(outputs, labels)
+    if not 0.0 <= mu <= 1.0:
+        raise InputError("tet_loss", f"mu is {mu:g}, not from 0 to 1", "Use 1e-3")
+    steps, batch, classes = outputs.shape
+    # The mean over steps and samples at once is the mean over steps of the mean over samples: all steps have B.
+    each = functional.cross_entropy(outputs.reshape(steps * batch, classes), labels.repeat(steps))
+    even = functional.mse_loss(outputs, torch.full_like(outputs, target))
+    return (1.0 - mu) * each + mu * even
+
+
+def _check(outputs: Tensor, labels: Tensor) -> None:
+    if outputs.ndim != 3 or outputs.shape[0] < 1 or tuple(labels.shape) != (outputs.shape[1],):
+        found = f"outputs of shape {tuple(outputs.shape)} and labels of shape {tuple(labels.shape)}"
+        raise InputError("loss", f"{found} are not [T, B, classes] and [B]", "Wrap the network in OverTime")
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {"mean-ce": mean_cross_entropy, "tet": tet_loss}
+
+
+def make_loss(name: str, **options: Any) -> Loss:
+    """The loss of that name in ``LOSSES`` with its options set.
+
+    Raises:
+        InputError: an unknown name or option.
+    """
+    if name not in LOSSES:
+        raise InputError("loss", f"unknown loss {name!r}", f"Use one of {', '.join(map(repr, LOSSES))}")
+    known = {"mean-ce": ("smoothing",), "tet": ("mu", "target")}[name]
+    strange = [option for option in options if option not in known]
+    if strange:
+        raise InputError(f"loss '{name}'", f"unknown option {strange[0]!r}", f"Use {', '.join(map(repr, known))}")
+    return partial(LOSSES[name], **options)

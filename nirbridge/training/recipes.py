@@ -1,0 +1,97 @@
+"""The stages of a recipe: what each trains, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from nirbridge.errors import InputError
+from nirbridge.networks import build_network
+from nirbridge.neurons import QCFS, MultiLevelIF, MultiLevelLIF, OverTime
+from nirbridge.training.configuration import Configuration
+from nirbridge.training.hybrid import hybrid_network
+from nirbridge.training.lmht import direct_lmht, lmht_from_qcfs
+
+NEURONS: dict[str, Callable[..., nn.Module]] = {"m-lif": MultiLevelLIF, "multi-level-if": MultiLevelIF}
+ANALOG, SPIKING = "analog", "spiking"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a recipe.
+
+    Attributes:
+        name: "analog" or "spiking".
+        steps: T of its inputs.
+        epochs: passes over the data.
+        learning_rate: at its start.
+        begin: gives the network [T, B, ...] to train, from that of the stage before (None for the first) and a batch
+            of inputs [B, ...].
+    """
+
+    name: str
+    steps: int
+    epochs: int
+    learning_rate: float
+    begin: Callable[[nn.Module | None, Tensor], nn.Module]
+
+
+def stages(configuration: Configuration, input_shape: tuple[int, ...], num_classes: int) -> tuple[Stage, ...]:
+    """The stages of the configuration's recipe.
+
+    Raises:
+        InputError: an unknown network, neuron or option, or sizes that do not fit.
+    """
+    c = configuration
+
+    def build(neuron: Callable[[], nn.Module]) -> nn.Module:
+        options: dict[str, Any] = {"num_classes": num_classes, "input_shape": input_shape} | c.network
+        return build_network(options.pop("name"), neuron=neuron, **options)
+
+    def analog(activation: Callable[[], nn.Module]) -> Stage:
+        return Stage(ANALOG, 1, c.analog_epochs, c.analog_learning_rate, lambda before, x: OverTime(build(activation)))
+
+    def spiking(begin: Callable[[nn.Module | None, Tensor], nn.Module]) -> Stage:
+        return Stage(SPIKING, c.steps, c.epochs, c.learning_rate, begin)
+
+    def neuron() -> Any:
+        return make_neuron(c.neuron)
+
+    def from_relu(before: nn.Module | None, x: Tensor) -> nn.Module:
+        return hybrid_network(_inner(before), x, c.steps, neuron, c.percentile, c.factor)
+
+    table: dict[str, tuple[Stage, ...]] = {
+        "direct": (spiking(lambda before, x: OverTime(build(neuron))),),
+        "lm-ht": (spiking(lambda before, x: direct_lmht(build(nn.ReLU), c.levels, c.steps)),),
+        "hybrid": (analog(nn.ReLU), spiking(from_relu)),
+        "qcfs-lm-ht": (
+            analog(lambda: QCFS(c.levels * c.steps)),
+            spiking(lambda before, x: lmht_from_qcfs(_inner(before), c.steps)),
+        ),
+    }
+    return table[c.recipe]
+
+
+def make_neuron(section: dict[str, Any]) -> nn.Module:
+    """The neuron of a configuration's section.
+
+    Raises:
+        InputError: an unknown name or option, or a value outside its limits.
+    """
+    options = dict(section)
+    name = options.pop("name")
+    if name not in NEURONS:
+        raise InputError("neuron", f"unknown neuron {name!r}", f"Use one of {', '.join(map(repr, NEURONS))}")
+    try:
+        return NEURONS[name](**options)
+    except TypeError as error:
+        raise InputError(f"neuron '{name}'", str(error), "Check the names of its options") from error
+
+
+def _inner(network: nn.Module | None) -> nn.Module:
+    if not isinstance(network, OverTime):
+        raise InputError("recipe", "its second stage has no trained network to begin from", "Train the first stage")
+    return network.module

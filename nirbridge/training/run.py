@@ -1,0 +1,234 @@
+"""A whole training run: its stages, epochs, checkpoints and history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from nirbridge.errors import InputError
+from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from nirbridge.training.configuration import Configuration
+from nirbridge.training.distributed import Processes
+from nirbridge.training.loop import Precision, evaluate, train_epoch
+from nirbridge.training.losses import Loss, make_loss
+from nirbridge.training.recipes import SPIKING, Stage, stages
+
+CHECKPOINT = "checkpoint.pt"
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set.
+
+    Attributes:
+        train: samples (x, class), x an image [C, H, W] or frames [T, C, H, W].
+        test: likewise.
+        input_shape: (C, H, W).
+        num_classes: how many.
+        has_time: whether samples are frames.
+    """
+
+    train: Dataset[Any]
+    test: Dataset[Any]
+    input_shape: tuple[int, ...]
+    num_classes: int
+    has_time: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run works with.
+
+    Attributes:
+        configuration: what it is told.
+        data: what it learns.
+        processes: where it runs.
+        folder: where checkpoints go.
+        progress: wraps an epoch's batches to show how far they are; gets them and a label.
+        report: gets the numbers of every epoch.
+    """
+
+    configuration: Configuration
+    data: Data
+    processes: Processes
+    folder: Path
+    progress: Progress = lambda batches, label: batches
+    report: Report = lambda entry: None
+
+    def train(self, resume: bool = False, stop_after: int | None = None) -> nn.Module:
+        """All stages; gives the trained spiking network over [T, B, ...], in evaluation mode.
+
+        Args:
+            resume: go on from the checkpoint in the folder.
+            stop_after: end after so many epochs of all stages together, as an interruption would.
+
+        Raises:
+            InputError: the configuration or the data do not fit, or the loss is not finite.
+            FileError: a checkpoint is missing, damaged or cannot be written.
+        """
+        c = self.configuration
+        saved = load_checkpoint(self.folder / CHECKPOINT, c.to_dict()) if resume else None
+        found = stages(c, self.data.input_shape, self.data.num_classes)
+        if len(found) > 1 and self.data.has_time:
+            raise InputError(f"recipe '{c.recipe}'", "begins with an analog network, which has no time", "Use direct")
+        network: nn.Module | None = None
+        history: list[dict[str, Any]] = [] if saved is None else saved.history
+        done = [stage.name for stage in found].index(saved.stage) if saved is not None else 0
+        source: dict[str, Any] = {} if saved is None else saved.source
+        for index, stage in enumerate(found):
+            self._seed(index, 0)
+            network = stage.begin(network, self._first_images()).to(self.processes.device)
+            if index < done:
+                network.load_state_dict(source)
+                network.eval()
+                continue
+            current = saved if saved is not None and index == done else None
+            ended = self._stage(index, stage, network, history, source, current, stop_after)
+            if not ended:
+                return network.eval()
+            source = _on_cpu(network.state_dict())
+        if network is None:
+            raise InputError("recipe", "has no stage", "Choose another")
+        return network.eval()
+
+    def _stage(
+        self,
+        index: int,
+        stage: Stage,
+        network: nn.Module,
+        history: list[dict[str, Any]],
+        source: dict[str, Any],
+        saved: Checkpoint | None,
+        stop_after: int | None,
+    ) -> bool:
+        """Trains one stage; False where ``stop_after`` ended it."""
+        tools = self._tools(stage, network, saved)
+        for epoch in range(saved.epoch if saved is not None else 0, stage.epochs):
+            if stop_after is not None and len(history) >= stop_after:
+                return False
+            history.append(self._epoch(index, stage, epoch, tools))
+            if self.processes.is_first:
+                checkpoint = Checkpoint(
+                    self.configuration.to_dict(),
+                    stage.name,
+                    epoch + 1,
+                    network=_on_cpu(network.state_dict()),
+                    optimizer=tools.optimizer.state_dict(),
+                    schedule=tools.schedule.state_dict(),
+                    scaler=tools.scaler.state_dict(),
+                    source=source,
+                    history=list(history),
+                )
+                save_checkpoint(self.folder / CHECKPOINT, checkpoint)
+                self.report(history[-1])
+            self.processes.wait()
+        return True
+
+    def _tools(self, stage: Stage, network: nn.Module, saved: Checkpoint | None) -> _Tools:
+        """What trains the network, as it was where the checkpoint was made."""
+        if saved is not None:
+            network.load_state_dict(saved.network)
+        options = dict(self.configuration.loss)
+        name = options.pop("name")
+        precision = Precision(self.configuration.precision, self.processes.device.type)
+        optimizer = _optimizer(self.configuration, network, stage.learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(stage.epochs, 1))
+        loss = make_loss(name, **options) if stage.name == SPIKING else make_loss("mean-ce")
+        tools = _Tools(self.processes.wrapped(network), optimizer, schedule, precision.scaler(), precision, loss)
+        if saved is not None:
+            tools.optimizer.load_state_dict(saved.optimizer)
+            tools.schedule.load_state_dict(saved.schedule)
+            tools.scaler.load_state_dict(saved.scaler)
+        return tools
+
+    def _epoch(self, index: int, stage: Stage, epoch: int, tools: _Tools) -> dict[str, Any]:
+        """Trains and tests once; gives the numbers."""
+        self._seed(index, epoch + 1)
+        batches = self.progress(
+            self._batches(True, stage.steps, index, epoch), f"{stage.name} {epoch + 1}/{stage.epochs}"
+        )
+        value, train_share = train_epoch(
+            tools.network, batches, tools.loss, tools.optimizer, tools.precision, tools.scaler, self.processes
+        )
+        tools.schedule.step()
+        # A wrapped network would wait for the others in every forward pass, which may be fewer there.
+        network = tools.network.module if self.processes.count > 1 else tools.network
+        test_batches = self._batches(False, stage.steps, index, epoch)
+        test_share = evaluate(network, test_batches, tools.precision, self.processes)
+        return {"stage": stage.name, "epoch": epoch + 1, "loss": value, "train": train_share, "test": test_share}
+
+    def _seed(self, stage: int, epoch: int) -> None:
+        """Every epoch has its own random numbers, in each process others, so that a run can go on at any of them."""
+        rank = self.processes.rank if epoch else 0  # epoch 0 makes the weights, which all processes share
+        torch.manual_seed(((self.configuration.seed * 8 + stage) * 100_003 + epoch) * 1009 + rank)
+
+    def _first_images(self) -> Tensor:
+        """A batch [B, ...] of training data without time, to measure thresholds with."""
+        count = min(self.configuration.batch, len(self.data.train))
+        images = torch.stack([torch.as_tensor(self.data.train[i][0]) for i in range(count)])
+        images = images.float().to(self.processes.device)
+        return images[:, 0] if self.data.has_time else images
+
+    def _batches(self, training: bool, steps: int, stage: int, epoch: int) -> SizedBatches:
+        dataset = self.data.train if training else self.data.test
+        sampler: DistributedSampler[Any] | None = None
+        if self.processes.count > 1:
+            sampler = DistributedSampler(
+                dataset, self.processes.count, self.processes.rank, shuffle=training, seed=self.configuration.seed
+            )
+            sampler.set_epoch(stage * 100_003 + epoch)
+        share = max(1, self.configuration.batch // self.processes.count)
+        mixed, workers = training and sampler is None, self.configuration.workers
+        loader = DataLoader(dataset, share, shuffle=mixed, sampler=sampler, num_workers=workers)
+        return SizedBatches(loader, steps, self.data.has_time)
+
+
+@dataclass(frozen=True)
+class _Tools:
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.CosineAnnealingLR
+    scaler: torch.amp.GradScaler
+    precision: Precision
+    loss: Loss
+
+
+class SizedBatches:
+    """Batches of a loader with time on axis 0: frames as they are, an image at every step."""
+
+    def __init__(self, loader: DataLoader[Any], steps: int, has_time: bool) -> None:
+        self.loader, self.steps, self.has_time = loader, steps, has_time
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for x, labels in self.loader:
+            frames = x.transpose(0, 1) if self.has_time else x.expand(self.steps, *x.shape)
+            if len(frames) != self.steps:
+                found = f"have {len(frames)} frames, the run takes {self.steps}"
+                raise InputError("data", found, f"Set steps={len(frames)}, or encode to {self.steps} frames")
+            yield frames.float(), labels
+
+
+def _optimizer(c: Configuration, network: nn.Module, rate: float) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    makers: dict[str, Callable[[], torch.optim.Optimizer]] = {
+        "adam": lambda: torch.optim.Adam(parameters, rate, weight_decay=c.weight_decay),
+        "adamw": lambda: torch.optim.AdamW(parameters, rate, weight_decay=c.weight_decay),
+        "sgd": lambda: torch.optim.SGD(parameters, rate, momentum=0.9, weight_decay=c.weight_decay),
+    }
+    return makers[c.optimizer]()
+
+
+def _on_cpu(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}

@@ -1,0 +1,79 @@
+"""Configurations: what is read, and one line for everything that does not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nirbridge.errors import FileError, InputError
+from nirbridge.training import read_configuration
+
+CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
+GOOD = {"data": {"name": "digits"}, "network": {"name": "small-conv"}}
+
+
+def write(folder, values, name="run.json"):
+    path = folder / name
+    path.write_text(values if isinstance(values, str) else json.dumps(values))
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.json")), ids=lambda path: path.stem)
+def test_shipped_configurations_are_read(path):
+    found = read_configuration(path)
+    assert found.network["name"]
+    assert found.epochs > 0
+
+
+def test_changes_take_precedence(tmp_path):
+    path = write(tmp_path, GOOD | {"epochs": 3})
+    found = read_configuration(path, ("epochs=7", "data.folder=/a b", "network.width=5", "recipe=lm-ht"))
+    assert (found.epochs, found.recipe) == (7, "lm-ht")
+    assert found.data == {"name": "digits", "folder": "/a b"}
+    assert found.network == {"name": "small-conv", "width": 5}
+
+
+def test_toml(tmp_path):
+    pytest.importorskip("tomli")
+    path = write(tmp_path, 'epochs = 4\n[data]\nname = "digits"\n[network]\nname = "vgg16"\n', "run.toml")
+    assert read_configuration(path).epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (GOOD | {"epoch": 3}, "unknown key 'epoch'"),
+        ({"data": {"name": "digits"}}, "has no section 'network'"),
+        (GOOD | {"loss": {"mu": 1}}, "section 'loss' has no name"),
+        (GOOD | {"recipe": "magic"}, "recipe is 'magic'"),
+        (GOOD | {"epochs": 0}, "epochs=0 is not a whole number from 1"),
+        (GOOD | {"epochs": True}, "epochs=True"),
+        (GOOD | {"batch": 2.5}, "batch=2.5"),
+        (GOOD | {"learning_rate": "fast"}, "learning_rate='fast' is not a number"),
+        (GOOD | {"learning_rate": float("nan")}, "learning_rate=nan"),
+    ],
+)
+def test_bad_values_are_one_line(tmp_path, values, message):
+    with pytest.raises(InputError, match=message) as error:
+        read_configuration(write(tmp_path, values))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [("{", "a.json", "is not JSON"), ("[1]", "a.json", "does not hold keys"), ("=", "a.toml", "TOML")],
+)
+def test_bad_files_are_one_line(tmp_path, text, name, message):
+    with pytest.raises(FileError, match=message) as error:
+        read_configuration(write(tmp_path, text, name))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_and_bad_changes(tmp_path):
+    with pytest.raises(FileError, match="cannot be read"):
+        read_configuration(tmp_path / "none.json")
+    path = write(tmp_path, GOOD)
+    with pytest.raises(InputError, match="has no '='"):
+        read_configuration(path, ("epochs",))
+    with pytest.raises(InputError, match="'epochs' is no section"):
+        read_configuration(write(tmp_path, GOOD | {"epochs": 2}), ("epochs.x=1",))

@@ -1,0 +1,267 @@
+"""``examples/train.py`` and its data sets, on tiny data in the forms in which the real ones are published."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+import nirbridge
+from nirbridge.errors import FileError, InputError
+from nirbridge.ir import graphs_equal
+from nirbridge.training import load_checkpoint, read_configuration
+from nirbridge_events import Events, write_nmnist
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _examples_are_found():
+    sys.path.insert(0, str(EXAMPLES))
+    yield
+    sys.path.remove(str(EXAMPLES))
+
+
+@pytest.fixture(scope="module")
+def load():
+    """``train_data.load``."""
+    import train_data
+
+    return train_data.load
+
+
+def run(*arguments: str) -> Result:
+    """The program, in this process."""
+    import train
+
+    return CliRunner().invoke(train.main, [*arguments, "--device", "cpu"], catch_exceptions=False)
+
+
+def digits_config(folder: Path, **changes) -> Path:
+    values = {
+        "data": {"name": "digits", "count": 80},
+        "network": {"name": "small-conv", "width": 4},
+        "neuron": {"name": "m-lif", "lanes": 3},
+        "steps": 2,
+        "epochs": 2,
+        "batch": 20,
+        "check_samples": 3,
+    }
+    path = folder / "run.json"
+    path.write_text(json.dumps(values | changes))
+    return path
+
+
+def cifar_folder(folder: Path, monkeypatch, name: str) -> Path:
+    """Batches as pickled dictionaries, under the checksums that torchvision will find."""
+    from torchvision import datasets
+
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    base = folder / kind.base_folder
+    base.mkdir(parents=True)
+    key = "labels" if name == "cifar10" else "fine_labels"
+    sums = {}
+    for index, file in enumerate([entry[0] for entry in (*kind.train_list, *kind.test_list)]):
+        pixels = np.full((2, 3072), index, np.uint8)
+        pixels[:, 1024:2048] = 255
+        (base / file).write_bytes(pickle.dumps({"data": pixels, key: [index, 9]}))
+        sums[file] = hashlib.md5((base / file).read_bytes()).hexdigest()
+    meta = kind.meta
+    (base / meta["filename"]).write_bytes(pickle.dumps({meta["key"]: [str(n) for n in range(100)]}))
+    meta_sum = hashlib.md5((base / meta["filename"]).read_bytes()).hexdigest()
+    monkeypatch.setattr(kind, "train_list", [[entry[0], sums[entry[0]]] for entry in kind.train_list])
+    monkeypatch.setattr(kind, "test_list", [[entry[0], sums[entry[0]]] for entry in kind.test_list])
+    monkeypatch.setattr(kind, "meta", meta | {"md5": meta_sum})
+    return folder
+
+
+@pytest.mark.parametrize(("name", "classes", "batches"), [("cifar10", 10, 5), ("cifar100", 100, 1)])
+def test_cifar(load, tmp_path, monkeypatch, name, classes, batches):
+    pytest.importorskip("torchvision")
+    folder = cifar_folder(tmp_path / "data", monkeypatch, name)
+    data = load({"name": name, "folder": str(folder), "augment": False}, 1)
+    assert (data.input_shape, data.num_classes) == ((3, 32, 32), classes)
+    assert (len(data.train), len(data.test)) == (2 * batches, 2)
+    x, label = data.train[0]
+    mean, spread = np.array([[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]])
+    if name == "cifar10":
+        np.testing.assert_allclose(x[:, 3, 4], (np.array([0, 1, 0]) - mean) / spread, rtol=1e-5)
+    assert (label, data.test[0][1]) == (0, batches)
+    varied = load({"name": name, "folder": str(folder)}, 1).train
+    torch.manual_seed(0)
+    assert not torch.equal(varied[0][0], varied[0][0])
+    with pytest.raises(FileError, match=f"holds no complete 'cifar-{10 if classes == 10 else 100}"):
+        load({"name": name, "folder": str(tmp_path)}, 1)
+
+
+def test_imagenet_folders(load, tmp_path):
+    pytest.importorskip("torchvision")
+    from PIL import Image
+
+    for part, count in (("train", 3), ("val", 1)):
+        for label, name in enumerate(("n01440764", "n01443537")):
+            (tmp_path / part / name).mkdir(parents=True)
+            for index in range(count):
+                picture = np.full((40, 50 + index, 3), 255 * label, np.uint8)
+                Image.fromarray(picture).save(tmp_path / part / name / f"{index}.JPEG")
+    data = load({"name": "imagenet", "folder": str(tmp_path), "size": 32}, 1)
+    assert (data.input_shape, data.num_classes, len(data.train), len(data.test)) == ((3, 32, 32), 2, 6, 2)
+    x, label = data.test[1]
+    assert (tuple(x.shape), label) == ((3, 32, 32), 1)
+    np.testing.assert_allclose(x[0].mean(), (1 - 0.485) / 0.229, rtol=1e-2)
+    assert tuple(data.train[0][0].shape) == (3, 32, 32)
+    (tmp_path / "val" / "n09999999").mkdir()
+    with pytest.raises(FileError) as error:
+        load({"name": "imagenet", "folder": str(tmp_path)}, 1)
+    assert "\n" not in str(error.value)
+
+
+def recording(count: int, size: int) -> Events:
+    t = np.sort(RNG.integers(0, 300_000, count))
+    x, y = RNG.integers(0, size, (2, count)).astype(np.uint16)
+    return Events(x, y, t, RNG.integers(0, 2, count).astype(np.uint8))
+
+
+def test_nmnist_folders_and_labels(load, tmp_path):
+    for part, count in (("Train", 2), ("Test", 1)):
+        for digit in range(10):
+            (tmp_path / part / str(digit)).mkdir(parents=True)
+            for index in range(count):
+                write_nmnist(tmp_path / part / str(digit) / f"{index:05}.bin", recording(300, 34))
+    data = load({"name": "nmnist", "folder": str(tmp_path)}, 10)
+    assert (len(data.train), len(data.test), data.has_time, data.input_shape) == (20, 10, True, (2, 34, 34))
+    frames, label = data.train[5]
+    assert (tuple(frames.shape), label) == ((10, 2, 34, 34), 2)
+    assert set(frames.unique().tolist()) <= {0.0, 1.0, 2.0, 4.0}
+    assert frames.sum() > 200
+
+    listed = tmp_path / "listed"
+    (listed / "train").mkdir(parents=True)
+    rows = []
+    for index in range(4):
+        write_nmnist(listed / "train" / f"{index}.bin", recording(100, 34))
+        rows.append((f"{index}.bin", index))
+    with (listed / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "label"), *rows])
+    data = load({"name": "nmnist", "folder": str(listed), "training": 3}, 4)
+    assert [label for _, label in data.train] == [0, 1, 2]
+    assert data.test[0][1] == 3
+    with pytest.raises(InputError, match="lists 4 recordings, of which 800"):
+        load({"name": "nmnist", "folder": str(listed)}, 4)
+    with pytest.raises(FileError, match=r"neither labels\.csv nor Train"):
+        load({"name": "nmnist", "folder": str(listed / "train")}, 4)
+
+
+def dvs_file(path: Path, count: int = 800) -> None:
+    """AEDAT 2.0 of a DVS128, as the published recordings are: address and time, big-endian."""
+    events = recording(count, 128)
+    words = np.zeros((count, 2), ">u4")
+    words[:, 0] = (events.y.astype(int) << 8) | (events.x.astype(int) << 1) | events.p
+    words[:, 1] = events.t
+    path.write_bytes(b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n" + words.tobytes())
+
+
+def test_dvs_cifar10(load, tmp_path):
+    for name in ("airplane", "truck"):
+        (tmp_path / name).mkdir()
+        for index in range(10):
+            dvs_file(tmp_path / name / f"cifar10_{name}_{index}.aedat")
+    data = load({"name": "dvs-cifar10", "folder": str(tmp_path), "lanes": 4, "augment": False}, 10)
+    assert (len(data.train), len(data.test), data.num_classes, data.has_time) == (18, 2, 2, True)
+    frames, label = data.train[17]
+    assert (tuple(frames.shape), label) == ((10, 2, 48, 48), 1)
+    assert set(frames.unique().tolist()) <= {0.0, 1.0, 2.0, 4.0, 8.0}
+    # 800 events on 2x48x48 places: nearly every one is seen in a frame of its own.
+    assert 500 < frames.sum() <= 800
+    varied = load({"name": "dvs-cifar10", "folder": str(tmp_path), "lanes": 3}, 5).train
+    torch.manual_seed(1)
+    first, second = varied[0][0], varied[0][0]
+    assert not torch.equal(first, second)
+    assert first.sum() == second.sum()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileError, match="too few"):
+        load({"name": "dvs-cifar10", "folder": str(tmp_path / "empty")}, 10)
+
+
+def test_data_that_cannot_be_are_one_line(load, tmp_path):
+    for section, kind, message in (
+        ({"name": "mnist"}, InputError, "unknown data set 'mnist'"),
+        ({"name": "cifar10"}, InputError, "has no folder"),
+        ({"name": "digits", "size": 8}, InputError, "data 'digits'"),
+        ({"name": "nmnist", "folder": str(tmp_path / "none")}, FileError, "does not exist"),
+    ):
+        with pytest.raises(kind, match=message) as error:
+            load(section, 1)
+        assert "\n" not in str(error.value)
+
+
+def test_every_shipped_configuration_names_a_data_set(load):
+    known = load.__globals__["LOADERS"]
+    for path in (EXAMPLES / "configs").glob("*.json"):
+        assert read_configuration(path).data["name"] in known
+
+
+def test_training_resumes_and_exports(tmp_path):
+    pytest.importorskip("sklearn")
+    config = str(digits_config(tmp_path, check_samples=0))
+    broken, straight = tmp_path / "broken", tmp_path / "straight"
+    done = run("--config", config, "--out", str(broken), "--stop-after", "1")
+    assert done.exit_code == 0
+    assert not (broken / "model.nir").exists()
+    for folder, more in ((broken, ("--resume",)), (straight, ())):
+        done = run("--config", config, "--out", str(folder), *more)
+        assert done.exit_code == 0
+        assert "spiking epoch 2: loss" in done.stdout
+        assert "spiking 2/2" in done.stderr
+        assert [entry["epoch"] for entry in json.loads((folder / "history.json").read_text())["epochs"]] == [1, 2]
+    told = read_configuration(config).to_dict()
+    a, b = (load_checkpoint(folder / "checkpoint.pt", told) for folder in (broken, straight))
+    assert a.history == b.history
+    assert all(torch.equal(a.network[name], b.network[name]) for name in a.network)
+    first, second = (nirbridge.read(folder / "model.nir") for folder in (broken, straight))
+    assert graphs_equal(first, second)
+    assert len(first.nodes) == 8
+
+
+def test_two_processes_train_one_network_and_the_runtimes_agree(tmp_path):
+    """torchrun on the CPU: both processes' samples count, and one of them writes and compares."""
+    pytest.importorskip("sklearn")
+    config = digits_config(tmp_path, epochs=1)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    options = ("--config", str(config), "--out", str(tmp_path / "out"), "--device", "cpu", "--runtime", "norse")
+    command = [sys.executable, *launcher, str(EXAMPLES / "train.py"), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("spiking epoch 1:") == 1
+    assert done.stdout.count("decisions of torch and the graph on the reference: 3 of 3 alike") == 1
+    assert done.stdout.count("norse: agrees with the reference") == 1
+    saved = load_checkpoint(tmp_path / "out" / "checkpoint.pt", read_configuration(config).to_dict())
+    assert 0 < saved.history[0]["loss"] < 10
+
+
+def test_bad_calls_end_with_one_line(tmp_path, monkeypatch):
+    config = str(digits_config(tmp_path))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    for arguments, message in (
+        (("--config", str(tmp_path / "none.json")), "cannot be read"),
+        (("--config", config, "--set", "recipe=magic"), "recipe is 'magic'"),
+        (("--config", config, "--set", "data.name=mnist"), "unknown data set 'mnist'"),
+        (("--config", config, "--resume"), "checkpoint.pt': does not exist"),
+        (("--config", config, "--tensorboard", str(tmp_path)), "pip install tensorboard"),
+    ):
+        done = run(*arguments, "--out", str(tmp_path / "out"))
+        assert done.exit_code == 2
+        assert message in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
