@@ -3,38 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nirbridge.cli.common import graph_argument, json_option, print_json, read_graph
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.errors import InputError
 from nirbridge.reports import printable
+
+if TYPE_CHECKING:
+    import nir
+
+    from nirbridge.chips import ChipReport
 
 
 @click.command()
 @graph_argument
 @click.option("--runtime", metavar="NAME", help="Also find what this runtime does not run; it need not be usable here.")
+@click.option(
+    "--chip",
+    metavar="NAME",
+    help="With --runtime lava: also map the graph to the cores of loihi1 or loihi2 and find what does not fit.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, graph: Path, runtime: str | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context, graph: Path, runtime: str | None, chip: str | None, strict: bool, as_json: bool
+) -> None:
     """Find everything that is wrong with a graph.
 
-    Prints one line for each problem, with the rule that found it in brackets, and exits with 1 if there is any.
+    Prints one line for each problem, with the rule that found it in brackets.  An error keeps every runtime from
+    running the graph; a warning is legal and hardly meant: a time constant of 20 s, a threshold that no input reaches,
+    a parameter without effect.  Exits with 1 if there is an error, with --strict also for a warning.
 
     \b
     Example:
       nirbridge check model.nir
       nirbridge check model.nir --runtime lava
+      nirbridge check q.nir --runtime lava --chip loihi2
     """
     from nirbridge import check
+    from nirbridge.checking.files import find_file_warnings
 
-    problems = check(read_graph(graph), runtime)
+    network = read_graph(graph)
+    problems = [*check(network, runtime), *find_file_warnings(graph)]
+    placed = None if chip is None else _on_chip(network, runtime, chip)
+    if placed is not None:
+        problems += placed.problems
     if as_json:
-        print_json({"file": str(graph), "runtime": runtime, "problems": [problem.to_dict() for problem in problems]})
+        found = {"file": str(graph), "runtime": runtime, "problems": [problem.to_dict() for problem in problems]}
+        print_json(found if placed is None else {**found, "chip": placed.to_dict()})
     else:
+        if placed is not None:
+            click.echo("\n".join((placed.table(), *placed.summary())))
         for problem in problems:
-            click.echo(printable(f"{problem} [{problem.rule}]" if problem.rule else str(problem)))
+            mark = "warning: " if problem.severity == "warning" else ""
+            click.echo(mark + printable(f"{problem} [{problem.rule}]" if problem.rule else str(problem)))
         if not problems:
             click.echo(f"{graph}: no problems" + (f" for runtime {runtime}" if runtime else ""))
-    if problems:
+    if any(strict or problem.severity == "error" for problem in problems):
         ctx.exit(ANSWER_IS_NO)
+
+
+def _on_chip(network: nir.NIRGraph, runtime: str | None, chip: str) -> ChipReport | None:
+    """The graph on the chip; None where an error keeps it from being mapped.
+
+    Raises:
+        InputError: the chip is unknown, or the runtime is not the one that stands for chips.
+    """
+    from nirbridge.checking import find_problems
+    from nirbridge.chips import CHIPS, check_chip
+
+    if runtime != "lava":
+        raise InputError("option '--chip'", "needs --runtime lava, which stands for Loihi", "Add --runtime lava")
+    if chip not in CHIPS:
+        raise InputError("option '--chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
+    return None if find_problems(network) else check_chip(network, chip)

@@ -27,14 +27,38 @@ input_option: Callable[[F], F] = click.option(
     type=click.Path(path_type=Path),
     required=True,
     metavar="X.npy",
-    help="Data [T, B, *shape]: .npy, or .npz with one array, or with one for each input by name.",
+    help="Data [T, B, *shape]: .npy, .npz with one array or one for each input by name, or .nird, NIR's data format.",
 )
 dt_option: Callable[[F], F] = click.option(
     "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
 )
+_MEANING = (
+    click.option(
+        "--integrator",
+        type=click.Choice(["euler", "exact", "hold"]),
+        default="euler",
+        show_default=True,
+        help="How neurons of core NIR leak: by Euler steps, or by exp(-dt/tau) with the input at once (exact) or held "
+        "over the step (hold). Files do not say.",
+    ),
+    click.option(
+        "--reset",
+        type=click.Choice(["to_value", "subtract"]),
+        default="to_value",
+        show_default=True,
+        help="What a spike of a core NIR neuron does: v = v_reset, or v -= v_threshold - v_reset. Files do not say.",
+    ),
+)
 
 _IN_A_GRAPH = ("node ", "graph", "edge ")
 _IN_DATA = ("input",)
+
+
+def meaning_options(function: F) -> F:
+    """Adds the options that say what files leave open about core NIR neurons."""
+    for option in reversed(_MEANING):
+        function = option(function)
+    return function
 
 
 @contextmanager
@@ -61,6 +85,15 @@ def read_graph(path: Path) -> nir.NIRGraph:
 
     with naming(path):
         return read(path)
+
+
+def read_data(path: Path, graph: nir.NIRGraph, dt: float | None) -> Any:
+    """The data for a graph: NIR's own format by the suffix .nird, else .npy or .npz."""
+    from nirbridge.arrays import read_arrays
+    from nirbridge.nir_data import SUFFIX, read_nir_data
+    from nirbridge.runtime import make_plan
+
+    return read_nir_data(path, make_plan(graph, dt)) if path.suffix.lower() == SUFFIX else read_arrays(path)
 
 
 def require_output(path: Path, suffix: str, *inputs: Path) -> None:

@@ -11,8 +11,10 @@ from nirbridge.cli.common import (
     graph_argument,
     input_option,
     json_option,
+    meaning_options,
     naming,
     print_json,
+    read_data,
     read_graph,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
@@ -30,6 +32,7 @@ from nirbridge.cli.failures import ANSWER_IS_NO
     "no spike at all where parameters and data are dyadic.",
 )
 @dt_option
+@meaning_options
 @json_option
 @click.pass_context
 def command(
@@ -39,6 +42,8 @@ def command(
     runtimes: str | None,
     tolerance: float | None,
     dt: float | None,
+    integrator: str,
+    reset: str,
     as_json: bool,
 ) -> None:
     """Run a graph on several runtimes and compare every node with the reference.
@@ -51,13 +56,12 @@ def command(
       nirbridge compare model.nir -i frames.npy
       nirbridge compare model.nir -i frames.npy --runtimes reference,lava
     """
-    from nirbridge.arrays import read_arrays
     from nirbridge.comparing import compare
 
     network = read_graph(graph)
     names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
     with naming(graph, source):
-        found = compare(network, read_arrays(source), names, tolerance, dt)
+        found = compare(network, read_data(source, network, dt), names, tolerance, dt, integrator, reset)
     if as_json:
         print_json({"file": str(graph), **found.to_dict()})
     else:

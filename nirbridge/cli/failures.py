@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
-from nirbridge.errors import NirbridgeError
+from nirbridge.errors import GraphWarning, NirbridgeError
 from nirbridge.reports import printable
 
 DEBUG = "nirbridge.debug"
@@ -30,6 +34,26 @@ _EXTRAS = {
     "PIL": "demo",
 }
 """Library → the extra of nirbridge that brings it."""
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """What is odd about a graph becomes a line on stderr, once; other warnings stay as they are."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        text = str(message)
+        if not issubclass(category, GraphWarning):
+            usual(message, category, *where, **more)
+        elif text not in said:
+            said.add(text)
+            click.echo(f"Warning: {printable(' '.join(text.split()))}", err=True)
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", GraphWarning)
+        warnings.showwarning = show
+        yield
 
 
 def report(error: BaseException, debug: bool) -> int:

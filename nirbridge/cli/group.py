@@ -14,11 +14,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nirbridge.cli.export", "Turn a torch module into a graph file."),
     "show": ("nirbridge.cli.show", "Show nodes, shapes, levels, parameters and edges of a graph; draw it."),
     "check": ("nirbridge.cli.check", "Find everything that is wrong with a graph."),
+    "diff": ("nirbridge.cli.diff", "Find what differs between two graphs."),
     "run": ("nirbridge.cli.run", "Run a graph on data with one runtime."),
     "compare": ("nirbridge.cli.compare", "Run a graph on several runtimes and compare them node by node."),
+    "energy": ("nirbridge.cli.energy", "Estimate the energy of every layer, and of the same network as an ANN."),
+    "quantize": ("nirbridge.cli.quantize", "Turn a graph into integers for Loihi-style execution."),
+    "expand": ("nirbridge.cli.expand", "Turn extension primitives into core NIR for any NIR platform."),
+    "convert": ("nirbridge.cli.convert", "Turn a trained analog network into a spiking graph."),
     "encode": ("nirbridge.cli.encode", "Turn an event recording into frames."),
     "stream": ("nirbridge.cli.stream", "Stream events through a graph and print its decisions."),
     "runtimes": ("nirbridge.cli.runtimes", "List the runtimes, their versions and what they lack."),
+    "conformance": ("nirbridge.cli.conformance", "Judge a runtime by the suite that nirbridge's own pass."),
     "demo": ("nirbridge.cli.demo", "See the whole path work on embedded data, in under a minute."),
 }
 """Command → its module and the one line that the overview shows, so that the overview loads no command."""
@@ -26,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _EPILOG = """\b
 Exit codes:
   0  done
-  1  the answer is no (check, compare)
+  1  the answer is no (check, compare, diff, conformance)
   2  bad input or usage: one line for each problem on stderr
   3  internal error, a defect of nirbridge itself
   130 interrupted, 141 the reader of the output went away
@@ -62,7 +68,8 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; whatever it raises becomes lines on stderr and an exit code."""
         try:
-            return super().invoke(ctx)
+            with failures.warnings_as_lines():
+                return super().invoke(ctx)
         except click.ClickException as error:
             # Click's own default is 1, which means "the answer is no" here.
             error.show()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import dt_option, graph_argument, input_option, naming, read_graph, require_output
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    input_option,
+    meaning_options,
+    naming,
+    read_data,
+    read_graph,
+    require_output,
+)
 from nirbridge.errors import InputError
 from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
 
@@ -26,12 +35,19 @@ OUTPUT = "output"
     "--output",
     type=click.Path(path_type=Path),
     metavar="OUT.npz",
-    help="File for 'output' (several outputs: one array by name) and one array for each recorded node.",
+    help="File for 'output' (several outputs: one array by name) and one array for each recorded node; with the "
+    "suffix .nird in NIR's data format, graded spikes as valued events.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
 @click.option("--precision", type=click.Choice(["float", "fixed"]), help="Where the runtime knows it.")
-@click.option("--record", multiple=True, metavar="NODE", help="Also keep what this node sends; may be repeated.")
+@click.option(
+    "--record",
+    multiple=True,
+    metavar="NODE",
+    help="Also keep what this node sends, with NODE:v a neuron's membrane; may be repeated.",
+)
 @dt_option
+@meaning_options
 @click.option("--device", metavar="NAME", help="For runtimes that have devices: cpu, cuda, cuda:0.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes that run in processes of their own.")
 def command(
@@ -46,27 +62,34 @@ def command(
 ) -> None:
     """Run a graph on data with one runtime.
 
-    X.npy holds [T, B, *shape] numbers.  Without -o a summary of the output goes to stdout.
+    X.npy holds [T, B, *shape] numbers, X.nird NIR's events or values on a grid of time.  Without -o a summary of
+    the output goes to stdout.
 
     \b
     Example:
       nirbridge run model.nir -i frames.npy -o out.npz
       nirbridge run model.nir -i frames.npy -o out.npz --runtime norse --record conv1.act
+      nirbridge run model.nir -i events.nird -o spikes.nird
     """
-    from nirbridge.arrays import read_arrays, write_arrays
+    from nirbridge.arrays import write_arrays
+    from nirbridge.nir_data import SUFFIX, write_nir_data
     from nirbridge.runtime import compile
 
     if output is not None:
-        require_output(output, ".npz", graph, source)
+        require_output(output, SUFFIX if output.suffix.lower() == SUFFIX else ".npz", graph, source)
     network = read_graph(graph)
-    data = read_arrays(source)
     given = {name: value for name, value in options.items() if value is not None}
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given) as program:
+        data = read_data(source, network, dt)
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started
     arrays = _named(result)
-    if output is not None:
+    if output is not None and output.suffix.lower() == SUFFIX:
+        outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
+        write_nir_data(output, {**result.records, **outputs}, program.plan)
+        click.echo(f"wrote {output}", err=True)
+    elif output is not None:
         write_arrays(output, arrays)
         click.echo(f"wrote {output}", err=True)
     else:

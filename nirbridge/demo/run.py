@@ -17,6 +17,7 @@ from nirbridge.comparing import Comparison
 from nirbridge.demo.scene import EVENT_INPUT, STEPS, TRAINING, digits, film, frames
 from nirbridge.errors import NirbridgeError, Problem
 from nirbridge.exporting.checkpoints import load_weights
+from nirbridge.runtime import streaming_options
 from nirbridge_events import Events, FrameEncoder, Stream
 
 Say = Callable[[str], None]
@@ -101,7 +102,7 @@ def compare_runtimes(graph: nir.NIRGraph, runtimes: tuple[str, ...]) -> Comparis
 def stream_digits(graph: nir.NIRGraph, runtime: str, count: int) -> Iterator[Streamed]:
     """Films test digits and streams the events of each through a runtime, window by window."""
     images, labels = digits()
-    with nirbridge.compile(graph, runtime=runtime) as program:
+    with nirbridge.compile(graph, runtime=runtime, **streaming_options(runtime)) as program:
         program.step(np.zeros((1, *EVENT_INPUT.shape), np.float32))  # the first step pays for building the network
         for index in range(TRAINING, TRAINING + count):
             digit = Streamed(images[index], int(labels[index]), film(images[index]))

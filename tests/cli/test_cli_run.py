@@ -179,7 +179,7 @@ def test_places_where_no_output_can_be_put(graph_file: Path, data_file: Path, tm
     ("option", "found"),
     [
         (("--record", "nobody"), "record 'nobody': no node has this name. Nodes: input, fc, act, output."),
-        (("--precision", "fixed"), "precision 'fixed' is not among float"),
+        (("--record", "fc:v"), "node 'fc' (Affine) has no membrane. Record 'fc', or a neuron's membrane."),
         (("--device", "cuda"), "option 'device' is unknown"),
         (("--timeout", "3"), "option 'timeout' is unknown"),
     ],

@@ -27,7 +27,10 @@ def test_every_example_is_tested() -> None:
     """``grid_training.py`` is what the two training scripts share."""
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "grid_training.py",
+        "loihi_nmnist.py",  # in tests/lava/test_lava_nmnist.py
         "networks.py",
+        "train.py",  # tests/training/test_train_example.py
+        "train_data.py",
         "nmnist.py",
         "train_demo.py",
     }

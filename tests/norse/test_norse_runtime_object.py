@@ -25,7 +25,7 @@ CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no 
 def test_keeps_the_protocol():
     assert isinstance(RUNTIME, Runtime)
     assert RUNTIME.name == "norse"
-    assert RUNTIME.precisions == ("float",)
+    assert RUNTIME.precisions == ("float", "fixed")
     assert RUNTIME.options == {"device", "dtype"}
 
 
@@ -94,8 +94,8 @@ def test_absent_cuda_is_said(device):
 def test_other_options_and_precisions_are_refused():
     with pytest.raises(UnsupportedError, match="option 'threads' is unknown"):
         nirbridge.compile(GRAPH, "norse", threads=2)
-    with pytest.raises(UnsupportedError, match="precision 'fixed' is not among float"):
-        nirbridge.compile(GRAPH, "norse", precision="fixed")
+    with pytest.raises(UnsupportedError, match="precision 'double' is not among float, fixed"):
+        nirbridge.compile(GRAPH, "norse", precision="double")
 
 
 def test_closed_program_is_refused():

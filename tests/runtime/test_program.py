@@ -77,8 +77,8 @@ def test_closed_program_refuses() -> None:
 def test_unknown_options_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="option 'colour' is unknown"):
         nirbridge.compile(_counter(), colour="red")
-    with pytest.raises(UnsupportedError, match="precision 'fixed'"):
-        nirbridge.compile(_counter(), precision="fixed")
+    with pytest.raises(UnsupportedError, match="precision 'double'"):
+        nirbridge.compile(_counter(), precision="double")
     with pytest.raises(InputError, match="'dt'"):
         nirbridge.compile(_counter(), dt=-1)
     with pytest.raises(RuntimeUnavailableError, match="'quantum'.*installed: reference"):

@@ -1,0 +1,50 @@
+"""``nirbridge conformance``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from nirbridge.cli.common import json_option, print_json
+from nirbridge.cli.failures import ANSWER_IS_NO
+
+
+@click.command()
+@click.option("--runtime", required=True, metavar="NAME", help="An installed runtime, of whatever origin.")
+@click.option(
+    "--precision", type=click.Choice(["float", "fixed"]), help="Only this one; all of the runtime's if left out."
+)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, runtime: str, precision: str | None, as_json: bool) -> None:
+    """Judge a runtime by the suite that nirbridge's own runtimes pass.
+
+    Every node type has cases on which each value must equal the reference's: in one run, in a second one, and in
+    pieces.  A runtime may refuse a case at compile time; it may not differ.  Prints a table of node types and, below
+    it, why a cell is not exact.  Exits with 1 if a case differs or fails.
+
+    \b
+    Example:
+      nirbridge conformance --runtime norse
+    """
+    from nirbridge.conformance.judging import judge_runtime
+    from nirbridge.conformance.support_table import support_cells, to_table
+
+    with click.progressbar(
+        judge_runtime(runtime, None if precision is None else (precision,)),
+        label=f"judging {runtime}",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    ) as bar:
+        verdicts = list(bar)
+    bad = [verdict for verdict in verdicts if not verdict.conforms]
+    if as_json:
+        print_json({"runtime": runtime, "conforms": not bad, "cases": [asdict(verdict) for verdict in verdicts]})
+    else:
+        click.echo(to_table(support_cells(verdicts)))
+        counts = {state: sum(v.state == state for v in verdicts) for state in ("exact", "refused", "differs", "fails")}
+        click.echo(f"{len(verdicts)} cases: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    if bad:
+        ctx.exit(ANSWER_IS_NO)

@@ -1,0 +1,215 @@
+"""The options by which both event commands say how events become frames, and what they make of them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nirbridge.errors import InputError
+
+if TYPE_CHECKING:
+    import nir
+
+    from nirbridge_events import FrameEncoder, Recording
+
+_UNITS = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
+_SIZE = re.compile(r"(\d+)x(\d+)")
+_CROP = re.compile(r"(\d+),(\d+),(\d+)x(\d+)")
+
+
+def parse_duration(_context: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A length of time such as 10ms, 500us or 0.5s, as whole µs.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if value is None:
+        return None
+    match = _DURATION.fullmatch(value)
+    time = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if time < 1 or time != int(time):
+        found = f"'{value}' is not a length of whole microseconds, at least 1"
+        raise InputError(_option(param), found, "Give a number and its unit, as 10ms, 500us or 0.5s")
+    return int(time)
+
+
+def parse_size(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Width and height in pixels such as 34x34.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value)
+    if not match or not 0 < int(match[1]) <= 65536 or not 0 < int(match[2]) <= 65536:
+        raise InputError(_option(param), f"'{value}' is not WIDTHxHEIGHT in pixels", "Give it as 34x34")
+    return int(match[1]), int(match[2])
+
+
+def parse_crop(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
+    """A part of the sensor such as 53,10,240x240: its left upper corner and its size.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if value is None:
+        return None
+    match = _CROP.fullmatch(value)
+    if not match:
+        raise InputError(_option(param), f"'{value}' is not X,Y,WIDTHxHEIGHT in pixels", "Give it as 53,10,240x240")
+    x, y, width, height = map(int, match.groups())
+    return x, y, width, height
+
+
+_ENCODER_OPTIONS = (
+    click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
+    click.option(
+        "--coding",
+        type=click.Choice(["binary", "count", "one-hot", "phase", "voxel"]),
+        help="How events become values; phase and voxel make several frames of a window.",
+    ),
+    click.option("--lanes", type=click.IntRange(1, 16), help="Lanes of one-hot coding; 3 if not given."),
+    click.option("--phases", type=click.IntRange(1, 24), help="Frames a window of phase coding; 8 if not given."),
+    click.option("--bins", type=click.IntRange(2, 1024), help="Frames a window of a voxel grid; 5 if not given."),
+    click.option("--subframes", type=click.IntRange(1, 65536), help="Parts of a window; 2^(lanes-1) for one-hot."),
+    click.option("--size", metavar="WxH", callback=parse_size, help="Size of the frames; the sensor's if not given."),
+    click.option("--downsample", type=click.Choice(["or", "sum", "max"]), help="How pixels merge, before coding."),
+    click.option(
+        "--polarity",
+        type=click.Choice(["keep", "merge", "signed"]),
+        help="Two channels (OFF, ON), one of both, or ON less OFF.",
+    ),
+    click.option("--crop", metavar="X,Y,WxH", callback=parse_crop, help="Only these sensor pixels count."),
+    click.option("--max-gap", type=click.IntRange(0), help="Windows without any event that may follow each other."),
+    click.option(
+        "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
+    ),
+)
+_ENCODER_NAMES = ("window", "coding", "lanes", "phases", "bins", "subframes", "size", "downsample", "polarity")
+
+
+def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say how events become frames."""
+    for option in reversed(_ENCODER_OPTIONS):
+        function = option(function)
+    return function
+
+
+def open_encoder(
+    source: str, graph: nir.NIRGraph | None, sensor: tuple[int, int] | None, flags: dict[str, Any]
+) -> tuple[Recording, FrameEncoder]:
+    """The recording, and the encoder that the graph's EventInput or the flags describe.
+
+    With a crop, the sensor of the graph's EventInput is the part that is cut out.
+
+    Raises:
+        InputError: neither describes it, both do, or they do not fit each other.
+        FileError: the recording cannot be read.
+    """
+    from nirbridge_events import open_recording
+
+    given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
+    node = None if graph is None else _event_input(graph)
+    if node is None:
+        _require_flags(given, "the model has no EventInput node" if graph else "no --model describes the frames")
+        recording = open_recording(source, sensor)
+    else:
+        if given:
+            found = "contradicts the EventInput node of the model, which describes the frames"
+            raise InputError(f"option --{next(iter(given))}", found, "Leave it away")
+        width, height = (int(n) for n in node.sensor_size)
+        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)))
+    encoder = _make_encoder(recording, node, given, flags)
+    if graph is not None:
+        _check_shape(graph, encoder.frame_shape)
+    for note in recording.notes():
+        click.echo(note, err=True)
+    return recording, encoder
+
+
+def _make_encoder(recording: Recording, node: Any, given: dict[str, Any], flags: dict[str, Any]) -> FrameEncoder:
+    from nirbridge_events import EncoderSettings, FrameEncoder
+    from nirbridge_events.encoding import check_same_sensor
+
+    limits: dict[str, Any] = {} if flags["max_gap"] is None else {"max_gap": flags["max_gap"]}
+    if recording.live:
+        # A camera goes on whatever it sends: what does not fit is counted.
+        limits = {"outside": "count", "late": "count", **limits}
+    crop = flags["crop"]
+    if node is None:
+        return FrameEncoder(sensor_size=recording.sensor_size, crop=crop, **given, **limits)
+    settings = EncoderSettings.from_node(node).to_dict()
+    if crop is None:
+        encoder = FrameEncoder(**settings, **limits)
+        check_same_sensor(recording, encoder.sensor_size)
+        return encoder
+    wanted = tuple(settings["sensor_size"])
+    if crop[2:] != wanted:
+        found = f"{crop[2]}x{crop[3]} pixels are not the {wanted[0]}x{wanted[1]} of the model's EventInput"
+        raise InputError("option --crop", found, f"Give it as X,Y,{wanted[0]}x{wanted[1]}")
+    return FrameEncoder(**{**settings, "sensor_size": recording.sensor_size, "crop": crop}, **limits)
+
+
+@contextmanager
+def progress(recording: Recording, label: str) -> Iterator[Callable[[], None]]:
+    """A bar on stderr that follows the bytes read; hidden when stderr is no terminal."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=recording.total_bytes, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield lambda: bar.update(max(0, recording.feed.position - bar.pos))
+
+
+def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
+    """What became of the events, for stderr."""
+    report = encoder.report
+    several = f" ({encoder.frames_per_window} frames each)" if encoder.frames_per_window > 1 else ""
+    lines = [
+        f"{report.events} events in {report.windows} windows of {encoder.window} µs{several}, "
+        f"{report.empty_windows} empty; "
+        f"the last one is cut short by the end and holds {report.partial_events} events."
+    ]
+    counts = (
+        (report.saturated, "values were cut to the highest that a frame can hold"),
+        (report.outside, "events outside the sensor were left out"),
+        (report.cropped, "events outside the crop were left out"),
+        (report.late, "events came after their window was closed and were left out"),
+        (report.before_start, "events before the first window were left out"),
+    )
+    lines += [f"{count} {text}." for count, text in counts if count]
+    return lines + [f"{recording.name}: {line}." for line in recording.report.lines()]
+
+
+def _event_input(graph: nir.NIRGraph) -> Any:
+    from nirbridge.ir import EventInput
+
+    found = {name: node for name, node in graph.nodes.items() if type(node) is EventInput}
+    if len(found) > 1:
+        raise InputError("model", f"has {len(found)} EventInput nodes: {', '.join(sorted(found))}", "Use one with one")
+    return next(iter(found.values()), None)
+
+
+def _require_flags(given: dict[str, Any], reason: str) -> None:
+    missing = [f"--{name}" for name in ("window", "coding") if name not in given]
+    if missing:
+        next_step = "Give for instance --window 10ms --coding one-hot --lanes 3"
+        raise InputError(f"option {' and '.join(missing)}", f"is missing, and {reason}", next_step)
+
+
+def _check_shape(graph: nir.NIRGraph, frame_shape: tuple[int, int, int]) -> None:
+    import nir
+
+    for name, node in graph.nodes.items():
+        shape = tuple(int(n) for n in node.input_type["input"]) if type(node) is nir.Input else frame_shape
+        if shape != frame_shape:
+            found = f"takes {shape}, the frames are {frame_shape} (polarities, height, width)"
+            raise InputError(f"node '{name}' (Input)", found, "Set --size and --polarity to match the model")
+
+
+def _option(param: click.Parameter) -> str:
+    return f"option {param.opts[0]}"

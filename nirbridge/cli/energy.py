@@ -1,0 +1,76 @@
+"""``nirbridge energy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    input_option,
+    json_option,
+    meaning_options,
+    naming,
+    print_json,
+    read_graph,
+    require_output,
+)
+
+
+@click.command()
+@graph_argument
+@input_option
+@click.option(
+    "--model",
+    type=click.Choice(["m-lif", "one-spike", "memory"]),
+    default="m-lif",
+    show_default=True,
+    help="Synaptic operations of seed papers 000 (m-lif) or 001 (one-spike), or memory accesses too (memory).",
+)
+@click.option("--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers.")
+@click.option(
+    "--input-kind",
+    type=click.Choice(["analog", "events"]),
+    help="What inputs bring; by default an EventInput events and an Input analog values. Encoded frames are events.",
+)
+@click.option(
+    "--inferences",
+    type=click.IntRange(1),
+    help="Inferences that the steps of X.npy hold; by default the windows of the graph's phase code, else 1.",
+)
+@click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Records the activity.")
+@dt_option
+@meaning_options
+@json_option
+@click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw energy and rate of every layer.")
+def command(graph: Path, source: Path, bits: str, as_json: bool, plot: Path | None, **options: Any) -> None:
+    """Estimate the energy of every layer, and of the same network as an ANN.
+
+    Runs the graph on X.npy and counts what its layers receive and send. All numbers are means of one inference of one
+    sample: inputs other than 0 for each input neuron (rate), the same (events), with levels (values), operations, pJ,
+    and how many times that the ANN with the same synapses takes. What is not counted is listed with the reason.
+
+    \b
+    Example:
+      nirbridge energy model.nir -i frames.npy --input-kind events
+      nirbridge energy model.nir -i frames.npy --model memory --plot energy.png
+      nirbridge energy model.nir -i frames.npy --json | jq .total
+    """
+    from nirbridge.arrays import read_arrays
+    from nirbridge.costing import draw_report, energy
+
+    if plot is not None:
+        require_output(plot, ".png", graph, source)
+    network = read_graph(graph)
+    with naming(graph, source):
+        report = energy(network, read_arrays(source), bits=int(bits), **options)
+    if plot is not None:
+        draw_report(report, plot)
+        click.echo(f"wrote {plot}", err=True)
+    if as_json:
+        print_json({"file": str(graph), **report.to_dict()})
+    else:
+        click.echo(report.table())

@@ -1,0 +1,64 @@
+"""``nirbridge quantize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    json_option,
+    naming,
+    print_json,
+    read_graph,
+    require_output,
+)
+
+
+@click.command()
+@graph_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="Q.nir", help="The result.")
+@click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight with its sign, 1 to 8.")
+@click.option(
+    "--data",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="X.npy",
+    help="Calibration data [T, B, *shape]: scales inputs that are no integers, keeps states within 24 bits.",
+)
+@dt_option
+@json_option
+def command(graph: Path, output: Path, weight_bits: int, source: Path | None, dt: float | None, as_json: bool) -> None:
+    """Turn a graph into integers for Loihi-style execution.
+
+    Weights get the finest power of two as their scale, thresholds and resets become integers, decays multiples of
+    1/4096.  The result runs in precision 'fixed', with the same integers on every runtime.  The table says for each
+    layer what the integer 1 stands for, the rounding error and the bits that states take on the data.
+
+    \b
+    Example:
+      nirbridge quantize model.nir -o q.nir
+      nirbridge quantize model.nir -o q.nir --weight-bits 4 --data frames.npy
+    """
+    from nirbridge.arrays import read_arrays
+    from nirbridge.ir import write
+    from nirbridge.quantizing import quantize_with_report
+
+    require_output(output, ".nir", graph, *([source] if source else []))
+    network = read_graph(graph)
+    data = None if source is None else read_arrays(source)
+    with naming(graph, source):
+        integers, report = quantize_with_report(network, weight_bits, data, dt)
+    write(output, integers)
+    if as_json:
+        print_json({"file": str(graph), "output": str(output), **report.to_dict()})
+    else:
+        click.echo(report.table())
+        for name, scale in report.input_scale.items():
+            click.echo(f"input '{name}': 1 stands for {scale:g}")
+        for name, unit in report.output_scale.items():
+            units = f"{unit.min():g}" if unit.min() == unit.max() else f"{unit.min():g} to {unit.max():g}"
+            click.echo(f"output '{name}': 1 stands for {units}")
+    click.echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)

@@ -1,0 +1,44 @@
+"""``nirbridge expand`` on files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nir
+import numpy as np
+
+import nirbridge
+from nirbridge.expanding.expand import state_shapes
+from nirbridge.ir import MultiLevelLIF
+from tests.cli.conftest import Invoke, assert_one_line
+from tests.conformance.cases import line, weights
+
+
+def test_expand_then_run_gives_the_same(graph_file: Path, data_file: Path, tmp_path: Path, invoke: Invoke) -> None:
+    core = tmp_path / "core.nir"
+    result = invoke("expand", graph_file, "-o", core, "-i", data_file)
+    assert result.exit_code == 0
+    assert result.stdout == ("measured: 0 of 36 output values differ over 6 steps, by 0 at most; relative error 0\n")
+    assert "4 nodes became 14, exact for any-steps" in result.stderr
+    assert nir.read(core) is not None
+    for graph in (graph_file, core):
+        assert invoke("run", graph, "-i", data_file, "-o", tmp_path / f"{graph.stem}.npz").exit_code == 0
+    outputs = [np.load(tmp_path / f"{stem}.npz")["output"] for stem in ("model", "core")]
+    assert np.array_equal(*outputs)
+    assert invoke("check", core).stdout.endswith("no problems\n")
+
+
+def test_what_cannot_be_expanded_is_refused_or_measured(tmp_path: Path, invoke: Invoke) -> None:
+    path, core = tmp_path / "hard.nir", tmp_path / "core.nir"
+    graph = line(nir.Linear(weights(5, 4)), MultiLevelLIF.one_hot((5,), 2, 1.0, 0.5, "value"), shape=(4,))
+    nirbridge.write(path, state_shapes(graph))
+    assert_one_line(invoke("expand", path, "-o", core), f"file '{path}', node 'n1' (MultiLevelLIF)", "resets 2 lanes")
+    assert not core.exists()
+    result = invoke("expand", path, "-o", core, "--approximate")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: node 'n1' (MultiLevelLIF): a spike takes the lane's threshold off")
+    differing = int(result.stdout.split()[1])
+    assert 0 < differing < 320
+    assert invoke("expand", path, "-o", core, "--exact-for", "one-step", "--approximate").stdout.startswith(
+        "measured: 0 of 320 output values differ"
+    )

@@ -1,0 +1,130 @@
+"""``nirbridge quantize`` and ``nirbridge check --chip``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nirbridge
+from tests.cli.conftest import Invoke, assert_one_line
+
+
+def test_writes_a_graph_of_integers_and_prints_the_table(
+    invoke: Invoke, graph_file: Path, data_file: Path, data: np.ndarray, tmp_path: Path
+) -> None:
+    target = tmp_path / "q.nir"
+    result = invoke("quantize", graph_file, "-o", target, "--data", data_file)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:3] == ["node", "type", "scale"]
+    assert [line.split()[0] for line in lines[1:3]] == ["fc", "act"]
+    assert "output 'output': 1 stands for 1" in lines
+    assert "8-bit weights" in result.stderr
+    outputs = []
+    for path in (graph_file, target):
+        with nirbridge.compile(nirbridge.read(path)) as program:
+            outputs.append(program.run(data).output)
+            limit = program.plan.input_limit
+    assert limit == 2**23 - 1
+    assert (outputs[0] == outputs[1]).mean() > 0.9
+
+
+def test_json_has_every_layer(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--weight-bits", 4, "--json")
+    found = json.loads(result.stdout)
+    assert found["weight_bits"] == 4
+    assert [layer["node"] for layer in found["layers"]] == ["fc", "act"]
+    assert found["layers"][0]["weight_bits"] == 4
+    assert found["layers"][1]["state_bits"] is None
+    assert found["input_scale"] == {"input": 1.0}
+
+
+def test_analog_data_get_an_input_scale(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 2, 4)) * 0.99)
+    result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy")
+    assert "input 'input': 1 stands for 0.00390625" in result.stdout
+
+
+@pytest.mark.parametrize("bits", [0, 9, -3])
+def test_bits_out_of_range(invoke: Invoke, graph_file: Path, tmp_path: Path, bits: int) -> None:
+    result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--weight-bits", bits)
+    assert_one_line(result, "weight_bits", f"{bits} is not among 1..8")
+    assert not (tmp_path / "q.nir").exists()
+
+
+def test_bad_files_and_data(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "q.nir"
+    assert_one_line(invoke("quantize", tmp_path / "no.nir", "-o", target), "no.nir")
+    assert_one_line(invoke("quantize", graph_file, "-o", tmp_path / "q.txt"), "expected '.nir'")
+    assert_one_line(invoke("quantize", graph_file, "-o", graph_file), "would be overwritten")
+    assert_one_line(invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "no.npy"), "no.npy")
+    np.save(tmp_path / "bad.npy", np.ones((6, 2, 5)))
+    result = invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "bad.npy")
+    assert_one_line(result, "bad.npy", "shape (6, 2, 5), expected numbers [T, B, 4]")
+    np.save(tmp_path / "nan.npy", np.full((6, 2, 4), np.nan))
+    assert_one_line(invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "nan.npy"), "NaN or infinity")
+    assert not target.exists()
+
+
+def test_chip_table_and_verdict(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "q.nir"
+    invoke("quantize", graph_file, "-o", target)
+    good = invoke("check", target, "--runtime", "lava", "--chip", "loihi2")
+    assert good.exit_code == 0, good.output
+    assert "loihi2: 1 core of 128; everything fits" in good.stdout
+    assert "[L2] Intel Labs" in good.stdout
+    bad = invoke("check", target, "--runtime", "lava", "--chip", "loihi1")
+    assert bad.exit_code == 1
+    assert "its messages take 3 bits, the limit is 1 (source [D18])" in bad.stdout
+    assert "[messages_fit_their_bits]" in bad.stdout
+    unquantised = invoke("check", graph_file, "--runtime", "lava", "--chip", "loihi2")
+    assert unquantised.exit_code == 1
+    assert "Run 'nirbridge quantize' first" in unquantised.stdout
+
+
+def test_chip_as_json(invoke: Invoke, graph_file: Path) -> None:
+    result = invoke("check", graph_file, "--runtime", "lava", "--chip", "loihi1", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["chip"]["layers"][0]["layer"] == "act"
+    assert found["chip"]["cores"] == 1
+    assert {problem["rule"] for problem in found["problems"]} >= {"weights_are_integers", "messages_fit_their_bits"}
+
+
+def test_chip_options_are_checked(invoke: Invoke, graph_file: Path) -> None:
+    assert_one_line(invoke("check", graph_file, "--chip", "loihi2"), "needs --runtime lava")
+    result = invoke("check", graph_file, "--runtime", "lava", "--chip", "loihi3")
+    assert_one_line(result, "'loihi3' is not among loihi1, loihi2")
+
+
+def test_a_quantised_file_runs_in_fixed_and_records_membranes(
+    invoke: Invoke, graph_file: Path, data_file: Path, tmp_path: Path
+) -> None:
+    refused = invoke("run", graph_file, "-i", data_file, "--precision", "fixed")
+    assert refused.exit_code == 2
+    assert all("'nirbridge quantize'" in line for line in refused.stderr.splitlines())
+    target, out = tmp_path / "q.nir", tmp_path / "out.npz"
+    invoke("quantize", graph_file, "-o", target)
+    result = invoke("run", target, "-i", data_file, "-o", out, "--precision", "fixed", "--record", "act:v")
+    assert result.exit_code == 0, result.output
+    membranes = np.load(out)["act:v"]
+    assert membranes.shape == (6, 2, 3)
+    assert (membranes == np.rint(membranes)).all()
+    assert np.abs(membranes).max() > 1
+
+
+def test_quantised_graphs_are_compared_exactly(
+    invoke: Invoke, graph_file: Path, data_file: Path, tmp_path: Path
+) -> None:
+    invoke("quantize", graph_file, "-o", tmp_path / "q.nir")
+    names = [name for name, state in nirbridge.runtimes().items() if state.usable]
+    if len(names) < 2:
+        pytest.skip("only the reference is usable here")
+    result = invoke("compare", tmp_path / "q.nir", "-i", data_file, "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert found["exact"]
+    assert all(node["mismatches"] == 0 for node in found["nodes"])

@@ -1,0 +1,141 @@
+"""Files of strangers: a graph, or an error of our own, within a second and a gigabyte each."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import h5py
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.errors import FileError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "benchmarks" / "fuzz_read.py"
+_TIMED = """
+import json, resource, sys
+import nirbridge.ir
+from nirbridge.errors import NirbridgeError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    nirbridge.read(sys.argv[1]); text = "graph"
+except NirbridgeError as error:
+    text = str(error)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([text, (after - before) / 1024]))
+"""
+
+
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    if not SCRIPT.is_file():
+        pytest.skip("benchmarks are not here")
+    spec = importlib.util.spec_from_file_location("fuzz_read", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_mutated_files(fuzz: ModuleType) -> None:
+    """A few hundred; the program itself reads 10,000."""
+    outcomes, broken, slowest = fuzz.run(300)
+    assert broken == []
+    assert sum(outcomes.values()) == 300
+    assert outcomes["refused"] > 100
+    assert outcomes["graph"] > 20
+    assert slowest < fuzz.SECONDS
+
+
+def test_every_mutation_is_made(fuzz: ModuleType, tmp_path: Path) -> None:
+    nirbridge.write(tmp_path / "o.nir", fuzz.seed_graph())
+    original = (tmp_path / "o.nir").read_bytes()
+    made = {fuzz.mutate(seed, original, tmp_path / "m.nir") for seed in range(200)}
+    assert made == {change.__name__ for change in (*fuzz.BYTE_MUTATIONS, *fuzz.HDF5_MUTATIONS)}
+
+
+def _read(path: Path) -> tuple[str, float]:
+    """What reading says, and the MiB that it took, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", _TIMED, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    text, mebibytes = json.loads(done.stdout)
+    return text, mebibytes
+
+
+def _graph_file(fuzz: ModuleType, path: Path) -> Path:
+    nirbridge.write(path, fuzz.seed_graph())
+    return path
+
+
+def test_zeros_packed_a_thousandfold(fuzz: ModuleType, tmp_path: Path) -> None:
+    path = _graph_file(fuzz, tmp_path / "bomb.nir")
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/fc/weight"]
+        shape = (4, 2**26)
+        data = file.create_dataset("node/nodes/fc/weight", shape, chunks=(4, 2**20), dtype="f4", compression="gzip")
+        data[:, : 2**22] = 0
+    assert path.stat().st_size < 2**20
+    text, mebibytes = _read(path)
+    assert "declares 1024 MiB of data" in text
+    assert mebibytes < 300
+
+
+def test_one_long_text_that_all_entries_share(fuzz: ModuleType, tmp_path: Path) -> None:
+    """Entries of a text dataset are references; here 4000 of them, changed in the file, name one text of 1 MiB."""
+    path = _graph_file(fuzz, tmp_path / "bomb.nir")
+    count = 4000
+    with h5py.File(path, "r+") as file:
+        del file["node/edges"]
+        texts = np.array([["x" * 2**20, "y"], *[["y", "y"]] * (count // 2 - 1)], dtype=object)
+        offset = file.create_dataset("node/edges", data=texts, dtype=h5py.string_dtype()).id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 16 * count] = data[offset : offset + 16] * count
+    path.write_bytes(data)
+    text, mebibytes = _read(path)
+    assert "MiB of data in" in text
+    assert "/node/edges" in text
+    assert mebibytes < 600
+
+
+def test_a_group_that_holds_itself(fuzz: ModuleType, tmp_path: Path) -> None:
+    path = _graph_file(fuzz, tmp_path / "cycle.nir")
+    with h5py.File(path, "r+") as file:
+        for name in ("a", "b", "c"):
+            file[f"node/nodes/{name}"] = file["node"]
+    with pytest.raises(FileError, match="is stored under several names"):
+        nirbridge.read(path)
+
+
+def test_large_honest_files_are_read(tmp_path: Path) -> None:
+    """Weights of 100 MiB in as many bytes are no bomb."""
+    import nir
+
+    weight = np.random.default_rng(0).random((2560, 5120)).astype(np.float64)
+    nodes = {"input": nir.Input(np.array([5120])), "fc": nir.Linear(weight), "output": nir.Output(np.array([2560]))}
+    graph = nir.NIRGraph(nodes, [("input", "fc"), ("fc", "output")])
+    nirbridge.write(tmp_path / "large.nir", graph)
+    assert np.array_equal(nirbridge.read(tmp_path / "large.nir").nodes["fc"].weight, weight)
+
+
+@pytest.mark.parametrize("size", [0, 8, 2**40])
+def test_texts_whose_heap_is_damaged(fuzz: ModuleType, tmp_path: Path, size: int) -> None:
+    """The library itself would read such a heap for ever: an object's size leads nowhere, or out of the heap."""
+    path = _graph_file(fuzz, tmp_path / "heap.nir")
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL\x01\x00\x00\x00")
+    place, end = heap + 16, heap + int.from_bytes(data[heap + 8 : heap + 16], "little")
+    while int.from_bytes(data[place : place + 2], "little"):  # to the free space at the end
+        place += 16 + (int.from_bytes(data[place + 8 : place + 16], "little") + 7) // 8 * 8
+        assert place < end
+    data[place + 8 : place + 16] = size.to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(FileError, match="is damaged .its texts at byte"):
+        nirbridge.read(path)

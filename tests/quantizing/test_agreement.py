@@ -1,0 +1,110 @@
+"""A quantised graph is integers throughout and gives the same ones on every runtime."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.ir import MultiLevelLIF, graphs_equal
+from nirbridge.passes.find_integers import stores_integers
+from nirbridge.quantizing import quantize, quantize_with_report
+from nirbridge.runtime import find_runtime, make_plan, runtime_names, support_problems
+from nirbridge.runtime.program import WITH_MEMBRANE
+from tests.conformance.cases import dyadic, net
+from tests.quantizing.networks import NETWORKS, Maker, frames
+
+STATES = nirbridge.runtimes()
+FIXED = [name for name in runtime_names() if STATES[name].usable and "fixed" in find_runtime(name).precisions]
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_mismatch_in_spikes_and_membranes(name: str, bits: int) -> None:
+    graph = NETWORKS[name](Maker(10 * bits))
+    integers = quantize(graph, bits, frames(graph))
+    assert stores_integers(integers.nodes.values())
+    plan = make_plan(integers)
+    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if type(p.node) in WITH_MEMBRANE)]
+    x = frames(graph, seed=1)
+    with nirbridge.compile(integers) as program:
+        assert program.plan.input_limit
+        expected = program.run(x, record=names).records
+    others = ["norse"] if bits not in (2, 8) else [n for n in FIXED if n != "reference"]
+    for runtime in others:
+        if support_problems(find_runtime(runtime), plan):
+            continue
+        with nirbridge.compile(integers, runtime) as program:
+            found = program.run(x, record=names).records
+        for node in names:
+            assert (found[node] == expected[node]).all(), (runtime, node)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_eight_bits_follow_the_float_network(name: str, seed: int) -> None:
+    """Rounding flips a spike now and then; the scores stay those of the float graph within 5 % of the largest."""
+    graph = NETWORKS[name](Maker(seed))
+    x = frames(graph, steps=1, batch=64, seed=seed)
+    integers, report = quantize_with_report(graph, 8, x)
+    with nirbridge.compile(graph) as program:
+        expected = program.run(x).output
+    with nirbridge.compile(integers) as program:
+        scores = program.run(report.to_integers(x)).output * report.output_scale["output"]
+    assert np.abs(expected).max() > 0
+    assert np.abs(scores - expected).mean() < 0.05 * np.abs(expected).max()
+
+
+def test_dyadic_networks_without_leak_are_exact() -> None:
+    """Weights, thresholds and biases that fit the bits lose nothing: the integers are the float network, scaled."""
+    acts = {
+        "a1": MultiLevelLIF.one_hot((2, 4, 4), 3, 0.75, 1.0, "subtract", scaled=True, gain=0.5),
+        "a2": MultiLevelLIF.uniform((2, 4, 4), 6, 0.5, 1.0, 0.25, "value"),
+    }
+    layers = {
+        "c1": nir.Conv2d(None, dyadic((2, 2, 3, 3), -60, 60, 1 / 64, 1), 1, 1, 1, 1, dyadic((2,), -60, 60, 1 / 64, 2)),
+        "c2": nir.Conv2d(None, dyadic((2, 2, 3, 3), -60, 60, 1 / 32, 3), 1, 1, 1, 1, dyadic((2,), -60, 60, 1 / 32, 4)),
+        "pool": nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        "flat": nir.Flatten(None, 0, -1),
+        "fc": nir.Affine(dyadic((3, 8), -60, 60, 1 / 16, 5), dyadic((3,), -60, 60, 0.5, 6)),
+    }
+    graph = net({**acts, **layers}, "input c1 a1 c2 a2 pool flat fc output", "a1 a2", "input a2", shape=(2, 4, 4))
+    x = frames(graph)
+    integers, report = quantize_with_report(graph, 8, x)
+    with nirbridge.compile(graph) as program:
+        expected = program.run(x, record=["a1", "a2"])
+    with nirbridge.compile(integers) as program:
+        found = program.run(x, record=["a1", "a2"])
+    assert (found.output * report.output_scale["output"] == expected.output).all()
+    assert (found.records["a1"] * 0.25 == expected.records["a1"]).all()
+    assert (found.records["a2"] * 0.5 == expected.records["a2"]).all()
+    assert len(np.unique(expected.records["a2"])) > 3
+
+
+def test_the_file_holds_the_integers(tmp_path: object) -> None:
+    graph = quantize(NETWORKS["residual"](Maker(3)))
+    path = f"{tmp_path}/q.nir"
+    nirbridge.write(path, graph)
+    again = nirbridge.read(path)
+    assert graphs_equal(again, graph)
+    with nirbridge.compile(again) as program:
+        assert program.plan.input_limit
+
+
+def test_quantising_leaves_the_graph_as_it_was() -> None:
+    graph, untouched = NETWORKS["core"](Maker(1)), NETWORKS["core"](Maker(1))
+    quantize(graph)
+    assert graphs_equal(graph, untouched)
+
+
+def test_quantising_integers_again_changes_no_output() -> None:
+    graph = NETWORKS["residual"](Maker(5))
+    x = frames(graph)
+    once = quantize(graph, 8, x)
+    twice, report = quantize_with_report(once, 8, x)
+    outputs = []
+    for found in (once, twice):
+        with nirbridge.compile(found) as program:
+            outputs.append(program.run(x).output)
+    assert (outputs[0] == outputs[1] * report.output_scale["output"]).all()

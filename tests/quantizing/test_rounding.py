@@ -1,0 +1,250 @@
+"""Scales, thresholds, decays and reports, each by its own arithmetic; what is refused, and why."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.checking.fixed_point import STATE_LIMIT, fixed_point_problems
+from nirbridge.errors import GraphError, InputError, UnsupportedError
+from nirbridge.ir import MultiLevelLIF, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.quantizing import quantize, quantize_with_report
+from nirbridge.quantizing.scales import common_unit, rounded_weight, weight_exponent
+from tests.conformance.cases import CASES, Case, Graph, data, line, net
+from tests.quantizing.networks import NETWORKS, Maker, frames
+
+NORMAL = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_weight_scale_is_the_finest_that_fits(bits: int, seed: int) -> None:
+    weight = np.random.default_rng(seed).normal(0, 10.0 ** (seed % 7 - 3), 50)
+    exponent = weight_exponent(weight, bits)
+    limit = 2 ** (bits - 1) - 1
+    assert np.abs(np.rint(weight * 2.0**exponent)).max() <= limit
+    assert np.abs(np.rint(weight * 2.0 ** (exponent + 1))).max() > limit
+    integers, cut = rounded_weight(weight, exponent, bits)
+    assert cut == 0
+    assert np.abs(integers * 2.0**-exponent - weight).max() <= 2.0**-exponent / 2
+
+
+def test_one_bit_is_a_sign() -> None:
+    weight = np.array([0.3, -0.2, 0.0, 0.9, -0.25])
+    exponent = weight_exponent(weight, 1)
+    assert exponent == 1  # the mean magnitude is 0.41
+    integers, cut = rounded_weight(weight, exponent, 1)
+    assert integers.tolist() == [1, -1, 0, 1, -1]
+    assert cut == 1  # 0.9 is 1.8 units
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        ([1, 2, 4], 1),
+        ([0.25, 0.5, 1], 0.25),
+        ([0.3, 0.6, 0.9], 0.3),
+        ([1.0, -2.0, 5.0], 1),
+        ([1.0, 1.5], 0.5),
+        ([0.0, 0.7], 0.7),
+        ([1.0, np.pi], 2**-6),
+    ],
+)
+def test_common_unit(values: list[float], unit: float) -> None:
+    assert common_unit(np.array(values)) == pytest.approx(unit)
+
+
+def test_thresholds_are_those_of_the_equation() -> None:
+    """w in 1/128, θ = 0.7 and gain 2: the state's unit is 2/128, so > 44.8 units is > 44, finer by a shift of 1."""
+    weight = np.array([[0.99, -0.5]])
+    act = MultiLevelLIF.one_hot((1,), 2, 0.7, 0.3, gain=2.0)
+    graph, report = quantize_with_report(line(nir.Linear(weight), act, shape=(2,)))
+    found = graph.nodes["n1"]
+    assert graph.nodes["n0"].weight.tolist() == [[127, -64]]
+    assert graph.nodes["n0"].weight.dtype == np.int8
+    assert int(found.gain) == 2
+    assert found.lane_threshold.tolist() == [89, 179]  # 0.7 · 128 = 89.6
+    assert found.lane_reset.tolist() == [90, 179]
+    assert float(found.decay) == round(0.3 * 4096) / 4096
+    layer = report.layers[1]
+    assert (layer.scale, layer.shift) == (1 / 128, 1)
+    assert layer.decay_error == pytest.approx(abs(round(0.3 * 4096) / 4096 - 0.3))
+
+
+def test_time_constants_become_decays() -> None:
+    tau, dt = np.array([7e-3]), 1e-3
+    node = nir.LIF(tau, np.array([2.0]), np.array([0.0]), np.array([0.05]), np.array([0.01]))
+    graph = quantize(line(nir.Linear(np.array([[0.9]])), node, shape=(1,)), dt=dt)
+    found = graph.nodes["n1"]
+    steps = round(4096 / 7)
+    assert found.tau == pytest.approx(4096 * dt / steps)
+    assert found.r * dt / found.tau == pytest.approx(1)
+    unit = 2**-7 * 2 / 7 / int(graph.nodes["n0_to_n1"].scale)
+    assert found.v_threshold == np.floor(0.05 / unit)
+    assert found.v_reset == np.rint(0.01 / unit)
+    assert not fixed_point_problems(graph.nodes, dt)
+    assert "r·dt/tau is" in str(fixed_point_problems(graph.nodes, 2 * dt)[0])
+
+
+def test_report_measures_the_rounding() -> None:
+    graph, report = quantize_with_report(line(nir.Linear(NORMAL), shape=(4,)), 3)
+    layer, weight = report.layers[0], graph.nodes["n0"].weight
+    error = weight * layer.scale - NORMAL
+    assert layer.weight_error == pytest.approx(np.sqrt((error**2).mean() / (NORMAL.astype(float) ** 2).mean()))
+    assert layer.largest_weight_error == pytest.approx(np.abs(error).max())
+    assert report.output_scale["output"] == layer.scale
+    assert report.table().splitlines()[1].split()[:3] == ["n0", "Linear", f"{layer.scale:.4g}"]
+
+
+def test_analog_input_gets_a_scale_from_the_data() -> None:
+    x = np.random.default_rng(1).normal(size=(5, 3, 4))
+    graph, report = quantize_with_report(line(nir.Linear(NORMAL), shape=(4,)), 8, x)
+    scale = report.input_scale["input"]
+    assert np.log2(scale) == np.rint(np.log2(scale))
+    integers = report.to_integers(x)
+    assert 127 < np.abs(integers).max() <= 255
+    with nirbridge.compile(graph) as program:
+        found = program.run(integers).output * report.output_scale["output"]
+    assert np.abs(found - x @ NORMAL.T).max() < 0.05
+
+
+def test_states_that_would_leave_24_bits_make_weights_coarser() -> None:
+    """An integrator of small weights under a large input reaches far more than 2^23 units of the finest scale."""
+    graph = line(nir.Linear(NORMAL / 1000), nir.I(np.ones(5)), shape=(4,))
+    x = np.full((50, 1, 4), 30_000.0)
+    fine, coarse = quantize_with_report(graph), quantize_with_report(graph, data=x)
+    assert coarse[1].layers[0].scale > fine[1].layers[0].scale
+    assert coarse[1].layers[1].state_bits <= 24
+    assert coarse[1].layers[1].states_saturated == 0
+    for found, saturates in ((fine[0], True), (coarse[0], False)):
+        with nirbridge.compile(found) as program:
+            assert bool((np.abs(program.run(x, record="n1:v").records["n1:v"]) == STATE_LIMIT).any()) is saturates
+
+
+def test_summands_get_one_scale_by_powers_of_two() -> None:
+    nodes = {"a": nir.Linear(NORMAL), "b": nir.Linear(NORMAL / 30), "s": nir.IF(np.ones(5), np.ones(5))}
+    graph = quantize(net(nodes, "input a s output", "input b s", shape=(4,)))
+    (shift,) = (node.scale for node in graph.nodes.values() if type(node) is nir.Scale)
+    assert int(shift) == 32
+    assert ("a", "a_to_s") in graph.edges
+    assert ("a_to_s", "s") in graph.edges
+
+
+def _phase() -> Graph:
+    return line(PhaseEncode((4,), 4), nir.Linear(NORMAL), PhaseIF((5,), 4, 4, 2.0, 2.0, 1.0, 0.0), shape=(4,))
+
+
+def _rest() -> Graph:
+    node = nir.LIF(*(np.full(5, v) for v in (5e-3, 1.0, 0.3, 1.0)))
+    return line(nir.Linear(NORMAL), node, shape=(4,))
+
+
+def _linear_cycle() -> Graph:
+    nodes = {"a": nir.Linear(np.eye(4) / 2), "b": nir.Linear(np.eye(4) / 2)}
+    return net(nodes, "input a output", "a b a", shape=(4,))
+
+
+@pytest.mark.parametrize(
+    ("graph", "where", "reason"),
+    [
+        (_phase(), "'n0' (PhaseEncode)", "powers of its base"),
+        (line(TemporalMix(np.full((2, 2), 0.5)), shape=(4,)), "'n0' (TemporalMix)", "mixes the steps"),
+        (_rest(), "'n1' (LIF)", "v_leak is not 0"),
+        (line(nir.Linear(NORMAL), nir.IF(-np.ones(5), np.ones(5)), shape=(4,)), "'n1' (IF)", "r holds -1"),
+        (line(nir.LI(*(np.full(4, v) for v in (1e-4, 1.0, 0.0))), shape=(4,)), "'n0' (LI)", "shorter than dt"),
+        (_linear_cycle(), "(Linear)", "cycle without a spiking neuron"),
+    ],
+)
+def test_refusals_name_node_and_reason(graph: Graph, where: str, reason: str) -> None:
+    with pytest.raises(UnsupportedError) as error:
+        quantize(graph)
+    assert any(where in line and reason in line for line in str(error.value).splitlines())
+
+
+def test_all_refusals_at_once() -> None:
+    with pytest.raises(UnsupportedError) as error:
+        quantize(_phase())
+    assert [problem.where for problem in error.value.problems] == ["node 'n0' (PhaseEncode)", "node 'n2' (PhaseIF)"]
+    assert all(problem.rule == "node_can_be_quantised" for problem in error.value.problems)
+
+
+def test_bad_arguments() -> None:
+    graph = line(nir.Linear(NORMAL), shape=(4,))
+    for bits in (0, 9, 2.5, True):
+        with pytest.raises(InputError, match="not among 1..8"):
+            quantize(graph, bits)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"shape \(3, 2, 5\), expected numbers \[T, B, 4\]"):
+        quantize(graph, data=np.ones((3, 2, 5)))
+    with pytest.raises(InputError, match="NaN"):
+        quantize(graph, data=np.full((3, 2, 4), np.nan))
+    with pytest.raises(InputError, match="the inputs are"):
+        quantize(graph, data={"nose": np.ones((3, 2, 4))})
+    with pytest.raises(GraphError):
+        quantize(line(nir.Scale(np.full(4, np.nan)), shape=(4,)))
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        (nir.Linear(NORMAL), "weight holds .*, which is no integer"),
+        (nir.Scale(np.full(4, 0.5)), "scale holds 0.5"),
+        (MultiLevelLIF.one_hot((4,), 2, 2.0, 0.3), "decay holds 0.3, which is no multiple of 1/4096"),
+        (MultiLevelLIF.one_hot((4,), 2, 0.3), "lane_threshold holds 0.3"),
+        (MultiLevelLIF.one_hot((4,), 2, 2.0, v_init=2.0**23), "v_init holds 8388608, beyond the 24-bit state"),
+        (nir.LI(*(np.full(4, v) for v in (5e-3, 1.0, 0.0))), "r·dt/tau is 0.2, not 1"),
+        (nir.LIF(*(np.full(4, v) for v in (4e-3, 4.0, 1.0, 1.0))), "v_leak holds 1, not 0"),
+        (TemporalMix(np.eye(2)), "no integer form of TemporalMix"),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+def test_fixed_is_refused_by_name_on_every_runtime(node: nir.NIRNode, reason: str, runtime: str) -> None:
+    if not nirbridge.runtimes()[runtime].usable:
+        pytest.skip(f"{runtime} is not usable here")
+    with pytest.raises(UnsupportedError, match=rf"node 'n0' \({type(node).__name__}\): .*{reason}.*nirbridge quantize"):
+        nirbridge.compile(line(node, shape=(4,)), runtime, precision="fixed")
+
+
+def test_average_pool_is_refused_with_its_way_out() -> None:
+    two = np.array([2, 2])
+    with pytest.raises(UnsupportedError, match="takes SumPool2d"):
+        nirbridge.compile(line(nir.AvgPool2d(two, two, 0 * two), shape=(1, 4, 4)), precision="fixed")
+
+
+def test_order_of_nodes_is_kept() -> None:
+    graph = NETWORKS["recurrent"](Maker(2))
+    found = quantize(graph, data=frames(graph))
+    assert [name for name in found.nodes if name in graph.nodes] == list(graph.nodes)
+
+
+def test_a_chain_of_synapses_shares_the_loss_of_bits() -> None:
+    """Four layers without neurons beside a direct edge: the finest scales would be 2^21 apart."""
+    random = np.random.default_rng(7)
+    layers = {name: nir.Affine(random.normal(size=(4, 4)), random.normal(size=4)) for name in "abcd"}
+    graph = net(layers, "input a b c d output", "input output", shape=(4,))
+    x = random.normal(size=(6, 5, 4))
+    integers, report = quantize_with_report(graph, 8, x)
+    with nirbridge.compile(graph) as program:
+        expected = program.run(x).output
+    with nirbridge.compile(integers) as program:
+        found = program.run(report.to_integers(x)).output * report.output_scale["output"]
+    assert np.abs(found - expected).mean() < 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_node_type_is_quantised_or_refused_by_name(case: Case) -> None:
+    graph, x = case.graph(), data(case)
+    try:
+        integers, report = quantize_with_report(graph, 8, x, case.dt)
+    except UnsupportedError as error:
+        assert all(problem.where.startswith("node '") for problem in error.problems)
+        assert {problem.rule for problem in error.problems} == {"node_can_be_quantised"}
+        return
+    found = []
+    for runtime in ("reference", "norse"):
+        with nirbridge.compile(integers, runtime, dt=case.dt, precision="fixed") as program:
+            output = program.run(report.to_integers(x)).output
+            found.append(output if isinstance(output, dict) else {"output": output})
+    for name, values in found[0].items():
+        assert (found[1][name] == values).all()
