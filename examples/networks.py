@@ -23,6 +23,18 @@ def mlp() -> nn.Module:
     return nn.Sequential(OrderedDict(layers))
 
 
+def ann() -> nn.Module:
+    """A ReLU network for 8x8 pictures, to be converted; train it first, or pass its weights with --weights."""
+    layers = {
+        "conv": nn.Conv2d(1, 8, 3, padding=1),
+        "act": nn.ReLU(),
+        "pool": nn.AvgPool2d(2),
+        "flatten": nn.Flatten(),
+        "readout": nn.Linear(128, 10),
+    }
+    return nn.Sequential(OrderedDict(layers))
+
+
 class Residual(nn.Module):
     """A residual block of multi-level IF neurons: the shortcut adds to the current of the second neuron."""
 

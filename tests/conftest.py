@@ -1,10 +1,16 @@
 """Fixtures that every test folder shares."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# A shell that starts the tests in the background ignores Ctrl-C for them, and every process that they start would
+# inherit that; the tests of Ctrl-C need its usual effect.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

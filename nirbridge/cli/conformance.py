@@ -16,9 +16,16 @@ from nirbridge.cli.failures import ANSWER_IS_NO
 @click.option(
     "--precision", type=click.Choice(["float", "fixed"]), help="Only this one; all of the runtime's if left out."
 )
+@click.option(
+    "--random",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Judge this many random graphs instead of the cases.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, runtime: str, precision: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, runtime: str, precision: str | None, random: int, as_json: bool) -> None:
     """Judge a runtime by the suite that nirbridge's own runtimes pass.
 
     Every node type has cases on which each value must equal the reference's: in one run, in a second one, and in
@@ -28,12 +35,16 @@ def command(ctx: click.Context, runtime: str, precision: str | None, as_json: bo
     \b
     Example:
       nirbridge conformance --runtime norse
+      nirbridge conformance --runtime lava --random 500
     """
-    from nirbridge.conformance.judging import judge_runtime
+    from nirbridge.conformance.judging import judge_random_graphs, judge_runtime
     from nirbridge.conformance.support_table import support_cells, to_table
 
     with click.progressbar(
-        judge_runtime(runtime, None if precision is None else (precision,)),
+        judge_random_graphs(runtime, random)
+        if random
+        else judge_runtime(runtime, None if precision is None else (precision,)),
+        length=random or None,
         label=f"judging {runtime}",
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
@@ -43,7 +54,10 @@ def command(ctx: click.Context, runtime: str, precision: str | None, as_json: bo
     if as_json:
         print_json({"runtime": runtime, "conforms": not bad, "cases": [asdict(verdict) for verdict in verdicts]})
     else:
-        click.echo(to_table(support_cells(verdicts)))
+        if not random:
+            click.echo(to_table(support_cells(verdicts)))
+        for verdict in bad:
+            click.echo(f"{verdict.case}: {verdict.state}, {verdict.detail}")
         counts = {state: sum(v.state == state for v in verdicts) for state in ("exact", "refused", "differs", "fails")}
         click.echo(f"{len(verdicts)} cases: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if bad:

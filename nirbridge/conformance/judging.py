@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.conformance import cases, integer_cases
+from nirbridge.conformance import cases, integer_cases, random_graphs
 from nirbridge.conformance.cases import CASES, Case
 from nirbridge.conformance.integer_cases import INTEGER_CASES
 from nirbridge.errors import NirbridgeError, UnsupportedError
@@ -63,8 +63,33 @@ def judge_runtime(runtime: str, precisions: tuple[str, ...] | None = None) -> It
             yield judge(case, runtime, precision)
 
 
-def judge(case: Case, runtime: str, precision: str = FLOAT) -> Verdict:
-    """Compares outputs and all recorded nodes with the reference: in one run, in another, and in pieces."""
+def judge_random_graphs(runtime: str, count: int) -> Iterator[Verdict]:
+    """Judges the first ``count`` random graphs of :mod:`nirbridge.conformance.random_graphs`.
+
+    Single precision cannot hold all of their values, so a runtime that knows the option ``dtype`` is given "float64".
+
+    Raises:
+        RuntimeUnavailableError: the runtime is unknown or not usable here.
+    """
+    options = {"dtype": "float64"} if "dtype" in usable_runtime(runtime).options else {}
+    for seed in range(count):
+        graph = random_graphs.random_graph(seed)
+        case = Case(f"random graph {seed}", (), lambda graph=graph: graph, dt=random_graphs.DT)  # type: ignore[misc]
+        yield judge(case, runtime, FLOAT, random_graphs.random_data(graph, seed), **options)
+
+
+def judge(
+    case: Case, runtime: str, precision: str = FLOAT, x: Mapping[str, Array] | None = None, **options: Any
+) -> Verdict:
+    """Compares outputs and all recorded nodes with the reference: in one run, in another, and in pieces.
+
+    Args:
+        case: the case.
+        runtime: the runtime.
+        precision: "float" or "fixed".
+        x: data by input name, by default the case's own.
+        options: what the runtime is compiled with besides.
+    """
     kinds = tuple(kind.__name__ for kind in case.kinds)
 
     def verdict(state: str, detail: str = "") -> Verdict:
@@ -72,12 +97,12 @@ def judge(case: Case, runtime: str, precision: str = FLOAT) -> Verdict:
 
     how: dict[str, Any] = {"dt": case.dt, "precision": precision}
     try:
-        program = compile(case.graph(), runtime, **how)
+        program = compile(case.graph(), runtime, **how, **options)
     except UnsupportedError as error:
         return verdict("refused", _reason(error))
     except Exception as error:  # a runtime under test may raise anything, and the suite goes on
         return verdict("fails", f"compile raised {type(error).__name__}: {error}")
-    x = (integer_cases if precision == FIXED else cases).data(case)
+    x = x or (integer_cases if precision == FIXED else cases).data(case)
     names = list(make_plan(case.graph(), case.dt).names)
     with compile(case.graph(), "reference", **how) as reference:
         expected = _values(reference.run(x, record=names), reference)
