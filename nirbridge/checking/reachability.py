@@ -79,7 +79,10 @@ _LEVELS: dict[type[nir.NIRNode], Callable[[Any], tuple[float, float]]] = {
     nir.LIF: _BINARY,
     nir.CubaLIF: _BINARY,
     MultiLevelLIF: lambda node: (min(0.0, float(node.lane_weight.min())), max(0.0, float(node.lane_weight.max()))),
-    EventInput: lambda node: (0.0, {"binary": 1.0, "one-hot": 2.0 ** (node.lanes - 1)}.get(node.coding, np.inf)),
+    EventInput: lambda node: (
+        0.0,
+        {"binary": 1.0, "one-hot": 2.0 ** min(node.lanes - 1, 1023)}.get(node.coding, np.inf),
+    ),
 }
 
 

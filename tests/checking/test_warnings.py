@@ -166,3 +166,9 @@ def test_the_command_line_warns_once(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["compare", str(path), "-i", str(data), "--runtimes", "norse"])
     assert result.exit_code == 0
     assert result.stderr.count("Warning: node 'output' (Output): declares shape (1, 1, 3), while (3,) arrives.") == 1
+
+
+def test_absurdly_many_lanes_overflow_nothing() -> None:
+    """A damaged file asked for more lanes than a double can count."""
+    nodes = {"e": EventInput((1, 1, 3), (3, 1), 10, 1, 5000, "one-hot"), "output": nir.Output(np.array([1, 1, 3]))}
+    assert nirbridge.check(nir.NIRGraph(nodes, [("e", "output")], type_check=False)) == []
