@@ -8,11 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge_events.events import Events
-from nirbridge_events.pixels import DOWNSAMPLES, LARGEST_COUNT, FloatFrame, PixelMap, SeenSlice, Slice, SumSlice
+from nirbridge_events.pixels import (
+    DOWNSAMPLES,
+    LARGEST_COUNT,
+    FloatFrame,
+    PixelMap,
+    SeenSlice,
+    Slice,
+    SumSlice,
+    TouchedPixels,
+)
 from nirbridge_events.quantise import Quantiser
 from nirbridge_events.settings import EncoderSettings
 
 Values = npt.NDArray[Any]
+
+FEW = 8
+"""A frame with less than one event for so many pixels is coded event by event, not pixel by pixel."""
 
 
 class Coder(Protocol):
@@ -99,7 +111,8 @@ class CountCoder(SummedParts):
 class OneHotCoder:
     """y = 2^round(log2 c) of the c parts that saw an event, cut to the highest lane.
 
-    Its memory is kept from window to window: frames of large sensors cost more to allocate than to fill.
+    Its memory is kept from window to window: frames of large sensors cost more to allocate than to fill.  As long as
+    events are few beside the pixels of a frame, only the pixels that they touch are counted, quantised and cleared.
     """
 
     def __init__(self, settings: EncoderSettings) -> None:
@@ -108,18 +121,33 @@ class OneHotCoder:
         self._quantiser = Quantiser(settings.parts, settings.lanes)
         self._seen = np.zeros(self._map.pixels, dtype=np.uint8)
         self._counts = np.zeros(self._map.pixels, dtype=self._quantiser.dtype)
+        self._part = TouchedPixels(self._map.pixels // FEW)
+        self._window = TouchedPixels(self._map.pixels // FEW)
 
     def add(self, events: Events, _t_start: int) -> None:
         """See ``Coder.add``."""
-        self._seen[self._map.flat(events)] = 1
+        for index in self._part.add(self._map.flat(events)):
+            self._seen[index] = 1
 
     def close_part(self) -> None:
         """See ``Coder.close_part``."""
-        np.add(self._counts, self._seen, out=self._counts)
-        self._seen.fill(0)
+        index = self._part.take()
+        if index is None:
+            np.add(self._counts, self._seen, out=self._counts)
+            self._seen.fill(0)
+            self._window.give_up()
+        else:
+            # A pixel that stands several times in the index is counted once.
+            self._counts[index] += 1
+            self._window.add(index)
 
     def take(self, _events: int) -> FloatFrame:
         """See ``Coder.take``."""
+        index = self._window.take()
+        if index is not None and not self._quantiser.cuts:
+            values = self._quantiser.values_at(index, self._counts)
+            self._counts[index] = 0
+            return values[np.newaxis]
         self.saturated += self._quantiser.count_cut(self._counts)
         values = self._quantiser.values(self._counts)
         self._counts.fill(0)
@@ -135,14 +163,18 @@ class PhaseCoder(SummedParts):
         self._phases, self._largest = settings.phases, np.float32((1 << settings.phases) - 1)
         self._dtype = np.dtype(np.uint8 if settings.phases <= 8 else np.uint32)
 
-    def take(self, _events: int) -> FloatFrame:
+    def take(self, events: int) -> FloatFrame:
         """See ``Coder.take``."""
         counts = self.take_sum()
-        self.saturated += int((counts > self._largest).sum())
-        digits: Values = np.minimum(counts, self._largest).astype(self._dtype)
-        frames = np.empty((self._phases, len(digits)), dtype=np.float32)
+        frames = np.zeros((self._phases, len(counts)), dtype=np.float32)
+        at = np.flatnonzero(counts) if events * FEW <= len(counts) else slice(None)
+        found = counts[at]
+        self.saturated += int((found > self._largest).sum())
+        digits: Values = np.minimum(found, self._largest).astype(self._dtype)
         for k in range(self._phases):
-            frames[k] = digits >> (self._phases - 1 - k) & 1
+            digit = digits >> (self._phases - 1 - k) & 1
+            if digit.any():
+                frames[k][at] = digit
         return frames
 
 
@@ -157,29 +189,28 @@ class VoxelCoder:
         self.saturated = 0
         self._map: PixelMap = settings.pixel_map
         self._bins, self._window = settings.bins, settings.window
-        self._sums: npt.NDArray[np.int64] | None = None
+        self._sums = np.zeros(self._bins * self._map.pixels, dtype=np.int64)
+        self._touched = TouchedPixels(len(self._sums) // FEW)
 
     def add(self, events: Events, t_start: int) -> None:
         """See ``Coder.add``."""
-        if self._sums is None:
-            self._sums = np.zeros((self._bins, self._map.pixels), dtype=np.int64)
         below, after = np.divmod((events.t - t_start) * (self._bins - 1), self._window)
         place = below * self._map.pixels + self._map.flat(events)
-        flat = self._sums.reshape(-1)
-        np.add.at(flat, place, self._window - after)
-        np.add.at(flat, place + self._map.pixels, after)
+        for at, share in ((place, self._window - after), (place + self._map.pixels, after)):
+            np.add.at(self._sums, at, share)
+            self._touched.add(at)
 
     def close_part(self) -> None:
         """Nothing to do: a window is one part."""
 
     def take(self, _events: int) -> FloatFrame:
         """See ``Coder.take``."""
-        sums, self._sums = self._sums, None
-        frames = np.zeros((self._bins, self._map.pixels), dtype=np.float32)
-        if sums is not None:
-            for frame, bin_sums in zip(frames, sums, strict=True):
-                frame[:] = bin_sums / self._window
-        return frames
+        frames = np.zeros(len(self._sums), dtype=np.float32)
+        index = self._touched.take()
+        at = slice(None) if index is None else index
+        frames[at] = self._sums[at] / self._window
+        self._sums[at] = 0
+        return frames.reshape(self._bins, -1)
 
 
 CODERS: dict[str, type[Coder]] = {

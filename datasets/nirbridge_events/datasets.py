@@ -1,7 +1,7 @@
 """Labelled event recordings as torch data sets of encoded frames.
 
-The only module here that imports torch.  Every set gives ``(frames [T, P, H, W] float32, label)``; recordings are
-encoded once, by all cores, into a cache.
+Only this module and ``augmentations`` import torch here.  Every set gives ``(frames [T, P, H, W] float32, label)``;
+recordings are encoded once, by all cores, into a cache.
 
     data = nmnist("data", Encoding({"window": 10_000, "coding": "one-hot"}, steps=31), train=True)
     data.prepare()
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nirbridge.errors import InputError
+from nirbridge_events.augmentations import FlipAndRoll, NeuromorphicAugment
 from nirbridge_events.events import Size
 from nirbridge_events.frame_cache import Encoding, FrameCache
 from nirbridge_events.labelled import Labelled, folder_per_class, folder_with_labels, from_tonic
@@ -31,6 +32,7 @@ __all__ = [
     "EncodedEvents",
     "Encoding",
     "FlipAndRoll",
+    "NeuromorphicAugment",
     "cifar10_dvs",
     "dvs_gesture",
     "folder",
@@ -86,32 +88,6 @@ class EncodedEvents(Dataset[tuple[Tensor, int]]):
         return self
 
 
-class FlipAndRoll:
-    """The papers' augmentation of DVS-CIFAR10: with probability 1/2 mirrored, then rolled by whole pixels.
-
-    All frames of a sample move alike.  Random numbers are torch's.
-
-    Args:
-        roll: the farthest roll along each axis; 5 in seed 000, 7 in seed 003.
-        flip: probability of mirroring left and right.
-
-    Raises:
-        InputError: an argument is out of range.
-    """
-
-    def __init__(self, roll: int = 5, flip: float = 0.5) -> None:
-        if roll < 0 or not 0 <= flip <= 1:
-            raise InputError("FlipAndRoll", f"roll {roll}, flip {flip}", "Give a roll >= 0 and a flip in 0..1")
-        self.roll, self.flip = roll, flip
-
-    def __call__(self, frames: Tensor) -> Tensor:
-        """[T, P, H, W] -> [T, P, H, W]."""
-        if torch.rand(()) < self.flip:
-            frames = frames.flip(-1)
-        dy, dx = torch.randint(-self.roll, self.roll + 1, (2,)).tolist()
-        return frames.roll((dy, dx), (-2, -1))
-
-
 def nmnist(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
     """N-MNIST, 34x34, 60,000 and 10,000 recordings of about 300 ms.
 
@@ -134,11 +110,14 @@ def dvs_gesture(root: Place, encoding: Encoding, train: bool = True, **options: 
 
 
 def cifar10_dvs(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
-    """DVS-CIFAR10, 128x128; of each class the first 900 recordings train and the last 100 test, as in the papers.
+    """DVS-CIFAR10, 128x128; of each class the first 900 recordings train and the last 100 test.
 
-    The papers shrink frames to 48x48 (``"size": (48, 48)``), train with ``FlipAndRoll``, and seed 000 makes frames of
-    equal event count (``Encoding({"pooled": 40, "lanes": 3, "size": (48, 48)}, equal_count=True)`` gives T = 10).
-    Other arguments as of ``nmnist``.
+    Recordings are counted by the numbers in their names: 0 to 899 train and 900 to 999 test, as in seed 000's code.
+    Seed 003's code also takes the first 900 of each class, but in the order of the alphabet (0, 1, 10, 100, ..).
+
+    The papers shrink frames to 48x48 (``"size": (48, 48)``).  Seed 000 trains with ``augment=FlipAndRoll()`` and makes
+    frames of equal event count (``Encoding({"pooled": 40, "lanes": 3, "size": (48, 48)}, equal_count=True)`` gives
+    T = 10); seed 003 trains with ``augment=NeuromorphicAugment()`` on counts.  Other arguments as of ``nmnist``.
     """
     return _from_tonic("cifar10_dvs", root, encoding, train, options)
 
@@ -154,9 +133,20 @@ def folder(
     cache: Place | None = None,
     sensor_size: Size | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
+    train: bool | None = None,
 ) -> EncodedEvents:
-    """A folder that holds a folder of recordings for each class, in any format that ``open_recording`` knows."""
+    """A folder that holds a folder of recordings for each class, in any format that ``open_recording`` knows.
+
+    Args:
+        root: the folder.
+        encoding: how recordings become frames.
+        cache: folder of the encoded frames, by default ``.nirbridge-frames`` in ``root``.
+        sensor_size: (width, height), for recordings that do not say.
+        augment: applied to the frames of a sample each time it is taken.
+        train: the first nine tenths of each class, or the last tenth, as DVS-CIFAR10 is split; None for all.
+    """
     found = folder_per_class(root, sensor_size)
+    found = found if train is None else found.split(train)
     return EncodedEvents(found, encoding, _cache(root, cache), augment)
 
 

@@ -88,6 +88,8 @@ class StreamSummary:
         events_per_s: events / seconds.
         latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}, of the last 2^20 decisions; None without.
         interrupted: whether the stream was stopped before its end.
+        source: what the reader met, as ``ReadReport`` has it: events sorted, too late or outside, wraps and jumps of
+            the clock, words without event, and what a live source lost; None for chunks of one's own.
     """
 
     windows: int
@@ -110,6 +112,7 @@ class StreamSummary:
     events_per_s: float
     latency_ms: dict[str, float] | None
     interrupted: bool
+    source: dict[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain data."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events.events import Events, Size
-from nirbridge_events.settings import DEFAULT_SENSOR, EncoderSettings, whole_number
+from nirbridge_events.settings import DEFAULT_SENSOR, EncoderSettings, check_options, whole_number
 
 Counts = npt.NDArray[np.int64]
 
@@ -51,6 +51,7 @@ def decode(
     Raises:
         InputError: the frames have another shape, or values that this coding cannot give.
     """
+    check_options(coding, options)
     settings = EncoderSettings(sensor_size, window, coding, **options)
     values = _checked(np.asarray(frames), settings)
     steps, polarity, row, column = np.nonzero(values)
@@ -64,8 +65,7 @@ def decode(
     x = x0 + _middles(settings.area[0], settings.frame_size[0])[column[which]]
     y = y0 + _middles(settings.area[1], settings.frame_size[1])[row[which]]
     p = on[which].astype(np.uint8)
-    order = np.lexsort((p, x, y, t))
-    return Events(x[order].astype(np.uint16), y[order].astype(np.uint16), t[order], p[order])
+    return Events(x.astype(np.uint16), y.astype(np.uint16), t, p).select(np.lexsort((p, x, y, t)))
 
 
 def _checked(frames: npt.NDArray[Any], settings: EncoderSettings) -> Counts:

@@ -13,7 +13,14 @@ from nirbridge_events.codings import make_coder
 from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.recording import Recording
-from nirbridge_events.settings import DEFAULT_SENSOR, EncoderSettings, EventInputLike, one_of, whole_number
+from nirbridge_events.settings import (
+    DEFAULT_SENSOR,
+    EncoderSettings,
+    EventInputLike,
+    check_options,
+    one_of,
+    whole_number,
+)
 from nirbridge_events.windows import EncodeReport, Window
 
 OUTSIDE = ("error", "count")
@@ -50,7 +57,7 @@ class FrameEncoder:
             of ``EncoderSettings``.
 
     Raises:
-        InputError: an argument is out of range.
+        InputError: an argument is out of range, or of another coding.
 
     Source: seed 000, section on the DVS encoding; neurons.md §1; "phase": seed 001, the multi-spike binary code of the
     input; neurons.md §2.
@@ -68,7 +75,8 @@ class FrameEncoder:
         max_gap: int = MAX_GAP,
         **options: Any,
     ) -> None:
-        self.settings = _settings(sensor_size, window, coding, options)
+        check_options(coding, options)
+        self.settings = EncoderSettings(sensor_size, window, coding, **options)
         self.outside = one_of(outside, "outside", OUTSIDE)
         self.late = one_of(late, "late", OUTSIDE)
         self.max_gap = whole_number(max_gap, "max_gap", 0, 1 << 62)
@@ -310,18 +318,11 @@ def check_same_sensor(recording: Recording, sensor_size: Size | None) -> None:
         )
 
 
-def _settings(sensor_size: Size, window: int, coding: str, options: dict[str, Any]) -> EncoderSettings:
-    unknown = sorted(set(options) - set(EncoderSettings.__dataclass_fields__))
-    if unknown:
-        raise InputError(unknown[0], "is no option of an encoder", "Leave it away")
-    return EncoderSettings(sensor_size, window, coding, **options)
-
-
 def _inside(events: Events, area: tuple[int, int, int, int]) -> tuple[Events, int]:
     """The events of an area (x, y, width, height), counted from its corner, and the number of the others."""
     x, y, width, height = area
     # Unsigned differences wrap around below the corner, so one comparison finds both sides.
     moved_x, moved_y = events.x - np.uint16(x), events.y - np.uint16(y)
     inside = (moved_x < width) & (moved_y < height)
-    kept = Events(moved_x[inside], moved_y[inside], events.t[inside], events.p[inside])
+    kept = Events(moved_x, moved_y, events.t, events.p).select(inside)
     return kept, len(events) - len(kept)

@@ -48,6 +48,10 @@ class Events:
     def __getitem__(self, part: slice) -> Events:
         return Events(self.x[part], self.y[part], self.t[part], self.p[part])
 
+    def select(self, at: npt.NDArray[Any]) -> Events:
+        """The events where a mask is true, or at places in their order."""
+        return Events(self.x[at], self.y[at], self.t[at], self.p[at])
+
     def to_array(self) -> npt.NDArray[Any]:
         """The events as one structured array with the fields t, x, y and p."""
         array = np.empty(len(self), dtype=EVENT_DTYPE)

@@ -15,6 +15,7 @@ import numpy as np
 from nirbridge.errors import FileError, InputError
 from nirbridge_events.events import EVENT_DTYPE, Size
 from nirbridge_events.frame_cache import FileSample
+from nirbridge_events.readers import tonic_sets
 from nirbridge_events.recording import Recording, open_recording
 
 LABELS = "labels.csv"
@@ -166,21 +167,12 @@ def from_tonic(key: str, root: str | os.PathLike[str], train: bool, download: bo
     return whole if kind.has_parts else whole.split(train)
 
 
-def _tonic_data(kind: TonicSet, root: str | os.PathLike[str], train: bool, download: bool) -> Any:
-    try:
-        from tonic import datasets
-    except ImportError as error:
-        found = "needs the package tonic (GPL-3), which is not installed"
-        raise InputError(f"data set '{kind.name}'", found, "Run pip install tonic") from error
-
-    def refuse(_self: Any) -> None:
-        found = f"is not complete in '{Path(root) / kind.name}'"
-        raise InputError(f"data set '{kind.name}'", found, "Put it there, or pass download=True to fetch it")
-
-    known = getattr(datasets, kind.name)
-    # tonic takes the folder's name from the class, so the class that refuses to download must have the same.
-    chosen = known if download else type(known.__name__, (known,), {"download": refuse})
-    return chosen(os.fspath(root), **({"train": train} if kind.has_parts else {}))
+def _tonic_data(set_: TonicSet, root: str | os.PathLike[str], train: bool, download: bool) -> Any:
+    where, place = f"data set '{set_.name}'", os.fspath(root)
+    kind = tonic_sets.classes(where)[set_.name]
+    if not download:
+        kind = tonic_sets.offline(kind, where, place, "Put it there, or pass download=True to fetch it")
+    return kind(place, **({"train": train} if set_.has_parts else {}))
 
 
 def _class_names(found: Any, targets: Sequence[str]) -> dict[str, str]:

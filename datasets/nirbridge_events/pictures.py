@@ -13,12 +13,14 @@ import numpy.typing as npt
 from nirbridge.errors import InputError
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.settings import EncoderSettings
-from nirbridge_events.viewing.snapshots import channels, lane_numbers
+from nirbridge_events.viewing.snapshots import channels, lane_numbers, shrunk
 from nirbridge_events.windows import Window
 
 COLUMNS = 6
 LARGEST_FILM = 2000
 FILM_SIDE = 480
+# A cell of a sheet has about so many pixels.  Frames larger than that, or than FILM_SIDE, are merged by max.
+CELL_PIXELS = 240
 ON, OFF, BOTH, GROUND = (224, 90, 30), (38, 110, 200), (60, 20, 70), (255, 255, 255)
 LANE_COLOURS = ("#ffffff", "#9ecae1", "#4292c6", "#08519c", "#54278f", "#2b0a3d")
 
@@ -50,9 +52,8 @@ def gallery_for(suffix: str, settings: EncoderSettings, name: str) -> Gallery:
     return Sheet(settings, name) if suffix == ".png" else Film(settings, name)
 
 
-def polarity_image(frames: FloatFrame, settings: EncoderSettings) -> Image:
-    """A window [K, P, H, W] as RGB [H, W, 3]: ON, OFF, or both, on white, stronger where the value is larger."""
-    values = channels(frames, settings)
+def polarity_image(values: FloatFrame) -> Image:
+    """Channels [P, H, W] as RGB [H, W, 3]: ON, OFF, or both, on white, stronger where the value is larger."""
     off, on = (np.zeros_like(values[0]), values[0]) if len(values) == 1 else (values[0], values[1])
     largest = np.maximum(off, on)
     strength = np.where(largest > 0, 0.35 + 0.65 * largest / max(float(largest.max(initial=0)), 1e-9), 0)[..., None]
@@ -60,9 +61,8 @@ def polarity_image(frames: FloatFrame, settings: EncoderSettings) -> Image:
     return np.asarray(np.rint(GROUND + (colour - np.asarray(GROUND)) * strength), dtype=np.uint8)
 
 
-def level_map(frames: FloatFrame, settings: EncoderSettings) -> npt.NDArray[np.float32]:
+def level_map(values: FloatFrame, settings: EncoderSettings) -> npt.NDArray[np.float32]:
     """The largest value of a pixel over the polarities [H, W]; with "one-hot" its lane plus one."""
-    values = channels(frames, settings)
     levels = lane_numbers(values) if settings.coding == "one-hot" else values
     return np.asarray(levels.max(axis=0), dtype=np.float32)
 
@@ -99,16 +99,18 @@ class Sheet:
         import matplotlib.pyplot as plt
 
         shown = self._shown()
+        images = [shrunk(channels(window.frames, self._settings), CELL_PIXELS) for window in shown]
         figure, axes = plt.subplots(
             2, len(shown), figsize=self._figure_size(len(shown)), squeeze=False, layout="constrained"
         )
         mapped = None
-        for column, window in enumerate(shown):
-            axes[0, column].imshow(polarity_image(window.frames, self._settings), interpolation="nearest")
+        colours = self._colours(images)
+        for column, (window, values) in enumerate(zip(shown, images, strict=True)):
+            axes[0, column].imshow(polarity_image(values), interpolation="nearest")
             span = f"{window.t_start / 1e3:g}–{window.t_end / 1e3:g} ms"
             axes[0, column].set_title(f"{span}\n{window.events} events", fontsize=9)
-            levels = level_map(window.frames, self._settings)
-            mapped = axes[1, column].imshow(levels, interpolation="nearest", **self._colours(shown))
+            levels = level_map(values, self._settings)
+            mapped = axes[1, column].imshow(levels, interpolation="nearest", **colours)
         for axis in axes.flat:
             axis.set(xticks=[], yticks=[])
         axes[0, 0].set_ylabel(
@@ -136,11 +138,11 @@ class Sheet:
         cell = 2.1
         return max(5.5, cell * columns + 1.0), max(3.2, 2 * cell * min(1.6, height / width) + 0.9)
 
-    def _colours(self, shown: list[Window]) -> dict[str, Any]:
+    def _colours(self, images: list[FloatFrame]) -> dict[str, Any]:
         from matplotlib.colors import LinearSegmentedColormap
 
         if self._settings.coding != "one-hot":
-            largest = max(float(level_map(window.frames, self._settings).max()) for window in shown)
+            largest = max(float(level_map(values, self._settings).max()) for values in images)
             cmap = LinearSegmentedColormap.from_list("values", LANE_COLOURS)
             return {"cmap": cmap, "vmin": 0, "vmax": max(largest, 1)}
         levels = self._settings.lanes + 1
@@ -164,8 +166,6 @@ class Film:
     def __init__(self, settings: EncoderSettings, name: str) -> None:
         self._settings, self._name = settings, name
         self._pictures: list[Any] = []
-        width, height = settings.frame_size
-        self._zoom = max(1, FILM_SIDE // max(width, height))
 
     def watch(self, windows: Iterator[Window]) -> Iterator[Window]:
         """See ``Gallery.watch``."""
@@ -187,16 +187,17 @@ class Film:
     def _picture(self, window: Window) -> Any:
         from PIL import Image as Pillow
 
-        left = polarity_image(window.frames, self._settings)
-        right = self._level_image(window.frames)
+        values = shrunk(channels(window.frames, self._settings), FILM_SIDE)
+        zoom = max(1, FILM_SIDE // max(values.shape[1:]))
+        left, right = polarity_image(values), self._level_image(values)
         gap = np.full((left.shape[0], max(1, left.shape[1] // 16), 3), 128, dtype=np.uint8)
         both = np.concatenate((left, gap, right), axis=1)
-        size = (both.shape[1] * self._zoom, both.shape[0] * self._zoom)
+        size = (both.shape[1] * zoom, both.shape[0] * zoom)
         large = Pillow.fromarray(both).resize(size, Pillow.Resampling.NEAREST)
         return large.quantize(colors=64, dither=Pillow.Dither.NONE)
 
-    def _level_image(self, frames: FloatFrame) -> Image:
-        levels = level_map(frames, self._settings)
+    def _level_image(self, values: FloatFrame) -> Image:
+        levels = level_map(values, self._settings)
         top = len(LANE_COLOURS) - 1
         largest = max(float(levels.max(initial=0)), 1.0)
         ramp = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in LANE_COLOURS], dtype=np.float64)

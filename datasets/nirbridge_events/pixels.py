@@ -13,7 +13,7 @@ from nirbridge_events.events import Events, Size
 LARGEST_COUNT = 1 << 24
 
 FloatFrame = npt.NDArray[np.float32]
-Index = npt.NDArray[np.signedinteger[Any]]
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PixelMap:
         return PixelMap(self.sensor_size, self.sensor_size, self.polarities)
 
     def flat(self, events: Events) -> Index:
-        """The index of each event; 32-bit integers where they suffice, because they are twice as fast."""
+        """The index of each event; computed in 32-bit integers where they suffice, which is several times as fast."""
         (width, height), (sensor_width, sensor_height) = self.size, self.sensor_size
         dtype = np.dtype(np.int32 if self.pixels < 2**31 else np.int64)
         y = events.y if height == sensor_height else _scale(sensor_height, height, dtype).take(events.y)
@@ -58,11 +58,41 @@ class PixelMap:
             np.add(index, np.multiply(events.p, height, dtype=dtype), out=index)
         np.multiply(index, width, out=index)
         np.add(index, x, out=index)
-        return index
+        return index.astype(np.intp, copy=False)
 
 
-def _scale(sensor: int, out: int, dtype: np.dtype[Any]) -> Index:
+def _scale(sensor: int, out: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return np.asarray(np.arange(sensor, dtype=np.int64) * out // sensor, dtype=dtype)
+
+
+class TouchedPixels:
+    """The pixels that events touched, as long as they are few; a pixel may stand in it several times."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: list[Index] = []
+        self._count = 0
+
+    def add(self, index: Index) -> list[Index]:
+        """Takes pixels; once they are too many, gives back all that it holds and from then on all that comes."""
+        self._count += len(index)
+        self._parts.append(index)
+        if self._count <= self._most:
+            return []
+        given, self._parts = self._parts, []
+        return given
+
+    def give_up(self) -> None:
+        """They are too many, whatever comes."""
+        self._parts, self._count = [], self._most + 1
+
+    def take(self) -> Index | None:
+        """The pixels since the last call, None if they were too many; the next ``add`` starts anew."""
+        parts, count = self._parts, self._count
+        self._parts, self._count = [], 0
+        if count > self._most:
+            return None
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype=np.intp), *parts])
 
 
 class Slice(Protocol):
@@ -98,9 +128,9 @@ class SeenSlice:
 class SumSlice:
     """The number of events in each output pixel: downsampling by sum.
 
-    It counts in float32, the type of frames, which is exact up to ``LARGEST_COUNT`` and stays there.  With an index
-    of type intp and an addend of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its
-    conversion, above all for large sensors.
+    It counts in float32, the type of frames, which is exact up to ``LARGEST_COUNT`` and stays there.  With an addend
+    of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its conversion, above all for large
+    sensors.
     """
 
     def __init__(self, pixel_map: PixelMap) -> None:
@@ -111,7 +141,7 @@ class SumSlice:
         """See ``Slice.add``."""
         if self._counts is None:
             self._counts = np.zeros(self._map.pixels, dtype=np.float32)
-        np.add.at(self._counts, self._map.flat(events).astype(np.intp), np.float32(1))
+        np.add.at(self._counts, self._map.flat(events), np.float32(1))
 
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""

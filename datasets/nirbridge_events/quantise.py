@@ -31,8 +31,8 @@ def nearest_power(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 class Quantiser:
     """``quantise`` for counts up to ``largest``.
 
-    Counts and values that fit a byte are quantised by one comparison for each lane, r_s = [c >= limit_s], which runs
-    over many bytes at once; others by table.
+    Counts and values that fit a byte are quantised by one comparison for each lane s > 1, r_s = [c >= limit_s], which
+    runs over many bytes at once; others by table.
 
     Attributes:
         dtype: the integer type in which to count.
@@ -49,6 +49,17 @@ class Quantiser:
             self.dtype = np.dtype(np.uint8)
             self._limits = [np.uint8(c + 1) for c in np.flatnonzero(np.diff(self._table))]
 
+    @property
+    def cuts(self) -> bool:
+        """Whether there are counts that exceed the highest lane."""
+        return bool(self._cut[-1])
+
+    def values_at(self, index: npt.NDArray[np.intp], counts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The value of each count, where all but those at ``index`` are 0."""
+        values = np.zeros(counts.size, dtype=np.float32)
+        values[index] = self.values(counts.take(index))
+        return values
+
     def values(self, counts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The value of each count."""
         if self._limits is None:
@@ -61,16 +72,20 @@ class Quantiser:
         return values
 
     def _lanes_of(self, counts: npt.NDArray[np.uint8], limits: list[np.uint8]) -> npt.NDArray[np.uint8]:
-        """y = r_0 + r_1 + 2(r_2 + 2(r_3 + ..)): the lanes grow by 1, 1, 2, 4, .., and additions alone are fast."""
+        """y = min(c, 2) + 2(r_2 + 2(r_3 + ..)): lanes grow by 1, 1, 2, 4, .., the first two with the count itself."""
         total, reached = self._scratch[:, : counts.size]
-        total.fill(0)
-        for lane in reversed(range(len(limits))):
-            np.greater_equal(counts, limits[lane], out=reached.view(np.bool_))
+        lowest, higher = np.uint8(min(len(limits), 2)), limits[2:]
+        if not higher:
+            return np.minimum(counts, lowest, out=total)
+        np.greater_equal(counts, higher[-1], out=total.view(np.bool_))
+        np.add(total, total, out=total)
+        for limit in reversed(higher[:-1]):
+            np.greater_equal(counts, limit, out=reached.view(np.bool_))
             np.add(total, reached, out=total)
-            if lane > 1:
-                np.add(total, total, out=total)
-        return total
+            np.add(total, total, out=total)
+        np.minimum(counts, lowest, out=reached)
+        return np.add(total, reached, out=total)
 
     def count_cut(self, counts: npt.NDArray[Any]) -> int:
         """How many counts exceed the highest lane."""
-        return int(self._cut.take(counts.astype(np.intp)).sum()) if self._cut[-1] else 0
+        return int(self._cut.take(counts.astype(np.intp)).sum()) if self.cuts else 0

@@ -39,7 +39,7 @@ class ReadReport:
         longest_jump_us: the longest of them.
         resyncs: leaps of a live source's clock that were joined on.
         skipped: words that carry no event, by kind.
-        lost: what a live source lost or refused, by kind.
+        lost: what a live source lost or refused, and what of a file was not read, by kind.
     """
 
     events: int = 0
@@ -217,11 +217,11 @@ class Recording:
         if first_outside(chunk, self.sensor_size) is not None:
             inside = (chunk.x < self.sensor_size[0]) & (chunk.y < self.sensor_size[1])
             self._outside += int((~inside).sum())
-            chunk = Events(chunk.x[inside], chunk.y[inside], chunk.t[inside], chunk.p[inside])
+            chunk = chunk.select(inside)
         early = self._order.too_early(chunk.t)
         if early is not None:
             self._late += int(early.sum())
-            chunk = Events(chunk.x[~early], chunk.y[~early], chunk.t[~early], chunk.p[~early])
+            chunk = chunk.select(~early)
         return chunk
 
     def _check(self, chunk: Events) -> tuple[int, NirbridgeError | None]:

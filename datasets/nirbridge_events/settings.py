@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -14,11 +15,15 @@ from nirbridge_events.pixels import DOWNSAMPLES, PixelMap
 CODINGS = ("binary", "count", "one-hot", "phase", "voxel")
 POLARITIES = ("keep", "merge", "signed")
 SIGNED_CODINGS = ("binary", "count", "voxel")
+OPTION_OF = {"lanes": "one-hot", "phases": "phase", "bins": "voxel"}
+"""Options that only one coding has."""
 DEFAULT_SENSOR = (346, 260)
 MAX_LANES = 16
 MAX_SUBFRAMES = 1 << 16
 MAX_PHASES = 24
 MAX_BINS = 1024
+MAX_VALUES = 1 << 28
+"""Values of the frames of one window, and of a full sensor that is merged by max: 1 GiB as float32."""
 
 Crop = tuple[int, int, int, int]
 
@@ -90,6 +95,7 @@ class EncoderSettings:
             raise InputError("polarity", found, f"Use keep or merge, or one of {', '.join(SIGNED_CODINGS)}")
         put("crop", None if self.crop is None else _as_crop(self.crop, self.sensor_size))
         put("size", self._known_size())
+        self._require_moderate()
 
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> EncoderSettings:
@@ -140,8 +146,8 @@ class EncoderSettings:
         return 2 if self.polarity == "keep" else 1, height, width
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain data, every default filled in."""
-        return asdict(self)
+        """The settings as arguments of an encoder: defaults filled in, options of other codings left out."""
+        return {name: value for name, value in asdict(self).items() if OPTION_OF.get(name, self.coding) == self.coding}
 
     def _put(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -151,6 +157,15 @@ class EncoderSettings:
             raise InputError("downsample", f"'{self.downsample}' does not go with coding 'voxel'", "Use sum")
         default = "sum" if self.coding in ("count", "phase", "voxel") else "or"
         return one_of(self.downsample or default, "downsample", tuple(DOWNSAMPLES))
+
+    def _require_moderate(self) -> None:
+        """An inferred or a wrong size of the sensor must not fill the memory."""
+        pixels = self.pixel_map if self.downsample != "max" else self.pixel_map.at_sensor_size()
+        values = self.frames_per_window * pixels.pixels
+        if values > MAX_VALUES:
+            width, height = self.sensor_size
+            found = f"{width}x{height} pixels make {values} values a window, at most {MAX_VALUES} may be"
+            raise InputError("sensor_size", found, "Give the right sensor size, a crop or a size")
 
     def _known_size(self) -> Size:
         width, height = size = self.area if self.size is None else as_size(self.size, "size")
@@ -169,6 +184,19 @@ def whole_number(value: Any, name: str, lowest: int, highest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not lowest <= value <= highest:
         raise InputError(name, f"{value!r} is not a whole number in {lowest}..{highest}", "Give one in this range")
     return int(value)
+
+
+def check_options(coding: str, options: Mapping[str, Any]) -> None:
+    """Refuses options that an encoder does not have, or that would do nothing.
+
+    Raises:
+        InputError: there is one.
+    """
+    if unknown := sorted(set(options) - set(EncoderSettings.__dataclass_fields__)):
+        raise InputError(unknown[0], "is no option of an encoder", "Leave it away")
+    for name, owner in OPTION_OF.items():
+        if name in options and coding != owner and coding in CODINGS:
+            raise InputError(name, f"goes with coding '{owner}', not with '{coding}'", "Leave it away")
 
 
 def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:

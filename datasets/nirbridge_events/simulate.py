@@ -80,8 +80,7 @@ def moving_image(
     for k in range(len(path) - 1):
         runs.append(_crossings(reference, quanta[k], quanta[k + 1], (int(times[k]), int(times[k + 1]))))
     events = Events.concatenate(runs)
-    order = np.lexsort((events.x, events.y, events.t))
-    return Events(events.x[order], events.y[order], events.t[order], events.p[order])
+    return events.select(np.lexsort((events.x, events.y, events.t)))
 
 
 def _crossings(reference: IntArray, old: FloatArray, new: FloatArray, span: tuple[int, int]) -> Events:

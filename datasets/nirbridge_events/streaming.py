@@ -179,6 +179,7 @@ class Stream:
             events_per_s=round(report.events / seconds, 1) if seconds else 0.0,
             latency_ms=percentiles(self._latencies),
             interrupted=not self._complete,
+            source=self._recording.report.to_dict() if isinstance(self._recording, Recording) else None,
         )
 
     def _prepare(self) -> None:

@@ -13,6 +13,7 @@ from nirbridge_events import frame_cache as frame_cache_module
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
 from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
 from tests.events import naive
+from tests.events import naive_formats as formats
 
 torch = pytest.importorskip("torch")
 from nirbridge_events import datasets  # noqa: E402  it needs torch
@@ -171,26 +172,6 @@ def test_the_split_takes_nine_tenths_of_every_class(tmp_path):
         labelled.split(train=True, share=1)
 
 
-def test_flip_and_roll_moves_all_frames_of_a_sample_alike():
-    torch.manual_seed(0)
-    frames = torch.arange(2 * 2 * 6 * 7.0).reshape(2, 2, 6, 7)
-    moves = {
-        (f, dy, dx): (frames.flip(-1) if f else frames).roll((dy, dx), (2, 3))
-        for f in (0, 1)
-        for dy in range(-2, 3)
-        for dx in range(-2, 3)
-    }
-    augment, seen = datasets.FlipAndRoll(roll=2), set()
-    for _ in range(600):
-        out = augment(frames)
-        seen |= {move for move, moved in moves.items() if torch.equal(moved, out)}
-        assert any(torch.equal(moved, out) for moved in moves.values())
-    assert seen == set(moves)
-    assert torch.equal(datasets.FlipAndRoll(0, 0)(frames), frames)
-    with pytest.raises(InputError, match="roll -1"):
-        datasets.FlipAndRoll(-1)
-
-
 @pytest.mark.parametrize(
     ("table", "found"),
     [
@@ -216,6 +197,54 @@ def test_folders_that_are_none(tmp_path):
         folder_with_labels(tmp_path)
 
 
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def make_cifar10_dvs(place, classes, count):
+    """Recordings as tonic unpacks them, and the events of each."""
+    events = {(name, i): naive.make_events(np.random.default_rng(i), 60, (128, 128), 95_000) for name in classes
+              for i in range(count)}  # fmt: skip
+    for (name, i), each in events.items():
+        (place / name).mkdir(parents=True, exist_ok=True)
+        (place / name / f"cifar10_{name}_{i}.aedat4").write_bytes(formats.write_aedat4(naive.rows_of(each)))
+    return events
+
+
+def test_cifar10_dvs_as_tonic_unpacks_it(tmp_path):
+    """Tonic itself finds the set complete: the archive, and 1000 or more recordings; then ours are split and read."""
+    pytest.importorskip("tonic")
+    events = make_cifar10_dvs(tmp_path / "CIFAR10DVS", CIFAR10, 101)
+    (tmp_path / "CIFAR10DVS" / "CIFAR10DVS.zip").touch()
+    encoding = Encoding({"pooled": 40, "lanes": 3, "size": (48, 48)}, equal_count=True)
+    with pytest.raises(InputError, match="60 are fewer than 80 splits"):
+        datasets.cifar10_dvs(tmp_path, encoding)[0]
+    encoding = Encoding({"window": 10_000, "coding": "one-hot", "size": (48, 48)}, steps=10)
+    train, test = (datasets.cifar10_dvs(tmp_path, encoding, train=part) for part in (True, False))
+    assert (train.classes, len(train), len(test)) == (CIFAR10, 910, 100)
+    assert [sample.label for sample in test.samples] == [label for label in range(10) for _ in range(10)]
+    assert {sample.path.stem.rsplit("_", 1)[1] for sample in test.samples} == {str(i) for i in range(91, 101)}
+    for data, place, key in ((train, 0, ("airplane", 0)), (train, 95, ("automobile", 4)), (test, 39, ("cat", 100))):
+        frames, label = data[place]
+        assert label == CIFAR10.index(key[0])
+        wanted = encode(events[key], (128, 128), 10_000, "one-hot", size=(48, 48))
+        np.testing.assert_array_equal(frames[: len(wanted)].numpy(), wanted)
+        assert not frames[len(wanted) :].any()
+
+
+def test_cifar10_dvs_from_its_folders_alone(tmp_path):
+    events = make_cifar10_dvs(tmp_path, ("airplane", "cat"), 20)
+    encoding = Encoding({"window": 100_000, "coding": "count"}, steps=1)
+    train, test = (datasets.folder(tmp_path, encoding, train=part) for part in (True, False))
+    assert (len(train), len(test), len(datasets.folder(tmp_path, encoding))) == (36, 4, 40)
+    names = [sample.path.stem for sample in test.samples]
+    assert names == [f"cifar10_{name}_{i}" for name in ("airplane", "cat") for i in (18, 19)]
+    assert train.samples[2].path.stem == "cifar10_airplane_2"
+    for i, key in enumerate((("airplane", 18), ("airplane", 19), ("cat", 18), ("cat", 19))):
+        frames, label = test[i]
+        assert label == i // 2
+        np.testing.assert_array_equal(frames.numpy(), encode(events[key], (128, 128), 100_000, "count"))
+
+
 def tonic_folder(place, key):
     """The files of a set, few of them, where tonic has them, and the events in one."""
     if key == "nmnist":
@@ -224,10 +253,7 @@ def tonic_folder(place, key):
         folder = place / "NCALTECH101" / "Caltech101"
         return [make_recording(folder / name / f"{i}.bin", i) for name in ("ant", "bee") for i in range(10)][10]
     if key == "cifar10_dvs":
-        for name in ("airplane", "cat"):
-            for i in range(10):
-                make_recording(place / "CIFAR10DVS" / name / f"{i}.aedat4", i)
-        return None
+        return make_cifar10_dvs(place / "CIFAR10DVS", ("airplane", "cat"), 10)["cat", 8]
     rows = naive.rows_of(naive.make_events(np.random.default_rng(0), 50, (128, 128)))
     (place / "DVSGesture" / "ibmGestureTrain" / "user02_led").mkdir(parents=True)
     np.save(place / "DVSGesture" / "ibmGestureTrain" / "user02_led" / "7.npy", [(x, y, p, t) for t, x, y, p in rows])
@@ -237,7 +263,7 @@ def tonic_folder(place, key):
 TONIC_LABELS = {
     "nmnist": ("3 - three", 2, 3, 1),
     "ncaltech101": ("bee", 18, 1, 9),
-    "cifar10_dvs": ("cat", 18, 3, -1),
+    "cifar10_dvs": ("cat", 18, 3, 17),
     "dvs_gesture": ("Arm roll", 1, 7, 0),
 }
 

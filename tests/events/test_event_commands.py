@@ -96,6 +96,7 @@ def test_stream_with_a_model(recording, events, model):
     assert [decision["t_us"] for decision in decisions] == [int(events.t[0]) + 10_000 * (i + 1) for i in range(10)]
     summary = last["summary"]
     assert (summary["windows"], summary["events"], summary["decisions"]) == (10, 2000, 10)
+    assert (summary["source"]["events"], summary["source"]["lost"]) == (2000, {})
     assert set(summary["latency_ms"]) == {"p50", "p95", "p99"}
 
 

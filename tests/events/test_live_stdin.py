@@ -139,6 +139,8 @@ def test_a_pipe_that_stalls_is_ended_from_another_thread(events):
         ),
         ("-?format=hdf5", SENSOR, b"", "format 'hdf5' is not read from a pipe"),
         ("-?what=1", SENSOR, b"", "has no option 'what'"),
+        ("-?idle=2", SENSOR, b"", "has no option 'idle'. Options are format, size"),
+        ("-?size=64x64", SENSOR, b"", "says a sensor of (64, 64) pixels, (128, 128) was given"),
         (
             "-",
             (64, 64),

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 from nirbridge.cli.encode import command
 from nirbridge.errors import InputError
 from nirbridge_events import EncoderSettings, FrameEncoder, pictures, write_nmnist
+from nirbridge_events.viewing.snapshots import channels, shrunk
+from nirbridge_events.windows import Window
 from tests.events import naive
 
 Image = pytest.importorskip("PIL.Image")
@@ -28,23 +30,34 @@ def test_polarities_have_their_colours():
     settings = EncoderSettings((3, 1), coding="count")
     frame = np.zeros((1, 2, 1, 3), dtype=np.float32)
     frame[0, 0, 0, 0] = frame[0, 1, 0, 1] = 2
-    image = pictures.polarity_image(frame, settings)
+    image = pictures.polarity_image(channels(frame, settings))
     assert image.tolist() == [[list(pictures.OFF), list(pictures.ON), list(pictures.GROUND)]]
     frame[0, :, 0, 2] = 2
-    assert pictures.polarity_image(frame, settings)[0, 2].tolist() == list(pictures.BOTH)
+    assert pictures.polarity_image(channels(frame, settings))[0, 2].tolist() == list(pictures.BOTH)
     signed = EncoderSettings((3, 1), coding="count", polarity="signed")
-    image = pictures.polarity_image(np.array([[[[-1, 1, 0]]]], dtype=np.float32), signed)
+    image = pictures.polarity_image(channels(np.array([[[[-1, 1, 0]]]], dtype=np.float32), signed))
     assert image.tolist() == [[list(pictures.OFF), list(pictures.ON), list(pictures.GROUND)]]
 
 
 def test_levels_are_lanes_counts_and_digits():
     one_hot = np.array([[[[0, 1, 2]], [[4, 0, 8]]]], dtype=np.float32)
     settings = EncoderSettings((3, 1), coding="one-hot", lanes=4)
-    assert pictures.level_map(one_hot, settings).tolist() == [[3, 1, 4]]
-    assert pictures.level_map(one_hot, EncoderSettings((3, 1), coding="count")).tolist() == [[4, 1, 8]]
+    assert pictures.level_map(one_hot[0], settings).tolist() == [[3, 1, 4]]
+    assert pictures.level_map(one_hot[0], EncoderSettings((3, 1), coding="count")).tolist() == [[4, 1, 8]]
     digits = np.array([[[[1, 0, 0]]], [[[0, 1, 0]]], [[[1, 1, 0]]]], dtype=np.float32)
     settings = EncoderSettings((3, 1), coding="phase", phases=3, polarity="merge")
-    assert pictures.level_map(digits, settings).tolist() == [[5, 3, 0]]
+    assert pictures.level_map(channels(digits, settings), settings).tolist() == [[5, 3, 0]]
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (481, 3), (240, 240), (1, 1000)])
+def test_no_event_vanishes_from_a_picture_smaller_than_its_frames(size):
+    rng = np.random.default_rng(0)
+    for x, y in zip(rng.integers(0, size[0], 20), rng.integers(0, size[1], 20), strict=True):
+        values = np.zeros((2, size[1], size[0]), dtype=np.float32)
+        values[1, y, x] = 3
+        small = shrunk(values, 240)
+        assert max(small.shape[1:]) <= 240
+        assert (small[0].any(), small[1].max(), np.count_nonzero(small)) == (False, 3, 1)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,12 @@ def test_a_film_shows_every_window_and_the_frames_are_written_too(tmp_path, reco
             right = np.asarray(film.convert("RGB"))[::zoom, 36 * zoom :: zoom]
             lanes = np.where(frames[step] > 0, np.log2(np.maximum(frames[step], 1)) + 1, 0).max(axis=0).astype(int)
             assert np.abs(right.astype(int) - ramp[lanes]).max() <= 8
+
+
+def test_a_film_of_a_large_sensor_is_small():
+    film = pictures.Film(EncoderSettings((1280, 720), coding="count"), "x")
+    frames = np.ones((1, 2, 720, 1280), dtype=np.float32)
+    assert film._picture(Window(frames, 0, 0, 1, 1)).size == (427 + 26 + 427, 240)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_every_window_is_decided_in_order(events):
     assert (summary.windows, summary.decisions, summary.events) == (10, 10, 2000)
     assert summary.partial_events == frames[-1].sum()
     assert not summary.interrupted
+    assert summary.source is None or summary.source["events"] == summary.events
     assert summary.latency_ms["p50"] <= summary.latency_ms["p95"] <= summary.latency_ms["p99"]
     assert summary.events_per_s == pytest.approx(2000 / summary.seconds, rel=1e-3)
     assert no_thread_left()

@@ -35,7 +35,11 @@ def test_drop_newest_keeps_what_waits(events):
     stream = make_stream(events, SumProgram(wait_until_all_is_encoded), policy="drop-newest", queue_size=2)
     decisions = list(stream)
     summary = stream.summary
-    assert [decision.window for decision in decisions] in ([0, 1], [0, 1, 2])
+    # The first step begins once one or two windows were taken, and ends when all are encoded: two more can wait then.
+    windows = [decision.window for decision in decisions]
+    assert windows[:2] == [0, 1]
+    assert windows == sorted(windows)
+    assert len(windows) <= 4
     assert len(decisions) + summary.dropped_windows == 10
     assert balance(decisions, summary) == 2000
 

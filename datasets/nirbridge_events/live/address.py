@@ -11,6 +11,7 @@ from nirbridge.errors import InputError
 from nirbridge_events.events import Size, as_size
 
 DEFAULT_PORT = 3333
+OPTIONS = ("format", "size", "idle")
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 
 
@@ -32,9 +33,19 @@ class Address:
     size: Size | None
     idle: float | None
 
+    def agreed_size(self, where: str, given: Size | None) -> Size | None:
+        """The size of the sensor that the name or the caller gives.
 
-def parse(source: str) -> Address:
-    """Reads the name of a source.
+        Raises:
+            InputError: both do, and they differ.
+        """
+        if given and self.size and given != self.size:
+            raise InputError(where, f"says a sensor of {self.size} pixels, {given} was given", "Give it once")
+        return given or self.size
+
+
+def parse(source: str, known: tuple[str, ...] = OPTIONS) -> Address:
+    """Reads the name of a source, which may have the options ``known``.
 
     Raises:
         InputError: the port, an option or its value is none.
@@ -49,8 +60,8 @@ def parse(source: str) -> Address:
     if parts.path not in ("", "/", "-") or parts.username or parts.fragment:
         raise InputError(where, "has more than a host and a port", "Give it as udp://127.0.0.1:3333")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(set(options) - {"format", "size", "idle"}):
-        raise InputError(where, f"has no option '{unknown[0]}'", "Options are format, size and idle")
+    if unknown := sorted(set(options) - set(known)):
+        raise InputError(where, f"has no option '{unknown[0]}'", f"Options are {', '.join(known)}")
     return Address(host, port, options.get("format", ""), _size(where, options), _idle(where, options))
 
 

@@ -25,7 +25,7 @@ from nirbridge_events.recording import Recording, check_given_size, known_size
 
 RECORD = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 # These need the end of a file, or jump in it.
-FILES_ONLY = ("aedat4", "hdf5", "npy", "npz")
+FILES_ONLY = ("hdf5", "npy", "npz")
 STRUCTURED = "structured"
 WAIT_SECONDS = 0.1
 _HEADERS = (b"%", b"#", b"Event Stream")
@@ -91,10 +91,10 @@ def open_stdin(source: str, sensor_size: Size | None, jitter: int, descriptor: i
         FileError: it is empty or of no format that is read from a pipe.
         InputError: the name is wrong, or nobody says the size of the sensor.
     """
-    address = addresses.parse(source)
+    address = addresses.parse(source, known=("format", "size"))
+    given = address.agreed_size(f"source '{source}'", sensor_size)
     feed = StreamFeed(STDIN, 0, descriptor=_descriptor(descriptor))
-    opened = _open_format(source, address.format, feed, sensor_size or address.size)
-    given = sensor_size or address.size
+    opened = _open_format(source, address.format, feed, given)
     check_given_size("stdin", opened, given)
     size, origin = known_size(opened, given)
     if size is None:

@@ -34,7 +34,9 @@ def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
     kind = address.format or "spif"
     if kind not in FORMATS:
         raise InputError(where, f"format '{kind}' is unknown", f"Choose of {', '.join(FORMATS)}")
-    size = _size(where, address, sensor_size)
+    size = address.agreed_size(where, sensor_size)
+    if size is None:
+        raise InputError(where, "does not say its sensor size", "Add ?size=640x480, or give the size of the sensor")
     sock = _bind(where, address)
     receiver = Receiver(sock)
     host = f"[{address.host}]" if ":" in address.host else address.host
@@ -59,15 +61,6 @@ def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
         once=True,
         on_close=receiver.close,
     )
-
-
-def _size(where: str, address: addresses.Address, given: Size | None) -> Size:
-    if given and address.size and given != address.size:
-        raise InputError(where, f"says a sensor of {address.size} pixels, {given} was given", "Give it once")
-    size = given or address.size
-    if size is None:
-        raise InputError(where, "does not say its sensor size", "Add ?size=640x480, or give the size of the sensor")
-    return size
 
 
 def _bind(where: str, address: addresses.Address) -> socket.socket:

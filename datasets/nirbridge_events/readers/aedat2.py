@@ -2,13 +2,17 @@
 
 What an address means depends on the camera, which the header line ``# AEChip:`` names:
 
-- DVS128: bit 0 polarity (0 = ON), bits 1–7 x, 8–14 y, bit 15 an external event;
+- DVS128: bit 0 polarity (0 = ON), bits 1–7 x, 8–14 y, bit 15 or 31 an external event;
 - DAVIS: bit 10 an external event, bit 11 polarity (1 = ON), bits 12–21 x, 22–30 y, bit 31 a frame or IMU sample.
 
 Both count x from the right and y from the bottom; here they come out from the left and from the top.  Where the
 header names no camera, the sensor size that the caller gives decides.
 
-Source: iniVation, AEDAT 2.0; jAER, extractors of DVS128 and of the DAVIS cameras.
+For the DVS128, iniVation's page on AEDAT 1.0 and 2.0 says that 1 is ON.  jAER, which writes these files, takes 0 for
+ON, and so does the Matlab reader that DVS-CIFAR10 and MNIST-DVS come with; they are followed.
+
+Source: iniVation, AEDAT 2.0; jAER, ``DVS128.Extractor``, ``DavisChip`` and ``DavisBaseCamera``; ``dat2mat.m`` of
+MNIST-DVS.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ class Layout:
     others: tuple[tuple[int, str], ...]
 
 
-DVS128 = Layout(1, 0x7F, 8, 0x7F, 0, 0, ((15, "external event words"),))
+DVS128 = Layout(1, 0x7F, 8, 0x7F, 0, 0, ((15, "external event words"), (31, "external event words")))
 DAVIS = Layout(12, 0x3FF, 22, 0x1FF, 11, 1, ((31, "frame or IMU words"), (10, "external event words")))
 LAYOUTS = {(128, 128): DVS128, (208, 192): DAVIS, (240, 180): DAVIS, (346, 260): DAVIS, (640, 480): DAVIS}
 

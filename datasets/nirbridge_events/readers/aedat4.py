@@ -1,132 +1,210 @@
-"""AEDAT 4.0, as iniVation's DV writes it, through faery.
+"""AEDAT 4.0, as iniVation's DV writes it: packets of FlatBuffers, each compressed by itself.
 
-The container is checked here, so that a damaged one is named instead of being handed on: a line of text, a header
-with the place of the table of packets, then packets of stream number, size and compressed body.  faery decompresses
-the packets and decodes them.  It needs the table of packets, which a recording that broke off does not have.
+A line of text, the length of a header (32 bits) and the header: a FlatBuffer "IOHE" with the compression (0 none, 1
+and 2 LZ4, 3 and 4 ZSTD), the place of a table of packets (-1: none) and an XML text that lists the streams.  Then
+come packets: number of the stream, size of the body (32 bits each), and the body.  Unpacked, it is the length of a
+FlatBuffer and the FlatBuffer; one of events, "EVTS", holds a vector of 16 bytes an event: time in µs (64 bits), x, y
+(16 bits each), polarity (one byte).  Everything is little-endian, and (0, 0) is at the top left.
 
-Source: iniVation, AEDAT 4.0; faery (LGPL-3) is an optional dependency.
+The table is not needed: packets are read one after the other.  A recording that broke off has none, and is read as
+far as it goes.
+
+Source: iniVation, AEDAT 4.0, with the FlatBuffers schemas IOHeader and EventPacket.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nirbridge.errors import FileError, NirbridgeError
+from nirbridge.errors import FileError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.aedat import version_of
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label
+from nirbridge_events.readers.aedat4_streams import EVENTS, Stream, parse_streams
+from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label, read_head, truncated
+from nirbridge_events.readers.flatbuffer import DamagedBufferError, root_table
+from nirbridge_events.readers.unpacking import ByteStream, Readable, Section, Unpacker, UnpackingError, unpacker
 
 FIRST_LINE = b"#!AER-DAT4.0\r\n"
-LONGEST_PACKET = 1 << 28
+BODY_AT = len(FIRST_LINE) + 4
+LONGEST_HEADER = 1 << 24
+# Unpacked; more than a second of the fastest camera.
+LARGEST_PACKET = 1 << 28
+# What a FlatBuffer has before and after its vector of events.
+MARGIN = 1 << 12
+PIECE_EVENTS = 1 << 16
+PACKET = struct.Struct("<ii")
+EVENT = np.dtype(
+    {"names": ["t", "x", "y", "p"], "formats": ["<i8", "<u2", "<u2", "u1"], "offsets": [0, 8, 10, 12], "itemsize": 16}
+)
+COMPRESSIONS = ("", "LZ4", "LZ4", "ZSTD", "ZSTD")
+OTHER_EVENTS = "packets of further event streams were left out"
+LAST_PACKET = "bytes of the last packet are missing: the recording broke off"
 _DAMAGED = "The file is damaged; copy or record it again"
 
 
-def decode(feed: Feed) -> Iterator[Events]:
-    """One pass over the file, packet by packet.
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its packets.
+
+    Attributes:
+        compression: "LZ4", "ZSTD" or "".
+        table: where the packets end and their table begins, -1 where there is none.
+        streams: what the packets' numbers stand for.
+        chosen: the number of the stream that is read.
+    """
+
+    compression: str
+    table: int
+    streams: dict[int, Stream]
+    chosen: int
+
+
+def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
+    """One pass over the file, piece by piece; a packet is never held whole.
 
     Raises:
-        FileError: a packet is damaged.
+        FileError: a packet is damaged or ends too early; the events before were yielded.
     """
-    aedat = _faery(feed.path)
-    with _damage_named(feed.path), aedat.Decoder(feed.path) as decoder:
-        wanted = _first_event_track(feed.path, decoder.tracks()).id
-        for track, packet in decoder:
-            if track.id == wanted:
-                feed.position += packet.nbytes
-                yield _events(packet)
-            else:
-                feed.skipped[f"{track.data_type} packets of other streams"] += 1
-    feed.position = feed.path.stat().st_size
+    stream = ByteStream(feed)
+    while header.table < 0 or stream.at < header.table:
+        start = stream.at
+        found = stream.read(PACKET.size)
+        if len(found) < PACKET.size:
+            if found or header.table >= 0:
+                _broke_off(feed, header, start, len(found), PACKET.size)
+            return
+        number, size = PACKET.unpack(found)
+        if size < 0 or number not in header.streams or 0 <= header.table < stream.at + size:
+            raise _damaged(feed.path, start, f"claims to be {size} bytes of stream {number}")
+        body = Section(stream, size)
+        if number == header.chosen:
+            yield from _events(feed, header, start, body, unpack)
+        elif header.streams[number].kind == EVENTS:
+            feed.lost[OTHER_EVENTS] += 1
+        else:
+            feed.skipped[f"{header.streams[number].kind} packets"] += 1
+        body.skip()
+        if body.cut:
+            _broke_off(feed, header, start, size - body.left, size)
+            return
 
 
-@contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    """Turns what faery raises into the error of a damaged file; its panics derive from BaseException alone."""
+def _events(feed: Feed, header: Header, start: int, body: Section, unpack: Unpacker) -> Iterator[Events]:
+    """The events of one packet; where the file ends inside it, those that are there."""
     try:
-        yield
-    except NirbridgeError:
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        reason = str(error).split("\n")[0]
-        raise FileError(file_label(path), f"has a damaged header or packet ({reason})", _DAMAGED) from error
+        unpacked = unpack(body)
+        data = _read(unpacked, MARGIN)
+        at, count, length = _vector(data)
+        rest = data[at : at + count * EVENT.itemsize]
+        left = count * EVENT.itemsize - len(rest)
+        while len(rest) >= EVENT.itemsize:
+            whole = len(rest) // EVENT.itemsize
+            yield _columns(np.frombuffer(rest, dtype=EVENT, count=whole))
+            rest = rest[whole * EVENT.itemsize :]
+            more = _read(unpacked, min(left, PIECE_EVENTS * EVENT.itemsize - len(rest)))
+            rest, left = rest + more, left - len(more)
+        if left:
+            raise DamagedBufferError(f"{left} of {count * EVENT.itemsize} bytes of events are missing")
+        _require_end(unpacked, length - max(len(data), at + count * EVENT.itemsize))
+    except (DamagedBufferError, UnpackingError) as error:
+        # Of a packet that the end of the file cuts, anything may be missing.
+        if not body.cut:
+            raise _damaged(feed.path, start, f"is damaged ({error})") from error
 
 
-def _events(packet: Any) -> Events:
-    polarity = packet.dtype.names[3]
-    x, y, p = (np.ascontiguousarray(packet[name]) for name in ("x", "y", polarity))
-    return Events(x, y, packet["t"].astype(np.int64), p.astype(np.uint8))
+def _vector(data: bytes) -> tuple[int, int, int]:
+    """Where the events begin in a packet, their number, and the packet's length, from its first bytes."""
+    if data[8:12] != EVENTS.encode():
+        raise DamagedBufferError(f"it holds {data[8:12]!r} instead of {EVENTS}")
+    length = int.from_bytes(data[:4], "little") + 4
+    at, count = root_table(data, 4).vector(0)
+    end = at + count * EVENT.itemsize
+    if length > LARGEST_PACKET:
+        raise DamagedBufferError(f"it claims {length} bytes unpacked, at most {LARGEST_PACKET} are read")
+    if not end <= length <= end + MARGIN:
+        raise DamagedBufferError(f"its {count} events end at {end} of {length} bytes")
+    return at, count, length
 
 
-def _faery(path: Path) -> Any:
-    try:
-        from faery.extension import aedat
-    except ImportError as error:
-        found = "is AEDAT 4.0, which is read with faery, and faery is not installed"
-        raise FileError(file_label(path), found, "Install it with: pip install faery") from error
-    return aedat
+def _require_end(unpacked: Readable, left: int) -> None:
+    """Reads on to the end, so that checksums are checked."""
+    if left < 0 or len(_read(unpacked, left + 1)) != left:
+        raise DamagedBufferError("it does not end where it says")
 
 
-def _first_event_track(path: Path, tracks: list[Any]) -> Any:
-    track = next((track for track in tracks if track.data_type == "events"), None)
-    if track is None:
-        kinds = ", ".join(sorted({track.data_type for track in tracks})) or "nothing"
-        raise FileError(file_label(path), f"has no stream of events, only {kinds}", "Record the events too")
-    return track
+def _read(unpacked: Readable, size: int) -> bytes:
+    """The next ``size`` bytes, fewer only where they end."""
+    parts, left = [], size
+    while left and (part := unpacked.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
-def check_container(path: Path, head: bytes) -> None:
-    """Walks from packet to packet without reading them.
+def _columns(events: np.ndarray) -> Events:  # type: ignore[type-arg]
+    x, y, t = (np.ascontiguousarray(events[name]) for name in ("x", "y", "t"))
+    return Events(x, y, t, (events["p"] != 0).astype(np.uint8))
+
+
+def _broke_off(feed: Feed, header: Header, start: int, there: int, needed: int) -> None:
+    """A file that ends inside a packet: damaged, unless it never got its table of packets."""
+    if header.table >= 0:
+        raise truncated(feed.path, start, there, needed)
+    feed.lost[LAST_PACKET] += needed - there
+
+
+def _damaged(path: Path, start: int, what: str) -> FileError:
+    return FileError(file_label(path), f"the packet at offset {start} {what}", _DAMAGED)
+
+
+def parse_header(path: Path, head: bytes) -> tuple[Header, int]:
+    """The header, and the offset of the first packet.
 
     Raises:
-        FileError: the header is damaged, the table of packets is missing, or a packet runs past its end.
+        FileError: it is damaged, cut, too long, or lists no stream of events.
     """
-    where, total = file_label(path), path.stat().st_size
-    length = struct.unpack_from("<I", head, len(FIRST_LINE))[0] if len(head) >= len(FIRST_LINE) + 4 else 0
-    at = len(FIRST_LINE) + 4 + length
-    header = head[len(FIRST_LINE) + 4 : at]
-    if not length or at > total or len(header) < length or header[4:8] != b"IOHE":
+    where = file_label(path)
+    length = int.from_bytes(head[len(FIRST_LINE) : BODY_AT], "little")
+    if BODY_AT + length > len(head) and length <= LONGEST_HEADER and path != STDIN:
+        head = read_head(path, BODY_AT + length)
+    if not head.startswith(FIRST_LINE) or not 0 < length <= len(head) - BODY_AT:
         raise FileError(where, f"its header of {length} bytes is damaged or cut", _DAMAGED)
-    if not header[header.find(b"<dv") :].isascii():
-        raise FileError(where, "its description of streams is no plain text", _DAMAGED)
-    table = _table_position(header)
-    if not at <= table < total:
-        found = f"its table of packets should be at offset {table}, and the file has {total} bytes"
-        raise FileError(where, found, "The recording was cut short; open and save it with DV to repair it")
-    with path.open("rb") as file:
-        while at < table:
-            file.seek(at)
-            packet = file.read(8)
-            size = struct.unpack("<ii", packet)[1] if len(packet) == 8 else -1
-            if not 0 < size <= LONGEST_PACKET or at + 8 + size > table:
-                raise FileError(where, f"the packet at offset {at} claims {size} bytes", _DAMAGED)
-            at += 8 + size
-
-
-def _table_position(header: bytes) -> int:
-    """The field ``dataTablePosition`` of the flat buffer, -1 where it is not set."""
+    body = head[BODY_AT : BODY_AT + length]
     try:
-        root = struct.unpack_from("<I", header, 0)[0]
-        fields = root - struct.unpack_from("<i", header, root)[0]
-        offset = struct.unpack_from("<H", header, fields + 6)[0] if fields >= 0 else 0
-        return int(struct.unpack_from("<q", header, root + offset)[0]) if offset else -1
-    except struct.error:
-        return -1
+        if body[4:8] != b"IOHE":
+            raise DamagedBufferError(f"it holds {body[4:8]!r} instead of IOHE")
+        root = root_table(body)
+        compression, table, text = root.number(0, "i", 0), root.number(1, "q", -1), root.text(2)
+    except DamagedBufferError as error:
+        raise FileError(where, f"its header is damaged ({error})", _DAMAGED) from error
+    if not 0 <= compression < len(COMPRESSIONS):
+        found = f"is compressed by method {compression}; 0 to {len(COMPRESSIONS) - 1} are read"
+        raise FileError(where, found, "Convert it to LZ4 with DV")
+    if 0 <= table < BODY_AT + length:
+        found = f"its table of packets should be at offset {table}, before its first packet"
+        raise FileError(where, found, _DAMAGED)
+    streams = parse_streams(where, text)
+    chosen = next((number for number, stream in streams.items() if stream.kind == EVENTS), None)
+    if chosen is None:
+        kinds = ", ".join(sorted({stream.kind for stream in streams.values()})) or "nothing"
+        raise FileError(where, f"has no stream of events, only {kinds}", "Record the events too")
+    return Header(COMPRESSIONS[compression], table, streams, chosen), BODY_AT + length
 
 
 def _open(path: Path, head: bytes, _given: Size | None) -> Source:
-    check_container(path, head)
-    aedat = _faery(path)
-    with _damage_named(path), aedat.Decoder(path) as decoder:
-        size = _first_event_track(path, decoder.tracks()).dimensions
-    return Source("aedat4", 0, size and (int(size[0]), int(size[1])), bool(size), decode)
+    header, start = parse_header(path, head)
+    unpack = unpacker(path, header.compression)
+    size = header.streams[header.chosen].sensor_size
+    notes = ["has no table of packets, as if it broke off; it is read to its end"] if header.table < 0 else []
+    others = [number for number, stream in header.streams.items() if stream.kind == EVENTS and number != header.chosen]
+    if others:
+        notes.append(f"has {1 + len(others)} streams of events; number {header.chosen} is read")
+    return Source("aedat4", start, size, size is not None, lambda feed: decode(feed, header, unpack), tuple(notes))
 
 
 READER = Reader(

@@ -29,7 +29,8 @@ class Feed:
         offset: where the events start, in bytes.
         position: bytes read so far, counted from the start of the file.
         skipped: how many words of each kind carried no event that could be placed.
-        lost: what a live source had to leave out, each kind with its count.
+        lost: events, or bytes of them, that were not read, each kind with its count: what a live source had to leave
+            out, the packets of further streams, what a recording lacks that broke off.
         wraps: how often a counter of time started again.
         resyncs: how often a live source's clock leapt and was joined on.
     """

@@ -1,8 +1,7 @@
 """Prophesee ``.dat``: an ASCII header, two bytes (kind and size of an event), then little-endian records of 8 bytes.
 
 A record is the time in µs (32 bits, it wraps after 71 minutes) and a word: in version 2 bits 0–13 x, 14–27 y, 28
-polarity; in version 1 bits 0–8 x, 9–16 y, 17 polarity.  Kinds 0 (2D) and 0xC (CD) are such events.  faery stores
-times from 0 on, and the first one in a header line ``% T0``, which is added again.
+polarity; in version 1 bits 0–8 x, 9–16 y, 17 polarity.  Kinds 0 (2D) and 0xC (CD) are such events.
 
 Source: Prophesee, DAT file format.
 """
@@ -25,7 +24,7 @@ RECORD = np.dtype([("t", "<u4"), ("place", "<u4")])
 TIME_BITS = 32
 KINDS = (0x00, 0x0C)
 _IS_DAT = re.compile(rb"^% (Data file containing|Version \d)", re.MULTILINE)
-_NAMES = (b"Version", b"Width", b"Height", b"T0")
+_NAMES = (b"Version", b"Width", b"Height")
 _FIELD = {name: re.compile(rb"^% " + name + rb" (\d+)\s*$", re.MULTILINE) for name in _NAMES}
 
 
@@ -40,7 +39,7 @@ class Layout:
 LAYOUTS = {1: Layout(9, 8), 2: Layout(14, 14)}
 
 
-def decode(feed: Feed, layout: Layout, offset: int) -> Iterator[Events]:
+def decode(feed: Feed, layout: Layout) -> Iterator[Events]:
     """One pass over the file, chunk by chunk.
 
     Raises:
@@ -54,7 +53,7 @@ def decode(feed: Feed, layout: Layout, offset: int) -> Iterator[Events]:
         x, y = place & x_mask, place >> layout.x_bits & y_mask
         p = place >> (layout.x_bits + layout.y_bits) & 1
         previous = int(t[-1]) if len(t) else previous
-        yield Events(x.astype(np.uint16), y.astype(np.uint16), t + offset, p.astype(np.uint8))
+        yield Events(x.astype(np.uint16), y.astype(np.uint16), t, p.astype(np.uint8))
 
 
 def _recognises(path: Path, head: bytes) -> bool:
@@ -78,8 +77,9 @@ def _open(path: Path, head: bytes, _given: Size | None) -> Source:
         raise FileError(where, found, "Give a file of CD events")
     width, height = _number(text, b"Width", 0), _number(text, b"Height", 0)
     sensor = (width, height) if 0 < width <= 65536 and 0 < height <= 65536 else None
-    layout, offset = LAYOUTS[version], _number(text, b"T0", 0)
-    return Source("dat", header.length + 2, sensor, sensor is not None, lambda feed: decode(feed, layout, offset))
+    layout = LAYOUTS[version]
+    shifted = header.shift(lambda feed: decode(feed, layout))
+    return Source("dat", header.length + 2, sensor, sensor is not None, shifted)
 
 
 def _number(text: bytes, name: bytes, default: int) -> int:

@@ -92,7 +92,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
 def _open(path: Path, head: bytes, _given: Size | None) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
-    return Source("evt2", header.length, header.sensor_size, header.sensor_size is not None, decode)
+    return Source("evt2", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))
 
 
 READER = Reader("evt2", "a header with '% evt 2.0'", _recognises, _open, (".raw",))

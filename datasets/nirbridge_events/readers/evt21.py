@@ -5,7 +5,7 @@ the time, 43–53 the first x, 32–42 y, and bits 0–31 mark the columns that 
 are no events and are counted.  Words are little-endian; the *legacy* order of older cameras sends the high half
 first.  The header may say which ("endianness="); else the time words do, whose low half is 0.
 
-Source: Prophesee, EVT 2.1 format description.
+Source: Prophesee, EVT 2.1 format description; OpenEB, ``evt21_event_types.h`` (``Evt21Raw`` and ``Evt21LegacyRaw``).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _open(path: Path, head: bytes, _given: Size | None) -> Source:
     half = _high_half(path, head, header.length)
     notes = ("its words come with the high half first (legacy order)",) if half == "first" else ()
     size = header.sensor_size
-    return Source("evt21", header.length, size, size is not None, lambda feed: decode(feed, half), notes)
+    return Source("evt21", header.length, size, size is not None, header.shift(lambda feed: decode(feed, half)), notes)
 
 
 READER = Reader("evt21", "a header with '% evt 2.1'", _recognises, _open, (".raw",))

@@ -148,7 +148,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
 def _open(path: Path, head: bytes, _given: Size | None) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
-    return Source("evt3", header.length, header.sensor_size, header.sensor_size is not None, decode)
+    return Source("evt3", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))
 
 
 READER = Reader("evt3", "a header with '% evt 3.0'", _recognises, _open, (".raw",))

@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from nirbridge_events.events import Events, Size
-from nirbridge_events.readers.base import Feed, Reader, Source, truncated
+from nirbridge_events.readers.base import Feed, Reader, Source
 
 SENSOR_SIZE = (34, 34)
 OVERFLOW_ROW = 240
 OVERFLOW_TIME = 1 << 13
 EVENT_BYTES = 5
+WORD = np.dtype((np.uint8, (EVENT_BYTES,)))
 
 
 def decode(feed: Feed) -> Iterator[Events]:
@@ -28,20 +30,14 @@ def decode(feed: Feed) -> Iterator[Events]:
     Raises:
         FileError: the file ends inside an event.
     """
-    overflow, rest = 0, b""
-    for start, block in feed.blocks():
-        rest += block
-        whole = len(rest) - len(rest) % EVENT_BYTES
-        events, overflow = decode_words(rest[:whole], overflow)
+    overflow = 0
+    for _, words in feed.words(WORD):
+        events, overflow = decode_words(words, overflow)
         yield events
-        end, rest = start + len(block), rest[whole:]
-    if rest:
-        raise truncated(feed.path, end - len(rest), len(rest), EVENT_BYTES)
 
 
-def decode_words(block: bytes, overflow: int) -> tuple[Events, int]:
-    """Events of whole words, and the time that overflow words have added so far [µs]."""
-    words = np.frombuffer(block, dtype=np.uint8).reshape(-1, EVENT_BYTES)
+def decode_words(words: npt.NDArray[np.uint8], overflow: int) -> tuple[Events, int]:
+    """Events of words [N, 5], and the time that overflow words have added so far [µs]."""
     t = ((words[:, 2] & 0x7F).astype(np.int64) << 16) | (words[:, 3].astype(np.int64) << 8) | words[:, 4]
     is_overflow = words[:, 1] == OVERFLOW_ROW
     if is_overflow.any():

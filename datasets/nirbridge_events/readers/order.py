@@ -62,8 +62,7 @@ class TimeOrder:
         merged = Events.concatenate([self._held, events]) if len(self._held) else events
         if late:
             self.sorted_events += late
-            order = np.argsort(merged.t, kind="stable")
-            merged = Events(merged.x[order], merged.y[order], merged.t[order], merged.p[order])
+            merged = merged.select(np.argsort(merged.t, kind="stable"))
         ready = int(np.searchsorted(merged.t, self._top - self._jitter, side="right"))
         ready = max(ready, len(merged) - HELD_EVENTS) if self._jitter else len(merged)
         self._held = merged[ready:]

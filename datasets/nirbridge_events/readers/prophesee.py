@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Size
-from nirbridge_events.readers.base import HEAD_BYTES, file_label
+from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.base import HEAD_BYTES, Feed, file_label
+
+Decode = Callable[[Feed], Iterator[Events]]
 
 _VERSION = re.compile(r"^% evt (\d+\.\d+)\s*$", re.MULTILINE)
 _FORMAT = re.compile(r"^% format EVT(\d+)", re.MULTILINE)
 _GEOMETRY = re.compile(r"^% geometry (\d+)x(\d+)\s*$", re.MULTILINE)
 _WIDTH = re.compile(r"^% format .*\bwidth=(\d+)", re.MULTILINE)
 _HEIGHT = re.compile(r"^% format .*\bheight=(\d+)", re.MULTILINE)
+_FIRST_TIME = re.compile(r"^% t0 (\d{1,18})\s*$", re.MULTILINE | re.IGNORECASE)
 _FORMAT_VERSION = {"2": "2.0", "21": "2.1", "3": "3.0"}
 
 
@@ -26,11 +30,27 @@ class Header:
         version: "2.0", "2.1", "3.0", or "" where it does not say.
         sensor_size: (width, height), or None where it does not say.
         length: bytes up to the first event word.
+        first_time: what is to be added to the times [µs]: faery stores them from 0 on and the first one here.
     """
 
     version: str
     sensor_size: Size | None
     length: int
+    first_time: int = 0
+
+    def shift(self, decode: Decode) -> Decode:
+        """A decoder that adds the first time."""
+        return _Shifted(decode, self.first_time) if self.first_time else decode
+
+
+@dataclass(frozen=True)
+class _Shifted:
+    decode: Decode
+    first_time: int
+
+    def __call__(self, feed: Feed) -> Iterator[Events]:
+        for events in self.decode(feed):
+            yield Events(events.x, events.y, events.t + self.first_time, events.p)
 
 
 def looks_like_header(head: bytes) -> bool:
@@ -49,7 +69,8 @@ def parse_header(head: bytes) -> Header:
         if line.strip() == b"% end":
             break
     text = head[:length].decode("ascii", errors="replace").replace("\r", "")
-    return Header(_version(text), _sensor_size(text), length)
+    first_time = _FIRST_TIME.search(text)
+    return Header(_version(text), _sensor_size(text), length, int(first_time[1]) if first_time else 0)
 
 
 def check_length(path: Path, head: bytes, header: Header) -> None:

@@ -25,11 +25,11 @@ def load(source: str) -> tuple[Events | Path, Size | None]:
         InputError: tonic is not installed, does not know the data set, does not find it at ``root``, or cannot read it.
     """
     name, options = _parse(source)
-    classes = _classes(source)
-    if name not in classes:
-        raise InputError(f"source '{source}'", f"tonic has no data set '{name}'", f"Choose of {', '.join(classes)}")
-    size = _sensor(classes[name])
-    data = _open(source, classes[name], options)
+    known = classes(f"source '{source}'")
+    if name not in known:
+        raise InputError(f"source '{source}'", f"tonic has no data set '{name}'", f"Choose of {', '.join(known)}")
+    size = _sensor(known[name])
+    data = _open(source, known[name], options)
     index = _index(source, options, len(data))
     try:
         return as_events(data[index][0], f"source '{source}'"), size
@@ -52,31 +52,41 @@ def _parse(source: str) -> tuple[str, dict[str, str]]:
     return name, options
 
 
-def _classes(source: str) -> dict[str, Any]:
+def classes(where: str) -> dict[str, Any]:
+    """tonic's data sets by name.
+
+    Raises:
+        InputError: tonic is not installed.
+    """
     try:
         from tonic import datasets
     except ImportError as error:
         found = "needs the package tonic (GPL-3), which is not installed"
-        raise InputError(f"source '{source}'", found, "Install it with: pip install tonic") from error
+        raise InputError(where, found, "Install it with: pip install tonic") from error
     return {name: getattr(datasets, name) for name in datasets.__all__}
 
 
-def _open(source: str, kind: Any, options: dict[str, str]) -> Any:
-    allowed = _flag(source, options.get("download", "false"))
+def offline(kind: Any, where: str, root: str, next_step: str) -> Any:
+    """A class of tonic that says what is missing below ``root`` instead of downloading it."""
 
     def refuse(_self: Any) -> None:
-        found = f"{kind.__name__} is not complete in {options['root']}/{kind.__name__}"
-        raise InputError(f"source '{source}'", found, "Put it there, or add &download=true to fetch it")
+        raise InputError(where, f"{kind.__name__} is not complete in {root}/{kind.__name__}", next_step)
 
     # tonic takes the folder's name from the class, so the class that refuses to download must have the same.
-    chosen = kind if allowed else type(kind.__name__, (kind,), {"download": refuse})
+    return type(kind.__name__, (kind,), {"download": refuse})
+
+
+def _open(source: str, kind: Any, options: dict[str, str]) -> Any:
+    where, root = f"source '{source}'", options["root"]
+    if not _flag(source, options.get("download", "false")):
+        kind = offline(kind, where, root, "Put it there, or add &download=true to fetch it")
     arguments = {"train": _flag(source, options["train"])} if "train" in options else {}
     try:
-        return chosen(options["root"], **arguments)
+        return kind(root, **arguments)
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"source '{source}'", f"tonic cannot open it ({error})", "Check its options") from error
+        raise InputError(where, f"tonic cannot open it ({error})", "Check its options") from error
 
 
 def _flag(source: str, text: str) -> bool:

@@ -77,11 +77,7 @@ def picture(observation: Observation, settings: EncoderSettings) -> dict[str, An
     frame; 0 is 0.  With polarity "signed" there are two channels again, what is below 0 and what is above.  Pixels are
     merged by max until no side is longer than ``LARGEST_SIDE``.
     """
-    values = channels(observation.window.frames, settings)
-    factor = max(1, -(-max(values.shape[1:]) // LARGEST_SIDE))
-    if factor > 1:
-        rows, columns = (np.arange(0, side, factor) for side in values.shape[1:])
-        values = np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=1), columns, axis=2)
+    values = shrunk(channels(observation.window.frames, settings), LARGEST_SIDE)
     levels = lane_numbers(values) if settings.coding == "one-hot" else _scaled(values)
     return {"shape": list(levels.shape), "levels": base64.b64encode(levels.tobytes()).decode("ascii")}
 
@@ -93,6 +89,16 @@ def channels(frames: FloatFrame, settings: EncoderSettings) -> FloatFrame:
     if settings.polarity == "signed":
         values = np.concatenate((np.maximum(-values, 0), np.maximum(values, 0)))
     return np.asarray(values, dtype=np.float32)
+
+
+def shrunk(values: FloatFrame, largest_side: int) -> FloatFrame:
+    """[P, H, W] with pixels merged by max until no side is longer, so that no event vanishes from a small picture."""
+    factor = -(-max(values.shape[1:]) // largest_side)
+    if factor <= 1:
+        return values
+    rows, columns = (np.arange(0, side, factor) for side in values.shape[1:])
+    merged: FloatFrame = np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=1), columns, axis=2)
+    return merged
 
 
 def lane_numbers(values: FloatFrame) -> npt.NDArray[np.uint8]:
