@@ -13,7 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, SparseMatrix, label
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
+    SparseMatrix,
+    TemporalMix,
+    label,
+)
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 
 STATE_LIMIT = 2**23 - 1
 """Largest magnitude of a 24-bit state."""
@@ -42,7 +56,12 @@ def fixed_point_problems(nodes: Mapping[str, nir.NIRNode], dt: float) -> list[Pr
 
 def leak_steps(dt: float, tau: Any) -> NDArray[np.int64]:
     """δ = round(4096·dt/tau), by which a leaky state loses δ/4096 a step."""
-    return np.rint(DECAY_ONE * dt / np.asarray(tau, dtype=np.float64)).astype(np.int64)
+    return whole(DECAY_ONE * dt / np.asarray(tau, dtype=np.float64))
+
+
+def whole(value: Any) -> NDArray[np.int64]:
+    """A field that holds whole numbers as int64."""
+    return np.rint(np.asarray(value, dtype=np.float64)).astype(np.int64)
 
 
 def _unknown(node: nir.NIRNode, dt: float) -> Reasons:
@@ -53,14 +72,10 @@ def _fine(node: nir.NIRNode, dt: float) -> Reasons:
     yield from ()
 
 
-def _average(node: nir.AvgPool2d, dt: float) -> Reasons:
-    yield "a mean of integers is no integer; precision 'fixed' takes SumPool2d"
-
-
-def _whole(*names: str) -> Callable[[Any, float], Reasons]:
+def _whole(*names: str, limit: int | None = None) -> Callable[[Any, float], Reasons]:
     def reasons(node: Any, dt: float) -> Reasons:
         for name in names:
-            yield from _whole_field(node, name)
+            yield from _whole_field(node, name, limit)
 
     return reasons
 
@@ -77,18 +92,13 @@ def _whole_field(node: Any, name: str, limit: int | None = None) -> Reasons:
 
 def _multi_level(node: MultiLevelLIF, dt: float) -> Reasons:
     yield from _whole("gain", "lane_weight", "lane_threshold", "lane_reset")(node, dt)
-    for name in ("v_init", "v_reset"):
-        yield from _whole_field(node, name, STATE_LIMIT)
+    yield from _whole("v_init", "v_reset", limit=STATE_LIMIT)(node, dt)
     steps = DECAY_ONE * np.asarray(node.decay, dtype=np.float64)
     broken = steps[steps != np.rint(steps)]
     if broken.size:
         yield f"decay holds {broken.flat[0] / DECAY_ONE:g}, which is no multiple of 1/{DECAY_ONE}"
     if (np.abs(steps) > 2 * DECAY_ONE).any():
         yield f"decay holds {np.abs(steps).max() / DECAY_ONE:g}, above 2"
-
-
-def _integrator(node: nir.I, dt: float) -> Reasons:
-    yield from _whole_field(node, "r")
 
 
 def _integrate_and_fire(node: nir.IF, dt: float) -> Reasons:
@@ -145,14 +155,21 @@ _REASONS: dict[type[nir.NIRNode], Callable[[Any, float], Reasons]] = {
     nir.Conv2d: _whole("weight", "bias"),
     nir.Scale: _whole("scale"),
     nir.SumPool2d: _fine,
-    nir.AvgPool2d: _average,
+    nir.AvgPool2d: _fine,
     MaxPool2d: _fine,
+    FirstSpikePool2d: _fine,
     nir.Flatten: _fine,
     nir.Delay: _fine,
     Aggregate: _whole("weight"),
+    Place: _fine,
+    Product: _fine,
+    TemporalMix: _whole("weight"),
+    PhaseEncode: _whole("scale", limit=STATE_LIMIT),
+    PhaseIF: _whole("v_threshold", "v_init", limit=STATE_LIMIT),
+    PhaseDecode: _whole("v_init", limit=STATE_LIMIT),
     nir.Threshold: _whole("threshold"),
     MultiLevelLIF: _multi_level,
-    nir.I: _integrator,
+    nir.I: _whole("r"),
     nir.IF: _integrate_and_fire,
     nir.LI: _leaky,
     nir.LIF: _leaky,

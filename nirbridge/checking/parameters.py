@@ -9,14 +9,17 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, SparseMatrix, label
+from nirbridge.ir import (
+    TIME_CONSTANTS,
+    FlatGraph,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    SparseMatrix,
+    label,
+)
 
-_TIME_CONSTANTS = {
-    nir.LI: ("tau",),
-    nir.LIF: ("tau",),
-    nir.CubaLI: ("tau_syn", "tau_mem"),
-    nir.CubaLIF: ("tau_syn", "tau_mem"),
-}
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
 _TEXTS = ("padding", "reset", "boundary", "coding", "downsample")
 _PHASE_CODED = (PhaseIF, PhaseEncode, PhaseDecode)
@@ -80,7 +83,7 @@ def time_constants_are_positive(flat: FlatGraph) -> list[Problem]:
     """Every time constant is above 0 s."""
     problems = []
     for node_name, node in flat.nodes.items():
-        for name in _TIME_CONSTANTS.get(type(node), ()):
+        for name in TIME_CONSTANTS.get(type(node), ()):
             smallest = np.min(getattr(node, name))
             if smallest <= 0:
                 found = f"{name} is {smallest:g} s, which is not above 0"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
+from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, Place, Product, infer_shapes, label
 from nirbridge.ir.shapes import Shapes, conv_padding
 
 Array = NDArray[Any]
@@ -133,6 +133,25 @@ def _scale(node: nir.Scale, x: Bounds, shapes: Shapes) -> Bounds:
         return _times(node.scale, x)
 
 
+def _place(node: Place, x: Bounds, shapes: Shapes) -> Bounds:
+    def placed(end: Array) -> Array:
+        wide = np.zeros(shapes.output)
+        wide[node.start : node.stop] = end
+        return wide
+
+    return Bounds(placed(x.low), placed(x.high))
+
+
+def _product(node: Product, x: Bounds, shapes: Shapes) -> Bounds:
+    """The extremes of a product lie at the ends of its factors; 0 times infinity is 0: a bound is reached or not."""
+    low, high = (np.split(end, node.factors) for end in x)
+    found = Bounds(low[0], high[0])
+    for factor in zip(low[1:], high[1:], strict=True):
+        ends = np.stack([np.nan_to_num(a * b, nan=0.0, posinf=np.inf, neginf=-np.inf) for a in found for b in factor])
+        found = Bounds(ends.min(axis=0), ends.max(axis=0))
+    return found
+
+
 _PASSED: dict[type[nir.NIRNode], Callable[[Any, Bounds, Shapes], Bounds]] = {
     nir.Affine: _matrix,
     nir.Linear: _matrix,
@@ -141,6 +160,8 @@ _PASSED: dict[type[nir.NIRNode], Callable[[Any, Bounds, Shapes], Bounds]] = {
     nir.Scale: _scale,
     nir.Flatten: _reshape,
     nir.Output: _reshape,
+    Place: _place,
+    Product: _product,
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import PRIMITIVES, FlatGraph, label
+from nirbridge.ir import PRIMITIVES, FlatGraph, Place, Product, label
 from nirbridge.ir.registry import INPUTS
 
 
@@ -70,4 +70,31 @@ def _closure(starts: tuple[str, ...], edges: Iterable[tuple[str, str]]) -> set[s
     return reached
 
 
-STRUCTURE_RULES = (types_are_known, graph_has_input_and_output, inputs_begin_and_outputs_end, nodes_are_reached)
+def products_have_their_factors(flat: FlatGraph) -> list[Problem]:
+    """Every index of a Product's slots is fed: a factor that no edge brings would be 0, and the product with it."""
+    problems = []
+    for name, node in flat.nodes.items():
+        if type(node) is not Product:
+            continue
+        senders = [flat.nodes[source] for source, target in flat.edges if target == name]
+        if not senders or any(type(sender) is not Place for sender in senders):
+            continue
+        fed = 0
+        for sender in sorted(senders, key=lambda sender: sender.start):
+            if sender.start > fed:
+                break
+            fed = max(fed, sender.stop)
+        if fed < node.input_shape[0]:
+            factor = fed // node.output_shape[0]
+            found = f"no edge brings index {fed} of axis 0, which belongs to factor {factor}, so it would send 0"
+            problems.append(Problem(label(name, node), found, "Connect a Place for this factor"))
+    return problems
+
+
+STRUCTURE_RULES = (
+    types_are_known,
+    graph_has_input_and_output,
+    inputs_begin_and_outputs_end,
+    nodes_are_reached,
+    products_have_their_factors,
+)

@@ -9,20 +9,15 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
+from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label, time_step
 from nirbridge.ir.shapes import declared_shape
 
-SECONDS = {
-    nir.LI: ("tau",),
-    nir.LIF: ("tau",),
-    nir.CubaLI: ("tau_syn", "tau_mem"),
-    nir.CubaLIF: ("tau_syn", "tau_mem"),
-    nir.Delay: ("delay",),
-}
+SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
 """Node type → its fields in seconds."""
 LONGEST_SECONDS = 1.0
 """Time constants and delays of neurons are milliseconds; from here on a file more likely counts in ms or in steps."""
-_DEFAULT_DT = 1e-3
+_PER_SECOND = 1000.0
+"""Steps in a second: from here on a factor more likely counts in seconds than in steps."""
 _FACTORS = {
     nir.Affine: ("weight",),
     nir.Linear: ("weight",),
@@ -64,13 +59,25 @@ def times_look_like_seconds(flat: FlatGraph) -> list[Problem]:
     return problems
 
 
-def euler_steps_are_stable(flat: FlatGraph) -> list[Problem]:
-    """A time constant is at least half a step: below, Euler steps overshoot further each time."""
-    windows = [node.window * 1e-6 for node in flat.nodes.values() if type(node) is EventInput]
-    dt = windows[0] if windows else _DEFAULT_DT
+def resistances_count_steps(flat: FlatGraph) -> list[Problem]:
+    """``I`` and ``IF`` add R x at every step; an R of 1/dt is meant for dt R x, as spikingjelly's exporter writes."""
     problems = []
     for name, node in flat.nodes.items():
-        for field in SECONDS.get(type(node), ()) if type(node) is not nir.Delay else ():
+        if type(node) not in (nir.I, nir.IF):
+            continue
+        least, goal = float(np.min(np.abs(node.r))), float(np.max(np.abs(getattr(node, "v_threshold", 1.0))))
+        if least >= _PER_SECOND and least > 100 * goal:
+            found = f"r is {least:g}, so an input of 1 adds {least:g} at every step; is it meant per second?"
+            problems.append(Problem(label(name, node), found, "NIR files mostly count steps here: multiply r by dt"))
+    return problems
+
+
+def euler_steps_are_stable(flat: FlatGraph) -> list[Problem]:
+    """A time constant is at least half a step: below, Euler steps overshoot further each time."""
+    dt = time_step(flat.nodes.values())
+    problems = []
+    for name, node in flat.nodes.items():
+        for field in TIME_CONSTANTS.get(type(node), ()):
             smallest = float(np.min(getattr(node, field)))
             if 0 < smallest < dt / 2:
                 found = f"{field} is {smallest:g} s, below half of a step of {dt:g} s: Euler steps do not settle"
@@ -139,6 +146,7 @@ def parameters_are_used(flat: FlatGraph) -> list[Problem]:
 SUSPICION_RULES = (
     declared_output_shapes_match,
     times_look_like_seconds,
+    resistances_count_steps,
     euler_steps_are_stable,
     resets_lie_below_thresholds,
     inputs_count,

@@ -10,7 +10,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, Shape, SparseMatrix
+from nirbridge.ir import Aggregate, MaxPool2d, PhaseEncode, Place, Product, Shape, SparseMatrix
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.shapes import pairs
 from nirbridge.runtime import Plan, PlannedNode
@@ -76,7 +76,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-POPULATIONS = (*WITH_MEMBRANE, nir.Threshold, PhaseEncode, PhaseIF, PhaseDecode)
+POPULATIONS = (*WITH_MEMBRANE, nir.Threshold, PhaseEncode, Product)
 
 
 def _readouts(plan: Plan, name: str) -> Iterator[str]:
@@ -141,6 +141,11 @@ def _pool(planned: PlannedNode, path: Path) -> Path:
     return _longer(planned, path, prod(kernel), prod(kernel), Reach(kernel[0], stride[0]))
 
 
+def _place(planned: PlannedNode, path: Path) -> Path:
+    """Its rows stay rows where it repeats none."""
+    return path if planned.input_shape[1:] == planned.output_shape[1:] else replace(path, reach=None)
+
+
 def _longer(planned: PlannedNode, path: Path, fan_in: int, kernel: int | None, reach: Reach | None) -> Path:
     """The path with one more linear node, merged into its synapses; two ways to one source count once at most."""
     before = path.reach
@@ -167,4 +172,5 @@ _EXTEND: dict[type[nir.NIRNode], Callable[[PlannedNode, Path], Any]] = {
     MaxPool2d: _pool,
     Aggregate: _aggregate,
     nir.Flatten: _forgets_rows,
+    Place: _place,
 }

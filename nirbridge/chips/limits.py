@@ -1,14 +1,24 @@
-"""What Loihi's cores hold, each number with the public source that states it."""
+"""What Loihi's cores hold, each number with the public source that states it.
+
+A number that no public source states exactly is marked as an estimate, and reports say so.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SOURCES = {
-    "[D18]": 'Davies et al., "Loihi: A Neuromorphic Manycore Processor with On-Chip Learning", IEEE Micro 38(1), 2018',
-    "[L2]": 'Intel Labs, "Taking Neuromorphic Computing to the Next Level with Loihi 2", technology brief, 2021',
-    "[NL]": "nengo-loihi, constants of nengo_loihi/block.py (github.com/nengo/nengo-loihi)",
-    "[LAVA]": "lava-nc, documentation of the fixed-point models of Dense and LIF (github.com/lava-nc/lava)",
+    "[D18]": 'Davies et al., "Loihi: A Neuromorphic Manycore Processor with On-Chip Learning", IEEE Micro 38(1), 2018; '
+    "excerpts: gwern.net/doc/ai/scaling/hardware/2018-davies.pdf",
+    "[CAS]": "IEEE Circuits and Systems Magazine, Q2 2022, page 21 "
+    "(nxtbook.com/nxtbooks/ieee/circuitsandsystems_2022Q2)",
+    "[NL]": "nengo-loihi, constants of nengo_loihi/block.py and checks of nengo_loihi/builder/validate.py "
+    "(github.com/nengo/nengo-loihi)",
+    "[TH]": '"Intel Reveals 4nm Loihi 2 Neuromorphic Research Chip", Tom\'s Hardware, October 2021 '
+    "(quoted at geeks.fyi/printthread.php?tid=16221)",
+    "[ON]": '"Loihi 2 - Intel", Open Neuromorphic '
+    "(open-neuromorphic.org/neuromorphic-computing/hardware/loihi-2-intel)",
+    "[LAVA]": "lava-nc 0.10, lava/proc/lif/models.py and lava/proc/dense/process.py (github.com/lava-nc/lava)",
 }
 KIBIBYTE = 8 * 1024
 """Bits."""
@@ -66,31 +76,32 @@ class Chip:
 
 LOIHI1 = Chip(
     name="loihi1",
-    cores=Limit(128, "[D18]"),
-    neurons_per_core=Limit(1024, "[D18]"),
-    synapse_bits_per_core=Limit(128 * KIBIBYTE, "[NL]: 1,048,576 bits; [D18]: 16 MB on 128 cores"),
-    in_axons_per_core=Limit(4096, "[NL]"),
-    out_axons_per_core=Limit(4096, "[NL]"),
-    weight_bits=Limit(8, "[LAVA]: num_weight_bits; [D18] has up to 9 with the sign"),
-    message_bits=Limit(1, "[D18]"),
-    state_bits=Limit(24, "[LAVA]"),
-    decay_bits=Limit(12, "[LAVA]"),
-    state_bits_per_neuron=Limit(0, "[D18]"),
+    cores=Limit(128, "[D18], [CAS]"),
+    neurons_per_core=Limit(1024, "[NL]: MAX_COMPARTMENTS"),
+    synapse_bits_per_core=Limit(128 * KIBIBYTE, "[NL]: MAX_SYNAPSE_BITS; [CAS]: 16 MB on 128 cores"),
+    in_axons_per_core=Limit(4096, "[NL]: MAX_IN_AXONS"),
+    out_axons_per_core=Limit(4096, "[NL]: MAX_OUT_AXONS"),
+    weight_bits=Limit(8, "[NL]: WEIGHT_BITS_MAP; [LAVA]: num_weight_bits"),
+    message_bits=Limit(1, "[D18]: spikes are single bits"),
+    state_bits=Limit(24, "[LAVA]: uv_bitwidth; [NL]: vmax"),
+    decay_bits=Limit(12, "[LAVA]: decay_shift; [NL]: DECAY_SCALE_TH"),
+    state_bits_per_neuron=Limit(0, "[NL]: compartments have a limit of their own"),
     shared_kernels=False,
     programmable_neurons=False,
 )
 LOIHI2 = Chip(
     name="loihi2",
-    cores=Limit(128, "[L2]"),
-    neurons_per_core=Limit(8192, "[L2]"),
-    synapse_bits_per_core=Limit(192 * KIBIBYTE, "[L2]: 192 KB a core, shared by synapses and neurons"),
+    # Hala Point counts 140,544 on 1,152 chips: systems offer 122 of them, lifeboat.com/blog/?p=187742 quotes Intel.
+    cores=Limit(128, "[TH], [ON]"),
+    neurons_per_core=Limit(8192, "[ON]: a million on 128 cores"),
+    synapse_bits_per_core=Limit(192 * KIBIBYTE, "[TH]: 192 KB a core, shared by synapses and neurons"),
     in_axons_per_core=Limit(4096, "[NL], for Loihi 1", estimate=True),
     out_axons_per_core=None,
-    weight_bits=Limit(8, "[LAVA]"),
-    message_bits=Limit(32, "[L2]"),
-    state_bits=Limit(24, "[LAVA]"),
-    decay_bits=Limit(12, "[LAVA]"),
-    state_bits_per_neuron=Limit(64, "[L2]: the size follows from the neuron's program", estimate=True),
+    weight_bits=Limit(8, "[LAVA]: num_weight_bits; [ON] has up to 32", estimate=True),
+    message_bits=Limit(32, "[ON]: graded spikes"),
+    state_bits=Limit(24, "[LAVA]: uv_bitwidth, of Loihi's fixed neuron", estimate=True),
+    decay_bits=Limit(12, "[LAVA]: decay_shift, of Loihi's fixed neuron", estimate=True),
+    state_bits_per_neuron=Limit(64, "[TH]: the neuron's program decides, up to 4096 states", estimate=True),
     shared_kernels=True,
     programmable_neurons=True,
 )

@@ -20,10 +20,11 @@ from nirbridge.chips.rules import (
 )
 from nirbridge.errors import InputError, Problem
 from nirbridge.reports import count_text, counted, shape_text, table
-from nirbridge.runtime import Plan, make_plan
+from nirbridge.runtime import Plan, make_plan, message_cost, message_exponents
+from nirbridge.runtime.messages import COSTS as MESSAGE_COSTS
 
-_HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "message bits", "cores", "per core: neurons")
-_MORE = ("synapse KiB", "in-axons", "cores because of")
+_HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
+_MORE = ("per core: neurons", "synapse KiB", "in-axons", "cores because of")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class LayerOnChip:
         neurons: in all.
         fan_in: synapses of one neuron at most.
         weight_bits: of its synapses, None where their weights are no integers.
+        message_cost: of a message at its synapses, the dearest of its sources: "add" where messages are 0 or 1, "shift"
+            where they are powers of two as those of one-hot lanes are, else "multiply".
         message_bits: of what it sends.
         cores: that it takes.
         neurons_per_core: on the fullest core.
@@ -51,6 +54,7 @@ class LayerOnChip:
     neurons: int
     fan_in: int
     weight_bits: int | None
+    message_cost: str
     message_bits: int
     cores: int
     neurons_per_core: int
@@ -149,6 +153,11 @@ def _bits(plan: Plan, layer: Layer) -> int | None:
     return max(known) if known else None
 
 
+def _cost(plan: Plan, layer: Layer) -> str:
+    found = {message_cost(message_exponents(plan[path.source].node)) for path in layer.paths}
+    return next(cost for cost in reversed(MESSAGE_COSTS) if cost in found)
+
+
 def _on_chip(plan: Plan, layer: Layer, load: Load, decided: list[str]) -> LayerOnChip:
     node = layer.planned.node
     return LayerOnChip(
@@ -158,6 +167,7 @@ def _on_chip(plan: Plan, layer: Layer, load: Load, decided: list[str]) -> LayerO
         neurons=layer.neurons,
         fan_in=sum(path.fan_in for path in layer.paths),
         weight_bits=_bits(plan, layer),
+        message_cost=_cost(plan, layer),
         message_bits=message_bits_of(node),
         cores=load.cores,
         neurons_per_core=load.neurons,
@@ -174,6 +184,7 @@ def _row(layer: LayerOnChip) -> tuple[str, ...]:
         count_text(layer.neurons),
         count_text(layer.fan_in),
         "?" if layer.weight_bits is None else str(layer.weight_bits),
+        layer.message_cost,
         str(layer.message_bits),
         count_text(layer.cores),
         count_text(layer.neurons_per_core),

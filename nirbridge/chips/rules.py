@@ -8,20 +8,34 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.chips.layers import Layer
+from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.chips.layers import POPULATIONS, Layer
 from nirbridge.chips.limits import Chip
 from nirbridge.chips.mapping import Load, broken_limits
 from nirbridge.errors import Problem
-from nirbridge.ir import MultiLevelLIF, SparseMatrix
+from nirbridge.ir import (
+    Aggregate,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Product,
+    SparseMatrix,
+    TemporalMix,
+)
 from nirbridge.passes.find_integers import stores_integers
 from nirbridge.runtime import Plan, PlannedNode
+from nirbridge.runtime.messages import BINARY
 
+STATE_BITS = 1 + STATE_LIMIT.bit_length()
 _QUANTIZE = "Run 'nirbridge quantize' first"
 _WEIGHTED: dict[type[nir.NIRNode], str] = {
     nir.Affine: "weight",
     nir.Linear: "weight",
     nir.Conv1d: "weight",
     nir.Conv2d: "weight",
+    Aggregate: "weight",
+    TemporalMix: "weight",
 }
 _UNITS = {
     "neurons_per_core": "neurons",
@@ -57,7 +71,7 @@ def messages_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
     return [
         _problem(planned, f"its messages take {bits} bits", limit.value, limit.source, step, "messages_fit_their_bits")
         for planned in plan.nodes
-        if (bits := message_bits_of(planned.node)) > limit.value
+        if type(planned.node) in POPULATIONS and (bits := message_bits_of(planned.node)) > limit.value
     ]
 
 
@@ -72,6 +86,18 @@ def states_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
             found = f"its thresholds take {bits} bits of state"
             problems.append(_problem(planned, found, limit.value, limit.source, _QUANTIZE, "states_fit_their_bits"))
     return problems
+
+
+def products_run_on_the_chip(plan: Plan, chip: Chip) -> list[Problem]:
+    """Only a program multiplies what several synapses bring: the fixed neuron adds it."""
+    if chip.programmable_neurons:
+        return []
+    found = f"multiplies messages, which the fixed neuron of {chip.name} only adds (source [D18])"
+    return [
+        Problem(str(planned), found, "Take loihi2", rule="products_run_on_the_chip")
+        for planned in plan.nodes
+        if type(planned.node) is Product
+    ]
 
 
 def neurons_run_on_the_chip(plan: Plan, chip: Chip) -> list[Problem]:
@@ -126,6 +152,7 @@ NODE_RULES: tuple[Callable[[Plan, Chip], list[Problem]], ...] = (
     messages_fit_their_bits,
     states_fit_their_bits,
     neurons_run_on_the_chip,
+    products_run_on_the_chip,
 )
 
 
@@ -142,16 +169,26 @@ def weight_bits_of(node: nir.NIRNode) -> int | None:
 
 
 def message_bits_of(node: nir.NIRNode) -> int:
-    """Bits of what a population sends: 1 for a binary spike, else with the sign; a membrane has the state's 24."""
-    if type(node) in (nir.I, nir.LI, nir.CubaLI):
-        return 24
-    if type(node) is not MultiLevelLIF:
+    """Bits of what a population sends: 1 for a binary spike, else with the sign; sums and membranes fill a state."""
+    if type(node) in BINARY:
         return 1
+    if type(node) is not MultiLevelLIF:
+        return STATE_BITS
     weights = np.asarray(node.lane_weight, dtype=np.float64)
     return 1 if node.lanes == 1 else 1 + int(np.ceil(np.abs(weights).max())).bit_length()
 
 
+_WINDOWED: dict[type[nir.NIRNode], str] = {
+    PhaseEncode: "sends the digits of a value",
+    PhaseIF: "compares with a threshold that decays within a window",
+    PhaseDecode: "weighs the steps of a window",
+    TemporalMix: "keeps and mixes the steps of a window",
+}
+
+
 def _beyond_the_fixed_neuron(node: nir.NIRNode) -> str:
+    if type(node) in _WINDOWED:
+        return _WINDOWED[type(node)]
     if type(node) is MultiLevelLIF:
         if node.lanes > 1:
             return f"has {node.lanes} lanes"

@@ -23,6 +23,8 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     SparseMatrix,
     TemporalMix,
     build_graph,
@@ -267,6 +269,58 @@ def _window_cases() -> list[Case]:
     ]
 
 
+def _product_cases() -> list[Case]:
+    gate = {"p": nir.Linear(weights(3, 4)), "q": nir.Linear(weights(3, 4, seed=7)), "m": Product((6,), 2)}
+    pair = {**gate, "at0": Place((3,), (6,), 0, 3), "at3": Place((3,), (6,), 3, 6)}
+    ring = {**pair, "act": MultiLevelLIF.one_hot((3,), 3, 0.5, 0.5), "at6": Place((3,), (9,), 6, 9)}
+    ring |= {"at0": Place((3,), (9,), 0, 3), "at3": Place((3,), (9,), 3, 6), "m": Product((9,), 3)}
+    ring["rec"] = nir.Affine(weights(3, 3, seed=9) / 4, _signed(3))
+    wide = Product((6, 2, 2), 3)
+    return [
+        Case("place", (Place,), lambda: line(Place((2, 3, 1), (5, 3, 4), 1, 3), shape=(2, 3, 1))),
+        Case("place, one channel for many", (Place,), lambda: line(Place((1, 3), (5, 3), 0, 4), shape=(1, 3))),
+        Case("product", (Place, Product), lambda: net(pair, "input p at0 m output", "input q at3 m", shape=(4,))),
+        Case(
+            "product of sums",
+            (Place, Product),
+            lambda: net(pair, "input p at0 m output", "input q at3 m", "q at0", shape=(4,)),
+        ),
+        Case("product, all factors at once", (Product,), lambda: line(_conv2d(2, 6, (1, 1)), wide, shape=(2, 2, 2))),
+        Case(
+            "product in a cycle",
+            (Place, Product),
+            lambda: net(ring, "input p at0 m act output", "input q at3 m", "act rec at6 m", shape=(4,)),
+        ),
+        Case("spike-driven attention", (Place, Product), _attention),
+    ]
+
+
+def _attention() -> Graph:
+    """q ⊙ n(Σ_places k ⊙ v), with spikes q, k, v of two channels."""
+
+    def act(*shape: int) -> MultiLevelLIF:
+        return MultiLevelLIF.one_hot(shape, 3, 0.5, 0.5, "value", ">", True, gain=0.5)
+
+    whole = np.array([3, 4])
+    nodes: dict[str, nir.NIRNode] = {}
+    for index, name in enumerate("qkv"):
+        nodes[name] = _conv2d(2, 2, (1, 1))
+        nodes[name].weight = weights(2, 2, 1, 1, seed=20 + index)
+        nodes[f"{name}.act"] = act(2, 3, 4)
+    nodes |= {
+        "k.at": Place((2, 3, 4), (4, 3, 4), 0, 2),
+        "v.at": Place((2, 3, 4), (4, 3, 4), 2, 4),
+        "kv": Product((4, 3, 4), 2),
+        "sum": nir.SumPool2d(whole, whole, 0 * whole),
+        "gate": act(2, 1, 1),
+        "q.at": Place((2, 3, 4), (4, 3, 4), 0, 2),
+        "gate.at": Place((2, 1, 1), (4, 3, 4), 2, 4),
+        "qg": Product((4, 3, 4), 2),
+    }
+    paths = ("input k k.act k.at kv sum gate gate.at qg output", "input v v.act v.at kv", "input q q.act q.at qg")
+    return net(nodes, *paths, shape=(2, 3, 4))
+
+
 def _topology_cases() -> list[Case]:
     def act(*shape: int) -> MultiLevelLIF:
         return MultiLevelLIF.one_hot(shape, 3, 0.5, 0.5)
@@ -347,5 +401,6 @@ CASES: tuple[Case, ...] = (
     *_neuron_cases(),
     *_multi_level_cases(),
     *_window_cases(),
+    *_product_cases(),
     *_topology_cases(),
 )

@@ -12,7 +12,20 @@ import nir
 import numpy as np
 
 from nirbridge.conformance.cases import Array, Case, Graph, line, net
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, SparseMatrix, build_graph
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
+    SparseMatrix,
+    TemporalMix,
+    build_graph,
+)
 
 DT = 1e-3
 STATE = 2**23 - 1
@@ -60,6 +73,8 @@ def _synapses() -> list[tuple[str, list[nir.NIRNode], tuple[int, ...]]]:
         ("pools and flatten", [nir.SumPool2d(two, two, 0 * two), nir.Flatten(None, 0, -1)], (2, 4, 4)),
         ("aggregate", [Aggregate(whole(4, 4))], (4, 5)),
         ("aggregate sparse", [Aggregate(ring)], (4, 5)),
+        ("place", [Place((2, 3, 1), (5, 3, 4), 1, 3)], (2, 3, 1)),
+        ("product", [_conv(2, 6, (1, 1)), Product((6, 2, 2), 3)], (2, 2, 2)),
         ("delay", [nir.Delay(np.array([0, 1, 2, 5, 30]) * DT)], (5,)),
     ]
 
@@ -100,6 +115,46 @@ def _neurons() -> list[tuple[str, nir.NIRNode]]:
     ]
 
 
+def _windows() -> list[tuple[str, tuple[type[nir.NIRNode], ...], Callable[[], Graph]]]:
+    """Phase codes of several bases, waits and first phases, with sums that saturate; mixed windows."""
+
+    def phase(*nodes: nir.NIRNode, shape: tuple[int, ...] = (4,), scale: int = 5) -> Callable[[], Graph]:
+        return lambda: line(PhaseEncode(shape, 6, 2.0, np.array(scale)), *nodes, shape=shape)
+
+    def fire(base_in: float, base_out: float, **options: Any) -> PhaseIF:
+        theta, start = whole(5, low=40, high=200, seed=4), whole(5, low=-30, high=30, seed=5)
+        return PhaseIF((5,), 6, options.pop("wait", 6), base_in, base_out, theta, start, **options)
+
+    weight, back = nir.Linear(whole(5, 4)), nir.Linear(whole(4, 5, seed=6))
+    exact, again, decode = fire(2.0, 1.3), fire(1.3, 1.7), PhaseDecode((5,), 6, 1.3, whole(5, seed=8))
+    wide = PhaseIF((2, 4, 4), 6, 6, 2.0, 1.3, np.array(1), np.array(0))
+    uneven = nir.AvgPool2d(np.array([3, 2]), np.array([2, 1]), np.array([1, 0]))
+    lmht = _lanes(MultiLevelLIF.uniform((5,), 4, 60, v_init=30))
+    return [
+        ("phase encode", (PhaseEncode,), phase()),
+        (
+            "phase encode base 1.3",
+            (PhaseEncode,),
+            lambda: line(PhaseEncode((4,), 9, 1.3, whole(4, low=1, high=9)), shape=(4,)),
+        ),
+        ("phase if", (PhaseIF,), phase(weight, exact)),
+        ("phase if, two layers", (PhaseIF, PhaseDecode), phase(weight, exact, back, weight, again, decode)),
+        ("phase if early", (PhaseIF,), phase(weight, fire(2.0, 2.0, wait=1, rounding=False))),
+        ("phase if first phase 0", (PhaseIF,), phase(weight, fire(1.3, 1.3, wait=3, first_phase=0))),
+        ("phase if, saturating", (PhaseIF,), phase(nir.Linear(whole(5, 4) * 40_000), exact)),
+        ("phase decode, saturating", (PhaseDecode,), phase(nir.Linear(whole(5, 4) * 400_000), decode)),
+        ("phase max pool", (PhaseIF, MaxPool2d), phase(wide, MaxPool2d(2, 2, 0), shape=(2, 4, 4))),
+        ("avg pool", (nir.AvgPool2d,), lambda: line(_conv(2, 3, (3, 3)), uneven, shape=(2, 7, 8))),
+        ("temporal mix", (TemporalMix,), lambda: line(TemporalMix(whole(4, 4)), shape=(3,))),
+        ("temporal mix 2→3", (TemporalMix,), lambda: line(TemporalMix(whole(3, 2)), shape=(2, 3))),
+        (
+            "lm-ht",
+            (TemporalMix, MultiLevelLIF),
+            lambda: line(weight, TemporalMix(whole(4, 4, low=0, high=5)), lmht, back, shape=(4,)),
+        ),
+    ]
+
+
 def _lanes(node: MultiLevelLIF) -> MultiLevelLIF:
     """The lane fields as integers."""
     fields = ("lane_threshold", "lane_weight", "lane_reset", "v_init", "v_reset")
@@ -116,6 +171,16 @@ def _topologies() -> list[tuple[str, Callable[[], Graph]]]:
         return _lanes(MultiLevelLIF.one_hot((4,), 3, 40, 0.5))
 
     recurrent = {"fc": nir.Linear(whole(4, 4)), "act": act(), "rec": nir.Affine(whole(4, 4, seed=9), whole(4))}
+    gate = {
+        "p": nir.Linear(whole(4, 4)),
+        "a": act(),
+        "p.at": Place((4,), (8,), 0, 4),
+        "q": nir.Linear(whole(4, 4, seed=6)),
+        "b": act(),
+        "q.at": Place((4,), (8,), 4, 8),
+        "m": Product((8,), 2),
+        "fc": nir.Affine(whole(3, 4), whole(3)),
+    }
     residual = {
         "a": nir.Linear(whole(4, 4)),
         "b": act(),
@@ -126,6 +191,7 @@ def _topologies() -> list[tuple[str, Callable[[], Graph]]]:
     return [
         ("recurrent", lambda: net(recurrent, "input fc act output", "act rec act", shape=(4,))),
         ("residual", lambda: net(residual, "input a b c d output", "b s d", shape=(4,))),
+        ("gate", lambda: net(gate, "input p a p.at m fc output", "input q b q.at m", shape=(4,))),
         ("nested", lambda: _nested(act())),
     ]
 
@@ -147,6 +213,7 @@ def _event_net() -> Graph:
     return build_graph(nodes, list(itertools.pairwise(nodes)))
 
 
+_TOPOLOGY_KINDS: dict[str, tuple[type[nir.NIRNode], ...]] = {"nested": (nir.NIRGraph,), "gate": (Place, Product)}
 INTEGER_CASES: tuple[Case, ...] = (
     *(
         Case(name, tuple(type(n) for n in nodes), partial(line, *nodes, shape=shape), dt=DT)
@@ -158,8 +225,8 @@ INTEGER_CASES: tuple[Case, ...] = (
         for name, node in _neurons()
         if type(node) is not nir.Threshold
     ),
-    *(Case(name, (MultiLevelLIF,), build, dt=DT) for name, build in _topologies() if name != "nested"),
-    *(Case(name, (nir.NIRGraph,), build, dt=DT) for name, build in _topologies() if name == "nested"),
+    *(Case(name, _TOPOLOGY_KINDS.get(name, (MultiLevelLIF,)), build, dt=DT) for name, build in _topologies()),
+    *(Case(name, kinds, build, dt=DT) for name, kinds, build in _windows()),
     Case("input to output", (nir.Input, nir.Output), partial(line, shape=(4,)), dt=DT),
     Case("event input", (EventInput,), _event_net, dt=DT),
 )

@@ -52,8 +52,15 @@ def judge_runtime(runtime: str, precisions: tuple[str, ...] | None = None) -> It
 
     Raises:
         RuntimeUnavailableError: the runtime is unknown or not usable here.
+        UnsupportedError: the runtime has not one of ``precisions``.
     """
     found = usable_runtime(runtime)
+    for precision in precisions or ():
+        if precision not in found.precisions:
+            known = ", ".join(found.precisions)
+            raise UnsupportedError(
+                f"runtime '{runtime}'", f"precision {precision!r} is not among {known}", "Choose one"
+            )
     in_integers = {kind for case in INTEGER_CASES for kind in case.kinds}
     for precision in found.precisions if precisions is None else precisions:
         listed = list(CASES)

@@ -5,7 +5,8 @@ Parameters and data are dyadic with few bits and runs are short, so that double 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,11 @@ from nirbridge.ir import (
     EventInput,
     MaxPool2d,
     MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
     Shape,
     TemporalMix,
     build_graph,
@@ -26,7 +32,7 @@ from nirbridge.ir import (
 )
 from nirbridge.ir.shapes import ShapeMismatchError, shape_rule
 
-STEPS, BATCH = 8, 2
+STEPS, BATCH, PHASES = 8, 2, 4
 DT = 2.0**-10
 _SHAPES: tuple[Shape, ...] = ((3,), (5,), (2, 4), (3, 6), (2, 5, 4), (1, 6, 6))
 _SPIKING = (nir.Threshold, nir.IF, nir.LIF, nir.CubaLIF, MultiLevelLIF)
@@ -57,6 +63,9 @@ class _Growing:
         return np.full(shape, self.number((), low, high, unit))
 
 
+Maker = Callable[[_Growing, Shape], nir.NIRNode]
+
+
 def random_graph(seed: int) -> nir.NIRGraph:
     """The graph of a seed: 2 to 9 nodes between inputs and outputs."""
     rng = np.random.default_rng(seed)
@@ -65,22 +74,27 @@ def random_graph(seed: int) -> nir.NIRGraph:
         shape = _SHAPES[rng.integers(len(_SHAPES))] if index == 0 else next(iter(graph.sends.values()))
         graph.add(f"in{index}", _input(rng, shape), [], shape, shape)
     mixes = rng.random() < 0.15
+    coded = not mixes and np.random.default_rng([seed, PHASES]).random() < 0.15
+    if coded:
+        _encode_inputs(graph)
+    windowed = [_mix] if mixes else [_fire, _fire, _decode] if coded else []
     for index in range(int(rng.integers(2, 10))):
-        _grow(graph, f"n{index}", mixes)
+        _grow(graph, f"n{index}", windowed)
     leaves = [name for name in graph.nodes if all(source != name for source, _ in graph.edges)]
     for index, name in enumerate(leaves):
         graph.add(f"out{index}", nir.Output(np.array(graph.sends[name])), [name], graph.sends[name], graph.sends[name])
-    for _ in range(0 if mixes else int(rng.integers(0, 3))):
+    for _ in range(0 if windowed else int(rng.integers(0, 3))):
         _close_cycle(graph)
     return build_graph(graph.nodes, graph.edges)
 
 
 def random_data(graph: nir.NIRGraph, seed: int) -> dict[str, Array]:
-    """[T, B, *shape] in halves, by input name."""
+    """[T, B, *shape] in halves, by input name; few steps where each becomes a window of phases."""
     rng = np.random.default_rng(seed)
+    steps = STEPS // PHASES if any(type(node) is PhaseEncode for node in graph.nodes.values()) else STEPS
     shapes, _ = infer_shapes(flatten(graph))
     names = [name for name, node in graph.nodes.items() if type(node) in (nir.Input, EventInput)]
-    return {name: rng.integers(-3, 8, (STEPS, BATCH, *shapes[name].output)) * 0.5 for name in names}
+    return {name: rng.integers(-3, 8, (steps, BATCH, *shapes[name].output)) * 0.5 for name in names}
 
 
 def _input(rng: np.random.Generator, shape: Shape) -> nir.NIRNode:
@@ -89,7 +103,14 @@ def _input(rng: np.random.Generator, shape: Shape) -> nir.NIRNode:
     return nir.Input(np.array(shape))
 
 
-def _grow(graph: _Growing, name: str, mixes: bool) -> None:
+def _encode_inputs(graph: _Growing) -> None:
+    """Nothing but their codes reads the inputs, so that all nodes run at one rate."""
+    for name in list(graph.sends):
+        shape = graph.sends.pop(name)
+        graph.add(f"{name}_code", PhaseEncode(shape, PHASES, 2.0, 4.0), [name], shape, shape)
+
+
+def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
     """One more node behind a random one, and sometimes behind a second of the same shape, or twice behind the same."""
     rng, names = graph.rng, list(graph.sends)
     first = names[-1] if rng.random() < 0.6 else names[rng.integers(len(names))]
@@ -99,7 +120,7 @@ def _grow(graph: _Growing, name: str, mixes: bool) -> None:
         sources.append(alike[rng.integers(len(alike))])
     elif rng.random() < 0.1:
         sources.append(first)
-    makers = [maker for length, maker in _MAKERS if length in (0, len(shape))] + ([_mix] if mixes else [])
+    makers = [*(maker for length, maker in _MAKERS if length in (0, len(shape))), *windowed]
     while True:
         node = makers[rng.integers(len(makers))](graph, shape)
         try:
@@ -165,6 +186,17 @@ def _mix(graph: _Growing, shape: Shape) -> nir.NIRNode:
     return TemporalMix(graph.number((4, 4), -1, 3, 0.25))
 
 
+def _fire(graph: _Growing, shape: Shape) -> nir.NIRNode:
+    rng = graph.rng
+    theta, start = graph.parameter(shape, 1, 6, 0.5), graph.parameter(shape, -2, 3, 0.25)
+    wait, first, rounding = int(rng.integers(PHASES + 1)), int(rng.integers(3)), bool(rng.integers(2))
+    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding)
+
+
+def _decode(graph: _Growing, shape: Shape) -> nir.NIRNode:
+    return PhaseDecode(shape, PHASES, 2.0, graph.parameter(shape, -2, 3, 0.25))
+
+
 def _scale(graph: _Growing, shape: Shape) -> nir.NIRNode:
     return nir.Scale(graph.parameter(shape, -2, 4, 0.5))
 
@@ -203,6 +235,28 @@ def _multi_level(graph: _Growing, shape: Shape) -> nir.NIRNode:
     return MultiLevelLIF.one_hot(shape, lanes, threshold, decay, reset, (">", ">=")[rng.integers(2)], **more)
 
 
+def _place(graph: _Growing, shape: Shape) -> nir.NIRNode:
+    """A slot among up to two more channels; an axis of size 1 is repeated."""
+    before, behind, times = (int(n) for n in graph.rng.integers(0, 3, 3))
+    sizes = [size * (1 + times) if size == 1 else size for size in shape]
+    return Place(shape, (before + sizes[0] + behind, *sizes[1:]), before, before + sizes[0])
+
+
+def _gate(graph: _Growing, shape: Shape) -> nir.NIRNode:
+    """A graph in the graph: its input times the spikes that it makes; spikes keep products from growing."""
+    channels, slots = shape[0], (2 * shape[0], *shape[1:])
+    nodes = {
+        "input": nir.Input(np.array(shape)),
+        "act": _multi_level(graph, shape),
+        "first": Place(shape, slots, 0, channels),
+        "second": Place(shape, slots, channels, 2 * channels),
+        "product": Product(slots, 2),
+        "output": nir.Output(np.array(shape)),
+    }
+    paths = ("input act second product output", "input first product")
+    return build_graph(nodes, [pair for path in paths for pair in itertools.pairwise(path.split())])
+
+
 def _nested(graph: _Growing, shape: Shape) -> nir.NIRNode:
     """A graph in the graph: shape → neuron → scale → shape."""
     nodes = {
@@ -214,7 +268,7 @@ def _nested(graph: _Growing, shape: Shape) -> nir.NIRNode:
     return build_graph(nodes, [("input", "act"), ("act", "scale"), ("scale", "output"), ("act", "output")])
 
 
-_MAKERS: tuple[tuple[int, Callable[[_Growing, Shape], nir.NIRNode]], ...] = (
+_MAKERS: tuple[tuple[int, Maker], ...] = (
     (0, _affine),
     (0, _scale),
     (0, _delay),
@@ -223,6 +277,8 @@ _MAKERS: tuple[tuple[int, Callable[[_Growing, Shape], nir.NIRNode]], ...] = (
     (0, _multi_level),
     (0, _multi_level),
     (0, _nested),
+    (0, _place),
+    (0, _gate),
     (0, _aggregate),
     (2, _convolution),
     (2, _flatten),

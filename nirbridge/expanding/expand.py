@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
+from typing import Any
 
 import nir
 import numpy as np
 
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
-from nirbridge.expanding import multilevel, others
+from nirbridge.expanding import multilevel, others, products
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
-from nirbridge.expanding.substeps import as_substeps
+from nirbridge.expanding.substeps import as_substeps, spikes_before
 from nirbridge.ir import (
     EXTENSIONS,
     Aggregate,
@@ -19,18 +22,23 @@ from nirbridge.ir import (
     FlatGraph,
     MaxPool2d,
     MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
     Shapes,
     TemporalMix,
     build_graph,
     flatten,
     infer_shapes,
     label,
+    time_step,
 )
-from nirbridge.runtime import DEFAULT_DT, require_option
+from nirbridge.runtime import require_option
 
 EXACT_FOR = ("any-steps", "one-step", "substeps")
 """Which runs the expanded graph is exact for."""
-_WINDOWED = "restarts its state and changes its threshold within every window of {} steps, which no core node does"
 
 
 def expand(
@@ -46,7 +54,8 @@ def expand(
         graph: the graph; nested graphs are flattened.
         approximate: replace also what has no exact counterpart, with a :class:`GraphWarning` for each such node.
         exact_for: which runs the result is exact for.  "any-steps": any number of steps; a neuron with soft reset
-            becomes a cycle of Scale and Threshold nodes, one with a single lane and hard reset an IF or LIF.
+            becomes a cycle of Scale and Threshold nodes, one with hard reset an IF or LIF, or with several lanes two
+            of them for each lane that take turns.
             "one-step": runs of one step from fresh states, where any neuron becomes Thresholds and differences.
             "substeps": every step becomes N steps, and a uniform neuron with N levels one binary IF; exact while its
             input is constant over the N steps and its membrane starts them within [0, q).  Run it with
@@ -82,7 +91,7 @@ def expand_with_notes(
         shapes, _ = infer_shapes(flat)
     else:
         notes = []
-    fragments, refused = _fragments(flat, shapes, exact_for, approximate, _step(flat, dt))
+    fragments, refused = _fragments(_Setting(flat, shapes, exact_for, approximate, time_step(flat.nodes.values(), dt)))
     if refused:
         raise UnsupportedError.from_problems(refused)
     notes += [
@@ -114,43 +123,56 @@ def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
     return stated
 
 
-def _step(flat: FlatGraph, dt: float | None) -> float:
-    windows = [node.window * 1e-6 for node in flat.nodes.values() if type(node) is EventInput]
-    return dt if dt is not None else windows[0] if windows else DEFAULT_DT
-
-
-def _fragments(
-    flat: FlatGraph, shapes: dict[str, Shapes], exact_for: str, approximate: bool, dt: float
-) -> tuple[dict[str, Fragment], list[Problem]]:
+def _fragments(setting: _Setting) -> tuple[dict[str, Fragment], list[Problem]]:
     fragments: dict[str, Fragment] = {}
     refused: list[Problem] = []
-    for name, node in flat.nodes.items():
+    for name, node in setting.flat.nodes.items():
         if type(node) not in EXTENSIONS:
             continue
         try:
-            fragments[name] = _fragment(name, flat, shapes, exact_for, approximate, dt)
+            fragments[name] = _EXPANSIONS[type(node)](name, node, setting)
         except CannotExpandError as error:
             refused.append(Problem(label(name, node), error.found, error.next_step, "has_core_counterpart"))
     return fragments, refused
 
 
-def _fragment(
-    name: str, flat: FlatGraph, shapes: dict[str, Shapes], exact_for: str, approximate: bool, dt: float
-) -> Fragment:
-    node = flat.nodes[name]
-    if type(node) is MultiLevelLIF:
-        if exact_for == "one-step":
-            return multilevel.single_step(name, node)
-        return multilevel.every_step(name, node, dt, approximate)
-    if type(node) is EventInput:
-        return others.event_input(name, node)
-    if type(node) is Aggregate:
-        return others.aggregate(name, node, shapes[name])
-    if type(node) is TemporalMix:
-        return others.temporal_mix(name, node, shapes[name], approximate)
-    if type(node) is MaxPool2d:
-        return others.max_pool(name, node, flat, shapes)
-    raise CannotExpandError(_WINDOWED.format(getattr(node, "phases", "?")), "Run it with nirbridge")
+@dataclass(frozen=True)
+class _Setting:
+    """What the expansion of a node may depend on beside the node."""
+
+    flat: FlatGraph
+    shapes: dict[str, Shapes]
+    exact_for: str
+    approximate: bool
+    dt: float
+
+
+def _multi_level(name: str, node: MultiLevelLIF, at: _Setting) -> Fragment:
+    if at.exact_for == "one-step":
+        return multilevel.single_step(name, node)
+    return multilevel.every_step(name, node, at.dt, at.approximate)
+
+
+def _temporal_mix(name: str, node: TemporalMix, at: _Setting) -> Fragment:
+    held = at.exact_for == "substeps" and not spikes_before(name, at.flat)
+    fragment = others.temporal_mix(name, node, at.shapes[name], held or at.approximate)
+    if not held and not others.mixes_nothing(node):
+        fragment.approximation = "takes the input of each step for the whole window's"
+    return fragment
+
+
+_EXPANSIONS: dict[type[nir.NIRNode], Callable[[str, Any, _Setting], Fragment]] = {
+    MultiLevelLIF: _multi_level,
+    EventInput: lambda name, node, at: others.event_input(name, node),
+    Aggregate: lambda name, node, at: others.aggregate(name, node, at.shapes[name]),
+    TemporalMix: _temporal_mix,
+    MaxPool2d: lambda name, node, at: others.max_pool(name, node, at.flat, at.shapes),
+    Place: lambda name, node, at: products.place(name, node),
+    Product: lambda name, node, at: products.product(name, node, at.flat),
+    PhaseIF: lambda name, node, at: others.phase_code(node),
+    PhaseEncode: lambda name, node, at: others.phase_code(node),
+    PhaseDecode: lambda name, node, at: others.phase_code(node),
+}
 
 
 def _assembled(flat: FlatGraph, fragments: dict[str, Fragment]) -> nir.NIRGraph:

@@ -63,6 +63,26 @@ def above(value: Any, shape: Shape) -> nir.Threshold:
     return nir.Threshold(full(value, shape))
 
 
+def channel_map(weight: Array, shape: Shape, does: str) -> nir.NIRNode:
+    """Takes axis 0 of its input, of ``shape``, for channels, on which ``weight`` [out, in, *kernel] works.
+
+    The padding is the kernel less 1: a kernel of 1 leaves an axis as it is, one of n makes n places of one.
+
+    Raises:
+        CannotExpandError: the data have more than three axes; ``does`` says what for.
+    """
+    others = len(shape) - 1
+    if others == 0:
+        return nir.Linear(weight)
+    if others > 2:
+        raise CannotExpandError(f"{does} data of {len(shape)} axes, NIR convolves 3 at most", "Flatten them first")
+    padding = tuple(size - 1 for size in weight.shape[2:])
+    bias = np.zeros(len(weight), dtype=weight.dtype)
+    if others == 1:
+        return nir.Conv1d(shape[1], weight, 1, padding[0], 1, 1, bias)
+    return nir.Conv2d(shape[1:], weight, 1, padding, 1, 1, bias)
+
+
 def is_throughout(value: Any, number: float) -> bool:
     """Whether every entry equals ``number``."""
     return bool((np.asarray(value) == number).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count, takewhile
 from typing import Any
 
 import nir
@@ -20,6 +21,9 @@ from nirbridge.ir import (
     graphs_equal,
     infer_shapes,
 )
+
+_DIGITS = 12
+"""Decimal digits of a decay or a step that was given as a decimal number."""
 
 
 def fuse(graph: nir.NIRGraph) -> nir.NIRGraph:
@@ -47,16 +51,17 @@ def fuse(graph: nir.NIRGraph) -> nir.NIRGraph:
     return build_graph(nodes, edges)
 
 
-def _numbered(name: str, part: str, nodes: dict[str, nir.NIRNode]) -> list[Any]:
-    found: list[Any] = []
-    while f"{name}.{part}{len(found)}" in nodes:
-        found.append(nodes[f"{name}.{part}{len(found)}"])
-    return found
+def _numbered(name: str, part: str, nodes: dict[str, nir.NIRNode], first: int = 0) -> list[Any]:
+    """The nodes ``name.part0``, ``name.part1``, .. as far as they go."""
+    names = takewhile(nodes.__contains__, (f"{name}.{part}{number}" for number in count(first)))
+    return [nodes[found] for found in names]
 
 
 def _read_neuron(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MultiLevelLIF | None:
     """The neuron whose expansion the parts may be; whether they are is decided by expanding it."""
     drive: Any = nodes.get(f"{name}.drive")
+    if f"{name}.turn" in nodes:
+        return _read_hard(name, nodes, shapes)
     below, fired = _numbered(name, "below", nodes), _numbered(name, "fired", nodes)
     sent, taken = _numbered(name, "send", nodes), _numbered(name, "take", nodes)
     try:
@@ -78,6 +83,50 @@ def _read_neuron(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Sha
         )
     except (AttributeError, KeyError, ValueError):
         return None
+
+
+def _read_hard(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MultiLevelLIF | None:
+    """The neuron whose lanes are set to a value.  An IF does not show v_init: all is folded as seen from there."""
+    neurons: list[Any] = [nodes[f"{name}.fired0"], *_numbered(name, "even", nodes, 1)]
+    drive: Any = nodes.get(f"{name}.drive")
+    try:
+        rest = -neurons[0].v_leak if type(neurons[0]) is nir.LIF else 0.0
+        thresholds = _compact_lanes(np.stack([node.v_threshold + rest for node in neurons]))
+        return MultiLevelLIF(
+            shape=shapes[name].output,
+            decay=_compact(_decay(neurons[0])),
+            gain=_compact(drive.scale),
+            v_init=_compact(rest),
+            lane_threshold=thresholds,
+            lane_weight=_compact_lanes(np.cumsum([node.scale for node in _numbered(name, "send", nodes)], axis=0)),
+            lane_reset=thresholds.copy(),
+            v_reset=_compact(neurons[0].v_reset + rest),
+            reset="value",
+        )
+    except (AttributeError, KeyError, ValueError):
+        return None
+
+
+def _decay(neuron: Any) -> Any:
+    """Expanding made R of a LIF from 1/(1 - decay), as several neighbouring numbers do: the shortest of them."""
+    if type(neuron) is nir.IF:
+        return np.ones(())
+    near = 1 - 1 / neuron.r
+    decay = near
+    for candidate in (np.nextafter(near, 0), np.nextafter(near, 1), near, np.round(near, _DIGITS)):
+        decay = np.where(1 / (1 - candidate) == neuron.r, candidate, decay)
+    return decay
+
+
+def _step(name: str, node: MultiLevelLIF, nodes: dict[str, nir.NIRNode]) -> float:
+    """The dt that a LIF was expanded for: tau is dt/(1 - decay)."""
+    neuron: Any = nodes.get(f"{name}.fired0")
+    if type(neuron) is not nir.LIF:
+        return 1.0
+    share = np.broadcast_to(1 - node.decay, neuron.tau.shape)
+    found = float((neuron.tau * share).flat[0])
+    exact = [dt for dt in (found, float(f"{found:.{_DIGITS}g}")) if np.array_equal(dt / share, neuron.tau)]
+    return exact[0] if exact else found
 
 
 def _compact(values: Any) -> Any:
@@ -107,7 +156,10 @@ def _neuron_fragment(
     edges: Iterable[tuple[str, str]],
     shapes: dict[str, Shapes],
 ) -> Fragment | None:
-    return multilevel.every_step(name, node, 1.0, approximate=False)
+    try:
+        return multilevel.every_step(name, node, _step(name, node, nodes), approximate=False)
+    except CannotExpandError:
+        return None
 
 
 def _read_pool(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MaxPool2d | None:

@@ -10,10 +10,12 @@ import numpy as np
 from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, full, is_throughout, scale
 from nirbridge.ir import MultiLevelLIF, Shape
 
-_HARD = (
-    "resets {lanes} lanes to a value: a membrane that several lanes read cannot be set in core NIR, whose IF and LIF "
-    "send a single level"
+_CLOSED = (
+    "resets to a value at >=: core NIR sets a membrane only where it lies above a threshold, and not where it meets it"
 )
+_DECAY = "its decay is neither 1 throughout nor between 0 and 1 throughout, which an IF or a LIF could say"
+KICK = 2.0**64
+"""What resets a membrane that is not in use; inputs below it in size cannot keep it from that."""
 
 
 def single_step(name: str, node: MultiLevelLIF) -> Fragment:
@@ -37,21 +39,22 @@ def every_step(name: str, node: MultiLevelLIF, dt: float, approximate: bool) -> 
     2. reset "subtract": a cycle carries the membrane.  ``name.membrane`` is :math:`u = gain \, x + decay \, v[t-1]`,
        ``name.after`` is :math:`v = u - \sum_s (r_s - r_{s-1}) f_s`, and ``name.leak`` takes it back to the next step.
        v_init arrives at the first step alone, from an IF that fires once.
-    3. reset "value", one lane, boundary ">": an IF (decay 1) or a LIF with tau = dt/(1 - decay).
-    4. reset "value" otherwise: has no counterpart; ``approximate`` takes the lane's threshold off instead.
+    3. reset "value", boundary ">", one lane: an IF (decay 1) or a LIF with tau = dt/(1 - decay).
+    4. reset "value", boundary ">", several lanes: see :func:`_hard`.
+    5. reset "value" otherwise: has no counterpart; ``approximate`` takes the lane's threshold off instead.
 
     Raises:
-        CannotExpandError: case 4, or a decay that case 3 cannot say.
+        CannotExpandError: case 5, or a decay that cases 3 and 4 cannot say.
     """
     if is_throughout(node.decay, 0):
         return single_step(name, node)
     if node.reset == "subtract":
         return _soft(name, node)
-    if node.lanes == 1 and node.boundary == ">":
-        return _binary(name, node, dt)
+    problem = _CLOSED if node.boundary != ">" else "" if _is_leak(node.decay) else _DECAY
+    if not problem:
+        return _binary(name, node, dt) if node.lanes == 1 else _hard(name, node, dt)
     if not approximate:
-        found = _HARD.format(lanes=node.lanes) if node.lanes > 1 else "resets to a value at >=, and NIR's neurons at >"
-        raise CannotExpandError(found, "Expand it for one step, or allow approximations")
+        raise CannotExpandError(problem, "Expand it for one step, or allow approximations")
     fragment = _soft(name, _subtracting(node))
     fragment.approximation = "a spike takes the lane's threshold off the membrane instead of setting it to v_reset"
     return fragment
@@ -104,22 +107,66 @@ def _start(fragment: Fragment, node: MultiLevelLIF, drive: str, membrane: str) -
     fragment.edges.append((fragment.add("start", scale(value, shape), first), membrane))
 
 
-def _binary(name: str, node: MultiLevelLIF, dt: float) -> Fragment:
-    """Shifted by v_init, since NIR's membranes start at 0."""
-    fragment, shape = Fragment(name), node.shape
-    decay, gain, rest = (full(value, shape) for value in (node.decay, node.gain, node.v_init))
-    threshold = full(node.lane_threshold[0], shape) - rest
-    reset = full(node.v_reset, shape) - rest
+def _is_leak(decay: Array) -> bool:
+    """Whether an IF or a LIF decays so: 1 throughout, or between 0 and 1 throughout."""
+    return is_throughout(decay, 1) or bool(((np.asarray(decay) < 1) & (np.asarray(decay) > 0)).all())
+
+
+def _neuron(node: MultiLevelLIF, lane: int, gain: Array, dt: float) -> nir.NIRNode:
+    """An IF or a LIF with the membrane of ``node`` and the threshold of a lane.
+
+    Shifted by v_init, since NIR's membranes start at 0.
+    """
+    decay, rest = (full(value, node.shape) for value in (node.decay, node.v_init))
+    threshold, reset = full(node.lane_threshold[lane], node.shape) - rest, full(node.v_reset, node.shape) - rest
     if is_throughout(decay, 1):
-        neuron: nir.NIRNode = nir.IF(gain, threshold, reset)
-    elif ((decay < 1) & (decay > 0)).all():
-        share = 1 - decay
-        neuron = nir.LIF(dt / share, gain / share, -rest, threshold, reset)
-    else:
-        raise CannotExpandError("its decay is neither 1 nor within 0..1 throughout", "Split the layer by decay")
-    spikes = fragment.add("spikes", neuron)
+        return nir.IF(gain, threshold, reset)
+    share = 1 - decay
+    return nir.LIF(dt / share, gain / share, -rest, threshold, reset)
+
+
+def _binary(name: str, node: MultiLevelLIF, dt: float) -> Fragment:
+    fragment, shape = Fragment(name), node.shape
+    spikes = fragment.add("spikes", _neuron(node, 0, full(node.gain, shape), dt))
     fragment.entries.append(spikes)
     fragment.add("", scale(node.lane_weight[0], shape), spikes)
+    return fragment
+
+
+def _hard(name: str, node: MultiLevelLIF, dt: float) -> Fragment:
+    r"""Several lanes that one spike resets, for inputs smaller than :data:`KICK`.
+
+    The membrane of an IF or LIF is seen by its own spikes alone, so every lane needs one of its own, and all have to
+    be reset where the lowest fires: v_reset follows from lane 0 alone, since a higher lane never fires without it.
+
+    1. ``name.fired0`` is the neuron with the threshold of lane 0.  It resets itself, and its spikes are lane 0.
+    2. Every other lane has two neurons in turn, ``even`` and ``odd``; ``name.turn`` is 0 or 1 and says whose turn it
+       is.  It changes after each step in which lane 0 fired: ``name.count`` adds the spike to the turn, and 2 counts
+       as 0 again.
+    3. The one whose turn it is sees the drive alone, and so has the membrane of the layer.  The other is kicked: it
+       lies above its threshold whatever it gets, and is set to v_reset, as the layer is when its turn comes.
+    4. A kicked neuron always fires, so the lane has fired where both have.
+    """
+    fragment, shape = Fragment(name), node.shape
+    drive = fragment.add("drive", scale(node.gain, shape))
+    fragment.entries.append(drive)
+    first = fragment.add("fired0", _neuron(node, 0, full(1.0, shape), dt), drive)
+    count = fragment.add("count", scale(1.0, shape), first)
+    twice = fragment.add("less", scale(-2.0, shape), fragment.add("twice", above(1.5, shape), count))
+    fragment.edges.append((fragment.add("next", scale(1.0, shape), count, twice), count))
+    turn = fragment.add("turn", scale(1.0, shape), count, fragment.add("back", scale(-1.0, shape), first))
+    other = fragment.add("other", above(-0.5, shape), fragment.add("against", scale(-1.0, shape), turn))
+    kicks = [
+        fragment.add(f"kick_{which}", scale(KICK, shape), source) for which, source in (("even", turn), ("odd", other))
+    ]
+    fired = [first]
+    for lane in range(1, node.lanes):
+        pair = [
+            fragment.add(f"{which}{lane}", _neuron(node, lane, full(1.0, shape), dt), drive, kick)
+            for which, kick in zip(("even", "odd"), kicks, strict=True)
+        ]
+        fired.append(fragment.add(f"fired{lane}", above(1.5, shape), *pair))
+    _send(fragment, node, fired)
     return fragment
 
 

@@ -5,11 +5,39 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, full, scale
-from nirbridge.ir import Aggregate, EventInput, FlatGraph, MaxPool2d, MultiLevelLIF, Shapes, TemporalMix
+from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, channel_map, full, scale
+from nirbridge.ir import (
+    BINARY,
+    Aggregate,
+    EventInput,
+    FlatGraph,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Shapes,
+    TemporalMix,
+)
 
-_BINARY = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
-_TRANSPARENT = (MaxPool2d,)
+_TRANSPARENT = (MaxPool2d, Place)
+
+
+_PHASED: dict[type[nir.NIRNode], str] = {
+    PhaseEncode: "makes {} steps of one, and no core node changes the number of steps",
+    PhaseIF: "restarts its membrane and changes its threshold within every window of {} steps, which no core node does",
+    PhaseDecode: "adds up anew within every window of {} steps, which no core node does",
+}
+
+
+def phase_code(node: PhaseIF | PhaseEncode | PhaseDecode) -> Fragment:
+    """Has no counterpart.
+
+    Raises:
+        CannotExpandError: always.
+    """
+    raise CannotExpandError(_PHASED[type(node)].format(node.phases), "Run it with nirbridge")
 
 
 def event_input(name: str, node: EventInput) -> Fragment:
@@ -27,44 +55,50 @@ def aggregate(name: str, node: Aggregate, shapes: Shapes) -> Fragment:
     """
     fragment = Fragment(name)
     weight = np.asarray(node.dense_weight())
-    others = len(shapes.input) - 1
-    if others > 2:
-        raise CannotExpandError(f"aggregates data of {others + 1} axes, NIR convolves 3 at most", "Flatten them first")
-    kinds = {1: nir.Conv1d, 2: nir.Conv2d}
-    if others == 0:
-        fragment.add("", nir.Linear(weight))
-    else:
-        kernel = weight.reshape(*weight.shape, *(1,) * others)
-        sizes = shapes.input[1] if others == 1 else shapes.input[1:]
-        fragment.add("", kinds[others](sizes, kernel, 1, 0, 1, 1, np.zeros(len(weight), dtype=weight.dtype)))
+    kernel = weight.reshape(*weight.shape, *(1,) * (len(shapes.input) - 1))
+    fragment.add("", channel_map(kernel, shapes.input, "aggregates"))
     fragment.entries.append(name)
     return fragment
 
 
-def temporal_mix(name: str, node: TemporalMix, shapes: Shapes, approximate: bool) -> Fragment:
-    """A multiple of the identity is a Scale; with ``approximate`` any weight whose rows have one sum.
+def temporal_mix(name: str, node: TemporalMix, shapes: Shapes, constant: bool) -> Fragment:
+    """A multiple of the identity is a Scale; so is any square weight whose rows have one sum, of ``constant`` input.
 
-    The latter is exact where the input is constant over each window.
+    Args:
+        name: of the node.
+        node: the node.
+        shapes: what enters and leaves it.
+        constant: whether its input may be taken for constant over each window.
 
     Raises:
         CannotExpandError: the weight mixes steps.
     """
     weight = np.asarray(node.weight, dtype=np.float64)
-    square = weight.shape[0] == weight.shape[1]
-    factor = float(weight[0, 0]) if square else 0.0
     fragment = Fragment(name)
     fragment.entries.append(name)
-    if square and np.array_equal(weight, factor * np.eye(len(weight))):
-        fragment.add("", scale(factor, shapes.output))
+    if mixes_nothing(node):
+        fragment.add("", scale(weight[0, 0], shapes.output))
         return fragment
-    sums = weight.sum(axis=1)
-    mixed = f"mixes the {weight.shape[1]} steps of a window, and core NIR has no windows"
-    if not (approximate and square and np.allclose(sums, sums[0])):
-        further = "Allow approximations" if square and np.allclose(sums, sums[0]) else "Run it with nirbridge"
-        raise CannotExpandError(mixed, further)
-    fragment.add("", scale(sums[0], shapes.output))
-    fragment.approximation = "takes the input of each step for the whole window's"
+    even = keeps_constants(node)
+    if not (constant and even):
+        later = " that come later" if np.triu(weight, 1).any() else ""
+        found = f"mixes the {weight.shape[1]} steps of a window{later}, and core NIR has no windows"
+        raise CannotExpandError(found, "Allow approximations" if even else "Run it with nirbridge")
+    fragment.add("", scale(weight[0].sum(), shapes.output))
     return fragment
+
+
+def mixes_nothing(node: TemporalMix) -> bool:
+    """Whether its weight is a multiple of the identity."""
+    weight = np.asarray(node.weight)
+    steps, comes = weight.shape
+    return steps == comes and np.array_equal(weight, weight[0, 0] * np.eye(steps))
+
+
+def keeps_constants(node: TemporalMix) -> bool:
+    """Whether it sends a constant for a constant: as many steps as come in, and rows of one sum."""
+    sums = np.asarray(node.weight, dtype=np.float64).sum(axis=1)
+    return node.weight.shape[0] == node.weight.shape[1] and bool(np.allclose(sums, sums[0]))
 
 
 def max_pool(name: str, node: MaxPool2d, flat: FlatGraph, shapes: dict[str, Shapes]) -> Fragment:
@@ -74,7 +108,7 @@ def max_pool(name: str, node: MaxPool2d, flat: FlatGraph, shapes: dict[str, Shap
     Raises:
         CannotExpandError: what comes in is not spikes of levels known beforehand, the same for the whole layer.
     """
-    levels = _levels(name, flat)
+    levels = levels_entering(name, flat)
     if levels is None:
         found = "takes the maximum of values that are not spikes of known levels"
         raise CannotExpandError(found, "Pool behind the neuron, or average")
@@ -93,15 +127,15 @@ def max_pool(name: str, node: MaxPool2d, flat: FlatGraph, shapes: dict[str, Shap
     return fragment
 
 
-def _levels(name: str, flat: FlatGraph) -> Array | None:
-    """The ascending values that may enter a pool besides 0, None where they are not known."""
+def levels_entering(name: str, flat: FlatGraph) -> Array | None:
+    """The ascending values that may enter a node besides 0, None where they are not known."""
     sources = [source for source, target in flat.edges if target == name]
     if len(sources) != 1:
         return None
     node = flat.nodes[sources[0]]
     if type(node) in _TRANSPARENT:
-        return _levels(sources[0], flat)
-    if type(node) in _BINARY:
+        return levels_entering(sources[0], flat)
+    if type(node) in BINARY:
         return np.ones(1)
     if type(node) is not MultiLevelLIF:
         return None

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import full, is_throughout
-from nirbridge.ir import INPUTS, FlatGraph, MultiLevelLIF, Shapes, label
+from nirbridge.expanding.others import keeps_constants
+from nirbridge.ir import INPUTS, Aggregate, FlatGraph, MultiLevelLIF, Place, Shapes, TemporalMix, label
 
 _BIASED = (nir.Affine, nir.Conv1d, nir.Conv2d)
-_LINEAR = (nir.Linear, nir.Scale, nir.SumPool2d, nir.AvgPool2d, nir.Flatten, nir.Output, *INPUTS, *_BIASED)
+_LINEAR = (
+    nir.Linear, nir.Scale, nir.SumPool2d, nir.AvgPool2d, nir.Flatten, nir.Output, Aggregate, Place, *INPUTS, *_BIASED
+)  # fmt: skip
 
 
 def repeat_substeps(x: NDArray[Any], count: int) -> NDArray[Any]:
@@ -36,14 +39,16 @@ def as_substeps(flat: FlatGraph, shapes: dict[str, Shapes], approximate: bool) -
     while its membrane starts within [0, q).  NIR's IF fires above its threshold and not at it: the threshold is the
     single-precision number below q and v_reset just as far below 0, so that a soft reset takes off q.
 
+    A TemporalMix with rows of one sum passes an input on that is constant over each of its windows.
+
     Raises:
         UnsupportedError: a neuron is not uniform, levels differ in number, a node is not linear, or, without
             ``approximate``, a neuron stands behind another, whose spikes are not constant over the sub-steps.
     """
     names = [name for name, node in flat.nodes.items() if type(node) is MultiLevelLIF]
     counts = {flat.nodes[name].lanes for name in names}
-    problems = [problem for name, node in flat.nodes.items() if (problem := _unfit(name, node, counts))]
-    behind = [name for name in names if _spikes_before(name, flat)]
+    problems = [problem for name, node in flat.nodes.items() if (problem := _unfit(name, node, counts, flat))]
+    behind = [name for name in names if spikes_before(name, flat)]
     notes = [
         Problem(
             label(name, flat.nodes[name]),
@@ -59,10 +64,13 @@ def as_substeps(flat: FlatGraph, shapes: dict[str, Shapes], approximate: bool) -
     return (_divided(flat, shapes, counts.pop()) if counts else flat), notes
 
 
-def _unfit(name: str, node: nir.NIRNode, counts: set[int]) -> Problem | None:
+def _unfit(name: str, node: nir.NIRNode, counts: set[int], flat: FlatGraph) -> Problem | None:
     found = ""
     if type(node) is MultiLevelLIF:
         found = _not_uniform(node) or (f"levels differ between neurons: {sorted(counts)}" if len(counts) > 1 else "")
+    elif type(node) is TemporalMix:
+        if not keeps_constants(node) or spikes_before(name, flat):
+            found = "mixes steps of an input that it does not leave constant"
     elif type(node) not in _LINEAR:
         found = "is not linear, so its sub-steps do not add up"
     return (
@@ -86,7 +94,8 @@ def _not_uniform(node: MultiLevelLIF) -> str:
     return "" if ((start >= 0) & (start < threshold[0])).all() else "v_init is not within [0, q)"
 
 
-def _spikes_before(name: str, flat: FlatGraph) -> bool:
+def spikes_before(name: str, flat: FlatGraph) -> bool:
+    """Whether spikes of a multi-level neuron reach the node, which change from sub-step to sub-step."""
     pending, seen = [name], {name}
     while pending:
         here = pending.pop()

@@ -3,23 +3,29 @@
 from nirbridge.ir.compare import graph_differences, graphs_equal
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import OPSET, Extension, Shape
+from nirbridge.ir.families import BINARY, DEFAULT_DT, SPIKING, TIME_CONSTANTS, time_step
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir.products import Place, Product
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
 from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
 from nirbridge.ir.sparse import SparseMatrix
 from nirbridge.ir.topology import Topology, find_topology
 
 __all__ = [
+    "BINARY",
     "CORE",
+    "DEFAULT_DT",
     "EXTENSIONS",
     "INPUTS",
     "OPSET",
     "PRIMITIVES",
+    "SPIKING",
+    "TIME_CONSTANTS",
     "Aggregate",
     "EventInput",
     "Extension",
@@ -29,6 +35,8 @@ __all__ = [
     "PhaseDecode",
     "PhaseEncode",
     "PhaseIF",
+    "Place",
+    "Product",
     "Shape",
     "Shapes",
     "SparseMatrix",
@@ -42,5 +50,6 @@ __all__ = [
     "infer_shapes",
     "label",
     "read",
+    "time_step",
     "write",
 ]

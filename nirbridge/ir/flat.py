@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import nir
 
 from nirbridge.errors import Problem
+from nirbridge.ir.foreign_arrays import with_numpy_parameters
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.topology import Edge, Topology, find_topology
 
@@ -16,8 +17,8 @@ from nirbridge.ir.topology import Edge, Topology, find_topology
 class FlatGraph:
     """Nodes by name and edges between them; nodes of nested graphs are named ``outer.inner``.
 
-    The nodes are those of the graph itself, not copies.  Nested ``Input`` and ``Output`` nodes are gone: edges run
-    through them.  Repeated edges stay and add up.
+    The nodes are those of the graph itself, not copies, save where parameters are arrays of another library.  Nested
+    ``Input`` and ``Output`` nodes are gone: edges run through them.  Repeated edges stay and add up.
     """
 
     nodes: dict[str, nir.NIRNode]
@@ -76,7 +77,7 @@ def _collect(
         elif full in nodes:
             problems.append(Problem(f"node '{full}'", "its name is taken by a node of a nested graph", "Rename it"))
         else:
-            nodes[full] = node
+            nodes[full] = with_numpy_parameters(node)
     for source, target in graph.edges:
         start = _endpoint(graph, source, prefix, lambda inner: type(inner) is nir.Output, "Output")
         end = _endpoint(graph, target, prefix, lambda inner: type(inner) in INPUTS, "Input")

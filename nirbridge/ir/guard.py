@@ -19,13 +19,18 @@ MAX_EXPANSION = 64
 _BATCH_BYTES = 2**24
 
 
-def guard(file: h5py.File, where: str) -> None:
+def guard(file: h5py.File, where: str, longest_text: int) -> None:
     """Refuses links out of the file, data kept elsewhere, and declared sizes that would exhaust memory.
+
+    Args:
+        file: the opened file.
+        where: how messages name it.
+        longest_text: bytes that no text in it exceeds, see :func:`nirbridge.ir.heaps.longest_text`.
 
     Raises:
         FileError: the file breaks one of the limits of this module.
     """
-    budget = _Budget(where, Path(file.filename).stat().st_size)
+    budget = _Budget(where, Path(file.filename).stat().st_size, longest_text)
     pending: list[tuple[h5py.Group, int]] = [(file, 0)]
     while pending:
         group, depth = pending.pop()
@@ -43,8 +48,9 @@ def guard(file: h5py.File, where: str) -> None:
 class _Budget:
     """Counts what a file declares to hold."""
 
-    def __init__(self, where: str, file_bytes: int) -> None:
+    def __init__(self, where: str, file_bytes: int, longest_text: int) -> None:
         self.where = where
+        self.longest_text = longest_text
         self.file_bytes = file_bytes
         self.limit = min(MAX_BYTES, max(SMALL_BYTES, MAX_EXPANSION * file_bytes))
         self.addresses: set[int] = set()
@@ -75,11 +81,11 @@ class _Budget:
     def _count_texts(self, item: h5py.Dataset) -> None:
         """Texts of any length: many entries can share one text, so what they come to is seen only by reading them."""
         entries = int(item.size or 0)
-        if entries * self.file_bytes <= self.limit:
-            return  # even if each were as long as the file
+        if entries * self.longest_text <= self.limit:
+            return  # even if each were the longest
         if item.ndim == 0:
             return
-        rows = max(1, int(_BATCH_BYTES // max(1, self.file_bytes * (entries // len(item) or 1))))
+        rows = max(1, int(_BATCH_BYTES // max(1, self.longest_text * (entries // len(item) or 1))))
         for start in range(0, len(item), rows):
             texts = np.asarray(item[start : start + rows], dtype=object).ravel()
             self._count(sum(len(text) for text in texts if isinstance(text, (bytes, str, np.ndarray))), item)

@@ -16,7 +16,7 @@ from nir.serialization import hdf2dict
 from nirbridge.errors import FileError, GraphError, NirbridgeError
 from nirbridge.ir.extension import Extension
 from nirbridge.ir.guard import guard
-from nirbridge.ir.heaps import require_sound_heaps
+from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.registry import PRIMITIVES
 from nirbridge.ir.shapes import set_types
 
@@ -44,10 +44,10 @@ def read(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """
     where = f"file '{path}'"
     _require_hdf5(Path(path), where)
-    require_sound_heaps(Path(path), where)
+    longest = longest_text(Path(path), where)
     try:
         with h5py.File(path, "r") as file:
-            guard(file, where)
+            guard(file, where, longest)
             _require_version(file, where)
             if not isinstance(file.get("node"), h5py.Group):
                 raise FileError(where, "holds no group 'node'", "This HDF5 file is no NIR graph")

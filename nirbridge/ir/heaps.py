@@ -12,8 +12,10 @@ _UNIT = 16
 """Bytes of a collection's head, and of each object's head: index (2), references (2), reserved (4), size (8)."""
 
 
-def require_sound_heaps(path: Path, where: str) -> None:
-    """Refuses a file with a global heap whose objects do not fill it from end to end.
+def longest_text(path: Path, where: str) -> int:
+    """Bytes of the largest object in the global heaps of a file; no text in it is longer.
+
+    A file with a heap whose objects do not fill it from end to end is refused.
 
     Raises:
         FileError: a heap is damaged.
@@ -21,25 +23,30 @@ def require_sound_heaps(path: Path, where: str) -> None:
     Source: HDF5 file format specification, section III.E; version 1 of the heap is the only one.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data.find(_HEAD)
+        longest, start = 0, data.find(_HEAD)
         while start >= 0:
-            if not _is_sound(data, start):
+            found = _longest_object(data, start)
+            if found is None:
                 raise FileError(where, f"is damaged (its texts at byte {start})", "Export or copy it again")
-            start = data.find(_HEAD, start + len(_HEAD))
+            longest, start = max(longest, found), data.find(_HEAD, start + len(_HEAD))
+    return longest
 
 
-def _is_sound(data: mmap.mmap, start: int) -> bool:
+def _longest_object(data: mmap.mmap, start: int) -> int | None:
+    """Bytes of the largest object of the heap at ``start``, None where it is damaged."""
     place, end = start + _UNIT, start + _number(data, start + 8)
     if end > len(data) or end < place:
-        return False
+        return None
+    longest = 0
     while end - place >= _UNIT:
         index, size = int.from_bytes(data[place : place + 2], "little"), _number(data, place + 8)
         if index == 0:  # free space, to the end of the heap, and its size counts the head
-            return _UNIT <= size <= end - place
+            return longest if _UNIT <= size <= end - place else None
         place += _UNIT + (size + 7) // 8 * 8
         if place > end:
-            return False
-    return True
+            return None
+        longest = max(longest, size)
+    return longest
 
 
 def _number(data: mmap.mmap, place: int) -> int:

@@ -12,6 +12,7 @@ from nirbridge.ir.extension import Extension
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir.products import Place, Product
 
 EXTENSIONS: tuple[type[Extension], ...] = (
     MultiLevelLIF,
@@ -21,6 +22,8 @@ EXTENSIONS: tuple[type[Extension], ...] = (
     TemporalMix,
     MaxPool2d,
     Aggregate,
+    Place,
+    Product,
     EventInput,
 )
 CORE: tuple[type[nir.NIRNode], ...] = (

@@ -17,9 +17,11 @@ from nirbridge.errors import GraphError, Problem
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import Shape
 from nirbridge.ir.flat import FlatGraph, flatten, label
+from nirbridge.ir.foreign_arrays import with_numpy_parameters
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir.products import Place, Product
 
 Rule = Callable[[Any, Shape], Shape]
 
@@ -193,6 +195,14 @@ def _aggregate(node: Aggregate, shape: Shape) -> Shape:
     return shape
 
 
+def _fixed_shapes(node: Place | Product, shape: Shape) -> Shape:
+    if node.input_shape != shape:
+        raise ShapeMismatchError(f"input {shape} differs from its input_shape {node.input_shape}")
+    if max(node.output_shape) > _LARGEST:
+        raise ShapeMismatchError(f"its output would be {node.output_shape}, larger than any array")
+    return node.output_shape
+
+
 _RULES: dict[type[nir.NIRNode], Rule] = {
     nir.Input: _boundary,
     nir.Output: _boundary,
@@ -220,6 +230,8 @@ _RULES: dict[type[nir.NIRNode], Rule] = {
     MaxPool2d: _pool,
     TemporalMix: lambda node, shape: shape,
     Aggregate: _aggregate,
+    Place: _fixed_shapes,
+    Product: _fixed_shapes,
 }
 
 
@@ -340,7 +352,7 @@ def build_graph(nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> 
     Raises:
         GraphError: an edge dangles or shapes do not fit; the error lists every problem.
     """
-    nodes = dict(nodes)
+    nodes = {name: with_numpy_parameters(node) for name, node in nodes.items()}
     flat = flatten(nir.NIRGraph(nodes, edges, type_check=False))
     shapes, problems = infer_shapes(flat)
     if flat.problems or problems:

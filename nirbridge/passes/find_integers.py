@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, MultiLevelLIF, SparseMatrix
+from nirbridge.ir import Aggregate, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, SparseMatrix, TemporalMix
 
 _SYNAPSES: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.Affine: ("weight", "bias"),
@@ -16,6 +16,7 @@ _SYNAPSES: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.Conv2d: ("weight", "bias"),
     nir.Scale: ("scale",),
     Aggregate: ("weight",),
+    TemporalMix: ("weight",),
 }
 _NEURONS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.Threshold: ("threshold",),
@@ -23,6 +24,9 @@ _NEURONS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.LIF: ("v_threshold", "v_reset"),
     nir.CubaLIF: ("v_threshold", "v_reset"),
     MultiLevelLIF: ("lane_threshold", "lane_weight", "lane_reset", "v_init", "v_reset"),
+    PhaseEncode: ("scale",),
+    PhaseIF: ("v_threshold", "v_init"),
+    PhaseDecode: ("v_init",),
 }
 
 
@@ -30,9 +34,12 @@ def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
     """Whether all synapses and thresholds have a whole-number dtype, and there is a synapse.
 
     The dtype is what says so, not the values: weights that happen to be 1.0 and 2.0 do not make a network take
-    integers only.  ``nirbridge.quantize`` stores integers.
+    integers only.  ``nirbridge.quantize`` stores integers.  An AvgPool2d speaks against it, since it sends fractions,
+    which integers would cut off.
     """
     found = list(nodes)
+    if any(type(node) is nir.AvgPool2d for node in found):
+        return False
     fields = [
         getattr(node, field)
         for node in found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import nir
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.ir import PhaseIF
 from nirbridge.quantizing.scales import MESSAGE_LIMIT
 from nirbridge.runtime import MEMBRANE, Plan, compile, make_plan, runtimes
+from nirbridge.runtime.phase_tables import fire_tables
 from nirbridge.runtime.program import WITH_MEMBRANE
 
 Array = NDArray[Any]
@@ -34,25 +36,24 @@ class StateRange:
     saturated: int = 0
 
 
-@dataclass
-class Ranges:
-    """Of every neuron by name."""
-
-    states: dict[str, StateRange] = field(default_factory=dict)
-
-
 def input_scale(x: Array) -> float:
-    """1 for data that are integers, else the power of two at which they fit 8 bits."""
+    """1 for integers, else the largest power of two that divides all data, or the one at which they fit 8 bits.
+
+    Bits that the data do not have would be lost by the weights behind them, where sums have to fit 24 bits.
+    """
     if (x == np.rint(x)).all():
         return 1.0
-    return float(2.0 ** np.ceil(np.log2(np.abs(x).max() / MESSAGE_LIMIT)))
+    finest = int(np.ceil(np.log2(np.abs(x).max() / MESSAGE_LIMIT)))
+    exact = (e for e in range(-1, finest, -1) if (np.ldexp(x, -e) == np.rint(np.ldexp(x, -e))).all())
+    return float(2.0 ** next(exact, finest))
 
 
-def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> Ranges:
-    """Runs a graph of integers on integers, in floating point, where no state meets an end."""
+def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict[str, StateRange]:
+    """What the states of every neuron reach: runs a graph of integers in floating point, where none meets an end."""
     plan = make_plan(graph, dt)
     neurons = [planned.name for planned in plan.nodes if type(planned.node) in WITH_MEMBRANE]
-    found = Ranges({name: StateRange() for name in neurons})
+    units = {name: _units(plan[name].node) for name in neurons}
+    found = {name: StateRange() for name in neurons}
     if not neurons:
         return found
     name = FAST if runtimes()[FAST].usable else SLOW
@@ -61,10 +62,15 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> Rang
         for part in _chunks(x, plan):
             records = program.run(part, record=[neuron + MEMBRANE for neuron in neurons]).records
             for neuron in neurons:
-                states = np.abs(records[neuron + MEMBRANE])
-                found.states[neuron].largest = max(found.states[neuron].largest, float(states.max()))
-                found.states[neuron].saturated += int((states >= STATE_LIMIT).sum())
+                states = np.abs(records[neuron + MEMBRANE]) * units[neuron]
+                found[neuron].largest = max(found[neuron].largest, float(states.max()))
+                found[neuron].saturated += int((states >= STATE_LIMIT).sum())
     return found
+
+
+def _units(node: nir.NIRNode) -> int:
+    """Units of the integer state in one unit of the membrane that floating point records."""
+    return 2 ** fire_tables(node).fraction if type(node) is PhaseIF else 1
 
 
 def _chunks(x: Mapping[str, Array], plan: Plan) -> Iterator[dict[str, Array]]:

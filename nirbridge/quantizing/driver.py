@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nirbridge.checking import find_problems
 from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.errors import GraphError, InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, build_graph, flatten, infer_shapes
+from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
 from nirbridge.ir.shapes import set_types
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
@@ -26,6 +26,7 @@ from nirbridge.runtime import Data, Plan, make_plan
 Array = NDArray[Any]
 MOST_BITS = 8
 _HEADROOM = 2**22
+_ATTEMPTS = 8
 
 
 def quantize(
@@ -40,12 +41,12 @@ def quantize_with_report(
 ) -> tuple[nir.NIRGraph, QuantizeReport]:
     r"""The graph in integers, for precision "fixed", and what became of each layer.
 
-    Every edge carries integers n that stand for scale·n.  A synapse gets the finest power of two 2^-e at which its
-    weights, times the scale of what enters, fit ``weight_bits`` bits; biases have the scale 2^-e too.  Gains of neurons
-    go into the scale of their state; thresholds, resets and initial membranes become integers of it.  Decays become
-    multiples of 1/4096.  Lane weights become multiples of their common unit, which goes into the weights behind; so
-    does the 1/k² of an AvgPool2d, which becomes a SumPool2d.  Edges that add up are brought to one scale by Scale
-    nodes that hold powers of two.
+    Every edge carries integers n that stand for scale·n.  A synapse gets the power of two 2^-e at which its weights,
+    times the scale of what enters, have the least squared error in ``weight_bits`` bits; biases have the scale 2^-e
+    too.  Gains of neurons go into the scale of their state; thresholds, resets and initial membranes become integers
+    of it.  Decays become multiples of 1/4096.  Lane weights become multiples of their common unit, which goes into the
+    weights behind; so do the 1/k² of an AvgPool2d, which becomes a SumPool2d, and the 1/T of a TemporalMix.  Spikes of
+    a phase code stay ones.  Edges that add up are brought to one scale by Scale nodes that hold powers of two.
 
     Args:
         graph: the graph; it is not changed.  Nested graphs come back flat, nodes named ``outer.inner``.
@@ -85,21 +86,28 @@ def quantize_with_report(
 
 
 def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict[str, StateRange] | None]:
-    """A walk whose states stay within 24 bits on the data, and what they reach."""
-    walk = start
-    for _ in range(8):
+    """A walk whose states stay within 24 bits on the data, and what they reach.
+
+    Raises:
+        RefusedError: a node cannot be made to fit.
+        UnsupportedError: nodes that have no integer form.
+    """
+    walk, name = start, ""
+    for _ in range(_ATTEMPTS):
         walk = walk_until_it_fits(walk)
         if walk.problems:
             raise UnsupportedError.from_problems(walk.problems)
         if integers is None:
             return walk, None
-        states = state_ranges(_checked(walk), integers, walk.dt).states
-        name, widest = max(states.items(), key=lambda item: item[1].largest, default=("", StateRange()))
+        states = state_ranges(_checked(walk), integers, walk.dt)
+        # Coarser weights would not help a PhaseIF: the bits of its state follow from its thresholds.
+        others = [item for item in states.items() if type(walk.flat.nodes[item[0]]) is not PhaseIF]
+        name, widest = max(others, key=lambda item: item[1].largest, default=("", StateRange()))
         if widest.largest <= STATE_LIMIT:
-            break
+            return walk, states
         excess = TooFineError(name, ceil(log2(widest.largest / _HEADROOM)), "its state leaves 24 bits on the data")
         walk = replace(walk, coarser=coarsened(walk.coarser, walk.flat, excess), done={}, joins={})
-    return walk, states
+    raise RefusedError(name, walk.flat.nodes[name], "its state leaves 24 bits on the data, however coarse the weights")
 
 
 def _checked(walk: Walk) -> nir.NIRGraph:

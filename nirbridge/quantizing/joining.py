@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.quantizing.scales import collapsed, is_power_of_two, rounded_weight, weight_exponent
+from nirbridge.quantizing.scales import collapsed, finest_exponent, is_power_of_two, rounded_weight
 
 Array = NDArray[Any]
 WIDEST = 15
@@ -46,7 +46,7 @@ def join(scales: list[Array], weight_bits: int) -> Join:
     for scale in scales:
         unit, multiplier = scale, np.ones(())
         if not related and not is_power_of_two(scale):
-            exponent = weight_exponent(scale, max(weight_bits, 2))
+            exponent = finest_exponent(scale, max(weight_bits, 2))
             multiplier = rounded_weight(scale, exponent, max(weight_bits, 2))[0].astype(np.float64)
             unit = np.asarray(2.0**-exponent)
             error = max(error, float(np.abs(multiplier * unit / scale - 1).max()))

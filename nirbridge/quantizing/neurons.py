@@ -54,9 +54,9 @@ def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
         reset=node.reset,
         boundary=node.boundary,
     )
-    layer = _layer(place, node, state, shift, float(np.abs(keep - node.decay).max()))
+    layer = neuron_layer(place, node, state, shift, float(np.abs(keep - node.decay).max()))
     layer.threshold_error = max(
-        _relative(limit * state, lanes["lane_threshold"]), _relative(amount * state, lanes["lane_reset"])
+        relative(limit * state, lanes["lane_threshold"]), relative(amount * state, lanes["lane_reset"])
     )
     return Quantised(new, unit, layer)
 
@@ -64,8 +64,8 @@ def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
 def threshold(node: nir.Threshold, place: Place) -> Quantised:
     """1 where x > ⌊threshold/s⌋."""
     limit = rounded(node.threshold, place.scale, np.floor)
-    layer = _layer(place, node, place.scale, 0, 0.0)
-    layer.threshold_error = _relative(limit * place.scale, node.threshold)
+    layer = neuron_layer(place, node, place.scale, 0, 0.0)
+    layer.threshold_error = relative(limit * place.scale, node.threshold)
     return Quantised(nir.Threshold(limit.astype(np.int32)), np.ones(()), layer)
 
 
@@ -73,7 +73,7 @@ def integrator(node: nir.I, place: Place) -> Quantised:
     """R·s is the state's scale, and with it that of what it sends."""
     state = collapsed(place.scale * _positive(place, node, "r"))
     new = nir.I(np.ones(np.shape(node.r), np.int32))
-    return Quantised(new, state, _layer(place, node, state, 0, 0.0))
+    return Quantised(new, state, neuron_layer(place, node, state, 0, 0.0))
 
 
 def integrate_and_fire(node: nir.IF, place: Place) -> Quantised:
@@ -84,8 +84,8 @@ def integrate_and_fire(node: nir.IF, place: Place) -> Quantised:
     new = nir.IF(
         np.full(shape, 2**shift, np.int32), *(np.broadcast_to(v, shape).astype(np.int32) for v in (limit, reset))
     )
-    layer = _layer(place, node, state, shift, 0.0)
-    layer.threshold_error = _relative(limit * state, node.v_threshold)
+    layer = neuron_layer(place, node, state, shift, 0.0)
+    layer.threshold_error = relative(limit * state, node.v_threshold)
     return Quantised(new, np.ones(()), layer)
 
 
@@ -126,15 +126,15 @@ def _fields(node: Any, place: Place, state: Array, *taus: Array) -> tuple[list[A
     if not hasattr(node, "v_threshold"):
 
         def sends_state(new: nir.NIRNode, error: float) -> Quantised:
-            return Quantised(new, collapsed(state), _layer(place, node, state, 0, error))
+            return Quantised(new, collapsed(state), neuron_layer(place, node, state, 0, error))
 
         return [], shape, sends_state
     shift, fine, limit, reset = _core_threshold(node, place, state)
     shape = np.broadcast_shapes(shape, limit.shape, reset.shape)
 
     def fires(new: nir.NIRNode, error: float) -> Quantised:
-        layer = _layer(place, node, fine, shift, error)
-        layer.threshold_error = _relative(limit * fine, node.v_threshold)
+        layer = neuron_layer(place, node, fine, shift, error)
+        layer.threshold_error = relative(limit * fine, node.v_threshold)
         return Quantised(new, np.ones(()), layer, amplify=shift)
 
     return [np.broadcast_to(v, shape).astype(np.int32) for v in (limit, reset)], shape, fires
@@ -189,7 +189,8 @@ def _leak(place: Place, node: Any, name: str) -> tuple[Array, float]:
     return place.dt * DECAY_ONE / steps, float(np.abs(steps / DECAY_ONE - place.dt / tau).max())
 
 
-def _layer(place: Place, node: nir.NIRNode, state: Array, shift: int, decay_error: float) -> LayerReport:
+def neuron_layer(place: Place, node: nir.NIRNode, state: Array, shift: int, decay_error: float) -> LayerReport:
+    """A neuron's row of the report."""
     return LayerReport(place.name, type(node).__name__, float(np.min(state)), shift=shift, decay_error=decay_error)
 
 
@@ -199,7 +200,7 @@ def _aligned(field: Any, axes: int) -> Array:
     return array.reshape(len(array), *(1,) * (axes + 1 - array.ndim), *array.shape[1:])
 
 
-def _relative(found: Array, wanted: Any) -> float:
+def relative(found: Array, wanted: Any) -> float:
     """The largest change, relative to values that are not 0."""
     wanted = np.broadcast_to(np.asarray(wanted, dtype=np.float64), np.shape(found))
     counts = wanted != 0
@@ -216,7 +217,7 @@ NEURONS: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
     nir.CubaLI: with_synapse,
     nir.CubaLIF: with_synapse,
 }
-UNITS: dict[type[nir.NIRNode], Callable[[Any], Array]] = {
+NEURON_UNITS: dict[type[nir.NIRNode], Callable[[Any], Array]] = {
     MultiLevelLIF: message_unit,
     nir.Threshold: lambda node: np.ones(()),
     nir.IF: lambda node: np.ones(()),

@@ -10,8 +10,11 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import MaxPool2d
+from nirbridge.ir import MaxPool2d, Product
+from nirbridge.ir import Place as PlaceNode
 from nirbridge.ir.shapes import pairs
+from nirbridge.quantizing.refusals import RefusedError
+from nirbridge.quantizing.scales import collapsed
 from nirbridge.quantizing.synapses import Place, Quantised, along
 
 
@@ -46,11 +49,35 @@ def average_pool(node: nir.AvgPool2d, place: Place) -> Quantised:
     return Quantised(total, pool(node, place).scale / prod(pairs(node.kernel_size, 2)))
 
 
+def place(node: PlaceNode, place: Place) -> Quantised:
+    """One scale for all: factors come to one scale where their slots meet, as edges that add up do."""
+    return Quantised(copy(node), _one_scale(node, place))
+
+
+def product(node: Product, place: Place) -> Quantised:
+    """The product of integers; its scale is that of each factor to the power of their number."""
+    return Quantised(copy(node), _one_scale(node, place) ** node.factors)
+
+
+def _one_scale(node: PlaceNode | Product, place: Place) -> Any:
+    """The one scale of all that enters.
+
+    Raises:
+        RefusedError: neurons before it send values of different units.
+    """
+    scale = collapsed(place.scale)
+    if scale.ndim:
+        raise RefusedError(place.name, node, "the neurons before it send values of different units")
+    return scale
+
+
 PASSING: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
     nir.Output: output,
     nir.Delay: same,
     nir.Flatten: flatten,
     nir.SumPool2d: pool,
     MaxPool2d: pool,
+    PlaceNode: place,
+    Product: product,
     nir.AvgPool2d: average_pool,
 }

@@ -5,15 +5,7 @@ from __future__ import annotations
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix, label
-
-_PHASE = "a phase code weighs its steps by real powers of its base"
-NO_INTEGER_FORM: dict[type[nir.NIRNode], tuple[str, str]] = {
-    PhaseIF: (f"{_PHASE}, which precision 'fixed' does not have", "Run it in precision 'float'"),
-    PhaseEncode: (f"{_PHASE}, which precision 'fixed' does not have", "Run it in precision 'float'"),
-    PhaseDecode: (f"{_PHASE}, which precision 'fixed' does not have", "Run it in precision 'float'"),
-    TemporalMix: ("mixes the steps of a window, which precision 'fixed' does not have", "Run it in precision 'float'"),
-}
+from nirbridge.ir import label
 
 
 class RefusedError(Exception):

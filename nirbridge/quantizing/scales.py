@@ -11,6 +11,8 @@ Array = NDArray[Any]
 MESSAGE_LIMIT = 255
 """Largest magnitude of the integers that stand for lane weights without a common unit, and for analog inputs."""
 _MOST_PARTS = 8
+_MOST_CUT = 6
+"""Bits by which a weight scale may be finer than the one at which all weights fit."""
 _CLOSE = 1e-5
 
 
@@ -20,19 +22,28 @@ def largest_weight(bits: int) -> int:
 
 
 def weight_exponent(weight: Array, bits: int) -> int:
-    """e of the weight scale 2^-e: the finest at which all weights fit.
+    """e of the weight scale 2^-e with the least sum of squared errors.
 
-    With 1 bit, where the finest would say nothing about sizes, the power of two next to the mean magnitude.
+    It is the finest at which all weights fit, or a finer one that cuts the few largest: with 3 bits the largest of a
+    thousand normal weights is 3.3 standard deviations, and a scale that holds it rounds most of the others to 0.
     """
-    magnitudes = np.abs(np.asarray(weight, dtype=np.float64))
-    magnitudes = magnitudes[magnitudes > 0]
-    if not magnitudes.size:
+    finest = finest_exponent(weight, bits)
+    return min(range(finest, finest + _MOST_CUT + 1), key=lambda exponent: _squared_error(weight, exponent, bits))
+
+
+def finest_exponent(weight: Array, bits: int) -> int:
+    """e of the finest scale 2^-e at which all weights fit; 0 where there is none but 0."""
+    largest = float(np.abs(np.asarray(weight, dtype=np.float64)).max(initial=0.0))
+    if not largest:
         return 0
-    if bits == 1:
-        return int(-np.rint(np.log2(magnitudes.mean())))
     limit = largest_weight(bits)
-    exponent = int(np.floor(np.log2((limit + 0.5) / magnitudes.max())))
-    return exponent if np.rint(np.ldexp(magnitudes.max(), exponent)) <= limit else exponent - 1
+    exponent = int(np.floor(np.log2((limit + 0.5) / largest)))
+    return exponent if np.rint(np.ldexp(largest, exponent)) <= limit else exponent - 1
+
+
+def _squared_error(weight: Array, exponent: int, bits: int) -> float:
+    integers, _ = rounded_weight(weight, exponent, bits)
+    return float(np.square(np.ldexp(integers.astype(np.float64), -exponent) - weight).sum())
 
 
 def rounded_weight(weight: Array, exponent: int, bits: int) -> tuple[Array, int]:
@@ -73,8 +84,18 @@ def is_power_of_two(scale: Array) -> bool:
     return bool((np.frexp(np.asarray(scale, dtype=np.float64))[0] == 0.5).all())
 
 
+def is_whole(value: Array) -> bool:
+    """Whether every entry is a whole number up to rounding of a division."""
+    return bool(_near(value).all())
+
+
 def rounded(value: Any, scale: Array, how: Any = np.rint) -> Array:
     """``value``/``scale`` as integers; quotients that are whole up to rounding of the division count as whole."""
     quotient = np.asarray(value, dtype=np.float64) / scale
-    near = np.rint(quotient)
-    return np.where(np.abs(quotient - near) <= 1e-9 * np.maximum(np.abs(near), 1), near, how(quotient)).astype(np.int64)
+    return np.where(_near(quotient), np.rint(quotient), how(quotient)).astype(np.int64)
+
+
+def _near(quotient: Array) -> Array:
+    whole = np.rint(quotient)
+    near: Array = np.abs(quotient - whole) <= 1e-9 * np.maximum(np.abs(whole), 1)
+    return near

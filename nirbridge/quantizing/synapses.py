@@ -101,7 +101,7 @@ def convolution(node: nir.Conv1d | nir.Conv2d, place: Place) -> Quantised:
 def scaling(node: nir.Scale, place: Place) -> Quantised:
     """scale·s, element by element."""
     real = np.asarray(node.scale, dtype=np.float64) * place.scale
-    integers, exponent, layer = _rounded(node, place, real)
+    integers, exponent, layer = rounded_layer(node, place, real)
     return Quantised(nir.Scale(np.asarray(integers)), np.asarray(2.0**-exponent), layer)
 
 
@@ -111,16 +111,16 @@ def aggregation(node: Aggregate, place: Place) -> Quantised:
     stored = node.weight
     if isinstance(stored, SparseMatrix):
         real = stored.value.astype(np.float64) * (scale[stored.column] if scale.ndim else scale)
-        integers, exponent, layer = _rounded(node, place, real)
+        integers, exponent, layer = rounded_layer(node, place, real)
         new = Aggregate(replace(stored, value=integers))
     else:
-        integers, exponent, layer = _rounded(node, place, np.asarray(stored, dtype=np.float64) * scale)
+        integers, exponent, layer = rounded_layer(node, place, np.asarray(stored, dtype=np.float64) * scale)
         new = Aggregate(integers)
     return Quantised(new, np.asarray(2.0**-exponent), layer)
 
 
 def _with_weight(node: Any, place: Place, weight: Array) -> Quantised:
-    integers, exponent, layer = _rounded(node, place, weight)
+    integers, exponent, layer = rounded_layer(node, place, weight)
     new = copy(node)
     new.weight = integers
     if hasattr(node, "bias"):
@@ -136,7 +136,8 @@ def _bias(place: Place, bias: Array, exponent: int) -> Array:
     return scaled.astype(np.int32)
 
 
-def _rounded(node: nir.NIRNode, place: Place, real: Array) -> tuple[Array, int, LayerReport]:
+def rounded_layer(node: nir.NIRNode, place: Place, real: Array) -> tuple[Array, int, LayerReport]:
+    """(integers, e of their scale 2^-e, row of the report) of weights."""
     bits = place.weight_bits
     exponent = weight_exponent(real, bits) - place.coarser
     integers, cut = rounded_weight(real, exponent, bits)

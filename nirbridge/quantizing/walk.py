@@ -12,17 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, Shapes
+from nirbridge.ir import FlatGraph, Shapes, TemporalMix
 from nirbridge.ir.registry import INPUTS
 from nirbridge.quantizing.joining import Join, join
-from nirbridge.quantizing.neurons import NEURONS, UNITS
+from nirbridge.quantizing.neurons import NEURON_UNITS, NEURONS
 from nirbridge.quantizing.passing import PASSING
-from nirbridge.quantizing.refusals import NO_INTEGER_FORM, RefusedError, TooFineError
+from nirbridge.quantizing.refusals import RefusedError, TooFineError
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.synapses import SYNAPSES, Place, Quantised
+from nirbridge.quantizing.windows import PHASE_UNITS, WINDOWS
 
 Array = NDArray[Any]
-_RULES = {**SYNAPSES, **NEURONS, **PASSING}
+UNITS = {**NEURON_UNITS, **PHASE_UNITS}
+WEIGHTED = (*SYNAPSES, TemporalMix)
+"""Nodes whose weights may become coarser."""
+_RULES = {**SYNAPSES, **NEURONS, **PASSING, **WINDOWS}
 _LARGEST_FACTOR = 2**20
 
 
@@ -93,8 +97,7 @@ class Walk:
         if type(node) in INPUTS:
             return Quantised(copy(node), np.asarray(self.input_scale[name]))
         if type(node) not in _RULES:
-            found, step = NO_INTEGER_FORM.get(type(node), ("has no integer form", "Run it in precision 'float'"))
-            raise RefusedError(name, node, found, step)
+            raise RefusedError(name, node, "has no integer form")
         scale = self._entering(name)
         shapes = self.shapes[name]
         coarser = self.coarser.get(name, 0)
@@ -145,7 +148,7 @@ class Walk:
             while between in nodes and (source, between) not in edges:
                 between += "_"
             if between not in nodes:
-                nodes[between] = nir.Scale(factor.astype(np.int32))
+                nodes[between] = nir.Scale(factor.astype(np.int32 if factor.max() < 2**31 else np.int64))
                 edges.append((source, between))
             edges.append((between, target))
         return nir.NIRGraph(nodes, edges, type_check=False)
@@ -178,7 +181,7 @@ def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> 
             continue
         seen.add(current)
         before = [source for source, target in flat.edges if target == current]
-        if type(flat.nodes[current]) in SYNAPSES:
+        if type(flat.nodes[current]) in WEIGHTED:
             found.add(current)
             farther += before
         else:

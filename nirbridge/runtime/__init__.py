@@ -3,14 +3,15 @@
 from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.lowering import LoweringTable
-from nirbridge.runtime.plan import DEFAULT_DT, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.messages import exponents_into, message_cost, message_exponents
+from nirbridge.runtime.plan import RUNNABLE, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
 from nirbridge.runtime.protocol import Availability, Runtime
 from nirbridge.runtime.support import support_problems
 
 __all__ = [
-    "DEFAULT_DT",
     "MEMBRANE",
+    "RUNNABLE",
     "Array",
     "Availability",
     "Data",
@@ -22,9 +23,12 @@ __all__ = [
     "Runtime",
     "Source",
     "compile",
+    "exponents_into",
     "find_runtime",
     "make_plan",
     "membrane_of",
+    "message_cost",
+    "message_exponents",
     "require_option",
     "runtime_names",
     "runtimes",

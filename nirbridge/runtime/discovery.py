@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Any
@@ -71,7 +72,8 @@ def runtimes() -> dict[str, Availability]:
     states: dict[str, Availability] = {}
     for name in runtime_names():
         try:
-            states[name] = find_runtime(name).availability()
+            runtime = find_runtime(name)
+            states[name] = replace(runtime.availability(), summary=runtime.summary)
         except RuntimeUnavailableError as error:
             problem = error.problems[0]
             states[name] = Availability("", problem.found, problem.next_step)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from math import prod
+from operator import mul
 from typing import Any
 
 import nir
@@ -11,8 +13,20 @@ import numpy as np
 
 from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.errors import Problem
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
+    TemporalMix,
+)
 from nirbridge.ir.shapes import pairs
+from nirbridge.runtime.phase_tables import Factor, decode_tables, encode_tables, fire_tables
 from nirbridge.runtime.plan import Plan, PlannedNode
 
 EXACT = 2**53
@@ -66,7 +80,7 @@ def _beyond(plan: Plan, limit: int) -> dict[str, str]:
     for planned in plan.nodes:
         if planned.name not in bounds:
             found[planned.name] = "stands in a cycle without a neuron, so its integers grow without a bound"
-        elif (inside := _inside(planned, _entering(planned, bounds, limit))) >= EXACT:
+        elif (inside := _inside(plan, planned, bounds, limit)) >= EXACT:
             found[planned.name] = f"its sums can reach 2^{inside.bit_length()}, precision 'fixed' is exact below 2^53"
             break  # every node behind it would follow
     return found
@@ -80,7 +94,7 @@ def _bounds(plan: Plan, limit: int) -> dict[str, int]:
         ready = [p for p in waiting if all(source.name in bounds for source in p.sources)]
         if not ready:
             break
-        bounds.update({p.name: _inside(p, _entering(p, bounds, limit)) for p in ready})
+        bounds.update({p.name: _inside(plan, p, bounds, limit) for p in ready})
         waiting = [planned for planned in waiting if planned.name not in bounds]
     return bounds
 
@@ -89,9 +103,25 @@ def _entering(planned: PlannedNode, bounds: dict[str, int], limit: int) -> int:
     return sum(bounds.get(source.name, 0) for source in planned.sources) if planned.sources else limit
 
 
-def _inside(planned: PlannedNode, entering: int) -> int:
+def _inside(plan: Plan, planned: PlannedNode, bounds: dict[str, int], limit: int) -> int:
     """The largest magnitude that the node computes with."""
+    entering = _entering(planned, bounds, limit)
+    if type(planned.node) is Product:
+        return max(entering, _product(plan, planned, bounds))
     return max(entering, _GROWTH.get(type(planned.node), _same)(planned.node, entering))
+
+
+def _product(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:
+    """The product of the slots' bounds, or a part of it; a Place adds to the slots that it reaches, others to all."""
+    node = planned.node
+    slots = [0] * node.factors
+    size = node.output_shape[0]
+    for source in planned.sources:
+        sender = plan[source.name].node
+        reached = range(sender.start // size, (sender.stop - 1) // size + 1) if type(sender) is Place else None
+        for slot in range(node.factors) if reached is None else reached:
+            slots[slot] += bounds.get(source.name, 0)
+    return max(accumulate(slots, mul))
 
 
 def _same(node: nir.NIRNode, x: int) -> int:
@@ -115,8 +145,13 @@ def _convolution(node: nir.Conv1d | nir.Conv2d, x: int) -> int:
     return _row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + _largest(node.bias)
 
 
-def _pool(node: nir.SumPool2d, x: int) -> int:
+def _pool(node: nir.SumPool2d | nir.AvgPool2d, x: int) -> int:
     return prod(pairs(node.kernel_size, 2)) * x
+
+
+def _phase_sum(gains: tuple[Factor, ...], x: int) -> int:
+    """A product before its shift, or the state with what the shift leaves of it."""
+    return STATE_LIMIT + max(gain.multiplier for gain in gains) * x
 
 
 def _input_of_neuron(name: str) -> Bound:
@@ -132,6 +167,11 @@ _GROWTH: dict[type[nir.NIRNode], Bound] = {
     nir.Scale: lambda node, x: _largest(node.scale) * x,
     Aggregate: lambda node, x: _row_sum(node.dense_weight(), (1,)) * x,
     nir.SumPool2d: _pool,
+    nir.AvgPool2d: _pool,
+    TemporalMix: lambda node, x: _row_sum(node.weight, (1,)) * x,
+    PhaseEncode: lambda node, x: x << encode_tables(node).fraction,
+    PhaseIF: lambda node, x: _phase_sum(fire_tables(node).gains, x),
+    PhaseDecode: lambda node, x: _phase_sum(decode_tables(node).gains, x),
     MultiLevelLIF: _input_of_neuron("gain"),
     nir.I: _input_of_neuron("r"),
     nir.IF: _input_of_neuron("r"),
@@ -153,5 +193,8 @@ _FIXED: dict[type[nir.NIRNode], Callable[[Any], int]] = {
     nir.I: lambda node: STATE_LIMIT,
     nir.LI: lambda node: STATE_LIMIT,
     nir.CubaLI: lambda node: STATE_LIMIT,
+    PhaseEncode: lambda node: 1,
+    PhaseIF: lambda node: 1,
+    PhaseDecode: lambda node: STATE_LIMIT,
 }
 """Nodes that send bounded messages whatever enters."""

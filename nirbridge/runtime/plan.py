@@ -14,15 +14,15 @@ from itertools import groupby
 import nir
 
 from nirbridge.errors import GraphError, Problem
-from nirbridge.ir import EventInput, FlatGraph, Shape, Shapes, flatten, infer_shapes, label
+from nirbridge.ir import PRIMITIVES, FlatGraph, Shape, Shapes, flatten, infer_shapes, label, time_step
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
 from nirbridge.passes.integrate_exactly import integrate_exactly
 from nirbridge.passes.reset_by_subtraction import reset_by_subtraction
-from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d, resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
 
-DEFAULT_DT = 1e-3
-"""Seconds a step where neither the call nor an EventInput says."""
+RUNNABLE: frozenset[type[nir.NIRNode]] = frozenset({*PRIMITIVES.values(), FirstSpikePool2d} - {nir.NIRGraph})
+"""Every node type that a plan may hold: nesting is resolved, and max pooling of phase codes has a node of its own."""
 INTEGRATORS = ("euler", "exact", "hold")
 """How a core neuron leaks over a step: forward Euler; by exp(-dt/tau), the input at once; the same, the input held."""
 RESETS = ("to_value", "subtract")
@@ -92,7 +92,7 @@ class Plan:
     def _by_name(self) -> dict[str, PlannedNode]:
         return {planned.name: planned for planned in self.nodes}
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of all nodes."""
         return tuple(planned.name for planned in self.nodes)
@@ -134,7 +134,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
         problems.append(Problem(label(lost, flat.nodes[lost]), "no data reach it", "Connect it to an Input"))
     if problems:
         raise GraphError.from_problems(problems)
-    step = _time_step(flat, dt)
+    step = time_step(flat.nodes.values(), dt)
     flat = _resolved(flat, shapes, step, integrator, reset)
     shapes, _ = infer_shapes(flat)
     rates, _ = infer_rates(flat)
@@ -172,10 +172,3 @@ def _planned(flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fracti
         )
         for name in order.order
     )
-
-
-def _time_step(flat: FlatGraph, dt: float | None) -> float:
-    if dt is not None:
-        return float(dt)
-    windows = [node.window for node in flat.nodes.values() if type(node) is EventInput]
-    return windows[0] * 1e-6 if windows else DEFAULT_DT

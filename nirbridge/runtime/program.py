@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, label
+from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseIF, label
 from nirbridge.runtime.plan import Plan
 
 Array = NDArray[Any]
 Data = Array | Mapping[str, Array]
 MEMBRANE = ":v"
-WITH_MEMBRANE = (MultiLevelLIF, nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF)
-"""Neurons whose membrane can be recorded; that of a PhaseIF lives in windows that are shifted against its output."""
+WITH_MEMBRANE = (MultiLevelLIF, PhaseIF, PhaseDecode, nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF)
+"""Neurons whose membrane can be recorded."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class Program(ABC):
 
     Membranes: a runtime that can give them sets ``records_membranes = True``.  ``_advance`` then also gets names such
     as ``"act1:v"`` (:func:`membrane_of` gives ``"act1"``) and returns under each the membrane [T, B, *shape] after
-    every step, after the reset.  In precision "fixed" ``plan.input_limit`` is set: inputs have been checked to be
-    integers up to it, outputs and records are arrays of whole numbers.
+    every step, after the reset; of a PhaseIF the decoded sum of the phases so far, V(t) Q_in^-(t+f-1).  In precision
+    "fixed" ``plan.input_limit`` is set: inputs have been checked to be integers up to it, outputs and records are
+    arrays of whole numbers.
     """
 
     records_membranes = False

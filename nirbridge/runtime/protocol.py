@@ -21,11 +21,13 @@ class Availability:
         version: of the library that executes, empty where it is missing.
         reason: why it cannot be used, empty where it can.
         install: what to do about it.
+        summary: the runtime in one line; filled in from the runtime's own.
     """
 
     version: str
     reason: str = ""
     install: str = ""
+    summary: str = ""
 
     @property
     def usable(self) -> bool:

@@ -6,7 +6,7 @@ that skip ranks from one node share their lanes, so a residual trunk is one line
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -46,13 +46,12 @@ class Layered:
         return found
 
 
-def make_layers(names: Sequence[str], edges: Sequence[Link]) -> Layered:
-    """Ranks of ``names``, which stand in the order of execution, and lanes for ``edges``."""
-    ranks = _ranks(names, edges)
+def make_layers(ranks: Mapping[str, int], edges: Sequence[Link]) -> Layered:
+    """Boxes for the nodes of ``ranks``, and lanes for ``edges``."""
     layered = Layered()
-    for name in names:
-        layered.box[name] = layered.add(ranks[name])
-    trunks: dict[str, list[int]] = {name: [layered.box[name]] for name in names}
+    for name, rank in ranks.items():
+        layered.box[name] = layered.add(rank)
+    trunks: dict[str, list[int]] = {name: [layered.box[name]] for name in ranks}
     for source, target, closing in edges:
         if closing:
             layered.routes.append(_climb(layered, layered.box[source], layered.box[target]))
@@ -61,8 +60,11 @@ def make_layers(names: Sequence[str], edges: Sequence[Link]) -> Layered:
     return layered
 
 
-def _ranks(names: Sequence[str], edges: Sequence[Link]) -> dict[str, int]:
-    """The longest way from a start; a start itself stands just above the first node that it feeds."""
+def find_ranks(names: Sequence[str], edges: Sequence[Link]) -> dict[str, int]:
+    """The rank of each of ``names``, which stand in the order of execution: the longest way from a start.
+
+    A start itself stands just above the first node that it feeds.
+    """
     forward = [(source, target) for source, target, closing in edges if not closing]
     sources: dict[str, list[str]] = {name: [] for name in names}
     targets: dict[str, list[str]] = {name: [] for name in names}

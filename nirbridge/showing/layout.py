@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nirbridge.showing.bundling import Bundles, choose_bundles
 from nirbridge.showing.columns import choose_columns
-from nirbridge.showing.layering import Layered, Link, make_layers
+from nirbridge.showing.layering import Layered, Link, find_ranks, make_layers
 from nirbridge.showing.ordering import order_layers
 from nirbridge.showing.positions import place_vertices
 
@@ -18,6 +19,8 @@ TRACK = 9.0
 LANE = 4.0
 LABELLED_LANE = 44.0
 """A lane that carries the words "1 step"."""
+BUS = 34.0
+"""Room beside a column for the lines that bundled edges share."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Layout:
     """A laid-out graph; y grows downwards.
 
     Attributes:
-        layered: the vertices and the routes of the edges.
+        layered: the vertices and the routes of the edges that have a line of their own.
+        bundles: which edges those are, and which share a line.
         x: centre of every vertex.
         top: upper edge of every vertex's rank.
         bottom: lower edge of every vertex's rank.
@@ -38,6 +42,7 @@ class Layout:
     """
 
     layered: Layered
+    bundles: Bundles
     x: list[float]
     top: list[float]
     bottom: list[float]
@@ -51,7 +56,9 @@ class Layout:
 
 def lay_out(sizes: Mapping[str, Size], edges: Sequence[Link]) -> Layout:
     """Lays out the boxes ``sizes``, given in the order of execution, and routes ``edges`` between them."""
-    layered = make_layers(tuple(sizes), edges)
+    ranks = find_ranks(tuple(sizes), edges)
+    bundles = choose_bundles(ranks, edges)
+    layered = make_layers(ranks, [edges[number] for number in bundles.drawn])
     layers = order_layers(layered)
     widths = _widths(layered, sizes)
     x = place_vertices(layers, layered, widths)
@@ -65,10 +72,11 @@ def lay_out(sizes: Mapping[str, Size], edges: Sequence[Link]) -> Layout:
     columns = choose_columns([h + GAP_BELOW for h in heights], whole, passing)
     column = [columns[rank] for rank in layered.rank]
     cuts = _cuts(layered, column, x)
-    shifts, rights = _shift_columns(column, x, widths, cuts)
+    shifts, rights = _shift_columns(column, x, widths, cuts, BUS if bundles.count else 0.0)
     tops, bottoms = _stack(heights, columns, cuts)
     return Layout(
         layered=layered,
+        bundles=bundles,
         x=[value + shifts[column[vertex]] for vertex, value in enumerate(x)],
         top=[tops[rank] for rank in layered.rank],
         bottom=[bottoms[rank] for rank in layered.rank],
@@ -102,9 +110,13 @@ def _cuts(layered: Layered, column: Sequence[int], x: Sequence[float]) -> list[l
 
 
 def _shift_columns(
-    column: Sequence[int], x: Sequence[float], widths: Sequence[float], cuts: Sequence[Sequence[tuple[int, int]]]
+    column: Sequence[int],
+    x: Sequence[float],
+    widths: Sequence[float],
+    cuts: Sequence[Sequence[tuple[int, int]]],
+    room: float,
 ) -> tuple[list[float], list[float]]:
-    """How far each column moves so that they stand side by side, and where each then ends."""
+    """How far each column moves so that they stand side by side, and where each then ends, with ``room`` beside it."""
     count = max(column, default=0) + 1
     lefts, ends = [float("inf")] * count, [0.0] * count
     for vertex, number in enumerate(column):
@@ -114,7 +126,7 @@ def _shift_columns(
     for number in range(count):
         left = lefts[number] if lefts[number] != float("inf") else 0.0
         shifts.append(start - left)
-        rights.append(ends[number] + shifts[-1])
+        rights.append(ends[number] + shifts[-1] + room)
         start = rights[-1] + 2 * GAP_BELOW + TRACK * (len(cuts[number]) if number < len(cuts) else 0)
     return shifts, rights
 

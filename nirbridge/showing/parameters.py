@@ -8,6 +8,7 @@ import nir
 import numpy as np
 
 from nirbridge.ir import (
+    SPIKING,
     Aggregate,
     EventInput,
     MaxPool2d,
@@ -15,6 +16,8 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     SparseMatrix,
     TemporalMix,
 )
@@ -25,6 +28,7 @@ _STRUCTURE = frozenset(
         *("shape", "stride", "padding", "dilation", "groups", "kernel_size", "input_shape", "start_dim", "end_dim"),
         *("sensor_size", "window", "subframes", "lanes", "coding", "downsample", "reset", "boundary"),
         *("phases", "wait", "base", "base_in", "base_out", "first_phase", "rounding"),
+        *("output_shape", "start", "stop", "factors"),
     )
 )
 """Fields that say how a node is built; they are not counted as parameters."""
@@ -55,6 +59,8 @@ _KEYS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     PhaseDecode: ("base",),
     TemporalMix: ("weight",),
     Aggregate: ("weight",),
+    Place: ("start", "stop"),
+    Product: ("factors",),
     EventInput: ("sensor_size", "window", "coding", "subframes", "lanes", "downsample"),
 }
 _USUAL: dict[str, Any] = {
@@ -79,7 +85,7 @@ def level_count(node: nir.NIRNode) -> int | None:
     """Values above 0 that a spike can have: lanes of a multi-level neuron, 1 of a binary one, None without spikes."""
     if type(node) is MultiLevelLIF:
         return node.lanes
-    return 1 if type(node) in (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, PhaseIF, PhaseEncode) else None
+    return 1 if type(node) in SPIKING else None
 
 
 def count_parameters(node: nir.NIRNode) -> int:

@@ -12,6 +12,8 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     TemporalMix,
 )
 
@@ -23,6 +25,7 @@ ROLES = {
     "phase": "phase code",
     "analog": "analog state",
     "reshape": "pooling, flatten, scale",
+    "product": "products",
     "time": "mixing over time",
     "unknown": "unknown type",
 }
@@ -54,6 +57,8 @@ _ROLES: dict[type[nir.NIRNode], str] = {
     MaxPool2d: "reshape",
     nir.Flatten: "reshape",
     nir.Scale: "reshape",
+    Place: "product",
+    Product: "product",
     nir.Delay: "time",
     TemporalMix: "time",
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from textwrap import wrap
 
 from nirbridge.reports import count_text, counted, printable, shape_text
+from nirbridge.showing.bundle_lines import draw_bundles
 from nirbridge.showing.describe import Description, NodeInfo
+from nirbridge.showing.drawing import DASHES, EDGE, INK, draw_text, escaped, text_width
 from nirbridge.showing.layout import Layout, Size, lay_out
 from nirbridge.showing.roles import ROLES
 from nirbridge.showing.routing import Router
@@ -19,12 +20,11 @@ _COLOURS = {
     "phase": ("#f3e5f5", "#7b1fa2"),
     "analog": ("#fffde7", "#a68a00"),
     "reshape": ("#f1f8e9", "#558b2f"),
+    "product": ("#efebe9", "#5d4037"),
     "time": ("#e0f2f1", "#00796b"),
     "unknown": ("#ffffff", "#d50000"),
 }
 _BAD = "#d50000"
-_INK = "#1b1b1b"
-_EDGE = "#5f6368"
 _LINE = 15.0
 _PADDING = 9.0
 _LONGEST = 34
@@ -33,7 +33,6 @@ _MARGIN = 24.0
 _HEAD = 84.0
 _READING_WIDTH = 480.0
 """A picture that lists problems is at least so wide."""
-_NARROW, _WIDE = frozenset("ijlt.,:;|'!()[] "), frozenset("mwMWGOQD@%")
 
 
 def to_svg(description: Description, title: str = "graph") -> str:
@@ -47,7 +46,7 @@ def to_svg(description: Description, title: str = "graph") -> str:
     layout = lay_out(sizes, [(e.source, e.target, e.delayed) for e in description.edges])
     head = _header(description, title)
     body = [*_edges(description, layout), *(_node(node, lines[node.name], layout) for node in description.nodes)]
-    legend, legend_width = _legend(description)
+    legend, legend_width = _legend(description, layout.bundles.count)
     least = _READING_WIDTH if description.problems else 0.0
     width = max(layout.width, legend_width, text_width(title, 18, bold=True), least) + 2 * _MARGIN
     problems = _problems(description, width - 2 * _MARGIN)
@@ -56,10 +55,10 @@ def to_svg(description: Description, title: str = "graph") -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" fill="{_INK}">',
-            f"<title>{_escaped(title)}</title>",
+            f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" fill="{INK}">',
+            f"<title>{escaped(title)}</title>",
             f'<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-            f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{_EDGE}"/></marker></defs>',
+            f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{EDGE}"/></marker></defs>',
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
             *head,
             *legend,
@@ -67,19 +66,13 @@ def to_svg(description: Description, title: str = "graph") -> str:
             *body,
             "</g>",
             *(
-                _text(_MARGIN, _HEAD + layout.height + _LINE * i, line, 11, fill=_BAD)
+                draw_text(_MARGIN, _HEAD + layout.height + _LINE * i, line, 11, fill=_BAD)
                 for i, line in enumerate(problems)
             ),
             "</svg>",
             "",
         ]
     )
-
-
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """About how wide a text is in a wide sans-serif font, in pixels."""
-    units = sum(0.35 if c in _NARROW else 0.92 if c in _WIDE else 0.7 if c.isupper() else 0.62 for c in text)
-    return units * size * (1.08 if bold else 1.0)
 
 
 def _lines(node: NodeInfo) -> list[str]:
@@ -112,12 +105,12 @@ def _node(node: NodeInfo, lines: list[str], layout: Layout) -> str:
         stroke = _BAD
     tooltip = "\n".join([f"{node.name} ({node.type})", *node.details])
     texts = [
-        _text(centre, top + _PADDING + 9 + _LINE * i, line, 11 if i else 12, anchor="middle", bold=not i)
+        draw_text(centre, top + _PADDING + 9 + _LINE * i, line, 11 if i else 12, anchor="middle", bold=not i)
         for i, line in enumerate(lines)
     ]
     return "".join(
         [
-            f'<g class="node"><title>{_escaped(tooltip, keep_lines=True)}</title>',
+            f'<g class="node"><title>{escaped(tooltip, keep_lines=True)}</title>',
             f'<rect x="{centre - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" rx="5" '
             f'fill="{fill}" stroke="{stroke}" stroke-width="1.4"/>',
             *texts,
@@ -128,19 +121,20 @@ def _node(node: NodeInfo, lines: list[str], layout: Layout) -> str:
 
 def _edges(description: Description, layout: Layout) -> list[str]:
     router = Router(layout)
-    drawn = []
-    for edge, route in zip(description.edges, layout.layered.routes, strict=True):
-        dashes = ' stroke-dasharray="5 4"' if edge.delayed else ""
+    drawn = draw_bundles(description.edges, layout)
+    for number, route in zip(layout.bundles.drawn, layout.layered.routes, strict=True):
+        edge = description.edges[number]
+        dashes = DASHES if edge.delayed else ""
         told = f"{edge.source} → {edge.target}  {shape_text(edge.shape)}" + ", 1 step later" * edge.delayed
         drawn.append(
-            f'<path class="edge" d="{router.path(route)}" fill="none" stroke="{_EDGE}" stroke-width="1.3"{dashes} '
-            f'marker-end="url(#arrow)"><title>{_escaped(told)}</title></path>'
+            f'<path class="edge" d="{router.path(route)}" fill="none" stroke="{EDGE}" stroke-width="1.3"{dashes} '
+            f'marker-end="url(#arrow)"><title>{escaped(told)}</title></path>'
         )
         place = router.label_place(route)
         if place is not None:
             x, y = place
             drawn.append(f'<rect x="{x - 19:.1f}" y="{y - 8:.1f}" width="38" height="16" fill="#ffffff"/>')
-            drawn.append(_text(x, y + 4, "1 step", 11, anchor="middle", fill=_EDGE))
+            drawn.append(draw_text(x, y + 4, "1 step", 11, anchor="middle", fill=EDGE))
     return drawn
 
 
@@ -154,23 +148,29 @@ def _header(description: Description, title: str) -> list[str]:
             f"{count_text(totals['parameters'])} parameters",
         ]
     )
-    return [_text(_MARGIN, 32, title, 18, bold=True), _text(_MARGIN, 50, subtitle, 12)]
+    return [draw_text(_MARGIN, 32, title, 18, bold=True), draw_text(_MARGIN, 50, subtitle, 12)]
 
 
-def _legend(description: Description) -> tuple[list[str], float]:
-    """A swatch for every family that occurs, and the dashed line where a cycle closes; also its width."""
+def _legend(description: Description, bundled: int) -> tuple[list[str], float]:
+    """A swatch for every family that occurs, the dashed line where a cycle closes, bundled edges; also its width."""
     present = {node.role for node in description.nodes}
     x, drawn = _MARGIN, []
     for role, words in ROLES.items():
         if role in present:
             fill, stroke = _COLOURS[role]
             drawn.append(f'<rect x="{x:.1f}" y="61" width="14" height="11" rx="2" fill="{fill}" stroke="{stroke}"/>')
-            drawn.append(_text(x + 19, 71, words, 11))
+            drawn.append(draw_text(x + 19, 71, words, 11))
             x += 19 + text_width(words, 11) + 18
     if any(edge.delayed for edge in description.edges):
-        drawn.append(f'<path d="M{x:.1f} 67h26" stroke="{_EDGE}" stroke-width="1.3" stroke-dasharray="5 4"/>')
-        drawn.append(_text(x + 31, 71, "arrives one step later", 11))
+        drawn.append(f'<path d="M{x:.1f} 67h26" stroke="{EDGE}" stroke-width="1.3"{DASHES}/>')
+        drawn.append(draw_text(x + 31, 71, "arrives one step later", 11))
         x += 31 + text_width("arrives one step later", 11)
+    if bundled:
+        x += 18
+        words = f"{counted(bundled, 'edge')} in shared lines; the numbers at boxes count those that come and go"
+        drawn.append(f'<path d="M{x:.1f} 67h26" stroke="{EDGE}" stroke-width="2"/>')
+        drawn.append(draw_text(x + 31, 71, words, 11))
+        x += 31 + text_width(words, 11)
     return drawn, x - _MARGIN
 
 
@@ -178,17 +178,3 @@ def _problems(description: Description, width: float) -> list[str]:
     """What is wrong, broken into lines that fit the picture."""
     characters = max(int(width / text_width("n", 11)), 20)
     return [line for problem in description.problems for line in wrap(printable(str(problem)), characters)]
-
-
-def _text(x: float, y: float, text: str, size: int, anchor: str = "start", bold: bool = False, fill: str = _INK) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{weight} fill="{fill}">'
-        f"{_escaped(text)}</text>"
-    )
-
-
-def _escaped(text: str, keep_lines: bool = False) -> str:
-    """Safe inside of XML, which has no form at all for control characters."""
-    lines = text.split("\n") if keep_lines else [text]
-    return "\n".join(escape(printable(line)) for line in lines)

@@ -1,4 +1,4 @@
-"""The Lava runtime: Loihi-style execution, one Lava Process per node, on Lava's CPU simulator.
+"""The Lava runtime: Loihi-style execution on Lava's CPU simulator, a Lava Process for each node or for all of them.
 
 Importing it loads neither lava nor its dependencies; they come with the first program.
 """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge_lava import dynamics, integers, kernels, windows
+from nirbridge_lava import dynamics, integer_windows, integers, kernels, windows
 from nirbridge_lava.cell import Cell
 
 Array = NDArray[Any]
@@ -42,7 +42,8 @@ def stepwise(step: Callable[[Any, Array, Array], tuple[Array, Array]]) -> Behavi
             sent.append(y)
             if membranes is not None:
                 membranes.append(state[-1])
-        return (sent[0][None] if len(sent) == 1 else np.stack(sent)), state
+        # One step at a time is how data stream, and stacking one array costs as much as the step.
+        return (y[None] if len(sent) == 1 else np.stack(sent)), state
 
     return behave
 
@@ -53,6 +54,18 @@ def windowed(function: Callable[[Any, Array], Array]) -> Behaviour:
     def behave(cell: Cell, x: Array, state: Any, membranes: list[Array] | None) -> tuple[Array, Any]:
         ends = range(0, len(x), cell.window)
         return np.concatenate([function(cell.parameters, x[t : t + cell.window]) for t in ends]), state
+
+    return behave
+
+
+def windowed_neuron(function: Callable[[Any, Array], tuple[Array, Array]]) -> Behaviour:
+    """The same with a state within the window, which the function gives for each of its steps."""
+
+    def behave(cell: Cell, x: Array, state: Any, membranes: list[Array] | None) -> tuple[Array, Any]:
+        found = [function(cell.parameters, x[t : t + cell.window]) for t in range(0, len(x), cell.window)]
+        if membranes is not None:
+            membranes += [v for _, states in found for v in states]
+        return np.concatenate([y for y, _ in found]), state
 
     return behave
 
@@ -72,9 +85,11 @@ FLOAT: dict[str, Behaviour] = {
     "Pool2d": pointwise(kernels.pool),
     "Scale": pointwise(kernels.scale),
     "Threshold": pointwise(kernels.threshold),
+    "SlotPlace": pointwise(kernels.place),
+    "SlotProduct": pointwise(kernels.multiply),
     "PhaseEncode": windowed(windows.phase_encode),
-    "PhaseDecode": windowed(windows.phase_decode),
-    "PhaseIF": windowed(windows.phase_fire),
+    "PhaseDecode": windowed_neuron(windows.phase_decode),
+    "PhaseIF": windowed_neuron(windows.phase_fire),
     "FirstSpikePool2d": windowed(windows.first_spike_pool),
     "TemporalMix": windowed(windows.temporal_mix),
 }
@@ -93,9 +108,17 @@ FIXED: dict[str, Behaviour] = {
     "MatrixSynapse": pointwise(integers.product),
     "ConvShift": pointwise(integers.shifted_convolve),
     "MatrixShift": pointwise(integers.shifted_product),
+    "AggregateShift": pointwise(integers.shifted_aggregate),
     "AggregateSynapse": pointwise(integers.aggregate),
     "Pool2d": pointwise(kernels.pool),
     "Scale": pointwise(kernels.scale),
     "Threshold": pointwise(kernels.threshold),
+    "SlotPlace": pointwise(kernels.place),
+    "SlotProduct": pointwise(kernels.multiply),
+    "PhaseEncode": windowed(integer_windows.phase_encode),
+    "PhaseDecode": windowed_neuron(integer_windows.phase_decode),
+    "PhaseIF": windowed_neuron(integer_windows.phase_fire),
+    "FirstSpikePool2d": windowed(windows.first_spike_pool),
+    "TemporalMix": windowed(windows.temporal_mix),
 }
 """Behaviours on integers."""

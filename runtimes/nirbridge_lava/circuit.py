@@ -75,6 +75,12 @@ class Memory:
     late: dict[str, Array] = field(default_factory=dict)
 
 
+Values = dict[str, Array]
+Membranes = dict[str, list[Array]]
+Action = Callable[[Values, Memory, Membranes], None]
+"""Adds the values of a stage, or of the nodes of a cycle, and moves their states."""
+
+
 def make_circuit(plan: Plan, cells: Cells) -> Circuit:
     """The circuit of a plan whose nodes have been lowered; inputs are left to the caller."""
     parts: list[Stage | Loop] = []
@@ -148,15 +154,16 @@ class Executor:
         beat: Callable[[], None],
         watched: Collection[str] = (),
     ) -> None:
-        self.parts = tuple(parts)
-        self.behaviours = behaviours
-        self.beat = beat
         self.watched = frozenset(watched)
+        self.cells = {s.name: s.cell for part in parts for s in _stages(part) if s.cell is not None}
+        self.actions = [
+            _turning(part, behaviours, beat) if isinstance(part, Loop) else _acting(part, behaviours, beat)
+            for part in parts
+        ]
 
     def fresh(self, samples: int) -> Memory:
         """The states before the first step."""
-        stages = [s for part in self.parts for s in (part.stages if isinstance(part, Loop) else (part,))]
-        return Memory({s.name: s.cell.fresh(samples) for s in stages if s.cell is not None})
+        return Memory({name: cell.fresh(samples) for name, cell in self.cells.items()})
 
     def advance(self, values: dict[str, Array], memory: Memory) -> dict[str, Array]:
         """Adds to ``values``, which hold the inputs as (T, samples, n), those of every stage.
@@ -165,49 +172,69 @@ class Executor:
             (T, samples, n) of the membranes of the nodes that are watched.
         """
         membranes: dict[str, list[Array]] = {name: [] for name in self.watched}
-        for part in self.parts:
-            if isinstance(part, Loop):
-                self._turn(part, values, memory, membranes)
-            else:
-                values[part.name] = self._take(part, values, memory, membranes)
+        for act in self.actions:
+            act(values, memory, membranes)
         return {name: np.stack(steps) for name, steps in membranes.items()}
 
-    def _take(self, stage: Stage, values: dict[str, Array], memory: Memory, membranes: dict[str, list[Array]]) -> Array:
-        # Every node is reached by a forward edge, so there is a sender; before the first step late values are 0.
-        x = _sum(values, stage.senders)
-        for name in stage.late:
-            if name in memory.late:
-                x = x + memory.late[name]
-        if stage.offset is not None:
-            x = x + stage.offset
-        if stage.cell is None:
-            return x
-        behave = self.behaviours[stage.cell.process]
-        y, memory.states[stage.name] = behave(stage.cell, x, memory.states[stage.name], membranes.get(stage.name))
-        self.beat()
-        return y
 
-    def _turn(self, loop: Loop, values: dict[str, Array], memory: Memory, membranes: dict[str, list[Array]]) -> None:
-        names = [name for stage in loop.stages for name in stage.senders if name in values]
-        history: dict[str, list[Array]] = {stage.name: [] for stage in loop.stages}
-        for t in range(len(values[names[0]])):
-            now = {name: values[name][t : t + 1] for name in names}
-            for stage in loop.stages:
-                now[stage.name] = self._take(stage, now, memory, membranes)
-                history[stage.name].append(now[stage.name])
+def _stages(part: Stage | Loop) -> tuple[Stage, ...]:
+    return part.stages if isinstance(part, Loop) else (part,)
+
+
+def _acting(stage: Stage, behaviours: Mapping[str, Behaviour], beat: Callable[[], None]) -> Action:
+    """A stage as a function; all that does not change from step to step is looked up here."""
+    # Every node is reached by a forward edge, so there is a sender; before the first step late values are 0.
+    name, cell, (first, *others), late, offset = stage
+
+    def gather(values: Values, memory: Memory) -> Array:
+        x = values[first]
+        for sender in others:
+            x = x + values[sender]
+        for sender in late:
+            if sender in memory.late:
+                x = x + memory.late[sender]
+        return x if offset is None else x + offset
+
+    def add(values: Values, memory: Memory, membranes: Membranes) -> None:
+        values[name] = gather(values, memory)
+
+    if cell is None:
+        return add
+    behave = behaviours[cell.process]
+
+    def act(values: Values, memory: Memory, membranes: Membranes) -> None:
+        states = memory.states
+        values[name], states[name] = behave(cell, gather(values, memory), states[name], membranes.get(name))
+        beat()
+
+    return act
+
+
+def _turning(loop: Loop, behaviours: Mapping[str, Behaviour], beat: Callable[[], None]) -> Action:
+    """A cycle as a function."""
+    actions = [_acting(stage, behaviours, beat) for stage in loop.stages]
+    inside = [stage.name for stage in loop.stages]
+    entering = sorted({sender for stage in loop.stages for sender in stage.senders}.difference(inside))
+
+    def turn(values: Values, memory: Memory, membranes: Membranes) -> None:
+        history: dict[str, list[Array]] = {name: [] for name in inside}
+        for t in range(len(values[entering[0]])):
+            now = {name: values[name][t : t + 1] for name in entering}
+            for act in actions:
+                act(now, memory, membranes)
             for name, bias in loop.biases.items():
                 memory.late[name] = now[name] if bias is None else now[name] + bias
+            for name, steps in history.items():
+                steps.append(now[name])
         values.update({name: np.concatenate(steps) for name, steps in history.items()})
 
+    return turn
 
-def tapped(tap: Tap, values: Mapping[str, Array]) -> Array:
+
+def tapped(tap: Tap, values: Values) -> Array:
     """The values of a node."""
-    x = _sum(values, tap.senders)
-    return x if tap.offset is None else x + tap.offset
-
-
-def _sum(values: Mapping[str, Array], senders: tuple[str, ...]) -> Array:
-    x = values[senders[0]]
-    for name in senders[1:]:
+    first, *others = tap.senders
+    x = values[first]
+    for name in others:
         x = x + values[name]
-    return x
+    return x if tap.offset is None else x + tap.offset

@@ -20,15 +20,16 @@ class Lanes(NamedTuple):
     """Parameters of a multi-level neuron.
 
     ``threshold`` is (S,) where all neurons share their lanes, else (S, n); ``weight`` and ``amount`` have one row more,
-    the first for "no lane fires", so that the number of thresholds passed selects the row.
+    the first for "no lane fires", so that the number of thresholds passed selects the row.  ``gain`` is None for 1,
+    and ``amount`` for a reset by what is sent.
     """
 
     decay: Array
-    gain: Array
+    gain: Array | None
     threshold: Array
     inclusive: bool
     weight: Array
-    amount: Array
+    amount: Array | None
     v_reset: Array | None
 
 
@@ -65,19 +66,21 @@ class Current(NamedTuple):
 
 def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
     """u = decay v + gain x; the highest lane over its threshold sends its weight and resets by its own amount."""
-    return lanes_fired(p, p.decay * state[0] + p.gain * x)
+    return lanes_fired(p, p.decay * state[0] + (x if p.gain is None else p.gain * x))
 
 
 def lanes_fired(p: Lanes, u: Array) -> Step:
     """What the membrane u (samples, n) sends, and the new state."""
     if p.threshold.ndim == 1:
-        passed = np.searchsorted(p.threshold, u, side="right" if p.inclusive else "left")
-        y, amount = p.weight[passed], p.amount[passed]
+        passed = p.threshold.searchsorted(u, "right" if p.inclusive else "left")
+        y = p.weight[passed]
+        amount = y if p.amount is None else p.amount[passed]
     else:
         limits = p.threshold[:, None]
         passed = (u >= limits if p.inclusive else u > limits).sum(axis=0)
         each = np.arange(u.shape[-1])
-        y, amount = p.weight[passed, each], p.amount[passed, each]
+        y = p.weight[passed, each]
+        amount = y if p.amount is None else p.amount[passed, each]
     v = u - amount if p.v_reset is None else np.where(passed > 0, p.v_reset, u)
     return y, v[None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -90,10 +90,12 @@ class Engine:
                 places = [cut.place(number) for number in range(begin, end)]
                 begin = end
                 for area, values in inputs:
-                    _fill(area, values, places)
+                    for frames, now in cut.pairs(area, values, places):
+                        frames[:] = now
                 self._run_block(len(places), cut, deadline)
                 for name, area in slots.items():
-                    _empty(area, results[name], places)
+                    for frames, now in cut.pairs(area, results[name], places):
+                        now[:] = frames
         except BaseException:
             # Whatever interrupted it, Ctrl-C included, has left the processes in the middle of a step.
             self.close()
@@ -128,17 +130,17 @@ class _Cut(NamedTuple):
         block, part = divmod(number, self.parts)
         return block, slice(part * self.samples, min(self.batch, (part + 1) * self.samples))
 
-
-def _fill(area: Array, values: Array, places: list[tuple[int, slice]]) -> None:
-    steps = area.shape[1]
-    for slot, (block, samples) in zip(area, places, strict=False):
-        slot[:, : samples.stop - samples.start] = values[block * steps : (block + 1) * steps, samples]
-
-
-def _empty(area: Array, results: Array, places: list[tuple[int, slice]]) -> None:
-    steps = area.shape[1]
-    for slot, (block, samples) in zip(area, places, strict=False):
-        results[block * steps : (block + 1) * steps, samples] = slot[:, : samples.stop - samples.start]
+    def pairs(self, area: Array, values: Array, places: list[tuple[int, slice]]) -> Iterator[tuple[Array, Array]]:
+        """What belongs together in shared memory and in data of the caller."""
+        steps = area.shape[1]
+        if self.parts == 1:
+            # Whole batches in a row, as they mostly are.
+            begin, end = places[0][0], places[-1][0] + 1
+            slots = area[: end - begin]
+            yield slots.reshape(-1, *slots.shape[2:]), values[begin * steps : end * steps]
+            return
+        for slot, (block, samples) in zip(area, places, strict=False):
+            yield slot[:, : samples.stop - samples.start], values[block * steps : (block + 1) * steps, samples]
 
 
 def _started(network: Network, board: Board) -> GuardedRuntime:

@@ -12,14 +12,16 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps
-from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF
-from nirbridge.runtime import LoweringTable, Plan, PlannedNode
-from nirbridge_lava import lowering
+from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps, whole
+from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place, TemporalMix
+from nirbridge.ir import Product as ProductNode
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.runtime import LoweringTable, Plan, PlannedNode, exponents_into, message_cost
+from nirbridge.runtime.phase_tables import decode_tables, encode_tables, fire_tables
+from nirbridge_lava import integer_windows, lowering
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.dynamics import Fire, Integrate, Lanes
 from nirbridge_lava.integers import Current, Leak, Shifted
-from nirbridge_lava.kernels import Convolve, Pool, Product
 from nirbridge_lava.lowering import Lowering, flat
 
 Array = NDArray[Any]
@@ -27,11 +29,6 @@ Array = NDArray[Any]
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
 _LEAST = -(2**62)
 """What padding counts as in a max pool of integers: below every message."""
-
-
-def whole(value: Any) -> Array:
-    """A parameter as int64."""
-    return np.rint(np.asarray(value, dtype=np.float64)).astype(np.int64)
 
 
 def _vector(value: Any, planned: PlannedNode) -> Array:
@@ -42,7 +39,7 @@ def _zeros(planned: PlannedNode, rows: int) -> Array:
     return np.zeros((rows, int(np.prod(planned.output_shape))), dtype=np.int64)
 
 
-FIXED_LOWERING.register(nir.Input, EventInput, nir.Output, nir.Flatten)(
+FIXED_LOWERING.register(nir.Input, EventInput, nir.Output, nir.Flatten, Place, ProductNode)(
     lambda planned, dt: lowering.LOWERING[type(planned.node)](planned, dt)
 )
 
@@ -64,10 +61,54 @@ def _threshold(planned: PlannedNode, dt: float) -> Cell:
     return Cell("Threshold", _vector(planned.node.threshold, planned))
 
 
-@FIXED_LOWERING.register(nir.SumPool2d, MaxPool2d)
+_POOLS: dict[type[nir.NIRNode], tuple[str, int]] = {
+    nir.SumPool2d: ("sum", 0),
+    nir.AvgPool2d: ("integer mean", 0),
+    MaxPool2d: ("max", _LEAST),
+}
+
+
+@FIXED_LOWERING.register(*_POOLS)
 def _pool(planned: PlannedNode, dt: float) -> Cell:
-    pool: Pool = lowering.pooling(planned)
-    return Cell("Pool2d", pool._replace(fill=_LEAST if pool.reduce == "max" else 0))
+    reduce, fill = _POOLS[type(planned.node)]
+    return Cell("Pool2d", lowering.pooling(planned)._replace(reduce=reduce, fill=fill))
+
+
+@FIXED_LOWERING.register(FirstSpikePool2d)
+def _first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
+    pool = lowering.pooling(planned)._replace(fill=0)
+    return Cell("FirstSpikePool2d", pool, window=planned.window)
+
+
+@FIXED_LOWERING.register(TemporalMix)
+def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("TemporalMix", whole(planned.node.weight), window=planned.window)
+
+
+def _rows(table: Array, planned: PlannedNode) -> tuple[Array, ...]:
+    """A table of a window, one flat vector for each phase."""
+    return tuple(flat(row, planned.output_shape) for row in table)
+
+
+@FIXED_LOWERING.register(PhaseEncode)
+def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
+    tables = encode_tables(planned.node)
+    return Cell("PhaseEncode", integer_windows.Encode(tables.fraction, _rows(tables.values, planned)))
+
+
+@FIXED_LOWERING.register(PhaseDecode)
+def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
+    tables = decode_tables(planned.node)
+    parameters = integer_windows.Sum(flat(tables.start, planned.output_shape), tables.gains)
+    return Cell("PhaseDecode", parameters, window=planned.window)
+
+
+@FIXED_LOWERING.register(PhaseIF)
+def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
+    tables = fire_tables(planned.node)
+    total = integer_windows.Sum(flat(tables.start, planned.output_shape), tables.gains)
+    parameters = integer_windows.Fire(total, planned.node.wait, _rows(tables.limits, planned))
+    return Cell("PhaseIF", parameters, window=planned.window)
 
 
 @FIXED_LOWERING.register(MultiLevelLIF)
@@ -75,11 +116,11 @@ def _multi_level(planned: PlannedNode, dt: float) -> Cell:
     p = lowering.lanes_of(planned)
     parameters = Lanes(
         decay=whole(DECAY_ONE * p.decay),
-        gain=whole(p.gain),
+        gain=None if p.gain is None else whole(p.gain),
         threshold=whole(p.threshold),
         inclusive=p.inclusive,
         weight=whole(p.weight),
-        amount=whole(p.amount),
+        amount=None if p.amount is None else whole(p.amount),
         v_reset=None if p.v_reset is None else whole(p.v_reset),
     )
     start = np.broadcast_to(whole(planned.node.v_init), planned.output_shape)
@@ -121,9 +162,7 @@ def _delay(planned: PlannedNode, dt: float) -> Cell:
     return Cell("Delay", steps, _zeros(planned, int(steps.max())))
 
 
-SPIKING: tuple[type[nir.NIRNode], ...] = (nir.Threshold, nir.IF, nir.LIF, nir.CubaLIF)
-_TRANSPARENT: tuple[type[nir.NIRNode], ...] = (nir.Flatten, nir.Delay, MaxPool2d)
-_SHIFTS: dict[type, str] = {Product: "MatrixShift", Convolve: "ConvShift"}
+_SHIFTS = {"MatrixSynapse": "MatrixShift", "ConvSynapse": "ConvShift", "AggregateSynapse": "AggregateShift"}
 
 
 def fixed_cells(plan: Plan) -> dict[str, Cell | None]:
@@ -131,29 +170,10 @@ def fixed_cells(plan: Plan) -> dict[str, Cell | None]:
     cells = {planned.name: FIXED_LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}
     for planned in plan.nodes:
         cell = cells[planned.name]
-        if cell is None or cell.process not in ("MatrixSynapse", "ConvSynapse"):
+        if cell is None or cell.process not in _SHIFTS:
             continue
         exponents = exponents_into(planned, plan)
-        if exponents is not None and exponents != (0,):
+        if exponents is not None and message_cost(exponents) == "shift":
             parameters = Shifted(cell.parameters, exponents)
-            cells[planned.name] = Cell(_SHIFTS[type(cell.parameters)], parameters, None, cell.steps, cell.bias)
+            cells[planned.name] = replace(cell, process=_SHIFTS[cell.process], parameters=parameters)
     return cells
-
-
-def exponents_into(planned: PlannedNode, plan: Plan) -> tuple[int, ...] | None:
-    """The exponents e of the messages 2^e that reach a node; None where they may be other numbers."""
-    while len(planned.sources) == 1:
-        planned = plan[planned.sources[0].name]
-        if type(planned.node) in SPIKING:
-            return (0,)
-        if type(planned.node) is MultiLevelLIF:
-            return _exponents(whole(planned.node.lane_weight))
-        if type(planned.node) not in _TRANSPARENT:
-            return None
-    return None
-
-
-def _exponents(weights: Array) -> tuple[int, ...] | None:
-    values = sorted({int(value) for value in weights.ravel()})
-    powers = all(value > 0 and value & (value - 1) == 0 for value in values)
-    return tuple(value.bit_length() - 1 for value in values) if powers else None

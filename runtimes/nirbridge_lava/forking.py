@@ -43,7 +43,7 @@ def making_processes() -> Iterator[None]:
     afterwards.  A Ctrl-C takes effect at the end.
     """
     with _LOCK, ExitStack() as undo:
-        undo.enter_context(_later_signals())
+        undo.enter_context(later_signals())
         undo.enter_context(_start_method_fork())
         undo.enter_context(_quiet())
         undo.enter_context(_one_blas_thread())
@@ -53,10 +53,11 @@ def making_processes() -> Iterator[None]:
 
 
 @contextmanager
-def _later_signals() -> Iterator[None]:
-    """An exception between a fork and its entry in a list would leave a process that nobody knows of.
+def later_signals() -> Iterator[None]:
+    """Inside of it Ctrl-C and SIGTERM wait until its end; the second signal of a kind takes effect at once.
 
-    The second signal of a kind takes effect at once.
+    An exception between a fork and its entry in a list, or between the end of a process and the note of it, would leave
+    a process that nobody knows of.
     """
     handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
     came: list[int] = []

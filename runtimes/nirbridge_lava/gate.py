@@ -1,7 +1,8 @@
 """How the program and a process that holds the whole graph hand data to each other.
 
-A command to Lava and its answer pass two more processes and as many threads.  So the program has Lava run for many
-steps, and the process waits in its step until data are there: two pipes are all that a step of streaming costs.
+A command to Lava and its answer pass two more processes and as many threads, and so does the end of every Lava step.
+So the program has Lava run for many steps, and the process waits in its step until data are there and takes many
+portions in one: two pipes are all that a step of streaming costs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import select
 
 class Gate:
     """Two pipes, made before the processes fork."""
+
+    portions_in_a_step = 256
+    """How many portions make one Lava step of the process."""
 
     def __init__(self) -> None:
         self._go = os.pipe()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty
 from typing import Any
 
@@ -15,6 +17,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal, enum_
 from lava.magma.runtime.runtime import Runtime
 
 from nirbridge.errors import ExecutionError
+from nirbridge_lava.forking import later_signals
 from nirbridge_lava.gate import Gate
 
 STALL_SECONDS = 60.0
@@ -90,26 +93,26 @@ class GuardedRuntime(Runtime):
         self._await(lambda seconds: self._answered.wait(seconds) and self._answer.probe(), progress, deadline)
         self._take_answer()
 
-    def run_through(self, steps: int, gate: Gate, progress: Callable[[], int], deadline: float | None) -> None:
-        """Runs ``steps`` Lava steps, at most :attr:`room`, of a process that waits at ``gate`` for them.
+    def run_through(self, portions: int, gate: Gate, progress: Callable[[], int], deadline: float | None) -> None:
+        """Runs ``portions``, at most :attr:`room`, through a process that waits at ``gate`` for them.
 
         Lava has been told to run for many more, so it takes no command of its own.  Arguments and errors are those of
         :meth:`run_steps`.
         """
         if self._ahead == 0:
             self._command_steps(_STEPS_AHEAD)
-            self._ahead = _STEPS_AHEAD
+            self._ahead = _STEPS_AHEAD * Gate.portions_in_a_step
         gate.open()
         self._await(gate.passed, progress, deadline)
-        self._ahead -= steps
+        self._ahead -= portions
         if self._ahead == 0:
             self._await(lambda seconds: self._answered.wait(seconds) and self._answer.probe(), progress, deadline)
             self._take_answer()
 
     @property
     def room(self) -> int:
-        """The most steps that :meth:`run_through` may be asked for."""
-        return self._ahead or _STEPS_AHEAD
+        """The most portions that :meth:`run_through` may be asked for."""
+        return self._ahead or _STEPS_AHEAD * Gate.portions_in_a_step
 
     def _command_steps(self, steps: int) -> None:
         self._answered.clear()
@@ -135,6 +138,11 @@ class GuardedRuntime(Runtime):
         """Ends all processes at once, failed or not, and frees the shared memory; stopping twice is fine."""
         if self._ended or self._owner != os.getpid():
             return
+        with later_signals():
+            self._end_processes()
+        _LIVE.discard(self)
+
+    def _end_processes(self) -> None:
         self._is_started = self._is_initialized = False
         # Lava's own stop waits for an answer from every process, for ever where one is gone.
         infrastructure = self._messaging_infrastructure
@@ -143,17 +151,16 @@ class GuardedRuntime(Runtime):
         for actor in running:
             actor.kill()
         for actor in running:
-            actor.join()
+            _joined(actor)
         for port in (*self.runtime_to_service, *self.service_to_runtime, *self._open_ports):
             port.join()
             port._array = []
         for queue in self.exception_q:
             queue.close()
         if infrastructure is not None and hasattr(getattr(infrastructure.smm, "_manager", None), "shutdown"):
-            infrastructure.smm.shutdown()
-        # Only now, so that a stop that Ctrl-C cuts short is taken up again when the interpreter ends.
+            _freed(infrastructure.smm)
+        # Only now, so that a stop that a second Ctrl-C cuts short is taken up again when the interpreter ends.
         self._ended = True
-        _LIVE.discard(self)
 
     def __del__(self) -> None:
         self.stop()
@@ -210,6 +217,25 @@ class GuardedRuntime(Runtime):
             raise ExecutionError(_WHERE, "the timeout is over", "Give a longer timeout, or fewer steps")
         if now - moved > STALL_SECONDS:
             raise ExecutionError(_WHERE, f"no step ended for {STALL_SECONDS:g} s", "Compile the graph again")
+
+
+def _joined(actor: Any) -> None:
+    """Waits for the end of a killed process."""
+    try:
+        actor.join()
+    except ValueError:
+        # A second Ctrl-C came between the kernel's word that the process has ended and the note of it.
+        actor._popen.returncode = -signal.SIGKILL
+        actor.join()
+
+
+def _freed(memory: Any) -> None:
+    """Ends the process that keeps Lava's shared memory; does its work where it has been killed."""
+    if not memory._manager._process.is_alive():
+        for handle in memory._shared_memory_handles:
+            with suppress(FileNotFoundError):
+                handle.unlink()
+    memory.shutdown()
 
 
 def _failure(name: str, error: BaseException, trace: str) -> ExecutionError:

@@ -18,7 +18,6 @@ from nirbridge_lava.kernels import Convolve, Product
 Array = NDArray[Any]
 
 DECAY_BITS = 12
-_BELOW_ONE = (1 << DECAY_BITS) - 1
 
 
 class Leak(NamedTuple):
@@ -48,14 +47,18 @@ def clip(state: Array) -> Array:
 
 
 def tz(state: Array, kept: Array) -> Array:
-    """state·kept/4096 rounded toward zero, by shifts alone: a right shift rounds down, so negative products go up."""
-    moved = state * kept
-    return (moved + ((moved >> 63) & _BELOW_ONE)) >> DECAY_BITS
+    """state·kept/4096 rounded toward zero."""
+    return toward_zero(state * kept, DECAY_BITS)
+
+
+def toward_zero(value: Array, bits: int) -> Array:
+    """value/2^bits rounded toward zero, by shifts alone: a right shift rounds down, so negative values go up first."""
+    return (value + ((value >> 63) & ((1 << bits) - 1))) >> bits
 
 
 def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
     """u = clip(tz(v k) + gain x), ``decay`` being k; lanes, reset and output as in floating point."""
-    y, v = lanes_fired(p, clip(tz(state[0], p.decay) + p.gain * x))
+    y, v = lanes_fired(p, clip(tz(state[0], p.decay) + (x if p.gain is None else p.gain * x)))
     return y, clip(v)
 
 
@@ -108,6 +111,11 @@ def shifted_product(p: Shifted, x: Array) -> Array:
 def shifted_convolve(p: Shifted, x: Array) -> Array:
     """As :func:`shifted_product`, for a convolution."""
     return _shifted(convolve, p, x)
+
+
+def shifted_aggregate(p: Shifted, x: Array) -> Array:
+    """As :func:`shifted_product`, over the first axis."""
+    return _shifted(aggregate, p, x)
 
 
 def _shifted(synapse: Any, p: Shifted, x: Array) -> Array:

@@ -33,7 +33,7 @@ class Convolve(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A pool over (C, H, W); ``fill`` is what padding counts as and ``reduce`` one of "sum", "mean", "max", "any"."""
+    """A pool over (C, H, W); ``fill`` is what padding counts as and ``reduce`` a name in the table ``_REDUCE``."""
 
     reduce: str
     fill: float
@@ -48,6 +48,15 @@ class Product(NamedTuple):
 
     weight: Array
     shape: tuple[int, ...]
+
+
+class Slot(NamedTuple):
+    """Where an input of ``shape`` goes in an output of ``output_shape``: indices start..stop of its first axis."""
+
+    shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    start: int
+    stop: int
 
 
 def convolve(p: Convolve, x: Array) -> Array:
@@ -85,7 +94,19 @@ def pool(p: Pool, x: Array) -> Array:
     return np.asarray(_REDUCE[p.reduce](windows, axis=(-2, -1))).reshape(*x.shape[:-1], -1)
 
 
-_REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "max": np.max, "any": np.any}
+def _integer_mean(windows: Array, axis: tuple[int, int]) -> Array:
+    """The mean of integers, rounded toward zero."""
+    total = windows.sum(axis=axis)
+    return np.sign(total) * (np.abs(total) // (windows.shape[-2] * windows.shape[-1]))
+
+
+_REDUCE: dict[str, Callable[..., Any]] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "integer mean": _integer_mean,
+    "max": np.max,
+    "any": np.any,
+}
 
 
 def product(p: Product, x: Array) -> Array:
@@ -95,7 +116,7 @@ def product(p: Product, x: Array) -> Array:
     """
     lead = x.shape[:-1]
     if x.size == p.weight.shape[-1]:
-        return np.dot(p.weight, x.reshape(-1)).reshape(*lead, -1)
+        return p.weight.dot(x.ravel()).reshape(*lead, -1)
     return np.matmul(p.weight, x.reshape(*lead, *p.shape)[..., None]).reshape(*lead, -1)
 
 
@@ -113,3 +134,20 @@ def scale(factor: Array, x: Array) -> Array:
 def threshold(limit: Array, x: Array) -> Array:
     """y = 1 where x > limit."""
     return (x > limit).astype(x.dtype)
+
+
+def place(p: Slot, x: Array) -> Array:
+    """x in its slot, repeated along axes in which it has 1; 0 elsewhere."""
+    frames = x.reshape(-1, *p.shape)
+    y = np.zeros((len(frames), *p.output_shape), dtype=x.dtype)
+    y[:, p.start : p.stop] = frames
+    return y.reshape(*x.shape[:-1], -1)
+
+
+def multiply(factors: int, x: Array) -> Array:
+    """The factors stand one after the other, since axis 0 comes first in a vector: their product, first to last."""
+    slots = x.reshape(*x.shape[:-1], factors, -1)
+    y: Array = slots[..., 0, :]
+    for index in range(1, factors):
+        y = y * slots[..., index, :]
+    return y

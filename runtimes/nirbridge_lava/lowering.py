@@ -20,15 +20,17 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
     TemporalMix,
 )
+from nirbridge.ir import Product as ProductNode
 from nirbridge.ir.shapes import conv_padding, pairs
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode
 from nirbridge_lava import windows
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.dynamics import Current, Fire, Integrate, Lanes, Leak
-from nirbridge_lava.kernels import Convolve, Pool, Product
+from nirbridge_lava.kernels import Convolve, Pool, Product, Slot
 
 Array = NDArray[Any]
 
@@ -128,6 +130,17 @@ def _aggregate(planned: PlannedNode, dt: float) -> Cell:
     return Cell("AggregateSynapse", Product(weight, planned.input_shape), steps=1)
 
 
+@LOWERING.register(Place)
+def _place(planned: PlannedNode, dt: float) -> Cell:
+    node = planned.node
+    return Cell("SlotPlace", Slot(node.input_shape, node.output_shape, node.start, node.stop))
+
+
+@LOWERING.register(ProductNode)
+def _product(planned: PlannedNode, dt: float) -> Cell:
+    return Cell("SlotProduct", planned.node.factors)
+
+
 @LOWERING.register(TemporalMix)
 def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
     return Cell("TemporalMix", planned.node.weight.astype(np.float64), window=planned.window)
@@ -161,7 +174,8 @@ def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
         for k in range(1, node.phases + 1)
     )
     start = flat(node.v_init * node.base_in**first, shape)
-    return Cell("PhaseIF", windows.Fire(node.base_in, start, node.wait, limits), window=planned.window)
+    values = tuple(node.base_in ** -(t + first) for t in range(1, node.phases + 1))
+    return Cell("PhaseIF", windows.Fire(node.base_in, start, values, node.wait, limits), window=planned.window)
 
 
 @LOWERING.register(MultiLevelLIF)
@@ -181,13 +195,14 @@ def lanes_of(planned: PlannedNode) -> Lanes:
             np.stack([np.broadcast_to(lane, shape).reshape(-1) for lane in field]) for field in lanes
         )
     none = np.zeros((1, *weight.shape[1:]))
+    by_what_is_sent = node.reset == "subtract" and np.array_equal(weight, amount)
     return Lanes(
         decay=flat(node.decay, shape),
-        gain=flat(node.gain, shape),
+        gain=None if np.all(node.gain == 1) else flat(node.gain, shape),
         threshold=threshold.astype(np.float64),
         inclusive=node.boundary == ">=",
         weight=np.concatenate([none, weight.astype(np.float64)]),
-        amount=np.concatenate([none, amount.astype(np.float64)]),
+        amount=None if by_what_is_sent else np.concatenate([none, amount.astype(np.float64)]),
         v_reset=flat(node.v_reset, shape) if node.reset == "value" else None,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nirbridge.errors import UnsupportedError
-from nirbridge.runtime import Plan, Program, membrane_of
+from nirbridge.runtime import Data, Plan, Program, membrane_of
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.engine import Engine, deadline_after
 from nirbridge_lava.fixed_lowering import fixed_cells
@@ -34,19 +34,31 @@ class LavaProgram(Program):
     Args:
         plan: the plan; it has passed the runtime's check.
         precision: "float" or "fixed".
-        mapping: "processes" or "fused".
+        mapping: "processes" or "fused"; None where the first data decide.
         timeout: seconds that a call may take, None for no limit.
     """
 
     records_membranes = True
 
-    def __init__(self, plan: Plan, precision: str, mapping: str, timeout: float | None) -> None:
+    def __init__(self, plan: Plan, precision: str, mapping: str | None, timeout: float | None) -> None:
         super().__init__(plan)
         self.precision = precision
-        self.mapping = mapping
+        self._mapping = mapping
         self.timeout = timeout
         self._cells = CELLS[precision](plan)
         self._engine: Engine | None = None
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def mapping(self) -> str:
+        """ "processes" or "fused"; what it is, or what a run would make it."""
+        return self._mapping or "processes"
+
+    def step(self, frame: Data) -> Any:
+        """One step, as in every program; one whose first data come this way is "fused" unless told otherwise."""
+        if self._mapping is None and self._engine is None and self.plan.stepwise:
+            self._mapping = "fused"
+        return super().step(frame)
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         deadline = deadline_after(self.timeout)
@@ -60,8 +72,11 @@ class LavaProgram(Program):
         return {name: self._shaped(name, results[name]) for name in (*self.plan.outputs, *record)}
 
     def _shaped(self, name: str, values: Array) -> Array:
-        node = name if name in self.plan.names else membrane_of(name) or name
-        return values.reshape(*values.shape[:2], *self.plan[node].output_shape)
+        shape = self._shapes.get(name)
+        if shape is None:
+            node = name if name in self.plan.names else membrane_of(name) or name
+            shape = self._shapes[name] = self.plan[node].output_shape
+        return values.reshape(*values.shape[:2], *shape)
 
     @property
     def lowering(self) -> tuple[LoweredNode, ...]:
@@ -91,5 +106,6 @@ class LavaProgram(Program):
                 f"record '{missing[0]}'", found, "Call reset first, or record it from the first step"
             )
         self._close()
+        self._mapping = self.mapping
         self._engine = Engine(MAPPINGS[self.mapping](self.plan, self._cells, record, MODELS[self.precision]))
         return self._engine

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nirbridge.runtime import Plan
+from nirbridge.runtime import Plan, exponents_into, message_cost
 from nirbridge_lava.circuit import Cells
-from nirbridge_lava.fixed_lowering import exponents_into
 
 MODELS = {"float": "floating_pt", "fixed": "fixed_pt"}
 _SYNAPSES = ("MatrixSynapse", "ConvSynapse", "AggregateSynapse")
-_SHIFTS = ("MatrixShift", "ConvShift")
+_SHIFTS = ("MatrixShift", "ConvShift", "AggregateShift")
 
 
 class LoweredNode(NamedTuple):
@@ -42,7 +41,7 @@ def lowering_report(plan: Plan, cells: Cells, mapping: str, precision: str) -> t
         alone = "own process" if planned.loop is None else "cycle"
         cost = "shift" if process in _SHIFTS else ""
         if process in _SYNAPSES:
-            binary = precision == "fixed" and process != "AggregateSynapse" and exponents_into(planned, plan) == (0,)
+            binary = precision == "fixed" and message_cost(exponents_into(planned, plan)) == "add"
             cost = "add" if binary else "multiply"
         place = "fused graph" if mapping == "fused" else alone
         kind = type(planned.node).__name__

@@ -19,18 +19,18 @@ MAPPINGS = ("processes", "fused")
 
 
 class LavaRuntime:
-    """Lava's CPU simulator; every node, or the whole graph, a process of the operating system.
+    """Lava's CPU simulator; every node, or the whole graph, a Lava Process and a process of the operating system.
 
     Options:
         timeout: seconds that one call of run, advance or step may take; None, the default, sets no limit.  A network
             in which nothing moves for a minute is given up in any case.
-        mapping: "processes", the default, makes one Lava Process of each node, as on the chip, and hides the step that
-            each synapse costs; "fused" puts the whole graph in one process, bit for bit the same and many times
-            faster, which is what streaming wants.
+        mapping: "processes" makes one Lava Process of each node, as on the chip, and hides the step that each synapse
+            costs; "fused" puts the whole graph in one Lava Process, bit for bit the same and many times faster.  None,
+            the default, is "fused" for a program whose first data come by ``step``, else "processes".
     """
 
     name = "lava"
-    summary = "Lava's CPU simulator of Loihi, one process per node (Python 3.10 only)"
+    summary = "Lava's CPU simulator of Loihi: a Lava Process per node, or one for all to stream (Python 3.10 only)"
     precisions: tuple[str, ...] = ("float", "fixed")
     options: frozenset[str] = frozenset({"timeout", "mapping"})
     streaming_options: Mapping[str, Any] = MappingProxyType({"mapping": "fused"})
@@ -66,8 +66,9 @@ class LavaRuntime:
         """
         from nirbridge_lava.program import LavaProgram
 
-        mapping = options.get("mapping", MAPPINGS[0])
-        require_option("mapping", mapping, MAPPINGS)
+        mapping = options.get("mapping")
+        if mapping is not None:
+            require_option("mapping", mapping, MAPPINGS)
         return LavaProgram(plan, precision, mapping, _seconds(options.get("timeout")))
 
 

@@ -75,6 +75,7 @@ class Board:
         memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
         self._control = memory[:header].view(np.int64).data
         self._areas: dict[str, Array] = {}
+        self._slots: dict[tuple[str, int], Array] = {}
         begin = header
         for name, (steps, values) in frames.items():
             end = begin + self.capacity * steps * values
@@ -83,10 +84,14 @@ class Board:
 
     def slots(self, name: str, samples: int) -> Array:
         """The memory of an input or sink as (portions, steps, samples, values)."""
-        steps, values = self.shapes[name]
-        size = steps * samples * values
-        portions = self.capacity // samples
-        return self._areas[name][: portions * size].reshape(portions, steps, samples, values)
+        found = self._slots.get((name, samples))
+        if found is None:
+            steps, values = self.shapes[name]
+            size = steps * samples * values
+            portions = self.capacity // samples
+            found = self._areas[name][: portions * size].reshape(portions, steps, samples, values)
+            self._slots[name, samples] = found
+        return found
 
     @property
     def control(self) -> Control:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nirbridge_lava.behaviours import FIXED, FLOAT, Behaviour
 from nirbridge_lava.network import Unit
-from nirbridge_lava.shared import Board
+from nirbridge_lava.shared import Board, Control
 
 Array = NDArray[Any]
 Model = TypeVar("Model", bound=type)
@@ -88,11 +88,15 @@ class PortionModel(PyLoihiProcessModel):
         self.index = self.time_step - block.start - self.unit.depth
         if not 0 <= self.index < block.portions:
             return False
+        self.enter(block)
+        return True
+
+    def enter(self, block: Control) -> None:
+        """Finds the part of the batch, and starts afresh behind a reset."""
         self.part = (block.first + self.index) % block.parts
         if block.epoch != self.epoch:
             self.epoch, self.samples = block.epoch, block.samples
             self.restart(block.parts)
-        return True
 
     def restart(self, parts: int) -> None:
         """Gives every part of the batch the starting state."""

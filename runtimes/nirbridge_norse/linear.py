@@ -6,6 +6,7 @@ All sums of products are plain sums: what is exact in the dtype (integers, dyadi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
 import nir
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
+from nirbridge.ir import Aggregate, MaxPool2d, Place, Product, SparseMatrix
 from nirbridge.ir.shapes import conv_padding, pairs
 from nirbridge.runtime import PlannedNode
 from nirbridge_norse.setting import Setting
@@ -161,6 +162,18 @@ def mean_or_sum_pool(planned: PlannedNode, setting: Setting) -> Function:
     return function
 
 
+def integer_mean_pool(planned: PlannedNode, setting: Setting) -> Function:
+    """The mean of whole numbers, rounded toward zero.
+
+    A quotient of exact whole numbers that is rounded to nearest never reaches the next whole number.
+    """
+    node: nir.AvgPool2d = planned.node
+    total = nir.SumPool2d(node.kernel_size, node.stride, node.padding)
+    total_of = mean_or_sum_pool(replace(planned, node=total), setting)
+    places = prod(pairs(node.kernel_size, 2))
+    return lambda x: total_of(x).div_(places).trunc_()
+
+
 LONG_POOL, SMALL_POOL = 8, 16
 """From so many frames on, and up to so many places in a window, adding slices is about three times as fast."""
 
@@ -185,3 +198,29 @@ def max_pool(planned: PlannedNode, setting: Setting) -> Function:
 
 def _window(node: nir.SumPool2d | nir.AvgPool2d | MaxPool2d) -> tuple[tuple[int, ...], ...]:
     return tuple(pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
+
+
+def place(planned: PlannedNode, setting: Setting) -> Function:
+    """y[start:stop] = x, repeated along axes in which it has 1; 0 elsewhere."""
+    node: Place = planned.node
+
+    def function(x: Tensor) -> Tensor:
+        y = x.new_zeros(len(x), *node.output_shape)
+        y[:, node.start : node.stop] = x
+        return y
+
+    return function
+
+
+def product(planned: PlannedNode, setting: Setting) -> Function:
+    """The slots of axis 0 multiplied element by element, from the first on."""
+    node: Product = planned.node
+
+    def function(x: Tensor) -> Tensor:
+        first, second, *others = x.chunk(node.factors, 1)
+        y = first * second
+        for slot in others:
+            y *= slot
+        return y
+
+    return function

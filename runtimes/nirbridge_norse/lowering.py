@@ -19,6 +19,8 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     TemporalMix,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
@@ -26,9 +28,10 @@ from nirbridge.runtime import LoweringTable, PlannedNode
 from nirbridge_norse import functional, linear, modules, windows
 from nirbridge_norse.modules.fused_snn import FusedSNN
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import DelayLine, Neuron, Stage, Stateless, Windowed
+from nirbridge_norse.stages import DelayLine, Kept, Neuron, Stage, Stateless, Windowed, WindowedNeuron
 
 Builder = Callable[[PlannedNode, Setting], Callable[[Tensor], Tensor]]
+PhaseBuilder = Callable[[PlannedNode, Setting], Callable[[Tensor, Kept], Tensor]]
 LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
 _VIEWS: dict[type[nir.NIRNode], Builder] = {
@@ -55,6 +58,8 @@ _FUNCTIONS: dict[type[nir.NIRNode], Builder] = {
     MaxPool2d: linear.max_pool,
     nir.Threshold: linear.threshold,
     Aggregate: linear.aggregate,
+    Place: linear.place,
+    Product: linear.product,
 }
 
 
@@ -66,15 +71,22 @@ def _stateless(planned: PlannedNode, setting: Setting) -> Stage:
 _WINDOWED: dict[type[nir.NIRNode], Builder] = {
     TemporalMix: windows.temporal_mix,
     PhaseEncode: windows.phase_encode,
+    FirstSpikePool2d: windows.first_spike_pool,
+}
+_PHASE_NEURONS: dict[type[nir.NIRNode], PhaseBuilder] = {
     PhaseDecode: windows.phase_decode,
     PhaseIF: windows.phase_integrate_and_fire,
-    FirstSpikePool2d: windows.first_spike_pool,
 }
 
 
 @LOWERING.register(*_WINDOWED)
 def _windowed(planned: PlannedNode, setting: Setting) -> Stage:
     return Windowed(planned.window, _WINDOWED[type(planned.node)](planned, setting))
+
+
+@LOWERING.register(*_PHASE_NEURONS)
+def _phase_neuron(planned: PlannedNode, setting: Setting) -> Stage:
+    return WindowedNeuron(planned.window, _PHASE_NEURONS[type(planned.node)](planned, setting))
 
 
 Field = Callable[[Any, float], Any]

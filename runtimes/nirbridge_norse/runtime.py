@@ -10,8 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import Availability, Plan, Program, require_option
-from nirbridge_norse.supported import SUPPORTED
+from nirbridge.runtime import RUNNABLE, Availability, Plan, Program, require_option
 
 _NEEDED = ("torch", "norse")
 _INSTALL = 'Run: pip install "nirbridge[norse]"'
@@ -28,7 +27,8 @@ class NorseRuntime:
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
     options: frozenset[str] = frozenset({"device", "dtype"})
-    supported: frozenset[type[nir.NIRNode]] = SUPPORTED
+    supported: frozenset[type[nir.NIRNode]] = RUNNABLE
+    """Every type, as the lowering table has, which loads torch."""
 
     def availability(self) -> Availability:
         """Usable where torch and Norse are installed; neither is loaded to find out."""

@@ -31,6 +31,10 @@ class Stage(Protocol):
         ...
 
 
+Kept = list[Tensor] | None
+"""Where a function of windows puts its states, if anyone wants them."""
+
+
 class Stateless:
     """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
 
@@ -136,3 +140,25 @@ class Windowed:
 
     def reset(self) -> None:
         """There is no state."""
+
+
+class WindowedNeuron:
+    """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
+
+    view = False
+
+    def __init__(self, window: int, function: Callable[[Tensor, Kept], Tensor]) -> None:
+        self.window = window
+        self.function = function
+        self.membranes: list[Tensor] | None = None
+
+    def run(self, x: Tensor, scratch: bool) -> Tensor:
+        """All V windows at once."""
+        kept: Kept = None if self.membranes is None else []
+        y = self.function(x.unflatten(0, (-1, self.window)), kept).flatten(0, 1)
+        if kept is not None and self.membranes is not None:
+            self.membranes += torch.stack(kept, 1).flatten(0, 1).unbind(0)
+        return y
+
+    def reset(self) -> None:
+        """No state outlives a window."""

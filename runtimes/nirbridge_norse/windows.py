@@ -18,6 +18,7 @@ from nirbridge.ir.shapes import pairs
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import PlannedNode
 from nirbridge_norse.setting import Setting
+from nirbridge_norse.stages import Kept
 
 Function = Callable[[Tensor], Tensor]
 
@@ -54,35 +55,42 @@ def phase_encode(planned: PlannedNode, setting: Setting) -> Function:
     return function
 
 
-def phase_decode(planned: PlannedNode, setting: Setting) -> Function:
-    """y(t) = v_init + Σ_{k <= t} base^-k x(k)."""
+def phase_decode(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
+    """y(t) = v_init + Σ_{k <= t} base^-k x(k), which is the membrane too."""
     node: PhaseDecode = planned.node
     start = _double(node.v_init, setting)
 
-    def function(x: Tensor) -> Tensor:
+    def function(x: Tensor, kept: Kept) -> Tensor:
         total = start
         sums = []
         for k, frame in enumerate(x.unbind(1), start=1):
             total = total + node.base**-k * frame.double()
             sums.append(total.to(x.dtype))
+        if kept is not None:
+            kept += sums
         return torch.stack(sums, 1)
 
     return function
 
 
-def phase_integrate_and_fire(planned: PlannedNode, setting: Setting) -> Function:
-    """V(t) = Q_in V(t-1) + x(t); phase k fires once, where V(wait + k) reaches the threshold of that phase."""
+def phase_integrate_and_fire(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
+    """V(t) = Q_in V(t-1) + x(t); phase k fires once, where V(wait + k) reaches the threshold of that phase.
+
+    The membrane is the decoded sum, V(t) Q_in^-(t+first-1).
+    """
     node: PhaseIF = planned.node
     first = node.first_phase - 1
     start = _double(node.v_init * node.base_in**first, setting)
     limits = _phase_limits(node, first, setting)
 
-    def function(x: Tensor) -> Tensor:
+    def function(x: Tensor, kept: Kept) -> Tensor:
         v = start.expand(x[:, 0].shape)
         silent = torch.ones_like(v, dtype=torch.bool)
         spikes = torch.zeros_like(x)
         for t in range(1, node.phases + node.wait + 1):
             v = node.base_in * v + (x[:, t - 1].double() if t <= node.phases else 0.0)
+            if kept is not None and t <= node.phases:
+                kept.append((v * node.base_in ** -(t + first)).to(x.dtype))
             k = t - node.wait
             if k >= 1:
                 fires = silent & (v >= limits[k - 1])

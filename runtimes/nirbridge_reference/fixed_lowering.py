@@ -1,4 +1,4 @@
-"""Node type → stage in precision "fixed": the stateless functions on integers, and the neurons of fixed_neurons."""
+"""Node type → stage in precision "fixed": functions on integers, and the neurons of fixed_neurons and fixed_windows."""
 
 from __future__ import annotations
 
@@ -9,34 +9,46 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF
+from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
-from nirbridge_reference import fixed_neurons
+from nirbridge_reference import fixed_neurons, fixed_windows, linear, windows
 from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay
-from nirbridge_reference.stages import Stage, Stateless, Stepwise
+from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed, WindowedNeuron
 
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
-_STATELESS: tuple[type[nir.NIRNode], ...] = (
-    nir.Input,
-    nir.Output,
-    EventInput,
-    nir.Affine,
-    nir.Linear,
-    nir.Scale,
-    nir.Conv1d,
-    nir.Conv2d,
-    nir.SumPool2d,
-    MaxPool2d,
-    nir.Flatten,
-    nir.Threshold,
-    Aggregate,
-)
+_STATELESS: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
+    **FUNCTIONS,
+    nir.AvgPool2d: linear.integer_average_pool,
+}
+"""Those of floating point take integers as they are, but for the mean."""
 
 
 @FIXED_LOWERING.register(*_STATELESS)
 def _stateless(planned: PlannedNode, batch: int, dt: float) -> Stage:
-    return Stateless(partial(FUNCTIONS[type(planned.node)], planned.node))
+    return Stateless(partial(_STATELESS[type(planned.node)], planned.node))
+
+
+_WINDOWED: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
+    TemporalMix: windows.temporal_mix,
+    PhaseEncode: fixed_windows.phase_encode,
+    FirstSpikePool2d: windows.first_spike_pool,
+}
+_PHASE_NEURONS: dict[type[nir.NIRNode], Callable[[Any, Array], tuple[Array, Array]]] = {
+    PhaseDecode: fixed_windows.phase_decode,
+    PhaseIF: fixed_windows.phase_integrate_and_fire,
+}
+
+
+@FIXED_LOWERING.register(*_WINDOWED)
+def _windowed(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return Windowed(planned.window, partial(_WINDOWED[type(planned.node)], planned.node))
+
+
+@FIXED_LOWERING.register(*_PHASE_NEURONS)
+def _phase_neuron(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return WindowedNeuron(planned.window, partial(_PHASE_NEURONS[type(planned.node)], planned.node))
 
 
 _ONE_STATE: dict[type[nir.NIRNode], Callable[..., Any]] = {

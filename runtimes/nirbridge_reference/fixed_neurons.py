@@ -7,7 +7,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.checking.fixed_point import DECAY_ONE, STATE_LIMIT, leak_steps
+from nirbridge.checking.fixed_point import DECAY_ONE, STATE_LIMIT, leak_steps, whole
 from nirbridge.ir import MultiLevelLIF
 from nirbridge.runtime import Array
 
@@ -22,19 +22,23 @@ def clip(state: Array) -> Array:
 
 def decayed(state: Array, steps: Array) -> Array:
     """tz(state·steps): state·steps/4096, rounded toward zero."""
-    product = state * steps
-    return np.sign(product) * (np.abs(product) // DECAY_ONE)
+    return toward_zero(state * steps, DECAY_ONE)
+
+
+def toward_zero(value: Array, divisor: int) -> Array:
+    """value/divisor, rounded toward zero."""
+    return np.sign(value) * (np.abs(value) // divisor)
 
 
 def integrator(node: nir.I, x: Array, v: Array, dt: float) -> Step:
     """v = clip(v + R x)."""
-    v = clip(v + _integer(node.r) * x)
+    v = clip(v + whole(node.r) * x)
     return v, v
 
 
 def integrate_and_fire(node: nir.IF, x: Array, v: Array, dt: float) -> Step:
     """v = clip(v + R x); a spike where v > v_threshold, then v = v_reset."""
-    return _fire(node, clip(v + _integer(node.r) * x))
+    return _fire(node, clip(v + whole(node.r) * x))
 
 
 def leaky_integrator(node: nir.LI, x: Array, v: Array, dt: float) -> Step:
@@ -65,22 +69,22 @@ def current_leaky_integrate_and_fire(
 
 def multi_level(node: MultiLevelLIF, x: Array, v: Array, dt: float) -> Step:
     """u = clip(tz(v·k) + gain x), k = 4096 decay; lanes, reset and output as in "float"."""
-    u = clip(decayed(v, _integer(DECAY_ONE * np.asarray(node.decay))) + _integer(node.gain) * x)
+    u = clip(decayed(v, whole(DECAY_ONE * np.asarray(node.decay))) + whole(node.gain) * x)
     y = np.zeros_like(u)
     v = u.copy()
     for lane in range(node.lanes):
         theta, weight, amount = (
-            _integer(field[lane]) for field in (node.lane_threshold, node.lane_weight, node.lane_reset)
+            whole(field[lane]) for field in (node.lane_threshold, node.lane_weight, node.lane_reset)
         )
         fires = u >= theta if node.boundary == ">=" else u > theta
         y = np.where(fires, weight, y)
-        v = np.where(fires, u - amount if node.reset == "subtract" else _integer(node.v_reset), v)
+        v = np.where(fires, u - amount if node.reset == "subtract" else whole(node.v_reset), v)
     return y, clip(v)
 
 
 def _fire(node: nir.IF | nir.LIF | nir.CubaLIF, v: Array) -> Step:
-    spikes = v > _integer(node.v_threshold)
-    return spikes.astype(np.int64), np.where(spikes, _integer(node.v_reset), v)
+    spikes = v > whole(node.v_threshold)
+    return spikes.astype(np.int64), np.where(spikes, whole(node.v_reset), v)
 
 
 def _synapse_and_membrane(node: nir.CubaLI | nir.CubaLIF, x: Array, state: TwoStates, dt: float) -> TwoStates:
@@ -91,7 +95,3 @@ def _synapse_and_membrane(node: nir.CubaLI | nir.CubaLIF, x: Array, state: TwoSt
 
 def _kept(dt: float, tau: Any) -> Array:
     return DECAY_ONE - leak_steps(dt, tau)
-
-
-def _integer(value: Any) -> Array:
-    return np.rint(np.asarray(value, dtype=np.float64)).astype(np.int64)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TypeAlias
 
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, MaxPool2d
+from nirbridge.ir import Aggregate, MaxPool2d, Place, Product
 from nirbridge.ir.shapes import conv_padding, convolved, pairs
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array
+from nirbridge_reference.fixed_neurons import toward_zero
 
 Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
 
@@ -68,6 +70,11 @@ def average_pool(node: nir.AvgPool2d, x: Array) -> Array:
     return windows(node, x, 0).mean(axis=(-2, -1))
 
 
+def integer_average_pool(node: nir.AvgPool2d, x: Array) -> Array:
+    """The mean of integers, rounded toward zero."""
+    return toward_zero(windows(node, x, 0).sum(axis=(-2, -1)), prod(pairs(node.kernel_size, 2)))
+
+
 def max_pool(node: MaxPool2d, x: Array) -> Array:
     """The largest value of each window; padding never wins."""
     return windows(node, x, _lowest(x)).max(axis=(-2, -1))
@@ -92,3 +99,19 @@ def flatten(node: nir.Flatten, x: Array) -> Array:
 def aggregate(node: Aggregate, x: Array) -> Array:
     """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
     return np.moveaxis(np.tensordot(node.dense_weight().astype(x.dtype), x, axes=(1, 1)), 0, 1)
+
+
+def place(node: Place, x: Array) -> Array:
+    """y[start:stop] = x, repeated along axes in which it has 1; 0 elsewhere."""
+    y = np.zeros((len(x), *node.output_shape), dtype=x.dtype)
+    y[:, node.start : node.stop] = x
+    return y
+
+
+def product(node: Product, x: Array) -> Array:
+    """The slots of axis 0 multiplied element by element, from the first on."""
+    first, *others = np.split(x, node.factors, axis=1)
+    y = first
+    for slot in others:
+        y = y * slot
+    return y

@@ -17,12 +17,14 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     TemporalMix,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
 from nirbridge_reference import linear, neurons, windows
-from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
+from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed, WindowedNeuron
 
 Lowering = Callable[[PlannedNode, int, float], Stage]
 LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
@@ -41,6 +43,8 @@ FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
     MaxPool2d: linear.max_pool,
     nir.Flatten: linear.flatten,
     Aggregate: linear.aggregate,
+    Place: linear.place,
+    Product: linear.product,
     nir.Threshold: neurons.threshold,
 }
 
@@ -53,15 +57,22 @@ def _stateless(planned: PlannedNode, batch: int, dt: float) -> Stage:
 _WINDOWED: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
     TemporalMix: windows.temporal_mix,
     PhaseEncode: windows.phase_encode,
+    FirstSpikePool2d: windows.first_spike_pool,
+}
+_PHASE_NEURONS: dict[type[nir.NIRNode], Callable[[Any, Array], tuple[Array, Array]]] = {
     PhaseDecode: windows.phase_decode,
     PhaseIF: windows.phase_integrate_and_fire,
-    FirstSpikePool2d: windows.first_spike_pool,
 }
 
 
 @LOWERING.register(*_WINDOWED)
 def _windowed(planned: PlannedNode, batch: int, dt: float) -> Stage:
     return Windowed(planned.window, partial(_WINDOWED[type(planned.node)], planned.node))
+
+
+@LOWERING.register(*_PHASE_NEURONS)
+def _phase_neuron(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    return WindowedNeuron(planned.window, partial(_PHASE_NEURONS[type(planned.node)], planned.node))
 
 
 _IN_STEPS: dict[type[nir.NIRNode], Callable[..., Any]] = {

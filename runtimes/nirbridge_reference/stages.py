@@ -72,3 +72,22 @@ class Windowed:
     def run(self, x: Array) -> Array:
         """One window after the other."""
         return np.concatenate([self.function(x[t : t + self.window]) for t in range(0, len(x), self.window)])
+
+
+class WindowedNeuron:
+    """The same with a state within the window: ``function(x [W, B, *shape]) -> (y, membranes)``, both of x's shape."""
+
+    def __init__(self, window: int, function: Callable[[Array], tuple[Array, Array]]) -> None:
+        self.window = window
+        self.function = function
+        self.membranes: list[Array] | None = None
+
+    def run(self, x: Array) -> Array:
+        """One window after the other."""
+        outputs = []
+        for t in range(0, len(x), self.window):
+            y, v = self.function(x[t : t + self.window])
+            outputs.append(y)
+            if self.membranes is not None:
+                self.membranes.extend(v)
+        return np.concatenate(outputs)

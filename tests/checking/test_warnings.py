@@ -41,6 +41,7 @@ CASES = {
     "declared_output_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
     "euler_steps_are_stable": chain(_lif(tau=np.array([0.02, 0.0004, 0.02])), shape=(3,), out=(3,)),
+    "resistances_count_steps": chain(nir.IF(ONE * 1e4, ONE), shape=(3,), out=(3,)),
     "resets_lie_below_thresholds": chain(_lif(v_reset=ONE * 2), shape=(3,), out=(3,)),
     "inputs_count": chain(nir.Linear(np.zeros((3, 3))), shape=(3,), out=(3,)),
     "parameters_are_used": chain(MultiLevelLIF.one_hot((3,), 2, v_reset=0.5), shape=(3,), out=(3,)),
@@ -64,6 +65,10 @@ def test_rule_finds_its_case_alone(rule: str) -> None:
 def test_warnings_stop_nothing(rule: str) -> None:
     with nirbridge.compile(CASES[rule]) as program:
         assert program.run(np.ones((2, 1, 3))).output.shape == (2, 1, 3)
+
+
+def test_a_large_resistance_before_a_large_threshold_is_meant() -> None:
+    assert nirbridge.check(chain(nir.IF(ONE * 5000, ONE * 5000), shape=(3,), out=(3,))) == []
 
 
 def test_a_tau_of_twenty_is_named() -> None:

@@ -9,7 +9,7 @@ import pytest
 import nirbridge
 from nirbridge.chips import CHIPS, check_chip
 from nirbridge.errors import InputError
-from nirbridge.ir import MultiLevelLIF
+from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place, Product, TemporalMix
 from tests.conformance.cases import line, net
 
 
@@ -111,6 +111,19 @@ def test_eight_bits_with_sign_are_minus_128_to_127() -> None:
         assert report.fits is fits
 
 
+def test_the_table_says_what_the_lanes_save() -> None:
+    """A message of a power of two costs a shift, a binary one an addition, any other a multiplication."""
+    levels = MultiLevelLIF.uniform((3,), 5, 100)
+    layers = {"one": act(3, lanes=3), "two": act(3), "three": levels, "out": act(3)}
+    nodes = {"fc": nir.Linear(ones(3, 3)), **{f"w{name}": nir.Linear(ones(3, 3)) for name in layers}, **layers}
+    graph = net(nodes, "input fc one wtwo two wthree three wout out output", "input wone out", shape=(3,))
+    report = check_chip(graph, "loihi2")
+    costs = {layer.layer: layer.message_cost for layer in report.layers}
+    assert costs == {"one": "multiply", "two": "shift", "three": "add", "out": "multiply"}
+    assert "a message costs" in report.table()
+    assert [layer["message_cost"] for layer in report.to_dict()["layers"]] == list(costs.values())
+
+
 def test_quantised_demo_network_fits_loihi2() -> None:
     graph = line(
         nir.Linear(np.random.default_rng(0).normal(size=(30, 20))), MultiLevelLIF.one_hot((30,), 3), shape=(20,)
@@ -119,6 +132,36 @@ def test_quantised_demo_network_fits_loihi2() -> None:
     assert report.fits
     assert report.cores == 1
     assert "1 core of 128; everything fits" in report.summary()[0]
+
+
+def test_a_product_is_a_program_of_loihi2() -> None:
+    nodes = {
+        "fc": nir.Linear(ones(3, 4)),
+        "a": act(3),
+        "a.at": Place((3,), (6,), 0, 3),
+        "b": act(3),
+        "b.at": Place((3,), (6,), 3, 6),
+        "m": Product((6,), 2),
+        "out": nir.Linear(ones(2, 3)),
+    }
+    graph = net(nodes, "input fc a a.at m out output", "fc b b.at m", shape=(4,))
+    assert check_chip(graph, "loihi2").fits
+    assert {layer.layer for layer in check_chip(graph, "loihi2").layers} == {"a", "b", "m", "out"}
+    assert "products_run_on_the_chip" in rules(check_chip(graph, "loihi1"))
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (PhaseEncode((4,), 4, 2.0, 3), nir.Linear(ones(3, 4)), PhaseIF((3,), 4, 4, 2.0, 1.3, 5, 0)),
+        (nir.Linear(ones(3, 4)), PhaseDecode((3,), 4, 1.3, 0)),
+        (nir.Linear(ones(3, 4)), TemporalMix(ones(2, 2)), act(3)),
+    ],
+)
+def test_windows_are_programs_of_loihi2(nodes: tuple[nir.NIRNode, ...]) -> None:
+    graph = line(*nodes, shape=(4,))
+    assert check_chip(graph, "loihi2").fits
+    assert "neurons_run_on_the_chip" in rules(check_chip(graph, "loihi1"))
 
 
 def test_unknown_chip() -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 import nirbridge
 from nirbridge.cli import main
 from nirbridge.conformance import CASES, judge, support_cells, to_markdown
+from nirbridge.conformance.judging import Verdict, declared_but_refused
 from nirbridge.ir import PRIMITIVES
 from nirbridge.runtime import discovery
 from nirbridge_reference import RUNTIME as REFERENCE
@@ -111,6 +113,7 @@ def test_a_wrong_runtime_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (judging, compiling):
         monkeypatch.setattr(module, "usable_runtime", find)
+    monkeypatch.setattr(judging, "find_runtime", find)
     by_name = {case.name: judge(case, "wrong") for case in CASES if case.name in ("affine", "Delay", "LIF")}
     assert (by_name["affine"].state, by_name["affine"].detail) == (
         "differs",
@@ -121,6 +124,23 @@ def test_a_wrong_runtime_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(main, ["conformance", "--runtime", "wrong"])
     assert result.exit_code == 1
     assert " 0 exact" in result.stdout
+
+
+def test_what_cannot_be_judged_is_refused(installed: Path) -> None:
+    done = _nirbridge(installed, "conformance", "--runtime", "tiny", "--precision", "fixed")
+    assert done.returncode == 2
+    assert "precision 'fixed' is not among float" in done.stderr
+    done = _nirbridge(installed, "conformance", "--runtime", "reference", "--precision", "fixed", "--random", "3")
+    assert done.returncode == 2
+    assert "random graphs are of real numbers" in done.stderr
+
+
+def test_what_a_runtime_claims_and_refuses_is_named() -> None:
+    """The reference lists Delay; where all of its cases were refused, that is told."""
+    refused = Verdict("Delay", ("Delay",), "reference", "float", "refused", "for no reason")
+    exact = Verdict("affine", ("Affine",), "reference", "float", "exact")
+    assert declared_but_refused("reference", [refused, exact]) == ["Delay"]
+    assert declared_but_refused("reference", [refused, replace(refused, state="exact")]) == []
 
 
 def _generator() -> ModuleType:

@@ -12,7 +12,8 @@ import pytest
 import nirbridge
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.expanding import join_substeps, repeat_substeps
-from nirbridge.ir import EXTENSIONS, Aggregate, MaxPool2d, MultiLevelLIF, TemporalMix, flatten
+from nirbridge.expanding.expand import _EXPANSIONS
+from nirbridge.ir import EXTENSIONS, Aggregate, MaxPool2d, MultiLevelLIF, Place, Product, TemporalMix, flatten
 from tests.conformance.cases import CASES, Case, data, dyadic, line, net, positive, weights
 from tests.conformance.test_conformance import as_dict
 
@@ -23,7 +24,7 @@ REFUSED = {
         case.name: "resets"
         for case in EXTENDED
         if any(
-            type(node) is MultiLevelLIF and node.reset == "value" and (node.lanes > 1 or node.boundary == ">=")
+            type(node) is MultiLevelLIF and node.reset == "value" and node.boundary == ">="
             for node in flatten(case.graph()).nodes.values()
         )
     },
@@ -32,7 +33,11 @@ REFUSED = {
     "temporal mix": "mixes the 4 steps",
     "temporal mix 2→3": "mixes the 2 steps",
     "lm-ht": "mixes the 4 steps",
-    **{case.name: "within every window of 4 steps" for case in EXTENDED if case.name.startswith("phase")},
+    "product": "not spikes of known levels, and core NIR has no product",
+    "product of sums": "not spikes of known levels, and core NIR has no product",
+    "product in a cycle": "not spikes of known levels, and core NIR has no product",
+    "product, all factors at once": "no Place brings",
+    **{case.name: "no core node changes the number of steps" for case in EXTENDED if case.name.startswith("phase")},
 }
 
 
@@ -56,10 +61,15 @@ def test_same_values_over_many_steps(case: Case, runtime: str, tmp_path: Path) -
     expanded = nirbridge.expand(graph, dt=case.dt)
     assert not any(type(node) in EXTENSIONS for node in expanded.nodes.values())
     nirbridge.write(tmp_path / "core.nir", expanded)
-    # NIR's own inference refuses a Linear over the last of two axes, which this one case has.
-    nir.read(tmp_path / "core.nir", type_check=case.name != "aggregate")
+    # NIR's own inference is wrong for a Linear over the last of two axes and for kernels that are not square.
+    wrong = ("aggregate", "place", "place, one channel for many", "spike-driven attention")
+    nir.read(tmp_path / "core.nir", type_check=case.name not in wrong)
     expected = _outputs(graph, x, dt=case.dt)
     _assert_equal(_outputs(nirbridge.read(tmp_path / "core.nir"), x, runtime, dt=case.dt), expected)
+
+
+def test_every_extension_is_expanded_or_has_its_reason() -> None:
+    assert set(_EXPANSIONS) == set(EXTENSIONS)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -150,6 +160,78 @@ def test_a_hard_reset_of_one_lane_becomes_a_neuron_of_nir() -> None:
         _assert_equal(_outputs(expanded, x, dt=2.0**-10), _outputs(graph, x))
 
 
+HARD = {
+    "decay 1": {"decay": 1.0},
+    "decay 1/2": {"decay": 0.5},
+    "v_init and v_reset": {"decay": 0.5, "v_init": 0.25, "v_reset": -0.5},
+    "per neuron": {
+        "decay": 1.0,
+        "gain": np.array([1.0, -2.0, 0.5, 3.0]),
+        "v_init": np.array([0.0, 0.25, -1.0, 0.5]),
+        "v_reset": np.array([0.0, 0.125, -3.0, 0.375]),
+    },
+}
+
+
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+@pytest.mark.parametrize("case", HARD)
+def test_a_hard_reset_of_several_lanes_takes_neurons_in_turn(case: str, runtime: str) -> None:
+    if runtime == "norse":
+        pytest.importorskip("norse")
+    options = {"v_reset": 0.0, "gain": 1.0, "v_init": 0.0, **HARD[case]}
+    graph = line(MultiLevelLIF.one_hot((4,), 3, np.array([0.5, 0.75, 1.0, 0.25]), reset="value", **options), shape=(4,))
+    expanded = nirbridge.expand(graph, dt=2.0**-10)
+    x = dyadic((200, 6, 4), -6, 8, 0.25, 2)
+    expected = _outputs(graph, x, dt=2.0**-10)
+    _assert_equal(_outputs(expanded, x, runtime, dt=2.0**-10), expected)
+    assert len(np.unique(expected["output"])) == 4
+    # The turn changes wherever a lane fired, in each sample and neuron by itself.
+    if runtime == "reference":
+        with nirbridge.compile(expanded, dt=2.0**-10) as program:
+            turn = program.run(x, record=["n0.turn"]).records["n0.turn"]
+        assert np.array_equal(turn[1:], np.cumsum(expected["output"] > 0, axis=0)[:-1] % 2)
+
+
+def test_a_hard_reset_stands_large_inputs() -> None:
+    """A neuron that waits for its turn is reset whatever it gets, up to 2^64."""
+    graph = line(MultiLevelLIF.one_hot((3,), 4, 0.5, 0.5, "value"), shape=(3,))
+    x = dyadic((60, 4, 3), -6, 8, 0.25, 2) * np.array([1.0, 2.0**20, -(2.0**40)])
+    _assert_equal(_outputs(nirbridge.expand(graph, dt=2.0**-10), x, dt=2.0**-10), _outputs(graph, x, dt=2.0**-10))
+
+
+def test_a_hard_reset_within_a_cycle() -> None:
+    nodes = {
+        "fc": nir.Affine(weights(5, 4), np.zeros(5)),
+        "act": MultiLevelLIF.one_hot((5,), 3, 0.5, 0.5, "value", v_init=0.25),
+        "rec": nir.Linear(weights(5, 5, seed=4) / 4),
+    }
+    graph = net(nodes, "input fc act output", "act rec act", shape=(4,))
+    x = dyadic((100, 3, 4), -2, 6, 0.25, 5)
+    expected = _outputs(graph, x, dt=2.0**-10)
+    _assert_equal(_outputs(nirbridge.expand(graph, dt=2.0**-10), x, dt=2.0**-10), expected)
+    assert len(np.unique(expected["output"])) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"boundary": ">="}, "not where it meets it"),
+        ({"decay": np.array([1.0, 0.5, 1.0, 0.5])}, "neither 1 throughout nor between 0 and 1"),
+        ({"decay": -0.5}, "neither 1 throughout nor between 0 and 1"),
+    ],
+)
+def test_what_stays_refused_of_a_hard_reset_is_replaced_when_asked(changes: dict[str, Any], reason: str) -> None:
+    graph = line(MultiLevelLIF.one_hot((4,), 3, 0.5, reset="value", **{"decay": 0.5, **changes}), shape=(4,))
+    with pytest.raises(UnsupportedError, match=reason):
+        nirbridge.expand(graph)
+    with pytest.warns(GraphWarning, match="takes the lane's threshold off"):
+        core = nirbridge.expand(graph, approximate=True)
+    assert not any(type(node) in EXTENSIONS for node in core.nodes.values())
+    one_step = nirbridge.expand(graph, exact_for="one-step")
+    x = dyadic((1, 32, 4), -6, 8, 0.25, 2)
+    _assert_equal(_outputs(one_step, x), _outputs(graph, x))
+
+
 def _pooled(node: nir.NIRNode) -> nir.NIRGraph:
     return line(node, MaxPool2d((3, 2), (2, 1), (1, 0)), MaxPool2d(2, 1, 0), nir.Flatten(None, 0, -1), shape=(2, 7, 6))
 
@@ -177,6 +259,72 @@ def test_aggregation_over_axes(shape: tuple[int, ...]) -> None:
     graph = line(Aggregate(weights(4, 4)), shape=shape)
     x = dyadic((3, 2, *shape), -3, 6, 0.25, 2)
     _assert_equal(_outputs(nirbridge.expand(graph), x), _outputs(graph, x))
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Place((3,), (7,), 2, 5),
+        Place((1,), (7,), 2, 5),
+        Place((3, 1), (5, 4), 1, 4),
+        Place((1, 4, 1), (5, 4, 6), 0, 2),
+        Place((2, 1, 1), (4, 3, 5), 2, 4),
+    ],
+)
+def test_places(node: Place) -> None:
+    graph = line(node, shape=node.input_shape)
+    x = dyadic((3, 2, *node.input_shape), -3, 6, 0.25, 2)
+    _assert_equal(_outputs(nirbridge.expand(graph), x), _outputs(graph, x))
+
+
+def _product(factors: list[nir.NIRNode], shape: tuple[int, ...], recurrent: bool = False) -> nir.NIRGraph:
+    """Each factor behind a layer of weights; ``recurrent``: the product comes back to the first of them."""
+    size, count = shape[0], len(factors)
+    whole = (size * count, *shape[1:])
+    nodes: dict[str, nir.NIRNode] = {"m": Product(whole, count)}
+    paths = []
+    for i, node in enumerate(factors):
+        scales = nir.Scale(dyadic(shape, -3, 6, 0.5, seed=30 + i))
+        nodes |= {f"s{i}": scales, f"f{i}": node, f"at{i}": Place(shape, whole, i * size, (i + 1) * size)}
+        paths.append(f"input s{i} f{i} at{i} m")
+    if recurrent:
+        nodes["back"] = nir.Scale(np.full(shape, 0.5))
+        paths.append("m back f0")
+    return net(nodes, *paths, "m output", shape=shape)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("shape", [(4,), (3, 2), (2, 3, 2)])
+def test_products_of_spikes(shape: tuple[int, ...], recurrent: bool) -> None:
+    factors = [
+        MultiLevelLIF.one_hot(shape, 3, 0.5, 0.5),
+        MultiLevelLIF.one_hot(shape, 2, 0.25, 0.5, "value"),
+        nir.Threshold(np.full(shape, 0.25)),
+    ]
+    graph = _product(factors, shape, recurrent)
+    x = dyadic((30, 3, *shape), -2, 6, 0.25, 5)
+    expected = _outputs(graph, x, dt=2.0**-10)
+    _assert_equal(_outputs(nirbridge.expand(graph, dt=2.0**-10), x, dt=2.0**-10), expected)
+    assert len(np.unique(expected["output"])) >= 4
+
+
+def test_products_of_many_levels_are_refused() -> None:
+    factors = [MultiLevelLIF.uniform((4,), 9, 0.5), MultiLevelLIF.uniform((4,), 8, 0.5)]
+    with pytest.raises(UnsupportedError, match="factors of 9, 8 levels, which makes more than 64 terms"):
+        nirbridge.expand(_product(factors, (4,)))
+
+
+def test_temporal_mix_in_substeps() -> None:
+    """LM-HT: a window of 4 steps whose input is constant, each cut into as many binary steps as there are levels."""
+    graph = line(TemporalMix(np.full((4, 4), 0.25)), MultiLevelLIF.uniform((3,), 2, 0.5), shape=(3,))
+    x = np.repeat(dyadic((3, 8, 3), 0, 3, 0.25, 2), 4, axis=0)
+    found = _outputs(nirbridge.expand(graph, exact_for="substeps"), repeat_substeps(x, 2), reset="subtract")["output"]
+    expected = _outputs(graph, x)["output"]
+    assert np.array_equal(join_substeps(found, 2), expected)
+    assert expected.any()
+    behind = line(MultiLevelLIF.uniform((3,), 2, 0.5), TemporalMix(np.full((4, 4), 0.25)), shape=(3,))
+    with pytest.raises(UnsupportedError, match="an input that it does not leave constant"):
+        nirbridge.expand(behind, exact_for="substeps")
 
 
 def test_temporal_mix() -> None:

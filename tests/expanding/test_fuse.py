@@ -50,6 +50,9 @@ NEURONS = {
     "free": MultiLevelLIF(
         (4,), 0.5, 2.0, 0.0, np.array([0.5, 1, 3]), np.array([1.0, -2, 5]), np.array([0.25, 0.5, 1]), 0.0
     ),
+    "hard": MultiLevelLIF.one_hot((4,), 3, np.arange(1.0, 5), 1.0, "value", v_reset=-0.5, gain=0.3),
+    "hard, leaky": MultiLevelLIF.one_hot((4,), 4, 0.7, np.array([0.5, 0.9, 0.99, 0.3]), "value", v_init=0.1),
+    "hard, two lanes": MultiLevelLIF.one_hot((4,), 2, 1.0, 0.8, "value"),
     "one step": MultiLevelLIF.one_hot((4,), 3, 0.5, 0.0),
 }
 

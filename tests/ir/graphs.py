@@ -15,6 +15,8 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     SparseMatrix,
     TemporalMix,
 )
@@ -65,6 +67,8 @@ def every_node() -> dict[str, nir.NIRNode]:
         "mix": TemporalMix(np.ones((2, 3), np.float16)),
         "aggregate": Aggregate(np.eye(4, dtype=np.int8)),
         "aggregate_sparse": Aggregate(SparseMatrix((4, 4), [0, 1], [1, 0], np.array([0.5, 2], np.float32))),
+        "place": Place((2, 1, 1), (6, 3, 4), np.int64(2), 4),
+        "product": Product(np.array([6, 3, 4]), 3),
         "nested": nir.NIRGraph(
             {"input": nir.Input(np.array([4])), "z": nir.Scale(p), "output": nir.Output(np.array([4]))},
             [("input", "z"), ("z", "output")],

@@ -13,6 +13,7 @@ import pytest
 import nirbridge
 from nirbridge.errors import FileError, GraphError
 from nirbridge.ir import EXTENSIONS, PRIMITIVES, MultiLevelLIF, build_graph, graph_differences, graphs_equal
+from nirbridge.ir.heaps import longest_text
 from tests.ir.graphs import chain, every_node
 
 
@@ -250,3 +251,54 @@ def test_an_output_without_a_shape_is_refused_or_filled(tmp_path: Path) -> None:
     nirbridge.write(tmp_path / "x.nir", build_graph(nodes, edges))
     assert nirbridge.read(tmp_path / "x.nir").nodes["output"].output_type["output"].tolist() == [2]
     assert nodes["output"].output_type["output"] is None
+
+
+class _Foreign:
+    """An array of another library, as a torch tensor that wants a gradient: numpy must ask it to let go first."""
+
+    def __init__(self, values: np.ndarray, held: bool = True) -> None:
+        self.values, self.held = values, held
+
+    def detach(self) -> _Foreign:
+        return _Foreign(self.values, held=False)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        if self.held:
+            raise RuntimeError("call detach first")
+        return self.values
+
+
+def test_parameters_may_be_arrays_of_another_library(tmp_path: Path) -> None:
+    """Exporters of torch frameworks leave tensors in the graph that they give."""
+
+    def graph(wrap: object) -> nir.NIRGraph:
+        lif = nir.LIF(*(np.full(3, v) for v in (0.02, 1.0, 0.0, 0.5)))
+        linear = nir.Linear(np.ones((3, 2), np.float32))
+        for node, names in ((lif, ("tau", "r", "v_leak", "v_threshold")), (linear, ("weight",))):
+            for name in names:
+                setattr(node, name, wrap(getattr(node, name)))
+        nodes = {"input": nir.Input(np.array([2])), "fc": linear, "lif": lif, "output": nir.Output(np.array([3]))}
+        return nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), type_check=False)
+
+    plain, foreign = graph(lambda values: values), graph(_Foreign)
+    assert nirbridge.check(foreign) == nirbridge.check(plain) == []
+    x = np.full((40, 1, 2), 5.0)
+    with nirbridge.compile(plain) as expected, nirbridge.compile(foreign) as found:
+        assert np.array_equal(found.run(x).output, expected.run(x).output)
+    nirbridge.write(tmp_path / "foreign.nir", foreign)
+    back = nirbridge.read(tmp_path / "foreign.nir")
+    assert graphs_equal(back, plain)
+    assert graphs_equal(build_graph(foreign.nodes, foreign.edges), plain)
+
+
+def test_no_text_of_a_file_is_longer_than_its_heaps_say(tmp_path: Path) -> None:
+    names = ["input", "n" * 700, "output"]
+    nodes = dict(zip(names, (nir.Input(np.array([2])), nir.Scale(np.ones(2)), nir.Output(np.array([2]))), strict=True))
+    nirbridge.write(tmp_path / "g.nir", build_graph(nodes, list(itertools.pairwise(names))))
+    assert longest_text(tmp_path / "g.nir", "file") == 700
+    data = bytearray((tmp_path / "g.nir").read_bytes())
+    heap = data.find(b"GCOL")
+    data[heap + 24 : heap + 32] = (2**40).to_bytes(8, "little")
+    (tmp_path / "broken.nir").write_bytes(data)
+    with pytest.raises(FileError, match="its texts at byte"):
+        longest_text(tmp_path / "broken.nir", "file")

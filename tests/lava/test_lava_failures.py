@@ -186,7 +186,9 @@ def test_the_timeout_is_that_of_each_step(neuron_model, mapping):
         return x, state
 
     neuron_model(step)
-    program = nirbridge.compile(two_layers(), "lava", timeout=1.0, mapping=mapping)
+    program = nirbridge.compile(two_layers(), "lava", timeout=60, mapping=mapping)
+    program.step(FRAMES[0, :1])  # on a busy machine the start of the processes, which counts, may take a second
+    program.timeout = 1.0
     for _ in range(4):
         program.step(FRAMES[0, :1])
     fails(program, "the timeout is over", call=lambda frames: [program.step(frames[0, :1]) for _ in range(8)])
@@ -247,6 +249,45 @@ def test_ctrl_c_while_the_processes_start_leaves_none(neuron_model, seconds):
         with pytest.raises(KeyboardInterrupt):
             program.run(FRAMES)
     timer.join()
+
+
+def test_ctrl_c_while_the_processes_are_ended_leaves_none(monkeypatch):
+    from nirbridge_lava import guarded
+
+    program = nirbridge.compile(two_layers(), "lava")
+    program.run(FRAMES)
+    files, joined = open_files(), guarded._joined
+
+    def interrupted(actor):
+        if not signals:
+            signals.append(actor)
+            signal.raise_signal(signal.SIGINT)
+        joined(actor)
+
+    signals = []
+    monkeypatch.setattr(guarded, "_joined", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        program.close()
+    assert open_files() < files
+
+
+def test_an_end_that_nobody_noted_is_no_hindrance():
+    program = nirbridge.compile(two_layers(), "lava", mapping="fused")
+    program.run(FRAMES)
+    actor = program._engine._runtime._messaging_infrastructure.actors[0]
+    os.kill(actor.pid, signal.SIGKILL)
+    os.waitpid(actor.pid, 0)
+    program.close()
+
+
+@pytest.mark.parametrize("mapping", ["processes", "fused"])
+def test_the_keeper_of_the_shared_memory_may_be_killed(mapping):
+    with nirbridge.compile(two_layers(), "lava", mapping=mapping) as program:
+        expected = program.run(FRAMES).output
+        keeper = program._engine._runtime._messaging_infrastructure.smm._manager._process
+        os.kill(keeper.pid, signal.SIGKILL)
+        keeper.join()
+        np.testing.assert_array_equal(program.run(FRAMES).output, expected)
 
 
 def test_after_a_failure_the_next_program_works(neuron_model, monkeypatch):

@@ -286,6 +286,23 @@ def test_shifts_find_the_lanes_through_what_keeps_them():
         assert_same(reference(graph, x), program.run(x))
 
 
+def test_graph_networks_shift_too():
+    rng = np.random.default_rng(89)
+    nodes = {
+        "n": MultiLevelLIF.one_hot((6, 4), 3, 20, 0.5),
+        "mix": Aggregate(whole(rng, 6, 6)),
+        "m": MultiLevelLIF.one_hot((6, 4), 1, 30),
+        "again": Aggregate(whole(rng, 6, 6)),
+    }
+    graph = chain(nodes, (6, 4))
+    x = whole(rng, 12, 2, 6, 4, most=90)
+    for mapping in ("processes", "fused"):
+        with nirbridge.compile(graph, "lava", mapping=mapping, precision="fixed", timeout=60) as program:
+            rows = {r.node: (r.process, r.cost) for r in program.lowering if r.cost}
+            assert rows == {"mix": ("AggregateShift", "shift"), "again": ("AggregateSynapse", "add")}
+            assert_same(reference(graph, x, ["mix", "m"]), program.run(x, ["mix", "m"]))
+
+
 def test_every_8_bit_weight_is_used_to_its_last_bit():
     weight = np.arange(-128, 128).reshape(256, 1)
     x = np.array([1, 2, 4, 127, -1]).reshape(5, 1, 1)

@@ -85,14 +85,15 @@ def test_a_fused_run_goes_through_the_shared_memory_in_blocks(monkeypatch):
         assert program._engine._board.capacity == 5
 
 
-@pytest.mark.parametrize("ahead", [1, 5, 12])
-def test_a_stream_outlasts_the_steps_that_lava_was_told_to_run(monkeypatch, ahead):
+@pytest.mark.parametrize(("ahead", "portions"), [(1, 1), (5, 1), (12, 1), (1, 5), (2, 3), (1, 256)])
+def test_a_stream_outlasts_the_steps_that_lava_was_told_to_run(monkeypatch, ahead, portions):
     x = graded(np.random.default_rng(79), 12, 2, 12)
     expected = reference_run(two_layers(), x).output
     with nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60) as program:
         program.run(x[:1])
         program.close()
     monkeypatch.setattr("nirbridge_lava.guarded._STEPS_AHEAD", ahead)
+    monkeypatch.setattr("nirbridge_lava.gate.Gate.portions_in_a_step", portions)
     with nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60) as program:
         np.testing.assert_array_equal(program.run(x).output, expected)
         program.reset()

@@ -5,8 +5,9 @@ import sys
 from importlib.metadata import PackageNotFoundError
 
 import nir
+import numpy as np
 import pytest
-from lava_graphs import needs_lava, two_layers
+from lava_graphs import graded, needs_lava, reference_run, two_layers
 
 import nirbridge
 import nirbridge_lava.runtime
@@ -96,10 +97,26 @@ def test_a_timeout_that_is_no_number_of_seconds_is_refused(timeout):
 
 @needs_lava
 def test_streaming_goes_through_one_process():
-    with nirbridge.compile(two_layers(), "lava") as program:
-        assert program.mapping == "processes"
     with nirbridge.compile(two_layers(), "lava", **RUNTIME.streaming_options) as program:
         assert program.mapping == "fused"
+
+
+@needs_lava
+@pytest.mark.parametrize("mapping", [None, "processes", "fused"])
+def test_the_first_data_decide_about_the_mapping_unless_the_caller_does(mapping):
+    x = graded(np.random.default_rng(0), 3, 1, 12)
+    expected = reference_run(two_layers(), x).output
+    with nirbridge.compile(two_layers(), "lava", mapping=mapping, timeout=60) as program:
+        np.testing.assert_array_equal(np.stack([program.step(frame) for frame in x]), expected)
+        assert program.mapping == (mapping or "fused")
+        np.testing.assert_array_equal(program.run(x, ["n"]).output, expected)
+        assert {row.place for row in program.lowering if row.process != "wire"} == {
+            "own process" if program.mapping == "processes" else "fused graph"
+        }
+    with nirbridge.compile(two_layers(), "lava", mapping=mapping, timeout=60) as program:
+        program.run(x[:2])
+        np.testing.assert_array_equal(program.step(x[2]), expected[2])
+        assert program.mapping == (mapping or "processes")
 
 
 @needs_lava

@@ -13,6 +13,7 @@ from nirbridge.ir import MultiLevelLIF
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
 from nirbridge_norse.fixed.neuron import FixedNeuron
+from nirbridge_norse.fixed.parameters import NEURONS as COMPILED
 from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.setting import make_setting
 from tests.conformance.cases import line, net
@@ -22,8 +23,8 @@ NEURONS = {
     f"{case.name}": planned
     for case in INTEGER_CASES
     for planned in make_plan(case.graph(), case.dt).nodes
-    if "saturating" not in case.name and planned.name == "n1" and type(planned.node) is not nir.Threshold
-    if planned.output_shape == (5,) and case.kinds != (nir.Delay,)
+    if "saturating" not in case.name and planned.name == "n1" and type(planned.node) in COMPILED
+    if planned.output_shape == (5,)
 }
 
 

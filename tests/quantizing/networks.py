@@ -7,7 +7,17 @@ from collections.abc import Callable
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF
+from nirbridge.ir import (
+    Aggregate,
+    MaxPool2d,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
+    TemporalMix,
+)
 from tests.conformance.cases import Graph, line, net
 
 DT = 1e-3
@@ -108,6 +118,68 @@ def _aggregated(make: Maker) -> Graph:
     )  # fmt: skip
 
 
+def _attention(make: Maker) -> Graph:
+    """q ⊙ n(Σ_places k ⊙ v), whose messages are 1/4, 1/2 and 1."""
+
+    def act(*shape: int) -> MultiLevelLIF:
+        return MultiLevelLIF.one_hot(shape, 3, 1.0, 0.5, "value", scaled=True, gain=0.5)
+
+    whole = np.array([4, 4])
+    nodes = {name: make.conv(2, 2) for name in "qkv"} | {f"{name}.act": act(2, 4, 4) for name in "qkv"}
+    nodes |= {
+        "k.at": Place((2, 4, 4), (4, 4, 4), 0, 2),
+        "v.at": Place((2, 4, 4), (4, 4, 4), 2, 4),
+        "kv": Product((4, 4, 4), 2),
+        "sum": nir.SumPool2d(whole, whole, ZERO),
+        "gate": act(2, 1, 1),
+        "q.at": Place((2, 4, 4), (4, 4, 4), 0, 2),
+        "gate.at": Place((2, 1, 1), (4, 4, 4), 2, 4),
+        "qg": Product((4, 4, 4), 2),
+        "project": make.conv(2, 2),
+        "last": act(2, 4, 4),
+        "flat": nir.Flatten(None, 0, -1),
+        "out": make.affine(3, 32),
+    }
+    paths = ("input k k.act k.at kv sum gate gate.at qg project last flat out output",)
+    return net(nodes, *paths, "input v v.act v.at kv", "input q q.act q.at qg", shape=(2, 4, 4))
+
+
+def _phases(make: Maker) -> Graph:
+    """Binary code, two layers of single spikes of other bases, first spikes pooled, logits: biases and waits vary."""
+
+    def fire(shape: tuple[int, ...], base_in: float, wait: int, *each: int) -> PhaseIF:
+        theta, start = make.random.uniform(2, 4, each), make.random.uniform(-0.3, 0.3, each)
+        return PhaseIF(shape, 8, wait, base_in, 1.5, theta, start)
+
+    return line(
+        PhaseEncode((2, 6, 6), 8, 2.0, 4.7),
+        nir.Conv2d(None, make.weight(3, 2, 3, 3), 1, 1, 1, 1, np.zeros(3)),
+        fire((3, 6, 6), 2.0, 8, 3, 1, 1),
+        MaxPool2d(2, 2, 0),
+        nir.AvgPool2d(np.array([3, 3]), np.array([1, 1]), np.array([1, 1])),
+        nir.Flatten(None, 0, -1),
+        nir.Linear(make.weight(8, 27)),
+        fire((8,), 1.5, 5),
+        nir.Linear(make.weight(4, 8)),
+        PhaseDecode((4,), 8, 1.5, make.weight(4)),
+        shape=(2, 6, 6),
+    )
+
+
+def _lmht(make: Maker) -> Graph:
+    """Windows of 3 steps: a learned mixing, then one of 1/3."""
+    return line(
+        make.affine(8, 6),
+        TemporalMix(make.random.uniform(0, 2 / 3, (3, 3))),
+        make.uniform(8),
+        make.affine(5, 8),
+        TemporalMix(np.full((3, 3), 1 / 3)),
+        make.uniform(5),
+        make.affine(3, 5),
+        shape=(6,),
+    )
+
+
 NETWORKS: dict[str, Callable[[Maker], Graph]] = {
     "dense": _dense,
     "residual": _residual,
@@ -115,6 +187,9 @@ NETWORKS: dict[str, Callable[[Maker], Graph]] = {
     "core": _core,
     "pools": _pools,
     "aggregated": _aggregated,
+    "phases": _phases,
+    "lm-ht": _lmht,
+    "attention": _attention,
 }
 
 

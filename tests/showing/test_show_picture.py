@@ -14,7 +14,7 @@ import pytest
 from nirbridge.ir import MultiLevelLIF
 from nirbridge.showing import describe, to_svg
 from nirbridge.showing.columns import choose_columns
-from nirbridge.showing.layering import Link, make_layers
+from nirbridge.showing.layering import Layered, Link, find_ranks, make_layers
 from nirbridge.showing.layout import Layout, lay_out
 from nirbridge.showing.ordering import count_crossings, order_layers
 from nirbridge.showing.positions import _spread
@@ -34,6 +34,10 @@ def random_links(seed: int, count: int) -> list[Link]:
         a, b = sorted(rng.sample(range(count), 2))
         links.append((f"n{b}", f"n{a}", True))
     return [*links, ("n1", "n1", True)]
+
+
+def layered_graph(names: list[str], links: list[Link]) -> Layered:
+    return make_layers(find_ranks(names, links), links)
 
 
 def laid_out(seed: int, count: int) -> tuple[Layout, list[Link]]:
@@ -99,7 +103,7 @@ def test_lines_leave_below_their_source_and_arrive_above_their_target(seed: int,
 
 
 def test_edges_lead_down_except_where_they_close_a_cycle() -> None:
-    layered = make_layers([f"n{i}" for i in range(40)], random_links(2, 40))
+    layered = layered_graph([f"n{i}" for i in range(40)], random_links(2, 40))
     for (source, target, closing), route in zip(random_links(2, 40), layered.routes, strict=True):
         ranks = [layered.rank[vertex] for vertex in route]
         if closing:
@@ -114,14 +118,14 @@ def test_edges_lead_down_except_where_they_close_a_cycle() -> None:
 def test_skips_from_one_node_share_a_lane() -> None:
     names = ["a", "b", "c", "d", "e"]
     links = [(x, y, False) for x, y in itertools.pairwise(names)] + [("a", "d", False), ("a", "e", False)]
-    layered = make_layers(names, links)
+    layered = layered_graph(names, links)
     to_d, to_e = layered.routes[-2:]
     assert to_d[:-1] == to_e[: len(to_d) - 1]
     assert len(layered.rank) == len(names) + 3
 
 
 def test_a_start_stands_just_above_what_it_feeds() -> None:
-    layered = make_layers(["a", "b", "late", "c"], [("a", "b", False), ("b", "c", False), ("late", "c", False)])
+    layered = layered_graph(["a", "b", "late", "c"], [("a", "b", False), ("b", "c", False), ("late", "c", False)])
     assert layered.rank[layered.box["late"]] == 1
 
 
@@ -139,7 +143,7 @@ def test_crossings_are_counted_as_by_hand() -> None:
 def test_sweeps_undo_crossings() -> None:
     names = ["a0", "a1", "a2", "b0", "b1", "b2"]
     links = [("a0", "b2", False), ("a1", "b1", False), ("a2", "b0", False)]
-    layered = make_layers(names, links)
+    layered = layered_graph(names, links)
     lower = {v: [b for a, b in layered.links if a == v] for v in range(6)}
     assert count_crossings(layered.layers(), lower) == 3
     assert count_crossings(order_layers(layered), lower) == 0
@@ -229,3 +233,90 @@ def test_a_text_fits_its_box() -> None:
             assert left < float(text.get("x", 0)) < left + float(box.get("width", 0))
             assert top < float(text.get("y", 0)) < top + float(box.get("height", 0))
             assert len(text.text or "") * 11 * 0.45 < float(box.get("width", 0))
+
+
+def _dense(kind: str, count: int) -> nir.NIRGraph:
+    """Everything with everything: forward, forward and backward, or one half with the other."""
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array([2]))}
+    nodes |= {f"n{i}": nir.Scale(np.ones(2)) for i in range(count)}
+    nodes["output"] = nir.Output(np.array([2]))
+    numbers = range(count)
+    inner = {
+        "forward": [(i, j) for i in numbers for j in range(i + 1, count)],
+        "both ways": [(i, j) for i in numbers for j in numbers],
+        "halves": [(i, j) for i in range(count // 2) for j in range(count // 2, count)],
+    }[kind]
+    starts, ends = {j for _, j in inner}, {i for i, _ in inner}
+    edges = [("input", f"n{i}") for i in numbers if i not in starts or i == 0]
+    edges += [(f"n{i}", f"n{j}") for i, j in inner]
+    edges += [(f"n{i}", "output") for i in numbers if i not in ends or i == count - 1]
+    return nir.NIRGraph(nodes, edges, type_check=False)
+
+
+def _number(text: str | None) -> int:
+    return int((text or "0").replace(",", ""))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("forward", 120), ("both ways", 90), ("halves", 220)])
+def test_every_edge_of_a_dense_graph_is_drawn_or_counted(kind: str, count: int) -> None:
+    found = describe(_dense(kind, count))
+    text = to_svg(found, "dense")
+    assert len(text) < 100 * len(found.edges)
+    root = ElementTree.fromstring(text)
+    lines = root.findall(f".//{SVG}path[@class='edge']")
+    titles = [t.text or "" for path in root.findall(f".//{SVG}path[@class='bundle']") for t in path]
+    sent = {
+        re.split(": | → ", title)[1]: [*names.split(", ")]
+        for title in titles
+        if re.match(r"[\d,]+ bundled edges?: ", title)
+        for names in [title.split(" → ")[1]]
+    }
+    bundled = sum(_number(title.split()[0]) for title in titles if re.match(r"[\d,]+ bundled edges?: ", title))
+    assert len(lines) + bundled == len(found.edges)
+    assert len(lines) < 4 * count
+    words = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert any(word.startswith(f"{bundled:,} edges in shared lines") for word in words)
+    edges = {(edge.source, edge.target) for edge in found.edges}
+    for source, targets in sent.items():
+        *named, last = targets
+        known = [*named, last.split(" and ")[0]]
+        assert all((source, target) in edges for target in known)
+    dashed = {path.get("stroke-dasharray") for path in root.findall(f".//{SVG}path[@class='bundle']")}
+    assert dashed == ({None, "5 4"} if kind == "both ways" else {None})
+
+
+def test_what_arrives_in_a_bundle_is_what_was_sent() -> None:
+    root = ElementTree.fromstring(to_svg(describe(_dense("forward", 120))))
+    titles = [t.text or "" for path in root.findall(f".//{SVG}path[@class='bundle']") for t in path]
+    sent = sum(_number(title.split()[0]) for title in titles if ": " in title)
+    arrived = sum(_number(title.split()[0]) for title in titles if ": " not in title)
+    assert sent == arrived == 120 * 119 // 2 - 119
+
+
+@pytest.mark.parametrize("kind", ["forward", "both ways", "halves"])
+def test_shared_lines_stay_within_the_picture_and_off_the_boxes(kind: str) -> None:
+    found = describe(_dense(kind, 160))
+    root = ElementTree.fromstring(to_svg(found))
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    boxes = [
+        [float(box.get(key, 0)) for key in ("x", "y", "width", "height")]
+        for box in root.findall(f".//{SVG}g[@class='node']/{SVG}rect")
+    ]
+    for path in root.findall(f".//{SVG}path[@class='bundle']"):
+        data = re.findall(r"([MHV])(-?[\d.]+)(?: (-?[\d.]+))?", path.get("d", ""))
+        x, y = float(data[0][1]), float(data[0][2])
+        assert 0 <= x <= width
+        assert 0 <= y <= height
+        for command, value, _ in data[1:]:
+            to = (float(value), y) if command == "H" else (x, float(value))
+            (left, right), (top, bottom) = sorted((x, to[0])), sorted((y, to[1]))
+            for bx, by, bw, bh in boxes:
+                crosses = left < bx + bw - 0.2 and right > bx + 0.2 and top < by + bh - 0.2 and bottom > by + 0.2
+                assert not crosses
+            x, y = to
+
+
+def test_few_edges_are_never_bundled() -> None:
+    text = to_svg(describe(_dense("forward", 24)))
+    assert "bundle" not in text
+    assert text.count('class="edge"') == 24 * 23 // 2 + 2

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nirbridge_lava.circuit import Executor, Memory, tapped
 from nirbridge_lava.gate import Gate
 from nirbridge_lava.network import in_area, out_area
+from nirbridge_lava.shared import Control
 from nirbridge_lava.windowed import (
     IntegerPorts,
     Integers,
@@ -25,41 +26,52 @@ Array = NDArray[Any]
 
 
 class FusedGraph(PortlessProcess):
-    """A whole graph; one Lava step is one step of the data, for all samples at once."""
+    """A whole graph; a portion holds one step of the data, of all samples at once, and a Lava step many portions.
+
+    Nothing else takes part in Lava's time here, and to end one of its steps and begin the next passes through two
+    more processes: that would cost as much as all nodes together.
+    """
 
 
 class _FusedGraphModel(PortionModel):
-    """Takes all nodes through the portion."""
+    """Takes all nodes through the portions, as they come."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.executor = Executor(
             self.parameters.circuit.parts, self.behaviours, self.board.beat, self.parameters.membranes
         )
+        self.inputs = [(name, in_area(name)) for name in self.parameters.inputs]
+        self.sinks = [(out_area(name), self.parameters.circuit.taps[name]) for name in self.parameters.sinks]
         self.memories: list[Memory] = []
         self.gate: Gate = proc_params["board"].gate
-        self.released = 0
+        self.block = Control(0, 0, 0, 1, 1, 0)
 
     def restart(self, parts: int) -> None:
         """Fresh states for every part of the batch."""
         self.memories = [self.executor.fresh(self.samples) for _ in range(parts)]
 
     def run_spk(self) -> None:
-        """One portion; before the first of a block it waits for the program."""
-        if self.time_step > self.released:
-            self.gate.wait()
-            block = self.board.control
-            self.released = block.start + block.portions - 1
-        self.locate()
-        values = {name: self.fetch(in_area(name)) for name in self.parameters.inputs}
+        """So many portions; before the first of a block it waits for the program."""
+        for _ in range(self.gate.portions_in_a_step):
+            self.index += 1
+            if self.index >= self.block.portions:
+                self.gate.wait()
+                self.block, self.index = self.board.control, 0
+            self.enter(self.block)
+            self.take_portion()
+            if self.index == self.block.portions - 1:
+                self.gate.report()
+
+    def take_portion(self) -> None:
+        """All nodes, from shared memory to shared memory."""
+        values = {area: self.fetch(place) for area, place in self.inputs}
         membranes = self.executor.advance(values, self.memories[self.part])
         for node, area in self.parameters.membranes.items():
             self.keep(area, membranes[node])
-        for name in self.parameters.sinks:
-            self.keep(out_area(name), tapped(self.parameters.circuit.taps[name], values))
+        for area, tap in self.sinks:
+            self.keep(area, tapped(tap, values))
         self.board.beat()
-        if self.time_step == self.released:
-            self.gate.report()
 
 
 @floating_pt(FusedGraph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nirbridge_lava.windowed import WindowedModel, WindowedProcess, floating_pt
+from nirbridge_lava.windowed import FixedModel, WindowedModel, WindowedProcess, fixed_pt, floating_pt
 
 
 class PhaseEncode(WindowedProcess):
@@ -14,6 +14,11 @@ class PyPhaseEncodeFloat(WindowedModel):
     """Double precision."""
 
 
+@fixed_pt(PhaseEncode)
+class PyPhaseEncodeFixed(FixedModel):
+    """Integers."""
+
+
 class PhaseIF(WindowedProcess):
     """Single-spike phase-coded neuron; its state lives for one window."""
 
@@ -21,6 +26,11 @@ class PhaseIF(WindowedProcess):
 @floating_pt(PhaseIF)
 class PyPhaseIFFloat(WindowedModel):
     """Double precision."""
+
+
+@fixed_pt(PhaseIF)
+class PyPhaseIFFixed(FixedModel):
+    """Integers."""
 
 
 class PhaseDecode(WindowedProcess):
@@ -32,6 +42,11 @@ class PyPhaseDecodeFloat(WindowedModel):
     """Double precision."""
 
 
+@fixed_pt(PhaseDecode)
+class PyPhaseDecodeFixed(FixedModel):
+    """Integers."""
+
+
 class FirstSpikePool2d(WindowedProcess):
     """Max pool of a phase code: the first spike of the window wins."""
 
@@ -41,6 +56,11 @@ class PyFirstSpikePool2dFloat(WindowedModel):
     """Double precision."""
 
 
+@fixed_pt(FirstSpikePool2d)
+class PyFirstSpikePool2dFixed(FixedModel):
+    """Integers."""
+
+
 class TemporalMix(WindowedProcess):
     """Mixes the steps of a window."""
 
@@ -48,3 +68,8 @@ class TemporalMix(WindowedProcess):
 @floating_pt(TemporalMix)
 class PyTemporalMixFloat(WindowedModel):
     """Double precision."""
+
+
+@fixed_pt(TemporalMix)
+class PyTemporalMixFixed(FixedModel):
+    """Integers."""

@@ -63,6 +63,15 @@ class PyConvShiftFixed(FixedSynapseModel):
     """Integers."""
 
 
+class AggregateShift(WindowedProcess):
+    """W x over the nodes of a graph network for messages that are powers of two; one step late."""
+
+
+@fixed_pt(AggregateShift)
+class PyAggregateShiftFixed(FixedSynapseModel):
+    """Integers."""
+
+
 class AggregateSynapse(WindowedProcess):
     """W x over the first axis, the nodes of a graph network; one step late."""
 
@@ -116,4 +125,32 @@ class PyThresholdFloat(WindowedModel):
 
 @fixed_pt(Threshold)
 class PyThresholdFixed(FixedModel):
+    """Integers."""
+
+
+class SlotPlace(WindowedProcess):
+    """The input as one slot of a longer vector, repeated where it has one value for many places."""
+
+
+@floating_pt(SlotPlace)
+class PySlotPlaceFloat(WindowedModel):
+    """Double precision."""
+
+
+@fixed_pt(SlotPlace)
+class PySlotPlaceFixed(FixedModel):
+    """Integers."""
+
+
+class SlotProduct(WindowedProcess):
+    """The product of the slots of its input, element by element."""
+
+
+@floating_pt(SlotProduct)
+class PySlotProductFloat(WindowedModel):
+    """Double precision."""
+
+
+@fixed_pt(SlotProduct)
+class PySlotProductFixed(FixedModel):
     """Integers."""

@@ -9,13 +9,26 @@ import nir
 import torch
 from torch import Tensor
 
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
+    TemporalMix,
+)
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import LoweringTable, PlannedNode
+from nirbridge_norse.fixed import windows
 from nirbridge_norse.fixed.neuron import FixedNeuron
 from nirbridge_norse.fixed.parameters import NEURONS, fixed_parameters
-from nirbridge_norse.lowering import LOWERING
+from nirbridge_norse.linear import integer_mean_pool
+from nirbridge_norse.lowering import LOWERING, PhaseBuilder
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Stage, Stateless
+from nirbridge_norse.stages import Stage, Stateless, Windowed, WindowedNeuron
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
@@ -34,6 +47,10 @@ _AS_IN_FLOAT: tuple[type[nir.NIRNode], ...] = (
     nir.Delay,
     nir.Threshold,
     Aggregate,
+    Place,
+    Product,
+    TemporalMix,
+    FirstSpikePool2d,
 )
 """Nodes without a state of their own: float64 holds their integers exactly."""
 
@@ -41,9 +58,30 @@ _AS_IN_FLOAT: tuple[type[nir.NIRNode], ...] = (
 @FIXED_LOWERING.register(*_AS_IN_FLOAT)
 def _as_in_float(planned: PlannedNode, setting: Setting) -> Stage:
     wide = LOWERING[type(planned.node)](planned, setting)
-    if isinstance(wide, Stateless) and not wide.view:
+    if isinstance(wide, (Stateless, Windowed)) and not wide.view:
         return EitherPrecision(wide, LOWERING[type(planned.node)](planned, replace(setting, dtype=torch.float32)))
     return wide
+
+
+@FIXED_LOWERING.register(nir.AvgPool2d)
+def _average(planned: PlannedNode, setting: Setting) -> Stage:
+    return Stateless(integer_mean_pool(planned, setting))
+
+
+@FIXED_LOWERING.register(PhaseEncode)
+def _encode(planned: PlannedNode, setting: Setting) -> Stage:
+    return Windowed(planned.window, windows.phase_encode(planned, setting))
+
+
+_PHASE_NEURONS: dict[type[nir.NIRNode], PhaseBuilder] = {
+    PhaseIF: windows.phase_integrate_and_fire,
+    PhaseDecode: windows.phase_decode,
+}
+
+
+@FIXED_LOWERING.register(*_PHASE_NEURONS)
+def _phase_neuron(planned: PlannedNode, setting: Setting) -> Stage:
+    return WindowedNeuron(planned.window, _PHASE_NEURONS[type(planned.node)](planned, setting))
 
 
 class EitherPrecision:

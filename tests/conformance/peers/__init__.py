@@ -1,0 +1,1 @@
+"""Networks exported by other frameworks: how to export them, and what they gave when they were recorded."""
