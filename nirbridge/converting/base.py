@@ -48,6 +48,11 @@ def mape(base: float, phases: int, mean: float = 0.0, deviation: float = 1.0, fi
 
     Midpoint rule over 20000 places.  The divisor does not move the minimum; it makes the value a mean.
 
+    For T = 16 the minimum is Q = 1.280 with 8.955 %, also over 10^6 places.  The figures known from coarser grids,
+    1.285 and 8.94 %, lie on the same flat floor: from 1.27 to 1.29 the error changes by less than 0.03 points, and
+    since the code jumps at every mid_k, a grid of 1000 places moves the minimum by 0.005 and its value by 0.03 points.
+    For T = 24 both have 1.205, with 6.36 and 6.35 %.
+
     Source: seed 001, equation 5; with μ = 0 and σ = 1 its minima fit the bases that the text uses.
     """
     a = (np.arange(_PLACES) + 0.5) / _PLACES

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
+from nirbridge.converting.percentiles import TopValues
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
-from nirbridge.ir import MaxPool2d, Shape
+from nirbridge.ir import MaxPool2d
 
 BATCH = 64
 _TOLD = 10
@@ -88,34 +89,45 @@ def require_same(module: nn.Module, graph: AnalogGraph, x: Tensor) -> None:
         raise ExportError(where, what, "Use inplace=False, and no state that changes between calls")
 
 
-def largest_activations(graph: AnalogGraph, inputs: list[Tensor], progress: Progress) -> dict[str, Array]:
+def largest_activations(
+    graph: AnalogGraph, inputs: list[Tensor], progress: Progress, percentile: float = 100.0
+) -> dict[str, Array]:
     """λ of every ReLU: its largest output, per channel behind a convolution, else one for the layer.
+
+    Args:
+        graph: the network.
+        inputs: calibration data in batches.
+        progress: is told what is being done.
+        percentile: of the outputs above 0 that λ is instead of the largest, by linear interpolation.
 
     Returns:
         Arrays that broadcast to the features, in double precision; 0 where nothing was ever active.
     """
-    largest: dict[str, Tensor] = {}
+    found: dict[str, TopValues] = {}
     run = functions(graph, inputs[0].dtype)
-    axes = {name: _reduced(graph, name) for name in graph.of_type(Relu)}
+    names = graph.of_type(Relu)
+    samples = sum(len(x) for x in inputs)
     with torch.no_grad():
         for number, x in enumerate(inputs):
             for name, _, y in values(graph, run, x):
-                if name in axes:
-                    found = y.amax(dim=axes[name])
-                    largest[name] = torch.maximum(largest[name], found) if name in largest else found
+                if name in names:
+                    rows = _by_channel(graph, name, y)
+                    top = found.setdefault(name, TopValues(percentile, rows.shape[1] // len(x) * samples))
+                    top.add(rows)
             if number % (1 + len(inputs) // _TOLD) == 0:
                 progress(f"calibration: batch {number + 1} of {len(inputs)}")
-    return {name: _placed(value.double().numpy(), graph.shapes[name]) for name, value in largest.items()}
+    return {name: _placed(top.result(), graph, name) for name, top in found.items()}
 
 
-def _reduced(graph: AnalogGraph, name: str) -> tuple[int, ...]:
-    axes = len(graph.shapes[name])
-    channels = 1 if _behind_convolution(graph, name) else None
-    return tuple(axis for axis in range(axes + 1) if axis != channels)
+def _by_channel(graph: AnalogGraph, name: str, y: Tensor) -> Tensor:
+    """[B, C, ...] as one row of values for each channel behind a convolution, else one row in all."""
+    return y.transpose(0, 1).flatten(1) if _behind_convolution(graph, name) else y.reshape(1, -1)
 
 
-def _placed(value: Array, shape: Shape) -> Array:
-    return value.reshape(-1, *(1,) * (len(shape) - 1)) if value.ndim else value
+def _placed(scale: Array, graph: AnalogGraph, name: str) -> Array:
+    if not _behind_convolution(graph, name):
+        return scale.reshape(())
+    return scale.reshape(-1, *(1,) * (len(graph.shapes[name]) - 1))
 
 
 def _behind_convolution(graph: AnalogGraph, name: str) -> bool:

@@ -19,8 +19,8 @@ from nirbridge.errors import GraphError, InputError
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
     "one-spike": (
-        "phases", "wait", "base", "first_phase", "rounding", "bn", "averages", "weight_bits", "input_scale", "mean",
-        "std",
+        "phases", "wait", "base", "first_phase", "rounding", "bn", "averages", "weight_bits", "percentile",
+        "input_scale", "mean", "std",
     ),
     "qcfs": ("steps",),
 }  # fmt: skip
@@ -34,8 +34,10 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
     Q^-k of the layer's largest activation λ.  λ is taken per channel behind convolutions, per layer elsewhere, from
     ``data``; weights become w λ_in/λ_out.  Residual sums are several groups of synapses in the same unit, max pooling
     is the first spike, averages and aggregations get a neuron of their own where their input is never negative.
-    The input is sent in binary digits; a negative input as two trains of opposite sign, which is exact and leaves
-    zero padding alone.  The graph takes one frame a window, [W, B, *shape], and gives T steps, whose last holds the
+    A mean over neighbours is coded from its feature's smallest value on (nirbridge/converting/centring.py).
+    The input is sent in binary digits, or in digits of base Q where it adds to spikes, as in the stream of a
+    pre-activation network; a negative input as two trains of opposite sign, which is exact and leaves zero padding
+    alone.  The graph takes one frame a window, [W, B, *shape], and gives T steps, whose last holds the
     logits.
 
     "qcfs": every QCFS becomes a ``MultiLevelLIF`` of L = Q/T levels, exact.  The graph takes and gives [1, B, *shape].
@@ -50,8 +52,9 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
             number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
             ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and
             aggregation to the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``,
-            as 8; ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the
-            network was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
+            as 8; ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
+            ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the network
+            was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
 
     Returns:
         A graph that :func:`nirbridge.check` finds nothing wrong with.
@@ -61,8 +64,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
         ExportError: the network holds something that has no such form; all such places are listed.
 
     Warns:
-        ConversionWarning: channels that are never active, batch normalisation with a negative scale, or too few
-            phases for the base; the text names the layer.
+        ConversionWarning: channels that are never active, batch normalisation with a negative scale, too few phases
+            for the base, or an input in another base than 2; the text names the layer.
 
     Source: seed 001 (One-Spike SNN), algorithm 1; seed 003 (LM-HT), theorem 4.4.
     """

@@ -15,7 +15,7 @@ import numpy as np
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.markers import Array, Offset, Relu
 from nirbridge.converting.scaling import ONE, along, compact, scaled, takes_factors
-from nirbridge.converting.settings import INPUT_BASE, Settings
+from nirbridge.converting.settings import Settings
 from nirbridge.errors import ExportError
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, label
 
@@ -45,6 +45,7 @@ class Emission:
         scales: λ of every ReLU.
         constants: what biases bring to every ReLU and to the output.
         input_scale: the input that 1.0 stands for.
+        input_base: Q of the input's code.
         signed: whether the input may be negative.
         nodes: the new nodes by name.
         edges: the new edges.
@@ -56,6 +57,7 @@ class Emission:
     scales: dict[str, Array]
     constants: dict[str, Array]
     input_scale: Array
+    input_base: float
     signed: bool
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
@@ -86,9 +88,9 @@ class Emission:
         trains = [self.trains[source] for source in self.graph.incoming[name]]
         bases = {train.base for train in trains}
         if len(bases) > 1:
-            found = "adds the coded input to spikes of another base"
+            found = "adds the coded input to spikes of a base above 2, in which digits of 0 and 1 leave gaps"
             where = label(name, self.graph.nodes[name])
-            raise ExportError(where, found, "Put a layer with a ReLU behind the input, or convert with base=2")
+            raise ExportError(where, found, "Put a ReLU behind the first layer, or convert with a base up to 2")
         if not force and all(np.array_equal(train.factor, trains[0].factor) for train in trains):
             return Train(sum((train.sources for train in trains), ()), trains[0].factor, trains[0].base)
         sources: list[str] = []
@@ -121,7 +123,7 @@ def _unit(emission: Emission, name: str) -> Array:
     node = emission.graph.nodes[name]
     if type(node) is Relu:
         return emission.scales[name]
-    base = INPUT_BASE if not emission.graph.of_type(Relu) else emission.settings.base
+    base = emission.settings.base if emission.graph.of_type(Relu) else emission.input_base
     return np.asarray(base ** (emission.settings.first_phase - 1))
 
 
@@ -155,13 +157,13 @@ def _carries_spikes(graph: AnalogGraph, name: str) -> bool:
 
 
 def _input(emission: Emission, name: str) -> Train:
-    """The binary code; a signed input is sent as two trains, of its positive and its negated negative part."""
+    """Its digits, 0 and 1; a signed input is sent as two trains, of its positive and its negated negative part."""
     settings, node = emission.settings, emission.graph.nodes[name]
     shape = emission.graph.shapes[name]
     entry = emission.place(name, node, ())
 
     def code(suffix: str, source: str) -> str:
-        encoder = PhaseEncode(shape, settings.phases, INPUT_BASE, emission.input_scale)
+        encoder = PhaseEncode(shape, settings.phases, emission.input_base, emission.input_scale)
         return emission.place(f"{name}.{suffix}", encoder, (source,))
 
     sources: tuple[str, ...] = (code("code", entry),)
@@ -170,7 +172,8 @@ def _input(emission: Emission, name: str) -> Train:
         negated = emission.place(f"{name}.negated", minus, (entry,))
         sources += (emission.place(f"{name}.minus", nir.Scale(np.asarray(-1.0)), (code("negative", negated),)),)
     std = _per_channel(settings.std, len(shape), ONE)
-    return Train(sources, emission.input_scale / std * INPUT_BASE ** (settings.first_phase - 1), INPUT_BASE)
+    factor = emission.input_scale / std * emission.input_base ** (settings.first_phase - 1)
+    return Train(sources, factor, emission.input_base)
 
 
 def _per_channel(value: Array | None, axes: int, default: Array) -> Array:

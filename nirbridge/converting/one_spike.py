@@ -20,12 +20,13 @@ from nirbridge.converting.calibrate import (
     module_dtype,
     require_same,
 )
+from nirbridge.converting.centring import centre_aggregates
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.emit import Emission, emit
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
-from nirbridge.converting.rewrites import arrange
+from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import round_weights
-from nirbridge.converting.settings import Settings, make_settings
+from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph
 
@@ -58,8 +59,9 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         input_too=float(data.min()) >= 0 and not offset.any(),
     )
     inputs = batches(data, module_dtype(module), transform)
+    graph = centre_aggregates(graph, frozenset(graph.nodes) - frozenset(traced.nodes), inputs)
     require_same(module, graph, inputs[0])
-    scales, notes = alive(graph, largest_activations(graph, inputs, progress))
+    scales, notes = alive(graph, largest_activations(graph, inputs, progress, settings.percentile))
     progress("building the spiking graph")
     spiking = _spiking(graph, settings, scales, offset, data)
     layers = tuple(_layer(name, spiking.nodes[name], scales[name]) for name in graph.of_type(Relu))
@@ -71,10 +73,14 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         transform=transform,
         layers=layers,
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
-        notes=(*notes, *_negative_scales(traced), *_coarse(settings, layers)),
+        notes=(*notes, *_negative_scales(traced), *_coarse(settings, layers), *_coarse_input(graph, settings)),
         options={
             name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in {**asdict(settings), "input_scale": _input_scale(settings, data)}.items()
+            for name, value in {
+                **asdict(settings),
+                "input_scale": _input_scale(settings, data),
+                "input_base": _input_base(graph, settings),
+            }.items()
         },
     )
 
@@ -82,6 +88,21 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
 def _input_scale(settings: Settings, data: Array) -> float:
     """The input that 1.0 in its code stands for."""
     return settings.input_scale or float(np.abs(data.astype(np.float64)).max())
+
+
+def _input_base(graph: AnalogGraph, settings: Settings) -> float:
+    """2, or that of the spikes where both add up: a membrane multiplies by one base."""
+    return settings.base if settings.base <= INPUT_BASE and input_meets_spikes(graph) else INPUT_BASE
+
+
+def _coarse_input(graph: AnalogGraph, settings: Settings) -> list[Problem]:
+    base = _input_base(graph, settings)
+    if base == INPUT_BASE:
+        return []
+    step = base**-settings.phases
+    found = f"its code adds to spikes of base {base:g}, so it has that base and resolves {step:.2g} of its maximum"
+    next_step = "Use more phases for a finer input, or put a ReLU behind the first layer"
+    return [Problem(f"input '{graph.input}'", found, next_step, rule="input_base")]
 
 
 def _spiking(
@@ -94,6 +115,7 @@ def _spiking(
             scales=scales,
             constants=constant_inputs(graph, offset),
             input_scale=np.asarray(_input_scale(settings, data)),
+            input_base=_input_base(graph, settings),
             signed=float(data.min()) < 0,
         )
     )

@@ -19,7 +19,7 @@ from nirbridge.converting.analog import trace
 from nirbridge.converting.calibrate import Progress
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
 from nirbridge.converting.markers import Array
-from nirbridge.converting.vocabulary import GRAPH_FUNCTIONS, GRAPH_METHODS, GRAPH_MODULES
+from nirbridge.converting.vocabulary import GRAPH_FUNCTIONS, GRAPH_METHODS, GRAPH_MODULES, PRODUCT_METHODS, PRODUCTS
 from nirbridge.errors import ExportError, GraphError, InputError
 from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
 from nirbridge.exporting.arrays import array
@@ -116,8 +116,8 @@ def _vocabulary(window: int) -> Vocabulary:
     return Vocabulary(
         modules={**known, **{kind: pooled(known[kind]) for kind in maxima}, QCFS: neuron},
         named_modules={},
-        functions={**FUNCTIONS, **GRAPH_FUNCTIONS, **{name: pooled(FUNCTIONS[name]) for name in functions}},
-        methods={**METHODS, **GRAPH_METHODS},
+        functions={**FUNCTIONS, **PRODUCTS, **GRAPH_FUNCTIONS, **{name: pooled(FUNCTIONS[name]) for name in functions}},
+        methods={**METHODS, **PRODUCT_METHODS, **GRAPH_METHODS},
         module_refusal=_module_refusal,
         function_refusal=_function_refusal,
         constant_first=frozenset(GRAPH_METHODS),

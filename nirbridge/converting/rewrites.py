@@ -160,6 +160,18 @@ def require_poolable(graph: AnalogGraph) -> None:
         raise ExportError.from_problems(problems)
 
 
+def input_meets_spikes(graph: AnalogGraph) -> bool:
+    """Whether a sum has terms both from the input and from neurons, as the stream of a pre-activation network."""
+    origins: dict[str, frozenset[type[nir.NIRNode]]] = {}
+    for name in graph.order:
+        found = frozenset().union(*(origins[source] for source in graph.incoming[name]))
+        if len(found) > 1:
+            return True
+        kind = type(graph.nodes[name])
+        origins[name] = frozenset({kind}) if kind in (nir.Input, Relu) else found
+    return False
+
+
 def arrange(graph: AnalogGraph, into_threshold: bool, spiking_averages: bool, input_too: bool) -> AnalogGraph:
     """All rewrites in order.
 

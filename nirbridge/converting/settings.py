@@ -16,6 +16,7 @@ NORMS = ("threshold", "weights")
 AVERAGES = ("spike", "linear")
 _MOST_PHASES, _MOST_BITS = 512, 16
 _MOST_EXPONENT = 1000
+_LEAST_PERCENTILE = 50
 INPUT_BASE = 2.0
 
 
@@ -32,6 +33,7 @@ class Settings:
         bn: whether batch normalisation goes into the "threshold" or the "weights".
         averages: whether averages and aggregations "spike" through a neuron of their own or stay "linear".
         weight_bits: bits of the weights, None for floating point.
+        percentile: of a layer's outputs above 0 that λ is; 100 is the largest.
         input_scale: the largest input that the code carries, None for that of the data.
         mean: what the network's training subtracted from the input, per channel.
         std: what it divided by.
@@ -45,6 +47,7 @@ class Settings:
     bn: str
     averages: str
     weight_bits: int | None
+    percentile: float
     input_scale: float | None
     mean: Array | None
     std: Array | None
@@ -59,6 +62,7 @@ def make_settings(
     bn: str = "threshold",
     averages: str = "spike",
     weight_bits: Any = None,
+    percentile: Any = 100.0,
     input_scale: Any = None,
     mean: Any = None,
     std: Any = None,
@@ -85,6 +89,7 @@ def make_settings(
         bn=bn,
         averages=averages,
         weight_bits=None if weight_bits is None else _whole("weight_bits", weight_bits, 2, _MOST_BITS),
+        percentile=_percentile(percentile),
         input_scale=None if input_scale is None else _positive("input_scale", input_scale),
         mean=None if mean is None else _channels("mean", mean),
         std=None if std is None else _channels("std", std, positive=True),
@@ -114,6 +119,14 @@ def _base(value: Any) -> float:
     if not (math.isfinite(base) and base > 1):
         raise InputError("option 'base'", f"{value!r} is neither 'auto' nor a number above 1", "Give for instance 1.3")
     return base
+
+
+def _percentile(value: Any) -> float:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not _LEAST_PERCENTILE <= value <= 100:
+        found = f"{value!r} is not a number from {_LEAST_PERCENTILE} to 100"
+        raise InputError("option 'percentile'", found, "Give for instance 99.9")
+    return float(value)
 
 
 def _positive(name: str, value: Any) -> float:

@@ -17,6 +17,7 @@ from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, 
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.functions import add as add_signals
+from nirbridge.exporting.functions import multiply as multiply_signal
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_batch, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nirbridge.exporting.interpreter import Call
 
 _ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
+_LINEAR = "A converted network is linear between its activations; train with spiking neurons to multiply spikes"
 _LOGITS = "Return the logits; their largest is the same"
 _WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.converting.Aggregate(A)"
 
@@ -81,10 +83,17 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
     return call.emit(Offset(value), signal)
 
 
+def multiply(call: Call, input: Any, other: Any) -> Signal:
+    """c x with a constant c; the product of two analog values is none of two phase codes."""
+    if isinstance(input, Signal) and isinstance(other, Signal):
+        raise RefusalError("multiplies two tensors that depend on the input", _LINEAR)
+    return multiply_signal(call, input, other)
+
+
 def matmul(call: Call, input: Any, other: Any) -> Signal:
     """A x with a constant A over the nodes of a graph network, or x W with a constant W over the features."""
     if isinstance(input, Signal) and isinstance(other, Signal):
-        raise RefusalError("multiplies two tensors that depend on the input", "Graphs are linear between the neurons")
+        raise RefusalError("multiplies two tensors that depend on the input", _LINEAR)
     if isinstance(input, Signal):
         matrix = array(other)
         if matrix.ndim != 2:
@@ -147,6 +156,10 @@ GRAPH_FUNCTIONS = {**dict.fromkeys((torch.matmul, operator.matmul), matmul), tor
 GRAPH_METHODS = {"matmul": matmul}
 """What graph networks need besides ordinary layers."""
 
+PRODUCTS: dict[Any, Any] = dict.fromkeys((torch.mul, torch.multiply, operator.mul, operator.imul), multiply)
+PRODUCT_METHODS = {"mul": multiply, "multiply": multiply}
+"""Products by constants alone."""
+
 ANALOG = Vocabulary(
     modules={
         **layers.MODULES,
@@ -161,10 +174,11 @@ ANALOG = Vocabulary(
         **FUNCTIONS,
         **dict.fromkeys((torch.relu, torch.relu_, functional.relu), relu),
         **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
+        **PRODUCTS,
         **GRAPH_FUNCTIONS,
         functional.batch_norm: batch_norm,
     },
-    methods={**METHODS, "relu": relu, "add": add, **GRAPH_METHODS},
+    methods={**METHODS, "relu": relu, "add": add, **PRODUCT_METHODS, **GRAPH_METHODS},
     module_refusal=module_refusal,
     function_refusal=function_refusal,
     constant_first=frozenset({"add", *GRAPH_METHODS}),

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from nirbridge.costing.layers import Layer, Neuron
-from nirbridge.costing.roles import SYNAPSES
+from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.signals import Unit
 from nirbridge.errors import InputError
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
@@ -18,6 +18,7 @@ from nirbridge.runtime import Array, Data, Plan, PlannedNode, Program, Source
 SAMPLES_AT_ONCE = 32
 """Samples that run together; the records of all senders of a network are held for so many."""
 
+_ENTERED = (SYNAPSES, PRODUCT)
 _PHASED = (PhaseIF, PhaseEncode, PhaseDecode)
 
 
@@ -48,8 +49,8 @@ class Activity:
         samples: B of the data.
         steps: T of the data, in steps of the graph's input.
         inferences: inferences in each sample.
-        entering: what enters each layer of synapses, by name.
-        leaving: what each neuron sends, by name.
+        entering: what enters each layer of synapses and each product, by name.
+        leaving: what each neuron and each product sends, by name.
         direct: what reaches each neuron without synapses, by name.
     """
 
@@ -104,7 +105,8 @@ def _by_input(plan: Plan, x: Data) -> dict[str, Array]:
 
 
 def _recorded(plan: Plan, layers: tuple[Layer, ...]) -> list[str]:
-    names = [source.name for layer in layers if layer.role == SYNAPSES for source in layer.planned.sources]
+    names = [source.name for layer in layers if layer.role in _ENTERED for source in layer.planned.sources]
+    names += [layer.name for layer in layers if layer.role == PRODUCT]
     for layer in layers:
         for neuron in layer.neurons:
             names += [neuron.planned.name, *(source.name for source in neuron.direct)]
@@ -139,9 +141,11 @@ def _add(
     records: Mapping[str, Array],
 ) -> None:
     for layer in layers:
-        if layer.role == SYNAPSES:
+        if layer.role in _ENTERED:
             sources = layer.planned.sources
             _count(found.entering, layer.name, _traffic(sources, units, records, found.inferences))
+        if layer.role == PRODUCT:
+            _count(found.leaving, layer.name, _traffic((Source(layer.name),), units, records, found.inferences))
         for neuron in layer.neurons:
             name = neuron.planned.name
             _count(found.leaving, name, _traffic((Source(name),), units, records, found.inferences))

@@ -11,15 +11,16 @@ from nirbridge.costing.activity import measure
 from nirbridge.costing.costs import SYNAPTIC, require_bits
 from nirbridge.costing.layers import Layer, layers_of, uncounted
 from nirbridge.costing.memory_model import memory_rows
+from nirbridge.costing.products import multiplications
 from nirbridge.costing.rate_models import rate_rows
 from nirbridge.costing.report import EnergyReport, LayerEnergy
-from nirbridge.costing.roles import SYNAPSES
+from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.rows import Measured
 from nirbridge.costing.signals import units_of
 from nirbridge.costing.synapses import synapses_of
 from nirbridge.errors import InputError
 from nirbridge.ir import INPUTS, EventInput
-from nirbridge.runtime import Data, Plan, compile, make_plan, require_option
+from nirbridge.runtime import Data, Plan, PlannedNode, compile, make_plan, require_option
 
 Rows = Callable[[tuple[Layer, ...], Measured], tuple[list[LayerEnergy], dict[str, str]]]
 
@@ -96,17 +97,21 @@ def energy(
 
 
 def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
-    """Multiply-accumulates of one dense evaluation of each layer of synapses, by name; nothing is run.
+    """Multiply-accumulates of one dense evaluation of each layer of synapses or product, by name; nothing is run.
 
     A convolution has C_in C_out k² H_o W_o / groups, a linear layer N_in N_out, an Aggregate one for each edge of its
-    graph and each feature.
+    graph and each feature, a Product of I factors I - 1 for each value.
 
     Raises:
         GraphError: the graph is not valid.
         UnsupportedError: no model has a rule for a node.
     """
+    counted: dict[str, Callable[[PlannedNode], int]] = {
+        SYNAPSES: lambda planned: synapses_of(planned).macs,
+        PRODUCT: multiplications,
+    }
     layers = layers_of(make_plan(graph))
-    return {layer.name: synapses_of(layer.planned).macs for layer in layers if layer.role == SYNAPSES}
+    return {layer.name: counted[layer.role](layer.planned) for layer in layers if layer.role in counted}
 
 
 def ann_energy(graph: nir.NIRGraph, bits: int = 32) -> float:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nirbridge.costing.products import multiplies_powers
 from nirbridge.costing.roles import (
     ANALOG_STATE,
     BOUNDARY,
     MIXING,
     NEURONS,
+    PRODUCT,
     SPIKING,
     SYNAPSES,
     TRANSPARENT,
@@ -45,16 +47,18 @@ class Layer:
     """One row of a report.
 
     Attributes:
-        planned: the node that gives the row its name: synapses, a neuron that no synapses drive, or a mixing.
+        planned: the node that gives the row its name: synapses, a neuron that no synapses drive, a mixing or a product.
         role: of that node.
         neurons: the neurons whose membranes are counted here.
         shares: whether its synapses drive neurons that are counted in another row, as a residual branch does.
+        exponents: whether it is a product of powers of two, so that exponents add.
     """
 
     planned: PlannedNode
     role: str
     neurons: tuple[Neuron, ...]
     shares: bool = False
+    exponents: bool = False
 
     @property
     def name(self) -> str:
@@ -82,11 +86,17 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
         drivers = [source.name for source in found if roles[source.name] == SYNAPSES]
         driving.update(drivers)
         owner = max(drivers, key=position.__getitem__, default=planned.name)
-        direct = tuple(source for source in found if roles[source.name] in (SPIKING, BOUNDARY))
+        direct = tuple(source for source in found if roles[source.name] in (SPIKING, PRODUCT, BOUNDARY))
         owned[owner].append(Neuron(planned, direct, planned.name in internal))
-    rows = (SYNAPSES, MIXING)
+    rows = (SYNAPSES, MIXING, PRODUCT)
     return tuple(
-        Layer(planned, role, tuple(owned[planned.name]), planned.name in driving and not owned[planned.name])
+        Layer(
+            planned,
+            role,
+            tuple(owned[planned.name]),
+            shares=planned.name in driving and not owned[planned.name],
+            exponents=role == PRODUCT and multiplies_powers(plan, planned),
+        )
         for planned in plan.nodes
         if (role := roles[planned.name]) in rows or (role in NEURONS and owned[planned.name])
     )

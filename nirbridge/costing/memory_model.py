@@ -7,8 +7,9 @@ from math import prod
 from nirbridge.costing.activity import Traffic
 from nirbridge.costing.costs import INTEGER
 from nirbridge.costing.layers import Layer, Neuron
+from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import MEMBRANES, MIXING
+from nirbridge.costing.roles import MEMBRANES, MIXING, PRODUCT
 from nirbridge.costing.rows import Measured, mixing_macs, row, synapses_or_none
 from nirbridge.costing.synapses import Synapses
 from nirbridge.costing.tally import Tally
@@ -47,6 +48,9 @@ def memory_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Lay
        then and read at every step.
     5. Analog neurons (LI, PhaseDecode, ..) write M results once.
     6. TemporalMix writes each value that enters, and for each MAC reads one, from T_in M words.
+    7. A Product of I factors: Θ input reads; each event is written to and read from I M words, where factors wait for
+       each other; I - 1 operations and an output write for each value that it sends, additions where powers of two
+       enter.  In the ANN it reads I M values, does (I - 1) M MACs and writes M values.
 
     ANN: a convolution reads an input and a weight for each MAC, a linear layer each input once; both read M biases
     where there are any, write M outputs, and do one MAC a synapse and one addition a bias.
@@ -70,6 +74,9 @@ def _row(layer: Layer, measured: Measured) -> LayerEnergy:
             _events(spent, layer, synapses, entering, measured)
     elif layer.role == MIXING:
         _mixing(spent, layer, measured)
+    elif layer.role == PRODUCT:
+        entering = measured.activity.entering[layer.name]
+        _product(spent, ann, layer, entering, measured)
     else:
         entering = measured.activity.direct[layer.name]
     for neuron in layer.neurons:
@@ -147,3 +154,17 @@ def _mixing(spent: Tally, layer: Layer, measured: Measured) -> None:
     spent.access("window writes", windows * steps_in * size, steps_in * size)
     spent.access("window reads", macs, steps_in * size)
     spent.operate(macs=macs)
+
+
+def _product(spent: Tally, ann: Tally, layer: Layer, entering: Traffic, measured: Measured) -> None:
+    """Case 7."""
+    size = prod(layer.planned.output_shape)
+    words = prod(layer.planned.input_shape)
+    ann.access("input reads", words, words)
+    ann.access("output writes", size, size)
+    ann.operate(macs=multiplications(layer.planned))
+    spent.access("input reads", entering.events, QUEUE)
+    spent.access("potentials writes", entering.events, words)
+    spent.access("potentials reads", entering.events, words)
+    spent.access("output writes", measured.activity.leaving[layer.name].events, QUEUE)
+    multiply(spent, layer, measured)

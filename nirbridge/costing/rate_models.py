@@ -5,8 +5,9 @@ from __future__ import annotations
 from nirbridge.costing.activity import Traffic
 from nirbridge.costing.costs import SYNAPTIC
 from nirbridge.costing.layers import Layer
+from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import MIXING, SYNAPSES
+from nirbridge.costing.roles import MIXING, PRODUCT, SYNAPSES
 from nirbridge.costing.rows import Measured, mixing_macs, row, synapses_or_none
 from nirbridge.costing.tally import Tally
 
@@ -23,13 +24,14 @@ def rate_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Layer
 
     r is the number of inputs other than 0, over all steps, for each input neuron, so that a multi-level event counts
     once.  e is the number of steps at which an analog input is new: 1 for a still image, as in the papers.  A
-    TemporalMix costs a MAC for each of its entries other than 0, value and window.
+    TemporalMix costs a MAC for each of its entries other than 0, value and window.  A Product of I factors costs I - 1
+    operations for each value that it sends: additions where powers of two enter it, which are exponents, else MACs.
 
     Source: seed 000, equations 13 to 17; seed 001, equation 6.
     """
     rows, skipped = [], {}
     for layer in layers:
-        if layer.role in (SYNAPSES, MIXING):
+        if layer.role in (SYNAPSES, MIXING, PRODUCT):
             rows.append(_row(layer, measured))
         names = [neuron.planned.name for neuron in layer.neurons]
         skipped.update(dict.fromkeys(names, SKIPPED_NEURON))
@@ -40,6 +42,10 @@ def _row(layer: Layer, measured: Measured) -> LayerEnergy:
     costs = SYNAPTIC[measured.bits]
     spent = Tally(costs, measured.bits)
     synapses = synapses_or_none(layer)
+    if layer.role == PRODUCT:
+        multiply(spent, layer, measured)
+        ann = costs.mac * multiplications(layer.planned)
+        return row(layer, measured, spent, ann, measured.activity.entering[layer.name])
     if synapses is None:
         spent.operate(macs=mixing_macs(layer, measured.activity))
         return row(layer, measured, spent, 0.0, Traffic())

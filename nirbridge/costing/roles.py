@@ -18,17 +18,20 @@ from nirbridge.ir import (
     PhaseDecode,
     PhaseEncode,
     PhaseIF,
+    Place,
+    Product,
     TemporalMix,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import PlannedNode
 
-BOUNDARY, SYNAPSES, SPIKING, ANALOG_STATE, MIXING, TRANSPARENT = (
+BOUNDARY, SYNAPSES, SPIKING, ANALOG_STATE, MIXING, PRODUCT, TRANSPARENT = (
     "boundary",
     "synapses",
     "spiking neuron",
     "analog neuron",
     "mixing over time",
+    "product",
     "transparent",
 )
 NEURONS = (SPIKING, ANALOG_STATE)
@@ -54,6 +57,8 @@ ROLES: dict[type[nir.NIRNode], str] = {
     nir.CubaLI: ANALOG_STATE,
     PhaseDecode: ANALOG_STATE,
     TemporalMix: MIXING,
+    Product: PRODUCT,
+    Place: TRANSPARENT,
     nir.Flatten: TRANSPARENT,
     nir.Delay: TRANSPARENT,
     nir.Scale: TRANSPARENT,
@@ -68,6 +73,7 @@ UNCOUNTED: dict[type[nir.NIRNode], str] = {
     EventInput: "brings the data; the sensor and its encoding are outside of the network",
     nir.Output: "hands the result over",
     nir.Flatten: "renames positions, moves no data",
+    Place: "part of the address of an event",
     nir.Delay: "keeps events in a queue of their own, which no model has a price for",
     nir.Scale: "one factor for each neuron, folded into the weights behind or before it",
     nir.SumPool2d: "part of the address of an event, as in the published models, which price no pooling",

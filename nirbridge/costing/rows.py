@@ -10,8 +10,9 @@ import numpy as np
 
 from nirbridge.costing.activity import Activity, Traffic
 from nirbridge.costing.layers import Layer
+from nirbridge.costing.products import multiplications
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import SYNAPSES
+from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.signals import Unit
 from nirbridge.costing.synapses import Synapses, synapses_of
 from nirbridge.costing.tally import Tally
@@ -47,13 +48,16 @@ def row(
     layer: Layer, measured: Measured, spent: Tally, ann_pj: float, entering: Traffic, synapses: Synapses | None = None
 ) -> LayerEnergy:
     """A row of the report."""
+    inputs, macs = (0, 0) if synapses is None else (synapses.inputs, synapses.macs)
+    if layer.role == PRODUCT:
+        inputs, macs = prod(layer.planned.input_shape), multiplications(layer.planned)
     return LayerEnergy(
         layer=layer.name,
         type=type(layer.planned.node).__name__,
         neurons=tuple(neuron.planned.name for neuron in layer.neurons),
-        input="none" if synapses is None else "analog" if measured.is_analog(layer) else "events",
-        macs=0 if synapses is None else synapses.macs,
-        rate=None if synapses is None else entering.events / synapses.inputs,
+        input="analog" if inputs and measured.is_analog(layer) else "events" if inputs else "none",
+        macs=macs,
+        rate=entering.events / inputs if inputs else None,
         events=entering.events,
         values=entering.levels,
         operations=spent.operations,

@@ -8,8 +8,8 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.costing.roles import SPIKING, TRANSPARENT, role_of
-from nirbridge.ir import INPUTS, EventInput, MaxPool2d, MultiLevelLIF
+from nirbridge.costing.roles import PRODUCT, SPIKING, TRANSPARENT, role_of
+from nirbridge.ir import INPUTS, EventInput, MaxPool2d, MultiLevelLIF, Place, Product
 from nirbridge.ir.shapes import pairs
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array, Plan, PlannedNode
@@ -22,10 +22,10 @@ def units_of(plan: Plan, input_kind: str | None) -> dict[str, Unit | None]:
     """For each node the value of one level of its events; ``None`` where it sends analog values.
 
     Inputs are events where ``input_kind`` says so, or, where it is ``None``, where they are an EventInput.  Pooling,
-    Flatten, Scale and Delay send what they get.  Levels are counted against the lowest lane: 1, 2, 4 of a one-hot
-    neuron are levels 1, 2, 4, and so are q, 2q, 4q of a uniform one.
+    Flatten, Scale and Delay send what they get, a Product the product of its units.  Levels are counted against the
+    lowest lane: 1, 2, 4 of a one-hot neuron are levels 1, 2, 4, and so are q, 2q, 4q of a uniform one.
     """
-    units = {p.name: _sent(p, input_kind) for p in plan.nodes if role_of(p) != TRANSPARENT}
+    units = {p.name: _sent(p, input_kind) for p in plan.nodes if role_of(p) not in (TRANSPARENT, PRODUCT)}
     waiting = [planned for planned in plan.nodes if planned.name not in units]
     while waiting:
         # An edge that closes a cycle may bring values of a later node; what only waits for itself waits for nothing.
@@ -70,6 +70,18 @@ def _averaged(planned: PlannedNode, unit: Unit) -> Unit:
     return _pooled(planned, unit) / float(np.prod(pairs(planned.node.kernel_size, 2)))
 
 
+def _placed(planned: PlannedNode, unit: Unit) -> Unit:
+    """Outside of the slot there is nothing, which any other sender's unit undercuts."""
+    wide = np.full(planned.output_shape, np.inf)
+    wide[planned.node.start : planned.node.stop] = unit
+    return wide
+
+
+def _multiplied(planned: PlannedNode, unit: Unit) -> Unit:
+    slots = np.split(np.where(np.isfinite(unit), unit, 1.0), planned.node.factors)
+    return np.prod(slots, axis=0)
+
+
 _PASSING: dict[type[nir.NIRNode], Callable[[PlannedNode, Unit], Any]] = {
     nir.Flatten: lambda planned, unit: unit.reshape(planned.output_shape),
     nir.Delay: lambda planned, unit: unit,
@@ -78,4 +90,6 @@ _PASSING: dict[type[nir.NIRNode], Callable[[PlannedNode, Unit], Any]] = {
     nir.AvgPool2d: _averaged,
     MaxPool2d: _pooled,
     FirstSpikePool2d: _pooled,
+    Place: _placed,
+    Product: _multiplied,
 }

@@ -20,12 +20,11 @@ from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
-from nirbridge.ir import EventInput, Shape, graphs_equal
+from nirbridge.ir import Shape, graphs_equal, time_step
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.shapes import declared_shape
 from nirbridge.neurons import OverTime, SpikingNeuron
 
-_DEFAULT_DT = 1e-3
 _MOST_AXES = 8
 
 _UNCOMPILED = {
@@ -131,7 +130,7 @@ def _checked_shape(shape: Any) -> Shape:
 
 def _time_step(dt: float | None, input_node: nir.NIRNode | None) -> float:
     if dt is None:
-        return input_node.window * 1e-6 if isinstance(input_node, EventInput) else _DEFAULT_DT
+        return time_step([] if input_node is None else [input_node])
     if not (isinstance(dt, (int, float)) and math.isfinite(dt) and dt > 0):
         raise InputError("argument 'dt'", f"{dt!r} is not a positive number of seconds", "Give for instance 1e-3")
     return float(dt)

@@ -24,6 +24,7 @@ from nirbridge.exporting.pooling import (
     max_pool2d,
     whole_window,
 )
+from nirbridge.exporting.products import product
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, require_signal
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def subtract(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
 
 
 def multiply(call: Call, input: Any, other: Any) -> Signal:
-    """c x with a constant c: Scale."""
+    """c x with a constant c: Scale; x y of two tensors: Place for each, and Product."""
     if isinstance(input, Signal) and isinstance(other, Signal):
-        raise RefusalError("multiplies two tensors that depend on the input", "Graphs are linear between the neurons")
+        return product(call, input, other)
     signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
     return call.emit(nir.Scale(_factor(call, require_signal(signal), constant)), require_signal(signal))
 

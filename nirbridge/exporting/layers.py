@@ -133,7 +133,8 @@ def _unflatten_module(call: Call, module: nn.Unflatten, input: Any) -> Signal:
     raise RefusalError("splits an axis, which a graph cannot say", "Keep the features as they are")
 
 
-def _same(call: Call, module: nn.Module, input: Any) -> Signal:
+def same(call: Call, module: nn.Module, input: Any) -> Signal:
+    """A module that passes its input on in evaluation."""
     return require_signal(input)
 
 
@@ -150,11 +151,11 @@ MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Conv2d: _conv_module(conv2d),
     nn.Flatten: _flatten_module,
     nn.Unflatten: _unflatten_module,
-    nn.Identity: _same,
-    nn.Dropout: _same,
-    nn.Dropout1d: _same,
-    nn.Dropout2d: _same,
-    nn.Dropout3d: _same,
-    nn.AlphaDropout: _same,
-    nn.FeatureAlphaDropout: _same,
+    nn.Identity: same,
+    nn.Dropout: same,
+    nn.Dropout1d: same,
+    nn.Dropout2d: same,
+    nn.Dropout3d: same,
+    nn.AlphaDropout: same,
+    nn.FeatureAlphaDropout: same,
 }

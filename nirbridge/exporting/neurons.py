@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nirbridge.exporting.arrays import array
+from nirbridge.exporting.layers import same
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, find_all, require_signal
 from nirbridge.ir import MultiLevelLIF as MultiLevelNode
 from nirbridge.ir import TemporalMix
-from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron
+from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron, TimeDropout
 
 if TYPE_CHECKING:
     from nirbridge.exporting.interpreter import Call
@@ -91,4 +92,5 @@ MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     Barrier: multi_level,
     LMHT: mixed_in_time,
     OverTime: over_time,
+    TimeDropout: same,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.converting.networks import Cnn, Mlp, Trained, trained
+from tests.converting.networks import Cnn, Mlp, PreResnet, Trained, trained
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +23,12 @@ def one_thread() -> Iterator[None]:
 def mlp() -> Trained:
     torch.manual_seed(0)
     return trained(Mlp(), epochs=12)
+
+
+@pytest.fixture(scope="session")
+def pre_resnet() -> Trained:
+    torch.manual_seed(0)
+    return trained(PreResnet(), epochs=6)
 
 
 @pytest.fixture(scope="session")

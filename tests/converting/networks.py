@@ -77,6 +77,35 @@ class Resnet(nn.Module):
         return self.linear(out.view(out.size(0), -1))
 
 
+class PreBlock(nn.Module):
+    """BN → ReLU → convolution, twice, added to a stream that is never rectified."""
+
+    def __init__(self, inner: int, outer: int, stride: int = 1) -> None:
+        super().__init__()
+        self.bn1, self.bn2 = nn.BatchNorm2d(inner), nn.BatchNorm2d(outer)
+        self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
+        self.shortcut = nn.Conv2d(inner, outer, 1, stride, bias=False) if stride != 1 or inner != outer else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = functional.relu(self.bn1(x))
+        shortcut = x if self.shortcut is None else self.shortcut(active)
+        return self.conv2(functional.relu(self.bn2(self.conv1(active)))) + shortcut
+
+
+class PreResnet(nn.Module):
+    """A residual network with pre-activation in small; its stem has no ReLU."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, width, 3, 1, 1, bias=False)
+        self.blocks = nn.Sequential(PreBlock(width, width), PreBlock(width, 2 * width, 2), PreBlock(2 * width, 16))
+        self.bn, self.fc = nn.BatchNorm2d(16), nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(functional.relu(self.bn(self.blocks(self.stem(x)))).mean((2, 3)))
+
+
 @dataclass(frozen=True)
 class Trained:
     """A trained network with its data: [N, 1, 8, 8] in 0..1, multiples of 1/16."""

@@ -38,6 +38,13 @@ def test_less_than_a_point_is_lost_at_sixteen_phases(network: Trained, options: 
     assert network.accuracy(found) > network.accuracy(network.analog()) - 1
 
 
+def test_a_residual_network_with_pre_activation_loses_less_than_a_point(pre_resnet: Trained) -> None:
+    analog = pre_resnet.accuracy(pre_resnet.analog())
+    assert analog > 96
+    assert pre_resnet.accuracy(outputs(pre_resnet, phases=16)) > analog - 1
+    assert error(pre_resnet, outputs(pre_resnet, phases=32)) < error(pre_resnet, outputs(pre_resnet, phases=16))
+
+
 def test_the_loss_goes_to_zero_as_phases_grow(network: Trained) -> None:
     few = replace(network, test=network.test[:150], labels=network.labels[:150])
     found = {phases: outputs(few, phases=phases) for phases in (4, 16, 64, 200)}

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 import nirbridge
 from nirbridge.converting import Aggregate, convert_in_full, measure
+from nirbridge.converting.evaluate import functions, values
 from nirbridge.errors import ExportError
 from nirbridge.ir import Aggregate as AggregateNode
-from nirbridge.ir import PhaseIF, graphs_equal
+from nirbridge.ir import PhaseEncode, PhaseIF, graphs_equal
 from tests.converting.networks import Resnet, with_statistics
 
 FINE = {"phases": 150, "base": 1.025}
@@ -74,14 +75,25 @@ class PreActivation(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-def test_the_raw_input_does_not_mix_with_spikes_of_another_base() -> None:
-    """The stream of a pre-activation network carries the input's code past the first neuron."""
+def test_the_stream_of_a_pre_activation_network_carries_the_input_in_the_base_of_spikes() -> None:
     torch.manual_seed(0)
     net = with_statistics(PreActivation().double())
     x = images(4, 2, 6, 6)
-    with pytest.raises(ExportError, match="adds the coded input to spikes of another base"):
-        convert_in_full(net, x)
-    assert measure(convert_in_full(net, x, base=2.0, phases=16), x).layers[0].relative < 0.4
+    conversion = convert_in_full(net, x)
+    (note,) = [note for note in conversion.notes if note.rule == "input_base"]
+    assert "adds to spikes of base 1.28, so it has that base and resolves 0.019 of its maximum" in str(note)
+    bases = {node.base for node in conversion.graph.nodes.values() if type(node) is PhaseEncode}
+    assert bases == {conversion.options["base"]} == {conversion.options["input_base"]}
+    assert fine_error(net, x) < 0.03
+    with pytest.raises(ExportError, match="adds the coded input to spikes of a base above 2"):
+        convert_in_full(net, x, base=2.5)
+
+
+def test_other_networks_keep_the_binary_input() -> None:
+    torch.manual_seed(0)
+    conversion = convert_in_full(with_statistics(Stream()), images(4, 2, 6, 6))
+    assert not [note for note in conversion.notes if note.rule == "input_base"]
+    assert conversion.options["input_base"] == 2
 
 
 class Stream(nn.Module):
@@ -242,7 +254,7 @@ def communities(request: pytest.FixtureRequest) -> tuple[str, nn.Module, np.ndar
 
 
 def test_trained_graph_network_keeps_its_answers(communities: tuple[str, nn.Module, np.ndarray, np.ndarray]) -> None:
-    """Means of dense features are close to each other: 16 phases blur them, unless averages stay linear."""
+    """Means of dense features are close to each other: 16 phases would blur them if they coded them from 0 on."""
     features, net, x, labels = communities
 
     def accuracy(**options: Any) -> float:
@@ -254,7 +266,30 @@ def test_trained_graph_network_keeps_its_answers(communities: tuple[str, nn.Modu
     assert analog > 0.95
     assert accuracy(phases=64) > analog - 0.01
     assert accuracy(base=1.3, averages="linear") > analog - 0.02
-    assert (accuracy(base=1.3) > analog - 0.01) is (features == "words")
+    assert accuracy(base=1.3) > analog - (0.01 if features == "words" else 0.04)
+
+
+def test_aggregates_are_coded_from_their_smallest_value_on() -> None:
+    """x = m + relu(x - m): exact on the calibration data, whatever the code; m goes into the next layer's bias."""
+    torch.manual_seed(0)
+    net = Gcn(torch.as_tensor(adjacency(14)), gather_first=True).double()
+    x = 1 + images(2, 14, 7, signed=False)
+    conversion = convert_in_full(net, x)
+    analog = conversion.analog
+    assert analog is not None
+    for name in ("aggregate.spike", "aggregate_1.spike"):
+        (behind,) = analog.consumers[name]
+        low = analog.nodes[behind].value
+        assert low.shape == (analog.shapes[name][-1],)
+        np.testing.assert_array_equal(analog.nodes[name].shift, -low)
+    gathered = np.einsum("ij,bjf->bif", adjacency(14), x)
+    np.testing.assert_allclose(analog.nodes["aggregate.spike.offset"].value, gathered.min((0, 1)), rtol=1e-6)
+    whole = torch.as_tensor(x)
+    with torch.no_grad():
+        found = next(y for name, _, y in values(analog, functions(analog, whole.dtype), whole) if name == "output")
+        torch.testing.assert_close(found, net(whole))
+    constant = np.ones_like(x)
+    assert convert_in_full(net, constant).layers, "features that do not vary are coded whole"
 
 
 def test_input_scale_is_what_the_code_spans() -> None:

@@ -13,7 +13,7 @@ from nirbridge.errors import ExportError
 from tests.converting.networks import with_statistics
 from tests.converting.random_networks import RandomNetwork
 
-_REFUSALS = ("adds the coded input to spikes of another base", "takes the largest of values that may be negative")
+_REFUSALS = ("takes the largest of values that may be negative",)
 
 
 def attempt(seed: int, **options: Any) -> float | None:

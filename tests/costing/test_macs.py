@@ -79,7 +79,12 @@ def test_every_primitive_has_a_role_and_its_rule() -> None:
     assert {kind for kind in PRIMITIVES.values() if kind is not nir.NIRGraph} <= set(roles.ROLES)
     for kind, role in roles.ROLES.items():
         table = {roles.SYNAPSES: _RULES, roles.SPIKING: roles.MEMBRANES, roles.ANALOG_STATE: roles.MEMBRANES}
-        table |= {roles.BOUNDARY: roles.UNCOUNTED, roles.TRANSPARENT: roles.UNCOUNTED, roles.MIXING: roles.ROLES}
+        table |= {
+            roles.BOUNDARY: roles.UNCOUNTED,
+            roles.TRANSPARENT: roles.UNCOUNTED,
+            roles.MIXING: roles.ROLES,
+            roles.PRODUCT: roles.ROLES,
+        }
         assert kind in table[role], kind
 
 
