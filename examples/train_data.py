@@ -5,13 +5,14 @@ cifar10         torchvision: ``cifar-10-batches-py/`` in the folder
 cifar100        torchvision: ``cifar-100-python/``
 imagenet        ``train/<class>/*`` and ``val/<class>/*`` images
 nmnist          ``Train/<digit>/*.bin`` and ``Test/<digit>/*.bin``, or ``labels.csv`` (file, label) and ``train/*.bin``
-dvs-cifar10     ``<class>/*.aedat`` (or another format that nirbridge_events reads); every tenth of a class tests
+dvs-cifar10     ``<class>/*.aedat`` (or another format that nirbridge_events reads); the last tenth of a class tests
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch.utils.data import Dataset, TensorDataset
 from nirbridge.errors import FileError, InputError
 from nirbridge.training import Data
 from nirbridge_events import Events, FrameEncoder, encode_equal_count, open_recording
+from nirbridge_events.labelled import folder_per_class
 
 _CIFAR = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10),
@@ -49,12 +51,13 @@ def load(section: dict[str, Any], steps: int) -> Data:
         raise InputError(f"data '{name}'", str(error), "Check the names of its options") from error
 
 
-def digits(steps: int, count: int | None = None) -> Data:
+def digits(steps: int, count: int | None = None, shift: int = 0) -> Data:
     """scikit-learn's 1797 digits as (1, 8, 8) in 0..1; the last 500 (a quarter of fewer) test.
 
     Args:
         steps: not used, images stand still.
         count: use only the first so many.
+        shift: training images are moved by up to this many pixels.
     """
     try:
         from sklearn.datasets import load_digits
@@ -64,7 +67,8 @@ def digits(steps: int, count: int | None = None) -> Data:
     x = torch.from_numpy(found.images[:count] / 16).float()[:, None]
     y = torch.from_numpy(found.target[:count]).long()
     split = _DIGITS_FOR_TRAINING if count is None else min(_DIGITS_FOR_TRAINING, len(y) * 3 // 4)
-    return Data(TensorDataset(x[:split], y[:split]), TensorDataset(x[split:], y[split:]), (1, 8, 8), 10)
+    train, test = TensorDataset(x[:split], y[:split]), TensorDataset(x[split:], y[split:])
+    return Data(Varied(train, partial(_shifted, most=shift)) if shift else train, test, (1, 8, 8), 10)
 
 
 def _cifar(name: str) -> Callable[..., Data]:
@@ -113,17 +117,36 @@ def imagenet(steps: int, folder: str | None = None, size: int = 224, augment: bo
     return Data(train, test, (3, size, size), len(train.classes))
 
 
+class Varied(Dataset[tuple[Tensor, int]]):
+    """A data set whose samples are changed each time they are asked for, as by a random shift."""
+
+    def __init__(self, dataset: TensorDataset, vary: Callable[[Tensor], Tensor]) -> None:
+        self.dataset, self.vary = dataset, vary
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        x, label = self.dataset[index]
+        return self.vary(x), label
+
+
 class Recordings(Dataset[tuple[Tensor, int]]):
     """Recordings that are encoded when they are first asked for, then kept.
 
     Args:
         files: (path, class).
         encode: path → frames [T, C, H, W].
-        augment: random flips and shifts.
+        vary: what happens to the frames each time they are asked for, as a random shift; nothing by default.
     """
 
-    def __init__(self, files: list[tuple[Path, int]], encode: Callable[[Path], np.ndarray], augment: bool) -> None:
-        self.files, self.encode, self.augment = files, encode, augment
+    def __init__(
+        self,
+        files: list[tuple[Path, int]],
+        encode: Callable[[Path], np.ndarray],
+        vary: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.files, self.encode, self.vary = files, encode, vary
         self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -133,13 +156,15 @@ class Recordings(Dataset[tuple[Tensor, int]]):
         if index not in self._kept:
             self._kept[index] = torch.from_numpy(np.ascontiguousarray(self.encode(self.files[index][0]), np.uint8))
         frames = self._kept[index].float()
-        return (_varied(frames) if self.augment else frames), self.files[index][1]
+        return (self.vary(frames) if self.vary else frames), self.files[index][1]
 
 
-def _varied(frames: Tensor, most: int = 5) -> Tensor:
+def _flipped_and_shifted(frames: Tensor) -> Tensor:
     """Flipped with probability 1/2 and shifted by up to 5 pixels each way, as the paper does."""
-    if torch.rand(()) < 0.5:
-        frames = frames.flip(-1)
+    return _shifted(frames.flip(-1) if torch.rand(()) < 0.5 else frames, 5)
+
+
+def _shifted(frames: Tensor, most: int) -> Tensor:
     shift = [int(n) for n in torch.randint(-most, most + 1, (2,))]
     return frames.roll(shift, (-2, -1))
 
@@ -152,30 +177,52 @@ def nmnist(
     subframes: int = 4,
     training: int = 800,
     count: int | None = None,
+    equal_count: bool = False,
+    size: int = 34,
+    shift: int = 0,
 ) -> Data:
-    """N-MNIST in one-hot windows of equal time, (2, 34, 34); windows beyond ``steps`` are left out.
+    """N-MNIST in one-hot windows, (2, size, size).
+
+    Windows of equal time: those beyond ``steps`` are left out. Windows of equal event count: a recording is cut into
+    T·2^(lanes-1) binary frames, of which each step sums 2^(lanes-1).
 
     Args:
         steps: T.
         folder: where it is.
-        window: µs of a step.
+        window: µs of a step; not used with ``equal_count``.
         lanes: S of the encoding.
-        subframes: parts of a window that are counted.
+        subframes: parts of a window that are counted; not used with ``equal_count``.
         training: with ``labels.csv``: how many of its files train, the others test.
         count: use only the first so many of each part.
+        equal_count: windows hold equally many events instead of being equally long.
+        size: side of the frames; pixels are merged before encoding.
+        shift: training frames are moved by up to this many pixels.
     """
     root = _folder("nmnist", folder)
     train, test = _csv_split(root, training) if (root / "labels.csv").is_file() else _folder_split(root)
 
-    def encode(path: Path) -> np.ndarray:
-        encoder = FrameEncoder((34, 34), window, "one-hot", lanes=lanes, subframes=subframes)
-        frames = np.zeros((steps, 2, 34, 34), np.float32)
+    places: dict[str, Any] = {"sensor_size": (34, 34), "size": (size, size), "lanes": lanes}
+
+    def by_time(path: Path) -> np.ndarray:
+        encoder = FrameEncoder(window=window, coding="one-hot", subframes=subframes, **places)
+        frames = np.zeros((steps, 2, size, size), np.float32)
         found = [part.frame for part in encoder.encode(open_recording(path, sensor_size=(34, 34)))][:steps]
         frames[: len(found)] = found
         return frames
 
-    parts = (Recordings(part[:count], encode, augment=False) for part in (train, test))
-    return Data(*parts, (2, 34, 34), 10, has_time=True)
+    def by_count(path: Path) -> np.ndarray:
+        binary = steps * 2 ** (lanes - 1)
+        return encode_equal_count(_nmnist_events(path), binary, binary, **places)
+
+    encode = by_count if equal_count else by_time
+    moved = Recordings(train[:count], encode, partial(_shifted, most=shift) if shift else None)
+    return Data(moved, Recordings(test[:count], encode), (2, size, size), 10, has_time=True)
+
+
+@lru_cache(maxsize=1000)
+def _nmnist_events(path: Path) -> Events:
+    """A whole recording; those of the small set stay in memory, as sweeps over steps and lanes encode them anew."""
+    return Events.concatenate(list(open_recording(path, sensor_size=(34, 34))))
 
 
 def _csv_split(root: Path, training: int) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
@@ -203,8 +250,9 @@ def dvs_cifar10(
 ) -> Data:
     """DVS-CIFAR10 in one-hot frames of equal event count, (2, size, size).
 
-    80 binary frames are pooled to T·2^(lanes-1), of which each step sums 2^(lanes-1); every tenth recording of a class
-    tests.
+    80 binary frames are pooled to T·2^(lanes-1), of which each step sums 2^(lanes-1).  Of each class the first nine
+    tenths train and the others test, by the numbers in their names: of the published set 0 to 899 and 900 to 999, as
+    in the paper's code.
 
     Args:
         steps: T; T·2^(lanes-1) must divide 80 (10 steps with 4 lanes, 5 with 3).
@@ -215,17 +263,11 @@ def dvs_cifar10(
         sensor: side of the sensor.
     """
     root = _folder("dvs-cifar10", folder)
-    classes = sorted(path for path in root.iterdir() if path.is_dir())
-    train: list[tuple[Path, int]] = []
-    test: list[tuple[Path, int]] = []
-    for label, path in enumerate(classes):
-        for index, file in enumerate(sorted(entry for entry in path.iterdir() if entry.is_file())):
-            (test if index % 10 == 9 else train).append((file, label))
+    found = folder_per_class(root)
+    train, test = ([(sample.path, sample.label) for sample in found.split(part).samples] for part in (True, False))
     if not train or not test:
-        found = f"holds {len(train) + len(test)} recordings in {len(classes)} folders, too few to train and test"
-        raise FileError(
-            f"folder '{root}'", found, "Expected a folder of recordings for each class, ten or more in each"
-        )
+        what = f"holds {len(found.samples)} recordings in {len(found.classes)} folders, too few to train and test"
+        raise FileError(f"folder '{root}'", what, "Expected a folder of recordings for each class, ten or more in each")
     pooled = steps * 2 ** (lanes - 1)
 
     def encode(path: Path) -> np.ndarray:
@@ -233,7 +275,8 @@ def dvs_cifar10(
         return encode_equal_count(events, pooled, sensor_size=(sensor, sensor), size=(size, size), lanes=lanes)
 
     shape = (2, size, size)
-    return Data(Recordings(train, encode, augment), Recordings(test, encode, False), shape, len(classes), has_time=True)
+    varied = Recordings(train, encode, _flipped_and_shifted if augment else None)
+    return Data(varied, Recordings(test, encode), shape, len(found.classes), has_time=True)
 
 
 LOADERS: dict[str, Callable[..., Data]] = {

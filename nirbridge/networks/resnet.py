@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
@@ -89,61 +91,26 @@ def _multi_level_if() -> nn.Module:
     return MultiLevelIF(4)
 
 
-def resnet18(
-    num_classes: int = 10,
-    input_shape: Size = (3, 32, 32),
-    width: int = 64,
-    neuron: MakeNeuron = default_neuron,
-    block: str = "spiking",
-    barrier: MakeNeuron | None = None,
-) -> ResNet:
-    """ResNet-18: stages of 2, 2, 2, 2 blocks, see :class:`ResNet`."""
-    return ResNet((2, 2, 2, 2), num_classes, input_shape, width, neuron, block, barrier)
+def resnet18(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int = 64, **options: Any) -> ResNet:
+    """ResNet-18: stages of 2, 2, 2, 2 blocks; options as of :class:`ResNet`."""
+    return ResNet((2, 2, 2, 2), num_classes, input_shape, width, **options)
 
 
-def resnet34(
-    num_classes: int = 1000,
-    input_shape: Size = (3, 224, 224),
-    width: int = 64,
-    neuron: MakeNeuron = default_neuron,
-    block: str = "spiking",
-    barrier: MakeNeuron | None = None,
-) -> ResNet:
-    """ResNet-34: stages of 3, 4, 6, 3 blocks, see :class:`ResNet`."""
-    return ResNet((3, 4, 6, 3), num_classes, input_shape, width, neuron, block, barrier)
+def resnet34(num_classes: int = 1000, input_shape: Size = (3, 224, 224), width: int = 64, **options: Any) -> ResNet:
+    """ResNet-34: stages of 3, 4, 6, 3 blocks; options as of :class:`ResNet`."""
+    return ResNet((3, 4, 6, 3), num_classes, input_shape, width, **options)
 
 
-def resnet19(
-    num_classes: int = 10,
-    input_shape: Size = (3, 32, 32),
-    width: int = 128,
-    neuron: MakeNeuron = default_neuron,
-    block: str = "spiking",
-    barrier: MakeNeuron | None = None,
-) -> ResNet:
-    """ResNet-19: stages of 3, 3, 2 blocks and a hidden linear layer of 2·width, see :class:`ResNet`."""
-    return ResNet((3, 3, 2), num_classes, input_shape, width, neuron, block, barrier, hidden=2 * width)
+def resnet19(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int = 128, **options: Any) -> ResNet:
+    """ResNet-19: stages of 3, 3, 2 blocks and a hidden linear layer of 2·width; options as of :class:`ResNet`."""
+    return ResNet((3, 3, 2), num_classes, input_shape, width, **{"hidden": 2 * width} | options)
 
 
-def resnet20(
-    num_classes: int = 10,
-    input_shape: Size = (3, 32, 32),
-    width: int = 16,
-    neuron: MakeNeuron = default_neuron,
-    block: str = "spiking",
-    barrier: MakeNeuron | None = None,
-) -> ResNet:
-    """ResNet-20 for small images: stages of 3, 3, 3 blocks, see :class:`ResNet`."""
-    return ResNet((3, 3, 3), num_classes, input_shape, width, neuron, block, barrier)
+def resnet20(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int = 16, **options: Any) -> ResNet:
+    """ResNet-20 for small images: stages of 3, 3, 3 blocks; options as of :class:`ResNet`."""
+    return ResNet((3, 3, 3), num_classes, input_shape, width, **options)
 
 
-def sparse_resnet18(
-    num_classes: int = 10,
-    input_shape: Size = (3, 32, 32),
-    width: int = 64,
-    neuron: MakeNeuron = _multi_level_if,
-    block: str = "sparse",
-    barrier: MakeNeuron | None = None,
-) -> ResNet:
-    """Sparse-ResNet-18: multi-level IF neurons, and a barrier after the sum of every block, see :class:`ResNet`."""
-    return ResNet((2, 2, 2, 2), num_classes, input_shape, width, neuron, block, barrier)
+def sparse_resnet18(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int = 64, **options: Any) -> ResNet:
+    """ResNet-18 of multi-level IF neurons with N = 4 and a barrier behind every sum; options as of :class:`ResNet`."""
+    return resnet18(num_classes, input_shape, width, **{"neuron": _multi_level_if, "block": "sparse"} | options)

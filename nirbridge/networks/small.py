@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nirbridge.networks.parts import MakeNeuron, Size, checked_counts, checked_size, conv_norm, default_neuron
+from nirbridge.neurons import TimeDropout
 
 
 class SmallConv(nn.Module):
@@ -18,6 +19,7 @@ class SmallConv(nn.Module):
         width: w.
         neuron: makes one layer of neurons.
         dropout: share of the last layer's inputs dropped while training.
+        dropout_mask: "image" or "step", see :class:`nirbridge.neurons.TimeDropout`.
 
     Shapes:
         input [B, C, H, W], output [B, num_classes]; wrap in ``OverTime`` for [T, B, ...].
@@ -33,6 +35,7 @@ class SmallConv(nn.Module):
         width: int = 12,
         neuron: MakeNeuron = default_neuron,
         dropout: float = 0.0,
+        dropout_mask: str = "image",
     ) -> None:
         super().__init__()
         channels, height, breadth = checked_size("SmallConv", input_shape, 0)
@@ -42,7 +45,7 @@ class SmallConv(nn.Module):
         self.conv2 = conv_norm(width, 2 * width, stride=2)
         self.act2 = neuron()
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = TimeDropout(dropout, dropout_mask)
         # Each stride of 2 halves a side and rounds up.
         self.classifier = nn.Linear(2 * width * ((height + 3) // 4) * ((breadth + 3) // 4), num_classes)
 

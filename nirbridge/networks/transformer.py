@@ -66,8 +66,8 @@ class SpikeTransformer(nn.Module):
     """Spike-driven transformer, Transformer-``depth``-``width``: four convolutions, attention and MLP blocks, a head.
 
     The convolutions have width/8, width/4, width/2 and width channels; the last two are followed by max pooling. A
-    fifth adds what a place sees of its neighbours, as a position code. It trains; the product of two signals has no
-    counterpart in a graph yet, so it does not export (docs/proposals.md).
+    fifth adds what a place sees of its neighbours, as a position code. It exports; the products of its attention
+    become Place and Product (docs/primitives.md).
 
     Args:
         num_classes: size of the output.

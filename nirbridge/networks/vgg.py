@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
 from nirbridge.networks.parts import MakeNeuron, Size, checked_counts, checked_size, conv_norm, default_neuron
+from nirbridge.neurons import TimeDropout
 
-_STAGES = {"vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3)}
 _MULTIPLES = (1, 2, 4, 8, 8)
 _LARGE = 64
 _POOLINGS: dict[str, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -27,6 +29,7 @@ class VGG(nn.Module):
         neuron: makes one layer of neurons.
         pooling: "avg" or "max".
         dropout: share of hidden values dropped in the classifier while training.
+        dropout_mask: "image" or "step", see :class:`nirbridge.neurons.TimeDropout`.
 
     Shapes:
         input [B, C, H, W], output [B, num_classes]; wrap in ``OverTime`` for [T, B, ...].
@@ -46,6 +49,7 @@ class VGG(nn.Module):
         neuron: MakeNeuron = default_neuron,
         pooling: str = "avg",
         dropout: float = 0.0,
+        dropout_mask: str = "image",
     ) -> None:
         super().__init__()
         pools = len(stages) if min(input_shape[1:], default=0) >= _LARGE else len(stages) - 1
@@ -66,10 +70,10 @@ class VGG(nn.Module):
             nn.Flatten(),
             nn.Linear(channels * places, hidden),
             neuron(),
-            nn.Dropout(dropout),
+            TimeDropout(dropout, dropout_mask),
             nn.Linear(hidden, hidden),
             neuron(),
-            nn.Dropout(dropout),
+            TimeDropout(dropout, dropout_mask),
             nn.Linear(hidden, num_classes),
         )
 
@@ -79,28 +83,14 @@ class VGG(nn.Module):
         return result
 
 
-def vgg13(
-    num_classes: int = 200,
-    input_shape: Size = (3, 64, 64),
-    width: int = 64,
-    neuron: MakeNeuron = default_neuron,
-    pooling: str = "avg",
-    dropout: float = 0.0,
-) -> VGG:
-    """VGG-13, see :class:`VGG`."""
-    return VGG(_STAGES["vgg13"], num_classes, input_shape, width, neuron, pooling, dropout)
+def vgg13(num_classes: int = 200, input_shape: Size = (3, 64, 64), width: int = 64, **options: Any) -> VGG:
+    """VGG-13; options as of :class:`VGG`."""
+    return VGG((2, 2, 2, 2, 2), num_classes, input_shape, width, **options)
 
 
-def vgg16(
-    num_classes: int = 10,
-    input_shape: Size = (3, 32, 32),
-    width: int = 64,
-    neuron: MakeNeuron = default_neuron,
-    pooling: str = "avg",
-    dropout: float = 0.0,
-) -> VGG:
-    """VGG-16, see :class:`VGG`."""
-    return VGG(_STAGES["vgg16"], num_classes, input_shape, width, neuron, pooling, dropout)
+def vgg16(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int = 64, **options: Any) -> VGG:
+    """VGG-16; options as of :class:`VGG`."""
+    return VGG((2, 2, 3, 3, 3), num_classes, input_shape, width, **options)
 
 
 class VGGSNN(nn.Module):

@@ -4,6 +4,7 @@ Their forward is, operation for operation, the meaning of the graph node that ``
 """
 
 from nirbridge.neurons.base import SpikingNeuron
+from nirbridge.neurons.dropout import TimeDropout
 from nirbridge.neurons.lmht import LMHT
 from nirbridge.neurons.multilevel_if import Barrier, MultiLevelIF
 from nirbridge.neurons.multilevel_lif import MultiLevelLIF
@@ -22,6 +23,7 @@ __all__ = [
     "SpikingNeuron",
     "Surrogate",
     "Tet",
+    "TimeDropout",
     "Triangle",
     "time_steps",
 ]

@@ -42,6 +42,7 @@ class SpikingNeuron(nn.Module):
     boundary: str = ">="
     v_reset: float = 0.0
     sends_values = False
+    _per_feature: tuple[str, ...] = ("threshold", "decay", "v_init")
 
     def __init__(
         self, units: tuple[float, ...], quanta: int, threshold: Any, v_init: Any, learn_threshold: bool = False
@@ -102,10 +103,10 @@ class SpikingNeuron(nn.Module):
         return y if steps is None else fold(y)
 
     def _respond(self, x: Tensor) -> Tensor:
-        v, dtype = self._first_state(x), x.dtype
-        if not is_fusable(x, v):
-            return run(x, v, self._step(dtype))
-        return run_fused(x, v, self.quantum().to(dtype), in_dtype(self.decay, dtype), self._rule(dtype))
+        dtype = x.dtype
+        if not is_fusable(x, self.v_init):
+            return run(x, self._first_state(x), self._step(dtype))
+        return run_fused(x, self.quantum().to(dtype), in_dtype(self.decay, dtype), self._rule(dtype))
 
     def _step(self, dtype: torch.dtype) -> Step:
         """One step with torch operations."""
@@ -125,7 +126,7 @@ class SpikingNeuron(nn.Module):
             raise InputError(
                 self._owner, found, "Put time on axis 0 and the batch on axis 1, or wrap the net in OverTime"
             )
-        for name in ("threshold", "decay", "v_init"):
+        for name in self._per_feature:
             value = getattr(self, name)
             if isinstance(value, Tensor) and not _broadcasts(value.shape, x.shape[2:]):
                 found = f"{name} of shape {tuple(value.shape)} does not broadcast to features {tuple(x.shape[2:])}"

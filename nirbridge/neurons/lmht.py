@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 from nirbridge.errors import InputError
 from nirbridge.neurons.arguments import MAX_LEVELS, whole
-from nirbridge.neurons.base import SpikingNeuron
+from nirbridge.neurons.base import SpikingNeuron, in_dtype
 from nirbridge.neurons.dynamics import Step, charge, uniform_level
-from nirbridge.neurons.fused import StraightRule
+from nirbridge.neurons.fused import StraightRule, is_fusable, run_fused
 from nirbridge.neurons.gradients import straight_through
 
 MAX_STEPS = 4096
+FUSED_STEPS = 32
+"""Mixing costs T² and is done within the pass up to here; beyond, a matrix product of torch is faster."""
 
 
 class LMHT(SpikingNeuron):
@@ -47,6 +49,7 @@ class LMHT(SpikingNeuron):
     """
 
     sends_values = True
+    _per_feature = ("threshold", "v_init")
 
     def __init__(self, levels: int, steps: int, threshold: float | Tensor, v_init: float | Tensor = 0.0) -> None:
         owner = type(self).__name__
@@ -71,7 +74,13 @@ class LMHT(SpikingNeuron):
         if x.shape[0] != self.steps:
             found = f"the input has {x.shape[0]} steps, the neuron mixes {self.steps}"
             raise InputError(self._owner, found, f"Give {self.steps} steps or build it with steps={x.shape[0]}")
-        return super()._respond(torch.tensordot(self.mixing.to(x.dtype), x, dims=([1], [0])))
+        mixing = self.mixing.to(x.dtype)
+        if self.steps <= FUSED_STEPS and is_fusable(x, self.v_init):
+            return run_fused(x, self.quantum().to(x.dtype), self.decay.to(x.dtype), self._rule(x.dtype), mixing)
+        # Autocast would mix in lower precision, and the neuron would then compute in it.
+        with torch.autocast(x.device.type, enabled=False):
+            currents = torch.tensordot(mixing, x, dims=([1], [0]))
+        return super()._respond(currents)
 
     def _step(self, dtype: torch.dtype) -> Step:
         theta = self.threshold.to(dtype)
@@ -87,4 +96,5 @@ class LMHT(SpikingNeuron):
 
     def _rule(self, dtype: torch.dtype) -> StraightRule:
         theta = self.threshold.to(dtype)
-        return StraightRule(self.levels, (0.5 * theta, (self.levels + 0.5) * theta), carries=False)
+        window = (0.5 * theta, (self.levels + 0.5) * theta)
+        return StraightRule(self.levels, window, carries=False, v_init=in_dtype(self.v_init, dtype))

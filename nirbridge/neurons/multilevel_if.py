@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nirbridge.neurons.arguments import MAX_LEVELS, choose, whole
-from nirbridge.neurons.base import SpikingNeuron
+from nirbridge.neurons.base import SpikingNeuron, in_dtype
 from nirbridge.neurons.dynamics import Step, uniform_level
 from nirbridge.neurons.fused import StraightRule, UniformRule
 from nirbridge.neurons.gradients import UniformSlope, spike, straight_through
@@ -89,7 +89,7 @@ class MultiLevelIF(_UniformLevels):
         return step
 
     def _rule(self, dtype: torch.dtype) -> UniformRule:
-        return UniformRule(self._slope(), self.sends_values)
+        return UniformRule(self._slope(), self.sends_values, in_dtype(self.v_init, dtype))
 
     def _slope(self) -> UniformSlope:
         return UniformSlope(self.surrogate, self.levels, self.surrogate_mode)
@@ -136,4 +136,4 @@ class Barrier(_UniformLevels):
     def _rule(self, dtype: torch.dtype) -> StraightRule:
         theta = self.threshold.to(dtype)
         window = (torch.zeros_like(theta), theta) if self.clipped else None
-        return StraightRule(self.levels, window, carries=True)
+        return StraightRule(self.levels, window, carries=True, v_init=in_dtype(self.v_init, dtype))

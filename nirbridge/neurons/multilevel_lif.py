@@ -121,7 +121,9 @@ class MultiLevelLIF(SpikingNeuron):
         return step
 
     def _rule(self, dtype: torch.dtype) -> OneHotRule:
-        return OneHotRule(self._slope(), self.gain, self.boundary, self.reset, self.v_reset)
+        return OneHotRule(
+            self._slope(), self.gain, self.boundary, self.reset, self.v_reset, in_dtype(self.v_init, dtype)
+        )
 
     def _slope(self) -> OneHotSlope:
         return OneHotSlope(self.surrogate, self._units, self.surrogate_mode)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.distributed import DistributedSampler
+from torch.utils.data import Dataset
 
 from nirbridge.errors import InputError
+from nirbridge.training.batches import Share, SizedBatches
 from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from nirbridge.training.configuration import Configuration
 from nirbridge.training.distributed import Processes
@@ -169,7 +169,10 @@ class Run:
     def _seed(self, stage: int, epoch: int) -> None:
         """Every epoch has its own random numbers, in each process others, so that a run can go on at any of them."""
         rank = self.processes.rank if epoch else 0  # epoch 0 makes the weights, which all processes share
-        torch.manual_seed(((self.configuration.seed * 8 + stage) * 100_003 + epoch) * 1009 + rank)
+        torch.manual_seed(self._seed_of(stage, epoch) + rank)
+
+    def _seed_of(self, stage: int, epoch: int) -> int:
+        return ((self.configuration.seed * 8 + stage) * 100_003 + epoch) * 1009
 
     def _first_images(self) -> Tensor:
         """A batch [B, ...] of training data without time, to measure thresholds with."""
@@ -179,17 +182,12 @@ class Run:
         return images[:, 0] if self.data.has_time else images
 
     def _batches(self, training: bool, steps: int, stage: int, epoch: int) -> SizedBatches:
-        dataset = self.data.train if training else self.data.test
-        sampler: DistributedSampler[Any] | None = None
+        dataset, c = (self.data.train if training else self.data.test), self.configuration
+        share = None
         if self.processes.count > 1:
-            sampler = DistributedSampler(
-                dataset, self.processes.count, self.processes.rank, shuffle=training, seed=self.configuration.seed
-            )
-            sampler.set_epoch(stage * 100_003 + epoch)
-        share = max(1, self.configuration.batch // self.processes.count)
-        mixed, workers = training and sampler is None, self.configuration.workers
-        loader = DataLoader(dataset, share, shuffle=mixed, sampler=sampler, num_workers=workers)
-        return SizedBatches(loader, steps, self.data.has_time)
+            seed = self._seed_of(stage, epoch + 1) if training else None
+            share = Share(self.processes.count, self.processes.rank, seed)
+        return SizedBatches(dataset, c.batch, steps, self.data.has_time, training, share, c.workers)
 
 
 @dataclass(frozen=True)
@@ -200,24 +198,6 @@ class _Tools:
     scaler: torch.amp.GradScaler
     precision: Precision
     loss: Loss
-
-
-class SizedBatches:
-    """Batches of a loader with time on axis 0: frames as they are, an image at every step."""
-
-    def __init__(self, loader: DataLoader[Any], steps: int, has_time: bool) -> None:
-        self.loader, self.steps, self.has_time = loader, steps, has_time
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for x, labels in self.loader:
-            frames = x.transpose(0, 1) if self.has_time else x.expand(self.steps, *x.shape)
-            if len(frames) != self.steps:
-                found = f"have {len(frames)} frames, the run takes {self.steps}"
-                raise InputError("data", found, f"Set steps={len(frames)}, or encode to {self.steps} frames")
-            yield frames.float(), labels
 
 
 def _optimizer(c: Configuration, network: nn.Module, rate: float) -> torch.optim.Optimizer:

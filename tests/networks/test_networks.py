@@ -104,7 +104,7 @@ def test_blocks_agree_with_their_graphs(block: str, neuron: str) -> None:
         "lm-ht": lambda: LMHT(2, STEPS, 1.0),
     }[neuron]
     x = frames((3, 8, 8))
-    network = resnet20(4, (3, 8, 8), 2, make, block, lambda: Barrier(3))
+    network = resnet20(4, (3, 8, 8), 2, neuron=make, block=block, barrier=lambda: Barrier(3))
     agree(spiking(network, x), x)
 
 
@@ -133,7 +133,7 @@ def test_sew_values_grow_and_sparse_ones_do_not() -> None:
     x = frames((3, 8, 8)) + 1
     largest: dict[str, list[float]] = {"sew": [], "sparse": []}
     for block, seen in largest.items():
-        network = spiking(resnet20(4, (3, 8, 8), 4, lambda: MultiLevelIF(4), block), x)
+        network = spiking(resnet20(4, (3, 8, 8), 4, neuron=lambda: MultiLevelIF(4), block=block), x)
         for residual in network.module.blocks[:3]:
             residual.register_forward_hook(lambda m, i, y, seen=seen: seen.append(float(y.max())))
             for neuron in (m for m in residual.modules() if type(m) in (MultiLevelIF, Barrier)):

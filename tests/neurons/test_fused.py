@@ -1,8 +1,10 @@
 """The fused passes against the steps with torch operations: the same bits forward, the same gradients backward."""
 
 import itertools
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 
@@ -113,7 +115,7 @@ def test_barrier(clipped):
     assert_same(Barrier(3, 0.75, clipped).double(), frames(torch.float64, 5, 2, 30))
 
 
-@pytest.mark.parametrize(("levels", "steps"), [(1, 4), (4, 2)])
+@pytest.mark.parametrize(("levels", "steps"), [(1, 4), (4, 2), (2, 7), (2, 40)])
 def test_lmht(levels, steps):
     neuron = LMHT(levels, steps, 0.5, 0.25).double()
     with torch.no_grad():
@@ -136,18 +138,89 @@ def test_quotients_that_round_across_a_level():
 
 def test_many_chunks_and_threads():
     before = torch.get_num_threads()
-    x = frames(torch.float32, 3, 5, 3, 60, 61)
+    x = frames(torch.float32, 8, 3, 3, 60, 61)
     try:
         torch.set_num_threads(2)
-        assert Layout.of(x, (torch.tensor(1.0),)).threads == 2
-        for theta in (torch.tensor(0.8), PER_CHANNEL):
+        for theta, groups in ((torch.tensor(0.8), 1), (PER_CHANNEL, 3)):
             layout = Layout.of(x, (theta,))
-            covered = torch.cat([torch.arange(first, last) for first, last, _ in layout.chunks.tolist()])
-            assert torch.equal(covered.sort().values, torch.arange(x[0].numel()))
-            assert max(last - first for first, last, _ in layout.chunks) <= CHUNK_BYTES // 4
+            assert len(layout.parts) == 2
+            chunks = np.concatenate(layout.parts)
+            covered = np.concatenate([np.arange(first, last) for first, last, _ in chunks])
+            assert np.array_equal(np.sort(covered), np.arange(x[0].numel()))
+            assert (chunks[:, 1] - chunks[:, 0]).max() <= CHUNK_BYTES // 4
+            places = np.arange(x[0].numel()) // (60 * 61) % 3
+            assert all((places[first:last] == group).all() for first, last, group in chunks if groups == 3)
             assert_same(MultiLevelLIF(3, theta, 0.5, learn_threshold=True, learn_decay=True), x)
     finally:
         torch.set_num_threads(before)
+
+
+DYADIC = {
+    "soft": MultiLevelLIF(3, 0.5, 0.5, gain=2.0, learn_threshold=True, learn_decay=True, surrogate=Triangle(0.25)),
+    "hard": MultiLevelLIF(5, 0.5, 0.5, reset="value", learn_threshold=True, surrogate=Tet(0.5), surrogate_mode="sum"),
+    "lif": MultiLevelLIF(1, 1.0, 0.5, boundary=">=", learn_decay=True, surrogate=Triangle(0.5)),
+    "uniform": MultiLevelIF(4, 2.0, Triangle(0.25), learn_threshold=True),
+    "levels": MultiLevelIF(2, 1.0, Triangle(0.25), output="level", learn_threshold=True),
+    "barrier": Barrier(4),
+    "clipped": Barrier(4, clipped=True),
+    "lm-ht": LMHT(4, 4, 0.5, 0.25),
+}
+
+
+@pytest.mark.parametrize("name", DYADIC)
+def test_gradients_are_the_same_bits_on_dyadic_input(name):
+    """Every product and sum is exact there, in whatever order: nothing but the equations is left."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-8, 24, (4, 2, 3, 70), generator=generator).double() / 8
+    cotangent = torch.randint(-4, 5, x.shape, generator=generator).double()
+    neuron, results = DYADIC[name].double(), []
+    for steps in (False, True):
+        neuron.zero_grad()
+        inputs = x.clone().requires_grad_()
+        with stepwise() if steps else nullcontext():
+            y = neuron(inputs)
+        y.backward(cotangent)
+        results.append([y.detach(), inputs.grad, *(p.grad for p in neuron.parameters())])
+    assert all(float(each.abs().sum()) > 0 for each in results[0])
+    for a, b in zip(*results, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("neuron", [MultiLevelLIF(3, 0.5, 0.5), MultiLevelIF(4), Barrier(2), LMHT(2, 4, 0.5)])
+def test_in_bfloat16_autocast_neurons_compute_in_float32(neuron):
+    """The layer before gives bfloat16; levels, state and gradient are those of float32."""
+    x = frames(torch.float32, 4, 3, 40).bfloat16()
+    plain, mixed = x.float().requires_grad_(), x.clone().requires_grad_()
+    expected = neuron(plain)
+    expected.sum().backward()
+    for how in (nullcontext, stepwise):
+        mixed.grad = None
+        with torch.autocast("cpu", torch.bfloat16), how():
+            y = neuron(mixed)
+        assert y.dtype == torch.float32
+        assert torch.equal(y, expected)
+        y.sum().backward()
+        torch.testing.assert_close(mixed.grad.float(), plain.grad, rtol=1e-2, atol=1e-2)
+
+
+def test_half_precision_neurons_step():
+    """Thresholds in bfloat16: torch operations, in that precision."""
+    neuron = MultiLevelLIF(3, 0.5, 0.5).bfloat16()
+    x = frames(torch.float32, 4, 3, 40).bfloat16().requires_grad_()
+    y = neuron(x)
+    y.sum().backward()
+    assert y.dtype == x.grad.dtype == torch.bfloat16
+    assert float(x.grad.abs().sum()) > 0
+
+
+def test_inputs_changed_before_the_backward_pass_are_noticed():
+    x = frames(torch.float32, 4, 3, 40).requires_grad_()
+    current = x * 1.0
+    y = MultiLevelLIF(3, 0.5)(current)
+    with torch.no_grad():
+        current.add_(1.0)
+    with pytest.raises(RuntimeError, match="inplace"):
+        y.sum().backward()
 
 
 def test_noncontiguous_input_and_gradient():

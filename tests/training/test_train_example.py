@@ -190,8 +190,12 @@ def test_dvs_cifar10(load, tmp_path):
     assert not torch.equal(first, second)
     assert first.sum() == second.sum()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileError, match="too few"):
+    with pytest.raises(FileError, match="holds no folders with recordings"):
         load({"name": "dvs-cifar10", "folder": str(tmp_path / "empty")}, 10)
+    (tmp_path / "few" / "airplane").mkdir(parents=True)
+    dvs_file(tmp_path / "few" / "airplane" / "1.aedat")
+    with pytest.raises(FileError, match="too few"):
+        load({"name": "dvs-cifar10", "folder": str(tmp_path / "few")}, 10)
 
 
 def test_data_that_cannot_be_are_one_line(load, tmp_path):
@@ -234,21 +238,72 @@ def test_training_resumes_and_exports(tmp_path):
     assert len(first.nodes) == 8
 
 
-def test_two_processes_train_one_network_and_the_runtimes_agree(tmp_path):
-    """torchrun on the CPU: both processes' samples count, and one of them writes and compares."""
-    pytest.importorskip("sklearn")
-    config = digits_config(tmp_path, epochs=1)
+def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program in two processes on the CPU."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    options = ("--config", str(config), "--out", str(tmp_path / "out"), "--device", "cpu", "--runtime", "norse")
-    command = [sys.executable, *launcher, str(EXAMPLES / "train.py"), *options]
+    command = [sys.executable, *launcher, str(EXAMPLES / "train.py"), *arguments, "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_two_processes_train_the_network_that_one_trains(tmp_path):
+    """torchrun with gloo: 60 samples in batches of 25, 25 and 10; one process writes and compares.
+
+    Without batch normalisation, whose statistics each process takes of its own share.
+    """
+    pytest.importorskip("sklearn")
+    config = digits_config(
+        tmp_path, network={"name": "small-dense", "width": 16}, learning_rate=1e-2, optimizer="sgd", batch=25
+    )
+    options = ("--config", str(config), "--runtime", "norse")
+    done = torchrun(*options, "--out", str(tmp_path / "two"))
     assert done.stdout.count("spiking epoch 1:") == 1
     assert done.stdout.count("decisions of torch and the graph on the reference: 3 of 3 alike") == 1
     assert done.stdout.count("norse: agrees with the reference") == 1
-    saved = load_checkpoint(tmp_path / "out" / "checkpoint.pt", read_configuration(config).to_dict())
-    assert 0 < saved.history[0]["loss"] < 10
+    alone = run(*options, "--out", str(tmp_path / "one"))
+    assert alone.exit_code == 0
+    told = read_configuration(config).to_dict()
+    two, one = (load_checkpoint(tmp_path / name / "checkpoint.pt", told) for name in ("two", "one"))
+    for name, tensor in one.network.items():
+        torch.testing.assert_close(two.network[name], tensor, rtol=2e-3, atol=2e-4)
+    for a, b in zip(two.history, one.history, strict=True):
+        assert (a["train"], a["test"]) == (b["train"], b["test"])
+        assert a["loss"] == pytest.approx(b["loss"], rel=2e-3)
+
+
+def test_two_processes_resume_in_the_same_bits(tmp_path):
+    """With batch normalisation and dropout, whose random numbers differ from process to process."""
+    pytest.importorskip("sklearn")
+    config = str(digits_config(tmp_path, network={"name": "small-conv", "width": 4, "dropout": 0.2}, check_samples=0))
+    broken, straight = tmp_path / "broken", tmp_path / "straight"
+    torchrun("--config", config, "--out", str(broken), "--stop-after", "1")
+    torchrun("--config", config, "--out", str(broken), "--resume")
+    torchrun("--config", config, "--out", str(straight))
+    told = read_configuration(config).to_dict()
+    a, b = (load_checkpoint(folder / "checkpoint.pt", told) for folder in (broken, straight))
+    assert a.history == b.history
+    assert all(torch.equal(a.network[name], b.network[name]) for name in b.network)
+
+
+def test_tensorboard_holds_the_numbers_of_every_epoch(tmp_path):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config, board = str(digits_config(tmp_path, check_samples=0)), tmp_path / "board"
+    options = ("--config", config, "--out", str(tmp_path / "out"), "--tensorboard", str(board))
+    assert run(*options, "--stop-after", "1").exit_code == 0
+    assert run(*options, "--resume").exit_code == 0
+    history = json.loads((tmp_path / "out" / "history.json").read_text())["epochs"]
+    events = EventAccumulator(str(board))
+    events.Reload()
+    assert sorted(events.Tags()["scalars"]) == ["spiking/loss", "spiking/test", "spiking/train"]
+    for name in ("loss", "train", "test"):
+        found = events.Scalars(f"spiking/{name}")
+        assert [event.step for event in found] == [1, 2]
+        assert [event.value for event in found] == pytest.approx([entry[name] for entry in history], rel=1e-6)
 
 
 def test_bad_calls_end_with_one_line(tmp_path, monkeypatch):

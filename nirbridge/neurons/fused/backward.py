@@ -1,185 +1,183 @@
-"""Backward passes: gradients of ``y`` [T, N] to those of ``x`` [T, N], from the last step to the first.
+"""Backward passes: gradients of ``y`` [T, N] to those of ``x`` [T, N], chunk by chunk.
 
-``slopes`` has T rows of dlevel/du where a surrogate is not compiled in, else none. ``in_theta`` and ``in_decay``
-receive sums over time and batch, laid out as the parameters. ``scratch`` is (6, width), ``bits`` (width,) integers of
-the same size, ``powers`` the same memory as floats.
+Only the inputs were kept: a chunk is run forward once more, bit by bit as before, into ``scratch``; then back from
+the last step to the first. ``sums`` (G, 3) in double precision receive the sums for parameters, by group.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled
-from nirbridge.neurons.fused.slopes import TRIANGLE, add_sigmoid, add_triangle
+from nirbridge.neurons.fused.compiling import compiled, compiled_sums
+from nirbridge.neurons.fused.mixing import add_weight_gradients, combine
+from nirbridge.neurons.fused.onehot import back_by_four_hats, back_by_one_hat, back_by_slope
+from nirbridge.neurons.fused.slopes import fill_slope
+from nirbridge.neurons.fused.steps import charge, fire_four, fire_many, fire_uniform
+from nirbridge.neurons.fused.surrogates import GIVEN, TRIANGLE
 
 Array = NDArray[Any]
 
 
 @compiled
-def _slope(
-    slope: Array, scaled: Array, rises: Array, kind: int, shape: Array, series: Array, bits: Array, powers: Array,
-    rest: Array, e: Array,
-) -> None:  # fmt: skip
-    """slope = Σ factor h(scaled per_unit - shift) over the rows (factor, per_unit, shift) of ``rises``."""
-    slope[:] = 0
-    for s in range(rises.shape[0]):
-        factor, per_unit, shift = rises[s, 0], rises[s, 1], rises[s, 2]
-        if kind == TRIANGLE:
-            add_triangle(slope, scaled, factor, per_unit, shift, shape[0], shape[1])
-        else:
-            add_sigmoid(slope, scaled, factor, per_unit, shift, shape[0], series, bits, powers, rest, e)
-
-
-@compiled
 def one_hot(
-    grad: Array, u: Array, y: Array, v_init: Array, out: Array, decay: Array, gain: Any, theta: Array, slopes: Array,
-    rises: Array, kind: int, shape: Array, series: Array, subtract: bool, v_reset: Any, in_theta: Array,
-    in_decay: Array, want_theta: bool, want_decay: bool, scratch: Array, bits: Array, powers: Array, chunks: Array,
+    x: Array, grad: Array, out: Array, v_init: Array, numbers: Array, limits: Array, units: Array, hard: bool,
+    given: Array, rises: Array, kind: int, shape: Array, series: Array, sums: Array, scratch: Array, chunks: Array,
 ) -> None:  # fmt: skip
     """One-hot neuron; the fired lane is detached in the reset.
 
-    g_u[t] = g_y[t] slope + g_v[t] a, a = 1 ("subtract") or 0 where a lane fired; g_v[t-1] = decay g_u[t];
-    g_θ = -Σ g_y slope u/θ - Σ g_v y ("subtract" alone); g_decay = Σ g_u[t] v[t-1].
+    g_u[t] = g_y[t] slope + g_v[t] a, a = 1 (soft) or 0 where a lane fired; g_v[t-1] = decay g_u[t];
+    g_θ = -Σ g_y slope u/θ - Σ g_v level (soft alone); g_decay = Σ g_u[t] v[t-1]. ``scratch`` (2 T + 4, width).
     """
-    steps = grad.shape[0]
-    zero = theta.dtype.type(0)
-    one = theta.dtype.type(1)
+    steps = x.shape[0]
+    ends = x.dtype.type(hard)
     for c in range(chunks.shape[0]):
-        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
+        first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
-        keep = decay[offset : offset + size]
-        limit = theta[offset : offset + size]
-        sum_theta = in_theta[offset : offset + size]
-        sum_decay = in_decay[offset : offset + size]
-        slope, scaled, carried, inverse = scratch[0, :size], scratch[1, :size], scratch[2, :size], scratch[5, :size]
-        carried[:] = 0
-        for i in range(size):
-            inverse[i] = one / limit[i]
+        p, bounds, curve = numbers[group], limits[group], rises[group]
+        scratch[0, :size] = v_init[group]
+        for t in range(steps):
+            row, before, after = x[t, first:last], scratch[t, :size], scratch[t + 1, :size]
+            if units.shape[0] == 4:
+                fire_four(row, before, after, scratch[steps + 1 + t, :size], p, bounds, units, hard)
+            else:
+                fire_many(row, before, after, scratch[steps + 1 + t, :size], p, bounds, units, hard)
+        u, slope, later = scratch[2 * steps + 1, :size], scratch[2 * steps + 2, :size], scratch[2 * steps + 3, :size]
+        later[:] = 0
         for back in range(steps):
             t = steps - 1 - back
-            row, charged, fired = grad[t, first:last], u[t, first:last], y[t, first:last]
-            result = out[t, first:last]
-            for i in range(size):
-                scaled[i] = charged[i] * inverse[i]
-            if slopes.shape[0] > 0:
-                given = slopes[t, first:last]
-                for i in range(size):
-                    result[i] = row[i] * given[i]
+            before, level = scratch[t, :size], scratch[steps + 1 + t, :size]
+            row, g_y, result = x[t, first:last], grad[t, first:last], out[t, first:last]
+            if kind == TRIANGLE and curve.shape[0] == 1:
+                found = back_by_one_hat(g_y, row, before, level, later, result, p, ends, curve, shape[0], shape[1])
+            elif kind == TRIANGLE and curve.shape[0] == 4:
+                found = back_by_four_hats(g_y, row, before, level, later, result, p, ends, curve, shape[0], shape[1])
             else:
-                _slope(slope, scaled, rises, kind, shape, series, bits, powers, scratch[3], scratch[4])
+                charge(row, before, u, p[0], p[1])
+                fill_slope(slope, u, given[t, first:last] if kind == GIVEN else u, curve, kind, shape, series)
+                found = back_by_slope(g_y, u, before, level, later, slope, result, p[0], ends)
+            sums[group, 0] += found[0]
+            sums[group, 1] += found[1]
+            sums[group, 2] += found[2]
+            later = result
+        if p[1] != 1:
+            for t in range(steps):
+                result = out[t, first:last]
                 for i in range(size):
-                    result[i] = row[i] * slope[i] * inverse[i]
-            if want_theta:
-                for i in range(size):
-                    sum_theta[i] -= result[i] * scaled[i]
-                if subtract:
-                    for i in range(size):
-                        sum_theta[i] -= carried[i] * fired[i]
-            if subtract:
-                for i in range(size):
-                    result[i] += carried[i]
-            else:
-                for i in range(size):
-                    result[i] += zero if fired[i] > zero else carried[i]
-            if want_decay:
-                if t == 0:
-                    start = v_init[first:last]
-                    for i in range(size):
-                        sum_decay[i] += result[i] * start[i]
-                else:
-                    charged, fired = u[t - 1, first:last], y[t - 1, first:last]
-                    for i in range(size):
-                        left = charged[i] - fired[i] * limit[i]
-                        hard = v_reset if fired[i] > zero else charged[i]
-                        sum_decay[i] += result[i] * (left if subtract else hard)
-            for i in range(size):
-                carried[i] = keep[i] * result[i]
-                result[i] = gain * result[i]
+                    result[i] = p[1] * result[i]
+
+
+@compiled_sums
+def _back_uniform(
+    grad: Array, u: Array, level: Array, later: Array, slope: Array, out: Array, q: Any, sends_values: bool
+) -> tuple[Any, Any]:
+    """g_u into ``out``; gives Σ g_z slope u and Σ g_value z; ``later`` is g_v."""
+    zero = u.dtype.type(0)
+    by_level = by_value = zero
+    if sends_values:
+        for i in range(out.shape[0]):
+            through = grad[i] - later[i]
+            rise = through * q * slope[i]
+            by_level += rise * u[i]
+            by_value += through * level[i]
+            out[i] = later[i] + rise
+    else:
+        for i in range(out.shape[0]):
+            rise = (grad[i] - later[i] * q) * slope[i]
+            by_level += rise * u[i]
+            by_value -= later[i] * level[i]
+            out[i] = later[i] + rise
+    return by_level, by_value
 
 
 @compiled
 def uniform(
-    grad: Array, u: Array, y: Array, out: Array, quantum: Array, slopes: Array, rises: Array, kind: int, shape: Array,
-    series: Array, sends_values: bool, in_quantum: Array, scratch: Array, bits: Array, powers: Array, chunks: Array,
+    x: Array, grad: Array, out: Array, v_init: Array, decay: Array, quantum: Array, levels: Any, sends_values: bool,
+    given: Array, rises: Array, kind: int, shape: Array, series: Array, sums: Array, scratch: Array, chunks: Array,
 ) -> None:  # fmt: skip
     """Equal levels with the gradient through the reset, no leak.
 
     g_value = g_y - g_v (z sent: -g_v), g_z = g_value q (z sent: + g_y), g_u = g_v + g_z slope, g_v[t-1] = g_u;
-    g_q = Σ g_value z - Σ g_z slope u/q.
+    g_q = Σ g_value z - Σ g_z slope u/q. ``scratch`` (2 T + 4, width).
     """
-    steps = grad.shape[0]
-    half = quantum.dtype.type(0.5)
+    steps = x.shape[0]
+    one = x.dtype.type(1)
     for c in range(chunks.shape[0]):
-        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
+        first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
-        q = quantum[offset : offset + size]
-        sum_quantum = in_quantum[offset : offset + size]
-        slope, scaled, carried = scratch[0, :size], scratch[1, :size], scratch[2, :size]
-        carried[:] = 0
+        keep, q, curve = decay[group], quantum[group], rises[group]
+        scratch[0, :size] = v_init[group]
+        for t in range(steps):
+            before, after = scratch[t, :size], scratch[t + 1, :size]
+            fire_uniform(x[t, first:last], before, after, scratch[steps + 1 + t, :size], keep, q, levels, False)
+        u, slope, later = scratch[2 * steps + 1, :size], scratch[2 * steps + 2, :size], scratch[2 * steps + 3, :size]
+        later[:] = 0
         for back in range(steps):
             t = steps - 1 - back
-            row, charged, sent = grad[t, first:last], u[t, first:last], y[t, first:last]
+            charge(x[t, first:last], scratch[t, :size], u, keep, one)
+            fill_slope(slope, u, given[t, first:last] if kind == GIVEN else u, curve, kind, shape, series)
             result = out[t, first:last]
-            for i in range(size):
-                scaled[i] = charged[i] / q[i]
-            if slopes.shape[0] > 0:
-                given = slopes[t, first:last]
-                for i in range(size):
-                    slope[i] = given[i] * q[i]
-            else:
-                _slope(slope, scaled, rises, kind, shape, series, bits, powers, scratch[3], scratch[4])
-            # slope is dz/d(u/q) from here on, so that g_z slope = g_z/q · slope needs no division.
-            if sends_values:
-                for i in range(size):
-                    g = row[i] - carried[i]
-                    rise = g * slope[i]
-                    level = np.floor(sent[i] / q[i] + half)
-                    sum_quantum[i] += g * level - rise * scaled[i]
-                    result[i] = carried[i] + rise
-            else:
-                for i in range(size):
-                    rise = (row[i] / q[i] - carried[i]) * slope[i]
-                    sum_quantum[i] -= carried[i] * sent[i] + rise * scaled[i]
-                    result[i] = carried[i] + rise
-            for i in range(size):
-                carried[i] = result[i]
+            by_level, by_value = _back_uniform(
+                grad[t, first:last], u, scratch[steps + 1 + t, :size], later, slope, result, q, sends_values
+            )
+            sums[group, 0] += by_level
+            sums[group, 1] += by_value
+            later = result
+
+
+@compiled_sums
+def _back_straight(
+    grad: Array, u: Array, before: Array, later: Array, out: Array, low: Any, high: Any, carries: bool
+) -> Any:
+    """g_u into ``out``; gives Σ g_u v; ``later`` is g_u of the next step."""
+    zero = u.dtype.type(0)
+    by_decay = zero
+    for i in range(out.shape[0]):
+        inside = (u[i] >= low) & (u[i] <= high)
+        g = grad[i] if inside else (later[i] if carries else zero)
+        by_decay += g * before[i]
+        out[i] = g
+    return by_decay
 
 
 @compiled
 def straight(
-    grad: Array, u: Array, y: Array, v_init: Array, out: Array, decay: Array, low: Array, high: Array, carries: bool,
-    in_decay: Array, scratch: Array, chunks: Array,
+    x: Array, grad: Array, out: Array, v_init: Array, decay: Array, quantum: Array, levels: Any, low: Array,
+    high: Array, carries: bool, omega: Array, across: Array, in_omega: Array, sums: Array, scratch: Array,
+    chunks: Array,
 ) -> None:  # fmt: skip
     """Straight through within low <= u <= high: w = 1, else 0.
 
     g_u[t] = g_y w + g_v (1 - w) and g_v[t-1] = g_u[t] where ``carries``, else g_u[t] = g_y w;
-    g_decay = Σ g_u[t] v[t-1], v = u - y.
+    g_decay = Σ g_u[t] v[t-1]. With ``omega``, of which ``across`` is the transpose: g_x[j] = Σ_t omega[t, j] g_u[t],
+    and ``in_omega`` receives Σ g_u[t] x[j]. ``scratch`` (3 T + 4, width).
     """
-    steps = grad.shape[0]
+    steps = x.shape[0]
+    one = x.dtype.type(1)
+    mixed = omega.shape[0] > 0
     for c in range(chunks.shape[0]):
-        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
+        first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
-        bottom, top = low[offset : offset + size], high[offset : offset + size]
-        sum_decay = in_decay[offset : offset + size]
-        carried = scratch[0, :size]
-        carried[:] = 0
+        keep, q = decay[group], quantum[group]
+        scratch[0, :size] = v_init[group]
+        sent, u, later = scratch[steps + 1, :size], scratch[steps + 2, :size], scratch[steps + 3, :size]
+        if mixed:
+            combine(omega, x, first, scratch, steps + 4, 0, size)
+        for t in range(steps):
+            row = scratch[steps + 4 + t, :size] if mixed else x[t, first:last]
+            fire_uniform(row, scratch[t, :size], scratch[t + 1, :size], sent, keep, q, levels, True)
+        later[:] = 0
         for back in range(steps):
             t = steps - 1 - back
-            row, charged, result = grad[t, first:last], u[t, first:last], out[t, first:last]
-            for i in range(size):
-                inside = (charged[i] >= bottom[i]) & (charged[i] <= top[i])
-                result[i] = row[i] if inside else carried[i]
-            if carries:
-                for i in range(size):
-                    carried[i] = result[i]
-            elif t == 0:
-                start = v_init[first:last]
-                for i in range(size):
-                    sum_decay[i] += result[i] * start[i]
-            else:
-                charged, sent = u[t - 1, first:last], y[t - 1, first:last]
-                for i in range(size):
-                    sum_decay[i] += result[i] * (charged[i] - sent[i])
+            row = scratch[steps + 4 + t, :size] if mixed else x[t, first:last]
+            result = scratch[2 * steps + 4 + t, :size] if mixed else out[t, first:last]
+            charge(row, scratch[t, :size], u, keep, one)
+            by_decay = _back_straight(
+                grad[t, first:last], u, scratch[t, :size], later, result, low[group], high[group], carries
+            )
+            sums[group, 2] += by_decay
+            later = result
+        if mixed:
+            add_weight_gradients(in_omega, scratch, 2 * steps + 4, x, first, size)
+            combine(across, scratch[2 * steps + 4 : 3 * steps + 4], 0, out, 0, first, size)

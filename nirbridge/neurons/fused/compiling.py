@@ -11,13 +11,22 @@ from numba import njit
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
-def compiled(function: Callable[..., None]) -> Any:
+def compiled(function: Callable[..., Any]) -> Any:
     """``function`` as machine code, compiled at its first call for each dtype and found again by later processes.
 
     Without ``fastmath``: the compiler may neither reorder nor fuse operations.
     """
+    return _compiled(function, {})
+
+
+def compiled_sums(function: Callable[..., Any]) -> Any:
+    """Likewise, but sums may be taken in another order, without which a sum over neurons gets no SIMD."""
+    return _compiled(function, {"fastmath": {"reassoc"}})
+
+
+def _compiled(function: Callable[..., Any], more: dict[str, Any]) -> Any:
     try:
-        return njit(cache=True, **_OPTIONS)(function)
+        return njit(cache=True, **_OPTIONS, **more)(function)
     except RuntimeError:
         # Neither the package's folder nor the user's cache folder can be written.
-        return njit(**_OPTIONS)(function)
+        return njit(**_OPTIONS, **more)(function)

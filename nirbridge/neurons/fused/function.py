@@ -10,60 +10,64 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nirbridge.neurons.fused.layout import Layout
-from nirbridge.neurons.fused.rules import Pass, Rule
+from nirbridge.neurons.fused.rules import Number, Pass, Rule
 from nirbridge.neurons.gradients import straight_through
 
+_DTYPES: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
-def run_fused(x: Tensor, v: Tensor, quantum: Tensor, decay: float | Tensor, rule: Rule) -> Tensor:
+
+def run_fused(x: Tensor, quantum: Tensor, decay: Number, rule: Rule, mixing: Tensor | None = None) -> Tensor:
     """The outputs [T, B, ...] of a neuron for the inputs ``x`` [T, B, ...].
 
     Args:
         x: on the CPU, float32 or float64.
-        v: membrane before the first step [B, ...], not learned.
         quantum: θ or q in the dtype of ``x``, one number or broadcastable to the features.
         decay: λ, likewise.
         rule: the neuron's family.
+        mixing: Ω (T, T) in the dtype of ``x``; the neuron then gets Σ_j Ω[t, j] x[j].
     """
-    leak = decay if isinstance(decay, Tensor) else x.new_tensor(decay)
-    if rule.is_transparent:
-        return straight_through(x, _Fused.apply(x.detach(), v, quantum, leak, rule, False))
-    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, quantum, leak))
-    y: Tensor = _Fused.apply(x, v, quantum, leak, rule, keep)
+    if rule.is_transparent and mixing is None:
+        return straight_through(x, _forward(x.detach(), quantum, decay, rule, None)[0])
+    y: Tensor = _Fused.apply(x, quantum, decay, rule, mixing)
     return y
+
+
+def _forward(
+    x: Tensor, quantum: Tensor, decay: Number, rule: Rule, mixing: Tensor | None
+) -> tuple[Tensor, Tensor, Pass]:
+    """The outputs, the inputs as rows, and the numbers of the pass."""
+    tensors = tuple(each for each in (quantum, decay, *rule.parameters) if isinstance(each, Tensor))
+    layout, dtype = Layout.of(x, tensors), _DTYPES[x.dtype]
+    omega = np.empty((0, 0), dtype) if mixing is None else mixing.detach().contiguous().numpy()
+    q, leak, start = (layout.spread(each, dtype) for each in (quantum, decay, rule.v_init))
+    run = Pass(layout, dtype, q, leak, omega, start)
+    rows = layout.rows(x)
+    y = torch.empty(rows.shape, dtype=rows.dtype)
+    rule.forward(run, rows.numpy(), y.numpy(), run.none())
+    return layout.unrolled(y), rows, run
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, v: Tensor, quantum: Tensor, decay: Tensor, rule: Rule, keep: bool) -> Tensor:
-        shape, steps = x.shape, x.shape[0]
-        layout = Layout.of(x, (quantum, decay, *rule.parameters))
-        # A resolved copy, since the pass leaves the last state in it.
-        state = torch.empty_like(x[0], memory_format=torch.contiguous_format).copy_(v)
-        start = state.clone() if keep and decay.requires_grad else state
-        y = torch.empty(shape, dtype=x.dtype)
-        u = torch.empty((steps if keep else 1, *shape[1:]), dtype=x.dtype)
-        run = Pass(layout, _flat(u, len(u)), _flat(y, steps), _flat(start, 1)[0], quantum, decay)
-        rule.forward(run, _flat(x.contiguous(), steps), _flat(state, 1)[0])
-        if keep:
-            ctx.save_for_backward(u, y, start, quantum, decay)
-            ctx.rule, ctx.layout = rule, layout
+    def forward(ctx: Any, x: Tensor, quantum: Tensor, decay: Number, rule: Rule, mixing: Tensor | None) -> Tensor:
+        y, rows, ctx.run = _forward(x.detach(), quantum, decay, rule, mixing)
+        ctx.rule = rule
+        # No activity but the inputs: the backward pass computes the rest again, which is faster than to store and load
+        # it. The parameters are saved for torch to notice that they were changed meanwhile.
+        ctx.save_for_backward(rows, quantum, decay if isinstance(decay, Tensor) else None, mixing)
         return y
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it without types
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor | None, Tensor | None, None, None]:
-        u, y, start, quantum, decay = ctx.saved_tensors
-        steps = len(u)
-        run = Pass(ctx.layout, _flat(u, steps), _flat(y, steps), _flat(start, 1)[0], quantum, decay)
-        out = torch.empty_like(u, memory_format=torch.contiguous_format)
-        wanted = (ctx.needs_input_grad[2], ctx.needs_input_grad[3])
-        sums = ctx.rule.backward(run, _flat(grad.contiguous(), steps), _flat(out, steps), wanted)
-        in_quantum, in_decay = (
-            ctx.layout.gathered(each, parameter) if want else None
-            for each, parameter, want in zip(sums, (quantum, decay), wanted, strict=True)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        rows, quantum, decay, mixing = ctx.saved_tensors
+        layout: Layout = ctx.run.layout
+        out = torch.empty(rows.shape, dtype=rows.dtype)
+        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out.numpy())
+        return (
+            layout.unrolled(out),
+            layout.gathered(sums.quantum, quantum) if ctx.needs_input_grad[1] else None,
+            layout.gathered(sums.decay, decay) if ctx.needs_input_grad[2] else None,
+            None,
+            torch.from_numpy(sums.omega).to(mixing.dtype) if ctx.needs_input_grad[4] else None,
         )
-        return out, None, in_quantum, in_decay, None, None
-
-
-def _flat(tensor: Tensor, rows: int) -> np.ndarray[Any, Any]:
-    return tensor.detach().reshape(rows, -1).numpy()

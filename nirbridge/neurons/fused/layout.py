@@ -1,4 +1,4 @@
-"""How the neurons of a batch are cut into chunks, parameters laid out beside them, and chunks shared out to threads."""
+"""How the neurons of a batch are cut into chunks that share parameters, and the chunks shared out to threads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,65 +16,102 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[Any]
-CHUNK_BYTES = 4096
-"""A chunk's row; the buffers and rows that a pass works on then fit the first-level cache."""
-_WORTH_A_THREAD = 1 << 16
+CHUNK_BYTES = 1 << 14
+"""The widest row of a chunk: with shorter ones stores to memory take twice as long."""
+STEPS_BYTES = 1 << 17
+"""What one row of all steps of a chunk may take; a few of them fit the second-level cache."""
+SHORTEST_ROW = 64
+_WORTH_A_THREAD = 1 << 17
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Chunks of a [T, N] array and the length of the parameters beside them.
+    """Where the neurons of [T, B, *features] stand in [T, N], and which share parameters.
+
+    Parameters that differ in the first k feature axes make prod(features[:k]) groups; the neurons of a group stand
+    side by side. Where only few do, the batch becomes the last axis, so that they are as many times more.
 
     Attributes:
-        chunks: (C, 3) of first and last neuron and where their parameters begin.
-        width: elements of a laid out parameter.
-        features: shape that parameters per feature broadcast to; None where each is one number.
-        threads: how many share the chunks.
+        shape: [T, B, *features].
+        groups: the feature axes by which parameters differ; () where each is one number.
+        batch_last: whether rows are laid out [*features, B].
+        parts: chunks (first, last, group) for each thread.
+        width: neurons of the widest chunk.
     """
 
-    chunks: Array
+    shape: tuple[int, ...]
+    groups: tuple[int, ...]
+    batch_last: bool
+    parts: tuple[Array, ...]
     width: int
-    features: tuple[int, ...] | None
-    threads: int
 
     @classmethod
     def of(cls, x: Tensor, parameters: tuple[Tensor, ...]) -> Layout:
         """For ``x`` [T, B, *features] and parameters that broadcast to the features."""
-        neurons, features = x[0].numel(), tuple(x.shape[2:])
-        size = CHUNK_BYTES // x.element_size()
-        shared = all(parameter.numel() == 1 for parameter in parameters)
-        row = neurons if shared else max(1, neurons // x.shape[1])
-        cuts = np.arange(0, row, size)
-        first = (np.arange(0, neurons, row)[:, None] + cuts).ravel()
-        last = np.minimum(first + size, first - first % row + row)
-        offset = np.zeros_like(first) if shared else first % row
-        threads = max(1, min(torch.get_num_threads(), x.numel() // _WORTH_A_THREAD, len(first)))
-        chunks = np.stack([first, last, offset], axis=1).astype(np.int64)
-        return cls(chunks, min(size, row) if shared else row, None if shared else features, threads)
+        features, differing = tuple(x.shape[2:]), 0
+        for parameter in parameters:
+            if parameter.numel() > 1:
+                padded = (1,) * (len(features) - parameter.ndim) + tuple(parameter.shape)
+                differing = max(differing, 1 + max(axis for axis, length in enumerate(padded) if length > 1))
+        return _layout(tuple(x.shape), differing, x.element_size(), torch.get_num_threads())
 
-    def spread(self, parameter: Tensor) -> Array:
-        """``parameter`` as (width,)."""
-        if self.features is None:
-            return np.full(self.width, parameter.item(), dtype=str(parameter.dtype).removeprefix("torch."))
-        return np.ascontiguousarray(parameter.detach().expand(self.features).reshape(-1).numpy()).copy()
+    def rows(self, tensor: Tensor) -> Tensor:
+        """[T, B, *features] as contiguous rows [T, N]."""
+        moved = tensor.movedim(1, -1) if self.batch_last else tensor
+        return moved.reshape(self.shape[0], -1).contiguous()
+
+    def unrolled(self, rows: Tensor) -> Tensor:
+        """Rows [T, N] as [T, B, *features]."""
+        if not self.batch_last:
+            return rows.view(self.shape)
+        return rows.view(self.shape[0], *self.shape[2:], self.shape[1]).movedim(-1, 1)
+
+    def spread(self, parameter: Tensor | float, dtype: Any) -> Array:
+        """One number for each group."""
+        if not isinstance(parameter, Tensor) or parameter.numel() == 1:
+            return np.array((float(parameter),) * prod(self.groups), dtype)
+        values = parameter.detach()
+        trailing = len(self.shape) - 2 - len(self.groups)
+        values = values.reshape((1,) * (len(self.shape) - 2 - values.ndim) + tuple(values.shape))
+        values = values.reshape(values.shape[: len(values.shape) - trailing])
+        return np.ascontiguousarray(values.expand(self.groups).reshape(-1).numpy(), dtype)
 
     def gathered(self, sums: Array, parameter: Tensor) -> Tensor:
-        """(threads, width) sums over neurons, summed to the shape of ``parameter``."""
-        total = torch.from_numpy(sums).sum(0)
-        if self.features is None:
+        """Sums by group, summed to the shape of ``parameter``, in its dtype."""
+        total = torch.from_numpy(sums).to(parameter.dtype)
+        if parameter.numel() == 1:
             return total.sum().reshape(parameter.shape)
-        return total.reshape(self.features).sum_to_size(parameter.shape)
+        ones = (1,) * (len(self.shape) - 2 - len(self.groups))
+        return total.reshape(*self.groups, *ones).sum_to_size(parameter.shape)
 
     def shared_out(self, work: Callable[[int, Array], None]) -> None:
         """Calls ``work(thread, chunks)`` for each thread's part of the chunks, at once."""
-        if self.threads == 1:
-            work(0, self.chunks)
-            return
-        parts = [np.ascontiguousarray(part) for part in np.array_split(self.chunks, self.threads)]
-        others = [_pool(os.getpid()).submit(work, thread, parts[thread]) for thread in range(1, self.threads)]
-        work(0, parts[0])
+        others = [_pool(os.getpid()).submit(work, thread, self.parts[thread]) for thread in range(1, len(self.parts))]
+        work(0, self.parts[0])
         for other in others:
             other.result()
+
+
+@lru_cache(maxsize=256)
+def _layout(shape: tuple[int, ...], differing: int, item: int, threads: int) -> Layout:
+    steps, batch, *features = shape
+    groups = tuple(features[:differing])
+    run = prod(features[differing:])
+    batch_last = differing > 0 and run < SHORTEST_ROW and batch > 1
+    if differing == 0:
+        run, repeats = batch * run, 1
+    else:
+        run, repeats = (run * batch, 1) if batch_last else (run, batch)
+    widest = max(SHORTEST_ROW, min(CHUNK_BYTES, STEPS_BYTES // steps) // item)
+    starts = np.arange(0, run, widest)
+    runs = np.arange(repeats * prod(groups))
+    first = (runs[:, None] * run + starts).ravel()
+    last = (runs[:, None] * run + np.minimum(starts + widest, run)).ravel()
+    group = np.repeat(runs % prod(groups), len(starts))
+    chunks = np.stack([first, last, group], axis=1).astype(np.int64)
+    count = max(1, min(threads, prod(shape) // _WORTH_A_THREAD, len(chunks)))
+    parts = tuple(np.ascontiguousarray(part) for part in np.array_split(chunks, count))
+    return Layout(shape, groups, batch_last, parts, min(widest, run))
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -11,31 +11,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nirbridge.neurons.fused.layout import Layout
-from nirbridge.neurons.fused.surrogates import compiled_shape, exponential_series
+from nirbridge.neurons.fused.surrogates import Curve, curve_of
 from nirbridge.neurons.gradients import OneHotSlope, UniformSlope
 
 Array = NDArray[Any]
+Number: TypeAlias = "float | Tensor"
 
 
 @dataclass(frozen=True)
 class Pass:
-    """The arrays of one call, each [T, N] but ``v_init`` [N].
+    """The numbers of one call, by group.
 
     Attributes:
         layout: chunks and threads.
-        u: membranes after charging; one row where no gradient is wanted.
-        y: outputs.
-        v_init: first state, meaningful where the decay is learned.
-        quantum: θ or q.
-        decay: λ.
+        dtype: numpy's dtype of the data.
+        quantum: θ or q (G,).
+        decay: λ (G,).
+        omega: weights (T, T) that mix the inputs, or (0, 0).
+        v_init: membrane before the first step (G,).
     """
 
     layout: Layout
-    u: Array
-    y: Array
+    dtype: Any
+    quantum: Array
+    decay: Array
+    omega: Array
     v_init: Array
-    quantum: Tensor
-    decay: Tensor
+
+    def none(self) -> Array:
+        """No rows, where a pass takes some at will."""
+        return np.empty((0, 0), self.dtype)
+
+    def scratch(self, rows: int) -> Array:
+        """Buffers of one thread."""
+        return np.empty((rows, self.layout.width), self.dtype)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Gradients of parameters, by group in double precision: of the quantum (G,), the decay (G,), the mixing (T, T)."""
+
+    quantum: Array
+    decay: Array
+    omega: Array
 
 
 class Rule(Protocol):
@@ -46,48 +64,37 @@ class Rule(Protocol):
         """Parameters besides the quantum and the decay."""
 
     @property
+    def v_init(self) -> Number:
+        """Membrane before the first step."""
+
+    @property
     def is_transparent(self) -> bool:
         """Whether the gradient of ``x`` is that of ``y`` itself."""
 
-    def forward(self, run: Pass, x: Array, v: Array) -> None:
-        """Fills ``run.y`` and ``run.u``; ``v`` becomes the last state."""
+    def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
+        """Fills ``y``, and ``u`` where it has rows."""
 
-    def backward(self, run: Pass, grad: Array, out: Array, wanted: tuple[bool, bool]) -> tuple[Array, Array]:
-        """Fills ``out`` with the gradient of x; gives (threads, width) sums for the quantum and the decay."""
-
-
-@dataclass(frozen=True)
-class _Rises:
-    """A surrogate's slope as the loops take it: by its shape, or as numbers that torch computed."""
-
-    kind: int
-    shape: Array
-    rises: Array
-    slopes: Array
-
-    @classmethod
-    def of(cls, slope: OneHotSlope | UniformSlope, rises: list[tuple[float, float, float]], run: Pass) -> _Rises:
-        dtype = run.u.dtype
-        described = compiled_shape(slope.surrogate)
-        if described is not None:
-            kind, numbers = described
-            return cls(kind, np.array(numbers, dtype), np.array(rises, dtype), np.empty((0, 0), dtype))
-        layout = run.layout
-        quantum = run.quantum.detach() if layout.features is not None else run.quantum.detach().reshape(())
-        u = torch.from_numpy(run.u)
-        features = layout.features or (run.u.shape[1],)
-        given = slope(u.reshape(len(u), -1, *features), quantum).reshape(u.shape)
-        return cls(0, np.zeros(2, dtype), np.empty((0, 3), dtype), given.contiguous().numpy())
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
+        """Fills ``out`` with the gradient of x."""
 
 
-def _scratch(run: Pass) -> tuple[Array, Array, Array]:
-    dtype, width = run.u.dtype, int(np.max(run.layout.chunks[:, 1] - run.layout.chunks[:, 0]))
-    bits = np.zeros(width, np.int32 if dtype == np.float32 else np.int64)
-    return np.empty((6, width), dtype), bits, bits.view(dtype)
+def _shared_sums(run: Pass) -> Array:
+    return np.zeros((len(run.layout.parts), len(run.quantum), 3))
 
 
-def _sums(run: Pass) -> Array:
-    return np.zeros((run.layout.threads, run.layout.width), run.u.dtype)
+def _slopes(rule: Rule, curve: Curve | None, slope: OneHotSlope | UniformSlope, run: Pass, x: Array) -> Array:
+    """dlevel/du [T, N], of a surrogate that only torch can compute; else no rows."""
+    if curve is not None:
+        return run.none()
+    u, y = np.empty_like(x), np.empty_like(x)
+    rule.forward(run, x, y, u)
+    groups = len(run.quantum)
+    copies = (
+        x.shape[1] // groups if run.layout.batch_last or groups == 1 else x.shape[1] // groups // run.layout.shape[1]
+    )
+    membranes = torch.from_numpy(u).reshape(len(u), -1, groups, copies)
+    given = slope(membranes, torch.from_numpy(run.quantum)[:, None])
+    return given.reshape(u.shape).contiguous().numpy()
 
 
 @dataclass(frozen=True)
@@ -99,46 +106,59 @@ class OneHotRule:
     boundary: str
     reset: str
     v_reset: float
-    parameters = ()
+    v_init: Number
     is_transparent = False
 
-    def forward(self, run: Pass, x: Array, v: Array) -> None:
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """v_init where it is a tensor."""
+        return (self.v_init,) if isinstance(self.v_init, Tensor) else ()
+
+    def _constants(self, run: Pass) -> tuple[Array, Array, Array, Array, bool]:
+        """v_init, numbers, limits and units as the loops take them, and whether the reset is hard."""
+        units = self.slope.units
+        # Loops take four lanes at a time; those that repeat the first change nothing.
+        units = (units[0],) * (4 - len(units)) + units
+        held = np.array(units, run.dtype)
+        limits = held * run.quantum[:, None]
+        if self.boundary == ">":
+            # u > limit is u >= the next number, but for a limit of infinity, which nothing exceeds.
+            limits = np.nextafter(limits, np.array(np.inf, run.dtype))
+            limits[np.isinf(limits)] = np.nan
+        numbers = np.empty((len(run.quantum), 4), run.dtype)
+        numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 3] = run.decay, self.gain, run.quantum, self.v_reset
+        return run.v_init, numbers, np.ascontiguousarray(limits, run.dtype), held, self.reset == "value"
+
+    def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """See :func:`nirbridge.neurons.fused.forward.one_hot`."""
         from nirbridge.neurons.fused.forward import one_hot
 
-        number = run.u.dtype.type
-        decay, theta = run.layout.spread(run.decay), run.layout.spread(run.quantum)
-        units = np.array(self.slope.units, run.u.dtype)
-        options = (self.boundary == ">=", self.reset == "subtract", number(self.v_reset))
+        constants = self._constants(run)
+        run.layout.shared_out(lambda thread, chunks: one_hot(x, y, u, *constants, run.scratch(2), chunks))
 
-        def work(thread: int, chunks: Array) -> None:
-            one_hot(x, v, run.y, run.u, decay, number(self.gain), theta, units, *options, chunks)
-
-        run.layout.shared_out(work)
-
-    def backward(self, run: Pass, grad: Array, out: Array, wanted: tuple[bool, bool]) -> tuple[Array, Array]:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
         from nirbridge.neurons.fused.backward import one_hot
 
-        number = run.u.dtype.type
-        decay, theta = run.layout.spread(run.decay), run.layout.spread(run.quantum)
         sign, below, rises = -1.0 if self.slope.mode == "difference" else 1.0, 0.0, []
         for unit in self.slope.units:
             rises.append(((unit + sign * below) / unit, 1.0 / unit, 1.0))
             below = unit
-        h = _Rises.of(self.slope, rises, run)
-        series = exponential_series(run.u.dtype.name)
-        in_theta, in_decay = _sums(run), _sums(run)
-        how = (self.reset == "subtract", number(self.v_reset))
+        curve = curve_of(self.slope.surrogate, rises, run.quantum)
+        given = _slopes(self, curve, self.slope, run, x)
+        constants, held, sums = (
+            self._constants(run),
+            curve or Curve.none(run.dtype, len(run.quantum)),
+            _shared_sums(run),
+        )
+        rows = 2 * len(x) + 4
 
         def work(thread: int, chunks: Array) -> None:
-            one_hot(
-                grad, run.u, run.y, run.v_init, out, decay, number(self.gain), theta, h.slopes, h.rises, h.kind,
-                h.shape, series, *how, in_theta[thread], in_decay[thread], *wanted, *_scratch(run), chunks,
-            )  # fmt: skip
+            one_hot(x, grad, out, *constants, given, *held.arrays, sums[thread], run.scratch(rows), chunks)
 
         run.layout.shared_out(work)
-        return in_theta, in_decay
+        by_level, by_reset, by_decay = sums.sum(0).T
+        return Sums(-by_level / run.quantum - by_reset, by_decay, run.omega)
 
 
 @dataclass(frozen=True)
@@ -147,31 +167,39 @@ class UniformRule:
 
     slope: UniformSlope
     sends_values: bool
-    parameters = ()
+    v_init: Number
     is_transparent = False
 
-    def forward(self, run: Pass, x: Array, v: Array) -> None:
-        """See :func:`nirbridge.neurons.fused.forward.uniform`."""
-        _uniform_forward(run, x, v, self.slope.levels, self.sends_values)
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """v_init where it is a tensor."""
+        return (self.v_init,) if isinstance(self.v_init, Tensor) else ()
 
-    def backward(self, run: Pass, grad: Array, out: Array, wanted: tuple[bool, bool]) -> tuple[Array, Array]:
+    def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
+        """See :func:`nirbridge.neurons.fused.forward.uniform`."""
+        _uniform_forward(run, x, y, u, self.slope.levels, self.sends_values)
+
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.uniform`."""
         from nirbridge.neurons.fused.backward import uniform
 
         levels = self.slope.levels
         rises = [(1.0, 1.0, float(n)) for n in range(1, levels + 1)]
-        h = _Rises.of(self.slope, [(1.0, 1.0 / levels, 1.0)] if self.slope.mode == "single" else rises, run)
-        quantum, series = run.layout.spread(run.quantum), exponential_series(run.u.dtype.name)
-        in_quantum = _sums(run)
+        rises = [(1.0, 1.0 / levels, 1.0)] if self.slope.mode == "single" else rises
+        curve = curve_of(self.slope.surrogate, rises, run.quantum)
+        given = _slopes(self, curve, self.slope, run, x)
+        held, sums, rows = curve or Curve.none(run.dtype, len(run.quantum)), _shared_sums(run), 2 * len(x) + 4
+        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels))
 
         def work(thread: int, chunks: Array) -> None:
             uniform(
-                grad, run.u, run.y, out, quantum, h.slopes, h.rises, h.kind, h.shape, series, self.sends_values,
-                in_quantum[thread], *_scratch(run), chunks,
+                x, grad, out, *constants, self.sends_values, given, *held.arrays, sums[thread], run.scratch(rows),
+                chunks,
             )  # fmt: skip
 
         run.layout.shared_out(work)
-        return in_quantum, _sums(run)
+        by_level, by_value, by_decay = sums.sum(0).T
+        return Sums(by_value - by_level / run.quantum, by_decay, run.omega)
 
 
 @dataclass(frozen=True)
@@ -182,49 +210,52 @@ class StraightRule:
         levels: N or L.
         window: the ends (low, high) of where the gradient passes, broadcastable to the features; None is everywhere.
         carries: whether the gradient runs along the membrane to earlier steps.
+        v_init: membrane before the first step.
     """
 
     levels: int
     window: tuple[Tensor, Tensor] | None
     carries: bool
+    v_init: Number
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
-        """Parameters besides the quantum and the decay."""
-        return self.window or ()
+        """The window, and v_init where it is a tensor."""
+        return (*(self.window or ()), *((self.v_init,) if isinstance(self.v_init, Tensor) else ()))
 
     @property
     def is_transparent(self) -> bool:
         """Whether the gradient of ``x`` is that of ``y`` itself: what a level takes from the membrane, it sends on."""
         return self.window is None and self.carries
 
-    def forward(self, run: Pass, x: Array, v: Array) -> None:
+    def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """See :func:`nirbridge.neurons.fused.forward.uniform`."""
-        _uniform_forward(run, x, v, self.levels, True)
+        _uniform_forward(run, x, y, u, self.levels, True)
 
-    def backward(self, run: Pass, grad: Array, out: Array, wanted: tuple[bool, bool]) -> tuple[Array, Array]:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.straight`."""
         from nirbridge.neurons.fused.backward import straight
 
-        decay, low, high = (run.layout.spread(each) for each in (run.decay, *self.parameters))
-        in_decay = _sums(run)
+        spread, infinity = run.layout.spread, float("inf")
+        low, high = (spread(end, run.dtype) for end in (self.window or (-infinity, infinity)))
+        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels))
+        across, sums = np.ascontiguousarray(run.omega.T), _shared_sums(run)
+        in_omega = np.zeros((len(sums), *run.omega.shape))
+        rows = 3 * len(x) + 4
 
         def work(thread: int, chunks: Array) -> None:
-            scratch = _scratch(run)[0]
             straight(
-                grad, run.u, run.y, run.v_init, out, decay, low, high, self.carries, in_decay[thread], scratch, chunks
-            )
+                x, grad, out, *constants, low, high, self.carries, run.omega, across, in_omega[thread], sums[thread],
+                run.scratch(rows), chunks,
+            )  # fmt: skip
 
         run.layout.shared_out(work)
-        return _sums(run), in_decay
+        return Sums(np.zeros(len(run.quantum)), sums.sum(0)[:, 2], in_omega.sum(0))
 
 
-def _uniform_forward(run: Pass, x: Array, v: Array, levels: int, sends_values: bool) -> None:
+def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends_values: bool) -> None:
     from nirbridge.neurons.fused.forward import uniform
 
-    decay, quantum = run.layout.spread(run.decay), run.layout.spread(run.quantum)
-
-    def work(thread: int, chunks: Array) -> None:
-        uniform(x, v, run.y, run.u, decay, quantum, run.u.dtype.type(levels), sends_values, chunks)
-
-    run.layout.shared_out(work)
+    constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values)
+    rows = 2 + len(run.omega)
+    run.layout.shared_out(lambda thread, chunks: uniform(x, y, u, *constants, run.omega, run.scratch(rows), chunks))

@@ -1,6 +1,8 @@
-"""Surrogate slopes of one row, compiled into the backward passes.
+"""Surrogate slopes of one row: slope[i] = Σ_k c_k h(u[i] m_k - s_k) over the rows (c, m, s) of ``rises``.
 
-``slope[i] += c h(scaled[i]/unit - shift)`` for each level, where h is of one of the kinds below.
+h is a triangle, height max(0, 1 - |r|/width), or a sigmoid's slope, α σ(α r)(1 - σ(α r)).
+The sum is the slope of a level over the membrane, see
+:class:`nirbridge.neurons.gradients.OneHotSlope` and ``UniformSlope``.
 """
 
 from __future__ import annotations
@@ -8,71 +10,116 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from nirbridge.neurons.fused.compiling import compiled
+from nirbridge.neurons.fused.surrogates import SIGMOID, TRIANGLE
 
 Array = NDArray[Any]
-TRIANGLE, SIGMOID = 0, 1
-"""h(r) = height max(0, 1 - |r|/width) and h(r) = α σ(α r)(1 - σ(α r))."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _as_float(context: Any, bits: Any) -> Any:
+    """The float whose bits an integer of the same size has."""
+    kinds = {types.int32: (types.float32, ir.FloatType), types.int64: (types.float64, ir.DoubleType)}
+    if bits not in kinds:
+        return None
+    result, llvm = kinds[bits]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], llvm())
+
+    return result(bits), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _whole(context: Any, number: Any) -> Any:
+    """A float without fraction as an integer of the same size."""
+    kinds = {types.float32: (types.int32, 32), types.float64: (types.int64, 64)}
+    if number not in kinds:
+        return None
+    result, size = kinds[number]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fptosi(arguments[0], ir.IntType(size))
+
+    return result(number), generate
 
 
 @compiled
-def add_triangle(slope: Array, scaled: Array, factor: Any, per_unit: Any, shift: Any, height: Any, width: Any) -> None:
-    """slope += factor · height max(0, 1 - |r|/width), r = scaled · per_unit - shift."""
-    one = scaled.dtype.type(1)
-    zero = scaled.dtype.type(0)
-    scale = factor * height
+def triangles(slope: Array, u: Array, rises: Array, height: Any, width: Any) -> None:
+    """slope = Σ_k c_k height max(0, 1 - |u m_k - s_k|/width), over one row of ``rises`` or a multiple of four."""
+    one, zero = u.dtype.type(1), u.dtype.type(0)
     narrow = one / width
-    for i in range(slope.shape[0]):
-        inside = one - np.abs(scaled[i] * per_unit - shift) * narrow
-        slope[i] += scale * (inside if inside > zero else zero)
+    for i in range(u.shape[0]):
+        slope[i] = zero
+    c0, m0, s0 = rises[0, 0] * height, rises[0, 1] * narrow, rises[0, 2] * narrow
+    if rises.shape[0] == 1:
+        for i in range(u.shape[0]):
+            h0 = one - np.abs(u[i] * m0 - s0)
+            slope[i] = c0 * (h0 if h0 > zero else zero)
+    for k in range(0, rises.shape[0] - 3, 4):
+        c0, m0, s0 = rises[k, 0] * height, rises[k, 1] * narrow, rises[k, 2] * narrow
+        c1, m1, s1 = rises[k + 1, 0] * height, rises[k + 1, 1] * narrow, rises[k + 1, 2] * narrow
+        c2, m2, s2 = rises[k + 2, 0] * height, rises[k + 2, 1] * narrow, rises[k + 2, 2] * narrow
+        c3, m3, s3 = rises[k + 3, 0] * height, rises[k + 3, 1] * narrow, rises[k + 3, 2] * narrow
+        for i in range(u.shape[0]):
+            h0 = one - np.abs(u[i] * m0 - s0)
+            h1 = one - np.abs(u[i] * m1 - s1)
+            h2 = one - np.abs(u[i] * m2 - s2)
+            h3 = one - np.abs(u[i] * m3 - s3)
+            low = c0 * (h0 if h0 > zero else zero) + c1 * (h1 if h1 > zero else zero)
+            high = c2 * (h2 if h2 > zero else zero) + c3 * (h3 if h3 > zero else zero)
+            slope[i] += low + high
 
 
 @compiled
-def add_sigmoid(
-    slope: Array,
-    scaled: Array,
-    factor: Any,
-    per_unit: Any,
-    shift: Any,
-    alpha: Any,
-    series: Array,
-    bits: Array,
-    powers: Array,
-    rest: Array,
-    e: Array,
-) -> None:
-    """slope += factor · α e/(1 + e)², e = exp(-α |r|), r = scaled · per_unit - shift.
+def sigmoids(slope: Array, u: Array, rises: Array, alpha: Any, series: Array) -> None:
+    """slope = Σ_k c_k α e/(1 + e)², e = exp(-α |u m_k - s_k|).
 
-    exp(-z) = 2^-n exp(n ln2 - z), n = round(z / ln2): a power of two put together bit by bit in ``bits``, of which
-    ``powers`` is another view, times a polynomial. ``series``: log2 e, ln2 in two parts, the largest z, then the
-    coefficients from the highest down. The libraries' exp would keep the loops from SIMD.
+    exp(-z) = 2^-n exp(n ln2 - z), n = round(z / ln2): a power of two put together bit by bit, times a polynomial.
+    ``series``: log2 e, ln2 in two parts, the largest z, then coefficients from the highest down. The libraries' exp
+    would keep the loop from SIMD.
     """
-    one = scaled.dtype.type(1)
-    half = scaled.dtype.type(0.5)
-    bias = scaled.dtype.type(127.0 if scaled.itemsize == 4 else 1023.0)
+    one, zero, half = u.dtype.type(1), u.dtype.type(0), u.dtype.type(0.5)
+    single = u.itemsize == 4
+    bias = u.dtype.type(127.0 if single else 1023.0)
     # Shifted into place as a float, exactly: numba's integer arithmetic has 64 bits, which halves the speed.
-    mantissa = scaled.dtype.type(2.0**23 if scaled.itemsize == 4 else 2.0**52)
+    mantissa = u.dtype.type(2.0**23 if single else 2.0**52)
     per_octave, ln2_high, ln2_low, most = series[0], series[1], series[2], series[3]
-    for i in range(slope.shape[0]):
-        z = alpha * np.abs(scaled[i] * per_unit - shift)
-        z = z if z < most else most
-        octaves = np.floor(z * per_octave + half)
-        rest[i] = (octaves * ln2_high - z) + octaves * ln2_low
-        bits[i] = bits.dtype.type((bias - octaves) * mantissa)
-        e[i] = series[4]
-    # The last seven coefficients are all that float32 needs after the first: unrolled, they stay in registers.
-    tail = series.shape[0] - 7
-    for k in range(5, tail):
-        coefficient = series[k]
+    for i in range(u.shape[0]):
+        slope[i] = zero
+    # The last eight coefficients are all that float32 needs: unrolled, they stay in registers.
+    tail = series.shape[0] - 8
+    c7, c6, c5, c4 = series[tail], series[tail + 1], series[tail + 2], series[tail + 3]
+    c3, c2, c1, c0 = series[tail + 4], series[tail + 5], series[tail + 6], series[tail + 7]
+    c8, c9, c10 = (zero, zero, zero) if single else (series[tail - 1], series[tail - 2], series[tail - 3])
+    c11, c12, c13 = (zero, zero, zero) if single else (series[tail - 4], series[tail - 5], series[tail - 6])
+    for k in range(rises.shape[0]):
+        weight, per_unit, shift = rises[k, 0] * alpha, rises[k, 1] * alpha, rises[k, 2] * alpha
+        for i in range(u.shape[0]):
+            z = np.abs(u[i] * per_unit - shift)
+            z = z if z < most else most
+            octaves = np.floor(z * per_octave + half)
+            f = (octaves * ln2_high - z) + octaves * ln2_low
+            power = _as_float(_whole((bias - octaves) * mantissa))
+            high = c7
+            if not single:
+                high = ((((((c13 * f + c12) * f + c11) * f + c10) * f + c9) * f + c8) * f) + c7
+            e = (((((((high * f + c6) * f + c5) * f + c4) * f + c3) * f + c2) * f + c1) * f + c0) * power
+            slope[i] += weight * e / ((one + e) * (one + e))
+
+
+@compiled
+def fill_slope(slope: Array, u: Array, given: Array, rises: Array, kind: int, shape: Array, series: Array) -> None:
+    """The slope of one row, of the kind that ``kind`` says."""
+    if kind == TRIANGLE:
+        triangles(slope, u, rises, shape[0], shape[1])
+    elif kind == SIGMOID:
+        sigmoids(slope, u, rises, shape[0], series)
+    else:
         for i in range(slope.shape[0]):
-            e[i] = e[i] * rest[i] + coefficient
-    c6, c5, c4, c3 = series[tail], series[tail + 1], series[tail + 2], series[tail + 3]
-    c2, c1, c0 = series[tail + 4], series[tail + 5], series[tail + 6]
-    weight = factor * alpha
-    for i in range(slope.shape[0]):
-        f = rest[i]
-        small = ((((((e[i] * f + c6) * f + c5) * f + c4) * f + c3) * f + c2) * f + c1) * f + c0
-        small *= powers[i]
-        slope[i] += weight * small / ((one + small) * (one + small))
+            slope[i] = given[i]

@@ -34,7 +34,7 @@ def numba_is_there() -> bool:
     return find_spec("numba") is not None
 
 
-def is_fusable(x: Tensor, v: Tensor) -> bool:
+def is_fusable(x: Tensor, v: Tensor | float) -> bool:
     """Whether the steps of ``x`` [T, B, ...] from the state ``v`` can run in one pass."""
     plain = type(x) is Tensor or type(x) is torch.nn.Parameter
     return (
@@ -42,7 +42,7 @@ def is_fusable(x: Tensor, v: Tensor) -> bool:
         and x.device.type == "cpu"
         and x.dtype in _DTYPES
         and x.numel() > 0
-        and not v.requires_grad
+        and not (isinstance(v, Tensor) and v.requires_grad)
         and not _STEPWISE.get()
         and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
