@@ -212,12 +212,19 @@ def read_all(first: int, count: int) -> list[tuple[int, str, str, float]]:
             name = mutate(seed, original, path)
             resource.setrlimit(resource.RLIMIT_AS, (before + BYTES, resource.RLIM_INFINITY))
             signal.alarm(20)
-            start = time.perf_counter()
-            outcome = _outcome(path)
-            seconds = time.perf_counter() - start
+            outcome, seconds = _timed(path)
+            for _ in range(2):  # a busy machine delays one reading, a bomb all of them
+                if seconds > SECONDS:
+                    outcome, seconds = min((outcome, seconds), _timed(path), key=lambda found: found[1])
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             results.append((seed, name, f"{seconds:.1f} s" if seconds > SECONDS else outcome, seconds))
     return results
+
+
+def _timed(path: Path) -> tuple[str, float]:
+    start = time.perf_counter()
+    outcome = _outcome(path)
+    return outcome, time.perf_counter() - start
 
 
 def _outcome(path: Path) -> str:

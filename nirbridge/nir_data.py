@@ -13,12 +13,12 @@ import numpy as np
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import atomic_write
-from nirbridge.ir import EventInput, MultiLevelLIF, PhaseEncode, PhaseIF
+from nirbridge.ir import SPIKING, EventInput
 from nirbridge.ir.guard import guard
+from nirbridge.ir.heaps import longest_text
 from nirbridge.runtime import Array, Plan
 
 SUFFIX = ".nird"
-_SPIKING = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, MultiLevelLIF, PhaseIF, PhaseEncode, EventInput)
 _WIRES = (nir.Output, nir.Flatten)
 _OBSERVABLES = ("spikes", "input", "output", "values")
 """Which observable of a node is its input to a graph, where it has several."""
@@ -61,7 +61,7 @@ def sends_spikes(plan: Plan, name: str) -> bool:
     planned = plan[name]
     if type(planned.node) in _WIRES and len(planned.sources) == 1:
         return sends_spikes(plan, planned.sources[0].name)
-    return type(planned.node) in _SPIKING
+    return type(planned.node) in (*SPIKING, EventInput)
 
 
 def _events(flat: Array, dt: float) -> nir.EventData:
@@ -119,8 +119,9 @@ def _load(path: Path, where: str) -> nir.NIRGraphData:
     if not path.is_file():
         raise FileError(where, "does not exist" if not path.exists() else "is no file", "Check the path")
     try:
+        longest = longest_text(path, where)
         with h5py.File(path, "r") as file:
-            guard(file, where)
+            guard(file, where, longest)
         return nir.read_data(path)
     except NirbridgeError:
         raise

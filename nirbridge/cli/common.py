@@ -96,17 +96,19 @@ def read_data(path: Path, graph: nir.NIRGraph, dt: float | None) -> Any:
     return read_nir_data(path, make_plan(graph, dt)) if path.suffix.lower() == SUFFIX else read_arrays(path)
 
 
-def require_output(path: Path, suffix: str, *inputs: Path) -> None:
+def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> None:
     """Refuses an output file of the wrong kind, in no folder, or that is one of the inputs, before work is done.
 
     Raises:
-        InputError: the name does not end with ``suffix``, or it is an input.
+        InputError: the name does not end with ``suffix`` or one of them, or it is an input.
         FileError: its folder does not exist.
     """
     from nirbridge.files import require_target
 
-    if path.suffix.lower() != suffix:
-        raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected '{suffix}'", "Rename the output")
+    known = (suffix,) if isinstance(suffix, str) else suffix
+    if path.suffix.lower() not in known:
+        expected = " or ".join(f"'{one}'" for one in known)
+        raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
     require_target(path)
     for other in inputs:
         if other.exists() and path.exists() and other.samefile(path):

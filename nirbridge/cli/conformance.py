@@ -9,6 +9,7 @@ import click
 
 from nirbridge.cli.common import json_option, print_json
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.errors import InputError
 
 
 @click.command()
@@ -37,7 +38,10 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
       nirbridge conformance --runtime norse
       nirbridge conformance --runtime lava --random 500
     """
-    from nirbridge.conformance.judging import judge_random_graphs, judge_runtime
+    if random and precision == "fixed":
+        found = "holds for the cases, random graphs are of real numbers"
+        raise InputError("option '--precision fixed'", found, "Leave it or --random out")
+    from nirbridge.conformance.judging import declared_but_refused, judge_random_graphs, judge_runtime
     from nirbridge.conformance.support_table import support_cells, to_table
 
     with click.progressbar(
@@ -58,6 +62,9 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
             click.echo(to_table(support_cells(verdicts)))
         for verdict in bad:
             click.echo(f"{verdict.case}: {verdict.state}, {verdict.detail}")
+        claimed = declared_but_refused(runtime, verdicts) if precision is None else []
+        if claimed:
+            click.echo(f"listed in 'supported', and refused in every case: {', '.join(claimed)}")
         counts = {state: sum(v.state == state for v in verdicts) for state in ("exact", "refused", "differs", "fails")}
         click.echo(f"{len(verdicts)} cases: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if bad:

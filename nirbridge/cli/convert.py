@@ -61,6 +61,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--averages", type=click.Choice(["spike", "linear"]), help="one-spike: whether averages get neurons.")
 @click.option("--weight-bits", type=int, help="one-spike: round weights to this many bits, as 8.")
 @click.option(
+    "--percentile", type=float, help="one-spike: λ is this percentile of the activations above 0; 100 if not given."
+)
+@click.option(
     "--input-scale", type=float, help="one-spike: the largest input magnitude; that of the data if not given."
 )
 @click.option(

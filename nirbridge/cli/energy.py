@@ -15,6 +15,7 @@ from nirbridge.cli.common import (
     meaning_options,
     naming,
     print_json,
+    read_data,
     read_graph,
     require_output,
 )
@@ -59,14 +60,13 @@ def command(graph: Path, source: Path, bits: str, as_json: bool, plot: Path | No
       nirbridge energy model.nir -i frames.npy --model memory --plot energy.png
       nirbridge energy model.nir -i frames.npy --json | jq .total
     """
-    from nirbridge.arrays import read_arrays
     from nirbridge.costing import draw_report, energy
 
     if plot is not None:
         require_output(plot, ".png", graph, source)
     network = read_graph(graph)
     with naming(graph, source):
-        report = energy(network, read_arrays(source), bits=int(bits), **options)
+        report = energy(network, read_data(source, network, options["dt"]), bits=int(bits), **options)
     if plot is not None:
         draw_report(report, plot)
         click.echo(f"wrote {plot}", err=True)

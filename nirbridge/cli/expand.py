@@ -46,6 +46,7 @@ def command(
     from nirbridge.expanding import expand_with_notes
     from nirbridge.expanding.measuring import measured_error
     from nirbridge.ir import write
+    from nirbridge.reports import counted
 
     require_output(output, ".nir", graph, *([source] if source else []))
     network = read_graph(graph)
@@ -58,6 +59,7 @@ def command(
     write(output, expanded)
     for note in notes:
         click.echo(f"Warning: {note}", err=True)
-    click.echo(f"{output}: {len(network.nodes)} nodes became {len(expanded.nodes)}, exact for {exact_for}", err=True)
+    exact = f"exact for {exact_for}" if not notes else f"approximate in {counted(len(notes), 'node')}"
+    click.echo(f"{output}: {len(network.nodes)} nodes became {len(expanded.nodes)}, {exact}", err=True)
     if error is not None:
         click.echo(f"measured: {error}")

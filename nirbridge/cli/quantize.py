@@ -12,6 +12,7 @@ from nirbridge.cli.common import (
     json_option,
     naming,
     print_json,
+    read_data,
     read_graph,
     require_output,
 )
@@ -33,23 +34,23 @@ from nirbridge.cli.common import (
 def command(graph: Path, output: Path, weight_bits: int, source: Path | None, dt: float | None, as_json: bool) -> None:
     """Turn a graph into integers for Loihi-style execution.
 
-    Weights get the finest power of two as their scale, thresholds and resets become integers, decays multiples of
-    1/4096.  The result runs in precision 'fixed', with the same integers on every runtime.  The table says for each
-    layer what the integer 1 stands for, the rounding error and the bits that states take on the data.
+    Weights get the power of two with the least squared error as their scale, thresholds and resets become integers,
+    decays multiples of 1/4096.  The result runs in precision 'fixed', with the same integers on every runtime.  The
+    table says for each layer what the integer 1 stands for, the rounding error, how many weights were cut to the end
+    of their bits, and the bits that states take on the data.
 
     \b
     Example:
       nirbridge quantize model.nir -o q.nir
       nirbridge quantize model.nir -o q.nir --weight-bits 4 --data frames.npy
     """
-    from nirbridge.arrays import read_arrays
     from nirbridge.ir import write
     from nirbridge.quantizing import quantize_with_report
 
     require_output(output, ".nir", graph, *([source] if source else []))
     network = read_graph(graph)
-    data = None if source is None else read_arrays(source)
     with naming(graph, source):
+        data = None if source is None else read_data(source, network, dt)
         integers, report = quantize_with_report(network, weight_bits, data, dt)
     write(output, integers)
     if as_json:

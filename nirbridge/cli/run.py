@@ -76,7 +76,7 @@ def command(
     from nirbridge.runtime import compile
 
     if output is not None:
-        require_output(output, SUFFIX if output.suffix.lower() == SUFFIX else ".npz", graph, source)
+        require_output(output, (".npz", SUFFIX), graph, source)
     network = read_graph(graph)
     given = {name: value for name, value in options.items() if value is not None}
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given) as program:

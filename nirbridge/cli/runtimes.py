@@ -25,16 +25,27 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                name: {"usable": s.usable, "version": s.version, "reason": s.reason, "install": s.install}
+                name: {
+                    "usable": s.usable,
+                    "version": s.version,
+                    "reason": s.reason,
+                    "install": s.install,
+                    "summary": s.summary,
+                }
                 for name, s in states.items()
             }
         )
         return
     rows = [
-        (name, s.version or "-", "usable" if s.usable else f"not usable: {_sentence(s.reason)} {s.install}".rstrip())
+        (
+            name,
+            s.version or "-",
+            "usable" if s.usable else f"not usable: {_sentence(s.reason)} {s.install}".rstrip(),
+            s.summary,
+        )
         for name, s in states.items()
     ]
-    click.echo(table(("runtime", "version", "state"), rows))
+    click.echo(table(("runtime", "version", "state", "is"), rows))
 
 
 def _sentence(text: str) -> str:

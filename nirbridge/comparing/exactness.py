@@ -8,17 +8,11 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import SparseMatrix
+from nirbridge.ir import TIME_CONSTANTS, SparseMatrix
 from nirbridge.runtime import Array, Plan
 
 _BITS = 12
 """A dyadic number is *short* when it is a multiple of 2^-12 below 2^12: products of two then fit float32."""
-_TIME_CONSTANTS: dict[type[nir.NIRNode], tuple[str, ...]] = {
-    nir.LI: ("tau",),
-    nir.LIF: ("tau",),
-    nir.CubaLI: ("tau_syn", "tau_mem"),
-    nir.CubaLIF: ("tau_syn", "tau_mem"),
-}
 _NOT_VALUES = ("input_type", "output_type", "metadata")
 
 
@@ -31,7 +25,7 @@ def is_dyadic(plan: Plan, data: Iterable[Array]) -> bool:
 
 def _factors(node: nir.NIRNode, dt: float) -> Iterator[Array]:
     """The numbers that a node computes with; a time constant counts as the factor dt/tau."""
-    scaled = _TIME_CONSTANTS.get(type(node), ())
+    scaled = TIME_CONSTANTS.get(type(node), ())
     for name, value in vars(node).items():
         if name in _NOT_VALUES or value is None or isinstance(value, str) or name == "delay":
             continue

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nir
 import numpy as np
 
 from nirbridge.comparing.results import NodeComparison
 from nirbridge.errors import ExecutionError
-from nirbridge.ir import MultiLevelLIF, PhaseEncode, PhaseIF
+from nirbridge.ir import SPIKING
 from nirbridge.runtime import Array, PlannedNode
 
-SPIKING: frozenset[type[nir.NIRNode]] = frozenset(
-    (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, MultiLevelLIF, PhaseIF, PhaseEncode)
-)
 _SAME_LEVEL = 1e-5
 """Relative difference below which two spikes have one value: float32 rounds levels, it does not change them."""
 

@@ -202,6 +202,7 @@ def test_a_runtime_that_cannot_be_used_says_what_to_install(
     assert listed.exit_code == 0
     assert "not usable: numpy is missing. pip install numpy" in listed.stdout
     state = json.loads(invoke("runtimes", "--json").stdout)["reference"]
+    assert state.pop("summary") == ReferenceRuntime.summary
     assert state == {"usable": False, "version": "", "reason": "numpy is missing", "install": "pip install numpy"}
 
 
@@ -210,4 +211,7 @@ def test_runtimes_lists_versions(invoke: Invoke) -> None:
     assert states["reference"]["usable"]
     assert states["reference"]["version"] == np.__version__
     assert {"reference", "norse", "lava"} <= states.keys()
-    assert invoke("runtimes").stdout.splitlines()[0].split() == ["runtime", "version", "state"]
+    lines = invoke("runtimes").stdout.splitlines()
+    assert lines[0].split() == ["runtime", "version", "state", "is"]
+    (lava,) = [line for line in lines if line.startswith("lava")]
+    assert "a Lava Process per node, or one for all to stream" in lava

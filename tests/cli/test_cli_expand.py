@@ -30,9 +30,11 @@ def test_expand_then_run_gives_the_same(graph_file: Path, data_file: Path, tmp_p
 
 def test_what_cannot_be_expanded_is_refused_or_measured(tmp_path: Path, invoke: Invoke) -> None:
     path, core = tmp_path / "hard.nir", tmp_path / "core.nir"
-    graph = line(nir.Linear(weights(5, 4)), MultiLevelLIF.one_hot((5,), 2, 1.0, 0.5, "value"), shape=(4,))
+    graph = line(nir.Linear(weights(5, 4)), MultiLevelLIF.one_hot((5,), 2, 1.0, 0.5, "value", ">="), shape=(4,))
     nirbridge.write(path, state_shapes(graph))
-    assert_one_line(invoke("expand", path, "-o", core), f"file '{path}', node 'n1' (MultiLevelLIF)", "resets 2 lanes")
+    assert_one_line(
+        invoke("expand", path, "-o", core), f"file '{path}', node 'n1' (MultiLevelLIF)", "resets to a value at >="
+    )
     assert not core.exists()
     result = invoke("expand", path, "-o", core, "--approximate")
     assert result.exit_code == 0

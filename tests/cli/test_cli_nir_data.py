@@ -27,3 +27,12 @@ def test_run_from_and_to_nir_data(
     result = invoke("run", graph_file, "-i", source, "--dt", "0.002")
     assert result.exit_code == 2
     assert "has steps of 0.001 s, the graph runs in steps of 0.002 s" in result.stderr
+
+
+def test_energy_and_quantize_take_it_too(data: np.ndarray, tmp_path: Path, graph_file: Path, invoke: Invoke) -> None:
+    source = tmp_path / "x.nird"
+    write_nir_data(source, {"input": data}, make_plan(small_graph()))
+    assert invoke("energy", graph_file, "-i", source).exit_code == 0
+    assert invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", source).exit_code == 0
+    refused = invoke("run", graph_file, "-i", source, "-o", tmp_path / "out.txt")
+    assert "expected '.npz' or '.nird'" in refused.stderr

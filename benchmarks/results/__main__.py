@@ -1,0 +1,99 @@
+"""Runs the experiments and writes the page.
+
+python -m benchmarks.results [--seeds 3] [--only NAME] [--quick] [--redraw]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from nirbridge.errors import InputError, NirbridgeError
+
+from .jobs import Job
+from .machine import machine
+from .page import COMMAND, EXPERIMENTS, PICTURES, needed, write_page
+from .plan import Plan
+from .runner import run_jobs
+from .sources import code_digest
+from .store import Store, read_runs, write_runs
+
+RUNS = "runs.json"
+
+
+def all_jobs(plan: Plan, only: tuple[str, ...]) -> list[Job]:
+    """The jobs of the experiments that are named, and of those that their sections draw on; of all, if none is."""
+    wanted = dict.fromkeys(other for name in only or tuple(EXPERIMENTS) for other in needed(name))
+    found = [job for name in EXPERIMENTS if name in wanted for job in EXPERIMENTS[name].jobs(plan)]
+    # All of a seed before the next one: what is done early is a whole page of fewer seeds.
+    return sorted(found, key=lambda job: job.seed)
+
+
+def run(plan: Plan, only: tuple[str, ...], workers: int, cache: Path, page: Path, any_code: bool) -> None:
+    """Does what is missing, then writes runs, pictures and page."""
+    if not page.parent.is_dir():
+        raise InputError(f"file '{page}'", f"folder '{page.parent}' does not exist", "Create the folder first")
+    jobs = all_jobs(plan, only)
+    if any(job.data == "nmnist" for job in jobs) and not plan.folder().is_dir():
+        raise InputError(
+            f"folder '{plan.nmnist}'", "does not exist, N-MNIST is expected there", "Give it with --nmnist"
+        )
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    store = Store(cache, None if any_code else code_digest())
+    run_jobs(jobs, store, workers)
+    everything = all_jobs(plan, ())
+    content = {
+        "command": COMMAND + "".join(f" --only {name}" for name in only) + (" --quick" if plan.quick else ""),
+        "machine": machine(workers),
+        "seeds": plan.seeds,
+        "quick": plan.quick,
+        "runs": [store.outcomes[job.key] for job in everything if job.key in store.outcomes],
+    }
+    (page.parent / PICTURES).mkdir(exist_ok=True)
+    write_runs(page.parent / PICTURES / RUNS, content)
+    write_page(page, content)
+
+
+@click.command()
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Runs of each setting.")
+@click.option("--only", multiple=True, type=click.Choice(list(EXPERIMENTS)), help="Run this experiment; repeatable.")
+@click.option("--quick", is_flag=True, help="Try the machinery: ends of the sweeps, one epoch, few samples.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processes of one thread.")
+@click.option("--nmnist", default=Plan.nmnist, show_default=True, help="Folder with N-MNIST.")
+@click.option(
+    "--page", default="docs/results.md", show_default=True, type=click.Path(dir_okay=False, path_type=Path),
+    help="The page; pictures and runs go to results/ beside it.",
+)  # fmt: skip
+@click.option(
+    "--cache", default="build/results.jsonl", show_default=True, type=click.Path(dir_okay=False, path_type=Path),
+    help="Where finished runs are kept, so that an interruption loses none.",
+)  # fmt: skip
+@click.option("--any-code", is_flag=True, help="Keep finished runs though the code has changed since.")
+@click.option("--redraw", is_flag=True, help="Draw the page from its runs.json; run nothing.")
+def main(
+    seeds: int,
+    only: tuple[str, ...],
+    quick: bool,
+    workers: int,
+    nmnist: str,
+    page: Path,
+    cache: Path,
+    any_code: bool,
+    redraw: bool,
+) -> None:
+    """Run the papers' claims on our own code and write the page of results."""
+    try:
+        if redraw:
+            write_page(page, read_runs(page.parent / PICTURES / RUNS))
+        else:
+            run(Plan(seeds, nmnist, quick), only, workers, cache, page, any_code)
+    except NirbridgeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(f"wrote {page}")
+
+
+if __name__ == "__main__":
+    main()

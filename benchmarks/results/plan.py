@@ -1,0 +1,42 @@
+"""What is run: how often, on which data, and how small in a quick trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+QUICK_SAMPLES = 48
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all experiments are told.
+
+    Attributes:
+        seeds: how many times each setting is run.
+        nmnist: the folder with N-MNIST.
+        quick: ends of every sweep alone, one epoch, few samples: tries the machinery, the numbers mean nothing.
+    """
+
+    seeds: int = 3
+    nmnist: str = "../shared/data/nmnist-small"
+    quick: bool = False
+
+    def ends(self, values: Sequence[T]) -> tuple[T, ...]:
+        """A sweep's values; in a quick trial the first and the last."""
+        return tuple(dict.fromkeys((values[0], values[-1]))) if self.quick else tuple(values)
+
+    def epochs(self, count: int) -> int:
+        """``count``; in a quick trial 1."""
+        return 1 if self.quick else count
+
+    def data(self, section: dict[str, Any]) -> dict[str, Any]:
+        """A configuration's section ``data``; in a quick trial of few samples."""
+        return section | {"count": QUICK_SAMPLES} if self.quick else section
+
+    def folder(self) -> Path:
+        """Where N-MNIST is."""
+        return Path(self.nmnist)
