@@ -35,8 +35,8 @@ split of the data is the same for all. The last epoch counts: no epoch and no ce
 recipe (network, epochs, learning rate, loss, shift of up to one pixel on N-MNIST) serves all cells of a data set; only
 the deeper residual networks have epochs of their own. It was chosen in about a dozen single-seed trials (LIF at T = 10
 and M-LIF at T = 3 on N-MNIST, several neurons at T = 1 to 4 on digits, blocks with two numbers of epochs, the converted
-CNN with 15 and 25 epochs), looking at test accuracy, as there is no third part of these data: all numbers may be somewhat
-too good for it, and all alike. One test sample is worth 0.5 points on N-MNIST and 0.2 on digits."""
+CNN with 15 and 25 epochs), looking at test accuracy, as there is no third part of these data: all numbers may be
+somewhat too good for it, and all alike. One test sample is worth 0.5 points on N-MNIST and 0.2 on digits."""
 VERDICTS = """Verdicts are computed, by one rule. A claimed difference of means is **supported** where it exceeds the
 spread s = sqrt(s_a² + s_b²), at least one test sample, **not supported** where the contrary exceeds s, else
 **undecided**; a claimed bound likewise, by the spread of the measured value. "Within x points" compares means alone.
