@@ -62,7 +62,7 @@ def section(runs: Runs, folder: Path) -> list[str]:
     headers = ("", "nmnist: IF", "nmnist: LM-HT", "digits: IF", "direct", "hybrid", "hybrid's QCFS network")
     text.append(table(headers, rows))
     if all(len(members) == 3 for members in groups.values()):
-        bars(folder / "mixing.png", groups, "accuracy, %", "digits: L×T")
+        bars(folder / "mixing.png", groups, "accuracy, %", "digits: L×T", cut_below=True)
         text.append(picture("mixing.png", "LM-HT and IF on digits"))
     return [*text, claims_table(claims(runs))]
 

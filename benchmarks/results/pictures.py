@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,10 @@ def curves(
     _finish(figure, axis, x_label, y_label, title, path)
 
 
-def bars(path: Path, groups: Mapping[str, Mapping[str, Sample]], y_label: str, title: str) -> None:
-    """Groups of bars: {group: {bar: sample}}, with their spread."""
+def bars(
+    path: Path, groups: Mapping[str, Mapping[str, Sample]], y_label: str, title: str, cut_below: bool = False
+) -> None:
+    """Groups of bars: {group: {bar: sample}}, with their spread; ``cut_below`` leaves out most of what all share."""
     plt = _pyplot()
     names = list(next(iter(groups.values())))
     figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
@@ -53,15 +56,23 @@ def bars(path: Path, groups: Mapping[str, Mapping[str, Sample]], y_label: str, t
         means, spreads = [s.mean for s in samples], [s.spread for s in samples]
         axis.bar(places, means, width, yerr=spreads, label=name, color=colour, capsize=3)
     axis.set_xticks(range(len(groups)), list(groups))
-    _finish(figure, axis, "", y_label, title, path)
+    if cut_below:
+        lowest = min(sample.mean - sample.spread for members in groups.values() for sample in members.values())
+        floor = math.floor(lowest - 1)
+        axis.set_ylim(bottom=floor)
+        y_label = f"{y_label} (from {floor} on)"
+    _finish(figure, axis, "", y_label, title, path, beside=True)
 
 
-def _finish(figure: Any, axis: Any, x_label: str, y_label: str, title: str, path: Path) -> None:
+def _finish(figure: Any, axis: Any, x_label: str, y_label: str, title: str, path: Path, beside: bool = False) -> None:
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)
     axis.set_title(title, fontsize=11)
     axis.grid(alpha=0.25)
-    axis.legend(frameon=False, fontsize=9)
+    if beside:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    else:
+        axis.legend(frameon=False, fontsize=9)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=100)
     _pyplot().close(figure)

@@ -17,6 +17,8 @@ from nirbridge.reports import printable
 _SNN, _ANN, _RATE = "#2166ac", "#bdbdbd", "#4d9221"
 _MARKERS = "osD^vP*Xhp"
 _LONGEST_NAME = 28
+_CLOSE = 25
+"""Points of one label within so many pixels share it."""
 
 
 def draw_report(report: EnergyReport, path: str | os.PathLike[str]) -> None:
@@ -98,6 +100,7 @@ def draw_frontier(
     axis.set_ylabel("accuracy, %")
     axis.set_title(f"{printable(title)}\nfilled: no other point is as accurate, cheap and fast", fontsize=11)
     axis.grid(alpha=0.25, which="both")
+    _label(axis, points)
     if any(point.group for point in points):
         axis.legend(loc="best", frameon=False)
     _save(figure, path)
@@ -126,7 +129,17 @@ def _draw_group(
         place = (point.energy_pj * 1e-3, point.accuracy * 100)
         face = colour if point in best else "none"
         axis.scatter(*place, s=70, marker=marker, facecolors=[face], edgecolors=[colour], linewidths=1.6, zorder=2)
-        axis.annotate(printable(point.label), place, (6, 5), textcoords="offset points", fontsize=8)
+
+
+def _label(axis: Any, points: Sequence[OperatingPoint]) -> None:
+    """Labels beside their points; where points of one label nearly coincide, it stands there once."""
+    labelled: list[tuple[str, Any]] = []
+    for point in points:
+        text, place = printable(point.label), (point.energy_pj * 1e-3, point.accuracy * 100)
+        at = axis.transData.transform(place)
+        if not any(text == other and abs(at - there).max() < _CLOSE for other, there in labelled):
+            axis.annotate(text, place, (6, 5), textcoords="offset points", fontsize=8)
+            labelled.append((text, at))
 
 
 def _short(name: str) -> str:
