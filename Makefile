@@ -35,8 +35,10 @@ types: setup  ## the strict type checker on the core
 imports: setup  ## who may import whom
 	$(BIN)/lint-imports
 
-docs: setup  ## regenerates the pages that come from commands
+docs: setup  ## regenerates the pages that come from commands; the runs behind results.md are kept
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_support.py
+	$(BIN)/python -m benchmarks.results --redraw
 
 benchmarks: setup  ## ratios against peers, measured in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
