@@ -13,6 +13,7 @@ from nirbridge.errors import InputError
 
 MAX_LANES = 32
 MAX_LEVELS = 65_536
+SMALLEST_LEVEL = torch.finfo(torch.float32).tiny
 
 
 def whole(owner: str, name: str, value: Any, low: int, high: int) -> int:
@@ -102,14 +103,17 @@ def within(owner: str, name: str, value: float | Tensor, low: float, high: float
     return value
 
 
-def all_positive(owner: str, name: str, value: Any) -> float | Tensor:
-    """A number, or a tensor as its own copy, whose every element is above 0.
+def all_positive(owner: str, name: str, value: Any, levels: int = 1) -> float | Tensor:
+    """A number, or a tensor as its own copy, whose every element is above 0 and has room for ``levels`` levels.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not, or a level would be smaller than float32 holds in full precision.
     """
     result = number_or_tensor(owner, name, value)
     least = float(result.min()) if isinstance(result, Tensor) else result
     if least <= 0:
         raise InputError(owner, f"{name} is {least:g}, not above 0", f"Give a positive {name}")
+    if least / levels < SMALLEST_LEVEL:
+        found = f"{name} is {least:g}: a level of {least / levels:g} is below {SMALLEST_LEVEL:.4g}"
+        raise InputError(owner, found, f"Give a larger {name}")
     return result

@@ -52,7 +52,7 @@ class SpikingNeuron(nn.Module):
         self._owner = type(self).__name__
         self._units = units
         self._quanta = quanta
-        theta = all_positive(self._owner, "threshold", threshold)
+        theta = all_positive(self._owner, "threshold", threshold, quanta)
         self._hold("threshold", torch.as_tensor(theta, dtype=_float_dtype(theta)), learn_threshold)
         self._hold("v_init", number_or_tensor(self._owner, "v_init", v_init))
         self._learns_threshold = learn_threshold

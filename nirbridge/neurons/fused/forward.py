@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nirbridge.neurons.fused.compiling import compiled
 from nirbridge.neurons.fused.mixing import combine
-from nirbridge.neurons.fused.steps import charge, fire_four, fire_many, fire_uniform
+from nirbridge.neurons.fused.steps import charge, fire_one_hot, fire_uniform
 
 Array = NDArray[Any]
 
@@ -24,7 +24,7 @@ def one_hot(
 ) -> None:  # fmt: skip
     """u = decay v + gain x; y the highest unit with u >= its limit; v = u - y θ, or v_reset where one fired.
 
-    ``numbers`` (G, 4): decay, gain, θ, v_reset; ``limits`` (G, S); S is 4 or more. ``scratch`` (2, width).
+    ``numbers`` (G, 4): decay, gain, θ, v_reset; ``limits`` (G, S); S is 1, 4 or more. ``scratch`` (2, width).
     """
     for c in range(chunks.shape[0]):
         first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -35,10 +35,7 @@ def one_hot(
             row, before, after = x[t, first:last], scratch[t % 2, :size], scratch[(t + 1) % 2, :size]
             if u.shape[0] > 0:
                 charge(row, before, u[t, first:last], p[0], p[1])
-            if units.shape[0] == 4:
-                fire_four(row, before, after, y[t, first:last], p, bounds, units, hard)
-            else:
-                fire_many(row, before, after, y[t, first:last], p, bounds, units, hard)
+            fire_one_hot(row, before, after, y[t, first:last], p, bounds, units, hard)
 
 
 @compiled

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nirbridge.neurons.fused.layout import Layout
-from nirbridge.neurons.fused.rules import Number, Pass, Rule
+from nirbridge.neurons.fused.rules import Learned, Number, Pass, Rule
 from nirbridge.neurons.gradients import straight_through
 
 _DTYPES: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
@@ -63,11 +63,13 @@ class _Fused(torch.autograd.Function):
         rows, quantum, decay, mixing = ctx.saved_tensors
         layout: Layout = ctx.run.layout
         out = torch.empty(rows.shape, dtype=rows.dtype)
-        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out.numpy())
+        needed = ctx.needs_input_grad
+        learned = Learned(parameters=needed[1] or needed[2], omega=needed[4])
+        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out.numpy(), learned)
         return (
             layout.unrolled(out),
-            layout.gathered(sums.quantum, quantum) if ctx.needs_input_grad[1] else None,
-            layout.gathered(sums.decay, decay) if ctx.needs_input_grad[2] else None,
+            layout.gathered(sums.quantum, quantum) if needed[1] else None,
+            layout.gathered(sums.decay, decay) if needed[2] else None,
             None,
-            torch.from_numpy(sums.omega).to(mixing.dtype) if ctx.needs_input_grad[4] else None,
+            torch.from_numpy(sums.omega).to(mixing.dtype) if needed[4] else None,
         )

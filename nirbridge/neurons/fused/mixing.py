@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from nirbridge.neurons.fused.compiling import compiled, compiled_sums
@@ -13,41 +14,59 @@ BLOCK = 512
 """Neurons at a time: every step's row is read for every step, from the first-level cache."""
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _plus_product(context: Any, total: Any, a: Any, b: Any) -> Any:
+    """total + a b, rounded once: one instruction, and the same bits wherever it stands."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, a, b = arguments
+        return builder.fma(a, b, total)
+
+    return total(total, a, b), generate
+
+
 @compiled
 def combine(weights: Array, source: Array, first: int, target: Array, row: int, start: int, size: int) -> None:
     """target[row + r, start + i] = Σ_k weights[r, k] source[k, first + i] for i in 0..size, summed from k = 0 up."""
+    rows, steps = weights.shape
+    fours = steps - steps % 4
     for cut in range(0, size, BLOCK):
         count = min(BLOCK, size - cut)
-        for r in range(weights.shape[0]):
-            _sum_rows(weights[r], source, first + cut, target[row + r, start + cut : start + cut + count])
+        begin, last, put, end = first + cut, first + cut + count, start + cut, start + cut + count
+        for k in range(0, fours, 4):
+            a0, a1 = source[k, begin:last], source[k + 1, begin:last]
+            a2, a3 = source[k + 2, begin:last], source[k + 3, begin:last]
+            for r in range(rows):
+                _sum_four(weights[r, k : k + 4], a0, a1, a2, a3, target[row + r, put:end], k > 0)
+        for k in range(fours, steps):
+            a0 = source[k, begin:last]
+            for r in range(rows):
+                _sum_one(weights[r, k], a0, target[row + r, put:end], k > 0)
 
 
 @compiled
-def _sum_rows(weights: Array, source: Array, first: int, out: Array) -> None:
-    """out[i] = Σ_k weights[k] source[k, first + i]."""
-    steps, size = weights.shape[0], out.shape[0]
-    last, done = first + size, 0
-    if steps < 4:
-        w0, a0 = weights[0], source[0, first:last]
-        for i in range(size):
-            out[i] = w0 * a0[i]
-        done = 1
-    while done + 4 <= steps:
-        w0, w1, w2, w3 = weights[done], weights[done + 1], weights[done + 2], weights[done + 3]
-        a0, a1 = source[done, first:last], source[done + 1, first:last]
-        a2, a3 = source[done + 2, first:last], source[done + 3, first:last]
-        if done == 0:
-            for i in range(size):
-                out[i] = ((w0 * a0[i] + w1 * a1[i]) + w2 * a2[i]) + w3 * a3[i]
-        else:
-            for i in range(size):
-                out[i] = (((out[i] + w0 * a0[i]) + w1 * a1[i]) + w2 * a2[i]) + w3 * a3[i]
-        done += 4
-    while done < steps:
-        w0, a0 = weights[done], source[done, first:last]
-        for i in range(size):
-            out[i] = out[i] + w0 * a0[i]
-        done += 1
+def _sum_four(w: Array, a0: Array, a1: Array, a2: Array, a3: Array, out: Array, adds: bool) -> None:
+    """out = Σ_k w[k] a_k, after what is there where it ``adds``."""
+    w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
+    if adds:
+        for i in range(out.shape[0]):
+            total = _plus_product(_plus_product(out[i], w0, a0[i]), w1, a1[i])
+            out[i] = _plus_product(_plus_product(total, w2, a2[i]), w3, a3[i])
+    else:
+        for i in range(out.shape[0]):
+            total = _plus_product(w0 * a0[i], w1, a1[i])
+            out[i] = _plus_product(_plus_product(total, w2, a2[i]), w3, a3[i])
+
+
+@compiled
+def _sum_one(weight: Any, a: Array, out: Array, adds: bool) -> None:
+    """out = weight a, after what is there where it ``adds``."""
+    if adds:
+        for i in range(out.shape[0]):
+            out[i] = _plus_product(out[i], weight, a[i])
+    else:
+        for i in range(out.shape[0]):
+            out[i] = weight * a[i]
 
 
 @compiled_sums
@@ -65,17 +84,16 @@ def _dots(a: Array, b0: Array, b1: Array, b2: Array, b3: Array) -> tuple[Any, An
 @compiled
 def add_weight_gradients(sums: Array, grad: Array, row: int, source: Array, first: int, size: int) -> None:
     """sums[r, k] += Σ_i grad[row + r, i] source[k, first + i]."""
-    steps = sums.shape[1]
+    rows, steps = sums.shape
     for cut in range(0, size, BLOCK):
-        begin, last = first + cut, first + min(cut + BLOCK, size)
-        for r in range(sums.shape[0]):
-            given = grad[row + r, cut : cut + last - begin]
-            for k in range(0, steps, 4):
-                # The last three may be the same row again, whose sums are left out.
-                k1, k2, k3 = min(k + 1, steps - 1), min(k + 2, steps - 1), min(k + 3, steps - 1)
-                b0, b1 = source[k, begin:last], source[k1, begin:last]
-                b2, b3 = source[k2, begin:last], source[k3, begin:last]
-                found = _dots(given, b0, b1, b2, b3)
+        begin, last, put, end = first + cut, first + min(cut + BLOCK, size), cut, min(cut + BLOCK, size)
+        for k in range(0, steps, 4):
+            # The last three may be the same row again, whose sums are left out.
+            k1, k2, k3 = min(k + 1, steps - 1), min(k + 2, steps - 1), min(k + 3, steps - 1)
+            b0, b1 = source[k, begin:last], source[k1, begin:last]
+            b2, b3 = source[k2, begin:last], source[k3, begin:last]
+            for r in range(rows):
+                found = _dots(grad[row + r, put:end], b0, b1, b2, b3)
                 sums[r, k] += found[0]
                 if k + 1 < steps:
                     sums[r, k1] += found[1]

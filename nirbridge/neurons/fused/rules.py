@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nirbridge.neurons.fused.layout import Layout
-from nirbridge.neurons.fused.surrogates import Curve, curve_of
+from nirbridge.neurons.fused.surrogates import Curve, Rises, curve_of, is_compiled
 from nirbridge.neurons.gradients import OneHotSlope, UniformSlope
 
 Array = NDArray[Any]
@@ -48,6 +49,14 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What needs a gradient besides the inputs: the quantum or the decay; the mixing."""
+
+    parameters: bool
+    omega: bool
+
+
+@dataclass(frozen=True)
 class Sums:
     """Gradients of parameters, by group in double precision: of the quantum (G,), the decay (G,), the mixing (T, T)."""
 
@@ -74,18 +83,32 @@ class Rule(Protocol):
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """Fills ``y``, and ``u`` where it has rows."""
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
-        """Fills ``out`` with the gradient of x."""
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
+        """Fills ``out`` with the gradient of x; gives the sums of what is ``learned``, 0 for all else."""
 
 
-def _shared_sums(run: Pass) -> Array:
-    return np.zeros((len(run.layout.parts), len(run.quantum), 3))
+def _shared_sums(run: Pass, learned: bool) -> Array:
+    """Rows by thread and group, none where nothing learns."""
+    return np.zeros((len(run.layout.parts), len(run.quantum) if learned else 0, 3))
 
 
-def _slopes(rule: Rule, curve: Curve | None, slope: OneHotSlope | UniformSlope, run: Pass, x: Array) -> Array:
-    """dlevel/du [T, N], of a surrogate that only torch can compute; else no rows."""
-    if curve is not None:
-        return run.none()
+def _totals(run: Pass, sums: Array) -> Array:
+    """The three sums by group."""
+    return sums.sum(0).T if sums.shape[1] else np.zeros((3, len(run.quantum)))
+
+
+@lru_cache(maxsize=256)
+def _curve(surrogate: Any, rises: Rises, quantum: bytes, dtype: Any) -> Curve:
+    return curve_of(surrogate, rises, np.frombuffer(quantum, dtype))
+
+
+def _slope_of(
+    rule: Rule, slope: OneHotSlope | UniformSlope, rises: Rises, run: Pass, x: Array
+) -> tuple[Array, tuple[Any, ...]]:
+    """dlevel/du as rows [T, N] where only torch can compute it, else none, and as a curve that the loops know."""
+    surrogate: Any = slope.surrogate
+    if is_compiled(surrogate):
+        return run.none(), _curve(surrogate, rises, run.quantum.tobytes(), run.dtype).arrays
     u, y = np.empty_like(x), np.empty_like(x)
     rule.forward(run, x, y, u)
     groups = len(run.quantum)
@@ -94,7 +117,25 @@ def _slopes(rule: Rule, curve: Curve | None, slope: OneHotSlope | UniformSlope, 
     )
     membranes = torch.from_numpy(u).reshape(len(u), -1, groups, copies)
     given = slope(membranes, torch.from_numpy(run.quantum)[:, None])
-    return given.reshape(u.shape).contiguous().numpy()
+    return given.reshape(u.shape).contiguous().numpy(), Curve.none(run.dtype, groups).arrays
+
+
+@lru_cache(maxsize=256)
+def _one_hot_numbers(
+    units: tuple[float, ...], above: bool, gain: float, v_reset: float, quantum: bytes, decay: bytes, dtype: Any
+) -> tuple[Array, Array, Array]:
+    """Numbers, limits and units as the loops take them, by group."""
+    theta = np.frombuffer(quantum, dtype)
+    # Loops take one lane, or four at a time; those that repeat the first change nothing.
+    held = np.array(units if len(units) == 1 else (units[0],) * (4 - len(units)) + units, dtype)
+    limits = held * theta[:, None]
+    if above:
+        # u > limit is u >= the next number, but for a limit of infinity, which nothing exceeds.
+        limits = np.nextafter(limits, np.array(np.inf, dtype))
+        limits[np.isinf(limits)] = np.nan
+    numbers = np.empty((len(theta), 4), dtype)
+    numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 3] = np.frombuffer(decay, dtype), gain, theta, v_reset
+    return numbers, np.ascontiguousarray(limits, dtype), held
 
 
 @dataclass(frozen=True)
@@ -116,18 +157,8 @@ class OneHotRule:
 
     def _constants(self, run: Pass) -> tuple[Array, Array, Array, Array, bool]:
         """v_init, numbers, limits and units as the loops take them, and whether the reset is hard."""
-        units = self.slope.units
-        # Loops take four lanes at a time; those that repeat the first change nothing.
-        units = (units[0],) * (4 - len(units)) + units
-        held = np.array(units, run.dtype)
-        limits = held * run.quantum[:, None]
-        if self.boundary == ">":
-            # u > limit is u >= the next number, but for a limit of infinity, which nothing exceeds.
-            limits = np.nextafter(limits, np.array(np.inf, run.dtype))
-            limits[np.isinf(limits)] = np.nan
-        numbers = np.empty((len(run.quantum), 4), run.dtype)
-        numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 3] = run.decay, self.gain, run.quantum, self.v_reset
-        return run.v_init, numbers, np.ascontiguousarray(limits, run.dtype), held, self.reset == "value"
+        shared = (self.boundary == ">", self.gain, self.v_reset, run.quantum.tobytes(), run.decay.tobytes())
+        return run.v_init, *_one_hot_numbers(self.slope.units, *shared, run.dtype), self.reset == "value"
 
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """See :func:`nirbridge.neurons.fused.forward.one_hot`."""
@@ -136,29 +167,26 @@ class OneHotRule:
         constants = self._constants(run)
         run.layout.shared_out(lambda thread, chunks: one_hot(x, y, u, *constants, run.scratch(2), chunks))
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
         from nirbridge.neurons.fused.backward import one_hot
 
-        sign, below, rises = -1.0 if self.slope.mode == "difference" else 1.0, 0.0, []
-        for unit in self.slope.units:
-            rises.append(((unit + sign * below) / unit, 1.0 / unit, 1.0))
-            below = unit
-        curve = curve_of(self.slope.surrogate, rises, run.quantum)
-        given = _slopes(self, curve, self.slope, run, x)
-        constants, held, sums = (
-            self._constants(run),
-            curve or Curve.none(run.dtype, len(run.quantum)),
-            _shared_sums(run),
-        )
-        rows = 2 * len(x) + 4
+        given, curve = _slope_of(self, self.slope, _one_hot_rises(self.slope), run, x)
+        constants, sums, rows = self._constants(run), _shared_sums(run, learned.parameters), len(x) + 5
 
         def work(thread: int, chunks: Array) -> None:
-            one_hot(x, grad, out, *constants, given, *held.arrays, sums[thread], run.scratch(rows), chunks)
+            one_hot(x, grad, out, *constants, given, *curve, sums[thread], run.scratch(rows), chunks)
 
         run.layout.shared_out(work)
-        by_level, by_reset, by_decay = sums.sum(0).T
+        by_level, by_reset, by_decay = _totals(run, sums)
         return Sums(-by_level / run.quantum - by_reset, by_decay, run.omega)
+
+
+def _one_hot_rises(slope: OneHotSlope) -> Rises:
+    sign, units = -1.0 if slope.mode == "difference" else 1.0, slope.units
+    return tuple(
+        ((unit + sign * below) / unit, 1.0 / unit, 1.0) for below, unit in zip((0.0, *units), units, strict=False)
+    )
 
 
 @dataclass(frozen=True)
@@ -179,27 +207,26 @@ class UniformRule:
         """See :func:`nirbridge.neurons.fused.forward.uniform`."""
         _uniform_forward(run, x, y, u, self.slope.levels, self.sends_values)
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.uniform`."""
         from nirbridge.neurons.fused.backward import uniform
 
-        levels = self.slope.levels
-        rises = [(1.0, 1.0, float(n)) for n in range(1, levels + 1)]
-        rises = [(1.0, 1.0 / levels, 1.0)] if self.slope.mode == "single" else rises
-        curve = curve_of(self.slope.surrogate, rises, run.quantum)
-        given = _slopes(self, curve, self.slope, run, x)
-        held, sums, rows = curve or Curve.none(run.dtype, len(run.quantum)), _shared_sums(run), 2 * len(x) + 4
-        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels))
+        given, curve = _slope_of(self, self.slope, _uniform_rises(self.slope), run, x)
+        sums, rows = _shared_sums(run, learned.parameters), len(x) + 4
+        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.slope.levels), self.sends_values)
 
         def work(thread: int, chunks: Array) -> None:
-            uniform(
-                x, grad, out, *constants, self.sends_values, given, *held.arrays, sums[thread], run.scratch(rows),
-                chunks,
-            )  # fmt: skip
+            uniform(x, grad, out, *constants, given, *curve, sums[thread], run.scratch(rows), chunks)
 
         run.layout.shared_out(work)
-        by_level, by_value, by_decay = sums.sum(0).T
+        by_level, by_value, by_decay = _totals(run, sums)
         return Sums(by_value - by_level / run.quantum, by_decay, run.omega)
+
+
+def _uniform_rises(slope: UniformSlope) -> Rises:
+    if slope.mode == "single":
+        return ((1.0, 1.0 / slope.levels, 1.0),)
+    return tuple((1.0, 1.0, float(n)) for n in range(1, slope.levels + 1))
 
 
 @dataclass(frozen=True)
@@ -232,25 +259,25 @@ class StraightRule:
         """See :func:`nirbridge.neurons.fused.forward.uniform`."""
         _uniform_forward(run, x, y, u, self.levels, True)
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.straight`."""
         from nirbridge.neurons.fused.backward import straight
 
         spread, infinity = run.layout.spread, float("inf")
         low, high = (spread(end, run.dtype) for end in (self.window or (-infinity, infinity)))
-        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels))
-        across, sums = np.ascontiguousarray(run.omega.T), _shared_sums(run)
-        in_omega = np.zeros((len(sums), *run.omega.shape))
-        rows = 3 * len(x) + 4
+        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels), low, high, self.carries)
+        across, sums = np.ascontiguousarray(run.omega.T), _shared_sums(run, learned.parameters)
+        size = len(run.omega) if learned.omega else 0
+        in_omega = np.zeros((len(sums), size, size))
+        rows = 3 * len(x) + 3
 
         def work(thread: int, chunks: Array) -> None:
             straight(
-                x, grad, out, *constants, low, high, self.carries, run.omega, across, in_omega[thread], sums[thread],
-                run.scratch(rows), chunks,
-            )  # fmt: skip
+                x, grad, out, *constants, run.omega, across, in_omega[thread], sums[thread], run.scratch(rows), chunks
+            )
 
         run.layout.shared_out(work)
-        return Sums(np.zeros(len(run.quantum)), sums.sum(0)[:, 2], in_omega.sum(0))
+        return Sums(np.zeros(len(run.quantum)), _totals(run, sums)[2], in_omega.sum(0))
 
 
 def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends_values: bool) -> None:

@@ -1,6 +1,6 @@
 """Surrogate slopes of one row: slope[i] = Σ_k c_k h(u[i] m_k - s_k) over the rows (c, m, s) of ``rises``.
 
-h is a triangle, height max(0, 1 - |r|/width), or a sigmoid's slope, α σ(α r)(1 - σ(α r)).
+h is a triangle, max(0, 1 - |r|), or a sigmoid's slope, σ(r)(1 - σ(r)).
 The sum is the slope of a level over the membrane, see
 :class:`nirbridge.neurons.gradients.OneHotSlope` and ``UniformSlope``.
 """
@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled
+from nirbridge.neurons.fused.compiling import compiled, compiled_slopes
 from nirbridge.neurons.fused.surrogates import SIGMOID, TRIANGLE
 
 Array = NDArray[Any]
@@ -49,23 +49,23 @@ def _whole(context: Any, number: Any) -> Any:
     return result(number), generate
 
 
-@compiled
-def triangles(slope: Array, u: Array, rises: Array, height: Any, width: Any) -> None:
-    """slope = Σ_k c_k height max(0, 1 - |u m_k - s_k|/width), over one row of ``rises`` or a multiple of four."""
+@compiled_slopes
+def triangles(slope: Array, u: Array, rises: Array) -> None:
+    """slope = Σ_k c_k max(0, 1 - |u m_k - s_k|), over one row of ``rises`` or a multiple of four."""
     one, zero = u.dtype.type(1), u.dtype.type(0)
-    narrow = one / width
-    for i in range(u.shape[0]):
-        slope[i] = zero
-    c0, m0, s0 = rises[0, 0] * height, rises[0, 1] * narrow, rises[0, 2] * narrow
     if rises.shape[0] == 1:
+        c0, m0, s0 = rises[0, 0], rises[0, 1], rises[0, 2]
         for i in range(u.shape[0]):
             h0 = one - np.abs(u[i] * m0 - s0)
             slope[i] = c0 * (h0 if h0 > zero else zero)
+        return
+    for i in range(u.shape[0]):
+        slope[i] = zero
     for k in range(0, rises.shape[0] - 3, 4):
-        c0, m0, s0 = rises[k, 0] * height, rises[k, 1] * narrow, rises[k, 2] * narrow
-        c1, m1, s1 = rises[k + 1, 0] * height, rises[k + 1, 1] * narrow, rises[k + 1, 2] * narrow
-        c2, m2, s2 = rises[k + 2, 0] * height, rises[k + 2, 1] * narrow, rises[k + 2, 2] * narrow
-        c3, m3, s3 = rises[k + 3, 0] * height, rises[k + 3, 1] * narrow, rises[k + 3, 2] * narrow
+        c0, m0, s0 = rises[k, 0], rises[k, 1], rises[k, 2]
+        c1, m1, s1 = rises[k + 1, 0], rises[k + 1, 1], rises[k + 1, 2]
+        c2, m2, s2 = rises[k + 2, 0], rises[k + 2, 1], rises[k + 2, 2]
+        c3, m3, s3 = rises[k + 3, 0], rises[k + 3, 1], rises[k + 3, 2]
         for i in range(u.shape[0]):
             h0 = one - np.abs(u[i] * m0 - s0)
             h1 = one - np.abs(u[i] * m1 - s1)
@@ -76,9 +76,9 @@ def triangles(slope: Array, u: Array, rises: Array, height: Any, width: Any) -> 
             slope[i] += low + high
 
 
-@compiled
-def sigmoids(slope: Array, u: Array, rises: Array, alpha: Any, series: Array) -> None:
-    """slope = Σ_k c_k α e/(1 + e)², e = exp(-α |u m_k - s_k|).
+@compiled_slopes
+def sigmoids(slope: Array, u: Array, rises: Array, series: Array) -> None:
+    """slope = Σ_k c_k e/(1 + e)², e = exp(-|u m_k - s_k|).
 
     exp(-z) = 2^-n exp(n ln2 - z), n = round(z / ln2): a power of two put together bit by bit, times a polynomial.
     ``series``: log2 e, ln2 in two parts, the largest z, then coefficients from the highest down. The libraries' exp
@@ -99,7 +99,7 @@ def sigmoids(slope: Array, u: Array, rises: Array, alpha: Any, series: Array) ->
     c8, c9, c10 = (zero, zero, zero) if single else (series[tail - 1], series[tail - 2], series[tail - 3])
     c11, c12, c13 = (zero, zero, zero) if single else (series[tail - 4], series[tail - 5], series[tail - 6])
     for k in range(rises.shape[0]):
-        weight, per_unit, shift = rises[k, 0] * alpha, rises[k, 1] * alpha, rises[k, 2] * alpha
+        weight, per_unit, shift = rises[k, 0], rises[k, 1], rises[k, 2]
         for i in range(u.shape[0]):
             z = np.abs(u[i] * per_unit - shift)
             z = z if z < most else most
@@ -114,12 +114,12 @@ def sigmoids(slope: Array, u: Array, rises: Array, alpha: Any, series: Array) ->
 
 
 @compiled
-def fill_slope(slope: Array, u: Array, given: Array, rises: Array, kind: int, shape: Array, series: Array) -> None:
+def fill_slope(slope: Array, u: Array, given: Array, rises: Array, kind: int, series: Array) -> None:
     """The slope of one row, of the kind that ``kind`` says."""
     if kind == TRIANGLE:
-        triangles(slope, u, rises, shape[0], shape[1])
+        triangles(slope, u, rises)
     elif kind == SIGMOID:
-        sigmoids(slope, u, rises, shape[0], series)
+        sigmoids(slope, u, rises, series)
     else:
         for i in range(slope.shape[0]):
             slope[i] = given[i]
