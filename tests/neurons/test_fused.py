@@ -124,16 +124,18 @@ def test_lmht(levels, steps):
     assert_same(neuron, frames(torch.float64, steps, 3, 40))
 
 
-def test_quotients_that_round_across_a_level():
-    """k q for q = 0.1 in float32: floor(u/q) alone is wrong for some of them."""
-    q = torch.tensor(0.1)
-    products = torch.arange(1, 300) * q
-    ends = (torch.tensor(-1e9), torch.tensor(1e9))
+@pytest.mark.parametrize(("q", "levels"), [(0.1, 512), (1 / 3, 65_536), (1e-30, 65_536), (7.7e20, 300)])
+def test_quotients_that_round_across_a_level(q, levels):
+    """k q in float32, and its neighbours: floor(u/q) and floor(u·(1/q)) alone are wrong for some of them."""
+    neuron = MultiLevelIF(levels, levels * q, output="level", surrogate=Triangle())
+    held = neuron.quantum()
+    products = torch.arange(1, levels + 3) * held
+    ends = (torch.tensor(-1e38), torch.tensor(1e38))
     u = torch.cat([products, *(torch.nextafter(products, end) for end in ends)])
-    neuron = MultiLevelIF(512, 512 * 0.1, output="level", surrogate=Triangle())
     with stepwise():
         expected = neuron(u[None, None])
     assert torch.equal(neuron(u[None, None]), expected)
+    assert not torch.equal(torch.floor(u * (1 / held)).clamp(0, levels), expected[0, 0]), "the estimate suffices here"
 
 
 def test_many_chunks_and_threads():

@@ -37,6 +37,7 @@ BUILDS = [
     (MultiLevelIF, {"levels": 4, "surrogate_mode": "difference"}, "unknown surrogate_mode"),
     (MultiLevelIF, {"levels": 4, "output": "spike"}, "unknown output"),
     (MultiLevelIF, {"levels": 4, "threshold": 0}, "threshold is 0"),
+    (MultiLevelIF, {"levels": 1000, "threshold": 1e-36}, "a level of 1e-39 is below 1.175e-38"),
     (Barrier, {"levels": -1}, "levels=-1"),
     (Barrier, {"levels": 4, "threshold": -0.5}, "threshold is -0.5"),
     (LMHT, {"levels": 2, "steps": 0, "threshold": 1.0}, "steps=0"),
