@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -162,29 +163,57 @@ def constant_inputs(graph: AnalogGraph, offset: Array) -> dict[str, Array]:
         }
 
 
+def drop_silent_halves(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[AnalogGraph, list[Problem]]:
+    """Leaves out neurons for a sign that no value has on the calibration data, and the aggregations behind them.
+
+    Args:
+        graph: the network.
+        scales: λ of every ReLU.
+    """
+    notes = []
+    for name in graph.of_type(Relu):
+        other = graph.nodes[name].opposite
+        if not other or scales[name].any() or not scales[other].any():
+            continue
+        gone = graph.consumers[name]
+        users = {user: None for copy in gone for user in graph.consumers[copy]}
+        left = {user: tuple(source for source in graph.incoming[user] if source not in gone) for user in users}
+        graph = graph.changed({other: replace(graph.nodes[other], opposite="")}, left)
+        text = f"no value is of this sign on the calibration data, so '{other}' alone carries them"
+        notes.append(Problem(_where(name), text, "More data may show some", rule="one_sign"))
+    return graph, notes
+
+
+def _where(name: str) -> str:
+    return f"layer '{name}' (ReLU)"
+
+
 def alive(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[dict[str, Array], list[Problem]]:
     """λ above 0 everywhere: a channel that was never active gets the layer's largest, so that it stays silent.
 
     Returns:
-        The factors and a warning for each layer with such channels.
+        The factors of the graph's ReLUs and a warning for each layer with such channels.  Of two ReLUs for opposite
+        signs one may well be silent in a channel.
 
     Raises:
         InputError: no neuron of a layer was ever active.
     """
     found: dict[str, Array] = {}
     notes, dead_layers = [], []
-    for name, scale in scales.items():
-        dead = scale <= 0
-        where = f"layer '{name}' (ReLU)"
+    for name in graph.of_type(Relu):
+        scale, other = scales[name], graph.nodes[name].opposite
+        dead = (scale <= 0) & (scales[other] <= 0) if other else scale <= 0
         if dead.all():
             next_step = "Calibrate on real samples, or look whether training left the layer dead"
-            dead_layers.append(Problem(where, "no neuron is ever active on the calibration data (λ = 0)", next_step))
+            dead_layers.append(
+                Problem(_where(name), "no neuron is ever active on the calibration data (λ = 0)", next_step)
+            )
             continue
         if dead.any():
             text = f"{int(dead.sum())} of {dead.size} channels are never active on the calibration data (λ = 0)"
             next_step = "They take the layer's largest λ; more data may show them active"
-            notes.append(Problem(where, text, next_step, rule="dead_channels"))
-        found[name] = np.where(dead, scale.max(), scale)
+            notes.append(Problem(_where(name), text, next_step, rule="dead_channels"))
+        found[name] = np.where(scale <= 0, scale.max(), scale)
     if dead_layers:
         raise InputError.from_problems(dead_layers)
     return found, notes

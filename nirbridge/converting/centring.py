@@ -8,6 +8,9 @@ codes the difference, and m goes into the bias of the layer behind it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import nir
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,7 +18,8 @@ from torch import Tensor
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array, Offset, Relu
-from nirbridge.ir import Aggregate
+from nirbridge.converting.rewrites import gathered_axis
+from nirbridge.ir import MaxPool2d
 
 _SMALLEST_SPAN = 1e-6
 """Part of its largest value by which a feature must vary; one that does not is coded whole."""
@@ -24,28 +28,38 @@ _SMALLEST_SPAN = 1e-6
 def centre_aggregates(graph: AnalogGraph, inserted: frozenset[str], inputs: list[Tensor]) -> AnalogGraph:
     """x → m + relu(x - m) behind aggregations, m for each feature, over all nodes of the graph and all samples.
 
+    Not where a max pooling takes spikes as they are, since m may differ between the places of its window, nor where m
+    is below 0, as for one half of a pair of opposite signs.
+
     Args:
         graph: the arranged network.
         inserted: the neurons that stand for no activation of the network; only these may change.
         inputs: calibration data in batches.
     """
-    names = [name for name in graph.of_type(Relu) if name in inserted and _behind_aggregate(graph, name)]
-    for name, low in _smallest(graph, names, inputs).items():
+    behind = {name: _gathered_before(graph, name) for name in graph.of_type(Relu) if name in inserted}
+    axes = {name: axis for name, axis in behind.items() if axis is not None and not _pooled(graph, name)}
+    for name, low in _smallest(graph, axes, inputs).items():
         if not low.any():
             continue
-        behind = graph.free_name(f"{name}.offset")
-        users = graph.consumers[name]
-        graph = graph.changed({name: Relu(shift=-low)}).inserted_behind(name, behind, Offset(low), users)
+        offset, users = graph.free_name(f"{name}.offset"), graph.consumers[name]
+        centred = graph.changed({name: replace(graph.nodes[name], shift=-low)})
+        graph = centred.inserted_behind(name, offset, Offset(low), users)
     return graph
 
 
-def _behind_aggregate(graph: AnalogGraph, name: str) -> bool:
+def _gathered_before(graph: AnalogGraph, name: str) -> int | None:
+    """The axis that an aggregation sums over that alone feeds ``name``."""
     (source, *others) = graph.incoming[name]
-    return not others and type(graph.nodes[source]) is Aggregate
+    return None if others else gathered_axis(graph, source)
 
 
-def _smallest(graph: AnalogGraph, names: list[str], inputs: list[Tensor]) -> dict[str, Array]:
-    if not names:
+def _pooled(graph: AnalogGraph, name: str) -> bool:
+    kinds = {user: type(graph.nodes[user]) for user in graph.consumers[name]}
+    return any(kind is MaxPool2d or (kind is nir.Flatten and _pooled(graph, user)) for user, kind in kinds.items())
+
+
+def _smallest(graph: AnalogGraph, axes: dict[str, int], inputs: list[Tensor]) -> dict[str, Array]:
+    if not axes:
         return {}
     low: dict[str, Tensor] = {}
     high: dict[str, Tensor] = {}
@@ -53,12 +67,12 @@ def _smallest(graph: AnalogGraph, names: list[str], inputs: list[Tensor]) -> dic
     with torch.no_grad():
         for x in inputs:
             for name, entering, _ in values(graph, run, x):
-                if name in names:
-                    # The samples and the nodes are the axes before the features.
-                    found = entering.amin(dim=(0, 1)), entering.amax(dim=(0, 1))
+                if name in axes:
+                    over = (0, axes[name] + 1)
+                    found = [bound(over, keepdim=True)[0].squeeze(0) for bound in (entering.amin, entering.amax)]
                     low[name] = torch.minimum(low[name], found[0]) if name in low else found[0]
                     high[name] = torch.maximum(high[name], found[1]) if name in high else found[1]
-    smallest = {name: low[name].double().numpy() for name in low}
+    smallest = {name: low[name].double().clamp(min=0).numpy() for name in low}
     spans = {name: high[name].double().numpy() - smallest[name] for name in low}
     flat = {name: spans[name] <= _SMALLEST_SPAN * high[name].double().abs().numpy() for name in low}
-    return {name: np.where(flat[name], 0.0, smallest[name]) for name in names}
+    return {name: np.where(flat[name], 0.0, smallest[name]) for name in axes}

@@ -34,7 +34,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
     Q^-k of the layer's largest activation λ.  λ is taken per channel behind convolutions, per layer elsewhere, from
     ``data``; weights become w λ_in/λ_out.  Residual sums are several groups of synapses in the same unit, max pooling
     is the first spike, averages and aggregations get a neuron of their own where their input is never negative.
-    A mean over neighbours is coded from its feature's smallest value on (nirbridge/converting/centring.py).
+    A mean over neighbours is coded from its feature's smallest value on (nirbridge/converting/centring.py).  Weighted
+    sums that are aggregated, as in a graph convolution Â (H W), are sent by two neurons a value, one for each sign.
     The input is sent in binary digits, or in digits of base Q where it adds to spikes, as in the stream of a
     pre-activation network; a negative input as two trains of opposite sign, which is exact and leaves zero padding
     alone.  The graph takes one frame a window, [W, B, *shape], and gives T steps, whose last holds the
@@ -64,8 +65,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
         ExportError: the network holds something that has no such form; all such places are listed.
 
     Warns:
-        ConversionWarning: channels that are never active, batch normalisation with a negative scale, too few phases
-            for the base, or an input in another base than 2; the text names the layer.
+        ConversionWarning: channels that are never active, aggregated sums of one sign, batch normalisation with a
+            negative scale, too few phases for the base, or an input in another base than 2; the text names the layer.
 
     Source: seed 001 (One-Spike SNN), algorithm 1; seed 003 (LM-HT), theorem 4.4.
     """

@@ -259,9 +259,7 @@ def _output(emission: Emission, name: str) -> Train:
     if any(source in emission.divisors for source in sources):
         train = _united(emission, name, unit)
     else:
-        train = emission.gather(name)
-        if not (train.factor == unit).all():
-            train = emission.gather(name, unit, force=True)
+        train = emission.gather(name, unit, force=True)
     bias = compact(emission.constants[name])
     shape = emission.graph.shapes[name]
     decoder = PhaseDecode(shape, emission.settings.phases, train.base, bias)

@@ -30,10 +30,12 @@ class Relu(Marker):
     Args:
         gain: factor of a batch normalisation before it, broadcastable to the features.
         shift: offset of a batch normalisation before it.
+        opposite: name of the ReLU that takes the same with the other sign; empty for one that stands alone.
     """
 
     gain: Array = field(default_factory=lambda: np.ones(()))
     shift: Array = field(default_factory=lambda: np.zeros(()))
+    opposite: str = ""
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from nirbridge.converting.conversion import Conversion, Layer
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array
 from nirbridge.exporting.tracing import evaluation
+from nirbridge.ir import Aggregate
 from nirbridge.neurons import QCFS
 from nirbridge.runtime import Program
 
@@ -61,7 +62,8 @@ class Report:
         samples: their number.
         layers: the errors, in order.
         output_error: mean |graph - network| of the output, divided by the mean |network|.
-        agreement: share of samples (and nodes, in a graph network) whose largest output is the same.
+        agreement: share of samples (and nodes, in a graph network) whose largest output is the same; classes are axis
+            1, as in torch's cross_entropy, or the last one where an Aggregate puts nodes first, [B, n, classes].
         latency: steps for one image, and for as many as there are samples, with and without pipelining.
         notes: what to look at.
     """
@@ -103,7 +105,7 @@ def measure(conversion: Conversion, data: Any, runtime: str = "reference", **opt
             batch = samples[start : start + size].astype(np.float64)
             outputs.append(_compared(conversion, program, batch, tallies))
     found, expected = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
-    latency = conversion.latency
+    latency, classes = conversion.latency, _class_axis(conversion)
     return Report(
         method=conversion.method,
         options=conversion.options,
@@ -111,7 +113,7 @@ def measure(conversion: Conversion, data: Any, runtime: str = "reference", **opt
         samples=len(samples),
         layers=tuple(tally.result() for tally in tallies.values()),
         output_error=_ratio(np.abs(found - expected).mean(), np.abs(expected).mean()),
-        agreement=float((found.argmax(-1) == expected.argmax(-1)).mean()),
+        agreement=float((found.argmax(classes) == expected.argmax(classes)).mean()),
         latency={
             "phases": latency.phases,
             "wait": latency.wait,
@@ -123,6 +125,12 @@ def measure(conversion: Conversion, data: Any, runtime: str = "reference", **opt
         },
         notes=tuple(str(note) for note in conversion.notes),
     )
+
+
+def _class_axis(conversion: Conversion) -> int:
+    """See ``Report.agreement``."""
+    nodes_first = any(type(node) is Aggregate for node in conversion.graph.nodes.values())
+    return -1 if nodes_first else 1
 
 
 def _batch_size(conversion: Conversion) -> int:

@@ -16,6 +16,7 @@ from nirbridge.converting.calibrate import (
     alive,
     batches,
     constant_inputs,
+    drop_silent_halves,
     largest_activations,
     module_dtype,
     require_same,
@@ -61,7 +62,9 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     inputs = batches(data, module_dtype(module), transform)
     graph = centre_aggregates(graph, frozenset(graph.nodes) - frozenset(traced.nodes), inputs)
     require_same(module, graph, inputs[0])
-    scales, notes = alive(graph, largest_activations(graph, inputs, progress, settings.percentile))
+    largest = largest_activations(graph, inputs, progress, settings.percentile)
+    graph, one_sided = drop_silent_halves(graph, largest)
+    scales, notes = alive(graph, largest)
     progress("building the spiking graph")
     spiking = _spiking(graph, settings, scales, offset, data)
     layers = tuple(_layer(name, spiking.nodes[name], scales[name]) for name in graph.of_type(Relu))
@@ -73,7 +76,13 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         transform=transform,
         layers=layers,
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
-        notes=(*notes, *_negative_scales(traced), *_coarse(settings, layers), *_coarse_input(graph, settings)),
+        notes=(
+            *one_sided,
+            *notes,
+            *_negative_scales(traced),
+            *_coarse(settings, layers),
+            *_coarse_input(graph, settings),
+        ),
         options={
             name: value.tolist() if isinstance(value, np.ndarray) else value
             for name, value in {

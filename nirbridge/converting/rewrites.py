@@ -5,21 +5,39 @@
 3. ``recode_averages``: averages and aggregations of values that are never negative get a neuron of their own.
 4. ``recode_pooled_sums``: so do such sums before a max pooling.
 5. ``require_poolable``: max pooling anywhere else is refused.
+6. ``split_signs``: an aggregation of sums that may be negative gets two neurons a value before it, one for either sign.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import nir
 import numpy as np
 
 from nirbridge.converting.analog import AnalogGraph
-from nirbridge.converting.markers import Array, ChannelAffine, Relu
+from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.normalisation import fold_into
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix, label
 
-_AVERAGES = (nir.AvgPool2d, nir.SumPool2d, Aggregate)
-_NEVER_NEGATIVE = (Relu, MaxPool2d, nir.Flatten, nir.AvgPool2d, nir.SumPool2d, Aggregate, nir.Scale)
+_POOLS = (nir.AvgPool2d, nir.SumPool2d)
+_KEEPS_SIGNS = (Relu, MaxPool2d, nir.Flatten, nir.Scale, *_POOLS)
+_SYNAPSES = (nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d, Aggregate)
+
+
+def gathered_axis(graph: AnalogGraph, name: str) -> int | None:
+    """The axis of features that an aggregation over the nodes of a graph sums over; None for other layers.
+
+    An aggregation is an Aggregate, whose nodes come first, or a square Linear without negative weights over the last of
+    several axes, as ``networks.TextGCN`` has it.
+    """
+    node, axes = graph.nodes[name], len(graph.shapes[name])
+    if type(node) is Aggregate:
+        return 0
+    square = type(node) is nir.Linear and axes > 1 and node.weight.shape[0] == node.weight.shape[1]
+    return axes - 1 if square and not (node.weight < 0).any() else None
 
 
 def pool_after_relu(graph: AnalogGraph) -> AnalogGraph:
@@ -84,13 +102,14 @@ def never_negative(graph: AnalogGraph, input_too: bool) -> dict[str, bool]:
         elif type(node) is Relu:
             found[name] = True
         else:
-            known = type(node) in _NEVER_NEGATIVE and bool((_weights(node) >= 0).all())
+            keeps = type(node) in _KEEPS_SIGNS or gathered_axis(graph, name) is not None
+            known = keeps and bool((_weights(node) >= 0).all())
             found[name] = known and all(found[source] for source in sources)
     return found
 
 
 def _weights(node: nir.NIRNode) -> Array:
-    if type(node) is Aggregate:
+    if type(node) in (Aggregate, nir.Linear):
         return node.weight.value if isinstance(node.weight, SparseMatrix) else node.weight
     return np.asarray(node.scale) if type(node) is nir.Scale else np.ones(1)
 
@@ -101,7 +120,9 @@ def recode_averages(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
     Not where a ReLU follows anyway, nor at the readout, which takes sums as they are.
     """
     positive = never_negative(graph, input_too)
-    for name in graph.of_type(*_AVERAGES):
+    for name in graph.order:
+        if type(graph.nodes[name]) not in _POOLS and gathered_axis(graph, name) is None:
+            continue
         users = graph.consumers[name]
         followed = len(users) == 1 and type(graph.nodes[users[0]]) is Relu
         if positive[name] and not (followed or _is_whole(graph, name) or _read_out(graph, name)):
@@ -123,7 +144,7 @@ def recode_pooled_sums(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
 def _is_whole(graph: AnalogGraph, name: str) -> bool:
     """A window of one place averages nothing."""
     node = graph.nodes[name]
-    return type(node) is not Aggregate and graph.shapes[name] == graph.shapes[graph.incoming[name][0]]
+    return type(node) in _POOLS and graph.shapes[name] == graph.shapes[graph.incoming[name][0]]
 
 
 def _read_out(graph: AnalogGraph, name: str) -> bool:
@@ -160,6 +181,83 @@ def require_poolable(graph: AnalogGraph) -> None:
         raise ExportError.from_problems(problems)
 
 
+def split_signs(graph: AnalogGraph) -> AnalogGraph:
+    r"""Puts two ReLUs before aggregations of weighted sums, of which at most one is above 0 for a value.
+
+    .. math::
+        \hat A z = \hat A \, relu(z) - \hat A \, relu(-z)
+
+    The layers that add up to z are there twice then, the second time with negated weights and biases, and so is Â.
+    Spikes and the coded input, scaled or shifted perhaps, are aggregated as they are.  So are sums where the spikes of
+    the aggregation would meet the coded input in another sum, which would cost the input its base 2.
+    """
+    for name in graph.order:
+        if gathered_axis(graph, name) is not None and any(_sums(graph, source) for source in graph.incoming[name]):
+            split = _split(graph, name)
+            if input_meets_spikes(graph) or not input_meets_spikes(split):
+                graph = split
+    return graph
+
+
+def _sums(graph: AnalogGraph, name: str) -> bool:
+    """Whether a value consists of weighted sums, at least in part, instead of spikes or the coded input."""
+    kind = type(graph.nodes[name])
+    return kind in _SYNAPSES or (kind is not Relu and any(_sums(graph, source) for source in graph.incoming[name]))
+
+
+def _split(graph: AnalogGraph, name: str) -> AnalogGraph:
+    """Aggregations of the same sum share their ReLUs."""
+    sources, users = graph.incoming[name], graph.consumers[name]
+    halves = [relu for relu in graph.of_type(Relu) if graph.nodes[relu].opposite and graph.incoming[relu] == sources]
+    if not halves:
+        plus, minus = graph.free_name(f"{name}.plus"), graph.free_name(f"{name}.minus")
+        negatives = []
+        for source in sources:
+            graph, negative = _negated(graph, source)
+            negatives.append(negative)
+        pair = {plus: Relu(opposite=minus), minus: Relu(opposite=plus)}
+        graph = graph.changed(pair, {plus: sources, minus: tuple(negatives)})
+        halves = [plus]
+    plus, minus = halves[0], graph.nodes[halves[0]].opposite
+    copy = graph.free_name(f"{name}.negated")
+    # The order of a graph goes through the last source first.
+    terms = {source: (source,) for user in users for source in graph.incoming[user]} | {name: (copy, name)}
+    both = {user: tuple(term for source in graph.incoming[user] for term in terms[source]) for user in users}
+    return graph.changed({copy: _negative(graph.nodes[name])}, {name: (plus,), copy: (minus,), **both})
+
+
+def _negated(graph: AnalogGraph, name: str) -> tuple[AnalogGraph, str]:
+    """The graph with a node for -1 times the value of ``name``, and the node's name.
+
+    1. A layer with weights: the same with negated ones.
+    2. Sums of such layers, scaled, shifted, averaged: the same of the negated ones.
+    3. Spikes or the coded input: times -1.
+    """
+    node, new = graph.nodes[name], graph.free_name(f"{name}.negated")
+    if type(node) in _SYNAPSES:
+        return graph.changed({new: _negative(node)}, {new: graph.incoming[name]}), new
+    if not _sums(graph, name):
+        return graph.changed({new: nir.Scale(np.asarray(-1.0))}, {new: (name,)}), new
+    sources = []
+    for source in graph.incoming[name]:
+        graph, negative = _negated(graph, source)
+        sources.append(negative)
+    return graph.changed({new: _negative(node)}, {new: tuple(sources)}), new
+
+
+def _negative(node: Any) -> nir.NIRNode:
+    """-f(x) for a layer with weights; -f(-x) for others, of which constants alone change their sign."""
+    if type(node) is Offset:
+        return replace(node, value=-node.value)
+    if type(node) is ChannelAffine:
+        return replace(node, shift=-node.shift)
+    if type(node) not in _SYNAPSES:
+        return replace(node)
+    stored = node.weight
+    weight = replace(stored, value=-stored.value) if isinstance(stored, SparseMatrix) else -stored
+    return replace(node, weight=weight, **({} if type(node) in (nir.Linear, Aggregate) else {"bias": -node.bias}))
+
+
 def input_meets_spikes(graph: AnalogGraph) -> bool:
     """Whether a sum has terms both from the input and from neurons, as the stream of a pre-activation network."""
     origins: dict[str, frozenset[type[nir.NIRNode]]] = {}
@@ -178,7 +276,7 @@ def arrange(graph: AnalogGraph, into_threshold: bool, spiking_averages: bool, in
     Args:
         graph: the network.
         into_threshold: where batch normalisation goes; else into weights.
-        spiking_averages: whether averages and aggregations get a neuron of their own.
+        spiking_averages: whether averages and aggregations get neurons of their own.
         input_too: whether the network's input is never negative.
     """
     graph = settle_norms(pool_after_relu(graph), into_threshold)
@@ -186,4 +284,4 @@ def arrange(graph: AnalogGraph, into_threshold: bool, spiking_averages: bool, in
         graph = recode_averages(graph, input_too)
     graph = recode_pooled_sums(graph, input_too)
     require_poolable(graph)
-    return graph
+    return split_signs(graph) if spiking_averages else graph

@@ -31,7 +31,7 @@ class Settings:
         first_phase: exponent of the first phase.
         rounding: whether thresholds are shifted to the middle between two values.
         bn: whether batch normalisation goes into the "threshold" or the "weights".
-        averages: whether averages and aggregations "spike" through a neuron of their own or stay "linear".
+        averages: whether averages and aggregations "spike" through neurons of their own or stay "linear".
         weight_bits: bits of the weights, None for floating point.
         percentile: of a layer's outputs above 0 that λ is; 100 is the largest.
         input_scale: the largest input that the code carries, None for that of the data.
