@@ -3,6 +3,9 @@
     python examples/train.py --config examples/configs/digits_mlif.json --out out
     python examples/train.py --config examples/configs/cifar10_vgg16_mlif.json --set data.folder=/data --out out
     torchrun --nproc-per-node 4 examples/train.py --config ... --out out
+    python examples/train.py --config ... --set data.validation=160 --out out
+
+The last holds back 160 training samples and tells their accuracy beside the test's: choose by it, not by the test.
 
 After every epoch ``OUT/checkpoint.pt`` holds all that ``--resume`` needs to go on exactly; at the end ``OUT/model.nir``
 holds the graph, ``OUT/history.json`` the numbers of every epoch. Exit code 1: a runtime disagrees; 2: bad input.
@@ -35,6 +38,9 @@ from nirbridge.training import (
     read_configuration,
 )
 from train_data import load
+
+SHARES = ("train", "validation", "test")
+"""What an epoch tells of rightly decided samples; of validation, where ``data.validation`` holds some back."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,9 @@ def tensorboard(folder: Path | None) -> Callable[[dict[str, Any]], None]:
     writer = SummaryWriter(str(folder))
 
     def write(entry: dict[str, Any]) -> None:
-        for name in ("loss", "train", "test"):
-            writer.add_scalar(f"{entry['stage']}/{name}", entry[name], entry["epoch"])
+        for name in ("loss", *SHARES):
+            if name in entry:
+                writer.add_scalar(f"{entry['stage']}/{name}", entry[name], entry["epoch"])
         writer.flush()
 
     return write
@@ -109,8 +116,8 @@ def train(configuration: Configuration, place: Processes, options: Options) -> b
     write = tensorboard(options.board) if place.is_first else tensorboard(None)
 
     def report(entry: dict[str, Any]) -> None:
-        shares = f"loss {entry['loss']:.4f}, train {entry['train']:6.1%}, test {entry['test']:6.1%}"
-        print(f"{entry['stage']} epoch {entry['epoch']}: {shares}", flush=True)
+        shares = ", ".join(f"{name} {entry[name]:6.1%}" for name in SHARES if name in entry)
+        print(f"{entry['stage']} epoch {entry['epoch']}: loss {entry['loss']:.4f}, {shares}", flush=True)
         write(entry)
 
     shown = progress if place.is_first else (lambda batches, label: batches)

@@ -6,12 +6,17 @@ cifar100        torchvision: ``cifar-100-python/``
 imagenet        ``train/<class>/*`` and ``val/<class>/*`` images
 nmnist          ``Train/<digit>/*.bin`` and ``Test/<digit>/*.bin``, or ``labels.csv`` (file, label) and ``train/*.bin``
 dvs-cifar10     ``<class>/*.aedat`` (or another format that nirbridge_events reads); the last tenth of a class tests
+
+``validation=160`` in the section ``data`` holds back as many of any set's training samples, unvaried: the last ones of
+each class, in proportion. Nothing is learned from them; their accuracy is told beside that of the test.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.training import Data
@@ -42,16 +47,42 @@ def load(section: dict[str, Any], steps: int) -> Data:
         FileError: the folder or something in it is missing or unreadable.
     """
     options = dict(section)
-    name = options.pop("name")
+    name, validation = options.pop("name"), options.pop("validation", 0)
     if name not in LOADERS:
         raise InputError("data", f"unknown data set {name!r}", f"Use one of {', '.join(map(repr, LOADERS))}")
     try:
-        return LOADERS[name](steps=steps, **options)
+        data, plain, labels = LOADERS[name](steps=steps, **options)
     except TypeError as error:
         raise InputError(f"data '{name}'", str(error), "Check the names of its options") from error
+    return _held_out(data, plain, labels, validation, f"data '{name}'")
 
 
-def digits(steps: int, count: int | None = None, shift: int = 0) -> Data:
+def _held_out(data: Data, plain: Dataset[Any], labels: list[int], count: Any, where: str) -> Data:
+    """``data`` without ``count`` of its training samples, which become ``validation``, taken from ``plain``."""
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < len(labels):
+        found = f"validation={count!r} is no whole number from 0 to {len(labels) - 1}, below its training samples"
+        raise InputError(where, found, "Choose another data.validation")
+    if count == 0:
+        return data
+    order = _by_place_in_class(labels)
+    kept, held = sorted(order[: len(order) - count]), sorted(order[len(order) - count :])
+    return replace(data, train=Subset(data.train, kept), validation=Subset(plain, held))
+
+
+def _by_place_in_class(labels: list[int]) -> list[int]:
+    """Samples by where they stand in their class, 0 to 1: the end of it holds the ends of all classes."""
+    sizes, seen, places = Counter(labels), Counter[int](), []
+    for index, label in enumerate(labels):
+        seen[label] += 1
+        places.append((seen[label] / sizes[label], index))
+    return [index for _, index in sorted(places)]
+
+
+Loaded = tuple[Data, Dataset[Any], list[int]]
+"""A data set, its training samples as they are without variation, and the classes of these."""
+
+
+def digits(steps: int, count: int | None = None, shift: int = 0) -> Loaded:
     """scikit-learn's 1797 digits as (1, 8, 8) in 0..1; the last 500 (a quarter of fewer) test.
 
     Args:
@@ -68,11 +99,12 @@ def digits(steps: int, count: int | None = None, shift: int = 0) -> Data:
     y = torch.from_numpy(found.target[:count]).long()
     split = _DIGITS_FOR_TRAINING if count is None else min(_DIGITS_FOR_TRAINING, len(y) * 3 // 4)
     train, test = TensorDataset(x[:split], y[:split]), TensorDataset(x[split:], y[split:])
-    return Data(Varied(train, partial(_shifted, most=shift)) if shift else train, test, (1, 8, 8), 10)
+    varied = Varied(train, partial(_shifted, most=shift)) if shift else train
+    return Data(varied, test, (1, 8, 8), 10), train, y[:split].tolist()
 
 
-def _cifar(name: str) -> Callable[..., Data]:
-    def load_cifar(steps: int, folder: str | None = None, augment: bool = True) -> Data:
+def _cifar(name: str) -> Callable[..., Loaded]:
+    def load_cifar(steps: int, folder: str | None = None, augment: bool = True) -> Loaded:
         datasets, transforms = _torchvision()
         mean, spread, classes = _CIFAR[name]
         plain = [transforms.ToTensor(), transforms.Normalize(mean, spread)]
@@ -81,18 +113,19 @@ def _cifar(name: str) -> Callable[..., Data]:
         root = _folder(name, folder)
         try:
             train = kind(root, train=True, transform=transforms.Compose([*varied, *plain]))
+            unvaried = kind(root, train=True, transform=transforms.Compose(plain)) if augment else train
             test = kind(root, train=False, transform=transforms.Compose(plain))
         except RuntimeError as error:
             where = f"folder '{root}'"
             raise FileError(
                 where, f"holds no complete '{kind.base_folder}'", "Unpack the python version there"
             ) from error
-        return Data(train, test, (3, 32, 32), classes)
+        return Data(train, test, (3, 32, 32), classes), unvaried, train.targets
 
     return load_cifar
 
 
-def imagenet(steps: int, folder: str | None = None, size: int = 224, augment: bool = True) -> Data:
+def imagenet(steps: int, folder: str | None = None, size: int = 224, augment: bool = True) -> Loaded:
     """Folders ``train`` and ``val`` with one folder of images for each class.
 
     Args:
@@ -108,13 +141,14 @@ def imagenet(steps: int, folder: str | None = None, size: int = 224, augment: bo
     varied = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()] if augment else centred
     try:
         train = datasets.ImageFolder(str(root / "train"), transforms.Compose([*varied, *plain]))
+        unvaried = datasets.ImageFolder(str(root / "train"), transforms.Compose([*centred, *plain]))
         test = datasets.ImageFolder(str(root / "val"), transforms.Compose([*centred, *plain]))
     except FileNotFoundError as error:
         raise FileError(f"folder '{root}'", " ".join(str(error).split()), "Expected train/ and val/ folders") from error
     if train.classes != test.classes:
         found = f"train has {len(train.classes)} classes, val {len(test.classes)}, or their names differ"
         raise FileError(f"folder '{root}'", found, "Give both the same folders")
-    return Data(train, test, (3, size, size), len(train.classes))
+    return Data(train, test, (3, size, size), len(train.classes)), unvaried, train.targets
 
 
 class Varied(Dataset[tuple[Tensor, int]]):
@@ -180,7 +214,7 @@ def nmnist(
     equal_count: bool = False,
     size: int = 34,
     shift: int = 0,
-) -> Data:
+) -> Loaded:
     """N-MNIST in one-hot windows, (2, size, size).
 
     Windows of equal time: those beyond ``steps`` are left out. Windows of equal event count: a recording is cut into
@@ -215,8 +249,10 @@ def nmnist(
         return encode_equal_count(_nmnist_events(path), binary, binary, **places)
 
     encode = by_count if equal_count else by_time
-    moved = Recordings(train[:count], encode, partial(_shifted, most=shift) if shift else None)
-    return Data(moved, Recordings(test[:count], encode), (2, size, size), 10, has_time=True)
+    still = Recordings(train[:count], encode)
+    moved = Recordings(train[:count], encode, partial(_shifted, most=shift)) if shift else still
+    data = Data(moved, Recordings(test[:count], encode), (2, size, size), 10, has_time=True)
+    return data, still, [label for _, label in still.files]
 
 
 @lru_cache(maxsize=1000)
@@ -247,7 +283,7 @@ def _folder_split(root: Path) -> tuple[list[tuple[Path, int]], list[tuple[Path, 
 
 def dvs_cifar10(
     steps: int, folder: str | None = None, lanes: int = 4, size: int = 48, augment: bool = True, sensor: int = 128
-) -> Data:
+) -> Loaded:
     """DVS-CIFAR10 in one-hot frames of equal event count, (2, size, size).
 
     80 binary frames are pooled to T·2^(lanes-1), of which each step sums 2^(lanes-1).  Of each class the first nine
@@ -275,11 +311,13 @@ def dvs_cifar10(
         return encode_equal_count(events, pooled, sensor_size=(sensor, sensor), size=(size, size), lanes=lanes)
 
     shape = (2, size, size)
-    varied = Recordings(train, encode, _flipped_and_shifted if augment else None)
-    return Data(varied, Recordings(test, encode), shape, len(found.classes), has_time=True)
+    still = Recordings(train, encode)
+    varied = Recordings(train, encode, _flipped_and_shifted) if augment else still
+    data = Data(varied, Recordings(test, encode), shape, len(found.classes), has_time=True)
+    return data, still, [label for _, label in train]
 
 
-LOADERS: dict[str, Callable[..., Data]] = {
+LOADERS: dict[str, Callable[..., Loaded]] = {
     "digits": digits,
     "cifar10": _cifar("cifar10"),
     "cifar100": _cifar("cifar100"),

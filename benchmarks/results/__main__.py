@@ -1,12 +1,14 @@
 """Runs the experiments and writes the page.
 
 python -m benchmarks.results [--seeds 3] [--only NAME] [--quick] [--redraw]
+python -m benchmarks.results --trials
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +21,9 @@ from .plan import Plan
 from .runner import run_jobs
 from .sources import code_digest
 from .store import Store, read_runs, write_runs
+from .trials import FILE as TRIALS
+from .trials import jobs as trial_jobs
+from .trials import summary
 
 RUNS = "runs.json"
 
@@ -33,9 +38,33 @@ def all_jobs(plan: Plan, only: tuple[str, ...]) -> list[Job]:
 
 def run(plan: Plan, only: tuple[str, ...], workers: int, cache: Path, page: Path, any_code: bool) -> None:
     """Does what is missing, then writes runs, pictures and page."""
+    command = COMMAND + "".join(f" --only {name}" for name in only)
+    content = _done(plan, all_jobs(plan, only), all_jobs(plan, ()), command, workers, cache, page, any_code)
+    write_runs(page.parent / PICTURES / RUNS, content)
+    write_page(page, content)
+
+
+def run_trials(plan: Plan, workers: int, cache: Path, page: Path, any_code: bool) -> None:
+    """Tries the recipes and writes what was found beside the page, which shows it when it is written next."""
+    jobs = trial_jobs(plan)
+    content = _done(plan, jobs, jobs, f"{COMMAND} --trials", workers, cache, page, any_code)
+    write_runs(page.parent / PICTURES / TRIALS, content)
+    print(summary(content["runs"]))
+
+
+def _done(
+    plan: Plan,
+    jobs: list[Job],
+    everything: list[Job],
+    command: str,
+    workers: int,
+    cache: Path,
+    page: Path,
+    any_code: bool,
+) -> dict[str, Any]:
+    """Does what is missing of ``jobs``; gives what is known of ``everything``, for a file beside the page."""
     if not page.parent.is_dir():
         raise InputError(f"file '{page}'", f"folder '{page.parent}' does not exist", "Create the folder first")
-    jobs = all_jobs(plan, only)
     if any(job.data == "nmnist" for job in jobs) and not plan.folder().is_dir():
         raise InputError(
             f"folder '{plan.nmnist}'", "does not exist, N-MNIST is expected there", "Give it with --nmnist"
@@ -43,17 +72,14 @@ def run(plan: Plan, only: tuple[str, ...], workers: int, cache: Path, page: Path
     cache.parent.mkdir(parents=True, exist_ok=True)
     store = Store(cache, None if any_code else code_digest())
     run_jobs(jobs, store, workers)
-    everything = all_jobs(plan, ())
-    content = {
-        "command": COMMAND + "".join(f" --only {name}" for name in only) + (" --quick" if plan.quick else ""),
+    (page.parent / PICTURES).mkdir(exist_ok=True)
+    return {
+        "command": command + (" --quick" if plan.quick else ""),
         "machine": machine(workers),
         "seeds": plan.seeds,
         "quick": plan.quick,
         "runs": [store.outcomes[job.key] for job in everything if job.key in store.outcomes],
     }
-    (page.parent / PICTURES).mkdir(exist_ok=True)
-    write_runs(page.parent / PICTURES / RUNS, content)
-    write_page(page, content)
 
 
 @click.command()
@@ -71,6 +97,7 @@ def run(plan: Plan, only: tuple[str, ...], workers: int, cache: Path, page: Path
     help="Where finished runs are kept, so that an interruption loses none.",
 )  # fmt: skip
 @click.option("--any-code", is_flag=True, help="Keep finished runs though the code has changed since.")
+@click.option("--trials", is_flag=True, help="Try the recipes on training samples held back, beside the page.")
 @click.option("--redraw", is_flag=True, help="Draw the page from its runs.json; run nothing.")
 def main(
     seeds: int,
@@ -81,18 +108,22 @@ def main(
     page: Path,
     cache: Path,
     any_code: bool,
+    trials: bool,
     redraw: bool,
 ) -> None:
     """Run the papers' claims on our own code and write the page of results."""
+    told = Plan(seeds, nmnist, quick)
     try:
-        if redraw:
+        if trials:
+            run_trials(told, workers, cache, page, any_code)
+        elif redraw:
             write_page(page, read_runs(page.parent / PICTURES / RUNS))
         else:
-            run(Plan(seeds, nmnist, quick), only, workers, cache, page, any_code)
+            run(told, only, workers, cache, page, any_code)
     except NirbridgeError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
-    print(f"wrote {page}")
+    print(f"wrote {page.parent / PICTURES / TRIALS if trials else page}")
 
 
 if __name__ == "__main__":

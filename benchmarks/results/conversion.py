@@ -11,7 +11,7 @@ from .markdown import claims_table, picture, table
 from .pictures import curves
 from .plan import Plan
 from .recipes import DIGITS as IMAGES
-from .recipes import EPOCHS, ONE_SAMPLE, digits
+from .recipes import ONE_SAMPLE, digits, recipe
 from .statistics import Runs, Sample
 from .verdicts import NOT_SUPPORTED, SUPPORTED, Claim, Finding, larger, within
 
@@ -38,7 +38,7 @@ def jobs(plan: Plan) -> list[Job]:
     told = settings(plan)
     costed = [i for i, s in enumerate(told) if _plain(s) or _of(s) == PAPER]
     # Of a hybrid run the analog stage alone, as long as the other networks are trained.
-    analog = digits(plan, 1, "hybrid", epochs=1, analog_epochs=plan.epochs(EPOCHS[IMAGES]))
+    analog = digits(plan, 1, "hybrid", epochs=1, analog_epochs=plan.epochs(recipe(plan, IMAGES).epochs))
     images = {"configuration": analog, "settings": told, "energy": costed}
     small = {"graph": GRAPH | ({"nodes": 200} if plan.quick else {}), "training": TRAINING}
     nodes = small | {"settings": told, "energy": [i for i, s in enumerate(told) if _of(s) == PAPER]}

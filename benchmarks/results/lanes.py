@@ -24,11 +24,11 @@ def jobs(plan: Plan) -> list[Job]:
         for lanes in plan.ends(LANES):
             for data in (NMNIST, DIGITS):
                 cell = {"T": steps, "S": lanes}
-                found += [Job(NAME, data, cell, seed, "train", _work(plan, data, **cell)) for seed in range(plan.seeds)]
+                found += [Job(NAME, data, cell, seed, "train", work(plan, data, **cell)) for seed in range(plan.seeds)]
     return found
 
 
-def _work(plan: Plan, data: str, T: int, S: int) -> Section:
+def work(plan: Plan, data: str, T: int, S: int) -> Section:
     if data == NMNIST:
         return nmnist(plan, T, S, neuron=event_neuron(S))
     return digits(plan, T, "hybrid", neuron=image_neuron(S))

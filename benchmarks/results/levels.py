@@ -9,6 +9,7 @@ from .markdown import claims_table, picture, table
 from .pictures import curves
 from .plan import Plan
 from .recipes import DIGITS, NMNIST, ONE_SAMPLE, Section, digits, level_neuron, nmnist
+from .recipes import LEVELS as GROUPS
 from .statistics import Runs, Sample
 from .verdicts import Claim, at_least, larger, within
 
@@ -29,22 +30,25 @@ def jobs(plan: Plan) -> list[Job]:
         cells = [{"T": t, "N": 1} for t in reversed(more)]
         cells += [{"T": t, "N": n} for t in sorted(plan.ends(STEPS), reverse=True) for n in plan.ends(LEVELS)]
         for cell in cells:
-            found += [Job(NAME, data, cell, seed, "train", _work(plan, data, **cell)) for seed in range(plan.seeds)]
+            found += [Job(NAME, data, cell, seed, "train", work(plan, data, **cell)) for seed in range(plan.seeds)]
     return found
 
 
-def _work(plan: Plan, data: str, T: int, N: int) -> Section:
+def work(plan: Plan, data: str, T: int, N: int) -> Section:
     if data == NMNIST:
-        return nmnist(plan, T, INPUT_LANES.get(T, 1), neuron=level_neuron(N))
-    return digits(plan, T, neuron=level_neuron(N))
+        neuron = level_neuron(plan, GROUPS[data], N)
+        return nmnist(plan, T, INPUT_LANES.get(T, 1), group=GROUPS[data], neuron=neuron)
+    return digits(plan, T, group=GROUPS[data], neuron=level_neuron(plan, GROUPS[data], N))
 
 
 def section(runs: Runs, folder: Path) -> list[str]:
     """Tables, pictures and claims."""
+    theta = {data: runs.of(NAME, data)[0]["work"]["neuron"]["threshold"] for data in (NMNIST, DIGITS)}
     text = [
         "Accuracy in % of the multi-level IF with N levels; N = 1 is the binary IF. N-MNIST is cut into 8 frames of "
         "equal event count for T = 1, 2, 4, 8 (one-hot steps of 8, 4, 2 or 1 of them) and into 10 for T = 10, so that "
-        "all see the same events. Direct training."
+        "all see the same events. Direct training; V_th = "
+        f"{theta[NMNIST]:g} on N-MNIST, {theta[DIGITS]:g} on digits."
     ]
     for data in (NMNIST, DIGITS):
         cells = [(cell["T"], cell["N"]) for cell in runs.cells(NAME, data)]

@@ -27,12 +27,12 @@ def jobs(plan: Plan) -> list[Job]:
     for recipe, data in ((DIRECT, NMNIST), (DIRECT, DIGITS), (HYBRID, DIGITS)):
         for count, steps in cells:
             cell = {"recipe": recipe, "L": count, "T": steps}
-            work = _work(plan, data, recipe, count, steps)
-            found += [Job(NAME, data, cell, seed, "train", work) for seed in range(plan.seeds)]
+            told = work(plan, data, recipe, count, steps)
+            found += [Job(NAME, data, cell, seed, "train", told) for seed in range(plan.seeds)]
     return found
 
 
-def _work(plan: Plan, data: str, recipe: str, count: int, steps: int) -> Section:
+def work(plan: Plan, data: str, recipe: str, count: int, steps: int) -> Section:
     if data == NMNIST:
         return nmnist(plan, steps, levels.INPUT_LANES[steps], recipe=recipe, levels=count)
     return digits(plan, steps, recipe, levels=count)

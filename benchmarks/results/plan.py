@@ -18,12 +18,17 @@ class Plan:
     Attributes:
         seeds: how many times each setting is run.
         nmnist: the folder with N-MNIST.
+        held: training samples of each data set that are held back and stand in for the test, as (name, count); none by
+            default.
+        candidates: recipes that are tried instead of the chosen ones, as (group, place among its candidates).
         quick: ends of every sweep alone, one epoch, few samples: tries the machinery, the numbers mean nothing.
     """
 
     seeds: int = 3
     nmnist: str = "../shared/data/nmnist-small"
     quick: bool = False
+    held: tuple[tuple[str, int], ...] = ()
+    candidates: tuple[tuple[str, int], ...] = ()
 
     def ends(self, values: Sequence[T]) -> tuple[T, ...]:
         """A sweep's values; in a quick trial the first and the last."""
@@ -35,7 +40,9 @@ class Plan:
 
     def data(self, section: dict[str, Any]) -> dict[str, Any]:
         """A configuration's section ``data``; in a quick trial of few samples."""
-        return section | {"count": QUICK_SAMPLES} if self.quick else section
+        held = dict(self.held).get(section["name"], 0)
+        few = {"count": QUICK_SAMPLES} if self.quick else {}
+        return section | few | ({"validation": min(held, QUICK_SAMPLES // 4) if self.quick else held} if held else {})
 
     def folder(self) -> Path:
         """Where N-MNIST is."""

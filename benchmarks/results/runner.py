@@ -26,6 +26,12 @@ def _train(work: dict[str, Any], seed: int) -> dict[str, Any]:
     return train_and_measure(work, seed)
 
 
+def _validate(work: dict[str, Any], seed: int) -> dict[str, Any]:
+    from .training import train_and_validate
+
+    return train_and_validate(work, seed)
+
+
 def _convert_images(work: dict[str, Any], seed: int) -> dict[str, Any]:
     from .converting import convert_images
 
@@ -40,6 +46,7 @@ def _convert_nodes(work: dict[str, Any], seed: int) -> dict[str, Any]:
 
 TASKS: dict[str, Callable[[dict[str, Any], int], dict[str, Any]]] = {
     "train": _train,
+    "validate": _validate,
     "convert-images": _convert_images,
     "convert-nodes": _convert_nodes,
 }

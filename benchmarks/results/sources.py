@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("nirbridge", "nirbridge_events", "nirbridge_norse")
-FILES = ("training.py", "converting.py", "digit_graph.py")
+FILES = ("training.py", "residual.py", "converting.py", "digit_graph.py")
 """What of this package computes numbers; the rest only asks for them and writes them down."""
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import nirbridge
 from examples.train_data import load
 from nirbridge.costing import EnergyReport
-from nirbridge.networks.blocks import MSBlock, SEWBlock, SparseBlock, SpikingBlock
-from nirbridge.training import Data, Processes, Run
+from nirbridge.errors import InputError
+from nirbridge.training import Data, Processes, Run, stages
 from nirbridge.training.configuration import Configuration, checked
+
+from .residual import blocks_of, gradient_growth, sums
 
 MEASURED = 100
 """Test samples whose activity is recorded."""
 RUNTIME = "norse"
-_BLOCKS = (SpikingBlock, SEWBlock, MSBlock, SparseBlock)
 
 
 def train_and_measure(work: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -40,8 +41,30 @@ def train_and_measure(work: dict[str, Any], seed: int) -> dict[str, Any]:
     numbers: dict[str, Any] = {"accuracy": history[-1]["test"], "train_accuracy": history[-1]["train"]}
     numbers |= {"ann_accuracy": analog[-1]} if analog else {}
     frames = test_frames(data, configuration.steps, MEASURED)
-    numbers["largest_sums"] = largest_sums(network, frames)
+    if blocks_of(network):
+        numbers |= sums(network, frames, float(configuration.neuron.get("threshold", 1.0)))
+        plain = {name: value for name, value in configuration.neuron.items() if name in ("name", "levels")}
+        for name, neuron in (("gradient_growth", configuration.neuron), ("gradient_growth_plain", plain)):
+            told = replace(configuration, neuron=neuron)
+            (stage,) = stages(told, data.input_shape, data.num_classes)
+            numbers[name] = gradient_growth(stage, told, data)
     return numbers | energies(network, data, frames)
+
+
+def train_and_validate(work: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Accuracy after the last epoch on the training samples that are held back; test samples are never asked for.
+
+    Args:
+        work: a configuration whose data hold some back.
+        seed: of weights and batches.
+    """
+    torch.set_num_threads(1)
+    configuration = checked({**work, "seed": seed}, "work")
+    data = data_of(configuration)
+    if data.validation is None:
+        raise InputError("trial", "its data hold nothing back", "Set data.validation")
+    _, history = trained(configuration, replace(data, test=data.validation, validation=None))
+    return {"accuracy": history[-1]["test"], "train_accuracy": history[-1]["train"]}
 
 
 def data_of(configuration: Configuration) -> Data:
@@ -92,17 +115,3 @@ def activity(report: EnergyReport) -> dict[str, float]:
     if not neurons:
         return {"events": 0.0, "values": 0.0}
     return {name: sum(getattr(row, name) for row in hidden) / neurons for name in ("events", "values")}
-
-
-def largest_sums(network: nn.Module, frames: Tensor) -> list[float]:
-    """The largest value that each residual block hands on, in their order; empty without blocks."""
-    found: list[float] = []
-    blocks = [module for module in network.modules() if isinstance(module, _BLOCKS)]
-    handles = [block.register_forward_hook(lambda m, x, y: found.append(float(y.max()))) for block in blocks]
-    try:
-        with torch.inference_mode():
-            network(frames)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [float(np.round(value, 4)) for value in found]

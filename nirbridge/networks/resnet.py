@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,7 +28,8 @@ class ResNet(nn.Module):
         width: channels of the first stage.
         neuron: makes one layer of neurons.
         block: "spiking", "sew", "ms" or "sparse", see :mod:`nirbridge.networks.blocks`.
-        barrier: makes one barrier for "sparse"; by default ``Barrier(4)``.
+        barrier: makes one barrier for "sparse"; by default of the neurons' levels and threshold where these are
+            ``MultiLevelIF``, else ``Barrier(4)``.
         hidden: size of a linear layer with neurons before the last, or 0.
 
     Shapes:
@@ -56,7 +58,7 @@ class ResNet(nn.Module):
         large = min(input_shape[1:], default=0) >= _LARGE
         channels, _, _ = checked_size("ResNet", input_shape, 0)
         checked_counts("ResNet", width=width, num_classes=num_classes)
-        pre_activated = block == "ms"
+        pre_activated, barrier = block == "ms", barrier or partial(barrier_of, neuron)
         self.stem = conv_norm(channels, width, kernel=7 if large else 3, stride=2 if large else 1)
         self.stem_act = nn.Identity() if pre_activated else neuron()
         self.stem_pool = nn.AvgPool2d(2) if large else nn.Identity()
@@ -65,7 +67,7 @@ class ResNet(nn.Module):
         for stage, count in enumerate(stages):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(BLOCKS[block](channels, width << stage, stride, neuron, barrier or default_barrier))
+                blocks.append(BLOCKS[block](channels, width << stage, stride, neuron, barrier))
                 channels = width << stage
         self.blocks = nn.Sequential(*blocks)
         self.last_act = neuron() if pre_activated else nn.Identity()
@@ -82,9 +84,10 @@ class ResNet(nn.Module):
         return result
 
 
-def default_barrier() -> nn.Module:
-    """Barrier with four levels below 1."""
-    return Barrier(4)
+def barrier_of(neuron: MakeNeuron) -> nn.Module:
+    """A barrier that re-quantises to the levels of such neurons; four levels below 1 where they have none."""
+    made = neuron()
+    return Barrier(made.levels, made.threshold.detach()) if type(made) is MultiLevelIF else Barrier(4)
 
 
 def _multi_level_if() -> nn.Module:

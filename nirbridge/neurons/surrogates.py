@@ -110,7 +110,7 @@ class Sigmoid:
         return torch.sigmoid(self.alpha * r)
 
 
-SURROGATES: dict[str, Callable[[], Surrogate]] = {"triangle": Triangle, "tet": Tet, "sigmoid": Sigmoid}
+SURROGATES: dict[str, Callable[..., Surrogate]] = {"triangle": Triangle, "tet": Tet, "sigmoid": Sigmoid}
 
 
 def as_surrogate(owner: str, surrogate: Surrogate | str) -> Surrogate:

@@ -21,9 +21,10 @@ class Configuration:
     """One run.
 
     Attributes:
-        data: ``name`` of a data set and its options.
+        data: ``name`` of a data set and its options, among them ``validation``: how many training samples to hold back.
         network: ``name`` in ``nirbridge.networks.NETWORKS`` and its options.
-        neuron: ``name`` ("m-lif", "multi-level-if") and its options; not for LM-HT recipes.
+        neuron: ``name`` ("m-lif", "multi-level-if") and its options, of which ``surrogate`` is a name or a section, as
+            ``{"name": "sigmoid", "alpha": 1.25}``; not for LM-HT recipes.
         loss: ``name`` in ``nirbridge.training.LOSSES`` and its options.
         recipe: "direct": spiking from the start. "hybrid": ReLU, thresholds by percentile, then spiking. "lm-ht":
             LM-HT from the start. "qcfs-lm-ht": QCFS, then LM-HT.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nirbridge.errors import InputError
 from nirbridge.networks import build_network
 from nirbridge.neurons import QCFS, MultiLevelIF, MultiLevelLIF, OverTime
+from nirbridge.neurons.surrogates import SURROGATES, Surrogate
 from nirbridge.training.configuration import Configuration
 from nirbridge.training.hybrid import hybrid_network
 from nirbridge.training.lmht import direct_lmht, lmht_from_qcfs
@@ -76,19 +77,32 @@ def stages(configuration: Configuration, input_shape: tuple[int, ...], num_class
 
 
 def make_neuron(section: dict[str, Any]) -> nn.Module:
-    """The neuron of a configuration's section.
+    """The neuron of a configuration's section; its ``surrogate`` is a name or a section of its own.
 
     Raises:
         InputError: an unknown name or option, or a value outside its limits.
     """
     options = dict(section)
     name = options.pop("name")
+    if isinstance(options.get("surrogate"), dict):
+        options["surrogate"] = _make_surrogate(options["surrogate"])
     if name not in NEURONS:
         raise InputError("neuron", f"unknown neuron {name!r}", f"Use one of {', '.join(map(repr, NEURONS))}")
     try:
         return NEURONS[name](**options)
     except TypeError as error:
         raise InputError(f"neuron '{name}'", str(error), "Check the names of its options") from error
+
+
+def _make_surrogate(section: dict[str, Any]) -> Surrogate:
+    options = dict(section)
+    name = options.pop("name", None)
+    if name not in SURROGATES:
+        raise InputError("surrogate", f"unknown surrogate {name!r}", f"Use one of {', '.join(map(repr, SURROGATES))}")
+    try:
+        return SURROGATES[name](**options)
+    except TypeError as error:
+        raise InputError(f"surrogate '{name}'", str(error), "Check the names of its options") from error
 
 
 def _inner(network: nn.Module | None) -> nn.Module:

@@ -35,6 +35,8 @@ class Data:
         input_shape: (C, H, W).
         num_classes: how many.
         has_time: whether samples are frames.
+        validation: training samples that are held back: nothing is learned from them, and every epoch tells the share
+            of them decided rightly.
     """
 
     train: Dataset[Any]
@@ -42,6 +44,7 @@ class Data:
     input_shape: tuple[int, ...]
     num_classes: int
     has_time: bool = False
+    validation: Dataset[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class Run:
         """Trains and tests once; gives the numbers."""
         self._seed(index, epoch + 1)
         batches = self.progress(
-            self._batches(True, stage.steps, index, epoch), f"{stage.name} {epoch + 1}/{stage.epochs}"
+            self._batches(self.data.train, True, stage.steps, index, epoch),
+            f"{stage.name} {epoch + 1}/{stage.epochs}",
         )
         value, train_share = train_epoch(
             tools.network, batches, tools.loss, tools.optimizer, tools.precision, tools.scaler, self.processes
@@ -162,9 +166,12 @@ class Run:
         tools.schedule.step()
         # A wrapped network would wait for the others in every forward pass, which may be fewer there.
         network = tools.network.module if self.processes.count > 1 else tools.network
-        test_batches = self._batches(False, stage.steps, index, epoch)
-        test_share = evaluate(network, test_batches, tools.precision, self.processes)
-        return {"stage": stage.name, "epoch": epoch + 1, "loss": value, "train": train_share, "test": test_share}
+        entry = {"stage": stage.name, "epoch": epoch + 1, "loss": value, "train": train_share}
+        for name, dataset in (("validation", self.data.validation), ("test", self.data.test)):
+            if dataset is not None:
+                held = self._batches(dataset, False, stage.steps, index, epoch)
+                entry[name] = evaluate(network, held, tools.precision, self.processes)
+        return entry
 
     def _seed(self, stage: int, epoch: int) -> None:
         """Every epoch has its own random numbers, in each process others, so that a run can go on at any of them."""
@@ -181,9 +188,8 @@ class Run:
         images = images.float().to(self.processes.device)
         return images[:, 0] if self.data.has_time else images
 
-    def _batches(self, training: bool, steps: int, stage: int, epoch: int) -> SizedBatches:
-        dataset, c = (self.data.train if training else self.data.test), self.configuration
-        share = None
+    def _batches(self, dataset: Dataset[Any], training: bool, steps: int, stage: int, epoch: int) -> SizedBatches:
+        c, share = self.configuration, None
         if self.processes.count > 1:
             seed = self._seed_of(stage, epoch + 1) if training else None
             share = Share(self.processes.count, self.processes.rank, seed)

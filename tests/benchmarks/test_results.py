@@ -14,11 +14,12 @@ pytest.importorskip("norse")
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
-from benchmarks.results import page, runner
+from benchmarks.results import page, runner, trials
 from benchmarks.results.__main__ import all_jobs, main
 from benchmarks.results.jobs import Job
 from benchmarks.results.markdown import claims_table
 from benchmarks.results.plan import Plan
+from benchmarks.results.recipes import BLOCKS, CANDIDATES, CHOSEN, DIGITS, LEVELS, NMNIST, level_neuron
 from benchmarks.results.sources import code_digest
 from benchmarks.results.statistics import Runs, Sample, mean_of
 from benchmarks.results.store import Store, outcome, read_runs, write_runs
@@ -182,7 +183,7 @@ def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
     text = (tmp_path / "results.md").read_text()
     for module in page.EXPERIMENTS.values():
         assert f"## {module.TITLE}" in text
-    assert "Not run." not in text
+    assert text.count("Not run.") == 1, "the trials alone"
     assert text.count("supported**") > 20
     for picture in (tmp_path / "results").glob("*.png"):
         assert f"results/{picture.name}" in text
@@ -211,13 +212,70 @@ def test_only_one_experiment_leaves_the_others_open(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     text = (tmp_path / "results.md").read_text()
-    assert text.count("Not run.") == 5
+    assert text.count("Not run.") == 6
     assert "One-Spike conversion" in text
+
+
+def test_the_chosen_recipes_are_those_that_won() -> None:
+    """On what was held back, of the trials whose outcome is part of the repository."""
+    content = trials.read(Path(__file__).parents[2] / "docs" / "results")
+    assert content is not None
+    assert not content["quick"]
+    runs = Runs(content["runs"])
+    for group, candidates in CANDIDATES.items():
+        assert trials.won(runs, group) == str(candidates[CHOSEN[group]]), group
+    alike = [CANDIDATES[group][CHOSEN[group]] for group in (NMNIST, LEVELS[NMNIST])]
+    assert len({(recipe.rate, recipe.epochs) for recipe in alike}) == 1, "one rate for all neurons of a data set"
+    told = {job.key for job in trials.jobs(Plan())}
+    assert {run["key"] for run in content["runs"]} == told, "the trials that the code asks for now"
+
+
+def test_trials_run_the_settings_of_the_experiments_on_what_is_held_back() -> None:
+    """But for what is held back, the chosen candidate is tried with the very work of the page's runs."""
+    page_works = [job.work for job in all_jobs(Plan(seeds=1), ())]
+    for job in trials.jobs(Plan()):
+        data = dict(job.work["data"])
+        assert data.pop("validation") == dict(trials.HELD)[job.data]
+        if job.cell["recipe"] == str(CANDIDATES[job.experiment][CHOSEN[job.experiment]]):
+            assert job.work | {"data": data} in page_works, job
+
+
+def test_a_recipe_reaches_its_neurons() -> None:
+    place = next(i for i, r in enumerate(CANDIDATES[BLOCKS[NMNIST]]) if (r.threshold, r.steepness) == (2.0, "V_th"))
+    neuron = level_neuron(Plan(candidates=((BLOCKS[NMNIST], place),)), BLOCKS[NMNIST], 4)
+    assert (neuron["threshold"], neuron["surrogate"]["alpha"]) == (2.0, 1.25)
+
+
+def test_trials_need_something_held_back() -> None:
+    from benchmarks.results.training import train_and_validate
+
+    work = next(job.work for job in trials.jobs(Plan(quick=True)) if job.data == DIGITS)
+    with pytest.raises(InputError, match="hold nothing back"):
+        train_and_validate(work | {"data": {"name": "digits", "count": 40}}, 0)
+
+
+def test_trials_in_small(shared_data: Path, tmp_path: Path) -> None:
+    """They write their file beside the page and show a table; the page then shows it too."""
+    arguments = ["--nmnist", str(shared_data / "nmnist-small"), "--page", str(tmp_path / "results.md")]
+    arguments += ["--cache", str(tmp_path / "cache.jsonl"), "--workers", "1"]
+    done = CliRunner().invoke(main, [*arguments, "--quick", "--trials"])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("**chosen**") <= len(CANDIDATES)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["trials.json"]
+    assert not (tmp_path / "results.md").exists()
+    content = trials.read(tmp_path / "results")
+    assert content is not None
+    assert content["command"] == "python -m benchmarks.results --trials --quick"
+    for group in CANDIDATES:
+        assert f"| {group} |" in done.output
+        assert f"| {group} |" in trials.section(content)
+    assert "Not run." in trials.section(trials.read(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--trials", "--nmnist", "nowhere"], "nowhere"),
         (["--nmnist", "nowhere"], "nowhere"),
         (["--redraw", "--page", "nowhere/results.md"], "nowhere/results/runs.json"),
         (["--page", "nowhere/results.md"], "folder 'nowhere' does not exist"),

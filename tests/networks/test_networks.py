@@ -145,6 +145,51 @@ def test_sew_values_grow_and_sparse_ones_do_not() -> None:
     assert max(largest["sparse"]) <= 0.25
 
 
+@pytest.mark.parametrize(
+    ("neuron", "levels", "threshold"),
+    [(lambda: MultiLevelIF(8, 2.0, learn_threshold=True), 8, 2.0), (lambda: MultiLevelLIF(3, 0.5), 4, 1.0)],
+)
+def test_barriers_have_the_levels_of_their_neurons(neuron, levels: int, threshold: float) -> None:
+    """Of multi-level IF neurons; else four below 1. Another barrier is taken where one is given."""
+    network = resnet20(4, (3, 8, 8), 2, neuron=neuron, block="sparse")
+    barriers = [module for module in network.modules() if type(module) is Barrier]
+    assert len(barriers) == 9
+    assert all(
+        (b.levels, float(b.threshold), b.threshold.requires_grad) == (levels, threshold, False) for b in barriers
+    )
+    given = resnet20(4, (3, 8, 8), 2, neuron=neuron, block="sparse", barrier=lambda: Barrier(3))
+    assert {module.levels for module in given.modules() if type(module) is Barrier} == {3}
+
+
+def test_a_sparse_block_in_full() -> None:
+    """y = barrier(n(BN conv n(BN conv x)) + s(x)) from numbers alone, forward and backward, at one step.
+
+    Backward the barrier is a straight line: the gradient over x is that of the sum, saturated or not.
+    """
+    torch.manual_seed(4)
+    block = BLOCKS["sparse"](2, 2, 1, lambda: MultiLevelIF(4), lambda: Barrier(4)).double().train()
+    x = (torch.rand(3, 2, 5, 5).double() * 4).floor().div(4).requires_grad_()
+
+    def levels(u: torch.Tensor) -> torch.Tensor:
+        """Levels with the slope of the sum of four sigmoids of α = 5 in units of a level."""
+        smooth = sum(torch.sigmoid(5 * (4 * u - n)) for n in range(1, 5)) / 4
+        return smooth + ((u * 4).floor().clamp(0, 4) / 4 - smooth).detach()
+
+    def conv_bn(layer: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.conv2d(x, layer[0].weight, padding=1)
+        mean, var = y.mean((0, 2, 3), keepdim=True), y.var((0, 2, 3), unbiased=False, keepdim=True)
+        return (y - mean) / (var + layer[1].eps).sqrt()
+
+    total = levels(conv_bn(block.conv2, levels(conv_bn(block.conv1, x)))) + x
+    expected = total + ((total * 4).floor().clamp(0, 4) / 4 - total).detach()
+    assert (total > 1).any()
+    found = OverTime(block)(x[None])[0]
+    torch.testing.assert_close(found, expected)
+    cotangent = torch.randn_like(x)
+    (slope,), (wanted,) = (torch.autograd.grad((y * cotangent).sum(), x) for y in (found, expected))
+    torch.testing.assert_close(slope, wanted)
+
+
 def macs(network: nn.Module, shape: tuple[int, ...]) -> int:
     """Cin Cout k² Ho Wo of convolutions and Nin Nout of linear layers, counted without computing."""
     total = 0

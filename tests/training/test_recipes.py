@@ -6,8 +6,15 @@ import torch
 from torch import nn
 
 from nirbridge.errors import InputError
-from nirbridge.neurons import LMHT, QCFS, MultiLevelIF, MultiLevelLIF
-from nirbridge.training import direct_lmht, fold_batch_norms, hybrid_network, lmht_from_qcfs, set_thresholds
+from nirbridge.neurons import LMHT, QCFS, MultiLevelIF, MultiLevelLIF, Sigmoid, Tet
+from nirbridge.training import (
+    direct_lmht,
+    fold_batch_norms,
+    hybrid_network,
+    lmht_from_qcfs,
+    make_neuron,
+    set_thresholds,
+)
 
 
 def randomise(network):
@@ -68,6 +75,30 @@ def test_folding_refuses_what_it_would_change():
 
     with pytest.raises(InputError, match="folding batch normalisation changes the outputs"):
         fold_batch_norms(randomise(Twice()).eval(), torch.ones(2, 3))
+
+
+def test_a_surrogate_is_a_name_or_a_section():
+    neuron = make_neuron({"name": "multi-level-if", "levels": 4, "surrogate": {"name": "sigmoid", "alpha": 1.25}})
+    assert (neuron.levels, neuron.surrogate) == (4, Sigmoid(1.25))
+    assert make_neuron({"name": "m-lif", "surrogate": "sigmoid"}).surrogate == Sigmoid(4.0)
+    assert make_neuron({"name": "m-lif", "surrogate": {"name": "tet"}}).surrogate == Tet()
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "message"),
+    [
+        ({"name": "step"}, "unknown surrogate 'step'"),
+        ({"alpha": 2}, "unknown surrogate None"),
+        ({"name": "sigmoid", "gamma": 2}, "surrogate 'sigmoid': "),
+        ({"name": "sigmoid", "alpha": 0}, "alpha"),
+        ({"name": "sigmoid", "alpha": "steep"}, "alpha"),
+        ("step", "surrogate"),
+    ],
+)
+def test_surrogates_that_cannot_be_are_one_line(surrogate, message):
+    with pytest.raises(InputError, match=message) as error:
+        make_neuron({"name": "multi-level-if", "levels": 4, "surrogate": surrogate})
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("divide", [True, False])

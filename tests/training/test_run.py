@@ -93,6 +93,17 @@ def test_frames_and_bfloat16(tmp_path):
     assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in network.parameters())
 
 
+def test_nothing_is_learned_from_what_is_held_back(tmp_path):
+    """The same network bit for bit, and the same shares as the test has of the same samples."""
+    data, entries = squares(), []
+    expected = Run(RECIPES["hybrid"], data, ALONE, tmp_path).train().state_dict()
+    held = replace(data, validation=data.test)
+    found = Run(RECIPES["hybrid"], held, ALONE, tmp_path, report=entries.append).train().state_dict()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert [entry["validation"] for entry in entries] == [entry["test"] for entry in entries]
+    assert len(entries) == 4
+
+
 def test_a_finished_run_is_not_trained_further(tmp_path):
     entries: list[dict[str, object]] = []
     expected = Run(RECIPES["direct"], squares(), ALONE, tmp_path).train().state_dict()

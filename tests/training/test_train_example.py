@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,55 @@ def test_data_that_cannot_be_are_one_line(load, tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_a_part_of_the_training_samples_is_held_back(load):
+    """The last ones of each class, in proportion and as they are; the others train; the test is the same."""
+    pytest.importorskip("sklearn")
+    plain, data = load({"name": "digits"}, 1), load({"name": "digits", "shift": 1, "validation": 260}, 1)
+    assert (len(data.train), len(data.validation), len(data.test)) == (1037, 260, 500)
+    assert plain.validation is None
+    kept, held = data.train.indices, data.validation.indices
+    assert sorted([*kept, *held]) == list(range(1297))
+    labels = [int(plain.train[index][1]) for index in range(1297)]
+    for digit in range(10):
+        of_class = [index for index in range(1297) if labels[index] == digit]
+        last = [index for index in held if labels[index] == digit]
+        assert last == of_class[-len(last) :]
+        assert len(last) == 26
+    assert all(torch.equal(data.validation[i][0], plain.train[index][0]) for i, index in enumerate(held))
+    assert not torch.equal(data.train[0][0], data.train[0][0]) or not torch.equal(data.train[1][0], data.train[1][0])
+    assert torch.equal(data.test[7][0], plain.test[7][0])
+
+
+def test_held_back_images_are_not_varied(load, tmp_path, monkeypatch):
+    pytest.importorskip("torchvision")
+    folder = str(cifar_folder(tmp_path / "data", monkeypatch, "cifar10"))
+    data = load({"name": "cifar10", "folder": folder, "validation": 3}, 1)
+    assert (len(data.train), len(data.validation)) == (7, 3)
+    assert torch.equal(data.validation[0][0], data.validation[0][0])
+
+
+@pytest.mark.parametrize("count", [-1, 60, 61, 2.5, True, "some", None])
+def test_more_than_there_is_cannot_be_held_back(load, count):
+    pytest.importorskip("sklearn")
+    with pytest.raises(InputError, match=r"data 'digits': validation=.* from 0 to 59") as error:
+        load({"name": "digits", "count": 80, "validation": count}, 1)
+    assert "\n" not in str(error.value)
+
+
+def test_validation_is_told_beside_the_test(tmp_path):
+    """And kept in the history, and refused where a run with another part held back is to go on."""
+    pytest.importorskip("sklearn")
+    config, out = str(digits_config(tmp_path, check_samples=0)), str(tmp_path / "out")
+    done = run("--config", config, "--set", "data.validation=20", "--out", out)
+    assert done.exit_code == 0
+    assert re.search(r"spiking epoch 2: loss \S+, train +\S+%, validation +\S+%, test +\S+%", done.stdout)
+    epochs = json.loads((tmp_path / "out" / "history.json").read_text())["epochs"]
+    assert all(0 <= entry["validation"] <= 1 for entry in epochs)
+    done = run("--config", config, "--out", out, "--resume")
+    assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert "Resume with the same configuration" in done.stderr
+
+
 def test_every_shipped_configuration_names_a_data_set(load):
     known = load.__globals__["LOADERS"]
     for path in (EXAMPLES / "configs").glob("*.json"):
@@ -313,6 +363,7 @@ def test_bad_calls_end_with_one_line(tmp_path, monkeypatch):
         (("--config", str(tmp_path / "none.json")), "cannot be read"),
         (("--config", config, "--set", "recipe=magic"), "recipe is 'magic'"),
         (("--config", config, "--set", "data.name=mnist"), "unknown data set 'mnist'"),
+        (("--config", config, "--set", "data.validation=60"), "validation=60 is no whole number from 0 to 59"),
         (("--config", config, "--resume"), "checkpoint.pt': does not exist"),
         (("--config", config, "--tensorboard", str(tmp_path)), "pip install tensorboard"),
     ):
