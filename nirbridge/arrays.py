@@ -18,8 +18,12 @@ Array = NDArray[Any]
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 
 
-def read_arrays(path: str | os.PathLike[str]) -> Array | dict[str, Array]:
+def read_arrays(path: str | os.PathLike[str], shape: str = "[T, B, *shape]") -> Array | dict[str, Array]:
     """The array of an .npy file, or of an .npz file with one; a dictionary by name where there are several.
+
+    Args:
+        path: the file.
+        shape: what the reader needs, for the error.
 
     Raises:
         FileError: the file is missing, damaged, of another format, or holds Python objects.
@@ -35,7 +39,7 @@ def read_arrays(path: str | os.PathLike[str]) -> Array | dict[str, Array]:
             head = stream.read(len(_NPY))
             if not head.startswith((_NPY, _ZIP)):
                 found = "is empty" if not head else "is neither .npy nor .npz"
-                raise FileError(where, found, "Save the data with numpy.save(path, x), x of shape [T, B, *shape]")
+                raise FileError(where, found, f"Save the data with numpy.save(path, x), x of shape {shape}")
             stream.seek(0)
             arrays = _load(stream)
     except OSError as error:

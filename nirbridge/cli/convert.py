@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from nirbridge.errors import InputError, NirbridgeError
 
@@ -98,7 +99,8 @@ def command(
       nirbridge convert model.py:QcfsNet --data x.npy -o snn.nir --method qcfs --steps 2
     """
     inputs = [data, *([weights] if weights else [])]
-    _require_outputs(output, report, plot, samples, inputs)
+    _require_outputs(output, report, plot, inputs)
+    _require_report_options(report is not None or plot is not None, samples, runtime)
     from nirbridge.converting import convert_in_full, measure
     from nirbridge.exporting import load_module, load_weights
     from nirbridge.ir import write
@@ -144,21 +146,39 @@ def _options(options: dict[str, Any]) -> str:
     return ", ".join(f"{name} {options[name]:g}" for name in shown if options.get(name) is not None)
 
 
-def _require_outputs(output: Path, report: Path | None, plot: Path | None, samples: int, inputs: list[Path]) -> None:
+def _require_outputs(output: Path, report: Path | None, plot: Path | None, inputs: list[Path]) -> None:
     from nirbridge.cli.common import require_output
 
     require_output(output, ".nir", *inputs)
     for path, suffix in ((report, ".json"), (plot, ".png")):
         if path is not None:
             require_output(path, suffix, *inputs)
+
+
+def _require_report_options(reported: bool, samples: int, runtime: str) -> None:
+    """Looks at what only the report uses, before a long conversion.
+
+    Raises:
+        InputError: such an option is out of range, or given without a report.
+        RuntimeUnavailableError: the runtime that shall run the graph for it cannot be used.
+    """
     if samples < 1:
         raise InputError("option '--samples'", f"{samples} is below 1", "Give for instance 64")
+    context = click.get_current_context()
+    for name in ("samples", "runtime"):
+        if not reported and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            found = "is for the report, which is not asked for"
+            raise InputError(f"option '--{name}'", found, f"Give --report or --plot too, or leave --{name} away")
+    if reported:
+        from nirbridge.runtime.discovery import usable_runtime
+
+        usable_runtime(runtime)
 
 
 def _samples(path: Path) -> Any:
     from nirbridge.arrays import read_arrays
 
-    found = read_arrays(path)
+    found = read_arrays(path, "[N, *shape]")
     if isinstance(found, dict):
         names = ", ".join(list(found)[:8])
         raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", "Save the samples alone as .npy")

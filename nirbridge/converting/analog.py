@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from nirbridge.converting.finite import require_finite
 from nirbridge.converting.vocabulary import ANALOG
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.builder import GraphBuilder
@@ -122,7 +123,8 @@ def trace(
         leave: what happens to the result last.
 
     Raises:
-        ExportError: the module holds something that conversion does not know; all such places are listed.
+        ExportError: the module holds something that conversion does not know, or values that are not finite; all
+            such places are listed.
     """
     doubles = any(tensor.dtype is torch.float64 for tensor in (*module.parameters(), *module.buffers()))
     builder = GraphBuilder(1e-3, np.float64 if doubles else np.float32)
@@ -140,6 +142,7 @@ def trace(
         builder.refuse(f"module {type(module).__name__}", RefusalError(found, "Return the logits alone"))
     if builder.problems:
         raise ExportError.from_problems([problem for problem, _ in builder.problems])
+    require_finite(module, builder.nodes)
     return builder
 
 

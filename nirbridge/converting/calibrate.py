@@ -34,7 +34,7 @@ def checked_data(data: Any) -> Array:
         InputError: it is no such array of numbers, empty, not finite, or all zero.
     """
     try:
-        array = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
+        array = np.asarray(_plain(data) if isinstance(data, Tensor) else data)
     except (TypeError, ValueError) as error:
         raise InputError(_CALIBRATION, f"is no array ({error})", "Give samples [N, *shape]") from None
     if array.dtype.kind not in "fiub":
@@ -48,11 +48,17 @@ def checked_data(data: Any) -> Array:
     return array
 
 
+def _plain(data: Tensor) -> Tensor:
+    """The same values where numpy reads them, which has no bfloat16."""
+    data = data.detach().cpu()
+    return data.float() if data.dtype is torch.bfloat16 else data
+
+
 def module_dtype(module: nn.Module) -> torch.dtype:
     """The dtype in which the module computes."""
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.is_floating_point():
-            return torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else tensor.dtype
+            return tensor.dtype
     return torch.get_default_dtype()
 
 
@@ -180,16 +186,21 @@ def drop_silent_halves(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[An
         left = {user: tuple(source for source in graph.incoming[user] if source not in gone) for user in users}
         graph = graph.changed({other: replace(graph.nodes[other], opposite="")}, left)
         text = f"no value is of this sign on the calibration data, so '{other}' alone carries them"
-        notes.append(Problem(_where(name), text, "More data may show some", rule="one_sign"))
+        notes.append(Problem(f"layer '{name}' (ReLU)", text, "More data may show some", rule="one_sign"))
     return graph, notes
 
 
-def _where(name: str) -> str:
-    return f"layer '{name}' (ReLU)"
-
-
-def alive(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[dict[str, Array], list[Problem]]:
+def alive(
+    graph: AnalogGraph, scales: dict[str, Array], inserted: frozenset[str] = frozenset()
+) -> tuple[dict[str, Array], list[Problem]]:
     """λ above 0 everywhere: a channel that was never active gets the layer's largest, so that it stays silent.
+
+    A dead layer behind a dead layer does not count as another fault.
+
+    Args:
+        graph: the arranged network.
+        scales: λ of every ReLU.
+        inserted: nodes that the network itself does not have; errors name the layer that they belong to.
 
     Returns:
         The factors of the graph's ReLUs and a warning for each layer with such channels.  Of two ReLUs for opposite
@@ -199,21 +210,40 @@ def alive(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[dict[str, Array
         InputError: no neuron of a layer was ever active.
     """
     found: dict[str, Array] = {}
-    notes, dead_layers = [], []
+    notes, dead_layers = list[Problem](), list[Problem]()
+    behind_dead = _behind(graph, {name for name in graph.of_type(Relu) if not (scales[name] > 0).any()})
     for name in graph.of_type(Relu):
         scale, other = scales[name], graph.nodes[name].opposite
         dead = (scale <= 0) & (scales[other] <= 0) if other else scale <= 0
+        where = _users_layer(graph, name, inserted)
         if dead.all():
-            next_step = "Calibrate on real samples, or look whether training left the layer dead"
-            dead_layers.append(
-                Problem(_where(name), "no neuron is ever active on the calibration data (λ = 0)", next_step)
-            )
+            if name not in behind_dead and where not in {problem.where for problem in dead_layers}:
+                next_step = "Calibrate on real samples, or look whether training left the layer dead"
+                found_dead = "no neuron is ever active on the calibration data (λ = 0)"
+                dead_layers.append(Problem(where, found_dead, next_step))
             continue
-        if dead.any():
+        if dead.any() and where not in {note.where for note in notes}:
             text = f"{int(dead.sum())} of {dead.size} channels are never active on the calibration data (λ = 0)"
             next_step = "They take the layer's largest λ; more data may show them active"
-            notes.append(Problem(_where(name), text, next_step, rule="dead_channels"))
+            notes.append(Problem(where, text, next_step, rule="dead_channels"))
         found[name] = np.where(scale <= 0, scale.max(), scale)
     if dead_layers:
         raise InputError.from_problems(dead_layers)
     return found, notes
+
+
+def _behind(graph: AnalogGraph, names: set[str]) -> set[str]:
+    """All nodes that depend on one of ``names``."""
+    found: set[str] = set()
+    for name in graph.order:
+        if any(source in names or source in found for source in graph.incoming[name]):
+            found.add(name)
+    return found
+
+
+def _users_layer(graph: AnalogGraph, name: str, inserted: frozenset[str]) -> str:
+    """A neuron that conversion inserted is called after the layer that it was inserted at."""
+    owner = name.rpartition(".")[0]
+    if name not in inserted or owner not in graph.nodes:
+        return f"layer '{name}' (ReLU)"
+    return f"layer '{owner}' ({type(graph.nodes[owner]).__name__})"

@@ -69,7 +69,7 @@ class Conversion:
     Attributes:
         graph: the spiking graph.
         method: "one-spike" or "qcfs".
-        module: the analog network, unchanged.
+        module: the analog network, unchanged; a float32 copy of one in half precision.
         analog: the analog network as a graph, arranged; None for qcfs.
         transform: data → what the analog network takes.
         layers: the spiking layers in order.

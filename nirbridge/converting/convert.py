@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import nir
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from nirbridge.checking import find_problems
 from nirbridge.converting.calibrate import Progress, checked_data
@@ -25,6 +28,7 @@ OPTIONS = {
     "qcfs": ("steps",),
 }  # fmt: skip
 """The options that each method knows."""
+_HALF = (torch.float16, torch.bfloat16)
 
 
 def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any) -> nir.NIRGraph:
@@ -45,8 +49,9 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
 
     Args:
         ann: the network, of Linear, Conv1d/2d, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout,
-            sums, constant factors and offsets, products with constant matrices or :class:`Aggregate` for graph
-            networks; ReLU for "one-spike", QCFS for "qcfs".
+            sums, slices by a step, zero padding, constant factors and offsets, products with constant matrices or
+            :class:`Aggregate` for graph networks; ReLU for "one-spike", QCFS for "qcfs".  One in float16 or bfloat16
+            is left as it is; a float32 copy of it is converted.
         data: calibration samples [N, *shape], as the graph will get them.
         method: "one-spike" or "qcfs".
         options: for "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a
@@ -66,7 +71,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
 
     Warns:
         ConversionWarning: channels that are never active, aggregated sums of one sign, batch normalisation with a
-            negative scale, too few phases for the base, or an input in another base than 2; the text names the layer.
+            negative scale, too few phases for the base, an input in another base than 2, or samples beyond
+            ``input_scale``; the text names the layer.
 
     Source: seed 001 (One-Spike SNN), algorithm 1; seed 003 (LM-HT), theorem 4.4.
     """
@@ -90,17 +96,28 @@ def convert_in_full(
     """
     if not isinstance(ann, nn.Module):
         raise InputError("argument 'ann'", f"is a {type(ann).__name__}, not a torch module", "Pass an nn.Module")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise InputError("option 'method'", f"{method!r} is unknown", f"Known: {', '.join(METHODS)}")
     unknown = sorted(set(options) - set(OPTIONS[method]))
     if unknown:
         known = ", ".join(OPTIONS[method])
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
-    conversion = METHODS[method](ann, checked_data(data), progress or _silent, **options)
+    conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
     problems = find_problems(conversion.graph)
     if problems:
         raise GraphError.from_problems(problems)
     return conversion
+
+
+def _in_single(module: nn.Module) -> nn.Module:
+    """The module, or a float32 copy of one with parameters in half precision: λ is found in at least that."""
+    if not any(tensor.dtype in _HALF for tensor in chain(module.parameters(), module.buffers())):
+        return module
+
+    def widened(tensor: Tensor) -> Tensor:
+        return tensor.float() if tensor.dtype in _HALF else tensor
+
+    return deepcopy(module)._apply(widened)
 
 
 def _silent(text: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from nirbridge.converting.analog import AnalogGraph, analog_graph
+from nirbridge.converting.base import best_base
 from nirbridge.converting.calibrate import (
     Progress,
     alive,
@@ -64,7 +65,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     require_same(module, graph, inputs[0])
     largest = largest_activations(graph, inputs, progress, settings.percentile)
     graph, one_sided = drop_silent_halves(graph, largest)
-    scales, notes = alive(graph, largest)
+    scales, notes = alive(graph, largest, frozenset(graph.nodes) - frozenset(traced.nodes))
     progress("building the spiking graph")
     spiking = _spiking(graph, settings, scales, offset, data)
     layers = tuple(_layer(name, spiking.nodes[name], scales[name]) for name in graph.of_type(Relu))
@@ -82,6 +83,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
             *_negative_scales(traced),
             *_coarse(settings, layers),
             *_coarse_input(graph, settings),
+            *_clipped_input(graph, settings, data),
         ),
         options={
             name: value.tolist() if isinstance(value, np.ndarray) else value
@@ -112,6 +114,19 @@ def _coarse_input(graph: AnalogGraph, settings: Settings) -> list[Problem]:
     found = f"its code adds to spikes of base {base:g}, so it has that base and resolves {step:.2g} of its maximum"
     next_step = "Use more phases for a finer input, or put a ReLU behind the first layer"
     return [Problem(f"input '{graph.input}'", found, next_step, rule="input_base")]
+
+
+def _clipped_input(graph: AnalogGraph, settings: Settings, data: Array) -> list[Problem]:
+    """Samples beyond ``input_scale``, whose code ends there."""
+    if settings.input_scale is None:
+        return []
+    sizes = np.abs(data.astype(np.float64))
+    share = float((sizes > settings.input_scale).mean())
+    if not share:
+        return []
+    found = f"{share:.2%} of its values are above input_scale {settings.input_scale:g} and are cut off there"
+    next_step = f"Their largest magnitude is {sizes.max():g}; leave input_scale away to span it"
+    return [Problem(f"input '{graph.input}'", found, next_step, rule="input_clipped")]
 
 
 def _spiking(
@@ -176,11 +191,13 @@ def _coarse(settings: Settings, layers: tuple[Layer, ...]) -> list[Problem]:
     names = f"layer '{layers[0].name}' (PhaseIF)" + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
     smallest = settings.base ** -(settings.phases + settings.first_phase - 1)
     if smallest > _COARSE_VALUE:
+        best = best_base(settings.phases, settings.first_phase)
+        wider = f", or a larger base: base='auto' gives {best:g}" if best > settings.base else ""
         found = (
             f"{settings.phases} phases of base {settings.base:g} end at {smallest:.3g} of the largest activation, "
             f"above {_COARSE_VALUE}, so smaller ones are lost"
         )
-        notes.append(Problem(names, found, "Use more phases, a larger base, or base='auto'", rule="too_few_phases"))
+        notes.append(Problem(names, found, f"Use more phases{wider}", rule="too_few_phases"))
     if settings.phases < _FEW_INPUT_BITS:
         found = f"{settings.phases} phases send the input with {settings.phases} binary digits"
         notes.append(Problem(names, found, "Use 8 phases or more for pictures", rule="few_input_bits"))

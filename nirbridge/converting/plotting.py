@@ -11,6 +11,8 @@ from nirbridge.files import atomic_write
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
 _SHOWN_NAME = 22
+_FEWEST_COLUMNS = 5
+"""The room of so many layers is kept, so that one bar is no wall."""
 
 
 def draw(report: Report, path: Path) -> None:
@@ -32,6 +34,8 @@ def draw(report: Report, path: Path) -> None:
     _error_row(axes[0], layers, report)
     _share_row(axes[1], layers)
     _range_row(axes[2], layers)
+    margin = max(0.7, (_FEWEST_COLUMNS - len(layers)) / 2)
+    axes[2].set_xlim(-margin, len(layers) - 1 + margin)
     axes[2].set_xticks(
         range(len(layers)), [_short(layer.name) for layer in layers], rotation=60, ha="right", fontsize=8
     )
@@ -66,8 +70,8 @@ def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> Non
     axis.axhline(100 * report.output_error, color=_RED, lw=1, ls="--", label=f"output: {report.output_error:.2%}")
     axis.set_ylabel("mean |error| /\nmean activation, %")
     highest = 100 * max(report.output_error, *(layer.relative for layer in layers))
-    axis.set_ylim(0, max(1.3 * highest, 1.0))
-    axis.legend(loc="upper left", fontsize=8, frameon=False)
+    axis.set_ylim(0, max(1.08 * highest, 1.0))
+    _legend(axis, 1)
 
 
 def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
@@ -80,8 +84,8 @@ def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
         heights = [100 * getattr(layer, name) for layer in layers]
         axis.bar([x + 0.27 * (place - 1) for x in range(len(layers))], heights, 0.26, label=label, color=colour)
     axis.set_ylabel("share, %")
-    axis.set_ylim(0, 1.35 * max(max(axis.get_ylim()), 1.0))
-    axis.legend(loc="upper left", fontsize=8, frameon=False, ncols=3)
+    axis.set_ylim(0, max(max(axis.get_ylim()), 1.0))
+    _legend(axis, len(kinds))
 
 
 def _range_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
@@ -91,4 +95,10 @@ def _range_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
     axis.plot(range(len(layers)), low, "_", color=_BLUE, ms=10)
     axis.set_yscale("log")
     axis.set_ylabel("λ, in the analog\nnetwork's units")
-    axis.legend(loc="best", fontsize=8, frameon=False)
+    _legend(axis, 1)
+
+
+def _legend(axis: Any, columns: int) -> None:
+    """Above the axes, where no bar can be."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+    axis.legend(**place, fontsize=8, frameon=False, ncols=columns)

@@ -8,20 +8,28 @@ makes the T steps of a frame, and one takes their mean at the end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
 from torch.nn import functional
 
-from nirbridge.checking import find_problems
 from nirbridge.converting.analog import trace
 from nirbridge.converting.calibrate import Progress
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
 from nirbridge.converting.markers import Array
-from nirbridge.converting.vocabulary import GRAPH_FUNCTIONS, GRAPH_METHODS, GRAPH_MODULES, PRODUCT_METHODS, PRODUCTS
-from nirbridge.errors import ExportError, GraphError, InputError
-from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.converting.vocabulary import (
+    GRAPH_FUNCTIONS,
+    GRAPH_METHODS,
+    GRAPH_MODULES,
+    PRODUCT_METHODS,
+    PRODUCTS,
+    function_refusal,
+    module_refusal,
+)
+from nirbridge.errors import ExportError, InputError
+from nirbridge.exporting import layers, normalisation, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
@@ -58,9 +66,6 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
     ends = (_expanded(window), _averaged(window)) if window > 1 else (None, None)
     builder = trace(module, data.shape[1:], _vocabulary(window), *ends)
     graph = builder.graph({})
-    problems = find_problems(graph)
-    if problems:
-        raise GraphError.from_problems(problems)
     found = tuple(_layer(name, node) for name, node in graph.nodes.items() if type(node) is MultiLevelLIF)
     if not found:
         where = f"module {type(module).__name__}"
@@ -118,8 +123,8 @@ def _vocabulary(window: int) -> Vocabulary:
         named_modules={},
         functions={**FUNCTIONS, **PRODUCTS, **GRAPH_FUNCTIONS, **{name: pooled(FUNCTIONS[name]) for name in functions}},
         methods={**METHODS, **PRODUCT_METHODS, **GRAPH_METHODS},
-        module_refusal=_module_refusal,
-        function_refusal=_function_refusal,
+        module_refusal=partial(module_refusal, _HINT),
+        function_refusal=partial(function_refusal, _HINT),
         constant_first=frozenset(GRAPH_METHODS),
     )
 
@@ -129,17 +134,3 @@ def _mixed(call: Call, signal: Signal, window: int) -> Signal:
     if window == 1:
         return signal
     return call.emit(TemporalMix(np.full((window, window), 1 / window)), signal, "mix")
-
-
-def _module_refusal(module: nn.Module, args: Any) -> RefusalError:
-    if neurons.is_neuron(module) or norse.is_neuron(module):
-        return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
-    refusal = refusals.module_refusal(module, args)
-    analog = type(module).__module__ == "torch.nn.modules.activation"
-    return RefusalError(refusal.found, _HINT if analog else refusal.next_step, result=refusal.result)
-
-
-def _function_refusal(name: str, args: Any) -> RefusalError:
-    refusal = refusals.function_refusal(name, args)
-    analog = "analog" in refusal.found
-    return RefusalError(refusal.found, _HINT if analog else refusal.next_step, result=refusal.result)

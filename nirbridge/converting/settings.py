@@ -58,7 +58,7 @@ def make_settings(
     wait: Any = None,
     base: Any = "auto",
     first_phase: Any = 1,
-    rounding: bool = True,
+    rounding: Any = True,
     bn: str = "threshold",
     averages: str = "spike",
     weight_bits: Any = None,
@@ -75,17 +75,17 @@ def make_settings(
     steps = _whole("phases", phases, 1, _MOST_PHASES)
     first = _whole("first_phase", first_phase, 0, _MOST_PHASES)
     for name, choice, known in (("bn", bn, NORMS), ("averages", averages, AVERAGES)):
-        if choice not in known:
+        if not isinstance(choice, str) or choice not in known:
             raise InputError(f"option '{name}'", f"{choice!r} is unknown", f"Known: {', '.join(known)}")
     delay = steps if wait is None else _whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
-    radix = best_base(steps, first) if base == "auto" else _base(base)
+    radix = best_base(steps, first) if isinstance(base, str) and base == "auto" else _base(base)
     _require_range(steps + delay + first, radix)
     return Settings(
         phases=steps,
         wait=delay,
         base=radix,
         first_phase=first,
-        rounding=bool(rounding),
+        rounding=_flag("rounding", rounding),
         bn=bn,
         averages=averages,
         weight_bits=None if weight_bits is None else _whole("weight_bits", weight_bits, 2, _MOST_BITS),
@@ -111,6 +111,12 @@ def _whole(name: str, value: Any, least: int, most: int, why: str = "the limit")
     return int(value)
 
 
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"option '{name}'", f"{value!r} is neither True nor False")
+    return bool(value)
+
+
 def _base(value: Any) -> float:
     try:
         base = float(value)
@@ -130,13 +136,17 @@ def _percentile(value: Any) -> float:
 
 
 def _positive(name: str, value: Any) -> float:
-    if not isinstance(value, (int, float, np.number)) or not (math.isfinite(value) and value > 0):
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not (math.isfinite(value) and value > 0):
         raise InputError(f"option '{name}'", f"{value!r} is not a positive number")
     return float(value)
 
 
 def _channels(name: str, value: Any, positive: bool = False) -> Array:
-    numbers = np.asarray(value, dtype=np.float64).reshape(-1)
+    try:
+        numbers = np.asarray(value, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
     if not numbers.size or not np.isfinite(numbers).all() or (positive and (numbers <= 0).any()):
         what = "positive numbers" if positive else "numbers"
         raise InputError(f"option '{name}'", f"{value!r} is not one or more {what}", "Give one, or one a channel")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import nir
@@ -123,27 +124,32 @@ def _matrix(weight: Any) -> Any:
     return SparseMatrix(tuple(whole.shape), row, column, array(whole.values()))
 
 
-def module_refusal(module: nn.Module, args: Any) -> RefusalError:
-    """Why a module is not converted."""
+def module_refusal(activation: str, module: nn.Module, args: Any) -> RefusalError:
+    """Why a module is not converted.
+
+    Args:
+        activation: what to use in place of an activation.
+        module: what is refused.
+        args: of its call.
+    """
+    if type(module) is QCFS:
+        return RefusalError("is a QCFS activation, which a phase code does not carry", "Use method='qcfs'")
     if neurons.is_neuron(module) or norse.is_neuron(module):
-        kind = type(module)
-        if kind is QCFS:
-            return RefusalError("is a QCFS activation, which a phase code does not carry", "Use method='qcfs'")
         return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
     if type(module) in (nn.Softmax, nn.LogSoftmax):
         return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
     refusal = refusals.module_refusal(module, args)
     analog = type(module).__module__ == "torch.nn.modules.activation"
-    return RefusalError(refusal.found, _ANALOG if analog else refusal.next_step, result=refusal.result)
+    return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
 
 
-def function_refusal(name: str, args: Any) -> RefusalError:
-    """Why a function or method is not converted."""
+def function_refusal(activation: str, name: str, args: Any) -> RefusalError:
+    """Why a function or method is not converted; see :func:`module_refusal`."""
     if name in ("softmax", "log_softmax"):
         return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
     refusal = refusals.function_refusal(name, args)
-    analog = "analog function" in refusal.found or "compares" in refusal.found
-    return RefusalError(refusal.found, _ANALOG if analog else refusal.next_step, result=refusal.result)
+    analog = "is an analog" in refusal.found or "compares" in refusal.found
+    return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
 
 
 def _kept(args: Any) -> Any:
@@ -179,8 +185,8 @@ ANALOG = Vocabulary(
         functional.batch_norm: batch_norm,
     },
     methods={**METHODS, "relu": relu, "add": add, **PRODUCT_METHODS, **GRAPH_METHODS},
-    module_refusal=module_refusal,
-    function_refusal=function_refusal,
+    module_refusal=partial(module_refusal, _ANALOG),
+    function_refusal=partial(function_refusal, _ANALOG),
     constant_first=frozenset({"add", *GRAPH_METHODS}),
 )
 """What one-spike conversion lowers: layers, ReLU, batch normalisation and aggregation."""

@@ -25,7 +25,8 @@ from nirbridge.exporting.pooling import (
     whole_window,
 )
 from nirbridge.exporting.products import product
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, require_signal
+from nirbridge.exporting.signal import RefusalError, Signal, State, require_signal
+from nirbridge.exporting.windows import item, pad
 
 if TYPE_CHECKING:
     from nirbridge.exporting.interpreter import Call
@@ -179,15 +180,6 @@ def elements(call: Call, input: Any) -> int:
     return require_signal(input).elements
 
 
-def item(call: Call, input: Any, index: Any) -> Any:
-    """Refused: a graph has no node that takes a part of a tensor."""
-    signal = require_signal(input)
-    if signal.layout is Layout.TIME and not isinstance(index, tuple):
-        found = "takes single steps out of [T, B, ...]"
-        raise RefusalError(found, "Export the module that gives [T, B, ...] and index the graph's output")
-    raise RefusalError("takes a part of a tensor, for which a graph has no node", "Keep whole tensors")
-
-
 _ATTRIBUTES: dict[str, Callable[[Signal], Any]] = {
     "shape": lambda signal: torch.Size(signal.full_shape),
     "ndim": lambda signal: len(signal.full_shape),
@@ -274,6 +266,7 @@ FUNCTIONS: dict[Any, Handler] = {
     torch.conv1d: conv1d,
     torch.conv2d: conv2d,
     functional.linear: linear,
+    functional.pad: pad,
     functional.batch_norm: batch_norm,
 }
 """Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""

@@ -10,6 +10,7 @@ import nir
 import numpy as np
 from torch import nn
 
+from nirbridge.exporting import windows
 from nirbridge.exporting.arrays import array, pair, single
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
@@ -149,6 +150,7 @@ MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Linear: _linear_module,
     nn.Conv1d: _conv_module(conv1d),
     nn.Conv2d: _conv_module(conv2d),
+    **windows.MODULES,
     nn.Flatten: _flatten_module,
     nn.Unflatten: _unflatten_module,
     nn.Identity: same,

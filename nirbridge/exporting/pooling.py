@@ -11,7 +11,7 @@ from torch import nn
 
 from nirbridge.exporting.arrays import pair
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
-from nirbridge.ir import MaxPool2d
+from nirbridge.ir import MaxPool2d, Shape
 
 if TYPE_CHECKING:
     from nirbridge.exporting.interpreter import Call
@@ -48,12 +48,12 @@ def avg_pool2d(
 
 
 def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:
-    """Means over windows that divide the input evenly: AvgPool2d."""
+    """Means over windows that divide the input evenly: AvgPool2d; copies of a single place: Conv2d."""
     return _adaptive(call, nir.AvgPool2d, input, output_size)
 
 
 def adaptive_max_pool2d(call: Call, input: Any, output_size: Any, return_indices: bool = False) -> Signal:
-    """Maxima over windows that divide the input evenly: MaxPool2d."""
+    """Maxima over windows that divide the input evenly: MaxPool2d; copies of a single place: Conv2d."""
     if return_indices:
         raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
     return _adaptive(call, MaxPool2d, input, output_size)
@@ -90,11 +90,22 @@ def _adaptive(call: Call, kind: Pool, input: Any, output_size: Any) -> Signal:
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     sizes = signal.shape[1:]
     goal = tuple(size if want is None else int(want) for want, size in zip(wanted, sizes, strict=True))
+    if goal != sizes and all(size in (1, want) for size, want in zip(sizes, goal, strict=True)):
+        return call.emit(_copies(signal, goal, call.builder.dtype), signal)
     if any(size % want for size, want in zip(sizes, goal, strict=True)):
         found = f"pools {sizes} to {goal}, which does not divide evenly, so its windows differ in size"
         raise RefusalError(found, "Choose an output size that divides the input size")
     kernel = (sizes[0] // goal[0], sizes[1] // goal[1])
     return signal if kernel == (1, 1) else call.emit(_node(kind, kernel, kernel, (0, 0)), signal)
+
+
+def _copies(signal: Signal, goal: Shape, dtype: Any) -> nir.NIRNode:
+    """One place to many, as VGG-16 does with pictures of 32 x 32: a convolution whose windows all hold that place."""
+    channels, *sizes = signal.shape
+    kernel = tuple(want if size == 1 else 1 for size, want in zip(sizes, goal, strict=True))
+    edge = tuple(size - 1 for size in kernel)
+    ones = np.ones((channels, 1, *kernel), dtype=dtype)
+    return nir.Conv2d(tuple(sizes), ones, (1, 1), edge, 1, channels, np.zeros(channels, dtype=dtype))
 
 
 def _node(kind: Pool, kernel: Pair, stride: Pair, padding: Pair) -> nir.NIRNode:

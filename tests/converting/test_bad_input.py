@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nirbridge
-from nirbridge.converting import ConversionWarning, convert_in_full
-from nirbridge.errors import ExportError, GraphError, InputError, NirbridgeError
+from nirbridge.converting import Aggregate, ConversionWarning, convert_in_full
+from nirbridge.errors import ExportError, InputError, NirbridgeError
+from nirbridge.ir import graphs_equal
 from nirbridge.neurons import QCFS, MultiLevelLIF
 from tests.converting.networks import Cnn, Mlp, Trained, with_statistics
 
@@ -159,6 +161,40 @@ def test_a_dead_layer_is_an_error_that_names_it() -> None:
     one_line(error)
 
 
+def test_only_the_first_cause_of_dead_layers_is_an_error() -> None:
+    """Behind a dead layer pools and layers without bias are dead too, as is a neuron that conversion put there."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 4, 1, bias=False), nn.ReLU()]
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Conv2d(4, 2, 1), nn.Flatten()).double()
+    with torch.no_grad():
+        net[0].bias.fill_(-100)
+    with pytest.raises(InputError, match=r"^layer '1' \(ReLU\): no neuron is ever active") as error:
+        nirbridge.convert(net, np.random.default_rng(0).random((6, 1, 10, 10)))
+    one_line(error)
+
+
+def test_a_dead_neuron_that_conversion_inserted_bears_the_name_of_its_layer() -> None:
+    class Empty(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.aggregate, self.fc = Aggregate(torch.zeros(4, 4)), nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.aggregate(x))
+
+    with pytest.raises(InputError, match=r"^layer 'aggregate' \(Aggregate\): no neuron is ever active"):
+        nirbridge.convert(Empty(), np.random.default_rng(0).random((2, 4, 3)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_converted_in_single(dtype: torch.dtype) -> None:
+    net = with_statistics(Cnn()).to(dtype)
+    x = torch.as_tensor(np.random.default_rng(0).random((8, 1, 8, 8))).to(dtype)
+    graph = convert_in_full(net, x).graph
+    assert {parameter.dtype for parameter in net.parameters()} == {dtype}
+    assert graphs_equal(graph, convert_in_full(deepcopy(net).float(), x.float()).graph)
+
+
 def test_a_negative_scale_is_named() -> None:
     torch.manual_seed(0)
     net = with_statistics(Mlp(), negative=True)
@@ -190,6 +226,21 @@ def test_too_few_phases_for_the_base_are_named(phases: int, base: float) -> None
     assert len([warning for warning in caught if re.match(text, str(warning.message))]) == 1
 
 
+@pytest.mark.parametrize(("base", "advised"), [("auto", False), (1.2, True), (3.5, False)])
+def test_a_larger_base_is_advised_only_where_it_helps(base: Any, advised: bool) -> None:
+    (note, *_) = convert_in_full(small(), data(), phases=1, base=base).notes
+    assert note.rule == "too_few_phases"
+    assert ("auto" in note.next_step) is advised
+    assert note.next_step.startswith("Use more phases")
+
+
+def test_input_beyond_its_scale_is_told() -> None:
+    x = np.array([[0.1, -0.2, 0.3, 0.4]]).repeat(5, 0)
+    assert not [note for note in convert_in_full(small(), x, input_scale=0.4).notes if note.rule == "input_clipped"]
+    with pytest.warns(ConversionWarning, match=r"^input 'input': 50.00% of its values are above input_scale 0.25"):
+        nirbridge.convert(small(), x, input_scale=0.25)
+
+
 def test_enough_phases_warn_of_nothing(mlp: Trained) -> None:
     assert convert_in_full(mlp.module, mlp.train, phases=16, base=1.3).notes == ()
 
@@ -212,6 +263,15 @@ def test_enough_phases_warn_of_nothing(mlp: Trained) -> None:
         ({"input_scale": 0}, "option 'input_scale'"),
         ({"mean": (0.5, 0.5)}, "option 'mean': has 2 numbers for 4 channels"),
         ({"std": 0.0}, "option 'std'"),
+        ({"mean": ["a"]}, r"option 'mean': \['a'\] is not one or more numbers"),
+        ({"mean": "abc"}, "option 'mean': 'abc' is not one or more numbers"),
+        ({"std": object()}, "option 'std'.* is not one or more positive numbers"),
+        ({"rounding": "no"}, "option 'rounding': 'no' is neither True nor False"),
+        ({"rounding": 0}, "option 'rounding': 0"),
+        ({"input_scale": True}, "option 'input_scale': True"),
+        ({"bn": ["threshold"]}, "option 'bn'"),
+        ({"base": np.ones(2)}, "option 'base'"),
+        ({"method": ["qcfs"]}, "option 'method'"),
         ({"steps": 2}, "option 'steps': method 'one-spike' does not know it"),
     ],
 )
@@ -231,8 +291,48 @@ def test_weights_that_are_no_numbers(layer: int) -> None:
     net = small()
     with torch.no_grad():
         net[layer].weight[0, 0] = float("nan")
-    with pytest.raises(GraphError, match=f"'{layer}'"):
+    found = rf"^module '{layer}' \(Linear\): parameter 'weight' holds 1 of \d+ values that are NaN or infinite"
+    with pytest.raises(ExportError, match=found) as error:
         nirbridge.convert(net, data())
+    one_line(error)
+
+
+def test_every_tensor_that_is_not_finite_is_one_line() -> None:
+    net = with_statistics(Cnn())
+    with torch.no_grad():
+        net.conv1.weight[0, 0, 0] = float("nan")
+        net.bn2.running_var[:2] = float("inf")
+    with pytest.raises(ExportError) as error:
+        nirbridge.convert(net, np.ones((2, 1, 8, 8)))
+    found = [(problem.where, problem.found) for problem in error.value.problems]
+    assert found == [
+        ("module 'conv1' (Conv2d)", "parameter 'weight' holds 3 of 108 values that are NaN or infinite"),
+        ("module 'bn2' (BatchNorm2d)", "buffer 'running_var' holds 2 of 12 values that are NaN or infinite"),
+    ]
+
+
+def test_constants_and_quantised_networks_are_looked_at_too() -> None:
+    with pytest.raises(ExportError, match=r"^node 'mul' \(Scale\): its scale comes to 4 of 4 values that are NaN"):
+        nirbridge.convert(Functions(lambda x: x * float("nan")), data())
+    normed = with_statistics(Mlp())
+    normed.bn.running_var[3] = -1
+    found = r"^module 'bn' \(BatchNorm1d\): its scale comes to 1 of 48 values that are NaN or infinite"
+    with np.errstate(invalid="ignore"), pytest.raises(ExportError, match=found) as error:
+        nirbridge.convert(normed, np.ones((2, 1, 8, 8)))
+    one_line(error)
+    net = nn.Sequential(nn.Linear(4, 6), QCFS(4), nn.Linear(6, 3))
+    with torch.no_grad():
+        net[2].bias[1] = float("inf")
+    with pytest.raises(ExportError, match=r"^module '2' \(Linear\): parameter 'bias' holds 1 of 3 values"):
+        nirbridge.convert(net, data(), "qcfs")
+
+
+def test_what_the_network_does_not_use_may_hold_anything() -> None:
+    model = Functions(functional.relu)
+    model.auxiliary = nn.Linear(4, 4)
+    with torch.no_grad():
+        model.auxiliary.weight.fill_(float("nan"))
+    assert convert_in_full(model, data()).layers
 
 
 def test_the_network_is_left_as_it_was() -> None:

@@ -39,6 +39,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "convertible.py").write_text(MODEL)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((10, 1, 8, 8)))
     np.save(tmp_path / "zero.npy", np.zeros((10, 1, 8, 8)))
+    (tmp_path / "text.npy").write_text("1 2 3")
     np.save(tmp_path / "flat.npy", np.ones((10, 5)))
     return tmp_path
 
@@ -112,6 +113,9 @@ def test_warnings_name_the_layer(folder: Path) -> None:
         ("net", "x.npy", ("--mean", "a,b"), "option '--mean'"),
         ("net", "x.npy", ("--report", "r.txt"), "ends with '.txt', expected '.json'"),
         ("net", "x.npy", ("--runtime", "nowhere", "--report", "{folder}/r.json"), "runtime 'nowhere'"),
+        ("net", "x.npy", ("--runtime", "nowhere"), "option '--runtime': is for the report, which is not asked for"),
+        ("net", "x.npy", ("--samples", 5), "option '--samples': is for the report, which is not asked for"),
+        ("net", "text.npy", (), "x of shape [N, *shape]"),
         ("nothing", "x.npy", (), "has no 'nothing'"),
     ],
 )
@@ -127,6 +131,21 @@ def test_bad_input_is_one_line_and_leaves_no_file(
     assert "Traceback" not in result.output
     after = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
     assert after == before
+
+
+def test_a_wrong_runtime_is_found_before_the_conversion(folder: Path) -> None:
+    result = convert(folder, "net", "--plot", folder / "r.png", "--runtime", "nors")
+    assert result.exit_code == 2
+    assert "runtime 'nors'" in result.stderr
+    assert "reading the network" not in result.stderr
+
+
+def test_input_that_is_cut_off_is_told(folder: Path) -> None:
+    result = convert(folder, "net", "--input-scale", 0.5)
+    assert result.exit_code == 0, result.output
+    share = (np.load(folder / "x.npy") > 0.5).mean()
+    assert f"Warning: input 'input': {share:.2%} of its values are above input_scale 0.5" in result.stderr
+    assert "cut off" not in convert(folder, "net", "--input-scale", 1.5).stderr
 
 
 def test_an_existing_file_survives_a_failure(folder: Path) -> None:

@@ -12,6 +12,7 @@ from nirbridge.converting import convert_in_full, measure
 from nirbridge.errors import ExportError, InputError
 from nirbridge.ir import MultiLevelLIF, TemporalMix
 from nirbridge.neurons import QCFS
+from nirbridge.neurons import MultiLevelLIF as Neuron
 from tests.converting.networks import with_statistics
 
 
@@ -86,3 +87,16 @@ def test_other_activations_are_refused_by_name() -> None:
         nirbridge.convert(net, np.ones((2, 4)), "qcfs")
     with pytest.raises(ExportError, match="has no QCFS activation"):
         nirbridge.convert(nn.Sequential(nn.Linear(4, 4)), np.ones((2, 4)), "qcfs")
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.ReLU(), r"module '1' \(ReLU\).*nirbridge.neurons.QCFS in its place"),
+        (nn.LogSoftmax(-1), r"module '1' \(LogSoftmax\): normalises the output.*Return the logits"),
+        (Neuron(), r"module '1' \(MultiLevelLIF\): spikes already"),
+    ],
+)
+def test_refusals_are_those_of_one_spike_with_another_activation(layer: nn.Module, expected: str) -> None:
+    with pytest.raises(ExportError, match=expected):
+        convert_in_full(nn.Sequential(nn.Linear(4, 4), layer), np.ones((2, 4)), "qcfs")

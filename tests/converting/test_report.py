@@ -81,6 +81,20 @@ def test_the_plot_has_a_bar_for_every_layer(cnn: Trained, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["r.png"]
 
 
+def test_no_legend_covers_a_bar(cnn: Trained, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib.pyplot as plt
+
+    drawn = []
+    monkeypatch.setattr(plt, "close", drawn.append)
+    draw(measure(convert_in_full(cnn.module, cnn.train), cnn.test[:4]), tmp_path / "r.png")
+    (figure,) = drawn
+    monkeypatch.undo()
+    assert len(figure.axes) == 3
+    for axis in figure.axes:
+        assert axis.get_legend().get_window_extent().y0 >= axis.get_window_extent().y1
+    plt.close(figure)
+
+
 def test_a_network_without_neurons_has_no_plot(tmp_path) -> None:
     torch.manual_seed(0)
     x = np.ones((2, 3))

@@ -262,8 +262,8 @@ def test_a_channel_of_one_sign_is_no_dead_channel() -> None:
     assert not convert_in_full(net, x.numpy()).notes
     net.conv.weight.data[2] = 0
     found = {note.where: note.found for note in convert_in_full(net, x.numpy()).notes}
-    assert set(found) == {"layer 'last.plus' (ReLU)", "layer 'last.minus' (ReLU)"}
-    assert all(text.startswith("1 of 3 channels are never active") for text in found.values())
+    assert set(found) == {"layer 'last' (Linear)"}
+    assert found["layer 'last' (Linear)"].startswith("1 of 3 channels are never active")
 
 
 def test_sums_that_are_always_0_are_a_dead_layer() -> None:
@@ -271,7 +271,7 @@ def test_sums_that_are_always_0_are_a_dead_layer() -> None:
     net.other.weight.data.zero_()
     with pytest.raises(InputError, match="no neuron is ever active") as caught:
         convert_in_full(net, x.numpy())
-    assert "aggregate.plus" in str(caught.value)
+    assert "layer 'aggregate' (Aggregate)" in str(caught.value)
 
 
 class Single(nn.Module):

@@ -52,6 +52,23 @@ class ResidualNet(nn.Module):
         return self.block2(self.block1(x))
 
 
+class Reduced(nn.Module):
+    """Every second place, zero channels and zeros around the picture, as CIFAR ResNets without parameters have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.act1 = nn.Conv2d(2, 4, 3, padding=1), Neuron(lanes=2, threshold=0.25)
+        self.pad, self.conv2, self.act2 = nn.ZeroPad2d((0, 1, 2, 0)), nn.Conv2d(8, 4, 2), MultiLevelIF(3, threshold=0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.pad(self.act1(self.conv1(x))[..., ::2, ::2], (0, 0, 0, 0, 1, 3))
+        return self.act2(self.conv2(self.pad(x)))
+
+
+def test_slices_by_a_step_and_zero_padding() -> None:
+    compare(OverTime(make_dyadic(Reduced())), dyadic(5, 3, 2, 7, 6))
+
+
 def test_mlp_is_exact_in_both_layouts() -> None:
     body = [nn.Flatten(1), nn.Linear(24, 16), Neuron(3), nn.Dropout(0.5), nn.Linear(16, 10, bias=False), Neuron(2)]
     net = make_dyadic(nn.Sequential(*body))
