@@ -13,15 +13,24 @@ PAGES = [
 ]
 
 
+BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
+"""Code, and the output that a page shows right below it."""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_blocks_run_and_print_what_stands_below(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("norse")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    blocks = BLOCK.findall(page.read_text())
     assert blocks
-    for block in blocks:
+    for block, output in blocks:
+        capsys.readouterr()
         exec(compile(block, str(page), "exec"), names)
+        printed = capsys.readouterr().out
+        assert not output or printed == output
 
 
 def test_links_and_pictures_exist() -> None:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nirbridge.cli.run", "Run a graph on data with one runtime."),
     "compare": ("nirbridge.cli.compare", "Run a graph on several runtimes and compare them node by node."),
     "energy": ("nirbridge.cli.energy", "Estimate the energy of every layer, and of the same network as an ANN."),
+    "frontier": ("nirbridge.cli.frontier", "Compare networks by accuracy, energy and latency; draw the frontier."),
     "quantize": ("nirbridge.cli.quantize", "Turn a graph into integers for Loihi-style execution."),
     "expand": ("nirbridge.cli.expand", "Turn extension primitives into core NIR for any NIR platform."),
     "convert": ("nirbridge.cli.convert", "Turn a trained analog network into a spiking graph."),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -72,8 +73,9 @@ def measure(
     units: Mapping[str, Unit | None],
     x: Data,
     inferences: int | None,
+    observe: Callable[[Any], None] | None = None,
 ) -> Activity:
-    """Runs ``x`` and counts, a few samples at a time.
+    """Runs ``x`` and counts, a few samples at a time; ``observe`` gets the output of each part.
 
     Raises:
         InputError: the data do not fit, or do not divide into ``inferences``.
@@ -85,7 +87,10 @@ def measure(
     found: Activity | None = None
     for start in range(0, max(samples, 1), SAMPLES_AT_ONCE):
         part = {name: a[:, start : start + SAMPLES_AT_ONCE] if a.ndim > 1 else a for name, a in data.items()}
-        records = {**program.run(part, record=wanted).records, **part}
+        recording = program.run(part, record=wanted)
+        records = {**recording.records, **part}
+        if observe is not None:
+            observe(recording.output)
         if found is None:
             steps = len(next(iter(part.values())))
             found = Activity(samples, steps, _inferences(plan, steps, inferences))

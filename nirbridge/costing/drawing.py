@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isclose
 from typing import Any
 
 from nirbridge.costing.frontier import OperatingPoint, frontier
+from nirbridge.costing.label_places import place_labels
 from nirbridge.costing.report import EnergyReport
 from nirbridge.costing.text import energy_text, ratio_text
 from nirbridge.errors import InputError
@@ -17,8 +19,9 @@ from nirbridge.reports import printable
 _SNN, _ANN, _RATE = "#2166ac", "#bdbdbd", "#4d9221"
 _MARKERS = "osD^vP*Xhp"
 _LONGEST_NAME = 28
-_CLOSE = 25
-"""Points of one label within so many pixels share it."""
+_FEW = 8
+_LEGEND_COLUMNS = 5
+_DECADES_WITH_FIVES = 1e3
 
 
 def draw_report(report: EnergyReport, path: str | os.PathLike[str]) -> None:
@@ -93,17 +96,42 @@ def draw_frontier(
     for index, group in enumerate(dict.fromkeys(point.group for point in points)):
         members = sorted((p for p in points if p.group == group), key=lambda p: p.energy_pj)
         _draw_group(axis, members, best, colours, _MARKERS[index % len(_MARKERS)], printable(group))
-    figure.colorbar(colours, ax=axis, label=f"latency, {latency_unit}")
+    figure.colorbar(colours, ax=axis, label=f"latency, {latency_unit}", ticks=_ticks(points))
     axis.set_xscale("log")
+    _number(axis.xaxis, points)
     axis.margins(x=0.12, y=0.1)
     axis.set_xlabel("energy of one inference, nJ")
     axis.set_ylabel("accuracy, %")
     axis.set_title(f"{printable(title)}\nfilled: no other point is as accurate, cheap and fast", fontsize=11)
     axis.grid(alpha=0.25, which="both")
-    _label(axis, points)
     if any(point.group for point in points):
-        axis.legend(loc="best", frameon=False)
+        names = axis.get_legend_handles_labels()
+        columns = min(len(names[0]), _LEGEND_COLUMNS)
+        figure.legend(*names, loc="outside lower center", ncols=columns, frameon=False, columnspacing=1.2)
+    place_labels(axis, [(printable(p.label), (p.energy_pj * 1e-3, p.accuracy * 100)) for p in points])
     _save(figure, path)
+
+
+def _number(axis: Any, points: Sequence[OperatingPoint]) -> None:
+    """Plain numbers along a logarithmic axis: 1, 2 and 5 of each decade, powers of ten alone where they are many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    energies = [point.energy_pj for point in points]
+    subs = (1, 2, 5) if max(energies) < _DECADES_WITH_FIVES * min(energies) else (1,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _ticks(points: Sequence[OperatingPoint]) -> Any:
+    """The latencies themselves where they are few, else what matplotlib finds."""
+    found = sorted({point.latency for point in points})
+    return found if len(found) <= _FEW and _apart(found) else None
+
+
+def _apart(found: list[float]) -> bool:
+    span = found[-1] - found[0]
+    return all(b - a > 0.04 * span for a, b in pairwise(found))
 
 
 def _colours(points: Sequence[OperatingPoint]) -> Any:
@@ -129,17 +157,6 @@ def _draw_group(
         place = (point.energy_pj * 1e-3, point.accuracy * 100)
         face = colour if point in best else "none"
         axis.scatter(*place, s=70, marker=marker, facecolors=[face], edgecolors=[colour], linewidths=1.6, zorder=2)
-
-
-def _label(axis: Any, points: Sequence[OperatingPoint]) -> None:
-    """Labels beside their points; where points of one label nearly coincide, it stands there once."""
-    labelled: list[tuple[str, Any]] = []
-    for point in points:
-        text, place = printable(point.label), (point.energy_pj * 1e-3, point.accuracy * 100)
-        at = axis.transData.transform(place)
-        if not any(text == other and abs(at - there).max() < _CLOSE for other, there in labelled):
-            axis.annotate(text, place, (6, 5), textcoords="offset points", fontsize=8)
-            labelled.append((text, at))
 
 
 def _short(name: str) -> str:

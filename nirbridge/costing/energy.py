@@ -38,6 +38,7 @@ def energy(
     bits: int = 32,
     input_kind: str | None = None,
     inferences: int | None = None,
+    observe: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> EnergyReport:
     """Estimates the energy of a network from the activity that ``x`` causes, and that of the ANN with its synapses.
@@ -60,6 +61,7 @@ def energy(
         input_kind: "analog" or "events" for all inputs; by default an EventInput brings events and an Input analog
             values.  Data of levels, as encoded frames, are events.
         inferences: inferences in the T steps; by default the windows of the graph's phase code, else 1.
+        observe: gets the output [T, B, *shape] of every part of the samples as soon as it has run, in their order.
         options: as for :func:`nirbridge.compile`: ``dt``, ``precision``, ``integrator``, ``reset``, ...
 
     Returns:
@@ -81,7 +83,7 @@ def energy(
         plan = program.plan
         layers = _layers(plan)
         units = units_of(plan, input_kind)
-        activity = measure(program, layers, units, x, inferences)
+        activity = measure(program, layers, units, x, inferences, observe)
     rows, skipped = _MODELS[model](layers, Measured(activity, units, bits))
     return EnergyReport(
         model=model,

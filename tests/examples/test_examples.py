@@ -29,6 +29,7 @@ def test_every_example_is_tested() -> None:
         "grid_training.py",
         "loihi_nmnist.py",  # in tests/lava/test_lava_nmnist.py
         "networks.py",
+        "sweep.py",  # test_sweep.py
         "train.py",  # tests/training/test_train_example.py
         "train_data.py",
         "nmnist.py",

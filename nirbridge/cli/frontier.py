@@ -1,0 +1,214 @@
+"""``nirbridge frontier``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nirbridge.cli.common import (
+    dt_option,
+    json_option,
+    meaning_options,
+    naming,
+    print_json,
+    read_data,
+    read_graph,
+    require_output,
+)
+from nirbridge.errors import InputError, NirbridgeError, Problem
+
+if TYPE_CHECKING:
+    import nir
+
+    from nirbridge.costing import Candidate, NetworkFile
+    from nirbridge.runtime import Array
+
+_PATH = click.Path(path_type=Path)
+
+
+def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """Whole numbers with commas between, as 1,2,4.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    parts = [part.strip() for part in value.split(",")] if value is not None else []
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        found = f"'{value}' is not whole numbers from 1 on with commas between"
+        raise InputError("option '--steps'", found, "Give one for all, or one for each network, as 1,2,4")
+    return tuple(map(int, parts))
+
+
+@click.command()
+@click.argument("networks", type=_PATH, nargs=-1, required=True, metavar="A.nir B.nir ...")
+@click.option(
+    "-i",
+    "--input",
+    "sources",
+    type=_PATH,
+    multiple=True,
+    metavar="X.npy",
+    help="Data: frames [T, B, *shape], or still images [B, *shape]. Once for all networks, or once for each in their "
+    "order.",
+)
+@click.option("--labels", type=_PATH, required=True, metavar="Y.npy", help="The class of each sample, [B].")
+@click.option(
+    "--steps",
+    callback=parse_steps,
+    metavar="T[,T..]",
+    help="Steps for which still images are shown: one for all, or one for each network. Phase codes and LM-HT graphs "
+    "say it themselves.",
+)
+@click.option("-o", "--output", type=_PATH, metavar="OUT.png", help="Draw the frontier.")
+@click.option(
+    "--model",
+    type=click.Choice(["m-lif", "one-spike", "memory"]),
+    default="m-lif",
+    show_default=True,
+    help="The energy model, see 'nirbridge energy'.",
+)
+@click.option("--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers.")
+@click.option(
+    "--input-kind",
+    type=click.Choice(["analog", "events"]),
+    help="What inputs bring; by default an EventInput events and an Input analog values. Encoded frames are events.",
+)
+@click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
+@click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
+@dt_option
+@meaning_options
+@json_option
+def command(
+    networks: tuple[Path, ...],
+    sources: tuple[Path, ...],
+    labels: Path,
+    steps: tuple[int, ...],
+    output: Path | None,
+    bits: str,
+    samples: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare networks by accuracy, energy and latency, and draw the frontier.
+
+    Every network runs on the labelled data. Its decision is the class of the largest mean score over the steps, of a
+    phase code at the end of the window; its energy that of the recorded activity; its latency T, of a phase code T and
+    the waits of its layers, which is also the latency of an image when they are pipelined. A network is dominated when
+    another is as accurate, cheap and fast, and better in one of the three.
+
+    In place of graphs a .csv file may name them, with the columns graph, input, steps, label and group, of which all
+    but the first may be missing: 'examples/sweep.py' writes one.
+
+    \b
+    Example:
+      nirbridge frontier t1.nir t2.nir t4.nir -i images.npy --steps 1,2,4 --labels y.npy -o frontier.png
+      nirbridge frontier a.nir b.nir -i frames3.npy -i frames10.npy --labels y.npy --input-kind events --model memory
+      nirbridge frontier sweep/networks.csv --labels sweep/labels.npy --runtime norse --json
+    """
+    from nirbridge.costing import collected, judge, listed
+
+    files = listed(networks, sources, steps)
+    if output is not None:
+        inputs = {path for one in files for path in (one.graph, one.input) if path is not None}
+        require_output(output, ".png", labels, *networks, *sorted(inputs))
+    candidates = _candidates(files, labels, samples, options["dt"])
+    outcomes = []
+    total = sum(one.samples for one in candidates)
+    with click.progressbar(
+        length=total, label="running", file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True
+    ) as bar:
+        for file, one in zip(files, candidates, strict=True):
+            with _naming(file, labels):
+                outcomes.append(judge(one, progress=bar.update, bits=int(bits), **options))
+    found = collected(outcomes)
+    if output is not None:
+        found.draw(output)
+        click.echo(f"wrote {output}", err=True)
+    if as_json:
+        rows = found.to_dict()
+        for file, row in zip(files, rows["networks"], strict=True):
+            row["file"] = str(file.graph)
+        print_json(rows)
+    else:
+        click.echo(found.table())
+
+
+def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | None, dt: float | None) -> list[Candidate]:
+    """All networks with their data; an error names every file that does not fit."""
+    from nirbridge.costing import candidate, distinct_names
+
+    classes = _labels(labels)
+    problems: list[Problem] = []
+    found = []
+    known: dict[Path, Any] = {}
+    for file, name in zip(files, distinct_names([file.graph for file in files]), strict=True):
+        with _gathering(problems), _naming(file, labels):
+            graph = read_graph(file.graph)
+            made = candidate(
+                name,
+                graph,
+                _data(file, graph, dt, known),
+                classes,
+                steps=file.steps,
+                samples=samples,
+                label=file.label,
+                group=file.group,
+                dt=dt,
+            )
+            found.append(made)
+    if problems:
+        raise NirbridgeError.from_problems(list(dict.fromkeys(problems)))
+    return found
+
+
+def _data(file: NetworkFile, graph: nir.NIRGraph, dt: float | None, known: dict[Path, Any]) -> Any:
+    """The data of a network; a file of arrays that several take is kept once."""
+    from nirbridge.nir_data import SUFFIX
+
+    assert file.input is not None, "a listed network has data"
+    if file.input.suffix.lower() == SUFFIX:
+        return read_data(file.input, graph, dt)
+    if file.input not in known:
+        known[file.input] = read_data(file.input, graph, dt)
+    return known[file.input]
+
+
+def _labels(path: Path) -> Array:
+    from nirbridge.arrays import read_arrays
+
+    found = read_arrays(path)
+    if isinstance(found, dict):
+        names = ", ".join(list(found)[:8])
+        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", "Save the classes alone as .npy")
+    return found
+
+
+@contextmanager
+def _gathering(problems: list[Problem]) -> Iterator[None]:
+    """Keeps the problems of one network, so that those of the others are found too."""
+    try:
+        yield
+    except NirbridgeError as error:
+        problems += error.problems
+
+
+@contextmanager
+def _naming(file: NetworkFile, labels: Path) -> Iterator[None]:
+    """Names the files in errors: of data also the network that they do not fit."""
+    try:
+        with naming(file.graph, file.input):
+            yield
+    except NirbridgeError as error:
+        data = f"file '{file.input}', "
+        placed = {"labels": f"file '{labels}'"}
+        problems = [
+            replace(p, where=placed.get(p.where, p.where).replace(data, f"file '{file.input}' for '{file.graph}', ", 1))
+            for p in error.problems
+        ]
+        raise type(error).from_problems(problems) from error

@@ -1,0 +1,213 @@
+"""Networks, labelled data → accuracy, energy and latency of each, and who is worth having."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nirbridge.costing.candidates import Candidate
+from nirbridge.costing.drawing import draw_frontier
+from nirbridge.costing.energy import energy
+from nirbridge.costing.family import family_of
+from nirbridge.costing.frontier import OperatingPoint, frontier
+from nirbridge.costing.latency import is_phase_coded, latency_steps, window_steps
+from nirbridge.costing.report import EnergyReport
+from nirbridge.costing.text import energy_text, ratio_text
+from nirbridge.errors import InputError
+from nirbridge.reports import counted, printable, table
+from nirbridge.runtime import Array
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One network, judged.
+
+    Attributes:
+        name: the name in the table.
+        label: what tells it from others of its group.
+        group: the family it belongs to.
+        accuracy: share of right decisions.
+        report: its energy.
+        steps: T, steps of one inference, phases for a phase code.
+        latency: steps until the answer.
+    """
+
+    name: str
+    label: str
+    group: str
+    accuracy: float
+    report: EnergyReport
+    steps: int
+    latency: int
+
+    def point(self) -> OperatingPoint:
+        """As one point of a frontier."""
+        return OperatingPoint(self.label, self.accuracy, self.report.pj, self.latency, self.group)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Networks that were judged alike.
+
+    Attributes:
+        outcomes: one for each network, in their order.
+    """
+
+    outcomes: tuple[Outcome, ...]
+
+    @cached_property
+    def points(self) -> tuple[OperatingPoint, ...]:
+        """One for each network, in their order."""
+        return tuple(outcome.point() for outcome in self.outcomes)
+
+    @cached_property
+    def frontier(self) -> tuple[OperatingPoint, ...]:
+        """The points that no other dominates, by rising energy."""
+        return frontier(self.points)
+
+    def dominator(self, index: int) -> Outcome | None:
+        """A network of the frontier that dominates this one; ``None`` where it is on the frontier itself."""
+        rivals = (o for o in self.outcomes if o.point() in self.frontier)
+        return next((rival for rival in rivals if rival.point().dominates(self.points[index])), None)
+
+    def table(self) -> str:
+        """One row a network in their order, then who is on the frontier, as text."""
+        return _table(self)
+
+    def draw(self, path: str | os.PathLike[str]) -> None:
+        """Draws accuracy over energy, with latency as colour.
+
+        Raises:
+            InputError: a network takes no energy at all, which a logarithmic axis cannot show.
+            FileError: the file cannot be written.
+        """
+        for outcome in self.outcomes:
+            if not outcome.report.pj:
+                found = "takes no energy on these data, which has no place on a logarithmic axis"
+                raise InputError(f"network '{outcome.name}'", found, "Leave it out, or draw no picture")
+        report = self.outcomes[0].report
+        title = f"Accuracy, energy (model '{report.model}', {report.bits} bits) and latency"
+        draw_frontier(self.points, path, title)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        report = self.outcomes[0].report
+        shared = {"model": report.model, "bits": report.bits, "runtime": report.runtime, "samples": report.samples}
+        return shared | {"networks": [self._row(i) for i in range(len(self.outcomes))]}
+
+    def _row(self, index: int) -> dict[str, Any]:
+        outcome, rival = self.outcomes[index], self.dominator(index)
+        return {
+            "network": outcome.name,
+            "group": outcome.group,
+            "label": outcome.label,
+            "steps": outcome.steps,
+            "accuracy": outcome.accuracy,
+            "energy_pj": outcome.report.pj,
+            "ann_pj": outcome.report.ann_pj,
+            "ratio": outcome.report.ratio,
+            "latency": outcome.latency,
+            "on_frontier": rival is None,
+            "dominated_by": None if rival is None else rival.name,
+            "assumptions": list(outcome.report.assumptions),
+        }
+
+
+def sweep(
+    candidates: Iterable[Candidate],
+    model: str = "m-lif",
+    runtime: str = "reference",
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Sweep:
+    """Runs every network once on its data and judges it.
+
+    Args:
+        candidates: the networks with their data, from :func:`nirbridge.costing.candidate`.
+        model: the energy model.
+        runtime: runs them.
+        progress: gets the number of samples that were run since it was called before.
+        options: as for :func:`nirbridge.energy`.
+
+    Raises:
+        InputError, UnsupportedError, RuntimeUnavailableError: as :func:`nirbridge.energy`.
+    """
+    return collected([judge(one, model, runtime, progress=progress, **options) for one in candidates])
+
+
+def judge(
+    candidate: Candidate,
+    model: str = "m-lif",
+    runtime: str = "reference",
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Outcome:
+    """One network's accuracy, energy and latency, all from one run; see :func:`sweep`."""
+    plan = candidate.plan
+    phased = is_phase_coded(plan)
+    outputs: list[Array] = []
+
+    def observe(output: Array) -> None:
+        outputs.append(np.asarray(output, dtype=np.float64))
+        if progress is not None:
+            progress(output.shape[1])
+
+    report = energy(candidate.graph, candidate.x, runtime, model, observe=observe, **options)
+    decisions = decide(np.concatenate(outputs, axis=1), report.inferences, phased)
+    steps = window_steps(plan, report.steps)
+    return Outcome(
+        name=candidate.name,
+        label=candidate.label or f"T={steps}",
+        group=candidate.group or family_of(plan),
+        accuracy=float((decisions == candidate.labels).mean()),
+        report=report,
+        steps=steps,
+        latency=latency_steps(plan, report.steps),
+    )
+
+
+def decide(output: Array, inferences: int = 1, phased: bool = False) -> Array:
+    """The class of each inference, [inferences, B], from scores [T, B, classes].
+
+    It has the largest mean score over the steps; of a phase code the largest score at the last step of the window,
+    where the sum that PhaseDecode makes is complete.
+    """
+    scores = output.reshape(inferences, -1, *output.shape[1:])
+    return (scores[:, -1] if phased else scores.mean(axis=1)).argmax(axis=-1)
+
+
+def collected(outcomes: list[Outcome]) -> Sweep:
+    """The networks together; labels that occur more than once in a group get the network's name."""
+    often = Counter((outcome.group, outcome.label) for outcome in outcomes)
+    return Sweep(tuple(replace(o, label=f"{o.label} {o.name}") if often[o.group, o.label] > 1 else o for o in outcomes))
+
+
+def _table(found: Sweep) -> str:
+    numbers = ("T", "accuracy", "energy", "ANN/SNN", "latency")
+    rows = []
+    for index, outcome in enumerate(found.outcomes):
+        rival, report = found.dominator(index), outcome.report
+        shares = (f"{outcome.accuracy:.2%}", energy_text(report.pj), ratio_text(report.ratio))
+        verdict = "on the frontier" if rival is None else f"dominated by {rival.name}"
+        rows.append((outcome.name, outcome.group or "-", outcome.steps, *shares, outcome.latency, verdict))
+    report = found.outcomes[0].report
+    kept = sum(point in found.frontier for point in found.points)
+    lines = [
+        table(("network", "neurons", *numbers, "verdict"), rows, right=numbers),
+        "",
+        f"{kept} of {counted(len(rows), 'network')} on the frontier of accuracy, energy and latency; model "
+        f"'{report.model}', {report.bits} bits, {counted(report.samples, 'sample')}, recorded on '{report.runtime}'; "
+        "latency in steps until the answer",
+        *dict.fromkeys(printable(line) for outcome in found.outcomes for line in outcome.report.assumptions),
+    ]
+    return "\n".join(lines)
