@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ import click
 import torch
 
 import nirbridge
-from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import atomic_write
+from nirbridge.runtime import usable_runtime
 from nirbridge.training import (
     CHECKPOINT,
     Configuration,
@@ -41,6 +42,12 @@ from train_data import load
 
 SHARES = ("train", "validation", "test")
 """What an epoch tells of rightly decided samples; of validation, where ``data.validation`` holds some back."""
+REFERENCE = "reference"
+EQUAL_COUNT = (
+    "note: frames of equal event count have no windows of time, so the graph begins with a plain Input. Measure with "
+    "'nirbridge energy --input-kind events'; 'encode' and 'stream' need --window and --coding, and their frames are of "
+    "equal time, unlike those of training"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Options:
 
     out: Path
     resume: bool
+    overwrite: bool
     device: str
     board: Path | None
     stop_after: int | None
@@ -61,11 +69,21 @@ def progress(batches: Iterable[Any], label: str) -> Iterable[Any]:
         yield from bar
 
 
+@contextmanager
+def _writing(where: str) -> Iterator[None]:
+    """Turns what the system says against a folder into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(where, f"cannot be written ({error.strerror or error})", "Choose another place") from error
+
+
 def tensorboard(folder: Path | None) -> Callable[[dict[str, Any]], None]:
     """Writes an epoch's numbers for TensorBoard; without a folder nothing.
 
     Raises:
         InputError: TensorBoard is not installed.
+        FileError: the folder cannot be written.
     """
     if folder is None:
         return lambda entry: None
@@ -73,7 +91,8 @@ def tensorboard(folder: Path | None) -> Callable[[dict[str, Any]], None]:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError as error:
         raise InputError("option --tensorboard", "tensorboard is not installed", "pip install tensorboard") from error
-    writer = SummaryWriter(str(folder))
+    with _writing(f"folder '{folder}'"):
+        writer = SummaryWriter(str(folder))
 
     def write(entry: dict[str, Any]) -> None:
         for name in ("loss", *SHARES):
@@ -85,14 +104,16 @@ def tensorboard(folder: Path | None) -> Callable[[dict[str, Any]], None]:
 
 
 def export(
-    network: torch.nn.Module, configuration: Configuration, data: Data, folder: Path, runtimes: tuple[str, ...]
+    network: torch.nn.Module, configuration: Configuration, data: Data, folder: Path, runtimes: tuple[str, ...] | None
 ) -> bool:
-    """Writes the graph and compares it on the runtimes (all that there are, if none is named); whether they agree."""
+    """Writes the graph and compares it with torch and on the runtimes (all, if None); whether they agree."""
     path = folder / "model.nir"
     network = network.cpu().eval()
-    graph = nirbridge.export(network, data.input_shape)
+    graph = nirbridge.export(network, data.input_shape, input_node=data.events)
     nirbridge.write(path, graph)
     print(f"wrote {path}: {len(graph.nodes)} nodes")
+    if data.has_time and data.events is None:
+        print(EQUAL_COUNT)
     count = min(configuration.check_samples, len(data.test))
     if count == 0:
         return True
@@ -103,15 +124,33 @@ def export(
         own = network(frames).mean(0).argmax(1).numpy()
     with nirbridge.compile(graph) as program:
         found = program.run(frames.numpy()).output.mean(0).argmax(1)
-    print(f"decisions of torch and the graph on the reference: {int((own == found).sum())} of {count} alike")
-    comparison = nirbridge.compare(nirbridge.read(path), frames.numpy(), runtimes or None)
+    print(f"decisions of torch and the graph on the reference: {int((own == found).sum())} of {own.size} alike")
+    alike = bool((own == found).all())
+    if runtimes == ():
+        return alike
+    comparison = nirbridge.compare(nirbridge.read(path), frames.numpy(), runtimes)
     for line in comparison.verdicts():
         print(line)
-    return bool(comparison.agrees and (own == found).all())
+    return comparison.agrees and alike
+
+
+def compared_runtimes(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What the exported graph is compared on besides the reference; None is all that run it.
+
+    Raises:
+        RuntimeUnavailableError: one of them is unknown or cannot be used here.
+    """
+    for name in names:
+        usable_runtime(name)
+    if names:
+        return tuple(name for name in names if name != REFERENCE)
+    found = nirbridge.runtimes()
+    return None if any(state.usable for name, state in found.items() if name != REFERENCE) else ()
 
 
 def train(configuration: Configuration, place: Processes, options: Options) -> bool:
     """The whole run; whether the runtimes agree with the exported graph."""
+    runtimes = compared_runtimes(options.runtimes)
     data = load(configuration.data, configuration.steps)
     write = tensorboard(options.board) if place.is_first else tensorboard(None)
 
@@ -123,13 +162,31 @@ def train(configuration: Configuration, place: Processes, options: Options) -> b
     shown = progress if place.is_first else (lambda batches, label: batches)
     run = Run(configuration, data, place, options.out, shown, report)
     network = run.train(options.resume, options.stop_after)
-    if not place.is_first or options.stop_after is not None:
-        return True
     told = configuration.to_dict()
-    history = load_checkpoint(options.out / CHECKPOINT, told).history
+    history = load_checkpoint(options.out / CHECKPOINT, told).history if place.is_first else []
+    if len(history) < configuration.all_epochs:
+        return True
     with atomic_write(options.out / "history.json") as temporary:
         temporary.write_text(json.dumps({"configuration": told, "epochs": history}, indent=1))
-    return export(network, configuration, data, options.out, options.runtimes)
+    return export(network, configuration, data, options.out, runtimes)
+
+
+def prepare(options: Options) -> None:
+    """The folder for the results, in which no other run's checkpoint is lost.
+
+    Raises:
+        InputError: it holds a checkpoint, and nothing says what becomes of it, or two options contradict each other.
+        FileError: it cannot be made.
+    """
+    if options.resume and options.overwrite:
+        raise InputError("option --overwrite", "contradicts --resume, which goes on from the checkpoint", "Use one")
+    with _writing(f"folder '{options.out}'"):
+        options.out.mkdir(parents=True, exist_ok=True)
+        found = (options.out / CHECKPOINT).exists()
+    if found and not (options.resume or options.overwrite):
+        raise InputError(
+            f"folder '{options.out}'", f"holds a {CHECKPOINT}", "Use --resume, --overwrite or another --out"
+        )
 
 
 @click.command()
@@ -137,12 +194,18 @@ def train(configuration: Configuration, place: Processes, options: Options) -> b
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value, as data.folder=/data.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from OUT/checkpoint.pt.")
+@click.option("--overwrite", is_flag=True, help="Begin anew where OUT holds a checkpoint.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option(
     "--tensorboard", "board", type=click.Path(file_okay=False, path_type=Path), help="Folder for TensorBoard."
 )
 @click.option("--stop-after", type=click.IntRange(1), help="End after so many epochs; --resume goes on.")
-@click.option("--runtime", "runtimes", multiple=True, help="Compare on this runtime; by default on all.")
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    help="Compare on this runtime; by default on all; reference compares with torch alone.",
+)
 def main(config: Path, changes: tuple[str, ...], **options: Any) -> None:
     """Train as a configuration says, export and compare."""
     told = Options(**options)
@@ -150,7 +213,7 @@ def main(config: Path, changes: tuple[str, ...], **options: Any) -> None:
         with ExitStack() as stack:
             configuration = read_configuration(config, changes)
             place = stack.enter_context(processes(told.device))
-            told.out.mkdir(parents=True, exist_ok=True)
+            prepare(told)
             agrees = train(configuration, place, told)
     except NirbridgeError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The data sets of ``train.py``, each read from the form in which it is published.
 
 digits          scikit-learn's own, no folder
+digit-graph     the same as a graph whose nodes are classified, for text-gcn
 cifar10         torchvision: ``cifar-10-batches-py/`` in the folder
 cifar100        torchvision: ``cifar-100-python/``
 imagenet        ``train/<class>/*`` and ``val/<class>/*`` images
@@ -16,7 +17,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from nirbridge.errors import FileError, InputError
+from nirbridge.ir import EventInput
 from nirbridge.training import Data
 from nirbridge_events import Events, FrameEncoder, encode_equal_count, open_recording
 from nirbridge_events.labelled import folder_per_class
@@ -37,6 +39,9 @@ _CIFAR = {
 }
 _IMAGENET_MEAN, _IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DIGITS_FOR_TRAINING = 1297
+_COUNTS = ("count", "known", "lanes", "neighbours", "nodes", "sensor", "size", "subframes", "training", "window")
+_LEAST = {"shift": 0, "seed": 0, **dict.fromkeys(_COUNTS, 1)}
+"""Options that are whole numbers, and their least value."""
 
 
 def load(section: dict[str, Any], steps: int) -> Data:
@@ -50,6 +55,11 @@ def load(section: dict[str, Any], steps: int) -> Data:
     name, validation = options.pop("name"), options.pop("validation", 0)
     if name not in LOADERS:
         raise InputError("data", f"unknown data set {name!r}", f"Use one of {', '.join(map(repr, LOADERS))}")
+    for option, value in options.items():
+        low = _LEAST.get(option)
+        if low is not None and value is not None and (type(value) is not int or value < low):
+            found = f"{option}={value!r} is not a whole number from {low}"
+            raise InputError(f"data '{name}'", found, f"Choose another data.{option}")
     try:
         data, plain, labels = LOADERS[name](steps=steps, **options)
     except TypeError as error:
@@ -90,17 +100,71 @@ def digits(steps: int, count: int | None = None, shift: int = 0) -> Loaded:
         count: use only the first so many.
         shift: training images are moved by up to this many pixels.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise FileError("data 'digits'", "scikit-learn is not installed", "pip install scikit-learn") from error
-    found = load_digits()
+    if count == 1:
+        raise InputError("data 'digits'", "count=1 leaves nothing to test", "Use 2 or more")
+    found = _load_digits()
     x = torch.from_numpy(found.images[:count] / 16).float()[:, None]
     y = torch.from_numpy(found.target[:count]).long()
     split = _DIGITS_FOR_TRAINING if count is None else min(_DIGITS_FOR_TRAINING, len(y) * 3 // 4)
     train, test = TensorDataset(x[:split], y[:split]), TensorDataset(x[split:], y[split:])
     varied = Varied(train, partial(_shifted, most=shift)) if shift else train
     return Data(varied, test, (1, 8, 8), 10), train, y[:split].tolist()
+
+
+@dataclass(frozen=True)
+class DigitGraph:
+    """scikit-learn's digits as a graph: a node is an image, its edges go to those nearest to it.
+
+    Attributes:
+        features: X, the pixels as (64, nodes), in 0..1.
+        adjacency: A (nodes, nodes), 0 or 1, symmetric, without self loops.
+        labels: classes (nodes).
+    """
+
+    features: Tensor
+    adjacency: Tensor
+    labels: Tensor
+
+
+def make_graph(nodes: int, neighbours: int) -> DigitGraph:
+    """The graph of the first ``nodes`` digits, each linked with its nearest ``neighbours`` (Euclidean distance)."""
+    found = _load_digits()
+    x = torch.from_numpy(found.data[:nodes] / 16)
+    if not 0 < neighbours < len(x):
+        raise InputError("graph of digits", f"{neighbours} neighbours of {len(x)} nodes", "Use fewer neighbours")
+    distance = torch.cdist(x, x).fill_diagonal_(torch.inf)
+    near = distance.topk(neighbours, largest=False).indices
+    adjacency = torch.zeros(len(x), len(x), dtype=x.dtype).scatter_(1, near, 1.0)
+    return DigitGraph(x.T.contiguous(), torch.maximum(adjacency, adjacency.T), torch.from_numpy(found.target[:nodes]))
+
+
+def known_nodes(labels: Tensor, known: int, generator: torch.Generator | None = None) -> Tensor:
+    """Which nodes' classes are told: ``known`` of each class, drawn at random; bool (nodes)."""
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        mask[members[torch.randperm(len(members), generator=generator)[:known]]] = True
+    return mask
+
+
+def digit_graph(steps: int, nodes: int = 1797, neighbours: int = 8, known: int = 10, seed: int = 0) -> Loaded:
+    """The graph of digits as one sample; it trains the nodes whose class is known and asks for the others.
+
+    Args:
+        steps: not used, features stand still.
+        nodes: use only the first so many digits.
+        neighbours: that each node is linked with.
+        known: nodes of each class that train.
+        seed: of the choice of these nodes.
+    """
+    graph = make_graph(nodes, neighbours)
+    told = known_nodes(graph.labels, known, torch.Generator().manual_seed(seed))
+    if bool(told.all()):
+        raise InputError("data 'digit-graph'", f"known={known} leaves no node to ask for", "Use fewer")
+    x = graph.features.float()[None]
+    train, test = (TensorDataset(x, torch.where(mask, graph.labels, -1)[None]) for mask in (told, ~told))
+    data = Data(train, test, tuple(x.shape[1:]), 10, network={"adjacency": graph.adjacency.float()})
+    return data, train, [0]
 
 
 def _cifar(name: str) -> Callable[..., Loaded]:
@@ -217,8 +281,8 @@ def nmnist(
 ) -> Loaded:
     """N-MNIST in one-hot windows, (2, size, size).
 
-    Windows of equal time: those beyond ``steps`` are left out. Windows of equal event count: a recording is cut into
-    T·2^(lanes-1) binary frames, of which each step sums 2^(lanes-1).
+    Windows of equal time, which an ``EventInput`` describes: those beyond ``steps`` are left out. Windows of equal
+    event count: a recording is cut into T·2^(lanes-1) binary frames, of which each step sums 2^(lanes-1).
 
     Args:
         steps: T.
@@ -235,23 +299,26 @@ def nmnist(
     root = _folder("nmnist", folder)
     train, test = _csv_split(root, training) if (root / "labels.csv").is_file() else _folder_split(root)
 
-    places: dict[str, Any] = {"sensor_size": (34, 34), "size": (size, size), "lanes": lanes}
+    shape = (2, size, size)
+    events = EventInput(shape, (34, 34), window, subframes, lanes, "one-hot")
 
     def by_time(path: Path) -> np.ndarray:
-        encoder = FrameEncoder(window=window, coding="one-hot", subframes=subframes, **places)
-        frames = np.zeros((steps, 2, size, size), np.float32)
+        encoder = FrameEncoder.from_node(events)
+        frames = np.zeros((steps, *shape), np.float32)
         found = [part.frame for part in encoder.encode(open_recording(path, sensor_size=(34, 34)))][:steps]
         frames[: len(found)] = found
         return frames
 
     def by_count(path: Path) -> np.ndarray:
         binary = steps * 2 ** (lanes - 1)
-        return encode_equal_count(_nmnist_events(path), binary, binary, **places)
+        places = {"sensor_size": (34, 34), "size": (size, size)}
+        return encode_equal_count(_nmnist_events(path), binary, binary, lanes=lanes, **places)
 
     encode = by_count if equal_count else by_time
     still = Recordings(train[:count], encode)
     moved = Recordings(train[:count], encode, partial(_shifted, most=shift)) if shift else still
-    data = Data(moved, Recordings(test[:count], encode), (2, size, size), 10, has_time=True)
+    described = None if equal_count else events
+    data = Data(moved, Recordings(test[:count], encode), shape, 10, has_time=True, events=described)
     return data, still, [label for _, label in still.files]
 
 
@@ -284,7 +351,7 @@ def _folder_split(root: Path) -> tuple[list[tuple[Path, int]], list[tuple[Path, 
 def dvs_cifar10(
     steps: int, folder: str | None = None, lanes: int = 4, size: int = 48, augment: bool = True, sensor: int = 128
 ) -> Loaded:
-    """DVS-CIFAR10 in one-hot frames of equal event count, (2, size, size).
+    """DVS-CIFAR10 in one-hot frames of equal event count, (2, size, size), which no ``EventInput`` describes.
 
     80 binary frames are pooled to T·2^(lanes-1), of which each step sums 2^(lanes-1).  Of each class the first nine
     tenths train and the others test, by the numbers in their names: of the published set 0 to 899 and 900 to 999, as
@@ -319,6 +386,7 @@ def dvs_cifar10(
 
 LOADERS: dict[str, Callable[..., Loaded]] = {
     "digits": digits,
+    "digit-graph": digit_graph,
     "cifar10": _cifar("cifar10"),
     "cifar100": _cifar("cifar100"),
     "imagenet": imagenet,
@@ -333,6 +401,14 @@ def _folder(name: str, folder: str | None) -> Path:
     if not Path(folder).is_dir():
         raise FileError(f"folder '{folder}'", f"does not exist, data set '{name}' is expected there", "Check the path")
     return Path(folder)
+
+
+def _load_digits() -> Any:
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError as error:
+        raise FileError("data 'digits'", "scikit-learn is not installed", "pip install scikit-learn") from error
+    return load_digits()
 
 
 def _torchvision() -> tuple[Any, Any]:

@@ -91,6 +91,23 @@ def test_equal_recordings_agree_and_all_nodes_are_compared(altered: Callable[...
     assert act.reference_spikes > 10
 
 
+def test_a_silent_network_is_told_to_be_one(altered: Callable[..., None]) -> None:
+    altered()
+    silent = compare(network(), np.zeros((4, 2, 4)), ["odd"])
+    warning = "WARNING: no neuron fired"
+    assert silent.agrees
+    assert silent.to_dict()["silent"] is True
+    assert any(line.startswith(warning) for line in silent.verdicts())
+    spiking = compare(network(), data(), ["odd"])
+    assert spiking.to_dict()["silent"] is False
+    assert not any(line.startswith(warning) for line in spiking.verdicts())
+    analog = build_graph(
+        {"input": nir.Input(np.array([2])), "fc": nir.Linear(np.eye(2)), "output": nir.Output(np.array([2]))},
+        [("input", "fc"), ("fc", "output")],
+    )
+    assert not compare(analog, np.zeros((1, 1, 2)), ["odd"]).silent
+
+
 def test_one_wrong_spike_of_an_exact_graph_is_beyond_tolerance(altered: Callable[..., None]) -> None:
     def change(values: dict[str, np.ndarray]) -> None:
         t, b, n = np.argwhere(values["act"] == 2)[0]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import nirbridge
+from examples.train_data import DigitGraph, make_graph
 from nirbridge.converting import convert_in_full
 from nirbridge.networks import build_network
 from nirbridge.training import CHECKPOINT, Processes, Run, load_checkpoint
@@ -67,7 +68,8 @@ def convert_nodes(work: dict[str, Any], seed: int) -> dict[str, Any]:
     """A two-layer graph network on the graph of digits, trained, then converted with every setting.
 
     Args:
-        work: ``graph`` and ``training`` for ``digit_graph``; ``settings`` and ``energy`` as for images.
+        work: ``graph`` for ``make_graph``, ``training`` for ``digit_graph.trained``; ``settings`` and ``energy`` as for
+            images.
         seed: of weights and of the nodes whose classes are known.
     """
     torch.set_num_threads(1)
@@ -84,8 +86,8 @@ def convert_nodes(work: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _graph(**options: Any) -> digit_graph.DigitGraph:
-    return digit_graph.make_graph(**options)
+def _graph(**options: Any) -> DigitGraph:
+    return make_graph(**options)
 
 
 def _converted(

@@ -96,13 +96,13 @@ def digits(plan: Plan, steps: int, kind: str = "direct", group: str = DIGITS, **
         "recipe": kind,
         "steps": steps,
         "epochs": plan.epochs(_SPIKING_EPOCHS if hybrid else chosen.epochs),
-        "analog_epochs": plan.epochs(chosen.epochs - _SPIKING_EPOCHS),
         "batch": 32,
         "learning_rate": chosen.rate * (_SPIKING_RATE if hybrid else 1),
-        "analog_learning_rate": chosen.rate,
-        "percentile": 99.7,
-        "factor": 0.6,
     }
+    if hybrid:
+        told |= {"analog_epochs": plan.epochs(chosen.epochs - _SPIKING_EPOCHS), "analog_learning_rate": chosen.rate}
+    if kind == "hybrid":
+        told |= {"percentile": 99.7, "factor": 0.6}
     return told | changes
 
 

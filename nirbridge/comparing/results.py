@@ -77,6 +77,12 @@ class Comparison:
         """Whether every node agrees on every runtime."""
         return all(node.agrees for node in self.nodes)
 
+    @property
+    def silent(self) -> bool:
+        """Whether the graph has spiking nodes and none of them sent a spike anywhere, so that nothing was tried."""
+        spiking = [node for node in self.nodes if node.spiking]
+        return bool(spiking) and not any(node.reference_spikes or node.spikes for node in spiking)
+
     def differing_spikes(self, runtime: str) -> tuple[int, int]:
         """Over all spiking nodes of a runtime: spikes that differ, and the reference's spikes."""
         found = [node for node in self.nodes if node.runtime == runtime and node.spiking]
@@ -94,6 +100,7 @@ class Comparison:
         """Plain data for JSON."""
         return {
             "agrees": self.agrees,
+            "silent": self.silent,
             "exact": self.exact,
             "tolerance": self.tolerance,
             "analog_tolerance": self.analog_tolerance,

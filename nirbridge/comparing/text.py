@@ -31,7 +31,7 @@ def to_table(found: Comparison) -> str:
 
 
 def to_verdicts(found: Comparison) -> list[str]:
-    """The tolerance, one line for each runtime, and what was not compared."""
+    """The tolerance, one line for each runtime, whether no neuron fired, and what was not compared."""
     rule = "parameters and data are dyadic" if found.exact else "parameters or data are not dyadic"
     lines = [f"tolerance: {found.tolerance:g} of a node's spikes, {found.analog_tolerance:g} of analog values ({rule})"]
     for runtime in found.runtimes:
@@ -39,6 +39,8 @@ def to_verdicts(found: Comparison) -> list[str]:
         differing, spikes = found.differing_spikes(runtime)
         verdict = f"differs beyond the tolerance in {', '.join(bad)}" if bad else "agrees with the reference"
         lines.append(f"{runtime}: {verdict}; {count_text(differing)} of {count_text(spikes)} spikes differ")
+    if found.silent:
+        lines.append("WARNING: no neuron fired, so this says nothing about the neurons. Use data that make them fire")
     lines += [f"{runtime}: did not record {', '.join(names)}" for runtime, names in found.unrecorded.items()]
     lines += [f"{runtime}: skipped, {reason}" for runtime, reason in found.skipped.items()]
     return [printable(line) for line in lines]

@@ -6,16 +6,28 @@ from typing import Any
 from torch import nn
 
 from nirbridge.errors import InputError
+from nirbridge.networks.barriers import make_barrier
 from nirbridge.networks.blocks import BLOCKS, MSBlock, SEWBlock, SparseBlock, SpikingBlock
-from nirbridge.networks.gcn import TextGCN
-from nirbridge.networks.resnet import ResNet, resnet18, resnet19, resnet20, resnet34, sparse_resnet18
+from nirbridge.networks.gcn import TextGCN, text_gcn
+from nirbridge.networks.parts import MakeNeuron, default_neuron
+from nirbridge.networks.resnet import (
+    RESNETS,
+    ResNet,
+    resnet18,
+    resnet19,
+    resnet20,
+    resnet34,
+    sparse_neuron,
+    sparse_resnet18,
+)
 from nirbridge.networks.small import SmallConv, SmallDense
-from nirbridge.networks.transformer import SpikeTransformer
+from nirbridge.networks.transformer import SpikeTransformer, transformer_neuron
 from nirbridge.networks.vgg import VGG, VGGSNN, vgg13, vgg16
 
 __all__ = [
     "BLOCKS",
     "NETWORKS",
+    "RESNETS",
     "VGG",
     "VGGSNN",
     "MSBlock",
@@ -28,6 +40,8 @@ __all__ = [
     "SpikingBlock",
     "TextGCN",
     "build_network",
+    "make_barrier",
+    "own_neuron",
     "resnet18",
     "resnet19",
     "resnet20",
@@ -43,13 +57,17 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "vgg13": vgg13,
     "vgg16": vgg16,
     "vggsnn": VGGSNN,
-    "resnet18": resnet18,
-    "resnet19": resnet19,
-    "resnet20": resnet20,
-    "resnet34": resnet34,
-    "sparse-resnet18": sparse_resnet18,
+    **RESNETS,
     "spike-transformer": SpikeTransformer,
+    "text-gcn": text_gcn,
 }
+
+_NEURONS: dict[str, MakeNeuron] = {"sparse-resnet18": sparse_neuron, "spike-transformer": transformer_neuron}
+
+
+def own_neuron(name: str) -> MakeNeuron:
+    """What makes the neurons of that network where none are given."""
+    return _NEURONS.get(name, default_neuron)
 
 
 def build_network(name: str, **options: Any) -> nn.Module:

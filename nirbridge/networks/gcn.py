@@ -60,6 +60,26 @@ class TextGCN(nn.Module):
         return result
 
 
+def text_gcn(
+    num_classes: int = 10,
+    input_shape: tuple[int, ...] = (64, 1),
+    width: int = 200,
+    neuron: MakeNeuron = default_neuron,
+    adjacency: Tensor | None = None,
+) -> TextGCN:
+    """:class:`TextGCN` for inputs (features, nodes), by the options that networks are built with by name.
+
+    Raises:
+        InputError: there is no adjacency, or it does not fit the inputs.
+    """
+    if adjacency is None:
+        raise InputError("TextGCN", "has no graph", "Use a data set that brings one, as digit-graph, or pass adjacency")
+    if len(input_shape) != 2 or adjacency.shape[:1] != input_shape[1:]:
+        found = f"input_shape {input_shape} is not (features, {len(adjacency)} nodes)"
+        raise InputError("TextGCN", found, "Give a feature vector for each node")
+    return TextGCN(adjacency, input_shape[0], num_classes, width, neuron)
+
+
 def normalised_adjacency(adjacency: Tensor) -> Tensor:
     """Â = D^-1/2 (A + I) D^-1/2, (nodes, nodes).
 

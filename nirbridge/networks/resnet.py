@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
+from nirbridge.networks.barriers import make_barrier
 from nirbridge.networks.blocks import BLOCKS
 from nirbridge.networks.parts import MakeNeuron, Size, checked_counts, checked_size, conv_norm, default_neuron
-from nirbridge.neurons import Barrier, MultiLevelIF
+from nirbridge.neurons import MultiLevelIF
 
 _LARGE = 64
 
@@ -28,8 +30,7 @@ class ResNet(nn.Module):
         width: channels of the first stage.
         neuron: makes one layer of neurons.
         block: "spiking", "sew", "ms" or "sparse", see :mod:`nirbridge.networks.blocks`.
-        barrier: makes one barrier for "sparse"; by default of the neurons' levels and threshold where these are
-            ``MultiLevelIF``, else ``Barrier(4)``.
+        barrier: makes one barrier for "sparse"; by default one of the neuron's levels and threshold.
         hidden: size of a linear layer with neurons before the last, or 0.
 
     Shapes:
@@ -58,11 +59,12 @@ class ResNet(nn.Module):
         large = min(input_shape[1:], default=0) >= _LARGE
         channels, _, _ = checked_size("ResNet", input_shape, 0)
         checked_counts("ResNet", width=width, num_classes=num_classes)
-        pre_activated, barrier = block == "ms", barrier or partial(barrier_of, neuron)
+        pre_activated = block == "ms"
         self.stem = conv_norm(channels, width, kernel=7 if large else 3, stride=2 if large else 1)
         self.stem_act = nn.Identity() if pre_activated else neuron()
         self.stem_pool = nn.AvgPool2d(2) if large else nn.Identity()
         blocks: list[nn.Module] = []
+        barrier = barrier or partial(make_barrier, neuron())
         channels = width
         for stage, count in enumerate(stages):
             for index in range(count):
@@ -84,13 +86,8 @@ class ResNet(nn.Module):
         return result
 
 
-def barrier_of(neuron: MakeNeuron) -> nn.Module:
-    """A barrier that re-quantises to the levels of such neurons; four levels below 1 where they have none."""
-    made = neuron()
-    return Barrier(made.levels, made.threshold.detach()) if type(made) is MultiLevelIF else Barrier(4)
-
-
-def _multi_level_if() -> nn.Module:
+def sparse_neuron() -> nn.Module:
+    """Multi-level IF with N = 4, as Sparse-ResNet has it."""
     return MultiLevelIF(4)
 
 
@@ -115,5 +112,15 @@ def resnet20(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int 
 
 
 def sparse_resnet18(num_classes: int = 10, input_shape: Size = (3, 32, 32), width: int = 64, **options: Any) -> ResNet:
-    """ResNet-18 of multi-level IF neurons with N = 4 and a barrier behind every sum; options as of :class:`ResNet`."""
-    return resnet18(num_classes, input_shape, width, **{"neuron": _multi_level_if, "block": "sparse"} | options)
+    """ResNet-18 of multi-level IF neurons (N = 4) with a barrier behind every sum; options as of :class:`ResNet`."""
+    return resnet18(num_classes, input_shape, width, **{"neuron": sparse_neuron, "block": "sparse"} | options)
+
+
+RESNETS: dict[str, Callable[..., ResNet]] = {
+    "resnet18": resnet18,
+    "resnet19": resnet19,
+    "resnet20": resnet20,
+    "resnet34": resnet34,
+    "sparse-resnet18": sparse_resnet18,
+}
+"""By name; they alone take ``barrier``."""

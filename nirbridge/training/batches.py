@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from nirbridge.errors import InputError
 
@@ -28,11 +29,37 @@ class Share:
     seed: int | None
 
 
+def _cut(order: Sequence[int], batch: int, training: bool) -> list[list[int]]:
+    """``order`` in batches; while training, a last batch of a single sample joins the one before it.
+
+    Batch normalisation has no statistics of one sample where it stands behind a single place.
+    """
+    starts = list(range(0, len(order), batch))
+    if training and len(starts) > 1 and len(order) - starts[-1] == 1:
+        starts.pop()
+    return [list(order[start:end]) for start, end in pairwise([*starts, len(order)])]
+
+
+class _Batches(Sampler[list[int]]):
+    """All samples of each batch, for a process that is alone."""
+
+    def __init__(self, dataset: Dataset[Any], batch: int, training: bool) -> None:
+        self.batch, self.training = batch, training
+        self.order: Sampler[int] = RandomSampler(dataset) if training else SequentialSampler(dataset)
+        self.samples = len(dataset)
+
+    def __len__(self) -> int:
+        return len(_cut(range(self.samples), self.batch, self.training))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from _cut(list(self.order), self.batch, self.training)
+
+
 class _Shares(Sampler[list[int]]):
     """Every ``count``-th sample of each batch, from ``rank`` on; the batches are those of a single process.
 
-    While training, a last batch of fewer samples than processes is filled up with its own, since every process must
-    take part in every step. In tests each sample is taken once.
+    While training, a last batch of fewer than two samples a process is filled up with its own, since every process
+    must take part in every step, with a batch that has statistics. In tests each sample is taken once.
     """
 
     def __init__(self, samples: int, batch: int, share: Share) -> None:
@@ -43,11 +70,12 @@ class _Shares(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         share = self.share
-        order = list(range(self.samples)) if share.seed is None else _order(self.samples, share.seed)
-        for start in range(0, self.samples, self.batch):
-            batch = order[start : start + self.batch]
-            if share.seed is not None and len(batch) < share.count:
-                batch = (batch * share.count)[: share.count]
+        training = share.seed is not None
+        order = range(self.samples) if share.seed is None else _order(self.samples, share.seed)
+        for batch in _cut(order, self.batch, training):
+            least = min(2 * share.count, self.batch)
+            if training and len(batch) < least:
+                batch = (batch * least)[:least]
             mine = batch[share.rank :: share.count]
             if mine:
                 yield mine
@@ -64,12 +92,14 @@ def _order(samples: int, seed: int) -> list[int]:
 class SizedBatches:
     """Batches with time on axis 0: frames as they are, an image at every step.
 
+    A last training batch of a single sample joins the one before it.
+
     Args:
         dataset: samples (x, class).
         batch: samples of a batch, over all processes.
         steps: T.
         has_time: whether samples are frames.
-        shuffled: whether the order is random.
+        training: whether the order is random, and no batch but an only one holds a single sample.
         share: of several processes.
         workers: processes that load.
     """
@@ -80,13 +110,14 @@ class SizedBatches:
         batch: int,
         steps: int,
         has_time: bool,
-        shuffled: bool,
+        training: bool,
         share: Share | None = None,
         workers: int = 0,
     ) -> None:
         self.steps, self.has_time = steps, has_time
         if share is None:
-            self.loader = DataLoader(dataset, batch, shuffle=shuffled, num_workers=workers)
+            alone = _Batches(dataset, batch, training)
+            self.loader = DataLoader(dataset, batch_sampler=alone, num_workers=workers)
         else:
             sampler = _Shares(len(dataset), max(batch, share.count), share)
             self.loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers)

@@ -10,9 +10,15 @@ from typing import Any
 
 from nirbridge.errors import FileError, InputError
 
-RECIPES = ("direct", "hybrid", "qcfs-lm-ht", "lm-ht")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("float32", "bfloat16", "float16")
+READ: dict[str, tuple[str, ...]] = {
+    "direct": ("neuron",),
+    "hybrid": ("neuron", "analog_epochs", "analog_learning_rate", "percentile", "factor"),
+    "lm-ht": ("levels",),
+    "qcfs-lm-ht": ("levels", "analog_epochs", "analog_learning_rate"),
+}
+"""The recipes, and what each reads besides the keys that all of them read."""
 _SECTIONS = ("data", "network", "neuron", "loss")
 
 
@@ -24,7 +30,9 @@ class Configuration:
         data: ``name`` of a data set and its options, among them ``validation``: how many training samples to hold back.
         network: ``name`` in ``nirbridge.networks.NETWORKS`` and its options.
         neuron: ``name`` ("m-lif", "multi-level-if") and its options, of which ``surrogate`` is a name or a section, as
-            ``{"name": "sigmoid", "alpha": 1.25}``; not for LM-HT recipes.
+            ``{"name": "sigmoid", "alpha": 1.25}``; by default the network's own.
+        barrier: ``levels``, ``threshold`` and ``clipped`` of the barriers of a network that has them; by default the
+            neuron's levels and threshold.
         loss: ``name`` in ``nirbridge.training.LOSSES`` and its options.
         recipe: "direct": spiking from the start. "hybrid": ReLU, thresholds by percentile, then spiking. "lm-ht":
             LM-HT from the start. "qcfs-lm-ht": QCFS, then LM-HT.
@@ -47,7 +55,8 @@ class Configuration:
 
     data: dict[str, Any]
     network: dict[str, Any]
-    neuron: dict[str, Any] = field(default_factory=lambda: {"name": "m-lif"})
+    neuron: dict[str, Any] | None = None
+    barrier: dict[str, Any] | None = None
     loss: dict[str, Any] = field(default_factory=lambda: {"name": "mean-ce"})
     recipe: str = "direct"
     steps: int = 4
@@ -66,6 +75,11 @@ class Configuration:
     workers: int = 0
     check_samples: int = 8
 
+    @property
+    def all_epochs(self) -> int:
+        """Passes over the data of all stages together."""
+        return self.epochs + (self.analog_epochs if "analog_epochs" in READ[self.recipe] else 0)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
@@ -80,7 +94,7 @@ def read_configuration(path: str | Path, changes: tuple[str, ...] = ()) -> Confi
 
     Raises:
         FileError: the file is missing or is not what its name says.
-        InputError: an unknown key, a value of the wrong kind or outside its limits.
+        InputError: an unknown key, one that the recipe does not read, a value of the wrong kind or outside its limits.
     """
     values = _read(Path(path))
     for change in changes:
@@ -91,7 +105,9 @@ def read_configuration(path: str | Path, changes: tuple[str, ...] = ()) -> Confi
         for key in keys[:-1]:
             place = place.setdefault(key, {})
             if not isinstance(place, dict):
-                raise InputError(f"change '{change}'", f"'{key}' is no section", f"Use {', '.join(_SECTIONS)}")
+                raise InputError(
+                    f"change '{change}'", f"'{key}' is no section", f"Use {', '.join((*_SECTIONS, 'barrier'))}"
+                )
         place[keys[-1]] = _value(text)
     return checked(values, f"file '{path}'")
 
@@ -100,7 +116,8 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
     """``values`` as a configuration.
 
     Raises:
-        InputError: an unknown or missing key, a value of the wrong kind or outside its limits.
+        InputError: an unknown or missing key, one that the recipe does not read, a value of the wrong kind or outside
+            its limits.
     """
     known = {entry.name: entry for entry in fields(Configuration)}
     for name in values:
@@ -111,30 +128,43 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
             raise InputError(where, f"has no section '{name}'", "Add it with at least a name")
     for name in _SECTIONS:
         section = values.get(name)
+        if section is None and name not in ("data", "network"):
+            continue
         if name in values and not (isinstance(section, dict) and isinstance(section.get("name"), str)):
             raise InputError(where, f"section '{name}' has no name", f'Write "{name}": {{"name": ...}}')
-    for name, options in (("recipe", RECIPES), ("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
+    if not isinstance(values.get("barrier"), (dict, type(None))):
+        raise InputError(where, "section 'barrier' holds no keys", 'Write "barrier": {"levels": 8}')
+    for name, options in (("recipe", tuple(READ)), ("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
         if name in values and values[name] not in options:
             raise InputError(where, f"{name} is {values[name]!r}", f"Use one of {', '.join(map(repr, options))}")
-    for name, (kind, low) in _NUMBERS.items():
+    recipe = values.get("recipe", "direct")
+    for name in values:
+        readers = [other for other, read in READ.items() if name in read]
+        if readers and recipe not in readers:
+            found = f"sets {name!r}, which recipe {recipe!r} does not read"
+            raise InputError(where, found, f"Leave it away, or use recipe {' or '.join(readers)}")
+    for name, (kind, low, high) in _NUMBERS.items():
         if name in values:
-            values = values | {name: _number(where, name, values[name], kind, low)}
+            values = values | {name: _number(where, name, values[name], kind, low, high)}
     return Configuration(**values)
 
 
-_NUMBERS: dict[str, tuple[type[int] | type[float], float]] = {
-    **dict.fromkeys(("steps", "epochs", "batch", "levels"), (int, 1)),
-    **dict.fromkeys(("analog_epochs", "seed", "workers", "check_samples"), (int, 0)),
-    **dict.fromkeys(("learning_rate", "analog_learning_rate", "factor", "percentile"), (float, 1e-12)),
-    "weight_decay": (float, 0.0),
+_MOST = 1e12
+_NUMBERS: dict[str, tuple[type[int] | type[float], float, float]] = {
+    **dict.fromkeys(("steps", "epochs", "batch", "levels"), (int, 1, _MOST)),
+    **dict.fromkeys(("analog_epochs", "seed", "workers", "check_samples"), (int, 0, _MOST)),
+    **dict.fromkeys(("learning_rate", "analog_learning_rate", "factor"), (float, 1e-12, _MOST)),
+    "percentile": (float, 1e-12, 100.0),
+    "weight_decay": (float, 0.0, _MOST),
 }
 
 
-def _number(where: str, name: str, value: Any, kind: type[int] | type[float], low: float) -> int | float:
+def _number(where: str, name: str, value: Any, kind: type[int] | type[float], low: float, high: float) -> int | float:
     fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-    if not fits or not low <= value < 1e12:
+    if not fits or not low <= value <= high:
+        limits = f"from {low:g}" if high == _MOST else f"from {low:g} to {high:g}"
         word = "whole number" if kind is int else "number"
-        raise InputError(where, f"{name}={value!r} is not a {word} from {low:g}", f"Choose another {name}")
+        raise InputError(where, f"{name}={value!r} is not a {word} {limits}", f"Choose another {name}")
     return kind(value)
 
 

@@ -54,7 +54,7 @@ def train_epoch(
     scaler: torch.amp.GradScaler,
     processes: Processes,
 ) -> tuple[float, float]:
-    """One pass over ``batches`` of frames [T, B, ...] and classes [B].
+    """One pass over ``batches`` of frames [T, B, ...] and classes [B] or [B, *places], see :func:`asked`.
 
     Returns:
         The mean loss over all samples and the share of them decided rightly, over all processes.
@@ -68,6 +68,7 @@ def train_epoch(
         x, labels = x.to(processes.device), labels.to(processes.device)
         with precision.cast():
             outputs = network(x)
+        outputs, labels = asked(outputs, labels)
         value = loss(outputs.float(), labels)
         if not bool(torch.isfinite(value)):
             raise InputError("training", f"the loss became {value.item()}", "Lower the learning rate")
@@ -90,11 +91,35 @@ def evaluate(network: nn.Module, batches: Batches, precision: Precision, process
         for x, labels in batches:
             x, labels = x.to(processes.device), labels.to(processes.device)
             with precision.cast():
-                decided = network(x).float().mean(0).argmax(1)
+                outputs = network(x)
+            outputs, labels = asked(outputs, labels)
+            decided = outputs.float().mean(0).argmax(1)
             sums += torch.tensor([0.0, float((decided == labels).sum()), len(labels)], dtype=torch.float64)
     total = processes.total(sums)
     _require_samples(total)
     return float(total[1] / total[2])
+
+
+def asked(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Every place as a sample of its own, as the nodes of a graph are; without those whose class is below 0.
+
+    Args:
+        outputs: [T, B, classes, *places].
+        labels: [B, *places].
+
+    Returns:
+        Outputs [T, N, classes] and classes [N].
+
+    Raises:
+        InputError: the shapes do not fit.
+    """
+    if outputs.ndim < 3 or (outputs.shape[1], *outputs.shape[3:]) != tuple(labels.shape):
+        found = f"outputs of shape {tuple(outputs.shape)} and labels of shape {tuple(labels.shape)}"
+        next_step = "Wrap the network in OverTime, and give a class for each place"
+        raise InputError("training", f"{found} are not [T, B, classes, *places] and [B, *places]", next_step)
+    rows = outputs.reshape(*outputs.shape[:3], -1).transpose(2, 3).flatten(1, 2)
+    known = labels.flatten() >= 0
+    return rows[:, known], labels.flatten()[known]
 
 
 def _require_samples(total: Tensor) -> None:

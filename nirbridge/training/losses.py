@@ -72,7 +72,7 @@ def make_loss(name: str, **options: Any) -> Loss:
     """The loss of that name in ``LOSSES`` with its options set.
 
     Raises:
-        InputError: an unknown name or option.
+        InputError: an unknown name or option, or a value outside its limits.
     """
     if name not in LOSSES:
         raise InputError("loss", f"unknown loss {name!r}", f"Use one of {', '.join(map(repr, LOSSES))}")
@@ -80,4 +80,10 @@ def make_loss(name: str, **options: Any) -> Loss:
     strange = [option for option in options if option not in known]
     if strange:
         raise InputError(f"loss '{name}'", f"unknown option {strange[0]!r}", f"Use {', '.join(map(repr, known))}")
-    return partial(LOSSES[name], **options)
+    loss = partial(LOSSES[name], **options)
+    try:
+        loss(torch.zeros(1, 1, 2), torch.zeros(1, dtype=torch.long))
+    except (TypeError, ValueError, RuntimeError) as error:
+        text = str(error).partition("\n")[0]
+        raise InputError(f"loss '{name}'", text, f"Check {', '.join(map(repr, options))}") from error
+    return loss

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
-from nirbridge.networks import build_network
-from nirbridge.neurons import QCFS, MultiLevelIF, MultiLevelLIF, OverTime
+from nirbridge.networks import RESNETS, build_network, make_barrier, own_neuron
+from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime
 from nirbridge.neurons.surrogates import SURROGATES, Surrogate
 from nirbridge.training.configuration import Configuration
 from nirbridge.training.hybrid import hybrid_network
@@ -40,17 +42,34 @@ class Stage:
     begin: Callable[[nn.Module | None, Tensor], nn.Module]
 
 
-def stages(configuration: Configuration, input_shape: tuple[int, ...], num_classes: int) -> tuple[Stage, ...]:
+def stages(
+    configuration: Configuration,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Stage, ...]:
     """The stages of the configuration's recipe.
+
+    Args:
+        configuration: what the run is told.
+        input_shape: of a sample without time.
+        num_classes: size of the network's output.
+        given: further options of the network, which come with the data.
 
     Raises:
         InputError: an unknown network, neuron or option, or sizes that do not fit.
     """
     c = configuration
 
-    def build(neuron: Callable[[], nn.Module]) -> nn.Module:
-        options: dict[str, Any] = {"num_classes": num_classes, "input_shape": input_shape} | c.network
-        return build_network(options.pop("name"), neuron=neuron, **options)
+    def build(activation: Callable[[], nn.Module]) -> nn.Module:
+        options: dict[str, Any] = {"num_classes": num_classes, "input_shape": input_shape, **given} | c.network
+        if c.network["name"] in RESNETS:
+            options["barrier"] = partial(make_barrier, in_front[c.recipe](), **(c.barrier or {}))
+        network = build_network(options.pop("name"), neuron=activation, **options)
+        if c.barrier is not None and not any(type(module) is Barrier for module in network.modules()):
+            found = f"network {c.network['name']!r} has no barriers with these options"
+            raise InputError("barrier", found, "Leave the section away, or use a ResNet with block 'sparse'")
+        return network
 
     def analog(activation: Callable[[], nn.Module]) -> Stage:
         return Stage(ANALOG, 1, c.analog_epochs, c.analog_learning_rate, lambda before, x: OverTime(build(activation)))
@@ -59,11 +78,20 @@ def stages(configuration: Configuration, input_shape: tuple[int, ...], num_class
         return Stage(SPIKING, c.steps, c.epochs, c.learning_rate, begin)
 
     def neuron() -> Any:
-        return make_neuron(c.neuron)
+        return own_neuron(c.network["name"])() if c.neuron is None else make_neuron(c.neuron)
 
     def from_relu(before: nn.Module | None, x: Tensor) -> nn.Module:
         return hybrid_network(_inner(before), x, c.steps, neuron, c.percentile, c.factor)
 
+    # What stands in front of barriers, which re-quantise sums of its values.
+    in_front: dict[str, Callable[[], nn.Module]] = {
+        "direct": neuron,
+        "hybrid": neuron,
+        "lm-ht": lambda: LMHT(c.levels, c.steps, 2.0 / c.levels),
+        "qcfs-lm-ht": lambda: QCFS(c.levels * c.steps),
+    }
+    # Bad settings of the second stage are found before the first is trained.
+    in_front[c.recipe]()
     table: dict[str, tuple[Stage, ...]] = {
         "direct": (spiking(lambda before, x: OverTime(build(neuron))),),
         "lm-ht": (spiking(lambda before, x: direct_lmht(build(nn.ReLU), c.levels, c.steps)),),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset
 
 from nirbridge.errors import InputError
+from nirbridge.ir import EventInput
 from nirbridge.training.batches import Share, SizedBatches
 from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from nirbridge.training.configuration import Configuration
@@ -30,13 +32,16 @@ class Data:
     """A data set.
 
     Attributes:
-        train: samples (x, class), x an image [C, H, W] or frames [T, C, H, W].
-        test: likewise.
-        input_shape: (C, H, W).
+        train: samples (x, class), x an image [C, H, W] or frames [T, C, H, W]; or a graph [features, nodes] and the
+            classes [nodes] of its nodes, below 0 where they are not told.
+        test: likewise; below 0 where they are not asked for.
+        input_shape: (C, H, W), or (features, nodes).
         num_classes: how many.
         has_time: whether samples are frames.
         validation: training samples that are held back: nothing is learned from them, and every epoch tells the share
             of them decided rightly.
+        events: how events become the frames, for the graph's input; None where no ``EventInput`` can say it.
+        network: options of the network that come with the data, as the adjacency of a graph.
     """
 
     train: Dataset[Any]
@@ -45,6 +50,8 @@ class Data:
     num_classes: int
     has_time: bool = False
     validation: Dataset[Any] | None = None
+    events: EventInput | None = None
+    network: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,8 @@ class Run:
         """
         c = self.configuration
         saved = load_checkpoint(self.folder / CHECKPOINT, c.to_dict()) if resume else None
-        found = stages(c, self.data.input_shape, self.data.num_classes)
+        found = stages(c, self.data.input_shape, self.data.num_classes, self.data.network)
+        losses = [self._loss(stage) for stage in found]
         if len(found) > 1 and self.data.has_time:
             raise InputError(f"recipe '{c.recipe}'", "begins with an analog network, which has no time", "Use direct")
         network: nn.Module | None = None
@@ -90,12 +98,13 @@ class Run:
         for index, stage in enumerate(found):
             self._seed(index, 0)
             network = stage.begin(network, self._first_images()).to(self.processes.device)
+            self._require_statistics(network)
             if index < done:
                 network.load_state_dict(source)
                 network.eval()
                 continue
             current = saved if saved is not None and index == done else None
-            ended = self._stage(index, stage, network, history, source, current, stop_after)
+            ended = self._stage(index, stage, network, losses[index], history, source, current, stop_after)
             if not ended:
                 return network.eval()
             source = _on_cpu(network.state_dict())
@@ -103,18 +112,27 @@ class Run:
             raise InputError("recipe", "has no stage", "Choose another")
         return network.eval()
 
+    def _require_statistics(self, network: nn.Module) -> None:
+        """Batch normalisation needs two samples in every process."""
+        normalised = any(isinstance(module, _BatchNorm) for module in network.modules())
+        count, batch = self.processes.count, min(self.configuration.batch, len(self.data.train))
+        if normalised and batch < 2 * count:
+            found = f"batch normalisation has no statistics of batches of {batch} in {count} process(es)"
+            raise InputError(f"batch={self.configuration.batch}", found, "Use two samples or more for each process")
+
     def _stage(
         self,
         index: int,
         stage: Stage,
         network: nn.Module,
+        loss: Loss,
         history: list[dict[str, Any]],
         source: dict[str, Any],
         saved: Checkpoint | None,
         stop_after: int | None,
     ) -> bool:
         """Trains one stage; False where ``stop_after`` ended it."""
-        tools = self._tools(stage, network, saved)
+        tools = self._tools(stage, network, loss, saved)
         for epoch in range(saved.epoch if saved is not None else 0, stage.epochs):
             if stop_after is not None and len(history) >= stop_after:
                 return False
@@ -136,16 +154,18 @@ class Run:
             self.processes.wait()
         return True
 
-    def _tools(self, stage: Stage, network: nn.Module, saved: Checkpoint | None) -> _Tools:
+    def _loss(self, stage: Stage) -> Loss:
+        options = dict(self.configuration.loss)
+        name = options.pop("name")
+        return make_loss(name, **options) if stage.name == SPIKING else make_loss("mean-ce")
+
+    def _tools(self, stage: Stage, network: nn.Module, loss: Loss, saved: Checkpoint | None) -> _Tools:
         """What trains the network, as it was where the checkpoint was made."""
         if saved is not None:
             network.load_state_dict(saved.network)
-        options = dict(self.configuration.loss)
-        name = options.pop("name")
         precision = Precision(self.configuration.precision, self.processes.device.type)
         optimizer = _optimizer(self.configuration, network, stage.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(stage.epochs, 1))
-        loss = make_loss(name, **options) if stage.name == SPIKING else make_loss("mean-ce")
         tools = _Tools(self.processes.wrapped(network), optimizer, schedule, precision.scaler(), precision, loss)
         if saved is not None:
             tools.optimizer.load_state_dict(saved.optimizer)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from nirbridge.errors import FileError, InputError
+from nirbridge.training.configuration import checked
 
 pytest.importorskip("norse")
 pytest.importorskip("sklearn")
@@ -155,6 +156,14 @@ def test_every_experiment_has_seeds_before_sweeps() -> None:
     cells = [(entry.cell["T"], entry.cell["S"]) for entry in jobs if entry.experiment == "lanes" and entry.seed == 0]
     assert {(t, s) for t in (1, 2, 3, 5, 10) for s in (1, 2, 3, 4)} == set(cells)
     assert len(cells) == 40, "both data sets"
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_training_is_one_that_the_configuration_takes(quick: bool) -> None:
+    """No experiment sets a key that its recipe does not read."""
+    for found in all_jobs(Plan(1, quick=quick), ()):
+        if "configuration" in found.work or "recipe" in found.work:
+            assert checked(found.work.get("configuration", found.work), str(found)).epochs > 0
 
 
 def test_a_failed_run_is_named_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from torch import nn
 
 import nirbridge
 from nirbridge.errors import InputError
-from nirbridge.networks import BLOCKS, NETWORKS, TextGCN, build_network, resnet18, resnet20, vgg16
+from nirbridge.networks import BLOCKS, NETWORKS, TextGCN, build_network, own_neuron, resnet18, resnet20, vgg16
 from nirbridge.networks.gcn import normalised_adjacency
-from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron
+from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron
 from nirbridge.training import set_thresholds
 
 STEPS, BATCH = 3, 2
@@ -83,7 +83,7 @@ def frames(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
 
 
 def test_all_networks_are_tested() -> None:
-    assert {*SMALL, "spike-transformer"} == set(NETWORKS)
+    assert {*SMALL, "spike-transformer", "text-gcn"} == set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -145,20 +145,45 @@ def test_sew_values_grow_and_sparse_ones_do_not() -> None:
     assert max(largest["sparse"]) <= 0.25
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_networks_own_neuron_is_the_one_that_it_has_by_default(name: str) -> None:
+    shape, width = (4, 3) if name == "text-gcn" else SMALL.get(name, ((3, 8, 8), 8))[0], 8
+    own = own_neuron(name)()
+    graph = {"adjacency": torch.ones(3, 3)} if name == "text-gcn" else {}
+    network = build_network(name, input_shape=shape, width=width, **graph)
+    neurons = [m for m in network.modules() if isinstance(m, SpikingNeuron) and type(m) is not Barrier]
+    assert {(str(m), m._units) for m in neurons} == {(str(own), own._units)}
+
+
 @pytest.mark.parametrize(
     ("neuron", "levels", "threshold"),
-    [(lambda: MultiLevelIF(8, 2.0, learn_threshold=True), 8, 2.0), (lambda: MultiLevelLIF(3, 0.5), 4, 1.0)],
+    [
+        (lambda: MultiLevelIF(8, 2.0), 8, 2.0),
+        (lambda: MultiLevelIF(3, 0.5, output="level"), 3, 3.0),
+        (lambda: MultiLevelIF(1, torch.full((2, 1, 1), 0.5)), 1, [[[0.5]], [[0.5]]]),
+        (lambda: MultiLevelLIF(3, 0.7), 4, 4.0),
+        (lambda: MultiLevelLIF(4, scaled=True), 8, 1.0),
+        (lambda: LMHT(2, STEPS, 0.5), 2, 1.0),
+        (lambda: QCFS(6, 3.0), 6, 3.0),
+        (nn.ReLU, 4, 1.0),
+    ],
 )
-def test_barriers_have_the_levels_of_their_neurons(neuron, levels: int, threshold: float) -> None:
-    """Of multi-level IF neurons; else four below 1. Another barrier is taken where one is given."""
+def test_barriers_have_the_levels_and_the_threshold_of_the_neuron(neuron, levels, threshold) -> None:
     network = resnet20(4, (3, 8, 8), 2, neuron=neuron, block="sparse")
     barriers = [module for module in network.modules() if type(module) is Barrier]
     assert len(barriers) == 9
-    assert all(
-        (b.levels, float(b.threshold), b.threshold.requires_grad) == (levels, threshold, False) for b in barriers
-    )
-    given = resnet20(4, (3, 8, 8), 2, neuron=neuron, block="sparse", barrier=lambda: Barrier(3))
-    assert {module.levels for module in given.modules() if type(module) is Barrier} == {3}
+    assert {barrier.levels for barrier in barriers} == {levels}
+    assert all(barrier.threshold.tolist() == threshold for barrier in barriers)
+    sent = neuron().lane_weight if isinstance(neuron(), SpikingNeuron) else None
+    if sent is not None:
+        assert torch.equal(barriers[0].lane_weight[-1], sent[-1])
+    given = resnet20(4, (3, 8, 8), 2, neuron=neuron, block="sparse", barrier=lambda: Barrier(7))
+    assert {module.levels for module in given.modules() if type(module) is Barrier} == {7}
+
+
+def test_barriers_do_not_learn_the_threshold_of_the_neuron() -> None:
+    network = resnet20(4, (3, 8, 8), 2, neuron=lambda: MultiLevelIF(4, 2.0, learn_threshold=True), block="sparse")
+    assert not any(m.threshold.requires_grad for m in network.modules() if type(m) is Barrier)
 
 
 def test_a_sparse_block_in_full() -> None:
@@ -247,6 +272,10 @@ def test_bad_adjacency() -> None:
         normalised_adjacency(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
     with pytest.raises(InputError, match="not a square"):
         normalised_adjacency(torch.ones(2, 3))
+    with pytest.raises(InputError, match="has no graph"):
+        build_network("text-gcn", input_shape=(4, 3))
+    with pytest.raises(InputError, match=r"is not \(features, 2 nodes\)"):
+        build_network("text-gcn", input_shape=(4, 3), adjacency=torch.ones(2, 2))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.training import read_configuration
+from nirbridge.training.configuration import READ
 
 CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
 GOOD = {"data": {"name": "digits"}, "network": {"name": "small-conv"}}
@@ -33,6 +34,32 @@ def test_changes_take_precedence(tmp_path):
     assert found.network == {"name": "small-conv", "width": 5}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "key"),
+    [
+        ("lm-ht", "neuron"),
+        ("lm-ht", "percentile"),
+        ("lm-ht", "analog_epochs"),
+        ("qcfs-lm-ht", "neuron"),
+        ("qcfs-lm-ht", "factor"),
+        ("hybrid", "levels"),
+        ("direct", "levels"),
+        ("direct", "analog_learning_rate"),
+    ],
+)
+def test_a_key_that_the_recipe_does_not_read_is_refused(tmp_path, recipe, key):
+    value = '{"name": "m-lif"}' if key == "neuron" else "5"
+    with pytest.raises(InputError, match=f"sets '{key}', which recipe '{recipe}' does not read") as error:
+        read_configuration(write(tmp_path, GOOD), (f"recipe={recipe}", f"{key}={value}"))
+    assert "\n" not in str(error.value)
+
+
+def test_every_key_is_read_by_some_recipe(tmp_path):
+    for recipe, keys in READ.items():
+        values = {key: {"name": "m-lif"} if key == "neuron" else 5 for key in keys}
+        assert read_configuration(write(tmp_path, GOOD | values | {"recipe": recipe})).recipe == recipe
+
+
 def test_toml(tmp_path):
     pytest.importorskip("tomli")
     path = write(tmp_path, 'epochs = 4\n[data]\nname = "digits"\n[network]\nname = "vgg16"\n', "run.toml")
@@ -45,6 +72,8 @@ def test_toml(tmp_path):
         (GOOD | {"epoch": 3}, "unknown key 'epoch'"),
         ({"data": {"name": "digits"}}, "has no section 'network'"),
         (GOOD | {"loss": {"mu": 1}}, "section 'loss' has no name"),
+        (GOOD | {"recipe": "hybrid", "percentile": 150}, "percentile=150 is not a number from 1e-12 to 100"),
+        (GOOD | {"barrier": 8}, "section 'barrier' holds no keys"),
         (GOOD | {"recipe": "magic"}, "recipe is 'magic'"),
         (GOOD | {"epochs": 0}, "epochs=0 is not a whole number from 1"),
         (GOOD | {"epochs": True}, "epochs=True"),

@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import TensorDataset
 
 from nirbridge.errors import FileError, InputError
-from nirbridge.neurons import LMHT, MultiLevelLIF
-from nirbridge.training import CHECKPOINT, Configuration, Data, Precision, Run, load_checkpoint, processes
+from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF
+from nirbridge.neurons.base import SpikingNeuron
+from nirbridge.training import CHECKPOINT, Configuration, Data, Precision, Run, load_checkpoint, processes, stages
 from nirbridge.training.distributed import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -41,6 +42,7 @@ BASE = Configuration(
     analog_learning_rate=1e-2,
     levels=2,
 )
+SPARSE = {"name": "sparse-resnet18", "width": 2}
 RECIPES = {
     "direct": replace(BASE, loss={"name": "tet", "mu": 0.01}),
     "hybrid": replace(BASE, recipe="hybrid", optimizer="adamw"),
@@ -166,6 +168,10 @@ def test_a_failed_write_leaves_the_last_checkpoint(tmp_path, monkeypatch):
         ({"neuron": {"name": "izhikevich"}}, False, "unknown neuron 'izhikevich'"),
         ({"neuron": {"name": "m-lif", "leak": 1}}, False, "neuron 'm-lif'"),
         ({"loss": {"name": "hinge"}}, False, "unknown loss 'hinge'"),
+        ({"barrier": {"levels": 8}}, False, "network 'small-conv' has no barriers"),
+        ({"barrier": {}, "network": SPARSE | {"block": "sew"}}, False, "'sparse-resnet18' has no barriers"),
+        ({"barrier": {"depth": 8}, "network": SPARSE}, False, "barrier: .*depth.* Use levels, threshold and clipped"),
+        ({"barrier": {"levels": 0}, "network": SPARSE}, False, "Barrier: levels"),
         ({"precision": "float16"}, False, "needs a GPU"),
         ({"loss": {"name": "tet", "mu": 1, "target": 1e30}}, False, "the loss became inf"),
     ],
@@ -174,6 +180,64 @@ def test_runs_that_cannot_be_are_one_line(tmp_path, changes, has_time, message):
     with pytest.raises(InputError, match=message) as error:
         Run(replace(BASE, **changes), squares(has_time=has_time), ALONE, tmp_path).train()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"neuron": {"name": "m-lif", "bogus": 1}},
+        {"neuron": {"name": "bogus"}},
+        {"neuron": {"name": "m-lif", "lanes": 0}},
+        {"loss": {"name": "bogus"}},
+        {"loss": {"name": "tet", "mu": 3}},
+    ],
+)
+def test_bad_settings_of_the_second_stage_are_found_before_the_first_is_trained(tmp_path, changes):
+    entries: list[dict[str, object]] = []
+    run = Run(replace(RECIPES["hybrid"], **changes), squares(), ALONE, tmp_path, report=entries.append)
+    with pytest.raises(InputError) as error:
+        run.train()
+    assert "\n" not in str(error.value)
+    assert entries == []
+
+
+@pytest.mark.parametrize("recipe", ["direct", "hybrid"])
+@pytest.mark.parametrize(
+    ("network", "kind", "levels"), [(SPARSE, MultiLevelIF, 4), ({"name": "small-conv", "width": 2}, MultiLevelLIF, 3)]
+)
+def test_a_network_keeps_its_own_neuron_unless_the_configuration_names_one(recipe, network, kind, levels):
+    x = torch.rand(4, 1, 8, 8)
+    trained = None
+    for stage in stages(Configuration({}, network, recipe=recipe), (1, 8, 8), 3):
+        trained = stage.begin(trained, x)
+    found = [
+        module for module in trained.modules() if isinstance(module, SpikingNeuron) and type(module) is not Barrier
+    ]
+    assert {(type(module), len(module.lane_threshold)) for module in found} == {(kind, levels)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"neuron": {"name": "multi-level-if", "levels": 8, "threshold": 0.5}}, (8, 0.5, False)),
+        ({"recipe": "hybrid", "neuron": {"name": "multi-level-if", "levels": 6}}, (6, 1.0, False)),
+        ({"recipe": "lm-ht", "levels": 3}, (3, 2.0, False)),
+        ({"recipe": "qcfs-lm-ht", "levels": 3}, (6, 8.0, False)),
+        (
+            {
+                "neuron": {"name": "multi-level-if", "levels": 8},
+                "barrier": {"levels": 2, "threshold": 3.0, "clipped": True},
+            },
+            (2, 3.0, True),
+        ),
+    ],
+)
+def test_barriers_are_as_the_configuration_says(changes, told):
+    found = stages(replace(BASE, network=SPARSE, **changes), (1, 8, 8), 3)
+    network = found[0].begin(None, torch.rand(4, 1, 8, 8))
+    barriers = [module for module in network.modules() if type(module) is Barrier]
+    assert len(barriers) == 8
+    assert {(barrier.levels, barrier.threshold.item(), barrier.clipped) for barrier in barriers} == {told}
 
 
 def test_devices():

@@ -18,10 +18,11 @@ import torch
 from click.testing import CliRunner, Result
 
 import nirbridge
+from nirbridge.cli import main as cli
 from nirbridge.errors import FileError, InputError
-from nirbridge.ir import graphs_equal
+from nirbridge.ir import EventInput, graphs_equal
 from nirbridge.training import load_checkpoint, read_configuration
-from nirbridge_events import Events, write_nmnist
+from nirbridge_events import Events, FrameEncoder, open_recording, write_nmnist
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RNG = np.random.default_rng(0)
@@ -164,6 +165,48 @@ def test_nmnist_folders_and_labels(load, tmp_path):
         load({"name": "nmnist", "folder": str(listed / "train")}, 4)
 
 
+def nmnist_folder(folder: Path, count: int) -> Path:
+    """Recordings of ``count`` digits in the published folders."""
+    for part in ("Train", "Test"):
+        for digit in range(count):
+            (folder / part / str(digit)).mkdir(parents=True)
+            write_nmnist(folder / part / str(digit) / "0.bin", recording(600, 34))
+    return folder
+
+
+def test_event_networks_say_how_events_become_their_frames(load, tmp_path):
+    """The graph's input encodes a recording as training did; energy and the command line know it for events."""
+    folder = nmnist_folder(tmp_path / "data", 4)
+    data = {"name": "nmnist", "folder": str(folder), "window": 50_000, "size": 17, "lanes": 2, "subframes": 2}
+    config = str(digits_config(tmp_path, data=data, steps=3, epochs=1))
+    done = run("--config", config, "--out", str(tmp_path / "out"), "--runtime", "reference")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    graph = nirbridge.read(tmp_path / "out" / "model.nir")
+    (node,) = (node for node in graph.nodes.values() if type(node) is EventInput)
+    path = folder / "Test" / "3" / "0.bin"
+    frames = [part.frame for part in FrameEncoder.from_node(node).encode(open_recording(path, sensor_size=(34, 34)))]
+    expected = load(data, 3).test[3][0].numpy()
+    assert np.count_nonzero(expected) > 50
+    np.testing.assert_array_equal(np.stack(frames[:3]), expected)
+    assert nirbridge.energy(graph, expected[:, None]).layers[0].input == "events"
+    encoded = tmp_path / "frames.npy"
+    told = CliRunner().invoke(
+        cli, ["encode", str(path), "--model", str(tmp_path / "out/model.nir"), "-o", str(encoded)]
+    )
+    assert told.exit_code == 0, told.output
+    np.testing.assert_array_equal(np.load(encoded).reshape(-1, 2, 17, 17)[:3], expected)
+
+
+def test_equal_count_frames_export_with_a_note(tmp_path):
+    data = {"name": "nmnist", "folder": str(nmnist_folder(tmp_path / "data", 3)), "equal_count": True, "lanes": 2}
+    config = str(digits_config(tmp_path, data=data, steps=3, epochs=1))
+    done = run("--config", config, "--out", str(tmp_path / "out"), "--runtime", "reference")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "'nirbridge energy --input-kind events'" in done.stdout
+    graph = nirbridge.read(tmp_path / "out" / "model.nir")
+    assert all(type(node) is not EventInput for node in graph.nodes.values())
+
+
 def dvs_file(path: Path, count: int = 800) -> None:
     """AEDAT 2.0 of a DVS128, as the published recordings are: address and time, big-endian."""
     events = recording(count, 128)
@@ -197,6 +240,54 @@ def test_dvs_cifar10(load, tmp_path):
     dvs_file(tmp_path / "few" / "airplane" / "1.aedat")
     with pytest.raises(FileError, match="too few"):
         load({"name": "dvs-cifar10", "folder": str(tmp_path / "few")}, 10)
+
+
+def test_the_graph_of_digits_asks_for_the_nodes_that_it_does_not_tell(load):
+    pytest.importorskip("sklearn")
+    data = load({"name": "digit-graph", "nodes": 80, "neighbours": 4, "known": 3}, 2)
+    (x, told), (same, asked_for) = data.train[0], data.test[0]
+    assert torch.equal(x, same)
+    assert (tuple(x.shape), data.input_shape, tuple(told.shape)) == ((64, 80), (64, 80), (80,))
+    assert [int((told == digit).sum()) for digit in range(10)] == [3] * 10
+    assert torch.equal(told >= 0, asked_for < 0)
+    adjacency = data.network["adjacency"]
+    assert torch.equal(adjacency, adjacency.T)
+    assert adjacency.sum(1).min() >= 4
+    assert adjacency.diagonal().sum() == 0
+    for options, message in (({"known": 80}, "leaves no node"), ({"neighbours": 80}, "80 neighbours of 80 nodes")):
+        with pytest.raises(InputError, match=message):
+            load({"name": "digit-graph", "nodes": 80, **options}, 2)
+
+
+ANALOG = {"analog_epochs": 60, "analog_learning_rate": 0.02}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipe": "direct", "neuron": {"name": "m-lif", "lanes": 3}},
+        {"recipe": "hybrid", "factor": 0.6} | ANALOG,
+        {"recipe": "qcfs-lm-ht"} | ANALOG,
+    ],
+    ids=lambda changes: changes["recipe"],
+)
+def test_text_gcn_learns_a_graph_and_agrees_on_the_runtimes(tmp_path, changes):
+    pytest.importorskip("sklearn")
+    values = {
+        "data": {"name": "digit-graph", "nodes": 150},
+        "network": {"name": "text-gcn", "width": 32},
+        "steps": 2,
+        "epochs": 60,
+        "learning_rate": 0.01,
+    }
+    values |= changes
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(values))
+    done = run("--config", str(path), "--out", str(tmp_path / "out"), "--runtime", "norse")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "150 of 150 alike" in done.stdout
+    assert "norse: agrees with the reference" in done.stdout
+    assert json.loads((tmp_path / "out" / "history.json").read_text())["epochs"][-1]["test"] > 0.6
 
 
 def test_data_that_cannot_be_are_one_line(load, tmp_path):
@@ -264,6 +355,43 @@ def test_every_shipped_configuration_names_a_data_set(load):
     known = load.__globals__["LOADERS"]
     for path in (EXAMPLES / "configs").glob("*.json"):
         assert read_configuration(path).data["name"] in known
+
+
+def test_folders_that_cannot_be_made_are_one_line(tmp_path):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("tensorboard")
+    (tmp_path / "file").write_text("")
+    below, config = str(tmp_path / "file" / "below"), str(digits_config(tmp_path))
+    for arguments in (("--out", below), ("--out", str(tmp_path / "out"), "--tensorboard", below)):
+        done = run("--config", config, *arguments)
+        assert done.exit_code == 2
+        assert f"folder '{below}': cannot be written" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_checkpoint_is_lost_only_where_that_is_said(tmp_path):
+    pytest.importorskip("sklearn")
+    options = ("--config", str(digits_config(tmp_path, check_samples=0)), "--out", str(tmp_path / "out"))
+    assert run(*options, "--stop-after", "1").exit_code == 0
+    before = (tmp_path / "out" / "checkpoint.pt").read_bytes()
+    done = run(*options)
+    assert done.exit_code == 2
+    assert "holds a checkpoint.pt. Use --resume, --overwrite or another --out" in done.stderr
+    assert (tmp_path / "out" / "checkpoint.pt").read_bytes() == before
+    done = run(*options, "--overwrite")
+    assert done.exit_code == 0
+    assert "spiking epoch 1: loss" in done.stdout
+
+
+@pytest.mark.parametrize(("recipe", "stop"), [("direct", 50), ("hybrid", 4)])
+def test_a_run_that_ends_before_it_is_to_stop_is_finished(tmp_path, recipe, stop):
+    pytest.importorskip("sklearn")
+    more = {"analog_epochs": 2} if recipe == "hybrid" else {}
+    config = str(digits_config(tmp_path, check_samples=0, recipe=recipe, **more))
+    done = run("--config", config, "--out", str(tmp_path / "out"), "--stop-after", str(stop))
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "out" / "model.nir").exists()
+    assert (tmp_path / "out" / "history.json").exists()
 
 
 def test_training_resumes_and_exports(tmp_path):
@@ -356,6 +484,19 @@ def test_tensorboard_holds_the_numbers_of_every_epoch(tmp_path):
         assert [event.value for event in found] == pytest.approx([entry[name] for entry in history], rel=1e-6)
 
 
+def test_runtimes_are_resolved_before_training(tmp_path):
+    pytest.importorskip("sklearn")
+    options = ("--config", str(digits_config(tmp_path, epochs=1)))
+    done = run(*options, "--out", str(tmp_path / "a"), "--runtime", "reference", "--runtime", "nope")
+    assert done.exit_code == 2
+    assert "runtime 'nope': is not installed" in done.stderr
+    assert "spiking" not in done.stdout + done.stderr
+    done = run(*options, "--out", str(tmp_path / "b"), "--runtime", "reference")
+    assert done.exit_code == 0, done.stderr
+    assert "decisions of torch and the graph on the reference: 3 of 3 alike" in done.stdout
+    assert "agrees with the reference" not in done.stdout
+
+
 def test_bad_calls_end_with_one_line(tmp_path, monkeypatch):
     config = str(digits_config(tmp_path))
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
@@ -365,7 +506,12 @@ def test_bad_calls_end_with_one_line(tmp_path, monkeypatch):
         (("--config", config, "--set", "data.name=mnist"), "unknown data set 'mnist'"),
         (("--config", config, "--set", "data.validation=60"), "validation=60 is no whole number from 0 to 59"),
         (("--config", config, "--resume"), "checkpoint.pt': does not exist"),
+        (("--config", config, "--resume", "--overwrite"), "--overwrite: contradicts --resume"),
         (("--config", config, "--tensorboard", str(tmp_path)), "pip install tensorboard"),
+        (("--config", config, "--set", "data.count=0"), "count=0 is not a whole number from 1"),
+        (("--config", config, "--set", "data.count=1"), "count=1 leaves nothing to test"),
+        (("--config", config, "--set", "data.count=abc"), "count='abc' is not a whole number from 1"),
+        (("--config", config, "--set", "data.shift=-1"), "shift=-1 is not a whole number from 0"),
     ):
         done = run(*arguments, "--out", str(tmp_path / "out"))
         assert done.exit_code == 2
