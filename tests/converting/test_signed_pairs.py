@@ -343,8 +343,9 @@ def digits() -> tuple[TextGCN, np.ndarray, np.ndarray]:
     """A trained ``TextGCN`` on a graph of 250 digits, its features and its labels."""
     pytest.importorskip("sklearn")
     from benchmarks.results import digit_graph
+    from examples.train_data import make_graph
 
-    graph = digit_graph.make_graph(250, 6)
+    graph = make_graph(250, 6)
     net, _ = digit_graph.trained(graph, 0, 16, 8, 100, 0.02, 5e-4)
     return net, graph.features.numpy()[None], graph.labels.numpy()
 
