@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +49,24 @@ _MEANING = (
         help="What a spike of a core NIR neuron does: v = v_reset, or v -= v_threshold - v_reset. Files do not say.",
     ),
 )
+_ENERGY = (
+    click.option(
+        "--model",
+        type=click.Choice(["m-lif", "one-spike", "memory"]),
+        default="m-lif",
+        show_default=True,
+        help="Synaptic operations of seed papers 000 (m-lif) or 001 (one-spike), or memory accesses too (memory).",
+    ),
+    click.option(
+        "--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers."
+    ),
+    click.option(
+        "--input-kind",
+        type=click.Choice(["analog", "events"]),
+        help="What inputs bring; by default an EventInput events and an Input analog values. Encoded frames are "
+        "events.",
+    ),
+)
 
 _IN_A_GRAPH = ("node ", "graph", "edge ")
 _IN_DATA = ("input",)
@@ -56,7 +74,16 @@ _IN_DATA = ("input",)
 
 def meaning_options(function: F) -> F:
     """Adds the options that say what files leave open about core NIR neurons."""
-    for option in reversed(_MEANING):
+    return _with(_MEANING, function)
+
+
+def energy_options(function: F) -> F:
+    """Adds the options that choose how energy is estimated."""
+    return _with(_ENERGY, function)
+
+
+def _with(options: Iterable[Callable[[F], F]], function: F) -> F:
+    for option in reversed(tuple(options)):
         function = option(function)
     return function
 

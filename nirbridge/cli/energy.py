@@ -9,6 +9,7 @@ import click
 
 from nirbridge.cli.common import (
     dt_option,
+    energy_options,
     graph_argument,
     input_option,
     json_option,
@@ -24,19 +25,7 @@ from nirbridge.cli.common import (
 @click.command()
 @graph_argument
 @input_option
-@click.option(
-    "--model",
-    type=click.Choice(["m-lif", "one-spike", "memory"]),
-    default="m-lif",
-    show_default=True,
-    help="Synaptic operations of seed papers 000 (m-lif) or 001 (one-spike), or memory accesses too (memory).",
-)
-@click.option("--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers.")
-@click.option(
-    "--input-kind",
-    type=click.Choice(["analog", "events"]),
-    help="What inputs bring; by default an EventInput events and an Input analog values. Encoded frames are events.",
-)
+@energy_options
 @click.option(
     "--inferences",
     type=click.IntRange(1),

@@ -13,6 +13,7 @@ import click
 
 from nirbridge.cli.common import (
     dt_option,
+    energy_options,
     json_option,
     meaning_options,
     naming,
@@ -66,19 +67,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
     "say it themselves.",
 )
 @click.option("-o", "--output", type=_PATH, metavar="OUT.png", help="Draw the frontier.")
-@click.option(
-    "--model",
-    type=click.Choice(["m-lif", "one-spike", "memory"]),
-    default="m-lif",
-    show_default=True,
-    help="The energy model, see 'nirbridge energy'.",
-)
-@click.option("--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers.")
-@click.option(
-    "--input-kind",
-    type=click.Choice(["analog", "events"]),
-    help="What inputs bring; by default an EventInput events and an Input analog values. Encoded frames are events.",
-)
+@energy_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
 @dt_option

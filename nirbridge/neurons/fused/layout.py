@@ -22,6 +22,7 @@ STEPS_BYTES = 1 << 17
 """What one row of all steps of a chunk may take; a few of them fit the second-level cache."""
 SHORTEST_ROW = 64
 _WORTH_A_THREAD = 1 << 17
+_PARTS_A_THREAD = 4
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Layout:
         shape: [T, B, *features].
         groups: the feature axes by which parameters differ; () where each is one number.
         batch_last: whether rows are laid out [*features, B].
-        parts: chunks (first, last, group) for each thread.
+        parts: chunks (first, last, group), in as many parts as are handed out.
+        threads: how many take parts.
         width: neurons of the widest chunk.
     """
 
@@ -43,6 +45,7 @@ class Layout:
     groups: tuple[int, ...]
     batch_last: bool
     parts: tuple[Array, ...]
+    threads: int
     width: int
 
     @classmethod
@@ -85,11 +88,22 @@ class Layout:
         return total.reshape(*self.groups, *ones).sum_to_size(parameter.shape)
 
     def shared_out(self, work: Callable[[int, Array], None]) -> None:
-        """Calls ``work(thread, chunks)`` for each thread's part of the chunks, at once."""
-        others = [_pool(os.getpid()).submit(work, thread, self.parts[thread]) for thread in range(1, len(self.parts))]
-        work(0, self.parts[0])
+        """Calls ``work(part, chunks)`` for each part, at once by several threads, of which each takes the next.
+
+        Parts are not assigned beforehand: torch's own threads keep a core busy for a while after each operation, and
+        the thread that shares a core with one is slower.
+        """
+        left = iter(enumerate(self.parts))  # taking the next is one step under the interpreter's lock
+
+        def take() -> None:
+            for part, chunks in left:
+                work(part, chunks)
+
+        others = [_pool(os.getpid()).submit(take) for _ in range(self.threads - 1)]
+        take()
         for other in others:
-            other.result()
+            if not other.cancel():
+                other.result()
 
 
 @lru_cache(maxsize=256)
@@ -110,8 +124,9 @@ def _layout(shape: tuple[int, ...], differing: int, item: int, threads: int) -> 
     group = np.repeat(runs % prod(groups), len(starts))
     chunks = np.stack([first, last, group], axis=1).astype(np.int64)
     count = max(1, min(threads, prod(shape) // _WORTH_A_THREAD, len(chunks)))
-    parts = tuple(np.ascontiguousarray(part) for part in np.array_split(chunks, count))
-    return Layout(shape, groups, batch_last, parts, min(widest, run))
+    handed_out = min(count * _PARTS_A_THREAD, len(chunks)) if count > 1 else 1
+    parts = tuple(np.ascontiguousarray(part) for part in np.array_split(chunks, handed_out))
+    return Layout(shape, groups, batch_last, parts, count, min(widest, run))
 
 
 @cache

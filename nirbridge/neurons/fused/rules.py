@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
@@ -17,6 +18,7 @@ from nirbridge.neurons.gradients import OneHotSlope, UniformSlope
 
 Array = NDArray[Any]
 Number: TypeAlias = "float | Tensor"
+_KEPT = threading.local()
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,11 @@ class Pass:
         return np.empty((0, 0), self.dtype)
 
     def scratch(self, rows: int) -> Array:
-        """Buffers of one thread."""
-        return np.empty((rows, self.layout.width), self.dtype)
+        """Buffers of one thread, which keeps them: fresh memory would be mapped and cleared anew for each part."""
+        size = rows * self.layout.width * self.dtype.itemsize
+        if len(getattr(_KEPT, "memory", b"")) < size:
+            _KEPT.memory = np.empty(size, np.uint8)
+        return _KEPT.memory[:size].view(self.dtype).reshape(rows, self.layout.width)
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Rule(Protocol):
 
 
 def _shared_sums(run: Pass, learned: bool) -> Array:
-    """Rows by thread and group, none where nothing learns."""
+    """Rows by part and group, none where nothing learns."""
     return np.zeros((len(run.layout.parts), len(run.quantum) if learned else 0, 3))
 
 
@@ -165,7 +170,7 @@ class OneHotRule:
         from nirbridge.neurons.fused.forward import one_hot
 
         constants = self._constants(run)
-        run.layout.shared_out(lambda thread, chunks: one_hot(x, y, u, *constants, run.scratch(2), chunks))
+        run.layout.shared_out(lambda part, chunks: one_hot(x, y, u, *constants, run.scratch(2), chunks))
 
     def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
@@ -174,8 +179,8 @@ class OneHotRule:
         given, curve = _slope_of(self, self.slope, _one_hot_rises(self.slope), run, x)
         constants, sums, rows = self._constants(run), _shared_sums(run, learned.parameters), len(x) + 5
 
-        def work(thread: int, chunks: Array) -> None:
-            one_hot(x, grad, out, *constants, given, *curve, sums[thread], run.scratch(rows), chunks)
+        def work(part: int, chunks: Array) -> None:
+            one_hot(x, grad, out, *constants, given, *curve, sums[part], run.scratch(rows), chunks)
 
         run.layout.shared_out(work)
         by_level, by_reset, by_decay = _totals(run, sums)
@@ -215,8 +220,8 @@ class UniformRule:
         sums, rows = _shared_sums(run, learned.parameters), len(x) + 4
         constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.slope.levels), self.sends_values)
 
-        def work(thread: int, chunks: Array) -> None:
-            uniform(x, grad, out, *constants, given, *curve, sums[thread], run.scratch(rows), chunks)
+        def work(part: int, chunks: Array) -> None:
+            uniform(x, grad, out, *constants, given, *curve, sums[part], run.scratch(rows), chunks)
 
         run.layout.shared_out(work)
         by_level, by_value, by_decay = _totals(run, sums)
@@ -271,10 +276,8 @@ class StraightRule:
         in_omega = np.zeros((len(sums), size, size))
         rows = 3 * len(x) + 3
 
-        def work(thread: int, chunks: Array) -> None:
-            straight(
-                x, grad, out, *constants, run.omega, across, in_omega[thread], sums[thread], run.scratch(rows), chunks
-            )
+        def work(part: int, chunks: Array) -> None:
+            straight(x, grad, out, *constants, run.omega, across, in_omega[part], sums[part], run.scratch(rows), chunks)
 
         run.layout.shared_out(work)
         return Sums(np.zeros(len(run.quantum)), _totals(run, sums)[2], in_omega.sum(0))
@@ -285,4 +288,4 @@ def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends
 
     constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values)
     rows = 2 + len(run.omega)
-    run.layout.shared_out(lambda thread, chunks: uniform(x, y, u, *constants, run.omega, run.scratch(rows), chunks))
+    run.layout.shared_out(lambda part, chunks: uniform(x, y, u, *constants, run.omega, run.scratch(rows), chunks))
