@@ -57,9 +57,9 @@ def bars(
         axis.bar(places, means, width, yerr=spreads, label=name, color=colour, capsize=3)
     axis.set_xticks(range(len(groups)), list(groups))
     if cut_below:
-        lowest = min(sample.mean - sample.spread for members in groups.values() for sample in members.values())
-        floor = math.floor(lowest - 1)
-        axis.set_ylim(bottom=floor)
+        shown = [sample for members in groups.values() for sample in members.values()]
+        floor = math.floor(min(sample.mean - sample.spread for sample in shown) - 1)
+        axis.set_ylim(floor, math.ceil(max(sample.mean + sample.spread for sample in shown)))
         y_label = f"{y_label} (from {floor} on)"
     _finish(figure, axis, "", y_label, title, path, beside=True)
 
