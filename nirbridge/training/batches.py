@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler, default_collate
 
-from nirbridge.errors import InputError
+from nirbridge.errors import InputError, NirbridgeError
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,28 @@ def _order(samples: int, seed: int) -> list[int]:
     return torch.randperm(samples, generator=torch.Generator().manual_seed(own)).tolist()
 
 
+class _Telling(Dataset[Any]):
+    """Gives the errors of a data set as samples: one raised by a process that loads would arrive as a RuntimeError."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except NirbridgeError as error:
+            return error
+
+
+def _collated(samples: list[Any]) -> Any:
+    """Samples as a batch, or the first error among them."""
+    errors = [sample for sample in samples if isinstance(sample, NirbridgeError)]
+    return errors[0] if errors else default_collate(samples)
+
+
 class SizedBatches:
     """Batches with time on axis 0: frames as they are, an image at every step.
 
@@ -115,12 +137,12 @@ class SizedBatches:
         workers: int = 0,
     ) -> None:
         self.steps, self.has_time = steps, has_time
-        if share is None:
-            alone = _Batches(dataset, batch, training)
-            self.loader = DataLoader(dataset, batch_sampler=alone, num_workers=workers)
-        else:
-            sampler = _Shares(len(dataset), max(batch, share.count), share)
-            self.loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers)
+        sampler: Sampler[list[int]] = (
+            _Batches(dataset, batch, training)
+            if share is None
+            else _Shares(len(dataset), max(batch, share.count), share)
+        )
+        self.loader = DataLoader(_Telling(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_collated)
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -130,8 +152,12 @@ class SizedBatches:
 
         Raises:
             InputError: samples of another number of frames.
+            NirbridgeError: whatever the data set says of a sample.
         """
-        for x, labels in self.loader:
+        for loaded in self.loader:
+            if isinstance(loaded, NirbridgeError):
+                raise loaded
+            x, labels = loaded
             frames = x.transpose(0, 1) if self.has_time else x.expand(self.steps, *x.shape)
             if len(frames) != self.steps:
                 found = f"have {len(frames)} frames, the run takes {self.steps}"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from nirbridge.errors import InputError
+from nirbridge.errors import FileError, InputError
 from nirbridge.training import Configuration, Data, Run
 from nirbridge.training.batches import Share, SizedBatches
 from nirbridge.training.distributed import Processes
@@ -83,3 +83,20 @@ def test_batches_without_statistics_are_refused(tmp_path, batch, samples, count)
 def test_a_network_without_batch_normalisation_takes_single_samples(tmp_path):
     dense = replace(NORMALISED, network={"name": "small-dense", "width": 4}, batch=1)
     Run(dense, noise(3), Processes(0, 1, torch.device("cpu")), tmp_path).train()
+
+
+class Damaged(TensorDataset):
+    """The third sample cannot be read."""
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise FileError("file 'c.bin'", "is damaged", "Copy it again")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_data_set_says_of_a_sample_arrives_whole(workers: int) -> None:
+    """From the processes that load too, which torch would turn into a RuntimeError with their traceback."""
+    batches = SizedBatches(Damaged(torch.rand(4, 2), torch.arange(4)), 2, 1, False, False, workers=workers)
+    with pytest.raises(FileError, match=r"^file 'c.bin': is damaged. Copy it again.$"):
+        list(batches)
