@@ -1,177 +1,24 @@
-"""``examples/train.py`` and its data sets, on tiny data in the forms in which the real ones are published."""
+"""``examples/train.py``: what it trains, exports and refuses."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 import nirbridge
 from nirbridge.cli import main as cli
-from nirbridge.errors import FileError, InputError
 from nirbridge.ir import EventInput, graphs_equal
 from nirbridge.training import load_checkpoint, read_configuration
-from nirbridge_events import Events, FrameEncoder, open_recording, write_nmnist
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_found():
-    sys.path.insert(0, str(EXAMPLES))
-    yield
-    sys.path.remove(str(EXAMPLES))
-
-
-@pytest.fixture(scope="module")
-def load():
-    """``train_data.load``."""
-    import train_data
-
-    return train_data.load
-
-
-def run(*arguments: str) -> Result:
-    """The program, in this process."""
-    import train
-
-    return CliRunner().invoke(train.main, [*arguments, "--device", "cpu"], catch_exceptions=False)
-
-
-def digits_config(folder: Path, **changes) -> Path:
-    values = {
-        "data": {"name": "digits", "count": 80},
-        "network": {"name": "small-conv", "width": 4},
-        "neuron": {"name": "m-lif", "lanes": 3},
-        "steps": 2,
-        "epochs": 2,
-        "batch": 20,
-        "check_samples": 3,
-    }
-    path = folder / "run.json"
-    path.write_text(json.dumps(values | changes))
-    return path
-
-
-def cifar_folder(folder: Path, monkeypatch, name: str) -> Path:
-    """Batches as pickled dictionaries, under the checksums that torchvision will find."""
-    from torchvision import datasets
-
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    base = folder / kind.base_folder
-    base.mkdir(parents=True)
-    key = "labels" if name == "cifar10" else "fine_labels"
-    sums = {}
-    for index, file in enumerate([entry[0] for entry in (*kind.train_list, *kind.test_list)]):
-        pixels = np.full((2, 3072), index, np.uint8)
-        pixels[:, 1024:2048] = 255
-        (base / file).write_bytes(pickle.dumps({"data": pixels, key: [index, 9]}))
-        sums[file] = hashlib.md5((base / file).read_bytes()).hexdigest()
-    meta = kind.meta
-    (base / meta["filename"]).write_bytes(pickle.dumps({meta["key"]: [str(n) for n in range(100)]}))
-    meta_sum = hashlib.md5((base / meta["filename"]).read_bytes()).hexdigest()
-    monkeypatch.setattr(kind, "train_list", [[entry[0], sums[entry[0]]] for entry in kind.train_list])
-    monkeypatch.setattr(kind, "test_list", [[entry[0], sums[entry[0]]] for entry in kind.test_list])
-    monkeypatch.setattr(kind, "meta", meta | {"md5": meta_sum})
-    return folder
-
-
-@pytest.mark.parametrize(("name", "classes", "batches"), [("cifar10", 10, 5), ("cifar100", 100, 1)])
-def test_cifar(load, tmp_path, monkeypatch, name, classes, batches):
-    pytest.importorskip("torchvision")
-    folder = cifar_folder(tmp_path / "data", monkeypatch, name)
-    data = load({"name": name, "folder": str(folder), "augment": False}, 1)
-    assert (data.input_shape, data.num_classes) == ((3, 32, 32), classes)
-    assert (len(data.train), len(data.test)) == (2 * batches, 2)
-    x, label = data.train[0]
-    mean, spread = np.array([[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]])
-    if name == "cifar10":
-        np.testing.assert_allclose(x[:, 3, 4], (np.array([0, 1, 0]) - mean) / spread, rtol=1e-5)
-    assert (label, data.test[0][1]) == (0, batches)
-    varied = load({"name": name, "folder": str(folder)}, 1).train
-    torch.manual_seed(0)
-    assert not torch.equal(varied[0][0], varied[0][0])
-    with pytest.raises(FileError, match=f"holds no complete 'cifar-{10 if classes == 10 else 100}"):
-        load({"name": name, "folder": str(tmp_path)}, 1)
-
-
-def test_imagenet_folders(load, tmp_path):
-    pytest.importorskip("torchvision")
-    from PIL import Image
-
-    for part, count in (("train", 3), ("val", 1)):
-        for label, name in enumerate(("n01440764", "n01443537")):
-            (tmp_path / part / name).mkdir(parents=True)
-            for index in range(count):
-                picture = np.full((40, 50 + index, 3), 255 * label, np.uint8)
-                Image.fromarray(picture).save(tmp_path / part / name / f"{index}.JPEG")
-    data = load({"name": "imagenet", "folder": str(tmp_path), "size": 32}, 1)
-    assert (data.input_shape, data.num_classes, len(data.train), len(data.test)) == ((3, 32, 32), 2, 6, 2)
-    x, label = data.test[1]
-    assert (tuple(x.shape), label) == ((3, 32, 32), 1)
-    np.testing.assert_allclose(x[0].mean(), (1 - 0.485) / 0.229, rtol=1e-2)
-    assert tuple(data.train[0][0].shape) == (3, 32, 32)
-    (tmp_path / "val" / "n09999999").mkdir()
-    with pytest.raises(FileError) as error:
-        load({"name": "imagenet", "folder": str(tmp_path)}, 1)
-    assert "\n" not in str(error.value)
-
-
-def recording(count: int, size: int) -> Events:
-    t = np.sort(RNG.integers(0, 300_000, count))
-    x, y = RNG.integers(0, size, (2, count)).astype(np.uint16)
-    return Events(x, y, t, RNG.integers(0, 2, count).astype(np.uint8))
-
-
-def test_nmnist_folders_and_labels(load, tmp_path):
-    for part, count in (("Train", 2), ("Test", 1)):
-        for digit in range(10):
-            (tmp_path / part / str(digit)).mkdir(parents=True)
-            for index in range(count):
-                write_nmnist(tmp_path / part / str(digit) / f"{index:05}.bin", recording(300, 34))
-    data = load({"name": "nmnist", "folder": str(tmp_path)}, 10)
-    assert (len(data.train), len(data.test), data.has_time, data.input_shape) == (20, 10, True, (2, 34, 34))
-    frames, label = data.train[5]
-    assert (tuple(frames.shape), label) == ((10, 2, 34, 34), 2)
-    assert set(frames.unique().tolist()) <= {0.0, 1.0, 2.0, 4.0}
-    assert frames.sum() > 200
-
-    listed = tmp_path / "listed"
-    (listed / "train").mkdir(parents=True)
-    rows = []
-    for index in range(4):
-        write_nmnist(listed / "train" / f"{index}.bin", recording(100, 34))
-        rows.append((f"{index}.bin", index))
-    with (listed / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "label"), *rows])
-    data = load({"name": "nmnist", "folder": str(listed), "training": 3}, 4)
-    assert [label for _, label in data.train] == [0, 1, 2]
-    assert data.test[0][1] == 3
-    with pytest.raises(InputError, match="lists 4 recordings, of which 800"):
-        load({"name": "nmnist", "folder": str(listed)}, 4)
-    with pytest.raises(FileError, match=r"neither labels\.csv nor Train"):
-        load({"name": "nmnist", "folder": str(listed / "train")}, 4)
-
-
-def nmnist_folder(folder: Path, count: int) -> Path:
-    """Recordings of ``count`` digits in the published folders."""
-    for part in ("Train", "Test"):
-        for digit in range(count):
-            (folder / part / str(digit)).mkdir(parents=True)
-            write_nmnist(folder / part / str(digit) / "0.bin", recording(600, 34))
-    return folder
+from nirbridge_events import FrameEncoder, open_recording
+from tests.training.programs import EXAMPLES, digits_config, nmnist_folder, run
 
 
 def test_event_networks_say_how_events_become_their_frames(load, tmp_path):
@@ -207,58 +54,6 @@ def test_equal_count_frames_export_with_a_note(tmp_path):
     assert all(type(node) is not EventInput for node in graph.nodes.values())
 
 
-def dvs_file(path: Path, count: int = 800) -> None:
-    """AEDAT 2.0 of a DVS128, as the published recordings are: address and time, big-endian."""
-    events = recording(count, 128)
-    words = np.zeros((count, 2), ">u4")
-    words[:, 0] = (events.y.astype(int) << 8) | (events.x.astype(int) << 1) | events.p
-    words[:, 1] = events.t
-    path.write_bytes(b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n" + words.tobytes())
-
-
-def test_dvs_cifar10(load, tmp_path):
-    for name in ("airplane", "truck"):
-        (tmp_path / name).mkdir()
-        for index in range(10):
-            dvs_file(tmp_path / name / f"cifar10_{name}_{index}.aedat")
-    data = load({"name": "dvs-cifar10", "folder": str(tmp_path), "lanes": 4, "augment": False}, 10)
-    assert (len(data.train), len(data.test), data.num_classes, data.has_time) == (18, 2, 2, True)
-    frames, label = data.train[17]
-    assert (tuple(frames.shape), label) == ((10, 2, 48, 48), 1)
-    assert set(frames.unique().tolist()) <= {0.0, 1.0, 2.0, 4.0, 8.0}
-    # 800 events on 2x48x48 places: nearly every one is seen in a frame of its own.
-    assert 500 < frames.sum() <= 800
-    varied = load({"name": "dvs-cifar10", "folder": str(tmp_path), "lanes": 3}, 5).train
-    torch.manual_seed(1)
-    first, second = varied[0][0], varied[0][0]
-    assert not torch.equal(first, second)
-    assert first.sum() == second.sum()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileError, match="holds no folders with recordings"):
-        load({"name": "dvs-cifar10", "folder": str(tmp_path / "empty")}, 10)
-    (tmp_path / "few" / "airplane").mkdir(parents=True)
-    dvs_file(tmp_path / "few" / "airplane" / "1.aedat")
-    with pytest.raises(FileError, match="too few"):
-        load({"name": "dvs-cifar10", "folder": str(tmp_path / "few")}, 10)
-
-
-def test_the_graph_of_digits_asks_for_the_nodes_that_it_does_not_tell(load):
-    pytest.importorskip("sklearn")
-    data = load({"name": "digit-graph", "nodes": 80, "neighbours": 4, "known": 3}, 2)
-    (x, told), (same, asked_for) = data.train[0], data.test[0]
-    assert torch.equal(x, same)
-    assert (tuple(x.shape), data.input_shape, tuple(told.shape)) == ((64, 80), (64, 80), (80,))
-    assert [int((told == digit).sum()) for digit in range(10)] == [3] * 10
-    assert torch.equal(told >= 0, asked_for < 0)
-    adjacency = data.network["adjacency"]
-    assert torch.equal(adjacency, adjacency.T)
-    assert adjacency.sum(1).min() >= 4
-    assert adjacency.diagonal().sum() == 0
-    for options, message in (({"known": 80}, "leaves no node"), ({"neighbours": 80}, "80 neighbours of 80 nodes")):
-        with pytest.raises(InputError, match=message):
-            load({"name": "digit-graph", "nodes": 80, **options}, 2)
-
-
 ANALOG = {"analog_epochs": 60, "analog_learning_rate": 0.02}
 
 
@@ -290,53 +85,6 @@ def test_text_gcn_learns_a_graph_and_agrees_on_the_runtimes(tmp_path, changes):
     assert json.loads((tmp_path / "out" / "history.json").read_text())["epochs"][-1]["test"] > 0.6
 
 
-def test_data_that_cannot_be_are_one_line(load, tmp_path):
-    for section, kind, message in (
-        ({"name": "mnist"}, InputError, "unknown data set 'mnist'"),
-        ({"name": "cifar10"}, InputError, "has no folder"),
-        ({"name": "digits", "size": 8}, InputError, "data 'digits'"),
-        ({"name": "nmnist", "folder": str(tmp_path / "none")}, FileError, "does not exist"),
-    ):
-        with pytest.raises(kind, match=message) as error:
-            load(section, 1)
-        assert "\n" not in str(error.value)
-
-
-def test_a_part_of_the_training_samples_is_held_back(load):
-    """The last ones of each class, in proportion and as they are; the others train; the test is the same."""
-    pytest.importorskip("sklearn")
-    plain, data = load({"name": "digits"}, 1), load({"name": "digits", "shift": 1, "validation": 260}, 1)
-    assert (len(data.train), len(data.validation), len(data.test)) == (1037, 260, 500)
-    assert plain.validation is None
-    kept, held = data.train.indices, data.validation.indices
-    assert sorted([*kept, *held]) == list(range(1297))
-    labels = [int(plain.train[index][1]) for index in range(1297)]
-    for digit in range(10):
-        of_class = [index for index in range(1297) if labels[index] == digit]
-        last = [index for index in held if labels[index] == digit]
-        assert last == of_class[-len(last) :]
-        assert len(last) == 26
-    assert all(torch.equal(data.validation[i][0], plain.train[index][0]) for i, index in enumerate(held))
-    assert not torch.equal(data.train[0][0], data.train[0][0]) or not torch.equal(data.train[1][0], data.train[1][0])
-    assert torch.equal(data.test[7][0], plain.test[7][0])
-
-
-def test_held_back_images_are_not_varied(load, tmp_path, monkeypatch):
-    pytest.importorskip("torchvision")
-    folder = str(cifar_folder(tmp_path / "data", monkeypatch, "cifar10"))
-    data = load({"name": "cifar10", "folder": folder, "validation": 3}, 1)
-    assert (len(data.train), len(data.validation)) == (7, 3)
-    assert torch.equal(data.validation[0][0], data.validation[0][0])
-
-
-@pytest.mark.parametrize("count", [-1, 60, 61, 2.5, True, "some", None])
-def test_more_than_there_is_cannot_be_held_back(load, count):
-    pytest.importorskip("sklearn")
-    with pytest.raises(InputError, match=r"data 'digits': validation=.* from 0 to 59") as error:
-        load({"name": "digits", "count": 80, "validation": count}, 1)
-    assert "\n" not in str(error.value)
-
-
 def test_validation_is_told_beside_the_test(tmp_path):
     """And kept in the history, and refused where a run with another part held back is to go on."""
     pytest.importorskip("sklearn")
@@ -349,12 +97,6 @@ def test_validation_is_told_beside_the_test(tmp_path):
     done = run("--config", config, "--out", out, "--resume")
     assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
     assert "Resume with the same configuration" in done.stderr
-
-
-def test_every_shipped_configuration_names_a_data_set(load):
-    known = load.__globals__["LOADERS"]
-    for path in (EXAMPLES / "configs").glob("*.json"):
-        assert read_configuration(path).data["name"] in known
 
 
 def test_folders_that_cannot_be_made_are_one_line(tmp_path):
