@@ -83,11 +83,9 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3, help="trainings on the graph of digits")
     options = parser.parse_args()
-    networks = options.networks
     for order, gather_first in ORDERS.items():
-        for way, found in lost(networks, gather_first).items():
+        for way, found in lost(options.networks, gather_first).items():
             print(f"{order}, {way}: {np.mean(found):.2f} points lost in the mean, {max(found):.2f} at most")
-
     for line in on_digits(options.seeds):
         print(line)
 
@@ -100,18 +98,13 @@ def on_digits(seeds: int) -> list[str]:
         network, known = digit_graph.trained(graph, seed, **TRAINING)
         with torch.no_grad():
             analog = network(graph.features[None]).numpy()
-        # Where averages stay linear no layer is there twice, so that its ANN is the network itself.
-        reports = {}
-        for way, bits in product(("linear", "spike"), (None, WEIGHT_BITS)):
+        for way, bits in product(("spike", "linear"), (None, WEIGHT_BITS)):
             conversion = convert_in_full(network, x, weight_bits=bits, **PAPER, **WAYS[way])
             with nirbridge.compile(conversion.graph, "norse") as program:
                 found = program.run(x[None]).output[-1]
-            reports[way, bits] = [
-                nirbridge.energy(conversion.graph, x[None], "norse", model, bits=bits or 32)
-                for model in ("one-spike", "memory")
-            ]
             ratios = [
-                own.ann_pj / taken.pj for own, taken in zip(reports["linear", bits], reports[way, bits], strict=True)
+                nirbridge.energy(conversion.graph, x[None], "norse", model, bits=bits or 32).ratio
+                for model in ("one-spike", "memory")
             ]
             right = [(y[0].argmax(0) == graph.labels.numpy())[~known.numpy()].mean() for y in (analog, found)]
             numbers = (100 * (right[0] - right[1]), 100 * np.abs(found - analog).mean() / np.abs(analog).mean())

@@ -116,24 +116,15 @@ def _converted(
             "latency": conversion.latency.pipelined(),
         }
         if index in work["energy"]:
-            # Where averages stay linear, no layer is there twice, as in the network itself.
-            own = convert_in_full(network, train, averages="linear", **setting)
-            row |= _energies(conversion.graph, own.graph, test[:measured], setting.get("weight_bits"))
+            row |= _energies(conversion.graph, test[:measured], setting.get("weight_bits"))
         rows.append(row)
     return {"accuracy": accuracy(analog), "rows": rows}
 
 
-def _energies(graph: Any, own: Any, x: Array, bits: int | None) -> dict[str, float]:
-    """What the converted network takes, and what the ANN takes, which has every layer once.
-
-    Args:
-        graph: the converted network.
-        own: the same synapses as the network itself has them, whose ANN is the one to compare with.
-        x: the samples.
-        bits: of the weights; None for 32.
-    """
+def _energies(graph: Any, x: Array, bits: int | None) -> dict[str, float]:
+    """What the converted network takes, and what its ANN does; ``bits`` of the weights, None for 32."""
     found: dict[str, float] = {}
     for model in ("one-spike", "memory"):
-        spiking, ann = (nirbridge.energy(g, x[None], RUNTIME, model, bits=bits or 32) for g in (graph, own))
-        found |= {f"{model}_pj": spiking.pj, f"{model}_ann_pj": ann.ann_pj}
+        report = nirbridge.energy(graph, x[None], RUNTIME, model, bits=bits or 32)
+        found |= {f"{model}_pj": report.pj, f"{model}_ann_pj": report.ann_pj}
     return found

@@ -30,7 +30,7 @@ from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import round_weights
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.errors import InputError, Problem
-from nirbridge.ir import PhaseIF, Shape, build_graph
+from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
 
 _COARSE_VALUE = 0.1
 _FEW_INPUT_BITS = 6
@@ -145,6 +145,10 @@ def _spiking(
     )
     if settings.weight_bits is not None:
         nodes = round_weights(nodes, settings.weight_bits)
+    for name in graph.order:
+        of = original(name, graph.nodes[name])
+        if of != name and name in nodes:  # a constant is no node any more
+            mark_copy(nodes[name], of)
     return build_graph(nodes, edges)
 
 

@@ -20,7 +20,7 @@ from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.normalisation import fold_into
-from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix, label
+from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix, label, mark_copy, original
 
 _POOLS = (nir.AvgPool2d, nir.SumPool2d)
 _KEEPS_SIGNS = (Relu, MaxPool2d, nir.Flatten, nir.Scale, *_POOLS)
@@ -223,7 +223,7 @@ def _split(graph: AnalogGraph, name: str) -> AnalogGraph:
     # The order of a graph goes through the last source first.
     terms = {source: (source,) for user in users for source in graph.incoming[user]} | {name: (copy, name)}
     both = {user: tuple(term for source in graph.incoming[user] for term in terms[source]) for user in users}
-    return graph.changed({copy: _negative(graph.nodes[name])}, {name: (plus,), copy: (minus,), **both})
+    return graph.changed({copy: _negative(name, graph.nodes[name])}, {name: (plus,), copy: (minus,), **both})
 
 
 def _negated(graph: AnalogGraph, name: str) -> tuple[AnalogGraph, str]:
@@ -235,18 +235,24 @@ def _negated(graph: AnalogGraph, name: str) -> tuple[AnalogGraph, str]:
     """
     node, new = graph.nodes[name], graph.free_name(f"{name}.negated")
     if type(node) in _SYNAPSES:
-        return graph.changed({new: _negative(node)}, {new: graph.incoming[name]}), new
+        return graph.changed({new: _negative(name, node)}, {new: graph.incoming[name]}), new
     if not _sums(graph, name):
         return graph.changed({new: nir.Scale(np.asarray(-1.0))}, {new: (name,)}), new
     sources = []
     for source in graph.incoming[name]:
         graph, negative = _negated(graph, source)
         sources.append(negative)
-    return graph.changed({new: _negative(node)}, {new: tuple(sources)}), new
+    return graph.changed({new: _negative(name, node)}, {new: tuple(sources)}), new
 
 
-def _negative(node: Any) -> nir.NIRNode:
+def _negative(name: str, node: Any) -> nir.NIRNode:
     """-f(x) for a layer with weights; -f(-x) for others, of which constants alone change their sign."""
+    negative = _opposite(node)
+    mark_copy(negative, original(name, node))
+    return negative
+
+
+def _opposite(node: Any) -> nir.NIRNode:
     if type(node) is Offset:
         return replace(node, value=-node.value)
     if type(node) is ChannelAffine:

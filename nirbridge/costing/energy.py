@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import nir
 
 from nirbridge.costing.activity import measure
+from nirbridge.costing.copies import copies
 from nirbridge.costing.costs import SYNAPTIC, require_bits
 from nirbridge.costing.layers import Layer, layers_of, uncounted
 from nirbridge.costing.memory_model import memory_rows
@@ -49,8 +51,9 @@ def energy(
     - "memory": accesses of weights, potentials, biases and queues as well, with every membrane read and written at
       every step; see :func:`nirbridge.costing.memory_model.memory_rows`.
 
-    The ANN evaluates each layer once an inference.  A layer whose input is analog is evaluated densely, at each step
-    at which its input is new.  Every node is a layer of the report, or one of its neurons, or in ``not_counted``.
+    The ANN evaluates each layer once an inference; where conversion made two of a layer, one for each sign, the ANN has
+    one.  A layer whose input is analog is evaluated densely, at each step at which its input is new.  Every node is a
+    layer of the report, or one of its neurons, or in ``not_counted``.
 
     Args:
         graph: the graph.
@@ -85,6 +88,8 @@ def energy(
         units = units_of(plan, input_kind)
         activity = measure(program, layers, units, x, inferences, observe)
     rows, skipped = _MODELS[model](layers, Measured(activity, units, bits))
+    twice = copies(layers)
+    rows = [replace(row, macs=0, ann_pj=0.0) if row.layer in twice else row for row in rows]
     return EnergyReport(
         model=model,
         bits=bits,
@@ -94,7 +99,7 @@ def energy(
         steps=activity.steps // activity.inferences,
         layers=tuple(rows),
         not_counted=_in_order(plan, {**uncounted(plan), **skipped}),
-        assumptions=_assumptions(plan, rows, input_kind),
+        assumptions=_assumptions(plan, rows, twice, input_kind),
     )
 
 
@@ -102,7 +107,8 @@ def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
     """Multiply-accumulates of one dense evaluation of each layer of synapses or product, by name; nothing is run.
 
     A convolution has C_in C_out k² H_o W_o / groups, a linear layer N_in N_out, an Aggregate one for each edge of its
-    graph and each feature, a Product of I factors I - 1 for each value.
+    graph and each feature, a Product of I factors I - 1 for each value.  A copy with the other sign, which conversion
+    made, has 0.
 
     Raises:
         GraphError: the graph is not valid.
@@ -113,7 +119,12 @@ def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
         PRODUCT: multiplications,
     }
     layers = layers_of(make_plan(graph))
-    return {layer.name: counted[layer.role](layer.planned) for layer in layers if layer.role in counted}
+    twice = copies(layers)
+    return {
+        layer.name: 0 if layer.name in twice else counted[layer.role](layer.planned)
+        for layer in layers
+        if layer.role in counted
+    }
 
 
 def ann_energy(graph: nir.NIRGraph, bits: int = 32) -> float:
@@ -145,7 +156,7 @@ def _in_order(plan: Plan, reasons: dict[str, str]) -> dict[str, str]:
     return {name: reasons[name] for name in plan.names if name in reasons}
 
 
-def _assumptions(plan: Plan, rows: list[LayerEnergy], input_kind: str | None) -> tuple[str, ...]:
+def _assumptions(plan: Plan, rows: list[LayerEnergy], twice: dict[str, str], input_kind: str | None) -> tuple[str, ...]:
     """What a reader must know to judge the figures."""
     lines = []
     for name in plan.inputs:
@@ -157,6 +168,9 @@ def _assumptions(plan: Plan, rows: list[LayerEnergy], input_kind: str | None) ->
         lines.append(f"analog senders before {', '.join(analog)}: evaluated densely at every step that is new")
     if any(planned.loop is not None for planned in plan.nodes):
         lines.append("the ANN evaluates recurrent layers once too, as it does every layer")
+    if twice:
+        pairs = ", ".join(f"{name} with {first}" for name, first in twice.items())
+        lines.append(f"the ANN has once what conversion made two of, one for each sign: {pairs}")
     return tuple(lines)
 
 

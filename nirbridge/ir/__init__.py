@@ -11,6 +11,7 @@ from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
+from nirbridge.ir.provenance import mark_copy, original
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
 from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
 from nirbridge.ir.sparse import SparseMatrix
@@ -49,6 +50,8 @@ __all__ = [
     "graphs_equal",
     "infer_shapes",
     "label",
+    "mark_copy",
+    "original",
     "read",
     "time_step",
     "write",

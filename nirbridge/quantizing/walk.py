@@ -102,7 +102,9 @@ class Walk:
         shapes = self.shapes[name]
         coarser = self.coarser.get(name, 0)
         place = Place(name, shapes.input, shapes.output, scale, self.weight_bits, coarser, self.dt)
-        return _RULES[type(node)](node, place)
+        found = _RULES[type(node)](node, place)
+        found.node.metadata = dict(node.metadata)
+        return found
 
     def _entering(self, name: str) -> Array:
         sources = self.sources(name)
