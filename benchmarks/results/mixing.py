@@ -79,8 +79,8 @@ def claims(runs: Runs) -> list[Claim]:
                     f"{data}: LM-HT with L=2, T=2 above IF at T=4",
                     larger(ours, binary, ONE_SAMPLE[data]),
                     "At equal L·T both carry the same number of levels; what differs is the surrogate and the mixing "
-                    "of steps, which a shallow network and an easy data set hardly need. On N-MNIST the V_th of the IF "
-                    "was chosen by the trials below, θ of LM-HT is the paper's 2/L.",
+                    "of steps, which a shallow network and an easy data set hardly need. On N-MNIST both end at 2: the "
+                    "V_th of the IF was chosen by the trials below, θ of LM-HT is the paper's 2/L.",
                 )
             )
     for count, steps in _cells(runs, DIGITS, HYBRID)[:1] if len(_cells(runs, DIGITS, HYBRID)) < 5 else ((4, 2),):
