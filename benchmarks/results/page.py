@@ -38,7 +38,10 @@ the deeper residual networks have a recipe of their own, the same for every bloc
 [the last section](#how-the-recipes-were-chosen) compares, were chosen on training samples that were held back, not on
 the test; then all training samples trained. What it does not compare (network, loss, dropout, batch, shift, share of
 the spiking epochs) was set earlier, when test accuracy was looked at in about a dozen trials: for this all numbers may
-be somewhat too good, and all alike. One test sample is worth 0.5 points on N-MNIST and 0.2 on digits."""
+be somewhat too good, and all alike. One test sample is worth 0.5 points on N-MNIST and 0.2 on digits.
+
+The same command gives the same numbers again on one kind of processor. Another one adds in another order; after some
+epochs the networks are others, as with another seed. Verdicts that hang on a point or less may then change."""
 VERDICTS = """Verdicts are computed, by one rule. A claimed difference of means is **supported** where it exceeds the
 spread s = sqrt(s_a² + s_b²), at least one test sample, **not supported** where the contrary exceeds s, else
 **undecided**; a claimed bound likewise, by the spread of the measured value. "Within x points" compares means alone.
