@@ -98,6 +98,8 @@ def _node(stored: Any, where: str, depth: int) -> nir.NIRNode:
     if cls is None:
         raise GraphError(where, f"unknown primitive {kind!r}", f"Known: {', '.join(sorted(PRIMITIVES))}")
     where = f"{where} ({kind})"
+    if not isinstance(stored.get("metadata", {}), dict):
+        raise GraphError(where, "its metadata are no group of entries", "Export the graph again")
     if cls is nir.NIRGraph:
         return _graph(stored, where, depth)
     values = {key: _restored(value) for key, value in stored.items()}

@@ -204,6 +204,8 @@ MULTI = {k: v for k, v in MultiLevelLIF.one_hot((2,), 2).to_dict().items() if k 
         (_graph_of(a={"type": "Linear", "weight": np.eye(2), "bias": np.ones(2)}), "unknown field 'bias'"),
         (_graph_of(a={"type": "Linear"}), "node 'a' (Linear): its fields do not fit"),
         (_graph_of(a={"weight": np.eye(2)}), "node 'a': has no field 'type'"),
+        (_graph_of(a={"type": "Linear", "weight": np.eye(2), "metadata": 5}), "metadata are no group of entries"),
+        ({**_graph_of(), "metadata": 5}, "metadata are no group of entries"),
         ({"type": "Linear", "weight": np.eye(2)}, "single Linear"),
         ({"type": "NIRGraph", "nodes": {}, "edges": np.zeros((2, 2))}, "no list of pairs"),
     ],
