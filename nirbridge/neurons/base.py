@@ -128,7 +128,7 @@ class SpikingNeuron(nn.Module):
             )
         for name in self._per_feature:
             value = getattr(self, name)
-            if isinstance(value, Tensor) and not _broadcasts(value.shape, x.shape[2:]):
+            if isinstance(value, Tensor) and value.ndim and not _broadcasts(value.shape, x.shape[2:]):
                 found = f"{name} of shape {tuple(value.shape)} does not broadcast to features {tuple(x.shape[2:])}"
                 raise InputError(self._owner, found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
 

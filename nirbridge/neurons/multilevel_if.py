@@ -134,6 +134,5 @@ class Barrier(_UniformLevels):
         return step
 
     def _rule(self, dtype: torch.dtype) -> StraightRule:
-        theta = self.threshold.to(dtype)
-        window = (torch.zeros_like(theta), theta) if self.clipped else None
+        window = (0.0, 1.0, self.threshold) if self.clipped else None
         return StraightRule(self.levels, window, carries=True, v_init=in_dtype(self.v_init, dtype))

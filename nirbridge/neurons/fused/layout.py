@@ -70,9 +70,9 @@ class Layout:
         return rows.view(self.shape[0], *self.shape[2:], self.shape[1]).movedim(-1, 1)
 
     def spread(self, parameter: Tensor | float, dtype: Any) -> Array:
-        """One number for each group."""
+        """One number for each group; not to be written to."""
         if not isinstance(parameter, Tensor) or parameter.numel() == 1:
-            return np.array((float(parameter),) * prod(self.groups), dtype)
+            return _repeated(float(parameter), self.groups, dtype)
         values = parameter.detach()
         trailing = len(self.shape) - 2 - len(self.groups)
         values = values.reshape((1,) * (len(self.shape) - 2 - values.ndim) + tuple(values.shape))
@@ -93,6 +93,10 @@ class Layout:
         Parts are not assigned beforehand: torch's own threads keep a core busy for a while after each operation, and
         the thread that shares a core with one is slower.
         """
+        if self.threads == 1:
+            for part, chunks in enumerate(self.parts):
+                work(part, chunks)
+            return
         left = iter(enumerate(self.parts))  # taking the next is one step under the interpreter's lock
 
         def take() -> None:
@@ -127,6 +131,12 @@ def _layout(shape: tuple[int, ...], differing: int, item: int, threads: int) -> 
     handed_out = min(count * _PARTS_A_THREAD, len(chunks)) if count > 1 else 1
     parts = tuple(np.ascontiguousarray(part) for part in np.array_split(chunks, handed_out))
     return Layout(shape, groups, batch_last, parts, count, min(widest, run))
+
+
+@lru_cache(maxsize=1024)
+def _repeated(value: float, groups: tuple[int, ...], dtype: Any) -> Array:
+    """Kept, as most parameters are the same in every call."""
+    return np.full(prod(groups), value, dtype)
 
 
 @cache

@@ -240,20 +240,22 @@ class StraightRule:
 
     Attributes:
         levels: N or L.
-        window: the ends (low, high) of where the gradient passes, broadcastable to the features; None is everywhere.
+        window: (low, high, θ): the gradient passes from low θ to high θ, θ broadcastable to the features; None is
+            everywhere.
         carries: whether the gradient runs along the membrane to earlier steps.
         v_init: membrane before the first step.
     """
 
     levels: int
-    window: tuple[Tensor, Tensor] | None
+    window: tuple[float, float, Tensor] | None
     carries: bool
     v_init: Number
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
-        """The window, and v_init where it is a tensor."""
-        return (*(self.window or ()), *((self.v_init,) if isinstance(self.v_init, Tensor) else ()))
+        """The window's θ, and v_init where it is a tensor."""
+        given = (self.v_init,) if self.window is None else (self.window[2], self.v_init)
+        return tuple(each for each in given if isinstance(each, Tensor))
 
     @property
     def is_transparent(self) -> bool:
@@ -268,8 +270,9 @@ class StraightRule:
         """See :func:`nirbridge.neurons.fused.backward.straight`."""
         from nirbridge.neurons.fused.backward import straight
 
-        spread, infinity = run.layout.spread, float("inf")
-        low, high = (spread(end, run.dtype) for end in (self.window or (-infinity, infinity)))
+        bottom, top, theta = self.window or (-np.inf, np.inf, 1.0)
+        unit = run.layout.spread(theta, run.dtype)
+        low, high = (run.dtype.type(end) * unit for end in (bottom, top))
         constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels), low, high, self.carries)
         across, sums = np.ascontiguousarray(run.omega.T), _shared_sums(run, learned.parameters)
         size = len(run.omega) if learned.omega else 0

@@ -39,7 +39,7 @@ def is_fusable(x: Tensor, v: Tensor | float) -> bool:
     plain = type(x) is Tensor or type(x) is torch.nn.Parameter
     return (
         plain
-        and x.device.type == "cpu"
+        and x.is_cpu
         and x.dtype in _DTYPES
         and x.numel() > 0
         and not (isinstance(v, Tensor) and v.requires_grad)
