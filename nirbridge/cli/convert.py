@@ -197,4 +197,4 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
         with atomic_write(report) as temporary:
             temporary.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         _say(f"wrote {report}")
-    _say(f"output error {found.output_error:.2%}, same answer for {found.agreement:.2%} of {found.samples} samples")
+    _say(f"output error {found.output_error:.2%}, same answer for {found.agreement:.2%} of the decisions")

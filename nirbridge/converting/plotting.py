@@ -8,6 +8,7 @@ from typing import Any
 from nirbridge.converting.measuring import LayerError, Report
 from nirbridge.errors import InputError
 from nirbridge.files import atomic_write
+from nirbridge.reports import counted
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
 _SHOWN_NAME = 22
@@ -59,9 +60,9 @@ def _title(report: Report) -> str:
     else:
         kind = f"T = {options['steps']}"
     return (
-        f"{report.method} conversion ({kind}): same answer for {report.agreement:.1%} of {report.samples} samples\n"
-        f"{latency['one_image']} steps an image; {latency['images']} images: {latency['pipelined']} steps pipelined, "
-        f"{latency['sequential']} one by one"
+        f"{report.method} conversion ({kind}): same answer for {report.agreement:.1%} of the decisions\n"
+        f"{latency['one_image']} steps an image; {counted(latency['images'], 'image')}: "
+        f"{latency['pipelined']} steps pipelined, {latency['sequential']} one by one"
     )
 
 

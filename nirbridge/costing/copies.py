@@ -10,18 +10,19 @@ from nirbridge.ir import original
 
 
 def copies(layers: tuple[Layer, ...]) -> dict[str, str]:
-    """The layers whose weights stand in an earlier one, with either sign, and the name of that one.
+    """The layers whose weights stand in another one, with either sign, and the name of that one.
 
-    Conversion notes it in the nodes, see :func:`nirbridge.ir.original`.  A layer of another type or shape is no copy,
-    whatever its note says.
+    It is the layer that they were copied from or, where that is gone, the first copy.  Conversion notes it in the
+    nodes, see :func:`nirbridge.ir.original`.  A layer of another type or shape is no copy, whatever its note says.
     """
-    found: dict[str, str] = {}
-    first: dict[tuple[Any, ...], str] = {}
+    alike: dict[tuple[Any, ...], list[str]] = {}
     for layer in layers:
         if layer.role == SYNAPSES:
             planned = layer.planned
-            shapes = planned.input_shape, planned.output_shape
-            key = original(layer.name, planned.node), type(planned.node), *shapes
-            if first.setdefault(key, layer.name) != layer.name:
-                found[layer.name] = first[key]
+            key = original(layer.name, planned.node), type(planned.node), planned.input_shape, planned.output_shape
+            alike.setdefault(key, []).append(layer.name)
+    found: dict[str, str] = {}
+    for (root, *_), names in alike.items():
+        kept = root if root in names else names[0]
+        found.update(dict.fromkeys((name for name in names if name != kept), kept))
     return found

@@ -155,6 +155,8 @@ def test_the_ann_has_one_of_two_signs(name: str, model: str, tmp_path: Path) -> 
         taken.append(nirbridge.energy(nirbridge.read(tmp_path / "graph.nir"), x.numpy()[None], model=model))
     spiking, linear = taken
     assert spiking.ann_pj == pytest.approx(linear.ann_pj)
+    if name != "chain":  # of which the copies alone are left
+        assert {row.layer for row in spiking.layers if row.macs} == {row.layer for row in linear.layers if row.macs}
     assert spiking.macs == linear.macs == sum(count_macs(conversion.graph).values())
     assert [any("one for each sign: " in line for line in report.assumptions) for report in taken] == both
     assert both == [name != "chain", False], "in the chain no sum is below 0"
