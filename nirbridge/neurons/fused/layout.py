@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -14,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from nirbridge.neurons.fused.team import in_parts
 
 Array = NDArray[Any]
 CHUNK_BYTES = 1 << 14
@@ -72,7 +72,8 @@ class Layout:
     def spread(self, parameter: Tensor | float, dtype: Any) -> Array:
         """One number for each group; not to be written to."""
         if not isinstance(parameter, Tensor) or parameter.numel() == 1:
-            return _repeated(float(parameter), self.groups, dtype)
+            value = float(parameter)
+            return np.full(prod(self.groups), value, dtype) if self.groups else _single(value, dtype)
         values = parameter.detach()
         trailing = len(self.shape) - 2 - len(self.groups)
         values = values.reshape((1,) * (len(self.shape) - 2 - values.ndim) + tuple(values.shape))
@@ -87,27 +88,19 @@ class Layout:
         ones = (1,) * (len(self.shape) - 2 - len(self.groups))
         return total.reshape(*self.groups, *ones).sum_to_size(parameter.shape)
 
-    def shared_out(self, work: Callable[[int, Array], None]) -> None:
-        """Calls ``work(part, chunks)`` for each part, at once by several threads, of which each takes the next.
+    def shared_out(self, work: Callable[[int, Array, Array], None], rows: int, dtype: Any) -> None:
+        """Calls ``work(part, chunks, scratch)`` for each part, at once on several threads.
 
-        Parts are not assigned beforehand: torch's own threads keep a core busy for a while after each operation, and
-        the thread that shares a core with one is slower.
+        Args:
+            work: gets the number of a part, its chunks, and a buffer (rows, width) of its thread.
+            rows: of the buffer.
+            dtype: of the buffer, numpy's.
         """
-        if self.threads == 1:
-            for part, chunks in enumerate(self.parts):
-                work(part, chunks)
-            return
-        left = iter(enumerate(self.parts))  # taking the next is one step under the interpreter's lock
 
-        def take() -> None:
-            for part, chunks in left:
-                work(part, chunks)
+        def with_scratch(part: int, buffer: Array) -> None:
+            work(part, self.parts[part], buffer.view(dtype).reshape(rows, self.width))
 
-        others = [_pool(os.getpid()).submit(take) for _ in range(self.threads - 1)]
-        take()
-        for other in others:
-            if not other.cancel():
-                other.result()
+        in_parts(len(self.parts), with_scratch, self.threads, rows * self.width * dtype.itemsize)
 
 
 @lru_cache(maxsize=256)
@@ -133,13 +126,7 @@ def _layout(shape: tuple[int, ...], differing: int, item: int, threads: int) -> 
     return Layout(shape, groups, batch_last, parts, count, min(widest, run))
 
 
-@lru_cache(maxsize=1024)
-def _repeated(value: float, groups: tuple[int, ...], dtype: Any) -> Array:
-    """Kept, as most parameters are the same in every call."""
-    return np.full(prod(groups), value, dtype)
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    """One pool a process: the threads of a parent do not live on in a forked child."""
-    return ThreadPoolExecutor(max(1, (os.cpu_count() or 1)), thread_name_prefix="nirbridge-neurons")
+@lru_cache(maxsize=256)
+def _single(value: float, dtype: Any) -> Array:
+    """Kept, as most parameters are the same number in every call."""
+    return np.array([value], dtype)

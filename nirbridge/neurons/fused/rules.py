@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
@@ -18,7 +18,6 @@ from nirbridge.neurons.gradients import OneHotSlope, UniformSlope
 
 Array = NDArray[Any]
 Number: TypeAlias = "float | Tensor"
-_KEPT = threading.local()
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,9 @@ class Pass:
         """No rows, where a pass takes some at will."""
         return np.empty((0, 0), self.dtype)
 
-    def scratch(self, rows: int) -> Array:
-        """Buffers of one thread, which keeps them: fresh memory would be mapped and cleared anew for each part."""
-        size = rows * self.layout.width * self.dtype.itemsize
-        if len(getattr(_KEPT, "memory", b"")) < size:
-            _KEPT.memory = np.empty(size, np.uint8)
-        return _KEPT.memory[:size].view(self.dtype).reshape(rows, self.layout.width)
+    def shared_out(self, work: Callable[[int, Array, Array], None], rows: int) -> None:
+        """See :meth:`Layout.shared_out`."""
+        self.layout.shared_out(work, rows, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -61,13 +57,22 @@ class Learned:
     omega: bool
 
 
+_NONE: Array = np.empty(0)
+
+
 @dataclass(frozen=True)
 class Sums:
-    """Gradients of parameters, by group in double precision: of the quantum (G,), the decay (G,), the mixing (T, T)."""
+    """Gradients of parameters in double precision, empty for what does not learn.
 
-    quantum: Array
-    decay: Array
-    omega: Array
+    Attributes:
+        quantum: by group (G,).
+        decay: by group (G,).
+        omega: of the mixing (T, T).
+    """
+
+    quantum: Array = _NONE
+    decay: Array = _NONE
+    omega: Array = _NONE
 
 
 class Rule(Protocol):
@@ -89,7 +94,7 @@ class Rule(Protocol):
         """Fills ``y``, and ``u`` where it has rows."""
 
     def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
-        """Fills ``out`` with the gradient of x; gives the sums of what is ``learned``, 0 for all else."""
+        """Fills ``out`` with the gradient of x; gives the sums of what is ``learned``."""
 
 
 def _shared_sums(run: Pass, learned: bool) -> Array:
@@ -97,9 +102,9 @@ def _shared_sums(run: Pass, learned: bool) -> Array:
     return np.zeros((len(run.layout.parts), len(run.quantum) if learned else 0, 3))
 
 
-def _totals(run: Pass, sums: Array) -> Array:
+def _totals(sums: Array) -> Array:
     """The three sums by group."""
-    return sums.sum(0).T if sums.shape[1] else np.zeros((3, len(run.quantum)))
+    return sums.sum(0).T
 
 
 @lru_cache(maxsize=256)
@@ -170,21 +175,23 @@ class OneHotRule:
         from nirbridge.neurons.fused.forward import one_hot
 
         constants = self._constants(run)
-        run.layout.shared_out(lambda part, chunks: one_hot(x, y, u, *constants, run.scratch(2), chunks))
+        run.shared_out(lambda part, chunks, scratch: one_hot(x, y, u, *constants, scratch, chunks), 2)
 
     def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
         from nirbridge.neurons.fused.backward import one_hot
 
         given, curve = _slope_of(self, self.slope, _one_hot_rises(self.slope), run, x)
-        constants, sums, rows = self._constants(run), _shared_sums(run, learned.parameters), len(x) + 5
+        constants, sums = self._constants(run), _shared_sums(run, learned.parameters)
 
-        def work(part: int, chunks: Array) -> None:
-            one_hot(x, grad, out, *constants, given, *curve, sums[part], run.scratch(rows), chunks)
+        def work(part: int, chunks: Array, scratch: Array) -> None:
+            one_hot(x, grad, out, *constants, given, *curve, sums[part], scratch, chunks)
 
-        run.layout.shared_out(work)
-        by_level, by_reset, by_decay = _totals(run, sums)
-        return Sums(-by_level / run.quantum - by_reset, by_decay, run.omega)
+        run.shared_out(work, len(x) + 5)
+        if not learned.parameters:
+            return Sums()
+        by_level, by_reset, by_decay = _totals(sums)
+        return Sums(-by_level / run.quantum - by_reset, by_decay)
 
 
 def _one_hot_rises(slope: OneHotSlope) -> Rises:
@@ -217,15 +224,17 @@ class UniformRule:
         from nirbridge.neurons.fused.backward import uniform
 
         given, curve = _slope_of(self, self.slope, _uniform_rises(self.slope), run, x)
-        sums, rows = _shared_sums(run, learned.parameters), len(x) + 4
+        sums = _shared_sums(run, learned.parameters)
         constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.slope.levels), self.sends_values)
 
-        def work(part: int, chunks: Array) -> None:
-            uniform(x, grad, out, *constants, given, *curve, sums[part], run.scratch(rows), chunks)
+        def work(part: int, chunks: Array, scratch: Array) -> None:
+            uniform(x, grad, out, *constants, given, *curve, sums[part], scratch, chunks)
 
-        run.layout.shared_out(work)
-        by_level, by_value, by_decay = _totals(run, sums)
-        return Sums(by_value - by_level / run.quantum, by_decay, run.omega)
+        run.shared_out(work, len(x) + 4)
+        if not learned.parameters:
+            return Sums()
+        by_level, by_value, by_decay = _totals(sums)
+        return Sums(by_value - by_level / run.quantum, by_decay)
 
 
 def _uniform_rises(slope: UniformSlope) -> Rises:
@@ -277,18 +286,17 @@ class StraightRule:
         across, sums = np.ascontiguousarray(run.omega.T), _shared_sums(run, learned.parameters)
         size = len(run.omega) if learned.omega else 0
         in_omega = np.zeros((len(sums), size, size))
-        rows = 3 * len(x) + 3
 
-        def work(part: int, chunks: Array) -> None:
-            straight(x, grad, out, *constants, run.omega, across, in_omega[part], sums[part], run.scratch(rows), chunks)
+        def work(part: int, chunks: Array, scratch: Array) -> None:
+            straight(x, grad, out, *constants, run.omega, across, in_omega[part], sums[part], scratch, chunks)
 
-        run.layout.shared_out(work)
-        return Sums(np.zeros(len(run.quantum)), _totals(run, sums)[2], in_omega.sum(0))
+        run.shared_out(work, 3 * len(x) + 3)
+        _, by_quantum, by_decay = _totals(sums)
+        return Sums(by_quantum, by_decay, in_omega.sum(0))
 
 
 def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends_values: bool) -> None:
     from nirbridge.neurons.fused.forward import uniform
 
-    constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values)
-    rows = 2 + len(run.omega)
-    run.layout.shared_out(lambda part, chunks: uniform(x, y, u, *constants, run.omega, run.scratch(rows), chunks))
+    constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values, run.omega)
+    run.shared_out(lambda part, chunks, scratch: uniform(x, y, u, *constants, scratch, chunks), 2 + len(run.omega))
