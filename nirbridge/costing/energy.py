@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import nir
 
 from nirbridge.costing.activity import measure
-from nirbridge.costing.copies import copies
 from nirbridge.costing.costs import SYNAPTIC, require_bits
 from nirbridge.costing.layers import Layer, layers_of, uncounted
 from nirbridge.costing.memory_model import memory_rows
@@ -88,8 +86,6 @@ def energy(
         units = units_of(plan, input_kind)
         activity = measure(program, layers, units, x, inferences, observe)
     rows, skipped = _MODELS[model](layers, Measured(activity, units, bits))
-    twice = copies(layers)
-    rows = [replace(row, macs=0, ann_pj=0.0) if row.layer in twice else row for row in rows]
     return EnergyReport(
         model=model,
         bits=bits,
@@ -99,7 +95,7 @@ def energy(
         steps=activity.steps // activity.inferences,
         layers=tuple(rows),
         not_counted=_in_order(plan, {**uncounted(plan), **skipped}),
-        assumptions=_assumptions(plan, rows, twice, input_kind),
+        assumptions=_assumptions(plan, layers, rows, input_kind),
     )
 
 
@@ -119,9 +115,8 @@ def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
         PRODUCT: multiplications,
     }
     layers = layers_of(make_plan(graph))
-    twice = copies(layers)
     return {
-        layer.name: 0 if layer.name in twice else counted[layer.role](layer.planned)
+        layer.name: 0 if layer.copy_of else counted[layer.role](layer.planned)
         for layer in layers
         if layer.role in counted
     }
@@ -156,7 +151,9 @@ def _in_order(plan: Plan, reasons: dict[str, str]) -> dict[str, str]:
     return {name: reasons[name] for name in plan.names if name in reasons}
 
 
-def _assumptions(plan: Plan, rows: list[LayerEnergy], twice: dict[str, str], input_kind: str | None) -> tuple[str, ...]:
+def _assumptions(
+    plan: Plan, layers: tuple[Layer, ...], rows: list[LayerEnergy], input_kind: str | None
+) -> tuple[str, ...]:
     """What a reader must know to judge the figures."""
     lines = []
     for name in plan.inputs:
@@ -168,8 +165,8 @@ def _assumptions(plan: Plan, rows: list[LayerEnergy], twice: dict[str, str], inp
         lines.append(f"analog senders before {', '.join(analog)}: evaluated densely at every step that is new")
     if any(planned.loop is not None for planned in plan.nodes):
         lines.append("the ANN evaluates recurrent layers once too, as it does every layer")
-    if twice:
-        pairs = ", ".join(f"{name} with {first}" for name, first in twice.items())
+    pairs = ", ".join(f"{layer.name} with {layer.copy_of}" for layer in layers if layer.copy_of)
+    if pairs:
         lines.append(f"the ANN has once what conversion made two of, one for each sign: {pairs}")
     return tuple(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nirbridge.costing.copies import copies
 from nirbridge.costing.products import multiplies_powers
 from nirbridge.costing.roles import (
     ANALOG_STATE,
@@ -52,6 +53,7 @@ class Layer:
         neurons: the neurons whose membranes are counted here.
         shares: whether its synapses drive neurons that are counted in another row, as a residual branch does.
         exponents: whether it is a product of powers of two, so that exponents add.
+        copy_of: the layer whose weights it holds, with either sign, and which the ANN has in place of both; else "".
     """
 
     planned: PlannedNode
@@ -59,6 +61,7 @@ class Layer:
     neurons: tuple[Neuron, ...]
     shares: bool = False
     exponents: bool = False
+    copy_of: str = ""
 
     @property
     def name(self) -> str:
@@ -89,6 +92,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
         direct = tuple(source for source in found if roles[source.name] in (SPIKING, PRODUCT, BOUNDARY))
         owned[owner].append(Neuron(planned, direct, planned.name in internal))
     rows = (SYNAPSES, MIXING, PRODUCT)
+    copied = copies([planned for planned in plan.nodes if roles[planned.name] == SYNAPSES])
     return tuple(
         Layer(
             planned,
@@ -96,6 +100,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
             tuple(owned[planned.name]),
             shares=planned.name in driving and not owned[planned.name],
             exponents=role == PRODUCT and multiplies_powers(plan, planned),
+            copy_of=copied.get(planned.name, ""),
         )
         for planned in plan.nodes
         if (role := roles[planned.name]) in rows or (role in NEURONS and owned[planned.name])

@@ -47,10 +47,12 @@ def mixing_macs(layer: Layer, activity: Activity) -> float:
 def row(
     layer: Layer, measured: Measured, spent: Tally, ann_pj: float, entering: Traffic, synapses: Synapses | None = None
 ) -> LayerEnergy:
-    """A row of the report."""
+    """A row of the report; the ANN has no copies."""
     inputs, macs = (0, 0) if synapses is None else (synapses.inputs, synapses.macs)
     if layer.role == PRODUCT:
         inputs, macs = prod(layer.planned.input_shape), multiplications(layer.planned)
+    if layer.copy_of:
+        macs, ann_pj = 0, 0.0
     return LayerEnergy(
         layer=layer.name,
         type=type(layer.planned.node).__name__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -101,14 +101,14 @@ def expand_with_notes(
         for f in fragments.values()
         if f.approximation
     ]
-    return _assembled(flat, fragments), notes
+    return _assembled(flat, fragments, graph.metadata), notes
 
 
 def state_shapes(graph: nir.NIRGraph) -> nir.NIRGraph:
     """The graph with every shape written down that NIR's own reader asks for and nirbridge infers."""
     shapes, _ = infer_shapes(flatten(graph))
     nodes = {name: _stated(node, shapes[name]) for name, node in graph.nodes.items()}
-    return build_graph(nodes, graph.edges)
+    return build_graph(nodes, graph.edges, graph.metadata)
 
 
 def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
@@ -175,7 +175,7 @@ _EXPANSIONS: dict[type[nir.NIRNode], Callable[[str, Any, _Setting], Fragment]] =
 }
 
 
-def _assembled(flat: FlatGraph, fragments: dict[str, Fragment]) -> nir.NIRGraph:
+def _assembled(flat: FlatGraph, fragments: dict[str, Fragment], metadata: Mapping[str, Any]) -> nir.NIRGraph:
     nodes: dict[str, nir.NIRNode] = {}
     edges: list[tuple[str, str]] = []
     for name, node in flat.nodes.items():
@@ -190,4 +190,4 @@ def _assembled(flat: FlatGraph, fragments: dict[str, Fragment]) -> nir.NIRGraph:
     for source, target in flat.edges:
         entries = fragments[target].entries if target in fragments else [target]
         edges += [(source, entry) for entry in entries]
-    return state_shapes(build_graph(nodes, edges))
+    return state_shapes(build_graph(nodes, edges, metadata))

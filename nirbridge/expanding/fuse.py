@@ -48,7 +48,7 @@ def fuse(graph: nir.NIRGraph) -> nir.NIRGraph:
             fragment = build(name, node, candidate, nodes, edges, shapes)
             if fragment is not None and _is_whole(fragment, nodes, edges):
                 nodes, edges = _folded(fragment, node, nodes, edges)
-    return build_graph(nodes, edges)
+    return build_graph(nodes, edges, graph.metadata)
 
 
 def _numbered(name: str, part: str, nodes: dict[str, nir.NIRNode], first: int = 0) -> list[Any]:

@@ -5,7 +5,7 @@ To add a primitive: one rule in ``_RULES``, a function of the node and its input
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -344,7 +344,9 @@ def set_types(graph: nir.NIRGraph) -> None:
         node.output_type = {"output": np.array(found.output, dtype=np.int64)}
 
 
-def build_graph(nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> nir.NIRGraph:
+def build_graph(
+    nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]], metadata: Mapping[str, Any] | None = None
+) -> nir.NIRGraph:
     """A graph whose types are inferred by nirbridge; NIR's own check does not know the extension primitives.
 
     An ``Output`` made without a shape, ``nir.Output(None)``, gets the one that arrives.
@@ -360,6 +362,6 @@ def build_graph(nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> 
     for name in flat.outputs:
         if declared_shape(flat.nodes[name]) is None and name in shapes:
             nodes[name] = nir.Output(np.array(shapes[name].output, dtype=np.int64))
-    graph = nir.NIRGraph(nodes, edges, type_check=False)
+    graph = nir.NIRGraph(nodes, edges, metadata=dict(metadata or {}), type_check=False)
     set_types(graph)
     return graph

@@ -82,7 +82,7 @@ def quantize_with_report(
         walk, states = _fitting(start, integers)
     except RefusedError as error:
         raise UnsupportedError.from_problems([error.problem]) from error
-    return _checked(walk), _report(walk, states, plan)
+    return _checked(walk, graph.metadata), _report(walk, states, plan)
 
 
 def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict[str, StateRange] | None]:
@@ -110,10 +110,10 @@ def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict
     raise RefusedError(name, walk.flat.nodes[name], "its state leaves 24 bits on the data, however coarse the weights")
 
 
-def _checked(walk: Walk) -> nir.NIRGraph:
+def _checked(walk: Walk, metadata: Mapping[str, Any] | None = None) -> nir.NIRGraph:
     graph = walk.graph()
     set_types(graph)
-    return build_graph(graph.nodes, graph.edges)
+    return build_graph(graph.nodes, graph.edges, metadata)
 
 
 def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> QuantizeReport:

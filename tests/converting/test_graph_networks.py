@@ -165,7 +165,9 @@ def test_the_ann_has_one_of_two_signs(name: str, model: str, tmp_path: Path) -> 
 def test_integers_keep_what_the_ann_has_once() -> None:
     net, x = head("bias")
     graph = convert_in_full(net, x.numpy(), base=1.3).graph
+    graph.metadata = {"made": "here"}
     integers = nirbridge.quantize(graph, data=x.numpy()[None])
+    assert integers.metadata == graph.metadata
     taken, kept = ({name for name, macs in count_macs(g).items() if not macs} for g in (graph, integers))
     assert kept == taken != set()
 

@@ -349,3 +349,10 @@ def test_names_that_are_taken_and_unknown_choices() -> None:
         nirbridge.expand(graph)
     with pytest.raises(InputError, match="'never' is not among"):
         nirbridge.expand(graph, exact_for="never")
+
+
+def test_metadata_are_kept_both_ways() -> None:
+    graph = line(MultiLevelLIF.one_hot((2,), 2), shape=(2,))
+    graph.metadata = {"made": "here"}
+    core = nirbridge.expand(graph)
+    assert core.metadata == nirbridge.fuse(core).metadata == {"made": "here"}

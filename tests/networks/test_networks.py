@@ -53,7 +53,7 @@ def agree(network: OverTime, x: torch.Tensor) -> None:
     assert len(names) == len(spikes) > 0
     for name, values in spikes.items():
         assert np.count_nonzero(values) > 0, f"{name} is silent"
-    for runtime, options in (("reference", {}), ("norse", {"dtype": "float64"})):
+    for runtime, options in (("reference", {}), ("norse", {"dtype": "float64"}), ("lava", {"mapping": "fused"})):
         if not nirbridge.runtimes()[runtime].usable:
             continue
         with nirbridge.compile(graph, runtime, **options) as program:
