@@ -3,7 +3,9 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -11,6 +13,13 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # inherit that; the tests of Ctrl-C need its usual effect.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Random numbers do not depend on which tests ran before, nor on what test files drew when they were imported."""
+    torch.manual_seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from torch import Tensor
 from nirbridge.neurons.fused.team import in_parts
 
 Array = NDArray[Any]
-CHUNK_BYTES = 1 << 14
+CHUNK_BYTES = 1 << 16
 """The widest row of a chunk: with shorter ones stores to memory take twice as long."""
 STEPS_BYTES = 1 << 17
 """What one row of all steps of a chunk may take; a few of them fit the second-level cache."""
