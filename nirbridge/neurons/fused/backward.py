@@ -189,7 +189,7 @@ def straight(
         if mixed:
             combine(omega, x, first, scratch, steps + 3, 0, size)
         scratch[0, :size] = v_init[group]
-        for t in range(steps):
+        for t in range(steps - 1):
             row = scratch[steps + 3 + t, :size] if mixed else x[t, first:last]
             fire_uniform(row, scratch[t, :size], scratch[t + 1, :size], sent, keep, q, levels, True)
         later[:] = 0
@@ -201,7 +201,7 @@ def straight(
                 _back_carried(grad[t, first:last], row, before, later, result, keep, bottom, top)
             else:
                 _back_straight(grad[t, first:last], row, before, result, keep, bottom, top)
-            if sums.shape[0] > 0:
+            if sums.shape[0] > 0 and (t > 0 or v_init[group] != 0):
                 sums[group, 2] += dot(result, before)
             later = result
         if mixed:

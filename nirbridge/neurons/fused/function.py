@@ -42,9 +42,9 @@ def _forward(
     q, leak, start = (layout.spread(each, dtype) for each in (quantum, decay, rule.v_init))
     run = Pass(layout, dtype, q, leak, omega, start)
     rows = layout.rows(x)
-    y = torch.empty(rows.shape, dtype=rows.dtype)
-    rule.forward(run, rows.numpy(), y.numpy(), run.none())
-    return layout.unrolled(y), rows, run
+    y = np.empty(rows.shape, dtype)
+    rule.forward(run, rows.numpy(), y, run.none())
+    return layout.unrolled(torch.from_numpy(y)), rows, run
 
 
 class _Fused(torch.autograd.Function):
@@ -62,12 +62,12 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, quantum, decay, mixing = ctx.saved_tensors
         layout: Layout = ctx.run.layout
-        out = torch.empty(rows.shape, dtype=rows.dtype)
+        out = np.empty(rows.shape, ctx.run.dtype)
         needed = ctx.needs_input_grad
         learned = Learned(parameters=needed[1] or needed[2], omega=needed[4])
-        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out.numpy(), learned)
+        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out, learned)
         return (
-            layout.unrolled(out),
+            layout.unrolled(torch.from_numpy(out)),
             layout.gathered(sums.quantum, quantum) if needed[1] else None,
             layout.gathered(sums.decay, decay) if needed[2] else None,
             None,
