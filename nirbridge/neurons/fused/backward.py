@@ -177,7 +177,8 @@ def straight(
 
     g_u[t] = g_y w + g_v (1 - w) and g_v[t-1] = g_u[t] where ``carries``, else g_u[t] = g_y w;
     g_decay = Σ g_u[t] v[t-1]. With ``omega``, of which ``across`` is the transpose: g_x[j] = Σ_t omega[t, j] g_u[t],
-    and ``in_omega`` receives Σ g_u[t] x[j]. ``scratch`` (3 T + 3, width).
+    and ``in_omega`` receives Σ g_u[t] x[j]. ``scratch`` (3 T + 2, width):
+    membranes before each step, ``sent``, ``later``, mixed inputs and their gradients.
     """
     steps = x.shape[0]
     mixed = omega.shape[0] > 0
@@ -185,26 +186,26 @@ def straight(
         first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
         keep, q, bottom, top = decay[group], quantum[group], low[group], high[group]
-        sent, later = scratch[steps + 1, :size], scratch[steps + 2, :size]
+        sent, later = scratch[steps, :size], scratch[steps + 1, :size]
         if mixed:
-            combine(omega, x, first, scratch, steps + 3, 0, size)
+            combine(omega, x, first, scratch, steps + 2, 0, size)
         scratch[0, :size] = v_init[group]
         for t in range(steps - 1):
-            row = scratch[steps + 3 + t, :size] if mixed else x[t, first:last]
+            row = scratch[steps + 2 + t, :size] if mixed else x[t, first:last]
             fire_uniform(row, scratch[t, :size], scratch[t + 1, :size], sent, keep, q, levels, True)
         later[:] = 0
         for back in range(steps):
             t = steps - 1 - back
-            row = scratch[steps + 3 + t, :size] if mixed else x[t, first:last]
-            before, result = scratch[t, :size], scratch[2 * steps + 3 + t, :size] if mixed else out[t, first:last]
+            row = scratch[steps + 2 + t, :size] if mixed else x[t, first:last]
+            before, result = scratch[t, :size], scratch[2 * steps + 2 + t, :size] if mixed else out[t, first:last]
             if carries:
                 _back_carried(grad[t, first:last], row, before, later, result, keep, bottom, top)
             else:
                 _back_straight(grad[t, first:last], row, before, result, keep, bottom, top)
-            if sums.shape[0] > 0 and (t > 0 or v_init[group] != 0):
+            if sums.shape[0] > 0 and (t > 0 or v_init[group] != 0):  # most neurons start at 0
                 sums[group, 2] += dot(result, before)
             later = result
         if mixed:
             if in_omega.shape[0] > 0:
-                add_weight_gradients(in_omega, scratch, 2 * steps + 3, x, first, size)
-            combine(across, scratch[2 * steps + 3 : 3 * steps + 3], 0, out, 0, first, size)
+                add_weight_gradients(in_omega, scratch, 2 * steps + 2, x, first, size)
+            combine(across, scratch[2 * steps + 2 : 3 * steps + 2], 0, out, 0, first, size)

@@ -13,6 +13,8 @@ from nirbridge.neurons.fused.layout import Layout
 from nirbridge.neurons.fused.rules import Learned, Number, Pass, Rule
 from nirbridge.neurons.gradients import straight_through
 
+# Outputs are made by numpy, which asks the system for huge pages: mapping a large array in small ones takes longer than
+# a pass does.
 _DTYPES: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 

@@ -290,7 +290,7 @@ class StraightRule:
         def work(part: int, chunks: Array, scratch: Array) -> None:
             straight(x, grad, out, *constants, run.omega, across, in_omega[part], sums[part], scratch, chunks)
 
-        run.shared_out(work, 3 * len(x) + 3)
+        run.shared_out(work, 3 * len(x) + 2)
         _, by_quantum, by_decay = _totals(sums)
         return Sums(by_quantum, by_decay, in_omega.sum(0))
 
