@@ -23,10 +23,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nirbridge.networks import build_network
-from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, Sigmoid, SpikingNeuron, Triangle
+from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, Sigmoid, SpikingNeuron, Triangle
 from nirbridge.neurons.fused import stepwise
-from nirbridge.training import Configuration, make_neuron, read_configuration
+from nirbridge.training import Configuration, read_configuration, stages
 
 SIZES = ((10, 40, 64, 16, 16), (8, 8, 32, 24, 24), (4, 64, 32, 16, 16), (4, 8, 16, 8, 8))
 TARGET = 3.0
@@ -176,28 +175,24 @@ def measure(neuron: nn.Module, shape: tuple[int, ...], repeats: int) -> dict[str
     return {way: min(each) * 1e3 for way, each in times.items()}
 
 
-def layers_of(c: Configuration, input_shape: tuple[int, ...]) -> Counter[tuple[type[nn.Module], tuple[int, ...]]]:
-    """How many neuron layers of each kind and feature shape the network of a configuration has."""
+def layers_of(c: Configuration, input_shape: tuple[int, ...]) -> list[tuple[nn.Module, tuple[int, ...], int]]:
+    """A neuron, the feature shape of its layers and how many there are, of the network of a configuration."""
+    x = torch.rand(c.steps, 1, *input_shape)
+    network = None
+    for stage in stages(c, input_shape, num_classes=10):
+        network = stage.begin(network, x[0])
+    found: dict[tuple[type[nn.Module], tuple[int, ...]], list[nn.Module]] = {}
 
-    def neuron() -> nn.Module:
-        return LMHT(c.levels, c.steps, 2.0 / c.levels) if c.recipe == "lm-ht" else make_neuron(c.neuron)
-
-    options = {"num_classes": 10, "input_shape": input_shape} | c.network
-    network = OverTime(build_network(options.pop("name"), neuron=neuron, **options)).eval()
-    found: Counter[tuple[type[nn.Module], tuple[int, ...]]] = Counter()
-    kinds: dict[type[nn.Module], nn.Module] = {}
-
-    def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        kinds[type(module)] = module
-        found[type(module), tuple(inputs[0].shape[1:])] += 1
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found.setdefault((type(module), tuple(inputs[0].shape[1:])), []).append(module)
 
     spiking = [module for module in network.modules() if isinstance(module, SpikingNeuron)]
-    handles = [module.register_forward_pre_hook(count) for module in spiking]
+    hooks = [module.register_forward_pre_hook(note) for module in spiking]
     with torch.no_grad():
-        network(torch.rand(c.steps, 1, *input_shape))
-    for handle in handles:
-        handle.remove()
-    return Counter({(kinds[kind], shape): number for (kind, shape), number in found.items()})
+        network.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    return [(layers[0], features, len(layers)) for (_, features), layers in found.items()]
 
 
 def row(name: str, best: dict[str, float]) -> float:
@@ -220,7 +215,7 @@ def training_steps(configs: Path, repeats: int) -> dict[str, float]:
     for name, (config, shape, changes) in NETWORKS.items():
         c = read_configuration(configs / f"{config}.json", changes)
         total: Counter[str] = Counter()
-        for (neuron, features), number in layers_of(c, shape).items():
+        for neuron, features, number in layers_of(c, shape):
             best = measure(neuron, (c.steps, c.batch, *features), repeats)
             total.update({way: number * milliseconds for way, milliseconds in best.items()})
         lowest[name] = row(f"{name}, T={c.steps}, B={c.batch}", dict(total))
