@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.neurons.fused.compiling import compiled, compiled_sums
-from nirbridge.neurons.fused.mixing import add_weight_gradients, combine
 from nirbridge.neurons.fused.onehot import back_by_one_hat, back_by_slope, dot, sums_of_step
 from nirbridge.neurons.fused.slopes import fill_slope
 from nirbridge.neurons.fused.steps import (
@@ -170,34 +169,26 @@ def _back_carried(
 @compiled
 def straight(
     x: Array, grad: Array, out: Array, v_init: Array, decay: Array, quantum: Array, levels: Any, low: Array,
-    high: Array, carries: bool, omega: Array, across: Array, in_omega: Array, sums: Array, scratch: Array,
-    chunks: Array,
+    high: Array, carries: bool, sums: Array, scratch: Array, chunks: Array,
 ) -> None:  # fmt: skip
     """Straight through within low <= u <= high: w = 1, else 0.
 
     g_u[t] = g_y w + g_v (1 - w) and g_v[t-1] = g_u[t] where ``carries``, else g_u[t] = g_y w;
-    g_decay = Σ g_u[t] v[t-1]. With ``omega``, of which ``across`` is the transpose: g_x[j] = Σ_t omega[t, j] g_u[t],
-    and ``in_omega`` receives Σ g_u[t] x[j]. ``scratch`` (3 T + 2, width):
-    membranes before each step, ``sent``, ``later``, mixed inputs and their gradients.
+    g_decay = Σ g_u[t] v[t-1]. ``scratch`` (T + 2, width): membranes before each step, ``sent``, ``later``.
     """
     steps = x.shape[0]
-    mixed = omega.shape[0] > 0
     for c in range(chunks.shape[0]):
         first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
         keep, q, bottom, top = decay[group], quantum[group], low[group], high[group]
         sent, later = scratch[steps, :size], scratch[steps + 1, :size]
-        if mixed:
-            combine(omega, x, first, scratch, steps + 2, 0, size)
         scratch[0, :size] = v_init[group]
         for t in range(steps - 1):
-            row = scratch[steps + 2 + t, :size] if mixed else x[t, first:last]
-            fire_uniform(row, scratch[t, :size], scratch[t + 1, :size], sent, keep, q, levels, True)
+            fire_uniform(x[t, first:last], scratch[t, :size], scratch[t + 1, :size], sent, keep, q, levels, True)
         later[:] = 0
         for back in range(steps):
             t = steps - 1 - back
-            row = scratch[steps + 2 + t, :size] if mixed else x[t, first:last]
-            before, result = scratch[t, :size], scratch[2 * steps + 2 + t, :size] if mixed else out[t, first:last]
+            row, before, result = x[t, first:last], scratch[t, :size], out[t, first:last]
             if carries:
                 _back_carried(grad[t, first:last], row, before, later, result, keep, bottom, top)
             else:
@@ -205,7 +196,3 @@ def straight(
             if sums.shape[0] > 0 and (t > 0 or v_init[group] != 0):  # most neurons start at 0
                 sums[group, 2] += dot(result, before)
             later = result
-        if mixed:
-            if in_omega.shape[0] > 0:
-                add_weight_gradients(in_omega, scratch, 2 * steps + 2, x, first, size)
-            combine(across, scratch[2 * steps + 2 : 3 * steps + 2], 0, out, 0, first, size)

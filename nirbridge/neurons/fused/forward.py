@@ -11,7 +11,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nirbridge.neurons.fused.compiling import compiled
-from nirbridge.neurons.fused.mixing import combine
 from nirbridge.neurons.fused.steps import charge, fire_one_hot, fire_uniform
 
 Array = NDArray[Any]
@@ -41,11 +40,11 @@ def one_hot(
 @compiled
 def uniform(
     x: Array, y: Array, u: Array, v_init: Array, decay: Array, quantum: Array, levels: Any, sends_values: bool,
-    omega: Array, scratch: Array, chunks: Array,
+    scratch: Array, chunks: Array,
 ) -> None:  # fmt: skip
     """u = decay v + x; z the highest k in 0..levels with u >= k q (or 0); v = u - z q; y = z q, or z.
 
-    With ``omega`` (T, T), else (0, 0), the input of step t is Σ_j omega[t, j] x[j]. ``scratch`` (2 + T, width).
+    ``scratch`` (2, width).
     """
     one = x.dtype.type(1)
     for c in range(chunks.shape[0]):
@@ -53,11 +52,8 @@ def uniform(
         size = last - first
         keep, q = decay[group], quantum[group]
         scratch[0, :size] = v_init[group]
-        if omega.shape[0] > 0:
-            combine(omega, x, first, scratch, 2, 0, size)
         for t in range(x.shape[0]):
-            row = scratch[2 + t, :size] if omega.shape[0] > 0 else x[t, first:last]
-            before, after = scratch[t % 2, :size], scratch[(t + 1) % 2, :size]
+            row, before, after = x[t, first:last], scratch[t % 2, :size], scratch[(t + 1) % 2, :size]
             if u.shape[0] > 0:
                 charge(row, before, u[t, first:last], keep, one)
             fire_uniform(row, before, after, y[t, first:last], keep, q, levels, sends_values)

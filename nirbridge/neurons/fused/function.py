@@ -28,7 +28,7 @@ def run_fused(x: Tensor, quantum: Tensor, decay: Number, rule: Rule, mixing: Ten
         rule: the neuron's family.
         mixing: Ω (T, T) in the dtype of ``x``; the neuron then gets Σ_j Ω[t, j] x[j].
     """
-    if rule.is_transparent and mixing is None:
+    if rule.is_transparent:
         return straight_through(x, _forward(x.detach(), quantum, decay, rule, None)[0])
     y: Tensor = _Fused.apply(x, quantum, decay, rule, mixing)
     return y

@@ -245,7 +245,7 @@ def _uniform_rises(slope: UniformSlope) -> Rises:
 
 @dataclass(frozen=True)
 class StraightRule:
-    """``Barrier`` and ``LMHT``: straight through.
+    """``Barrier``, and ``LMHT`` whose inputs torch has mixed: straight through.
 
     Attributes:
         levels: N or L.
@@ -279,24 +279,71 @@ class StraightRule:
         """See :func:`nirbridge.neurons.fused.backward.straight`."""
         from nirbridge.neurons.fused.backward import straight
 
-        bottom, top, theta = self.window or (-np.inf, np.inf, 1.0)
-        unit = run.layout.spread(theta, run.dtype)
-        low, high = (run.dtype.type(end) * unit for end in (bottom, top))
+        low, high = _ends(run, self.window or (-np.inf, np.inf, 1.0))
+        sums = _shared_sums(run, learned.parameters)
         constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels), low, high, self.carries)
-        across, sums = np.ascontiguousarray(run.omega.T), _shared_sums(run, learned.parameters)
-        size = len(run.omega) if learned.omega else 0
-        in_omega = np.zeros((len(sums), size, size))
 
         def work(part: int, chunks: Array, scratch: Array) -> None:
-            straight(x, grad, out, *constants, run.omega, across, in_omega[part], sums[part], scratch, chunks)
+            straight(x, grad, out, *constants, sums[part], scratch, chunks)
 
-        run.shared_out(work, 3 * len(x) + 2)
+        run.shared_out(work, len(x) + 2)
         _, by_quantum, by_decay = _totals(sums)
-        return Sums(by_quantum, by_decay, in_omega.sum(0))
+        return Sums(by_quantum, by_decay)
+
+
+def _ends(run: Pass, window: tuple[float, float, Number]) -> tuple[Array, Array]:
+    """Where a window begins and ends, by group."""
+    unit = run.layout.spread(window[2], run.dtype)
+    return run.dtype.type(window[0]) * unit, run.dtype.type(window[1]) * unit
+
+
+@dataclass(frozen=True)
+class MixedRule:
+    """``LMHT``: the pass gets the weights by which the steps are mixed; straight through; θ does not learn.
+
+    Attributes:
+        levels: L.
+        window: (low, high, θ): the gradient passes from low θ to high θ.
+        v_init: membrane before the first step.
+    """
+
+    levels: int
+    window: tuple[float, float, Tensor]
+    v_init: Number
+    is_transparent = False
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The window's θ, and v_init where it is a tensor."""
+        return tuple(each for each in (self.window[2], self.v_init) if isinstance(each, Tensor))
+
+    def _constants(self, run: Pass) -> tuple[Any, ...]:
+        return run.v_init, run.decay, run.quantum, run.dtype.type(self.levels)
+
+    def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
+        """See :func:`nirbridge.neurons.fused.mixed.forward`; membranes are not to be had."""
+        from nirbridge.neurons.fused.mixed import forward
+
+        constants, weights = self._constants(run), tuple(run.omega.ravel())
+        run.shared_out(lambda part, chunks, scratch: forward(x, y, *constants, weights, chunks), 0)
+
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
+        """See :func:`nirbridge.neurons.fused.mixed.backward`."""
+        from nirbridge.neurons.fused.mixed import backward
+
+        constants, weights = (*self._constants(run), *_ends(run, self.window)), tuple(run.omega.ravel())
+        sums = np.zeros((len(run.layout.parts), len(run.quantum), 1 + len(weights)))
+
+        def work(part: int, chunks: Array, scratch: Array) -> None:
+            backward(x, grad, out, *constants, weights, sums[part], chunks)
+
+        run.shared_out(work, 0)
+        by_group = sums.sum(0)
+        return Sums(_NONE, by_group[:, 0], by_group[:, 1:].sum(0).reshape(run.omega.shape))
 
 
 def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends_values: bool) -> None:
     from nirbridge.neurons.fused.forward import uniform
 
-    constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values, run.omega)
-    run.shared_out(lambda part, chunks, scratch: uniform(x, y, u, *constants, scratch, chunks), 2 + len(run.omega))
+    constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values)
+    run.shared_out(lambda part, chunks, scratch: uniform(x, y, u, *constants, scratch, chunks), 2)
