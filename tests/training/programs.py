@@ -24,6 +24,7 @@ def run(*arguments: str) -> Result:
 
 
 def digits_config(folder: Path, **changes) -> Path:
+    """A short run; None leaves a setting away."""
     values = {
         "data": {"name": "digits", "count": 80},
         "network": {"name": "small-conv", "width": 4},
@@ -34,7 +35,8 @@ def digits_config(folder: Path, **changes) -> Path:
         "check_samples": 3,
     }
     path = folder / "run.json"
-    path.write_text(json.dumps(values | changes))
+    told = {key: value for key, value in (values | changes).items() if value is not None}
+    path.write_text(json.dumps(told))
     return path
 
 
