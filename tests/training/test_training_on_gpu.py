@@ -16,7 +16,11 @@ RECIPES = {
     "m-lif": {"recipe": "direct", "neuron": {"name": "m-lif", "lanes": 3, "learn_threshold": True}},
     "hybrid": {"recipe": "hybrid", "analog_epochs": 4, "analog_learning_rate": 0.01},
     "lm-ht": {"recipe": "lm-ht", "levels": 4, "neuron": None},
-    "sparse": {"recipe": "direct", "network": {"name": "sparse-resnet18", "width": 4}, "neuron": {"name": "multi-level-if", "levels": 4}},
+    "sparse": {
+        "recipe": "direct",
+        "network": {"name": "sparse-resnet18", "width": 4},
+        "neuron": {"name": "multi-level-if", "levels": 4},
+    },
 }
 
 
