@@ -124,6 +124,19 @@ def test_lmht(levels, steps):
     assert_same(neuron, frames(torch.float64, steps, 3, 40))
 
 
+@pytest.mark.parametrize("frozen", ["mixing_logits", "decay_logit"])
+def test_lmht_of_which_a_part_is_frozen(frozen):
+    neuron, x, found = LMHT(3, 3, 0.5).double(), frames(torch.float64, 3, 2, 37), []
+    neuron.get_parameter(frozen).requires_grad_(False)
+    (learned,) = (parameter for parameter in neuron.parameters() if parameter.requires_grad)
+    for how in (nullcontext, stepwise):
+        inputs = x.clone().requires_grad_()
+        with how():
+            found.append(torch.autograd.grad(neuron(inputs).square().sum(), [inputs, learned]))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize(("q", "levels"), [(0.1, 512), (1 / 3, 65_536), (1e-30, 65_536), (7.7e20, 300)])
 def test_quotients_that_round_across_a_level(q, levels):
     """k q in float32, and its neighbours: floor(u/q) and floor(u·(1/q)) alone are wrong for some of them."""
@@ -154,6 +167,7 @@ def test_many_chunks_and_threads():
             places = np.arange(x[0].numel()) // (60 * 61) % 3
             assert all((places[first:last] == group).all() for first, last, group in chunks if groups == 3)
             assert_same(MultiLevelLIF(3, theta, 0.5, learn_threshold=True, learn_decay=True), x)
+            assert_same(LMHT(4, 8, theta, theta / 2), x)
     finally:
         torch.set_num_threads(before)
 

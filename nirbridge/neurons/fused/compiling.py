@@ -14,7 +14,8 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 def compiled(function: Callable[..., Any]) -> Any:
     """``function`` as machine code, compiled at its first call for each dtype and found again by later processes.
 
-    Without ``fastmath``: the compiler may neither reorder nor fuse operations.
+    Without ``fastmath``: the compiler may neither reorder nor fuse operations. Those processes look at the function's
+    own file alone: who changes another that it calls deletes ``__pycache__``.
     """
     return _compiled(function, {})
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nirbridge.neurons.fused.layout import Layout
-from nirbridge.neurons.fused.rules import Learned, Number, Pass, Rule
+from nirbridge.neurons.fused.rules import Number, Pass, Rule
 from nirbridge.neurons.gradients import straight_through
 
 # Outputs are made by numpy, which asks the system for huge pages: mapping a large array in small ones takes longer than
@@ -66,8 +66,8 @@ class _Fused(torch.autograd.Function):
         layout: Layout = ctx.run.layout
         out = np.empty(rows.shape, ctx.run.dtype)
         needed = ctx.needs_input_grad
-        learned = Learned(parameters=needed[1] or needed[2], omega=needed[4])
-        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out, learned)
+        learns = needed[1] or needed[2]
+        sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out, learns)
         return (
             layout.unrolled(torch.from_numpy(out)),
             layout.gathered(sums.quantum, quantum) if needed[1] else None,

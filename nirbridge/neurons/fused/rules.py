@@ -49,14 +49,6 @@ class Pass:
         self.layout.shared_out(work, rows, self.dtype)
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What needs a gradient besides the inputs: the quantum or the decay; the mixing."""
-
-    parameters: bool
-    omega: bool
-
-
 _NONE: Array = np.empty(0)
 
 
@@ -93,13 +85,21 @@ class Rule(Protocol):
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """Fills ``y``, and ``u`` where it has rows."""
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
-        """Fills ``out`` with the gradient of x; gives the sums of what is ``learned``."""
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
+        """Fills ``out`` with the gradient of x; gives those of parameters.
+
+        Args:
+            run: numbers of the call.
+            x: inputs [T, N].
+            grad: gradient of the outputs.
+            out: gets that of the inputs.
+            learns: whether that of quantum or decay is asked for.
+        """
 
 
-def _shared_sums(run: Pass, learned: bool) -> Array:
+def _shared_sums(run: Pass, learns: bool) -> Array:
     """Rows by part and group, none where nothing learns."""
-    return np.zeros((len(run.layout.parts), len(run.quantum) if learned else 0, 3))
+    return np.zeros((len(run.layout.parts), len(run.quantum) if learns else 0, 3))
 
 
 def _totals(sums: Array) -> Array:
@@ -177,18 +177,18 @@ class OneHotRule:
         constants = self._constants(run)
         run.shared_out(lambda part, chunks, scratch: one_hot(x, y, u, *constants, scratch, chunks), 2)
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
         from nirbridge.neurons.fused.backward import one_hot
 
         given, curve = _slope_of(self, self.slope, _one_hot_rises(self.slope), run, x)
-        constants, sums = self._constants(run), _shared_sums(run, learned.parameters)
+        constants, sums = self._constants(run), _shared_sums(run, learns)
 
         def work(part: int, chunks: Array, scratch: Array) -> None:
             one_hot(x, grad, out, *constants, given, *curve, sums[part], scratch, chunks)
 
         run.shared_out(work, len(x) + 5)
-        if not learned.parameters:
+        if not learns:
             return Sums()
         by_level, by_reset, by_decay = _totals(sums)
         return Sums(-by_level / run.quantum - by_reset, by_decay)
@@ -219,19 +219,19 @@ class UniformRule:
         """See :func:`nirbridge.neurons.fused.forward.uniform`."""
         _uniform_forward(run, x, y, u, self.slope.levels, self.sends_values)
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.uniform`."""
         from nirbridge.neurons.fused.backward import uniform
 
         given, curve = _slope_of(self, self.slope, _uniform_rises(self.slope), run, x)
-        sums = _shared_sums(run, learned.parameters)
+        sums = _shared_sums(run, learns)
         constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.slope.levels), self.sends_values)
 
         def work(part: int, chunks: Array, scratch: Array) -> None:
             uniform(x, grad, out, *constants, given, *curve, sums[part], scratch, chunks)
 
         run.shared_out(work, len(x) + 4)
-        if not learned.parameters:
+        if not learns:
             return Sums()
         by_level, by_value, by_decay = _totals(sums)
         return Sums(by_value - by_level / run.quantum, by_decay)
@@ -275,12 +275,12 @@ class StraightRule:
         """See :func:`nirbridge.neurons.fused.forward.uniform`."""
         _uniform_forward(run, x, y, u, self.levels, True)
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.straight`."""
         from nirbridge.neurons.fused.backward import straight
 
         low, high = _ends(run, self.window or (-np.inf, np.inf, 1.0))
-        sums = _shared_sums(run, learned.parameters)
+        sums = _shared_sums(run, learns)
         constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels), low, high, self.carries)
 
         def work(part: int, chunks: Array, scratch: Array) -> None:
@@ -327,7 +327,7 @@ class MixedRule:
         constants, weights = self._constants(run), tuple(run.omega.ravel())
         run.shared_out(lambda part, chunks, scratch: forward(x, y, *constants, weights, chunks), 0)
 
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learned: Learned) -> Sums:
+    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
         """See :func:`nirbridge.neurons.fused.mixed.backward`."""
         from nirbridge.neurons.fused.mixed import backward
 
