@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 import click
 
 from nirbridge.errors import InputError
+from nirbridge.workers import worker_pool
 
 from .jobs import Job
 from .store import Outcome, Store, outcome
@@ -70,9 +70,8 @@ def run_jobs(jobs: Sequence[Job], store: Store, workers: int) -> None:
     if not missing:
         return
     os.environ.update(dict.fromkeys(THREADS, "1"))  # the workers inherit it
-    context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(workers, mp_context=context) as pool,
+        worker_pool(workers) as pool,
         click.progressbar(length=len(jobs), label="Runs", file=sys.stderr, show_pos=True) as bar,
     ):
         bar.update(len(jobs) - len(missing))

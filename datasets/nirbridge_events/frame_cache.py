@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from nirbridge.errors import ExecutionError, FileError, InputError, NirbridgeError
 from nirbridge.files import atomic_write
+from nirbridge.workers import worker_pool
 from nirbridge_events.encoding import encode
 from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import Events, Size
@@ -184,8 +184,7 @@ class FrameCache:
         if workers <= 1:
             yield from (_store(self, sample) for sample in samples)
             return
-        # A forked child would inherit the threads' locks of torch or of a runtime.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with worker_pool(workers) as pool:
             jobs = [pool.submit(_store, self, sample) for sample in samples]
             try:
                 yield from (job.result() for job in as_completed(jobs))
