@@ -70,6 +70,10 @@ def processes(device: str = "auto") -> Iterator[Processes]:
         return
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+    # Its functions take the world as it is at their import for a default. Imported later, by DistributedDataParallel,
+    # they keep the world's threads beyond its end; one that frees a tensor while Python exits aborts the process.
+    from torch.distributed.nn import functional  # noqa: F401
+
     distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(rank, count, chosen)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,14 +159,33 @@ def test_training_resumes_and_exports(tmp_path):
     assert len(first.nodes) == 8
 
 
-def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program in two processes on the CPU."""
+def torchrun(*arguments: str, program: Path = EXAMPLES / "train.py") -> subprocess.CompletedProcess[str]:
+    """A program in two processes on the CPU."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    command = [sys.executable, *launcher, str(EXAMPLES / "train.py"), *arguments, "--device", "cpu"]
+    command = [sys.executable, *launcher, str(program), *arguments, "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads threads from /proc")
+def test_no_thread_of_the_processes_stays(tmp_path):
+    """One that freed a tensor while Python exits would abort the process."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from pathlib import Path\n"
+        "from torch import nn, ones\n"
+        "from nirbridge.training import processes\n"
+        "with processes('cpu') as place:\n"
+        "    place.wrapped(nn.Linear(3, 3))(ones(2, 3)).sum().backward()\n"
+        "names = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"
+        "Path(__file__).with_name(f'threads{place.rank}').write_text(''.join(names))\n"
+    )
+    torchrun(program=program)
+    names = [(tmp_path / f"threads{rank}").read_text() for rank in (0, 1)]
+    assert all(names)
+    assert not any("gloo" in each for each in names), names
 
 
 def test_two_processes_train_the_network_that_one_trains(tmp_path):
