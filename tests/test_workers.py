@@ -10,12 +10,13 @@ import pytest
 from nirbridge.workers import worker_pool
 
 PROGRAM = """
-import os, time
+import time
 from nirbridge.workers import worker_pool
 
 pool = worker_pool(2)
-print(*{pool.submit(os.getpid).result() for _ in range(2)}, flush=True)
-found = [pool.submit(time.sleep, 600) for _ in range(2)]
+works = [pool.submit(time.sleep, 600) for _ in range(2)]
+while not all(work.running() for work in works):
+    time.sleep(0.01)
 print(*pool._processes, flush=True)
 time.sleep(600)
 """
@@ -30,7 +31,6 @@ def test_work_is_done():
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_of_a_killed_process_end(how):
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as program:
-        program.stdout.readline()
         workers = [psutil.Process(int(each)) for each in program.stdout.readline().split()]
         assert len(workers) == 2
         assert all(each.is_running() for each in workers)

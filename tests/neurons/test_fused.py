@@ -137,6 +137,22 @@ def test_lmht_of_which_a_part_is_frozen(frozen):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda q: LMHT(2, 3, q), lambda q: LMHT(2, 20, q), lambda q: Barrier(2, q, clipped=True)]
+)
+@pytest.mark.parametrize("theta", [torch.tensor(0.5), PER_CHANNEL])
+def test_thresholds_that_never_learn_get_no_gradient(make, theta):
+    """As in the steps, also where somebody asks for one."""
+    neuron = make(theta)
+    neuron.threshold.requires_grad_()
+    x = frames(torch.float32, getattr(neuron, "steps", 3), 2, 3, 4, 5).requires_grad_()
+    for how in (nullcontext, stepwise):
+        with how():
+            neuron(x).sum().backward()
+        assert neuron.threshold.grad is None
+    assert float(x.grad.abs().sum()) > 0
+
+
 @pytest.mark.parametrize(("q", "levels"), [(0.1, 512), (1 / 3, 65_536), (1e-30, 65_536), (7.7e20, 300)])
 def test_quotients_that_round_across_a_level(q, levels):
     """k q in float32, and its neighbours: floor(u/q) and floor(u·(1/q)) alone are wrong for some of them."""

@@ -16,11 +16,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RNG = np.random.default_rng(0)
 
 
-def run(*arguments: str) -> Result:
+def run(*arguments: str, device: str = "cpu") -> Result:
     """The program, in this process."""
     import train
 
-    return CliRunner().invoke(train.main, [*arguments, "--device", "cpu"], catch_exceptions=False)
+    return CliRunner().invoke(train.main, [*arguments, "--device", device], catch_exceptions=False)
 
 
 def digits_config(folder: Path, **changes) -> Path:

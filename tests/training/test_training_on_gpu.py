@@ -4,10 +4,9 @@ import json
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 import nirbridge
-from tests.training.programs import digits_config
+from tests.training.programs import digits_config, run
 
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
@@ -24,18 +23,12 @@ RECIPES = {
 }
 
 
-def on_gpu(*arguments):
-    import train
-
-    return CliRunner().invoke(train.main, [*arguments, "--device", "cuda"], catch_exceptions=False)
-
-
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_networks_train_and_agree(name, precision, tmp_path):
     changes = {"data": {"name": "digits"}, "epochs": 6, "batch": 50, "precision": precision, "learning_rate": 0.01}
     config = str(digits_config(tmp_path, **(changes | RECIPES[name])))
-    done = on_gpu("--config", config, "--out", str(tmp_path / "out"), "--runtime", "norse")
+    done = run("--config", config, "--out", str(tmp_path / "out"), "--runtime", "norse", device="cuda")
     assert done.exit_code == 0, done.stdout + done.stderr
     assert "norse: agrees with the reference" in done.stdout
     assert json.loads((tmp_path / "out" / "history.json").read_text())["epochs"][-1]["test"] > 0.6
@@ -45,14 +38,15 @@ def test_networks_train_and_agree(name, precision, tmp_path):
 def test_a_run_resumes(precision, tmp_path):
     """Weights after 2 epochs at once, and with a stop after the first; float16 has its loss's scale to remember."""
     weights = []
-    for name, stops in (("whole", ()), ("parted", (1,))):
+    for name in ("whole", "parted"):
         folder = tmp_path / name
         folder.mkdir()
         config = str(digits_config(folder, precision=precision, check_samples=0))
         arguments = ("--config", config, "--out", str(folder / "out"))
-        for stop in stops:
-            assert on_gpu(*arguments, "--stop-after", str(stop)).exit_code == 0
-        assert on_gpu(*arguments, *(("--resume",) if stops else ())).exit_code == 0
+        if name == "parted":
+            assert run(*arguments, "--stop-after", "1", device="cuda").exit_code == 0
+            arguments += ("--resume",)
+        assert run(*arguments, device="cuda").exit_code == 0
         weights.append(nirbridge.read(folder / "out" / "model.nir"))
     for a, b in zip(*(graph.nodes.values() for graph in weights), strict=True):
         assert type(a) is type(b)

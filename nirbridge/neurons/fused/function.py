@@ -70,8 +70,8 @@ class _Fused(torch.autograd.Function):
         sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out, learns)
         return (
             layout.unrolled(torch.from_numpy(out)),
-            layout.gathered(sums.quantum, quantum) if needed[1] else None,
-            layout.gathered(sums.decay, decay) if needed[2] else None,
+            layout.gathered(sums.quantum, quantum) if needed[1] and sums.quantum.size else None,
+            layout.gathered(sums.decay, decay) if needed[2] and sums.decay.size else None,
             None,
             torch.from_numpy(sums.omega).to(mixing.dtype) if needed[4] else None,
         )

@@ -287,8 +287,7 @@ class StraightRule:
             straight(x, grad, out, *constants, sums[part], scratch, chunks)
 
         run.shared_out(work, len(x) + 2)
-        _, by_quantum, by_decay = _totals(sums)
-        return Sums(by_quantum, by_decay)
+        return Sums(decay=_totals(sums)[2])
 
 
 def _ends(run: Pass, window: tuple[float, float, Number]) -> tuple[Array, Array]:
@@ -339,7 +338,7 @@ class MixedRule:
 
         run.shared_out(work, 0)
         by_group = sums.sum(0)
-        return Sums(_NONE, by_group[:, 0], by_group[:, 1:].sum(0).reshape(run.omega.shape))
+        return Sums(decay=by_group[:, 0], omega=by_group[:, 1:].sum(0).reshape(run.omega.shape))
 
 
 def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends_values: bool) -> None:
