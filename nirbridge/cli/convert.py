@@ -186,7 +186,7 @@ def _samples(path: Path) -> Any:
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:
-    from nirbridge.files import atomic_write
+    from nirbridge.files import write_whole
 
     if plot is not None:
         from nirbridge.converting.plotting import draw
@@ -194,7 +194,6 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
         draw(found, plot)
         _say(f"wrote {plot}")
     if report is not None:
-        with atomic_write(report) as temporary:
-            temporary.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(report, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
         _say(f"wrote {report}")
     _say(f"output error {found.output_error:.2%}, same answer for {found.agreement:.2%} of the decisions")

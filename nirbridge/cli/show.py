@@ -25,15 +25,14 @@ def command(graph: Path, as_json: bool, output: Path | None) -> None:
       nirbridge show model.nir -o graph.svg
       nirbridge show model.nir --json | jq .totals
     """
-    from nirbridge.files import atomic_write
+    from nirbridge.files import write_whole
     from nirbridge.showing import describe, to_svg, to_text
 
     if output is not None:
         require_output(output, ".svg", graph)
     description = describe(read_graph(graph))
     if output is not None:
-        with atomic_write(output) as temporary:
-            temporary.write_text(to_svg(description, graph.name), encoding="utf-8")
+        write_whole(output, to_svg(description, graph.name))
         click.echo(f"wrote {output}", err=True)
     if as_json:
         print_json({"file": str(graph), **description.to_dict()})
