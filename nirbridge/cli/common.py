@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nirbridge.cli.output import take_stdout
 from nirbridge.errors import InputError, NirbridgeError
 
 if TYPE_CHECKING:
@@ -127,21 +127,19 @@ def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> 
     """Refuses an output file of the wrong kind, in no folder, or that is one of the inputs, before work is done.
 
     Raises:
-        InputError: the name does not end with ``suffix`` or one of them, or it is an input.
-        FileError: its folder does not exist.
+        InputError: the name does not end with ``suffix`` or one of them and is none of a pipe or device, or it is an
+            input.
+        FileError: it cannot be written there.
     """
-    from nirbridge.files import require_target
+    from nirbridge.files import is_stdout, is_stream, require_target
 
     known = (suffix,) if isinstance(suffix, str) else suffix
-    if path.suffix.lower() not in known:
+    if is_stdout(path):
+        take_stdout()
+    if path.suffix.lower() not in known and not is_stream(path):
         expected = " or ".join(f"'{one}'" for one in known)
         raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
     require_target(path)
     for other in inputs:
         if other.exists() and path.exists() and other.samefile(path):
             raise InputError(f"file '{path}'", "is an input and would be overwritten", "Choose another output")
-
-
-def print_json(data: Any) -> None:
-    """Prints plain data; NaN and infinity, which JSON lacks, become null beforehand."""
-    click.echo(json.dumps(data, indent=2, allow_nan=False))

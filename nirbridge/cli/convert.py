@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError, NirbridgeError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def command(
     with _naming(data):
         conversion = convert_in_full(module, values, method, progress=_say, **given)
     for note in conversion.notes:
-        click.echo(f"Warning: {note}", err=True)
+        echo(f"Warning: {note}", err=True)
     if report is not None or plot is not None:
         _say(f"measuring {min(samples, len(values))} samples on {runtime}")
         _write_report(measure(conversion, values[:samples], runtime), report, plot)
@@ -138,7 +139,7 @@ def _naming(data: Path) -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _options(options: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ def command(
         with whole_file(picture) as file:
             gallery.save(file)
     for line in report_lines(recording, encoder):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if output is not None:
-        click.echo(f"{output}: {shape}")
+        echo(f"{output}: {shape}")
     if picture is not None:
-        click.echo(str(picture))
+        echo(str(picture))
 
 
 def _gallery(picture: Path, settings: Any, name: str) -> Any:

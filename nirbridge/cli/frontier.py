@@ -17,11 +17,11 @@ from nirbridge.cli.common import (
     json_option,
     meaning_options,
     naming,
-    print_json,
     read_data,
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError, NirbridgeError, Problem
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def command(
     found = collected(outcomes)
     if output is not None:
         found.draw(output)
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     if as_json:
         rows = found.to_dict()
         for file, row in zip(files, rows["networks"], strict=True):
             row["file"] = str(file.graph)
         print_json(rows)
     else:
-        click.echo(found.table())
+        echo_text(found.table())
 
 
 def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | None, dt: float | None) -> list[Candidate]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import graph_argument, json_option, print_json, read_graph, require_output
+from nirbridge.cli.common import graph_argument, json_option, read_graph, require_output
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -33,8 +34,8 @@ def command(graph: Path, as_json: bool, output: Path | None) -> None:
     description = describe(read_graph(graph))
     if output is not None:
         write_whole(output, to_svg(description, graph.name))
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     if as_json:
         print_json({"file": str(graph), **description.to_dict()})
     elif output is None:
-        click.echo(to_text(description, str(graph)))
+        echo_text(to_text(description, str(graph)))
