@@ -55,7 +55,8 @@ _ENERGY = (
         type=click.Choice(["m-lif", "one-spike", "memory"]),
         default="m-lif",
         show_default=True,
-        help="Synaptic operations of seed papers 000 (m-lif) or 001 (one-spike), or memory accesses too (memory).",
+        help="Synaptic operations as Abillama et al. 2025 (m-lif) or Hwang and Kung 2024 (one-spike) count them, or "
+        "memory accesses too, as Lemaire et al. 2022 (memory).",
     ),
     click.option(
         "--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers."
