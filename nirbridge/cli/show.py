@@ -37,5 +37,5 @@ def command(graph: Path, as_json: bool, output: Path | None) -> None:
         echo(f"wrote {output}", err=True)
     if as_json:
         print_json({"file": str(graph), **description.to_dict()})
-    elif output is None:
+    else:
         echo_text(to_text(description, str(graph)))
