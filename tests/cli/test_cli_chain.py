@@ -35,9 +35,7 @@ def test_the_commands_of_the_readme_run_in_their_order(
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     random = np.random.default_rng(0)
     times = np.sort(random.integers(0, 50_000, 5000))
-    rows = [
-        (int(t), int(x), int(y), int(p)) for t, x, y, p in zip(times, *random.integers(0, (480, 480, 2), (5000, 3)).T)
-    ]
+    rows = np.column_stack([times, random.integers(0, (480, 480, 2), (5000, 3))]).tolist()
     (tmp_path / "recording.raw").write_bytes(write_evt2(rows))
     np.save(tmp_path / "x.npy", random.random((12, 1, 8, 8)))
     np.save(tmp_path / "y.npy", random.integers(0, 10, 12))
