@@ -113,7 +113,7 @@ class ChipReport:
         }
 
 
-def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
+def check_chip(graph: nir.NIRGraph, chip: str, dt: float | None = None) -> ChipReport:
     """Maps a graph to the cores of a chip.
 
     Each layer, a population with the synapses into it, gets the fewest cores on which neurons, synapse memory and
@@ -122,6 +122,7 @@ def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
     Args:
         graph: a graph that :func:`nirbridge.check` finds no error in.
         chip: "loihi1" or "loihi2".
+        dt: seconds per step; by default the window of an EventInput, else 1e-3.
 
     Raises:
         InputError: the chip is unknown.
@@ -130,7 +131,7 @@ def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
     if chip not in CHIPS:
         raise InputError("option 'chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
     limits = CHIPS[chip]
-    plan = make_plan(graph)
+    plan = make_plan(graph, dt)
     layers = layers_of(plan)
     placed = [(layer, *fewest_cores(layer, limits, _bits(plan, layer) or limits.weight_bits.value)) for layer in layers]
     problems = [problem for rule in NODE_RULES for problem in rule(plan, limits)]

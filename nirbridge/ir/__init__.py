@@ -1,6 +1,7 @@
 """The extended NIR: primitives, files, shapes and order."""
 
 from nirbridge.ir.compare import graph_differences, graphs_equal
+from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import OPSET, Extension, Shape
 from nirbridge.ir.families import BINARY, DEFAULT_DT, SPIKING, TIME_CONSTANTS, time_step
@@ -44,6 +45,7 @@ __all__ = [
     "TemporalMix",
     "Topology",
     "build_graph",
+    "delay_steps",
     "find_topology",
     "flatten",
     "graph_differences",

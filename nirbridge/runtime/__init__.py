@@ -5,7 +5,16 @@ from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, s
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import exponents_into, message_cost, message_exponents
 from nirbridge.runtime.plan import RUNNABLE, Plan, PlannedNode, Source, make_plan
-from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
+from nirbridge.runtime.program import (
+    MEMBRANE,
+    Array,
+    Data,
+    Program,
+    Recording,
+    membrane_of,
+    require_option,
+    require_seconds,
+)
 from nirbridge.runtime.protocol import Availability, Runtime
 from nirbridge.runtime.support import support_problems
 
@@ -30,6 +39,7 @@ __all__ = [
     "message_cost",
     "message_exponents",
     "require_option",
+    "require_seconds",
     "runtime_names",
     "runtimes",
     "streaming_options",

@@ -158,7 +158,7 @@ def _current(planned: PlannedNode, dt: float) -> Cell:
 
 @FIXED_LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, dt: float) -> Cell:
-    steps = lowering.delay_steps(planned, dt)
+    steps = lowering.steps_of(planned, dt)
     return Cell("Delay", steps, _zeros(planned, int(steps.max())))
 
 

@@ -22,6 +22,7 @@ from nirbridge.ir import (
     Place,
     Product,
     TemporalMix,
+    delay_steps,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import LoweringTable, PlannedNode
@@ -140,5 +141,5 @@ def multilevel_parameters(node: MultiLevelLIF, setting: Setting) -> functional.M
 
 @LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, setting: Setting) -> Stage:
-    steps = np.rint(np.asarray(planned.node.delay) / setting.dt).astype(np.int64)
-    return DelayLine(torch.tensor(np.broadcast_to(steps, planned.output_shape), device=setting.device))
+    steps = np.broadcast_to(delay_steps(planned.node.delay, setting.dt), planned.output_shape)
+    return DelayLine(torch.tensor(steps, device=setting.device))
