@@ -10,9 +10,9 @@ from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseEncode, PhaseIF
 
-BINARY: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
+BINARY: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, PhaseIF, PhaseEncode)
 """Nodes that send 0 or 1, whatever comes in."""
-SPIKING: tuple[type[nir.NIRNode], ...] = (*BINARY, MultiLevelLIF, PhaseIF, PhaseEncode)
+SPIKING: tuple[type[nir.NIRNode], ...] = (*BINARY, MultiLevelLIF)
 """Nodes that send spikes: 0, or one of few values."""
 TIME_CONSTANTS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.LI: ("tau",),

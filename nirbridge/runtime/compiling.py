@@ -9,17 +9,16 @@ from typing import Any
 import nir
 
 from nirbridge.checking import find_problems, find_time_warnings
-from nirbridge.checking.fixed_point import fixed_point_problems
 from nirbridge.checking.suspicions import declared_output_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import flatten
 from nirbridge.passes.find_integers import stores_integers
 from nirbridge.runtime.discovery import usable_runtime
-from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
+from nirbridge.runtime.integer_bounds import integer_input_limit
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
 from nirbridge.runtime.program import Program, require_option, require_seconds
 from nirbridge.runtime.protocol import Runtime
-from nirbridge.runtime.support import support_problems
+from nirbridge.runtime.support import fixed_problems, support_problems
 
 FIXED = "fixed"
 
@@ -95,7 +94,7 @@ def _told(problems: list[Problem]) -> list[str]:
 
 def _default_precision(runtime: Runtime, plan: Plan) -> str:
     integers = FIXED in runtime.precisions and stores_integers(planned.node for planned in plan.nodes)
-    return FIXED if integers and not _fixed_problems(plan) else runtime.precisions[0]
+    return FIXED if integers and not fixed_problems(plan) else runtime.precisions[0]
 
 
 def _in_integers(plan: Plan) -> Plan:
@@ -104,15 +103,10 @@ def _in_integers(plan: Plan) -> Plan:
     Raises:
         UnsupportedError: it holds what integers cannot say; every node is listed with its reason.
     """
-    problems = _fixed_problems(plan)
+    problems = fixed_problems(plan)
     if problems:
         raise UnsupportedError.from_problems(problems)
     return replace(plan, input_limit=integer_input_limit(plan))
-
-
-def _fixed_problems(plan: Plan) -> list[Problem]:
-    nodes = {planned.name: planned.node for planned in plan.nodes}
-    return fixed_point_problems(nodes, plan.dt) or bound_problems(plan)
 
 
 def _require_known_options(runtime: Runtime, precision: str | None, options: dict[str, Any]) -> None:
