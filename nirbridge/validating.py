@@ -6,15 +6,16 @@ import nir
 
 from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
-from nirbridge.runtime import find_runtime, make_plan, support_problems
+from nirbridge.runtime import find_runtime, make_plan, require_seconds, support_problems
 
 
-def check(graph: nir.NIRGraph, runtime: str | None = None) -> list[Problem]:
+def check(graph: nir.NIRGraph, runtime: str | None = None, dt: float | None = None) -> list[Problem]:
     """All problems of ``graph``, and with ``runtime`` also what that runtime does not run.
 
     Args:
         graph: the graph.
         runtime: name of an installed runtime, which need not be usable here.
+        dt: seconds per step that the graph is to run with; by default the window of an EventInput, else 1e-3.
 
     Returns:
         The problems, each with the rule that found it and its severity: errors first, for they stop ``compile``.
@@ -22,10 +23,12 @@ def check(graph: nir.NIRGraph, runtime: str | None = None) -> list[Problem]:
 
     Raises:
         RuntimeUnavailableError: no runtime has this name.
+        InputError: dt is not a positive number.
     """
+    require_seconds("dt", dt)
     found = None if runtime is None else find_runtime(runtime)
-    problems = find_problems(graph)
+    problems = find_problems(graph, dt)
     if problems:
         return problems
-    unsupported = [] if found is None else support_problems(found, make_plan(graph))
-    return [*unsupported, *find_warnings(graph)]
+    unsupported = [] if found is None else support_problems(found, make_plan(graph, dt))
+    return [*unsupported, *find_warnings(graph, dt)]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nirbridge.costing.copies import copies
-from nirbridge.costing.products import multiplies_powers
 from nirbridge.costing.roles import (
     ANALOG_STATE,
     BOUNDARY,
@@ -19,7 +18,7 @@ from nirbridge.costing.roles import (
     UNCOUNTED,
     role_of,
 )
-from nirbridge.runtime import Plan, PlannedNode, Source
+from nirbridge.runtime import Plan, PlannedNode, Source, sent_exponents
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
         owner = max(drivers, key=position.__getitem__, default=planned.name)
         direct = tuple(source for source in found if roles[source.name] in (SPIKING, PRODUCT, BOUNDARY))
         owned[owner].append(Neuron(planned, direct, planned.name in internal))
+    sent = sent_exponents(plan)
     rows = (SYNAPSES, MIXING, PRODUCT)
     copied = copies([planned for planned in plan.nodes if roles[planned.name] == SYNAPSES])
     return tuple(
@@ -99,7 +99,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
             role,
             tuple(owned[planned.name]),
             shares=planned.name in driving and not owned[planned.name],
-            exponents=role == PRODUCT and multiplies_powers(plan, planned),
+            exponents=role == PRODUCT and sent[planned.name] is not None,
             copy_of=copied.get(planned.name, ""),
         )
         for planned in plan.nodes

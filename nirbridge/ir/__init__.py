@@ -4,9 +4,10 @@ from nirbridge.needed_nir import NEEDED  # noqa: F401  (first, before anything a
 
 # isort: split
 from nirbridge.ir.compare import graph_differences, graphs_equal
+from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import OPSET, Extension, Shape
-from nirbridge.ir.families import BINARY, DEFAULT_DT, SPIKING, TIME_CONSTANTS, time_step
+from nirbridge.ir.families import BINARY, DEFAULT_DT, PHASE_CODED, SPIKING, TIME_CONSTANTS, time_step
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
@@ -27,6 +28,7 @@ __all__ = [
     "EXTENSIONS",
     "INPUTS",
     "OPSET",
+    "PHASE_CODED",
     "PRIMITIVES",
     "SPIKING",
     "TIME_CONSTANTS",
@@ -47,6 +49,7 @@ __all__ = [
     "TemporalMix",
     "Topology",
     "build_graph",
+    "delay_steps",
     "find_topology",
     "flatten",
     "graph_differences",

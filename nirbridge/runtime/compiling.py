@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import replace
 from typing import Any
 
 import nir
 
-from nirbridge.checking import find_problems
-from nirbridge.checking.fixed_point import fixed_point_problems
+from nirbridge.checking import find_problems, find_time_warnings
 from nirbridge.checking.suspicions import declared_output_shapes_match
-from nirbridge.errors import GraphError, GraphWarning, InputError, Problem, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import flatten
 from nirbridge.passes.find_integers import stores_integers
 from nirbridge.runtime.discovery import usable_runtime
-from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
+from nirbridge.runtime.integer_bounds import integer_input_limit
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
-from nirbridge.runtime.program import Program, require_option
+from nirbridge.runtime.program import Program, require_option, require_seconds
 from nirbridge.runtime.protocol import Runtime
-from nirbridge.runtime.support import support_problems
+from nirbridge.runtime.support import fixed_problems, support_problems
 
 FIXED = "fixed"
 
@@ -55,7 +53,8 @@ def compile(
 
     Warns:
         GraphWarning: an Output declares a shape that differs from the one that arrives by axes of size 1; the shape
-            that arrives is used.
+            that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant is shorter
+            than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed or not usable here.
@@ -65,15 +64,14 @@ def compile(
     """
     found = usable_runtime(runtime)
     _require_known_options(found, precision, options)
-    if dt is not None and not (math.isfinite(dt) and dt > 0):
-        raise InputError("option 'dt'", f"{dt} is not a positive number of seconds", "Give for instance 1e-3")
+    require_seconds("dt", dt)
     require_option("integrator", integrator, INTEGRATORS)
     require_option("reset", reset, RESETS)
-    problems = find_problems(graph)
+    problems = find_problems(graph, dt)
     if problems:
         raise GraphError.from_problems(problems)
-    for warning in declared_output_shapes_match(flatten(graph)):
-        warnings.warn(str(warning), GraphWarning, stacklevel=2)
+    for text in _told([*declared_output_shapes_match(flatten(graph)), *find_time_warnings(graph, dt, integrator)]):
+        warnings.warn(text, GraphWarning, stacklevel=2)
     plan = make_plan(graph, dt, integrator, reset)
     unsupported = support_problems(found, plan)
     if unsupported:
@@ -82,9 +80,21 @@ def compile(
     return found.compile(_in_integers(plan) if precision == FIXED else plan, precision, options)
 
 
+def _told(problems: list[Problem]) -> list[str]:
+    """One text for each rule: its first problem, and how many more nodes have it."""
+    by_rule: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_rule.setdefault(problem.rule, []).append(problem)
+    return [
+        str(found[0])
+        + (f" {len(found) - 1} more nodes have the like: nirbridge check names them." if found[1:] else "")
+        for found in by_rule.values()
+    ]
+
+
 def _default_precision(runtime: Runtime, plan: Plan) -> str:
     integers = FIXED in runtime.precisions and stores_integers(planned.node for planned in plan.nodes)
-    return FIXED if integers and not _fixed_problems(plan) else runtime.precisions[0]
+    return FIXED if integers and not fixed_problems(plan) else runtime.precisions[0]
 
 
 def _in_integers(plan: Plan) -> Plan:
@@ -93,15 +103,10 @@ def _in_integers(plan: Plan) -> Plan:
     Raises:
         UnsupportedError: it holds what integers cannot say; every node is listed with its reason.
     """
-    problems = _fixed_problems(plan)
+    problems = fixed_problems(plan)
     if problems:
         raise UnsupportedError.from_problems(problems)
     return replace(plan, input_limit=integer_input_limit(plan))
-
-
-def _fixed_problems(plan: Plan) -> list[Problem]:
-    nodes = {planned.name: planned.node for planned in plan.nodes}
-    return fixed_point_problems(nodes, plan.dt) or bound_problems(plan)
 
 
 def _require_known_options(runtime: Runtime, precision: str | None, options: dict[str, Any]) -> None:

@@ -73,6 +73,11 @@ def bound_problems(plan: Plan) -> list[Problem]:
     ]
 
 
+def message_bounds(plan: Plan) -> dict[str, int]:
+    """The largest magnitude that each node of an integer plan can send, for the largest inputs that it takes."""
+    return _bounds(plan, integer_input_limit(plan) or 2**LEAST_BITS - 1)
+
+
 def _beyond(plan: Plan, limit: int) -> dict[str, str]:
     """Node → what is wrong with it, for inputs up to ``limit``."""
     bounds = _bounds(plan, limit)
