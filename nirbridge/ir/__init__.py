@@ -12,6 +12,7 @@ from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
 from nirbridge.ir.provenance import mark_copy, original
+from nirbridge.ir.quantize import Quantize
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
 from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
 from nirbridge.ir.sparse import SparseMatrix
@@ -38,6 +39,7 @@ __all__ = [
     "PhaseIF",
     "Place",
     "Product",
+    "Quantize",
     "Shape",
     "Shapes",
     "SparseMatrix",

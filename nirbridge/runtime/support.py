@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from nirbridge.errors import Problem
+from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.protocol import Runtime
 
 
 def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
-    """Node types that the runtime lacks, then what its own rules find."""
+    """Node types that the runtime lacks, then what its own rules find; what the host does is nothing to a runtime."""
+    plan = without_host(plan)
     missing = [
         Problem(
             str(planned),

@@ -21,6 +21,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
@@ -60,6 +61,7 @@ _FUNCTIONS: dict[type[nir.NIRNode], Builder] = {
     Aggregate: linear.aggregate,
     Place: linear.place,
     Product: linear.product,
+    Quantize: linear.quantize,
 }
 
 
