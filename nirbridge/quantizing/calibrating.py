@@ -41,7 +41,7 @@ def input_scale(x: Array) -> float:
 
     Bits that the data do not have would be lost by the weights behind them, where sums have to fit 24 bits.
     """
-    if (x == np.rint(x)).all():
+    if (x == np.rint(x)).all() and np.abs(x).max() <= STATE_LIMIT:
         return 1.0
     finest = int(np.ceil(np.log2(np.abs(x).max() / MESSAGE_LIMIT)))
     exact = (e for e in range(-1, finest, -1) if (np.ldexp(x, -e) == np.rint(np.ldexp(x, -e))).all())
