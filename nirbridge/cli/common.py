@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir
@@ -31,6 +32,11 @@ input_option: Callable[[F], F] = click.option(
 )
 dt_option: Callable[[F], F] = click.option(
     "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
+)
+precision_option: Callable[[F], F] = click.option(
+    "--precision",
+    type=click.Choice(["float", "fixed"]),
+    help="'fixed' calculates in the integers of a chip; the default for what 'nirbridge quantize' made, else 'float'.",
 )
 _MEANING = (
     click.option(
@@ -58,7 +64,10 @@ _ENERGY = (
         help="Synaptic operations of seed papers 000 (m-lif) or 001 (one-spike), or memory accesses too (memory).",
     ),
     click.option(
-        "--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers."
+        "--bits",
+        type=click.Choice(["32", "8"]),
+        help="Width of the numbers; by default 8 where weights are 8-bit integers, as 'nirbridge quantize' makes them, "
+        "else 32.",
     ),
     click.option(
         "--input-kind",
@@ -121,6 +130,23 @@ def read_data(path: Path, graph: nir.NIRGraph, dt: float | None) -> Any:
     from nirbridge.runtime import make_plan
 
     return read_nir_data(path, make_plan(graph, dt)) if path.suffix.lower() == SUFFIX else read_arrays(path)
+
+
+def note_precision(path: Path, graph: nir.NIRGraph, precision: str | None, dt: float | None = None) -> None:
+    """Says on stderr which precision was taken, where neither the call nor the file does and both could be meant."""
+    from nirbridge.runtime import make_plan
+    from nirbridge.runtime.precision import may_mean_integers
+
+    if precision is not None:
+        return
+    try:
+        open_question = may_mean_integers(make_plan(graph, dt))
+    except NirbridgeError:
+        return  # whatever is wrong with the graph, the command itself says it
+    if open_question:
+        found = "all its numbers are integers, and no Quantize node says that they are those of a chip"
+        text = f"file '{path}': {found}: taken in precision 'float'. Give --precision fixed for 24-bit states."
+        click.echo(f"Note: {printable(text)}", err=True)
 
 
 def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> None:

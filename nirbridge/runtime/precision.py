@@ -7,6 +7,7 @@ from dataclasses import replace
 from nirbridge.checking.fixed_point import fixed_point_problems
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.ir import Quantize
+from nirbridge.passes.find_integers import stores_integers
 from nirbridge.runtime.host import hosted_nodes, without_host
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 from nirbridge.runtime.plan import Plan
@@ -21,6 +22,12 @@ def meant_in_integers(plan: Plan) -> bool:
     24 bits; a Quantize in the middle of a graph rounds values of floating point.
     """
     return bool(hosted_nodes(plan))
+
+
+def may_mean_integers(plan: Plan) -> bool:
+    """Whether a file leaves open how it is meant: integers throughout, which "fixed" could run, and no Quantize."""
+    nodes = (planned.node for planned in plan.nodes)
+    return not meant_in_integers(plan) and stores_integers(nodes) and not fixed_problems(plan)
 
 
 def fixed_problems(plan: Plan) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -78,18 +78,45 @@ class Program(ABC):
         Raises:
             InputError: shape, dtype or values do not fit, or a recorded node does not exist.
         """
-        data = self._validated(x)
-        names = self._recorded(record)
+        data, names = self._validated(x), self._recorded(record)
         self.reset()
-        return self._continue(data, names)
+        return self._continue(data, self._on_host(data), names)
+
+    def run_in_parts(
+        self, x: Data, samples: int, record: Sequence[str] = ()
+    ) -> Iterator[tuple[dict[str, Array], Recording]]:
+        """As :meth:`run`, a few samples at a time, so that the records of a large network fit the memory.
+
+        Args:
+            x: as for :meth:`run`; all of it is checked, and what the host loses of it said, before anything runs.
+            samples: that run together.
+            record: as for :meth:`run`.
+
+        Yields:
+            The data by input name and the recording of each part.
+
+        Raises:
+            InputError: as :meth:`run`.
+        """
+        data, names = self._validated(x), self._recorded(record)
+        self.reset()
+        entering = self._on_host(data)
+        for first in range(0, next(iter(data.values())).shape[1], samples):
+            part, entered = (
+                {name: array[:, first : first + samples] for name, array in arrays.items()}
+                for arrays in (data, entering)
+            )
+            self._batch = None
+            self._reset()
+            yield part, self._continue(part, entered, names)
 
     def advance(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Like :meth:`run`, from the states that the last call left.
 
         A first call, or one after :meth:`reset`, starts from fresh states.  The batch size may only change then.
         """
-        data = self._validated(x)
-        return self._continue(data, self._recorded(record))
+        data, names = self._validated(x), self._recorded(record)
+        return self._continue(data, self._on_host(data), names)
 
     def step(self, frame: Data) -> Any:
         """One step: frame [B, *shape] → [B, *out]; the state carries over.
@@ -140,16 +167,12 @@ class Program(ABC):
     def _close(self) -> None:  # noqa: B027  a runtime that holds nothing has nothing to free
         """Frees what the runtime holds."""
 
-    def _continue(self, data: dict[str, Array], names: tuple[str, ...]) -> Recording:
+    def _continue(self, data: dict[str, Array], entering: dict[str, Array], names: tuple[str, ...]) -> Recording:
         batch = next(iter(data.values())).shape[1]
         if self._batch not in (None, batch):
             found = f"batch of {batch}, but the states are those of a batch of {self._batch}"
             raise InputError("input", found, "Keep the batch size, or call reset first")
         self._batch = batch
-        entering = self._on_host(data) if self._hosted else data
-        if self.lowered.input_limit is not None:
-            for name, array in entering.items():
-                _require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
         known = tuple(name for name in names if name not in data or name in entering)
         values = self._advance(entering, known)
         # An Input that only the host reads is nothing to the runtime: its record is the data themselves.
@@ -161,7 +184,12 @@ class Program(ABC):
 
         Warns:
             GraphWarning: values were rounded at a step of 1, or cut, which calibration data would have shown.
+
+        Raises:
+            InputError: precision "fixed" gets something else than integers, or too large ones.
         """
+        if not self._hosted:
+            return self._checked(data)
         entering = {name: array for name, array in data.items() if name in self.lowered.inputs}
         for name, planned in self._hosted.items():
             entering[name], loss = quantized(planned.node, data[planned.sources[0].name])
@@ -169,7 +197,13 @@ class Program(ABC):
             self.losses[name].add(loss)
             if not said and (found := loss_text(planned.node, loss)):
                 step = "Quantize the graph with such data (--data) for a step and a range that fit"
-                warnings.warn(f"{planned}: {found}. {step}.", GraphWarning, stacklevel=4)
+                warnings.warn(f"{planned}: {found}. {step}.", GraphWarning, stacklevel=3)
+        return self._checked(entering)
+
+    def _checked(self, entering: dict[str, Array]) -> dict[str, Array]:
+        if self.lowered.input_limit is not None:
+            for name, array in entering.items():
+                _require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
         return entering
 
     def _require_open(self) -> None:
