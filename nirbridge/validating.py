@@ -6,15 +6,18 @@ import nir
 
 from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
-from nirbridge.runtime import find_runtime, make_plan, support_problems
+from nirbridge.runtime import find_runtime, make_plan, require_option, support_problems
+from nirbridge.runtime.precision import FIXED, PRECISIONS, meant_in_integers
+from nirbridge.runtime.support import fixed_problems
 
 
-def check(graph: nir.NIRGraph, runtime: str | None = None) -> list[Problem]:
+def check(graph: nir.NIRGraph, runtime: str | None = None, *, precision: str | None = None) -> list[Problem]:
     """All problems of ``graph``, and with ``runtime`` also what that runtime does not run.
 
     Args:
         graph: the graph.
         runtime: name of an installed runtime, which need not be usable here.
+        precision: "float" or "fixed", in which the graph is to run; by default what the graph says.
 
     Returns:
         The problems, each with the rule that found it and its severity: errors first, for they stop ``compile``.
@@ -22,10 +25,15 @@ def check(graph: nir.NIRGraph, runtime: str | None = None) -> list[Problem]:
 
     Raises:
         RuntimeUnavailableError: no runtime has this name.
+        InputError: the precision is unknown.
     """
+    if precision is not None:
+        require_option("precision", precision, PRECISIONS)
     found = None if runtime is None else find_runtime(runtime)
     problems = find_problems(graph)
     if problems:
         return problems
-    unsupported = [] if found is None else support_problems(found, make_plan(graph))
-    return [*unsupported, *find_warnings(graph)]
+    plan = make_plan(graph)
+    unsupported = [] if found is None else support_problems(found, plan)
+    in_integers = precision == FIXED if precision else meant_in_integers(plan)
+    return [*unsupported, *(fixed_problems(plan) if in_integers else []), *find_warnings(graph)]

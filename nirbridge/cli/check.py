@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nirbridge.cli.common import graph_argument, json_option, print_json, read_graph
+from nirbridge.cli.common import graph_argument, json_option, note_precision, precision_option, print_json, read_graph
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.errors import InputError
 from nirbridge.reports import printable
@@ -26,11 +26,18 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="With --runtime lava: also map the graph to the cores of loihi1 or loihi2 and find what does not fit.",
 )
+@precision_option
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, graph: Path, runtime: str | None, chip: str | None, strict: bool, as_json: bool
+    ctx: click.Context,
+    graph: Path,
+    runtime: str | None,
+    chip: str | None,
+    precision: str | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Find everything that is wrong with a graph.
 
@@ -48,7 +55,8 @@ def command(
     from nirbridge.checking.files import find_file_warnings
 
     network = read_graph(graph)
-    problems = [*check(network, runtime), *find_file_warnings(graph)]
+    note_precision(graph, network, precision)
+    problems = [*check(network, runtime, precision=precision), *find_file_warnings(graph)]
     placed = None if chip is None else _on_chip(network, runtime, chip)
     if placed is not None:
         problems += placed.problems

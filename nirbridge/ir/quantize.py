@@ -68,4 +68,5 @@ class Quantize(Extension):
 
     def unclipped(self, x: Any) -> NDArray[np.float64]:
         """round half to even(x / step), before the range."""
-        return np.rint(np.asarray(x, dtype=np.float64) / self.step)
+        with np.errstate(over="ignore"):  # what overflows lies beyond any range
+            return np.rint(np.asarray(x, dtype=np.float64) / self.step)

@@ -1,18 +1,19 @@
-"""Which precision a graph runs in, and what speaks against "fixed"."""
+"""Which precision a graph runs in."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from nirbridge.checking.fixed_point import fixed_point_problems
-from nirbridge.errors import Problem, UnsupportedError
-from nirbridge.ir import Quantize
+from nirbridge.errors import UnsupportedError
 from nirbridge.passes.find_integers import stores_integers
 from nirbridge.runtime.host import hosted_nodes, without_host
-from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
+from nirbridge.runtime.integer_bounds import integer_input_limit
 from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.support import fixed_problems
 
 FIXED = "fixed"
+PRECISIONS = ("float", FIXED)
+"""What a graph may ask for; a runtime may know others."""
 
 
 def meant_in_integers(plan: Plan) -> bool:
@@ -28,14 +29,6 @@ def may_mean_integers(plan: Plan) -> bool:
     """Whether a file leaves open how it is meant: integers throughout, which "fixed" could run, and no Quantize."""
     nodes = (planned.node for planned in plan.nodes)
     return not meant_in_integers(plan) and stores_integers(nodes) and not fixed_problems(plan)
-
-
-def fixed_problems(plan: Plan) -> list[Problem]:
-    """Every reason why a plan cannot run in precision "fixed"."""
-    lowered = without_host(plan)
-    nodes = {planned.name: planned.node for planned in lowered.nodes}
-    found = [*_quantized_inside(lowered), *fixed_point_problems(nodes, plan.dt)]
-    return found or bound_problems(lowered)
 
 
 def in_integers(plan: Plan, asked: bool) -> Plan:
@@ -55,18 +48,3 @@ def in_integers(plan: Plan, asked: bool) -> Plan:
     if problems:
         raise UnsupportedError.from_problems(problems)
     return replace(plan, input_limit=integer_input_limit(without_host(plan)))
-
-
-def _quantized_inside(lowered: Plan) -> list[Problem]:
-    """The Quantize nodes that the host cannot compute, since no Input alone feeds them."""
-    return [
-        Problem(
-            str(planned),
-            f"stands behind {' and '.join(str(lowered[s.name]) for s in planned.sources)}, and precision 'fixed' "
-            "rounds data on the host alone, right behind an Input",
-            "Move it there",
-            rule="node_runs_in_fixed_point",
-        )
-        for planned in lowered.nodes
-        if type(planned.node) is Quantize
-    ]

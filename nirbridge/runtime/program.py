@@ -45,8 +45,8 @@ class Program(ABC):
     carry them over.  A runtime implements ``_advance``, ``_reset`` and, where it holds something, ``_close``.
 
     ``plan`` is that of the graph.  ``lowered`` is what the runtime executes: the host has applied ``Quantize`` nodes
-    behind the inputs by then, so each of them is an Input there.  ``losses`` counts what they rounded and cut since
-    the last reset, by name.
+    behind the inputs by then, so each of them is an Input there.  ``losses`` counts what they rounded and cut in the
+    last run, or in all calls of ``advance`` and ``step`` since, by name.
 
     Membranes: a runtime that can give them sets ``records_membranes = True``.  ``_advance`` then also gets names such
     as ``"act1:v"`` (:func:`membrane_of` gives ``"act1"``) and returns under each the membrane [T, B, *shape] after
@@ -80,6 +80,7 @@ class Program(ABC):
         """
         data, names = self._validated(x), self._recorded(record)
         self.reset()
+        self._forget_losses()
         return self._continue(data, self._on_host(data), names)
 
     def run_in_parts(
@@ -100,6 +101,7 @@ class Program(ABC):
         """
         data, names = self._validated(x), self._recorded(record)
         self.reset()
+        self._forget_losses()
         entering = self._on_host(data)
         for first in range(0, next(iter(data.values())).shape[1], samples):
             part, entered = (
@@ -139,7 +141,6 @@ class Program(ABC):
         """Puts every state back to its start."""
         self._require_open()
         self._batch = None
-        self.losses = {name: Loss() for name in self._hosted}
         self._reset()
 
     def close(self) -> None:
@@ -180,7 +181,7 @@ class Program(ABC):
         return self._recording({**values, **given}, names)
 
     def _on_host(self, data: dict[str, Array]) -> dict[str, Array]:
-        """The data that the runtime gets; what is lost of them is said once until the next reset.
+        """The data that the runtime gets; what is lost of them is said once until the next run.
 
         Warns:
             GraphWarning: values were rounded at a step of 1, or cut, which calibration data would have shown.
@@ -199,6 +200,14 @@ class Program(ABC):
                 step = "Quantize the graph with such data (--data) for a step and a range that fit"
                 warnings.warn(f"{planned}: {found}. {step}.", GraphWarning, stacklevel=3)
         return self._checked(entering)
+
+    def loss_lines(self) -> list[str]:
+        """What ``losses`` counts, a line for each Quantize node that lost something."""
+        found = ((planned, loss_text(planned.node, self.losses[name])) for name, planned in self._hosted.items())
+        return [f"{planned}: {text}." for planned, text in found if text]
+
+    def _forget_losses(self) -> None:
+        self.losses = {name: Loss() for name in self._hosted}
 
     def _checked(self, entering: dict[str, Array]) -> dict[str, Array]:
         if self.lowered.input_limit is not None:
