@@ -138,14 +138,13 @@ def main() -> None:
         print(f"{subject.name}: float {(real == subject.labels).mean():.1%}")
         for bits in BITS:
             report: QuantizeReport
-            integers, report = quantize_with_report(subject.graph, bits, subject.calibration)
-            x = report.to_integers(subject.test)
-            found = subject.decisions(integers, x)
+            integers, report = quantize_with_report(subject.graph, subject.calibration, weight_bits=bits)
+            found = subject.decisions(integers, subject.test)
             line = f"  {bits} bits: {(found == subject.labels).mean():6.1%}, as float {(found == real).mean():6.1%}"
             cut = sum(layer.weights_cut for layer in report.layers)
             line += f", {cut} weights cut, {sum(layer.states_saturated for layer in report.layers)} states saturated"
             if bits == BITS[0]:
-                wrong, compared = differing(integers, x[:, :FEW])
+                wrong, compared = differing(integers, subject.test[:, :FEW])
                 line += f", {wrong} differing of {compared:,} values on {len(EVERYWHERE)} runtimes"
             print(line, flush=True)
 

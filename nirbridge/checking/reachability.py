@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, Place, Product, infer_shapes, label
+from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, Place, Product, Quantize, infer_shapes, label
 from nirbridge.ir.shapes import Shapes, conv_padding
 
 Array = NDArray[Any]
@@ -152,6 +152,12 @@ def _product(node: Product, x: Bounds, shapes: Shapes) -> Bounds:
     return found
 
 
+def _quantize(node: Quantize, x: Bounds, shapes: Shapes) -> Bounds:
+    """Rounding keeps the order, so ends go to ends."""
+    ends = (np.clip(np.rint(end / node.step), node.low, node.high) for end in x)
+    return Bounds(*(np.broadcast_to(end, shapes.output) for end in ends))
+
+
 _PASSED: dict[type[nir.NIRNode], Callable[[Any, Bounds, Shapes], Bounds]] = {
     nir.Affine: _matrix,
     nir.Linear: _matrix,
@@ -162,6 +168,7 @@ _PASSED: dict[type[nir.NIRNode], Callable[[Any, Bounds, Shapes], Bounds]] = {
     nir.Output: _reshape,
     Place: _place,
     Product: _product,
+    Quantize: _quantize,
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nirbridge.cli.common import dt_option, graph_argument, json_option, read_graph
+from nirbridge.cli.common import dt_option, graph_argument, json_option, note_precision, precision_option, read_graph
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="With --runtime lava: also map the graph to the cores of loihi1 or loihi2 and find what does not fit.",
 )
 @dt_option
+@precision_option
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @json_option
 @click.pass_context
@@ -36,6 +37,7 @@ def command(
     runtime: str | None,
     chip: str | None,
     dt: float | None,
+    precision: str | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -57,7 +59,8 @@ def command(
     from nirbridge.checking.files import find_file_warnings
 
     network = read_graph(graph)
-    problems = [*check(network, runtime, dt), *find_file_warnings(graph)]
+    note_precision(graph, network, precision, dt)
+    problems = [*check(network, runtime, dt, precision=precision), *find_file_warnings(graph)]
     placed = None if chip is None else _on_chip(network, runtime, chip, dt)
     if placed is not None:
         problems += placed.problems

@@ -12,6 +12,7 @@ import click
 
 from nirbridge.cli.output import echo, take_stdout
 from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir
@@ -34,6 +35,11 @@ input_option: Callable[[F], F] = click.option(
 )
 dt_option: Callable[[F], F] = click.option(
     "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
+)
+precision_option: Callable[[F], F] = click.option(
+    "--precision",
+    type=click.Choice(["float", "fixed"]),
+    help="'fixed' calculates in the integers of a chip; the default for what 'nirbridge quantize' made, else 'float'.",
 )
 _MEANING = (
     click.option(
@@ -62,7 +68,10 @@ _ENERGY = (
         "memory accesses too, as Lemaire et al. 2022 (memory).",
     ),
     click.option(
-        "--bits", type=click.Choice(["32", "8"]), default="32", show_default=True, help="Width of the numbers."
+        "--bits",
+        type=click.Choice(["32", "8"]),
+        help="Width of the numbers; by default 8 where weights are 8-bit integers, as 'nirbridge quantize' makes them, "
+        "else 32.",
     ),
     click.option(
         "--input-kind",
@@ -166,6 +175,23 @@ def _batched(where: str, array: Array, shape: tuple[int, ...] | None, images: bo
     other = "" if images else f" For {steps} samples of one step, save x[None]."
     echo(f"{where}: {array.shape} has no batch axis, so it counts as {steps} steps of one sample.{other}", err=True)
     return array[:, None]
+
+
+def note_precision(path: Path, graph: nir.NIRGraph, precision: str | None, dt: float | None = None) -> None:
+    """Says on stderr which precision was taken, where neither the call nor the file does and both could be meant."""
+    from nirbridge.runtime import make_plan
+    from nirbridge.runtime.precision import may_mean_integers
+
+    if precision is not None:
+        return
+    try:
+        open_question = may_mean_integers(make_plan(graph, dt))
+    except NirbridgeError:
+        return  # whatever is wrong with the graph, the command itself says it
+    if open_question:
+        found = "all its numbers are integers, and no Quantize node says that they are those of a chip"
+        text = f"file '{path}': {found}: taken in precision 'float'. Give --precision fixed for 24-bit states."
+        echo(f"Note: {text}", err=True)
 
 
 def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> None:

@@ -13,6 +13,8 @@ from nirbridge.cli.common import (
     json_option,
     meaning_options,
     naming,
+    note_precision,
+    precision_option,
     read_data,
     read_graph,
 )
@@ -31,6 +33,7 @@ from nirbridge.cli.output import echo, echo_text, print_json
     help="Share of spikes of a node that may differ, and relative difference of analog values; by default 1e-4, and "
     "no spike at all where parameters and data are dyadic.",
 )
+@precision_option
 @dt_option
 @meaning_options
 @json_option
@@ -41,6 +44,7 @@ def command(
     source: Path,
     runtimes: str | None,
     tolerance: float | None,
+    precision: str | None,
     dt: float | None,
     integrator: str,
     reset: str,
@@ -59,9 +63,10 @@ def command(
     from nirbridge.comparing import compare
 
     network = read_graph(graph)
+    note_precision(graph, network, precision, dt)
     names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
     with naming(graph, source):
-        found = compare(network, read_data(source, network, dt), names, tolerance, dt, integrator, reset)
+        found = compare(network, read_data(source, network, dt), names, tolerance, dt, integrator, reset, precision)
     if as_json:
         print_json({"file": str(graph), **found.to_dict()})
     else:

@@ -15,6 +15,8 @@ from nirbridge.cli.common import (
     json_option,
     meaning_options,
     naming,
+    note_precision,
+    precision_option,
     read_data,
     read_graph,
     require_output,
@@ -32,11 +34,12 @@ from nirbridge.cli.output import echo, echo_text, print_json
     help="Inferences that the steps of X.npy hold; by default the windows of the graph's phase code, else 1.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Records the activity.")
+@precision_option
 @dt_option
 @meaning_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw energy and rate of every layer.")
-def command(graph: Path, source: Path, bits: str, as_json: bool, plot: Path | None, **options: Any) -> None:
+def command(graph: Path, source: Path, bits: str | None, as_json: bool, plot: Path | None, **options: Any) -> None:
     """Estimate the energy of every layer, and of the same network as an ANN.
 
     Runs the graph on X.npy and counts what its layers receive and send. All numbers are means of one inference of one
@@ -54,8 +57,11 @@ def command(graph: Path, source: Path, bits: str, as_json: bool, plot: Path | No
     if plot is not None:
         require_output(plot, ".png", graph, source)
     network = read_graph(graph)
+    note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):
-        report = energy(network, read_data(source, network, options["dt"]), bits=int(bits), **options)
+        report = energy(
+            network, read_data(source, network, options["dt"]), bits=None if bits is None else int(bits), **options
+        )
     if plot is not None:
         draw_report(report, plot)
         echo(f"wrote {plot}", err=True)

@@ -18,6 +18,8 @@ from nirbridge.cli.common import (
     json_option,
     meaning_options,
     naming,
+    note_precision,
+    precision_option,
     read_data,
     read_graph,
     require_output,
@@ -71,6 +73,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
 @energy_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
+@precision_option
 @dt_option
 @meaning_options
 @json_option
@@ -80,7 +83,7 @@ def command(
     labels: Path,
     steps: tuple[int, ...],
     output: Path | None,
-    bits: str,
+    bits: str | None,
     samples: int | None,
     as_json: bool,
     **options: Any,
@@ -108,6 +111,8 @@ def command(
         inputs = {path for one in files for path in (one.graph, one.input) if path is not None}
         require_output(output, ".png", labels, *networks, *sorted(inputs))
     candidates = _candidates(files, labels, samples, options["dt"])
+    for file, one in zip(files, candidates, strict=True):
+        note_precision(file.graph, one.graph, options["precision"], options["dt"])
     outcomes = []
     total = sum(one.samples for one in candidates)
     with click.progressbar(
@@ -115,7 +120,7 @@ def command(
     ) as bar:
         for file, one in zip(files, candidates, strict=True):
             with _naming(file, labels):
-                outcomes.append(judge(one, progress=bar.update, bits=int(bits), **options))
+                outcomes.append(judge(one, progress=bar.update, bits=None if bits is None else int(bits), **options))
     found = collected(outcomes)
     if output is not None:
         found.draw(output)

@@ -27,23 +27,43 @@ from nirbridge.cli.output import echo, echo_text, print_json
     "source",
     type=click.Path(path_type=Path),
     metavar="X.npy",
-    help="Calibration data [T, B, *shape]: scales inputs that are no integers, keeps states within 24 bits.",
+    help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits.",
+)
+@click.option(
+    "--input",
+    "form",
+    type=click.Choice(["data", "integers"]),
+    default="data",
+    show_default=True,
+    help="What Q.nir takes: the data that F.nir takes, rounded by a Quantize node behind each input, or integers. With "
+    "integers it has no such node and runs in floating point unless --precision fixed is given.",
 )
 @dt_option
 @json_option
-def command(graph: Path, output: Path, weight_bits: int, source: Path | None, dt: float | None, as_json: bool) -> None:
+def command(
+    graph: Path,
+    output: Path,
+    weight_bits: int,
+    source: Path | None,
+    form: str,
+    dt: float | None,
+    as_json: bool,
+) -> None:
     """Turn a graph into integers for Loihi-style execution.
 
     Weights get the power of two with the least squared error as their scale, thresholds and resets become integers,
-    decays multiples of 1/4096.  The result runs in precision 'fixed', with the same integers on every runtime.  The
-    table says for each layer what the integer 1 stands for, the rounding error, how many weights were cut to the end
-    of their bits, and the bits that states take on the data.
+    decays multiples of 1/4096.  The result takes the data of F.nir, rounded to multiples of a step (1 without --data),
+    and runs in precision 'fixed', with the same integers on every runtime.  The table says for each layer what the
+    integer 1 stands for, the rounding error, how many weights were cut to the end of their bits, and the bits that
+    states take on the data.
 
     \b
     Example:
       nirbridge quantize model.nir -o q.nir
       nirbridge quantize model.nir -o q.nir --weight-bits 4 --data frames.npy
     """
+    import nir
+
     from nirbridge.ir import write
     from nirbridge.quantizing import quantize_with_report
 
@@ -51,15 +71,24 @@ def command(graph: Path, output: Path, weight_bits: int, source: Path | None, dt
     network = read_graph(graph)
     with naming(graph, source):
         data = None if source is None else read_data(source, network, dt)
-        integers, report = quantize_with_report(network, weight_bits, data, dt)
+        integers, report = quantize_with_report(network, data, weight_bits=weight_bits, input=form, dt=dt)
     write(output, integers)
     if as_json:
         print_json({"file": str(graph), "output": str(output), **report.to_dict()})
     else:
         echo_text(report.table())
         for name, scale in report.input_scale.items():
-            echo(f"input '{name}': 1 stands for {scale:g}")
+            echo(f"input '{name}': 1 stands for {scale:g}, {_rounding(form, report.input_limit)}")
         for name, unit in report.output_scale.items():
             units = f"{unit.min():g}" if unit.min() == unit.max() else f"{unit.min():g} to {unit.max():g}"
             echo(f"output '{name}': 1 stands for {units}")
     echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
+    if source is None and form == "data" and any(type(node) is nir.Input for node in network.nodes.values()):
+        echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
+
+
+def _rounding(form: str, limit: int) -> str:
+    """What becomes of the data of an input."""
+    if form == "data":
+        return f"data are rounded to it and cut at ±{limit:,} of it"
+    return f"give integers up to ±{limit:,}"

@@ -14,6 +14,8 @@ from nirbridge.cli.common import (
     input_option,
     meaning_options,
     naming,
+    note_precision,
+    precision_option,
     read_data,
     read_graph,
     require_output,
@@ -40,7 +42,7 @@ OUTPUT = "output"
     "suffix .nird in NIR's data format, graded spikes as valued events.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
-@click.option("--precision", type=click.Choice(["float", "fixed"]), help="Where the runtime knows it.")
+@precision_option
 @click.option(
     "--record",
     multiple=True,
@@ -79,6 +81,7 @@ def command(
     if output is not None:
         require_output(output, (".npz", SUFFIX), graph, source)
     network = read_graph(graph)
+    note_precision(graph, network, precision, dt)
     given = {name: value for name, value in options.items() if value is not None}
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given) as program:
         data = read_data(source, network, dt)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.errors import FileError, InputError
 
@@ -29,6 +30,7 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.command("stream")
 @click.argument("source")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model to run.")
+@precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
 @click.option(
     "--pace",
@@ -77,6 +79,7 @@ def command(
     source: str,
     model: Path,
     runtime: str | None,
+    precision: str | None,
     pace: str | None,
     sensor: tuple[int, int] | None,
     labels: str | None,
@@ -102,13 +105,15 @@ def command(
 
     names = None if labels is None else _labels(labels)
     graph = nirbridge.read(model)
+    note_precision(model, graph, precision)
     recording, encoder = open_encoder(source, graph, sensor, flags)
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"] = pace or ("real" if view and not recording.live else "max")
     chosen = runtime or _preferred_runtime(graph)
     with ExitStack() as stack:
         stack.callback(recording.close)
-        program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **streaming_options(chosen)))
+        options = {"precision": precision, **streaming_options(chosen)}
+        program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **options))
         page = None
         if view:
             page = stack.enter_context(
@@ -117,7 +122,7 @@ def command(
             how |= {"record": page.about.layers, "observe": page.observe}
         stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
         finished, summary = _print_stream(stream, recording)
-        for line in report_lines(recording, encoder):
+        for line in (*report_lines(recording, encoder), *program.loss_lines()):
             click.echo(line, err=True)
         if page is not None and finished:
             _hold(page, summary)

@@ -15,6 +15,7 @@ from nirbridge.comparing.results import Comparison, NodeComparison
 from nirbridge.errors import InputError, NirbridgeError, RuntimeUnavailableError, UnsupportedError
 from nirbridge.ir.registry import INPUTS
 from nirbridge.runtime import Array, Data, Plan, Program, compile, runtime_names
+from nirbridge.runtime.precision import FIXED
 
 REFERENCE = "reference"
 TOLERANCE = 1e-4
@@ -28,6 +29,7 @@ def compare(
     dt: float | None = None,
     integrator: str = "euler",
     reset: str = "to_value",
+    precision: str | None = None,
 ) -> Comparison:
     """Records every node of ``graph`` on each runtime and compares it with the reference.
 
@@ -44,6 +46,7 @@ def compare(
         dt: seconds per step, as for :func:`nirbridge.compile`.
         integrator: "euler", "exact" or "hold", as for :func:`nirbridge.compile`.
         reset: "to_value" or "subtract", as for :func:`nirbridge.compile`.
+        precision: "float" or "fixed", as for :func:`nirbridge.compile`; all runtimes get the reference's.
 
     Raises:
         InputError: the data do not fit, or there is no runtime to compare with.
@@ -56,10 +59,12 @@ def compare(
         raise InputError("option 'runtimes'", "names no runtime besides the reference", "Add one, for instance norse")
     if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance <= 1):
         raise InputError("option 'tolerance'", f"{tolerance} is not within 0..1", "Give a share, for instance 1e-4")
-    how: dict[str, Any] = {"dt": dt, "integrator": integrator, "reset": reset}
+    how: dict[str, Any] = {"dt": dt, "integrator": integrator, "reset": reset, "precision": precision}
     with compile(graph, REFERENCE, **how) as program:
         plan = program.plan
         expected, _ = _record(program, x, _recordable(plan))
+    if plan.input_limit is not None:
+        how["precision"] = FIXED  # the graph may have said so; a runtime without it is another question
     blocks = len(_arrays(x)[0]) // plan.block
     exact = plan.input_limit is not None or is_dyadic(plan, _arrays(x))
     limits = (0.0 if exact else TOLERANCE, TOLERANCE) if tolerance is None else (tolerance, tolerance)

@@ -25,6 +25,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     SparseMatrix,
     TemporalMix,
     build_graph,
@@ -215,7 +216,24 @@ def _synapse_cases() -> list[Case]:
         ),
         Case("aggregate sparse", (Aggregate,), lambda: line(Aggregate(_ring()), shape=(4, 5))),
         Case("event input", (EventInput,), _event_net),
+        Case("quantize behind the input", (Quantize,), lambda: line(Quantize((4,), 0.75, -9, 9), shape=(4,))),
+        Case("quantize inside", (Quantize,), lambda: line(nir.Linear(weights(3, 4)), _grid(), shape=(4,))),
+        Case(
+            "quantize beside the input",
+            (Quantize,),
+            lambda: net(
+                {"q": Quantize((3,), 0.75), "fc": nir.Linear(weights(2, 3))},
+                "input q fc output",
+                "input fc",
+                shape=(3,),
+            ),
+        ),
     ]
+
+
+def _grid() -> Quantize:
+    """Ties, both ends of the range, and a step for each place."""
+    return Quantize((3,), np.array([0.25, 0.5, 2.0]), -1, np.array([1, 2, 9]))
 
 
 def _conv1d(stride: int, padding: object, dilation: int, groups: int) -> nir.Conv1d:

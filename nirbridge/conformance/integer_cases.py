@@ -22,6 +22,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     SparseMatrix,
     TemporalMix,
     build_graph,
@@ -229,4 +230,7 @@ INTEGER_CASES: tuple[Case, ...] = (
     *(Case(name, kinds, build, dt=DT) for name, kinds, build in _windows()),
     Case("input to output", (nir.Input, nir.Output), partial(line, shape=(4,)), dt=DT),
     Case("event input", (EventInput,), _event_net, dt=DT),
+    Case(
+        "quantize", (Quantize,), partial(line, Quantize((4,), 0.75, -9, 9), nir.Linear(whole(3, 4)), shape=(4,)), dt=DT
+    ),
 )

@@ -35,7 +35,7 @@ from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
-from nirbridge.ir import MultiLevelLIF, TemporalMix
+from nirbridge.ir import MultiLevelLIF, TemporalMix, mark_inference
 from nirbridge.neurons import QCFS
 from nirbridge.neurons.base import SMALLEST_THRESHOLD
 
@@ -66,6 +66,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
     ends = (_expanded(window), _averaged(window)) if window > 1 else (None, None)
     builder = trace(module, data.shape[1:], _vocabulary(window), *ends)
     graph = builder.graph({})
+    mark_inference(graph, 1)
     found = tuple(_layer(name, node) for name, node in graph.nodes.items() if type(node) is MultiLevelLIF)
     if not found:
         where = f"module {type(module).__name__}"

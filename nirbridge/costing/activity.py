@@ -80,32 +80,21 @@ def measure(
         InputError: the data do not fit, or do not divide into ``inferences``.
     """
     plan = program.plan
-    data = _by_input(plan, x)
-    samples = max((array.shape[1] for array in data.values() if array.ndim > 1), default=1)
-    wanted = _recorded(plan, layers)
     found: Activity | None = None
-    for start in range(0, max(samples, 1), SAMPLES_AT_ONCE):
-        part = {name: a[:, start : start + SAMPLES_AT_ONCE] if a.ndim > 1 else a for name, a in data.items()}
-        recording = program.run(part, record=wanted)
+    for part, recording in program.run_in_parts(x, SAMPLES_AT_ONCE, _recorded(plan, layers)):
         records = {**recording.records, **part}
         if observe is not None:
             observe(recording.output)
         if found is None:
             steps = len(next(iter(part.values())))
-            found = Activity(samples, steps, _inferences(plan, steps, inferences))
+            found = Activity(0, steps, _inferences(plan, steps, inferences))
+        found.samples += next(iter(part.values())).shape[1]
         _add(found, plan, layers, units, records)
     assert found is not None, "there is at least one part"
     for table in (found.entering, found.leaving, found.direct):
         for name, traffic in table.items():
-            table[name] = traffic.scaled(1 / (samples * found.inferences))
+            table[name] = traffic.scaled(1 / (found.samples * found.inferences))
     return found
-
-
-def _by_input(plan: Plan, x: Data) -> dict[str, Array]:
-    """Arrays by input name; what does not fit is left to the program, which says so."""
-    if isinstance(x, Mapping):
-        return {name: np.asarray(array) for name, array in x.items()}
-    return dict.fromkeys(plan.inputs[:1], np.asarray(x))
 
 
 def _recorded(plan: Plan, layers: tuple[Layer, ...]) -> list[str]:

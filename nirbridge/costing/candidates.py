@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from nirbridge.costing.latency import is_phase_coded
+from nirbridge.costing.latency import is_phase_coded, window_steps
 from nirbridge.errors import InputError
-from nirbridge.ir import PhaseEncode
+from nirbridge.ir import PhaseEncode, frames_of_inference
+from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, make_plan
 
 
@@ -61,7 +62,8 @@ def candidate(
         graph: a network with one output of one score for each class.
         x: frames [T, B, *shape], or still images [B, *shape], which are shown at every step.
         labels: [B], class of each sample.
-        steps: T for still images; not needed where the graph says it, as a phase code or a mixing over time does.
+        steps: T for still images; not needed where the graph says it, as a phase code, a mixing over time or one that
+            was converted by "qcfs" does.
         samples: use only the first so many.
         label: what tells it from others of its group, by default its steps.
         group: the family it belongs to, by default that of its neurons.
@@ -75,7 +77,7 @@ def candidate(
         raise InputError("option 'samples'", f"{samples} is no number from 1 on", "Give for instance 100")
     plan = make_plan(graph, dt)
     classes = _classes(plan)
-    frames = _frames(plan, x, steps)
+    frames = _frames(plan, x, steps, frames_of_inference(graph))
     count = _batch(frames)
     kept = _labels(labels, count, classes)
     if samples is not None and samples < count:
@@ -98,8 +100,17 @@ def _classes(plan: Plan) -> int:
     return int(shape[0])
 
 
-def _frames(plan: Plan, x: Data, steps: int | None) -> Data:
-    """[T, B, *shape]; still images become a view of themselves at every step."""
+def _frames(plan: Plan, x: Data, steps: int | None, own: int | None) -> Data:
+    """[T, B, *shape]; still images become a view of themselves at every step, ``own`` where the graph says it.
+
+    A graph that was converted for one frame makes its T steps of it itself, so either number is its own.
+    """
+    if own is not None and steps is not None:
+        made = window_steps(plan, own)
+        if steps not in (own, made):
+            found = f"was converted for T = {made}, but {counted(steps, 'step')} are asked for"
+            raise InputError("graph", found, f"Leave --steps out, or convert it with --steps {steps}")
+        steps = None if isinstance(x, Mapping) or np.ndim(x) != 1 + len(plan[plan.inputs[0]].output_shape) else own
     if isinstance(x, Mapping):
         return {key: np.asarray(value) for key, value in x.items()}
     array = np.asarray(x)
@@ -116,7 +127,7 @@ def _frames(plan: Plan, x: Data, steps: int | None) -> Data:
             found = f"holds {len(array)} steps, but {steps} are asked for"
             raise InputError(where, found, f"Give still images, data of {steps} steps, or leave the steps out")
         return array
-    count = steps if steps is not None else _own_steps(plan)
+    count = steps if steps is not None else own if own is not None else _own_steps(plan)
     if count is None:
         found = f"does not say for how many steps still images, shape {array.shape}, are shown"
         raise InputError("graph", found, "Give the steps (--steps), or frames [T, B, *shape]")

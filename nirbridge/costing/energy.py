@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import nir
+import numpy as np
 
-from nirbridge.costing.activity import measure
+from nirbridge.costing.activity import Activity, measure
 from nirbridge.costing.costs import SYNAPTIC, require_bits
+from nirbridge.costing.latency import window_steps
 from nirbridge.costing.layers import Layer, layers_of, uncounted
 from nirbridge.costing.memory_model import memory_rows
 from nirbridge.costing.products import multiplications
@@ -18,8 +20,10 @@ from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.rows import Measured
 from nirbridge.costing.signals import units_of
 from nirbridge.costing.synapses import synapses_of
+from nirbridge.costing.width import width_of
 from nirbridge.errors import InputError
-from nirbridge.ir import INPUTS, EventInput
+from nirbridge.ir import INPUTS, EventInput, Quantize, frames_of_inference
+from nirbridge.reports import counted
 from nirbridge.runtime import Data, Plan, PlannedNode, compile, make_plan, require_option
 
 Rows = Callable[[tuple[Layer, ...], Measured], tuple[list[LayerEnergy], dict[str, str]]]
@@ -35,7 +39,7 @@ def energy(
     runtime: str = "reference",
     model: str = "m-lif",
     *,
-    bits: int = 32,
+    bits: int | None = None,
     input_kind: str | None = None,
     inferences: int | None = None,
     observe: Callable[[Any], None] | None = None,
@@ -58,10 +62,11 @@ def energy(
         x: [T, B, *shape], or a dictionary by input name.
         runtime: the runtime that records the activity.
         model: "m-lif", "one-spike" or "memory".
-        bits: 32 or 8.
+        bits: 32 or 8; by default 8 for a graph of 8-bit integers, as ``nirbridge.quantize`` makes, else 32.
         input_kind: "analog" or "events" for all inputs; by default an EventInput brings events and an Input analog
             values.  Data of levels, as encoded frames, are events.
-        inferences: inferences in the T steps; by default the windows of the graph's phase code, else 1.
+        inferences: inferences in the T steps; by default the windows of the graph's phase code, or one a frame where
+            conversion by "qcfs" made the graph for one, else 1.
         observe: gets the output [T, B, *shape] of every part of the samples as soon as it has run, in their order.
         options: as for :func:`nirbridge.compile`: ``dt``, ``precision``, ``integrator``, ``reset``, ...
 
@@ -78,26 +83,64 @@ def energy(
     Castagnetti, Pegatoquet and Miramond, 2025, with Lemaire et al., ICONIP 2022.
     """
     require_option("model", model, MODELS)
-    require_bits(bits)
+    if bits is not None:
+        require_bits(bits)
     if input_kind is not None:
         require_option("input_kind", input_kind, INPUT_KINDS)
     with compile(graph, runtime, **options) as program:
         plan = program.plan
         layers = _layers(plan)
+        own = width_of(plan)
+        width = own if bits is None else bits
+        frames = frames_of_inference(graph)
+        if inferences is None and frames is not None:
+            inferences = _inferences_of(x, frames)
         units = units_of(plan, input_kind)
         activity = measure(program, layers, units, x, inferences, observe)
-    rows, skipped = _MODELS[model](layers, Measured(activity, units, bits))
+    rows, skipped = _MODELS[model](layers, Measured(activity, units, width))
     return EnergyReport(
         model=model,
-        bits=bits,
+        bits=width,
         runtime=runtime,
         samples=activity.samples,
         inferences=activity.inferences,
         steps=activity.steps // activity.inferences,
         layers=tuple(rows),
         not_counted=_in_order(plan, {**uncounted(plan), **skipped}),
-        assumptions=_assumptions(plan, layers, rows, input_kind),
+        assumptions=(
+            *_width_line(width, own, bits),
+            *_frames_line(plan, frames, activity),
+            *_assumptions(plan, layers, rows, input_kind),
+        ),
     )
+
+
+def _inferences_of(x: Data, frames: int) -> int | None:
+    """Inferences in data for a graph that takes ``frames`` steps for one; None where they do not divide."""
+    array = next(iter(x.values())) if isinstance(x, Mapping) else x
+    steps = len(array) if np.ndim(array) else 0
+    return None if steps % frames else max(1, steps // frames)
+
+
+def _width_line(width: int, own: int, given: int | None) -> tuple[str, ...]:
+    """What a reader must know about the width, where it is not the usual one or not the graph's own."""
+    if given is not None and width != own:
+        held = "holds integers of 8 bits" if own == 8 else "is no graph of 8-bit integers"
+        return (f"priced at {width} bits as asked, although it {held}",)
+    return ("priced at 8 bits, the width of its integer weights (bits 32 prices floating point)",) if own == 8 else ()
+
+
+def _frames_line(plan: Plan, frames: int | None, activity: Activity) -> tuple[str, ...]:
+    """How many steps an inference has in a graph that conversion made for so many frames."""
+    if frames is None:
+        return ()
+    steps = activity.steps // activity.inferences
+    line = f"converted for {counted(frames, 'frame')} an inference, T = {window_steps(plan, frames)}"
+    if steps != frames:
+        return (f"{line}; here an inference has {counted(steps, 'frame')}",)
+    if activity.inferences > 1:
+        return (f"{line}; {activity.inferences} inferences follow one another, and membranes carry over between them",)
+    return (line,)
 
 
 def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
@@ -173,4 +216,6 @@ def _assumptions(
 
 
 def _behind_input(plan: Plan, name: str) -> bool:
-    return any(type(plan[source.name].node) in INPUTS for source in plan[name].sources)
+    """Whether data reach the node as they are, or rounded by the host."""
+    kinds = (*INPUTS, Quantize)
+    return any(type(plan[source.name].node) in kinds for source in plan[name].sources)

@@ -20,6 +20,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
@@ -59,6 +60,7 @@ ROLES: dict[type[nir.NIRNode], str] = {
     TemporalMix: MIXING,
     Product: PRODUCT,
     Place: TRANSPARENT,
+    Quantize: TRANSPARENT,
     nir.Flatten: TRANSPARENT,
     nir.Delay: TRANSPARENT,
     nir.Scale: TRANSPARENT,
@@ -74,6 +76,7 @@ UNCOUNTED: dict[type[nir.NIRNode], str] = {
     nir.Output: "hands the result over",
     nir.Flatten: "renames positions, moves no data",
     Place: "part of the address of an event",
+    Quantize: "rounds the data on the host, before they reach a chip",
     nir.Delay: "keeps events in a queue of their own, which no model has a price for",
     nir.Scale: "one factor for each neuron, folded into the weights behind or before it",
     nir.SumPool2d: "part of the address of an event, as in the published models, which price no pooling",

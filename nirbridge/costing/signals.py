@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from nirbridge.costing.roles import PRODUCT, SPIKING, TRANSPARENT, role_of
-from nirbridge.ir import INPUTS, EventInput, MaxPool2d, MultiLevelLIF, Place, Product
+from nirbridge.ir import INPUTS, EventInput, MaxPool2d, MultiLevelLIF, Place, Product, Quantize
 from nirbridge.ir.shapes import pairs
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array, Plan, PlannedNode
@@ -92,4 +92,5 @@ _PASSING: dict[type[nir.NIRNode], Callable[[PlannedNode, Unit], Any]] = {
     FirstSpikePool2d: _pooled,
     Place: _placed,
     Product: _multiplied,
+    Quantize: lambda planned, unit: unit / planned.node.step,
 }

@@ -78,6 +78,11 @@ class Sweep:
         rivals = (o for o in self.outcomes if o.point() in self.frontier)
         return next((rival for rival in rivals if rival.point().dominates(self.points[index])), None)
 
+    @property
+    def bits_text(self) -> str:
+        """The widths of numbers at which the networks were priced, as "8 and 32"."""
+        return " and ".join(map(str, sorted({outcome.report.bits for outcome in self.outcomes})))
+
     def table(self) -> str:
         """One row a network in their order, then who is on the frontier, as text."""
         return _table(self)
@@ -93,14 +98,15 @@ class Sweep:
             if not outcome.report.pj:
                 found = "takes no energy on these data, which has no place on a logarithmic axis"
                 raise InputError(f"network '{outcome.name}'", found, "Leave it out, or draw no picture")
-        report = self.outcomes[0].report
-        title = f"Accuracy, energy (model '{report.model}', {report.bits} bits) and latency"
+        title = f"Accuracy, energy (model '{self.outcomes[0].report.model}', {self.bits_text} bits) and latency"
         draw_frontier(self.points, path, title)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         report = self.outcomes[0].report
-        shared = {"model": report.model, "bits": report.bits, "runtime": report.runtime, "samples": report.samples}
+        alike = len({outcome.report.bits for outcome in self.outcomes}) == 1
+        bits = report.bits if alike else None
+        shared = {"model": report.model, "bits": bits, "runtime": report.runtime, "samples": report.samples}
         return shared | {"networks": [self._row(i) for i in range(len(self.outcomes))]}
 
     def _row(self, index: int) -> dict[str, Any]:
@@ -110,6 +116,7 @@ class Sweep:
             "group": outcome.group,
             "label": outcome.label,
             "steps": outcome.steps,
+            "bits": outcome.report.bits,
             "accuracy": outcome.accuracy,
             "energy_pj": outcome.report.pj,
             "ann_pj": outcome.report.ann_pj,
@@ -193,21 +200,23 @@ def collected(outcomes: list[Outcome]) -> Sweep:
 
 
 def _table(found: Sweep) -> str:
-    numbers = ("T", "accuracy", "energy", "ANN/SNN", "latency")
+    mixed = len({outcome.report.bits for outcome in found.outcomes}) > 1
+    numbers = ("T", *(("bits",) if mixed else ()), "accuracy", "energy", "ANN/SNN", "latency")
     rows = []
     for index, outcome in enumerate(found.outcomes):
         rival, report = found.dominator(index), outcome.report
         shares = (f"{outcome.accuracy:.2%}", energy_text(report.pj), ratio_text(report.ratio))
+        width = (report.bits,) if mixed else ()
         verdict = "on the frontier" if rival is None else f"dominated by {rival.name}"
-        rows.append((outcome.name, outcome.group or "-", outcome.steps, *shares, outcome.latency, verdict))
+        rows.append((outcome.name, outcome.group or "-", outcome.steps, *width, *shares, outcome.latency, verdict))
     report = found.outcomes[0].report
     kept = sum(point in found.frontier for point in found.points)
     lines = [
         table(("network", "neurons", *numbers, "verdict"), rows, right=numbers),
         "",
         f"{kept} of {counted(len(rows), 'network')} on the frontier of accuracy, energy and latency; model "
-        f"'{report.model}', {report.bits} bits, {counted(report.samples, 'sample')}, recorded on '{report.runtime}'; "
-        "latency in steps until the answer",
+        f"'{report.model}', {found.bits_text} bits, {counted(report.samples, 'sample')}, recorded on "
+        f"'{report.runtime}'; latency in steps until the answer",
         *dict.fromkeys(printable(line) for outcome in found.outcomes for line in outcome.report.assumptions),
     ]
     return "\n".join(lines)

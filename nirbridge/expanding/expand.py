@@ -12,8 +12,9 @@ import nir
 import numpy as np
 
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
-from nirbridge.expanding import multilevel, others, products
+from nirbridge.expanding import multilevel, others, products, rounding
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
+from nirbridge.expanding.rounding import without_identities
 from nirbridge.expanding.substeps import as_substeps, spikes_before
 from nirbridge.ir import (
     EXTENSIONS,
@@ -27,12 +28,15 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     Shapes,
     TemporalMix,
     build_graph,
     flatten,
+    frames_of_inference,
     infer_shapes,
     label,
+    mark_inference,
     time_step,
 )
 from nirbridge.runtime import require_option
@@ -82,7 +86,8 @@ def expand_with_notes(
 ) -> tuple[nir.NIRGraph, list[Problem]]:
     """As :func:`expand`, with the approximations as data instead of warnings."""
     require_option("exact_for", exact_for, EXACT_FOR)
-    flat = flatten(graph)
+    flat = without_identities(flatten(graph))
+    substeps = next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
     shapes, problems = infer_shapes(flat)
     if flat.problems or problems:
         raise GraphError.from_problems([*flat.problems, *problems])
@@ -101,7 +106,11 @@ def expand_with_notes(
         for f in fragments.values()
         if f.approximation
     ]
-    return _assembled(flat, fragments, graph.metadata), notes
+    expanded = _assembled(flat, fragments, graph.metadata)
+    frames = frames_of_inference(graph)
+    if frames is not None and exact_for == "substeps":
+        mark_inference(expanded, frames * substeps)
+    return expanded, notes
 
 
 def state_shapes(graph: nir.NIRGraph) -> nir.NIRGraph:
@@ -169,6 +178,7 @@ _EXPANSIONS: dict[type[nir.NIRNode], Callable[[str, Any, _Setting], Fragment]] =
     MaxPool2d: lambda name, node, at: others.max_pool(name, node, at.flat, at.shapes),
     Place: lambda name, node, at: products.place(name, node),
     Product: lambda name, node, at: products.product(name, node, at.flat),
+    Quantize: lambda name, node, at: rounding.quantize(name, node),
     PhaseIF: lambda name, node, at: others.phase_code(node),
     PhaseEncode: lambda name, node, at: others.phase_code(node),
     PhaseDecode: lambda name, node, at: others.phase_code(node),

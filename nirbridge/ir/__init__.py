@@ -15,7 +15,8 @@ from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
-from nirbridge.ir.provenance import mark_copy, original
+from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
+from nirbridge.ir.quantize import Quantize
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
 from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
 from nirbridge.ir.sparse import SparseMatrix
@@ -43,6 +44,7 @@ __all__ = [
     "PhaseIF",
     "Place",
     "Product",
+    "Quantize",
     "Shape",
     "Shapes",
     "SparseMatrix",
@@ -52,11 +54,13 @@ __all__ = [
     "delay_steps",
     "find_topology",
     "flatten",
+    "frames_of_inference",
     "graph_differences",
     "graphs_equal",
     "infer_shapes",
     "label",
     "mark_copy",
+    "mark_inference",
     "original",
     "read",
     "time_step",

@@ -1,4 +1,4 @@
-"""What the metadata of a node tell of where it comes from.
+"""What the metadata of a graph and its nodes tell of where they come from.
 
 Metadata carry no semantics: no runtime reads them, and a graph without them runs alike. Reports do read them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import nir
 
 _COPY_OF = "copy_of"
+_FRAMES = "inference_frames"
 
 
 def original(name: str, node: nir.NIRNode) -> str:
@@ -19,3 +20,14 @@ def original(name: str, node: nir.NIRNode) -> str:
 def mark_copy(node: nir.NIRNode, of: str) -> None:
     """Notes in the node that it holds the weights of ``of``, another layer of the network that was converted."""
     node.metadata = {**node.metadata, _COPY_OF: of}
+
+
+def frames_of_inference(graph: nir.NIRGraph) -> int | None:
+    """Input steps that one inference takes, where conversion made the graph for so many; else None."""
+    told = graph.metadata.get(_FRAMES)
+    return None if told is None else int(told)
+
+
+def mark_inference(graph: nir.NIRGraph, frames: int) -> None:
+    """Notes in the graph that one inference takes ``frames`` input steps from fresh states."""
+    graph.metadata = {**graph.metadata, _FRAMES: frames}

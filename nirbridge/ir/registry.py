@@ -13,6 +13,7 @@ from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
+from nirbridge.ir.quantize import Quantize
 
 EXTENSIONS: tuple[type[Extension], ...] = (
     MultiLevelLIF,
@@ -24,6 +25,7 @@ EXTENSIONS: tuple[type[Extension], ...] = (
     Aggregate,
     Place,
     Product,
+    Quantize,
     EventInput,
 )
 CORE: tuple[type[nir.NIRNode], ...] = (

@@ -23,6 +23,7 @@ from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
+from nirbridge.ir.quantize import Quantize
 
 Rule = Callable[[Any, Shape], Shape]
 
@@ -233,6 +234,7 @@ _RULES: dict[type[nir.NIRNode], Rule] = {
     Aggregate: _aggregate,
     Place: _fixed_shapes,
     Product: _fixed_shapes,
+    Quantize: _declared,
 }
 
 

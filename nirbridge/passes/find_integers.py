@@ -33,9 +33,8 @@ _NEURONS: dict[type[nir.NIRNode], tuple[str, ...]] = {
 def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
     """Whether all synapses and thresholds have a whole-number dtype, and there is a synapse.
 
-    The dtype is what says so, not the values: weights that happen to be 1.0 and 2.0 do not make a network take
-    integers only.  ``nirbridge.quantize`` stores integers.  An AvgPool2d speaks against it, since it sends fractions,
-    which integers would cut off.
+    The dtype is what says so, not the values.  It does not say that the graph was quantised, and no runtime asks: the
+    command line and reports do.  An AvgPool2d speaks against it, since it sends fractions, which integers would cut.
     """
     found = list(nodes)
     if any(type(node) is nir.AvgPool2d for node in found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.ir import PhaseIF
 from nirbridge.quantizing.scales import MESSAGE_LIMIT
-from nirbridge.runtime import MEMBRANE, Plan, compile, make_plan, runtimes
+from nirbridge.runtime import MEMBRANE, compile, make_plan, runtimes
 from nirbridge.runtime.phase_tables import fire_tables
 from nirbridge.runtime.program import WITH_MEMBRANE
 
@@ -41,7 +41,7 @@ def input_scale(x: Array) -> float:
 
     Bits that the data do not have would be lost by the weights behind them, where sums have to fit 24 bits.
     """
-    if (x == np.rint(x)).all():
+    if (x == np.rint(x)).all() and np.abs(x).max() <= STATE_LIMIT:
         return 1.0
     finest = int(np.ceil(np.log2(np.abs(x).max() / MESSAGE_LIMIT)))
     exact = (e for e in range(-1, finest, -1) if (np.ldexp(x, -e) == np.rint(np.ldexp(x, -e))).all())
@@ -59,10 +59,9 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
     name = FAST if runtimes()[FAST].usable else SLOW
     options = {"dtype": "float64"} if name == FAST else {}
     with compile(graph, name, dt=dt, precision="float", **options) as program:
-        for part in _chunks(x, plan):
-            records = program.run(part, record=[neuron + MEMBRANE for neuron in neurons]).records
+        for _, recording in program.run_in_parts(x, CHUNK, [neuron + MEMBRANE for neuron in neurons]):
             for neuron in neurons:
-                states = np.abs(records[neuron + MEMBRANE]) * units[neuron]
+                states = np.abs(recording.records[neuron + MEMBRANE]) * units[neuron]
                 found[neuron].largest = max(found[neuron].largest, float(states.max()))
                 found[neuron].saturated += int((states >= STATE_LIMIT).sum())
     return found
@@ -71,9 +70,3 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
 def _units(node: nir.NIRNode) -> int:
     """Units of the integer state in one unit of the membrane that floating point records."""
     return 2 ** fire_tables(node).fraction if type(node) is PhaseIF else 1
-
-
-def _chunks(x: Mapping[str, Array], plan: Plan) -> Iterator[dict[str, Array]]:
-    samples = next(iter(x.values())).shape[1]
-    for first in range(0, samples, CHUNK):
-        yield {name: array[:, first : first + CHUNK] for name, array in x.items()}

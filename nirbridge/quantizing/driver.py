@@ -18,26 +18,40 @@ from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_sha
 from nirbridge.ir.shapes import set_types
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
+from nirbridge.quantizing.inputs import with_quantize_nodes
 from nirbridge.quantizing.refusals import RefusedError, TooFineError
 from nirbridge.quantizing.report import QuantizeReport
 from nirbridge.quantizing.walk import Walk, coarsened, walk_until_it_fits
-from nirbridge.runtime import Data, Plan, make_plan
+from nirbridge.runtime import Data, Plan, make_plan, require_option
+from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
 Array = NDArray[Any]
 MOST_BITS = 8
+FORMS = ("data", "integers")
+"""What a quantised graph may take."""
 _HEADROOM = 2**22
 _ATTEMPTS = 8
 
 
 def quantize(
-    graph: nir.NIRGraph, weight_bits: int = 8, data: Data | None = None, dt: float | None = None
+    graph: nir.NIRGraph,
+    data: Data | None = None,
+    *,
+    weight_bits: int = MOST_BITS,
+    input: str = "data",
+    dt: float | None = None,
 ) -> nir.NIRGraph:
     """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`."""
-    return quantize_with_report(graph, weight_bits, data, dt)[0]
+    return quantize_with_report(graph, data, weight_bits=weight_bits, input=input, dt=dt)[0]
 
 
 def quantize_with_report(
-    graph: nir.NIRGraph, weight_bits: int = 8, data: Data | None = None, dt: float | None = None
+    graph: nir.NIRGraph,
+    data: Data | None = None,
+    *,
+    weight_bits: int = MOST_BITS,
+    input: str = "data",
+    dt: float | None = None,
 ) -> tuple[nir.NIRGraph, QuantizeReport]:
     r"""The graph in integers, for precision "fixed", and what became of each layer.
 
@@ -50,42 +64,47 @@ def quantize_with_report(
 
     Args:
         graph: the graph; it is not changed.  Nested graphs come back flat, nodes named ``outer.inner``.
-        weight_bits: 1 to 8, with sign; 1 bit is a sign at the scale of the mean magnitude.
         data: calibration data [T, B, *shape], or a dictionary by input name.  With them inputs that are no integers
-            get a scale, states that would leave 24 bits get coarser weights, and the report says what states took.
-            Without them inputs count as integers, scale 1.
+            get a step, states that would leave 24 bits get coarser weights, and the report says what states took.
+            Without them inputs count as integers, step 1.
+        weight_bits: 1 to 8, with sign; 1 bit is a sign at the scale of the mean magnitude.
+        input: what the new graph takes.  "data": what ``graph`` takes; a ``Quantize`` node behind each input makes
+            integers of it, within the largest with which every sum stays exact, and says that the graph runs in
+            precision "fixed".  "integers": round(x / step), which :meth:`QuantizeReport.to_integers` gives; there is
+            no such node, and precision "fixed" has to be asked for.
         dt: seconds per step, for neurons with time constants, as for :func:`nirbridge.compile`.
 
     Returns:
         An ordinary graph, whose weights and thresholds are stored as integers, and the report.
 
     Raises:
-        InputError: weight_bits is out of range, or the data do not fit.
+        InputError: weight_bits is out of range, input is unknown, or the data do not fit.
         GraphError: the graph is not valid.
         UnsupportedError: nodes that have no integer form; every node is named with its reason.
 
     Source: Davies et al., "Loihi: A Neuromorphic Manycore Processor with On-Chip Learning", IEEE Micro 38(1), 2018, for
     the widths of weights, states and decays.
     """
-    if isinstance(weight_bits, bool) or weight_bits != int(weight_bits) or not 1 <= weight_bits <= MOST_BITS:
-        raise InputError("option 'weight_bits'", f"{weight_bits} is not among 1..{MOST_BITS}", "Give for instance 8")
+    _require_bits(weight_bits)
+    require_option("input", input, FORMS)
     problems = find_problems(graph)
     if problems:
         raise GraphError.from_problems(problems)
     plan = make_plan(graph, dt)
     given = None if data is None else _by_name(plan, data)
-    scales = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
+    steps = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
     flat = widen_parameters(flatten(graph))
-    start = Walk(flat, infer_shapes(flat)[0], int(weight_bits), plan.dt, scales, {})
-    integers = None if given is None else {name: np.rint(array / scales[name]) for name, array in given.items()}
+    start = Walk(flat, infer_shapes(flat)[0], int(weight_bits), plan.dt, steps, {})
     try:
-        walk, states = _fitting(start, integers)
+        walk, states = _fitting(start, given)
     except RefusedError as error:
         raise UnsupportedError.from_problems([error.problem]) from error
-    return _checked(walk, graph.metadata), _report(walk, states, plan)
+    limit = _input_limit(walk)
+    report = replace(_report(walk, states, plan), input_limit=limit)
+    return _checked(walk, limit if input == "data" else None, graph.metadata), report
 
 
-def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict[str, StateRange] | None]:
+def _fitting(start: Walk, data: dict[str, Array] | None) -> tuple[Walk, dict[str, StateRange] | None]:
     """A walk whose states stay within 24 bits on the data, and what they reach.
 
     Raises:
@@ -97,9 +116,9 @@ def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict
         walk = walk_until_it_fits(walk)
         if walk.problems:
             raise UnsupportedError.from_problems(walk.problems)
-        if integers is None:
+        if data is None:
             return walk, None
-        states = state_ranges(_checked(walk), integers, walk.dt)
+        states = state_ranges(_checked(walk, STATE_LIMIT), data, walk.dt)
         # Coarser weights would not help a PhaseIF: the bits of its state follow from its thresholds.
         others = [item for item in states.items() if type(walk.flat.nodes[item[0]]) is not PhaseIF]
         name, widest = max(others, key=lambda item: item[1].largest, default=("", StateRange()))
@@ -110,8 +129,24 @@ def _fitting(start: Walk, integers: dict[str, Array] | None) -> tuple[Walk, dict
     raise RefusedError(name, walk.flat.nodes[name], "its state leaves 24 bits on the data, however coarse the weights")
 
 
-def _checked(walk: Walk, metadata: Mapping[str, Any] | None = None) -> nir.NIRGraph:
+def _input_limit(walk: Walk) -> int:
+    """The largest magnitude of input with which every sum of the graph stays exact.
+
+    Raises:
+        UnsupportedError: there is none, so that precision "fixed" could not run the graph.
+    """
+    plan = make_plan(_checked(walk, None), walk.dt)
+    limit = integer_input_limit(plan)
+    if limit is None:
+        raise UnsupportedError.from_problems(bound_problems(plan))
+    return limit
+
+
+def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None = None) -> nir.NIRGraph:
+    """The graph of integers; with ``limit`` it takes data, through Quantize nodes of that range."""
     graph = walk.graph()
+    if limit is not None:
+        graph = with_quantize_nodes(graph, walk.input_scale, limit)
     set_types(graph)
     return build_graph(graph.nodes, graph.edges, metadata)
 
@@ -128,6 +163,17 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
     return QuantizeReport(walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None)
 
 
+def _require_bits(weight_bits: Any) -> None:
+    whole = isinstance(weight_bits, (int, np.integer)) and not isinstance(weight_bits, bool)
+    if not whole or not 1 <= weight_bits <= MOST_BITS:
+        found = f"{_kind(weight_bits)} is not among 1..{MOST_BITS}"
+        raise InputError("option 'weight_bits'", found, "Give for instance weight_bits=8")
+
+
+def _kind(value: Any) -> str:
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+
+
 def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
     """The calibration data by input name.
 
@@ -141,6 +187,9 @@ def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
     arrays = {name: np.asarray(array) for name, array in given.items()}
     for name, array in arrays.items():
         shape = plan[name].output_shape
+        if not array.ndim:
+            found = f"{given[name]!r} is no array [T, B, *shape]"
+            raise InputError("argument 'data'", found, "Give calibration data, and the bits by name: weight_bits=8")
         if array.dtype.kind not in "fiub" or array.ndim != len(shape) + 2 or array.shape[2:] != shape or not array.size:
             wanted = ", ".join(("T", "B", *map(str, shape)))
             found = f"{array.dtype} data of shape {array.shape}, expected numbers [{wanted}]"

@@ -56,9 +56,10 @@ class QuantizeReport:
         weight_bits: bits of a weight.
         dt: seconds per step for which time constants were turned into decays.
         layers: synapses and neurons in execution order.
-        input_scale: for each input, what the integer 1 stands for: feed ``round(x / input_scale)``.
+        input_scale: for each input, what the integer 1 stands for.
         output_scale: for each output, what the integer 1 stands for: scores are ``output · output_scale``.
         calibrated: whether data were given.
+        input_limit: the largest integer that an input may bring, with either sign.
     """
 
     weight_bits: int
@@ -67,9 +68,10 @@ class QuantizeReport:
     input_scale: dict[str, float] = field(default_factory=dict)
     output_scale: dict[str, Array] = field(default_factory=dict)
     calibrated: bool = False
+    input_limit: int = 0
 
     def to_integers(self, x: Any, name: str | None = None) -> Any:
-        """Data for the float graph as data for the quantised one: round(x / input_scale).
+        """Data for the float graph as data for one that was quantised with ``input="integers"``: round(x / step).
 
         Args:
             x: an array for the only input or for ``name``, or a dictionary by input name.
@@ -77,8 +79,7 @@ class QuantizeReport:
         """
         if isinstance(x, Mapping):
             return {key: self.to_integers(value, key) for key, value in x.items()}
-        scale = self.input_scale[name or next(iter(self.input_scale))]
-        return np.rint(np.asarray(x) / scale)
+        return np.rint(np.asarray(x) / self.input_scale[name or next(iter(self.input_scale))])
 
     def table(self) -> str:
         """One row for each layer."""
@@ -91,6 +92,7 @@ class QuantizeReport:
             "dt": self.dt,
             "calibrated": self.calibrated,
             "input_scale": dict(self.input_scale),
+            "input_limit": self.input_limit,
             "output_scale": {name: scale.tolist() for name, scale in self.output_scale.items()},
             "layers": [asdict(layer) for layer in self.layers],
         }

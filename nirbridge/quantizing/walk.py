@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, Shapes, TemporalMix
+from nirbridge.ir import FlatGraph, Quantize, Shapes, TemporalMix
 from nirbridge.ir.registry import INPUTS
 from nirbridge.quantizing.joining import Join, join
 from nirbridge.quantizing.neurons import NEURON_UNITS, NEURONS
@@ -96,6 +96,9 @@ class Walk:
     def _quantise(self, name: str, node: nir.NIRNode) -> Quantised:
         if type(node) in INPUTS:
             return Quantised(copy(node), np.asarray(self.input_scale[name]))
+        if type(node) is Quantize and all(type(self.flat.nodes[source]) in INPUTS for source in self.sources(name)):
+            # Its integers are values of the float graph already, whatever enters.
+            return Quantised(copy(node), np.ones(()))
         if type(node) not in _RULES:
             raise RefusedError(name, node, "has no integer form")
         scale = self._entering(name)

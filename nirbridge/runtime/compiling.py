@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any
 
 import nir
@@ -12,15 +11,13 @@ from nirbridge.checking import find_problems, find_time_warnings
 from nirbridge.checking.suspicions import declared_output_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import flatten
-from nirbridge.passes.find_integers import stores_integers
 from nirbridge.runtime.discovery import usable_runtime
-from nirbridge.runtime.integer_bounds import integer_input_limit
+from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
+from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers
 from nirbridge.runtime.program import Program, require_option, require_seconds
 from nirbridge.runtime.protocol import Runtime
-from nirbridge.runtime.support import fixed_problems, support_problems
-
-FIXED = "fixed"
+from nirbridge.runtime.support import support_problems
 
 
 def compile(
@@ -39,8 +36,8 @@ def compile(
         graph: the graph; it is checked first.
         runtime: "reference", "norse", "lava" or a plugin's name.
         dt: seconds per step for neurons with time constants; by default the EventInput's window, else 1e-3.
-        precision: "float" or "fixed", where the runtime knows it.  By default "fixed" for a graph whose synapses and
-            thresholds are stored as integers, as ``nirbridge.quantize`` stores them, else the runtime's first.
+        precision: "float" or "fixed", where the runtime knows it.  By default "fixed" for a graph with a ``Quantize``
+            node right behind an input, where ``nirbridge.quantize`` puts it, else the runtime's first.
         integrator: how LI, LIF, CubaLI and CubaLIF leak, since files do not say.  "euler": v += dt/tau (v_leak - v +
             R i).  "exact": v = v_leak + exp(-dt/tau) (v - v_leak) + dt/tau R i, as Sinabs and Rockpool do.  "hold":
             v = v_leak + R i + exp(-dt/tau) (v - v_leak - R i), the solution for an input held over the step.
@@ -54,7 +51,8 @@ def compile(
     Warns:
         GraphWarning: an Output declares a shape that differs from the one that arrives by axes of size 1; the shape
             that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant is shorter
-            than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?
+            than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?  The graph
+            says "fixed" and the runtime does not know it.
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed or not usable here.
@@ -76,8 +74,10 @@ def compile(
     unsupported = support_problems(found, plan)
     if unsupported:
         raise UnsupportedError.from_problems(unsupported)
-    precision = precision or _default_precision(found, plan)
-    return found.compile(_in_integers(plan) if precision == FIXED else plan, precision, options)
+    chosen = precision or _default_precision(found, plan)
+    if chosen == FIXED:
+        plan = in_integers(plan, asked=precision is not None)
+    return found.compile(without_host(plan), chosen, options)
 
 
 def _told(problems: list[Problem]) -> list[str]:
@@ -93,20 +93,18 @@ def _told(problems: list[Problem]) -> list[str]:
 
 
 def _default_precision(runtime: Runtime, plan: Plan) -> str:
-    integers = FIXED in runtime.precisions and stores_integers(planned.node for planned in plan.nodes)
-    return FIXED if integers and not fixed_problems(plan) else runtime.precisions[0]
+    """What the graph says, else the runtime's first.
 
-
-def _in_integers(plan: Plan) -> Plan:
-    """The plan with the limit of its inputs in precision "fixed".
-
-    Raises:
-        UnsupportedError: it holds what integers cannot say; every node is listed with its reason.
+    Warns:
+        GraphWarning: the graph says "fixed" and the runtime does not know it.
     """
-    problems = fixed_problems(plan)
-    if problems:
-        raise UnsupportedError.from_problems(problems)
-    return replace(plan, input_limit=integer_input_limit(plan))
+    if not meant_in_integers(plan):
+        return runtime.precisions[0]
+    if FIXED in runtime.precisions:
+        return FIXED
+    text = f"graph: its Quantize node asks for precision 'fixed', which runtime '{runtime.name}' has not."
+    warnings.warn(f"{text} It runs in '{runtime.precisions[0]}'.", GraphWarning, stacklevel=3)
+    return runtime.precisions[0]
 
 
 def _require_known_options(runtime: Runtime, precision: str | None, options: dict[str, Any]) -> None:

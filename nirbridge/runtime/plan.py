@@ -76,6 +76,7 @@ class Plan:
         dt: seconds per step for neurons with time constants.
         block: steps of graph input that a run must be a multiple of, 1 unless a node works on windows.
         input_limit: in precision "fixed" the largest magnitude of input, all of which are integers; None in "float".
+        whole: the graph's own plan, where the host does a part of it (:mod:`nirbridge.runtime.host`); else None.
     """
 
     nodes: tuple[PlannedNode, ...]
@@ -84,6 +85,7 @@ class Plan:
     dt: float
     block: int
     input_limit: int | None = None
+    whole: Plan | None = None
 
     def __getitem__(self, name: str) -> PlannedNode:
         return self._by_name[name]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -13,8 +14,9 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import InputError, UnsupportedError
+from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseIF, label
+from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
 from nirbridge.runtime.plan import Plan
 
 Array = NDArray[Any]
@@ -43,17 +45,24 @@ class Program(ABC):
     Data are [T, B, *shape] arrays of values.  :meth:`run` starts from fresh states; :meth:`advance` and :meth:`step`
     carry them over.  A runtime implements ``_advance``, ``_reset`` and, where it holds something, ``_close``.
 
+    ``plan`` is that of the graph.  ``lowered`` is what the runtime executes: the host has applied ``Quantize`` nodes
+    behind the inputs by then, so each of them is an Input there.  ``losses`` counts what they rounded and cut in the
+    last run, or in all calls of ``advance`` and ``step`` since, by name.
+
     Membranes: a runtime that can give them sets ``records_membranes = True``.  ``_advance`` then also gets names such
     as ``"act1:v"`` (:func:`membrane_of` gives ``"act1"``) and returns under each the membrane [T, B, *shape] after
     every step, after the reset; of a PhaseIF the decoded sum of the phases so far, V(t) Q_in^-(t+f-1).  In precision
-    "fixed" ``plan.input_limit`` is set: inputs have been checked to be integers up to it, outputs and records are
+    "fixed" ``lowered.input_limit`` is set: inputs have been checked to be integers up to it, outputs and records are
     arrays of whole numbers.
     """
 
     records_membranes = False
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        self.lowered = plan
+        self.plan = plan.whole or plan
+        self._hosted = hosted_nodes(self.plan) if plan.whole else {}
+        self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
         self._closed = False
         self._batch: int | None = None
 
@@ -70,18 +79,47 @@ class Program(ABC):
         Raises:
             InputError: shape, dtype or values do not fit, or a recorded node does not exist.
         """
-        data = self._validated(x)
-        names = self._recorded(record)
+        data, names = self._validated(x), self._recorded(record)
         self.reset()
-        return self._continue(data, names)
+        self._forget_losses()
+        return self._continue(data, self._on_host(data), names)
+
+    def run_in_parts(
+        self, x: Data, samples: int, record: Sequence[str] = ()
+    ) -> Iterator[tuple[dict[str, Array], Recording]]:
+        """As :meth:`run`, a few samples at a time, so that the records of a large network fit the memory.
+
+        Args:
+            x: as for :meth:`run`; all of it is checked, and what the host loses of it said, before anything runs.
+            samples: that run together.
+            record: as for :meth:`run`.
+
+        Yields:
+            The data by input name and the recording of each part.
+
+        Raises:
+            InputError: as :meth:`run`.
+        """
+        data, names = self._validated(x), self._recorded(record)
+        self.reset()
+        self._forget_losses()
+        entering = self._on_host(data)
+        for first in range(0, next(iter(data.values())).shape[1], samples):
+            part, entered = (
+                {name: array[:, first : first + samples] for name, array in arrays.items()}
+                for arrays in (data, entering)
+            )
+            self._batch = None
+            self._reset()
+            yield part, self._continue(part, entered, names)
 
     def advance(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Like :meth:`run`, from the states that the last call left.
 
         A first call, or one after :meth:`reset`, starts from fresh states.  The batch size may only change then.
         """
-        data = self._validated(x)
-        return self._continue(data, self._recorded(record))
+        data, names = self._validated(x), self._recorded(record)
+        return self._continue(data, self._on_host(data), names)
 
     def step(self, frame: Data) -> Any:
         """One step: frame [B, *shape] → [B, *out]; the state carries over.
@@ -131,13 +169,52 @@ class Program(ABC):
     def _close(self) -> None:  # noqa: B027  a runtime that holds nothing has nothing to free
         """Frees what the runtime holds."""
 
-    def _continue(self, data: dict[str, Array], names: tuple[str, ...]) -> Recording:
+    def _continue(self, data: dict[str, Array], entering: dict[str, Array], names: tuple[str, ...]) -> Recording:
         batch = next(iter(data.values())).shape[1]
         if self._batch not in (None, batch):
             found = f"batch of {batch}, but the states are those of a batch of {self._batch}"
             raise InputError("input", found, "Keep the batch size, or call reset first")
         self._batch = batch
-        return self._recording(self._advance(data, names), names)
+        known = tuple(name for name in names if name not in data or name in entering)
+        values = self._advance(entering, known)
+        # An Input that only the host reads is nothing to the runtime: its record is the data themselves.
+        given = {name: np.array(data[name], dtype=np.float64) for name in names if name not in known}
+        return self._recording({**values, **given}, names)
+
+    def _on_host(self, data: dict[str, Array]) -> dict[str, Array]:
+        """The data that the runtime gets; what is lost of them is said once until the next run.
+
+        Warns:
+            GraphWarning: values were rounded at a step of 1, or cut, which calibration data would have shown.
+
+        Raises:
+            InputError: precision "fixed" gets something else than integers, or too large ones.
+        """
+        if not self._hosted:
+            return self._checked(data)
+        entering = {name: array for name, array in data.items() if name in self.lowered.inputs}
+        for name, planned in self._hosted.items():
+            entering[name], loss = quantized(planned.node, data[planned.sources[0].name])
+            said = loss_text(planned.node, self.losses[name])
+            self.losses[name].add(loss)
+            if not said and (found := loss_text(planned.node, loss)):
+                step = "Quantize the graph with such data (--data) for a step and a range that fit"
+                warnings.warn(f"{planned}: {found}. {step}.", GraphWarning, stacklevel=3)
+        return self._checked(entering)
+
+    def loss_lines(self) -> list[str]:
+        """What ``losses`` counts, a line for each Quantize node that lost something."""
+        found = ((planned, loss_text(planned.node, self.losses[name])) for name, planned in self._hosted.items())
+        return [f"{planned}: {text}." for planned, text in found if text]
+
+    def _forget_losses(self) -> None:
+        self.losses = {name: Loss() for name in self._hosted}
+
+    def _checked(self, entering: dict[str, Array]) -> dict[str, Array]:
+        if self.lowered.input_limit is not None:
+            for name, array in entering.items():
+                _require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
+        return entering
 
     def _require_open(self) -> None:
         if self._closed:
@@ -193,8 +270,6 @@ class Program(ABC):
             raise InputError(where, found, "Give whole windows")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(where, "holds NaN or infinity", "Clean the data first")
-        if self.plan.input_limit is not None:
-            _require_integers(where, array, self.plan.input_limit)
         return array
 
 
@@ -207,7 +282,8 @@ def _require_integers(where: str, array: Array, limit: int) -> None:
     broken = array[array != np.rint(array)] if array.dtype.kind == "f" else array[:0]
     if broken.size:
         found = f"holds {broken.flat[0]:g}, and precision 'fixed' takes integers"
-        raise InputError(where, found, "Divide it by the input scale and round it, or compile with precision='float'")
+        step = "Give integers, take precision 'float', or let 'nirbridge quantize' put a Quantize node behind the input"
+        raise InputError(where, found, step)
     if array.dtype.kind != "b" and max(int(array.max()), -int(array.min())) > limit:
         found = f"holds magnitudes above {limit}, up to which this graph's sums stay exact in precision 'fixed'"
         raise InputError(where, found, "Give smaller integers")

@@ -1,16 +1,19 @@
-"""Whether a runtime, or integers, run a plan: every problem at once."""
+"""Whether a runtime runs a plan, and whether integers can say it: every problem at once."""
 
 from __future__ import annotations
 
 from nirbridge.checking.fixed_point import fixed_point_problems
 from nirbridge.errors import Problem
+from nirbridge.ir import Quantize
+from nirbridge.runtime.host import without_host
 from nirbridge.runtime.integer_bounds import bound_problems
 from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.protocol import Runtime
 
 
 def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
-    """Node types that the runtime lacks, then what its own rules find."""
+    """Node types that the runtime lacks, then what its own rules find; what the host does is nothing to a runtime."""
+    plan = without_host(plan)
     missing = [
         Problem(
             str(planned),
@@ -26,5 +29,22 @@ def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
 
 def fixed_problems(plan: Plan) -> list[Problem]:
     """Every reason why a plan cannot run in precision "fixed"."""
-    nodes = {planned.name: planned.node for planned in plan.nodes}
-    return fixed_point_problems(nodes, plan.dt) or bound_problems(plan)
+    lowered = without_host(plan)
+    nodes = {planned.name: planned.node for planned in lowered.nodes}
+    found = [*_quantized_inside(lowered), *fixed_point_problems(nodes, plan.dt)]
+    return found or bound_problems(lowered)
+
+
+def _quantized_inside(lowered: Plan) -> list[Problem]:
+    """The Quantize nodes that the host cannot compute, since no Input alone feeds them."""
+    return [
+        Problem(
+            str(planned),
+            f"stands behind {' and '.join(str(lowered[s.name]) for s in planned.sources)}, and precision 'fixed' "
+            "rounds data on the host alone, right behind an Input",
+            "Move it there",
+            rule="node_runs_in_fixed_point",
+        )
+        for planned in lowered.nodes
+        if type(planned.node) is Quantize
+    ]

@@ -18,6 +18,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     SparseMatrix,
     TemporalMix,
 )
@@ -61,6 +62,7 @@ _KEYS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     Aggregate: ("weight",),
     Place: ("start", "stop"),
     Product: ("factors",),
+    Quantize: ("step", "low", "high"),
     EventInput: ("sensor_size", "window", "coding", "subframes", "lanes", "downsample"),
 }
 _USUAL: dict[str, Any] = {

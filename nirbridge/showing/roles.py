@@ -14,6 +14,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
 )
 
@@ -35,6 +36,7 @@ NEURON_ROLES = ("binary", "multilevel", "phase", "analog")
 _ROLES: dict[type[nir.NIRNode], str] = {
     nir.Input: "boundary",
     EventInput: "boundary",
+    Quantize: "boundary",
     nir.Output: "boundary",
     nir.Affine: "weights",
     nir.Linear: "weights",

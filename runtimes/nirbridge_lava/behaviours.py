@@ -87,6 +87,7 @@ FLOAT: dict[str, Behaviour] = {
     "Threshold": pointwise(kernels.threshold),
     "SlotPlace": pointwise(kernels.place),
     "SlotProduct": pointwise(kernels.multiply),
+    "Quantize": pointwise(kernels.quantize),
     "PhaseEncode": windowed(windows.phase_encode),
     "PhaseDecode": windowed_neuron(windows.phase_decode),
     "PhaseIF": windowed_neuron(windows.phase_fire),

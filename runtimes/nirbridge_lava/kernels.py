@@ -59,6 +59,14 @@ class Slot(NamedTuple):
     stop: int
 
 
+class Grid(NamedTuple):
+    """Where values are rounded to, and the range that they are cut to; vectors, or one number for all."""
+
+    step: Array
+    low: Array
+    high: Array
+
+
 def convolve(p: Convolve, x: Array) -> Array:
     """y[o, q] = Σ_{c, k} weight[o, c, k] x[c, q·stride + k·dilation - padding], group by group."""
     columns = convolution_columns(p, x)
@@ -134,6 +142,11 @@ def scale(factor: Array, x: Array) -> Array:
 def threshold(limit: Array, x: Array) -> Array:
     """y = 1 where x > limit."""
     return (x > limit).astype(x.dtype)
+
+
+def quantize(p: Grid, x: Array) -> Array:
+    """y = clip(round half to even(x / step), low, high)."""
+    return np.clip(np.rint(x / p.step), p.low, p.high)
 
 
 def place(p: Slot, x: Array) -> Array:

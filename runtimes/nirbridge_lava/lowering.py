@@ -21,6 +21,7 @@ from nirbridge.ir import (
     PhaseEncode,
     PhaseIF,
     Place,
+    Quantize,
     TemporalMix,
     delay_steps,
 )
@@ -31,7 +32,7 @@ from nirbridge.runtime import LoweringTable, Plan, PlannedNode
 from nirbridge_lava import windows
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.dynamics import Current, Fire, Integrate, Lanes, Leak
-from nirbridge_lava.kernels import Convolve, Pool, Product, Slot
+from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
 
 Array = NDArray[Any]
 
@@ -140,6 +141,13 @@ def _place(planned: PlannedNode, dt: float) -> Cell:
 @LOWERING.register(ProductNode)
 def _product(planned: PlannedNode, dt: float) -> Cell:
     return Cell("SlotProduct", planned.node.factors)
+
+
+@LOWERING.register(Quantize)
+def _quantize(planned: PlannedNode, dt: float) -> Cell:
+    """In the middle of a graph; behind an Input the host does it."""
+    node, shape = planned.node, planned.output_shape
+    return Cell("Quantize", Grid(*(flat(value, shape) for value in (node.step, node.low, node.high))))
 
 
 @LOWERING.register(TemporalMix)

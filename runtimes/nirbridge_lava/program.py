@@ -69,19 +69,19 @@ class LavaProgram(Program):
         except BaseException:
             self.close()
             raise
-        return {name: self._shaped(name, results[name]) for name in (*self.plan.outputs, *record)}
+        return {name: self._shaped(name, results[name]) for name in (*self.lowered.outputs, *record)}
 
     def _shaped(self, name: str, values: Array) -> Array:
         shape = self._shapes.get(name)
         if shape is None:
-            node = name if name in self.plan.names else membrane_of(name) or name
-            shape = self._shapes[name] = self.plan[node].output_shape
+            node = name if name in self.lowered.names else membrane_of(name) or name
+            shape = self._shapes[name] = self.lowered[node].output_shape
         return values.reshape(*values.shape[:2], *shape)
 
     @property
     def lowering(self) -> tuple[LoweredNode, ...]:
         """What became of each node: its Lava Process, model, and what a message costs at a synapse."""
-        return lowering_report(self.plan, self._cells, self.mapping, self.precision)
+        return lowering_report(self.lowered, self._cells, self.mapping, self.precision)
 
     def _reset(self) -> None:
         if self._engine is not None:
@@ -107,5 +107,5 @@ class LavaProgram(Program):
             )
         self._close()
         self._mapping = self.mapping
-        self._engine = Engine(MAPPINGS[self.mapping](self.plan, self._cells, record, MODELS[self.precision]))
+        self._engine = Engine(MAPPINGS[self.mapping](self.lowered, self._cells, record, MODELS[self.precision]))
         return self._engine

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.ir import Aggregate, MaxPool2d, Place, Product, SparseMatrix
+from nirbridge.ir import Aggregate, MaxPool2d, Place, Product, Quantize, SparseMatrix
 from nirbridge.ir.shapes import conv_padding, pairs
 from nirbridge.runtime import PlannedNode
 from nirbridge_norse.setting import Setting
@@ -198,6 +198,13 @@ def max_pool(planned: PlannedNode, setting: Setting) -> Function:
 
 def _window(node: nir.SumPool2d | nir.AvgPool2d | MaxPool2d) -> tuple[tuple[int, ...], ...]:
     return tuple(pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
+
+
+def quantize(planned: PlannedNode, setting: Setting) -> Function:
+    """y = clip(round half to even(x / step), low, high)."""
+    node: Quantize = planned.node
+    step, low, high = (setting.tensor(value) for value in (node.step, node.low, node.high))
+    return lambda x: (x / step).round_().clamp_(low, high)
 
 
 def place(planned: PlannedNode, setting: Setting) -> Function:

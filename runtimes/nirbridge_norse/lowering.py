@@ -24,6 +24,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
     delay_steps,
 )
@@ -71,6 +72,7 @@ _FUNCTIONS: dict[type[nir.NIRNode], str] = {
     Aggregate: "aggregate",
     Place: "place",
     Product: "product",
+    Quantize: "quantize",
 }
 """Node type → its function in linear."""
 

@@ -50,8 +50,8 @@ class NorseProgram(Program):
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         steps, batch = next(iter(data.values())).shape[:2]
-        neurons = {name: node for name in record if name not in self.plan.names and (node := membrane_of(name))}
-        names = tuple(dict.fromkeys((*self.plan.outputs, *(name for name in record if name not in neurons))))
+        neurons = {name: node for name in record if name not in self.lowered.names and (node := membrane_of(name))}
+        names = tuple(dict.fromkeys((*self.lowered.outputs, *(name for name in record if name not in neurons))))
         for name, stage in self._stages.items():
             stage.membranes = [] if name in neurons.values() else None
         size = self._block_steps(batch)
@@ -69,7 +69,7 @@ class NorseProgram(Program):
         """Input steps of a block: whole windows, as many as fit."""
         step_bytes = self._largest * batch * self.setting.dtype.itemsize
         fitting = int(BLOCK_BYTES[self.setting.device.type] / step_bytes)
-        return max(1, fitting // self.plan.block) * self.plan.block
+        return max(1, fitting // self.lowered.block) * self.lowered.block
 
     def _block(self, data: dict[str, Array], names: tuple[str, ...]) -> dict[str, Tensor]:
         values = {name: self._to_tensor(name, array) for name, array in data.items()}
@@ -132,7 +132,7 @@ class NorseProgram(Program):
                 return np.ascontiguousarray(array, dtype=self._data_dtype())
         except FloatingPointError:
             found = f"holds values beyond the range of {self.setting.numpy_dtype}"
-            where = f"input for {label(name, self.plan[name].node)}"
+            where = f"input for {label(name, self.lowered[name].node)}"
             raise InputError(where, found, "Compile with dtype='float64'") from None
 
 

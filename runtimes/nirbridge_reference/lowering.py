@@ -19,6 +19,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
     delay_steps,
 )
@@ -53,6 +54,12 @@ FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {
 @LOWERING.register(*FUNCTIONS)
 def _stateless(planned: PlannedNode, batch: int, dt: float) -> Stage:
     return Stateless(partial(FUNCTIONS[type(planned.node)], planned.node))
+
+
+@LOWERING.register(Quantize)
+def _quantize(planned: PlannedNode, batch: int, dt: float) -> Stage:
+    """In the middle of a graph, which integers have no form of; behind an Input the host does it."""
+    return Stateless(planned.node.integers)
 
 
 _WINDOWED: dict[type[nir.NIRNode], Callable[[Any, Array], Array]] = {

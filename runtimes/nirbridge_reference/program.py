@@ -34,12 +34,12 @@ class ReferenceProgram(Program):
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         batch = next(iter(data.values())).shape[1]
         if not self._stages:
-            self._stages = {p.name: self._lowering[type(p.node)](p, batch, self.plan.dt) for p in self.plan.nodes}
-        neurons = {name: node for name in record if name not in self.plan.names and (node := membrane_of(name))}
+            self._stages = {p.name: self._lowering[type(p.node)](p, batch, self.lowered.dt) for p in self.lowered.nodes}
+        neurons = {name: node for name in record if name not in self.lowered.names and (node := membrane_of(name))}
         for name, stage in self._stages.items():
             stage.membranes = [] if name in neurons.values() else None
         values = {name: np.asarray(array).astype(self._dtype) for name, array in data.items()}
-        for segment in self.plan.segments():
+        for segment in self.lowered.segments():
             if segment[0].loop is None:
                 (planned,) = segment
                 if planned.name not in data:
@@ -47,7 +47,7 @@ class ReferenceProgram(Program):
             else:
                 self._loop(segment, values, batch)
         values.update({name: np.stack(self._stages[node].membranes or []) for name, node in neurons.items()})
-        return {name: values[name].astype(np.float64, copy=False) for name in (*self.plan.outputs, *record)}
+        return {name: values[name].astype(np.float64, copy=False) for name in (*self.lowered.outputs, *record)}
 
     def _whole(self, planned: PlannedNode, values: dict[str, Array]) -> Array:
         """A node outside of cycles, over all steps."""

@@ -40,12 +40,13 @@ def test_json_has_every_layer(invoke: Invoke, graph_file: Path, tmp_path: Path) 
     assert found["layers"][0]["weight_bits"] == 4
     assert found["layers"][1]["state_bits"] is None
     assert found["input_scale"] == {"input": 1.0}
+    assert found["input_limit"] == 2**23 - 1
 
 
 def test_analog_data_get_an_input_scale(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 2, 4)) * 0.99)
     result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy")
-    assert "input 'input': 1 stands for 0.00390625" in result.stdout
+    assert "input 'input': 1 stands for 0.00390625, data are rounded to it and cut at ±8,388,607 of it" in result.stdout
 
 
 @pytest.mark.parametrize("bits", [0, 9, -3])

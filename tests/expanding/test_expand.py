@@ -13,7 +13,19 @@ import nirbridge
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.expanding import join_substeps, repeat_substeps
 from nirbridge.expanding.expand import _EXPANSIONS
-from nirbridge.ir import EXTENSIONS, Aggregate, MaxPool2d, MultiLevelLIF, Place, Product, TemporalMix, flatten
+from nirbridge.ir import (
+    EXTENSIONS,
+    Aggregate,
+    EventInput,
+    MaxPool2d,
+    MultiLevelLIF,
+    Place,
+    Product,
+    Quantize,
+    TemporalMix,
+    build_graph,
+    flatten,
+)
 from tests.conformance.cases import CASES, Case, data, dyadic, line, net, positive, weights
 from tests.conformance.test_conformance import as_dict
 
@@ -37,6 +49,7 @@ REFUSED = {
     "product of sums": "not spikes of known levels, and core NIR has no product",
     "product in a cycle": "not spikes of known levels, and core NIR has no product",
     "product, all factors at once": "no Place brings",
+    **{case.name: "rounds and cuts its input" for case in EXTENDED if case.name.startswith("quantize")},
     **{case.name: "no core node changes the number of steps" for case in EXTENDED if case.name.startswith("phase")},
 }
 
@@ -79,6 +92,27 @@ def test_what_core_nir_cannot_say_is_refused_with_its_reason(name: str) -> None:
         nirbridge.expand(case.graph())
     assert all(problem.where.startswith("node '") for problem in error.value.problems)
     assert REFUSED[name] in str(error.value)
+
+
+@pytest.mark.parametrize(("coding", "high", "gone"), [("binary", 1, True), ("one-hot", 4, True), ("one-hot", 3, False)])
+def test_a_quantize_that_leaves_frames_as_they_are_goes(coding: str, high: int, gone: bool) -> None:
+    """Three lanes send 4 at most, whole numbers all of them."""
+    nodes = {
+        "input": EventInput((1, 2, 2), (2, 2), 1000, 4, 3, coding),
+        "q": Quantize((1, 2, 2), 1, 0, high),
+        "flat": nir.Flatten(None, 0, -1),
+        "output": nir.Output(None),
+    }
+    graph = build_graph(nodes, [("input", "q"), ("q", "flat"), ("flat", "output")])
+    if not gone:
+        with pytest.raises(UnsupportedError, match=r"'q' \(Quantize\): rounds .* --input integers"):
+            nirbridge.expand(graph)
+        return
+    expanded = nirbridge.expand(graph)
+    assert {name: type(node) for name, node in expanded.nodes.items()} == {
+        "input": nir.Input, "flat": nir.Flatten, "output": nir.Output
+    }  # fmt: skip
+    assert expanded.edges == [("input", "flat"), ("flat", "output")]
 
 
 @pytest.mark.parametrize("runtime", ["reference", "norse"])

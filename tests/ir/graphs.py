@@ -17,6 +17,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     SparseMatrix,
     TemporalMix,
 )
@@ -69,6 +70,7 @@ def every_node() -> dict[str, nir.NIRNode]:
         "aggregate_sparse": Aggregate(SparseMatrix((4, 4), [0, 1], [1, 0], np.array([0.5, 2], np.float32))),
         "place": Place((2, 1, 1), (6, 3, 4), np.int64(2), 4),
         "product": Product(np.array([6, 3, 4]), 3),
+        "quantize": Quantize((4,), p, np.int8(-128), np.array([1, 2, 3, 4], np.uint16)),
         "nested": nir.NIRGraph(
             {"input": nir.Input(np.array([4])), "z": nir.Scale(p), "output": nir.Output(np.array([4]))},
             [("input", "z"), ("z", "output")],

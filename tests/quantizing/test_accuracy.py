@@ -62,12 +62,12 @@ def test_one_spike_network_keeps_its_accuracy() -> None:
     """T = 16, Q = 1.3: within one point, and the same integers on two runtimes."""
     module, train, test, labels = mlp(nn.ReLU)
     graph = nirbridge.convert(module, train, method="one-spike", phases=16, base=1.3)
-    integers, report = quantize_with_report(graph, 8, train[None, :50])
-    x = report.to_integers(test[None])
+    integers, report = quantize_with_report(graph, train[None, :50])
+    x = test[None]
     found = []
-    for network, frames in ((graph, test[None]), (integers, x)):
+    for network in (graph, integers):
         with nirbridge.compile(network, "norse") as program:
-            found.append(float((program.run(frames).output[-1].argmax(1) == labels).mean()))
+            found.append(float((program.run(x).output[-1].argmax(1) == labels).mean()))
     assert found[0] > 0.93
     assert found[1] >= found[0] - 0.01
     assert all(layer.states_saturated == 0 for layer in report.layers)
@@ -81,16 +81,15 @@ def test_lm_ht_network_keeps_its_accuracy() -> None:
     module, train, test, labels = mlp(lambda: QCFS(12))
     graph = nirbridge.export(lmht_from_qcfs(module, 3), input_shape=(1, 8, 8))
     still, shown = (np.repeat(frames[None], 3, axis=0) for frames in (train[:50], test))
-    integers, report = quantize_with_report(graph, 8, still)
+    integers = nirbridge.quantize(graph, still)
     mixes = [node for node in integers.nodes.values() if type(node) is TemporalMix]
     assert len(mixes) == 2
     assert all((mix.weight == 1).all() for mix in mixes)
-    x = report.to_integers(shown)
-    before, after = accuracy(graph, shown, labels), accuracy(integers, x, labels)
+    before, after = accuracy(graph, shown, labels), accuracy(integers, shown, labels)
     assert before > 0.93
     assert after >= before - 0.01
     names = [name for name, node in integers.nodes.items() if type(node) is MultiLevelLIF]
-    assert_no_mismatch(integers, x[:, :20], names)
+    assert_no_mismatch(integers, shown[:, :20], names)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +109,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[nir.NIRGraph, np.nda
 @pytest.mark.parametrize(("bits", "loss"), [(8, 0.01), (6, 0.025), (5, 0.05)])
 def test_digits(demo: tuple[nir.NIRGraph, np.ndarray, np.ndarray], bits: int, loss: float) -> None:
     graph, x, labels = demo
-    integers, report = quantize_with_report(graph, bits, x[:, :30])
+    integers, report = quantize_with_report(graph, x[:, :30], weight_bits=bits)
     before, after = accuracy(graph, x, labels), accuracy(integers, x, labels)
     assert before > 0.85
     assert after >= before - loss

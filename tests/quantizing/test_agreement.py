@@ -23,7 +23,7 @@ FIXED = [name for name in runtime_names() if STATES[name].usable and "fixed" in 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_mismatch_in_spikes_and_membranes(name: str, bits: int) -> None:
     graph = NETWORKS[name](Maker(10 * bits))
-    integers = quantize(graph, bits, frames(graph))
+    integers = quantize(graph, frames(graph), weight_bits=bits)
     assert stores_integers(integers.nodes.values())
     plan = make_plan(integers)
     names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if type(p.node) in WITH_MEMBRANE)]
@@ -47,11 +47,11 @@ def test_eight_bits_follow_the_float_network(name: str, seed: int) -> None:
     """Rounding flips a spike now and then; the scores stay those of the float graph within 5 % of the largest."""
     graph = NETWORKS[name](Maker(seed))
     x = frames(graph, steps=make_plan(graph).block, batch=64, seed=seed)
-    integers, report = quantize_with_report(graph, 8, x)
+    integers, report = quantize_with_report(graph, x)
     with nirbridge.compile(graph) as program:
         expected = program.run(x).output
     with nirbridge.compile(integers) as program:
-        scores = program.run(report.to_integers(x)).output * report.output_scale["output"]
+        scores = program.run(x).output * report.output_scale["output"]
     assert np.abs(expected).max() > 0
     assert np.abs(scores - expected).mean() < 0.05 * np.abs(expected).max()
 
@@ -71,7 +71,7 @@ def test_dyadic_networks_without_leak_are_exact() -> None:
     }
     graph = net({**acts, **layers}, "input c1 a1 c2 a2 pool flat fc output", "a1 a2", "input a2", shape=(2, 4, 4))
     x = frames(graph)
-    integers, report = quantize_with_report(graph, 8, x)
+    integers, report = quantize_with_report(graph, x)
     with nirbridge.compile(graph) as program:
         expected = program.run(x, record=["a1", "a2"])
     with nirbridge.compile(integers) as program:
@@ -101,8 +101,8 @@ def test_quantising_leaves_the_graph_as_it_was() -> None:
 def test_quantising_integers_again_changes_no_output() -> None:
     graph = NETWORKS["residual"](Maker(5))
     x = frames(graph)
-    once = quantize(graph, 8, x)
-    twice, report = quantize_with_report(once, 8, x)
+    once = quantize(graph, x)
+    twice, report = quantize_with_report(once, x)
     outputs = []
     for found in (once, twice):
         with nirbridge.compile(found) as program:

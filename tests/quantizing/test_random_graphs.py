@@ -10,7 +10,7 @@ import nirbridge
 from nirbridge.conformance.random_graphs import DT, random_data, random_graph
 from nirbridge.errors import UnsupportedError
 from nirbridge.ir import PhaseIF, TemporalMix
-from nirbridge.quantizing import quantize_with_report
+from nirbridge.quantizing import quantize
 from nirbridge.runtime import Data, make_plan
 from nirbridge.runtime.program import WITH_MEMBRANE
 
@@ -21,10 +21,9 @@ def _quantised(seed: int) -> tuple[nir.NIRGraph, Data] | None:
     graph = random_graph(seed)
     x = random_data(graph, seed)
     try:
-        integers, report = quantize_with_report(graph, 2 + seed % 7, x, DT)
+        return quantize(graph, x, weight_bits=2 + seed % 7, dt=DT), x
     except UnsupportedError:
         return None
-    return integers, report.to_integers(x)
 
 
 def _run(graph: nir.NIRGraph, x: Data, runtime: str, **options: object) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import pytest
 import nirbridge
 from nirbridge.checking.fixed_point import STATE_LIMIT, fixed_point_problems
 from nirbridge.errors import GraphError, InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Quantize, TemporalMix
 from nirbridge.quantizing import quantize, quantize_with_report
 from nirbridge.quantizing.scales import common_unit, finest_exponent, rounded_weight, weight_exponent
 from tests.conformance.cases import CASES, Case, Graph, data, line, net
@@ -47,7 +47,7 @@ def test_weight_scale_has_the_least_squared_error(bits: int, seed: int) -> None:
 def test_few_bits_cut_outliers_and_report_them() -> None:
     """1000 normal weights and one of 8: three bits that hold it would round nearly all others to 0."""
     weight = np.concatenate([np.random.default_rng(0).normal(size=1000), [8.0]])[:, None]
-    graph, report = quantize_with_report(line(nir.Linear(weight), shape=(1,)), 3)
+    graph, report = quantize_with_report(line(nir.Linear(weight), shape=(1,)), weight_bits=3)
     layer = report.layers[0]
     assert layer.scale <= 1
     assert layer.weights_cut >= 1
@@ -112,7 +112,7 @@ def test_time_constants_become_decays() -> None:
 
 
 def test_report_measures_the_rounding() -> None:
-    graph, report = quantize_with_report(line(nir.Linear(NORMAL), shape=(4,)), 3)
+    graph, report = quantize_with_report(line(nir.Linear(NORMAL), shape=(4,)), weight_bits=3)
     layer, weight = report.layers[0], graph.nodes["n0"].weight
     error = weight * layer.scale - NORMAL
     assert layer.weight_error == pytest.approx(np.sqrt((error**2).mean() / (NORMAL.astype(float) ** 2).mean()))
@@ -121,16 +121,63 @@ def test_report_measures_the_rounding() -> None:
     assert report.table().splitlines()[1].split()[:3] == ["n0", "Linear", f"{layer.scale:.4g}"]
 
 
-def test_analog_input_gets_a_scale_from_the_data() -> None:
+def test_analog_input_gets_a_step_from_the_data() -> None:
+    """The largest of them is 2.71: steps of 1/64 count it in 174, of 1/128 it would take 9 bits."""
     x = np.random.default_rng(1).normal(size=(5, 3, 4))
-    graph, report = quantize_with_report(line(nir.Linear(NORMAL), shape=(4,)), 8, x)
-    scale = report.input_scale["input"]
-    assert np.log2(scale) == np.rint(np.log2(scale))
-    integers = report.to_integers(x)
-    assert 127 < np.abs(integers).max() <= 255
+    graph, report = quantize_with_report(line(nir.Linear(NORMAL), shape=(4,)), x)
+    assert report.input_scale == {"input": 1 / 64}
     with nirbridge.compile(graph) as program:
-        found = program.run(integers).output * report.output_scale["output"]
-    assert np.abs(found - x @ NORMAL.T).max() < 0.05
+        found = program.run(x, record=["input", "input_quantize"])
+    assert (found.records["input"] == x).all()
+    assert (found.records["input_quantize"] == np.round(x * 64)).all()
+    assert np.abs(found.output * report.output_scale["output"] - x @ NORMAL.T).max() < 0.05
+
+
+def test_a_graph_may_take_integers_instead() -> None:
+    """The same integers everywhere behind the input; without the node nothing makes "fixed" the default."""
+    x = np.random.default_rng(1).normal(size=(5, 3, 4))
+    plain = line(nir.Linear(NORMAL), nir.IF(np.ones(5), np.ones(5)), shape=(4,))
+    takes_data, (takes_integers, report) = quantize(plain, x), quantize_with_report(plain, x, input="integers")
+    assert list(takes_integers.nodes) == list(plain.nodes)
+    with nirbridge.compile(takes_data) as program:
+        expected = program.run(x).output
+        assert program.plan.input_limit == report.input_limit == 2**23 - 1
+    with nirbridge.compile(takes_integers, precision="fixed") as program:
+        assert (program.run(report.to_integers(x)).output == expected).all()
+    with nirbridge.compile(takes_integers) as program:
+        assert program.plan.input_limit is None
+
+
+def test_integers_beyond_24_bits_get_a_step_too() -> None:
+    x = np.array([[[2.0**30, 12.0]]])
+    graph, report = quantize_with_report(line(nir.Linear(np.ones((1, 2))), shape=(2,)), x)
+    assert report.input_scale == {"input": 2.0**23}  # 2^30 / 255 lies between 2^22 and 2^23
+    with nirbridge.compile(graph) as program:
+        assert program.run(x, record="input_quantize").records["input_quantize"].tolist() == [[[128.0, 0.0]]]
+
+
+def test_a_node_that_rounds_already_is_left_as_it_is() -> None:
+    nodes = {"q": Quantize((4,), 0.25, -7, 8), "fc": nir.Linear(NORMAL), "side": nir.Linear(NORMAL)}
+    graph = net(nodes, "input q fc output", "input side output", shape=(4,))
+    x = np.random.default_rng(1).uniform(-1, 1, size=(5, 3, 4))
+    found, report = quantize_with_report(graph, x)
+    assert [name for name, node in found.nodes.items() if type(node) is Quantize] == ["input_quantize", "q"]
+    assert ("input", "q") in found.edges
+    with nirbridge.compile(graph, precision="float") as program:
+        expected = program.run(x).output
+    with nirbridge.compile(found) as program:
+        scores = program.run(x).output * report.output_scale["output"]
+    assert np.abs(scores - expected).max() < 0.02 * np.abs(expected).max()
+    inside = line(nir.Linear(NORMAL), Quantize((5,)), shape=(4,))
+    with pytest.raises(UnsupportedError, match=r"node 'n1' \(Quantize\): has no integer form"):
+        quantize(inside)
+
+
+def test_sums_that_no_input_keeps_exact_are_refused() -> None:
+    """Six layers of 127 · 512 without a neuron between: 2^96 and more."""
+    layers = [nir.Linear(np.full((512, 512), 127.0)) for _ in range(6)]
+    with pytest.raises(UnsupportedError, match="precision 'fixed' is exact below 2\\^53"):
+        quantize(line(*layers, shape=(512,)))
 
 
 def test_states_that_would_leave_24_bits_make_weights_coarser() -> None:
@@ -192,9 +239,15 @@ def test_bad_arguments() -> None:
     graph = line(nir.Linear(NORMAL), shape=(4,))
     for bits in (0, 9, 2.5, True):
         with pytest.raises(InputError, match="not among 1..8"):
-            quantize(graph, bits)  # type: ignore[arg-type]
+            quantize(graph, weight_bits=bits)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"shape \(3, 2, 5\), expected numbers \[T, B, 4\]"):
         quantize(graph, data=np.ones((3, 2, 5)))
+    with pytest.raises(InputError, match="8 is no array .* the bits by name: weight_bits=8"):
+        quantize(graph, 8)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="array of shape .* is not among 1..8"):
+        quantize(graph, weight_bits=np.ones((3, 2, 4)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="option 'input': 'floats' is not among 'data', 'integers'"):
+        quantize(graph, input="floats")
     with pytest.raises(InputError, match="NaN"):
         quantize(graph, data=np.full((3, 2, 4), np.nan))
     with pytest.raises(InputError, match="the inputs are"):
@@ -255,11 +308,11 @@ def test_a_chain_of_synapses_shares_the_loss_of_bits() -> None:
     layers = {name: nir.Affine(random.normal(size=(4, 4)), random.normal(size=4)) for name in "abcd"}
     graph = net(layers, "input a b c d output", "input output", shape=(4,))
     x = random.normal(size=(6, 5, 4))
-    integers, report = quantize_with_report(graph, 8, x)
+    integers, report = quantize_with_report(graph, x)
     with nirbridge.compile(graph) as program:
         expected = program.run(x).output
     with nirbridge.compile(integers) as program:
-        found = program.run(report.to_integers(x)).output * report.output_scale["output"]
+        found = program.run(x).output * report.output_scale["output"]
     assert np.abs(found - expected).mean() < 0.02 * np.abs(expected).max()
 
 
@@ -267,7 +320,7 @@ def test_a_chain_of_synapses_shares_the_loss_of_bits() -> None:
 def test_every_node_type_is_quantised_or_refused_by_name(case: Case) -> None:
     graph, x = case.graph(), data(case)
     try:
-        integers, report = quantize_with_report(graph, 8, x, case.dt)
+        integers = quantize(graph, x, dt=case.dt)
     except UnsupportedError as error:
         assert all(problem.where.startswith("node '") for problem in error.problems)
         assert {problem.rule for problem in error.problems} == {"node_can_be_quantised"}
@@ -275,7 +328,7 @@ def test_every_node_type_is_quantised_or_refused_by_name(case: Case) -> None:
     found = []
     for runtime in ("reference", "norse"):
         with nirbridge.compile(integers, runtime, dt=case.dt, precision="fixed") as program:
-            output = program.run(report.to_integers(x)).output
+            output = program.run(x).output
             found.append(output if isinstance(output, dict) else {"output": output})
     for name, values in found[0].items():
         assert (found[1][name] == values).all()

@@ -154,3 +154,12 @@ class PySlotProductFloat(WindowedModel):
 @fixed_pt(SlotProduct)
 class PySlotProductFixed(FixedModel):
     """Integers."""
+
+
+class Quantize(WindowedProcess):
+    """The input rounded to a grid and cut to a range; in precision "fixed" the host does it, right behind an input."""
+
+
+@floating_pt(Quantize)
+class PyQuantizeFloat(WindowedModel):
+    """Double precision."""

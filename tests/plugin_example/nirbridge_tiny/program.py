@@ -21,7 +21,7 @@ class TinyProgram(Program):
         self._states = {}
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
-        names = (*self.plan.outputs, *record)
+        names = (*self.lowered.outputs, *record)
         steps = [
             self._step({name: array[t] for name, array in data.items()}) for t in range(len(data[next(iter(data))]))
         ]
@@ -29,7 +29,7 @@ class TinyProgram(Program):
 
     def _step(self, values: dict[str, Array]) -> dict[str, Array]:
         values = {name: np.asarray(array, dtype=np.float64) for name, array in values.items()}
-        for planned in self.plan.nodes:
+        for planned in self.lowered.nodes:
             if planned.name not in values:
                 incoming = sum(values[source.name] for source in planned.sources)
                 state = self._states.get(planned.name, 0.0)
