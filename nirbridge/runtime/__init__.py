@@ -4,13 +4,14 @@ from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import exponents_into, message_cost, message_exponents
-from nirbridge.runtime.plan import RUNNABLE, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
 from nirbridge.runtime.protocol import Availability, Runtime
 from nirbridge.runtime.support import support_problems
 
 __all__ = [
     "MEMBRANE",
+    "RESETS",
     "RUNNABLE",
     "Array",
     "Availability",

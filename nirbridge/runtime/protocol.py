@@ -48,7 +48,8 @@ class Runtime(Protocol):
         options: the other keywords of ``nirbridge.compile`` that it knows.
         supported: the exact node types that it runs.
 
-    A runtime may also have ``streaming_options``, a mapping of options with which it streams best.
+    A runtime may also have ``streaming_options``, a mapping of options with which it streams best, and ``resets``, the
+    values of ``reset`` that it knows: by default "to_value" alone.
     """
 
     name: str

@@ -122,6 +122,8 @@ _NEURONS: dict[type[nir.NIRNode], tuple[Callable[..., FusedSNN], Callable[..., A
 def _neuron(planned: PlannedNode, setting: Setting) -> Stage:
     module, parameters, fields = _NEURONS[type(planned.node)]
     values = {name: setting.tensor(field(planned.node, setting.dt)) for name, field in fields.items()}
+    if planned.reset_amount is not None:
+        values["amount"] = setting.tensor(planned.reset_amount)
     return Neuron(module(parameters(**values), setting.dt))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import RUNNABLE, Availability, Plan, Program, require_option
+from nirbridge.runtime import RESETS, RUNNABLE, Availability, Plan, Program, require_option
 
 _NEEDED = ("torch", "norse")
 _INSTALL = 'Run: pip install "nirbridge[norse]"'
@@ -26,6 +26,7 @@ class NorseRuntime:
     name = "norse"
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
+    resets: tuple[str, ...] = RESETS
     options: frozenset[str] = frozenset({"device", "dtype"})
     supported: frozenset[type[nir.NIRNode]] = RUNNABLE
     """Every type, as the lowering table has, which loads torch."""
