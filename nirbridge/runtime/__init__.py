@@ -6,7 +6,7 @@ from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import exponents_into, message_cost, message_exponents
 from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
-from nirbridge.runtime.protocol import Availability, Runtime
+from nirbridge.runtime.protocol import Availability, Runtime, make_program
 from nirbridge.runtime.support import support_problems
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "exponents_into",
     "find_runtime",
     "make_plan",
+    "make_program",
     "membrane_of",
     "message_cost",
     "message_exponents",

@@ -19,7 +19,7 @@ from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
 from nirbridge.runtime.program import Program, require_option
-from nirbridge.runtime.protocol import Runtime
+from nirbridge.runtime.protocol import Runtime, make_program
 from nirbridge.runtime.support import support_problems
 
 FIXED = "fixed"
@@ -79,7 +79,7 @@ def compile(
     if unsupported:
         raise UnsupportedError.from_problems(unsupported)
     precision = precision or _default_precision(found, plan)
-    return found.compile(_in_integers(plan) if precision == FIXED else plan, precision, options)
+    return make_program(found, _in_integers(plan) if precision == FIXED else plan, precision, options)
 
 
 def _default_precision(runtime: Runtime, plan: Plan) -> str:
