@@ -12,7 +12,6 @@ import click
 
 from nirbridge.cli.output import echo, take_stdout
 from nirbridge.errors import InputError, NirbridgeError
-from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir

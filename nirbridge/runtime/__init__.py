@@ -4,7 +4,7 @@ from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
-from nirbridge.runtime.plan import RUNNABLE, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import (
     MEMBRANE,
     Array,
@@ -15,11 +15,12 @@ from nirbridge.runtime.program import (
     require_option,
     require_seconds,
 )
-from nirbridge.runtime.protocol import Availability, Runtime
+from nirbridge.runtime.protocol import Availability, Runtime, make_program
 from nirbridge.runtime.support import fixed_problems, support_problems
 
 __all__ = [
     "MEMBRANE",
+    "RESETS",
     "RUNNABLE",
     "Array",
     "Availability",
@@ -36,6 +37,7 @@ __all__ = [
     "find_runtime",
     "fixed_problems",
     "make_plan",
+    "make_program",
     "membrane_of",
     "message_cost",
     "require_option",

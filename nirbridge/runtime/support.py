@@ -12,7 +12,7 @@ from nirbridge.runtime.protocol import Runtime
 
 
 def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
-    """Node types that the runtime lacks, then what its own rules find; what the host does is nothing to a runtime."""
+    """Node types that the runtime lacks, then resets, then what its own rules find; the host's work is none of its."""
     plan = without_host(plan)
     missing = [
         Problem(
@@ -24,7 +24,7 @@ def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
         for planned in plan.nodes
         if type(planned.node) not in runtime.supported
     ]
-    return missing or list(runtime.check(plan))
+    return missing or [*_reset_problems(runtime, plan), *runtime.check(plan)]
 
 
 def fixed_problems(plan: Plan) -> list[Problem]:
@@ -33,6 +33,17 @@ def fixed_problems(plan: Plan) -> list[Problem]:
     nodes = {planned.name: planned.node for planned in lowered.nodes}
     found = [*_quantized_inside(lowered), *fixed_point_problems(nodes, plan.dt)]
     return found or bound_problems(lowered)
+
+
+def _reset_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
+    if "subtract" in getattr(runtime, "resets", ("to_value",)):
+        return []
+    found = f"runtime '{runtime.name}' does not know reset 'subtract'"
+    return [
+        Problem(str(planned), found, "Use --runtime reference", rule="runtime_supports_reset")
+        for planned in plan.nodes
+        if planned.reset_amount is not None
+    ]
 
 
 def _quantized_inside(lowered: Plan) -> list[Problem]:

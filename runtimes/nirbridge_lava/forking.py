@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from io import StringIO
 from types import FrameType
 
+from nirbridge.errors import UnsupportedError
+
 _ORPHAN_CHECK_SECONDS = 1.0
 _LOCK = threading.RLock()
 _LOGGERS = (None, "lava.magma.compiler.compiler")
@@ -41,7 +43,13 @@ def making_processes() -> Iterator[None]:
 
     The start method of multiprocessing, the loggers' handlers and the number of BLAS threads are as before
     afterwards.  A Ctrl-C takes effect at the end.
+
+    Raises:
+        UnsupportedError: this process is daemonic, so Python lets it start none.
     """
+    if multiprocessing.current_process().daemon:
+        found = "this process is daemonic, as those of multiprocessing.Pool are, and may start none of Lava's"
+        raise UnsupportedError("runtime 'lava'", found, "Use concurrent.futures.ProcessPoolExecutor, or daemon=False")
     with _LOCK, ExitStack() as undo:
         undo.enter_context(later_signals())
         undo.enter_context(_start_method_fork())

@@ -34,6 +34,7 @@ class NorseProgram(Program):
     def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any]) -> None:
         super().__init__(plan)
         self.setting = setting
+        self.lives_in_forks = setting.device.type == "cpu"
         with exact_arithmetic():
             self._stages = {p.name: lowering[type(p.node)](p, setting) for p in plan.nodes}
         self._segments = make_segments(plan, self._stages)

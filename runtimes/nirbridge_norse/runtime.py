@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import Availability, Plan, Program, require_option
+from nirbridge.runtime import RESETS, Availability, Plan, Program, require_option
 from nirbridge_norse.lowering import LOWERING
 
 _NEEDED = {"torch": "'torch>=2.2'", "norse": "'norse>=1.1'"}
@@ -26,6 +26,7 @@ class NorseRuntime:
     name = "norse"
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
+    resets: tuple[str, ...] = RESETS
     options: frozenset[str] = frozenset({"device", "dtype"})
 
     @property

@@ -103,4 +103,4 @@ class EitherPrecision:
 
 @FIXED_LOWERING.register(*NEURONS)
 def _neuron(planned: PlannedNode, setting: Setting) -> Stage:
-    return FixedNeuron(fixed_parameters(planned.node, setting), planned.output_shape)
+    return FixedNeuron(fixed_parameters(planned.node, setting, planned.reset_amount), planned.output_shape)
