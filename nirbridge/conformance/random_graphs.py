@@ -24,6 +24,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     Shape,
     TemporalMix,
     build_graph,
@@ -77,9 +78,13 @@ def random_graph(seed: int) -> nir.NIRGraph:
     coded = not mixes and np.random.default_rng([seed, PHASES]).random() < 0.15
     if coded:
         _encode_inputs(graph)
+    if not coded:
+        _round_data(graph, np.random.default_rng([seed, 1]))
     windowed = [_mix] if mixes else [_fire, _fire, _decode] if coded else []
     for index in range(int(rng.integers(2, 10))):
         _grow(graph, f"n{index}", windowed)
+        if index == 0:
+            _round_values(graph, np.random.default_rng([seed, 2]))
     leaves = [name for name in graph.nodes if all(source != name for source, _ in graph.edges)]
     for index, name in enumerate(leaves):
         graph.add(f"out{index}", nir.Output(np.array(graph.sends[name])), [name], graph.sends[name], graph.sends[name])
@@ -108,6 +113,21 @@ def _encode_inputs(graph: _Growing) -> None:
     for name in list(graph.sends):
         shape = graph.sends.pop(name)
         graph.add(f"{name}_code", PhaseEncode(shape, PHASES, 2.0, 4.0), [name], shape, shape)
+
+
+def _round_data(graph: _Growing, rng: np.random.Generator) -> None:
+    """Now and then the first input also comes in steps: of 0.25, which changes nothing, up to 2, with ties."""
+    if rng.random() < 0.1:
+        shape = graph.sends["in0"]
+        grid = Quantize(shape, rng.choice([0.25, 0.5, 2.0], shape), -64, 64)
+        graph.add("in0_grid", grid, ["in0"], shape, shape)
+
+
+def _round_values(graph: _Growing, rng: np.random.Generator) -> None:
+    """Now and then what the first node sends is rounded and cut."""
+    if rng.random() < 0.15:
+        shape = graph.sends["n0"]
+        graph.add("n0_grid", Quantize(shape, 0.5, -3, 2 + rng.integers(4, size=shape)), ["n0"], shape, shape)
 
 
 def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:

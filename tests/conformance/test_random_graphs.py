@@ -16,7 +16,7 @@ COUNT, BATCHES = 500, 10
 
 
 def _run(graph: nir.NIRGraph, seed: int, runtime: str, **options: object) -> dict[str, np.ndarray]:
-    with nirbridge.compile(graph, runtime, dt=DT, **options) as program:
+    with nirbridge.compile(graph, runtime, dt=DT, precision="float", **options) as program:
         found = program.run(random_data(graph, seed), record=program.plan.names)
     return {**found.records, **as_dict(found.output)}
 
@@ -32,7 +32,7 @@ def test_reference_and_norse_agree(batch: int) -> None:
         pytest.skip(UNUSABLE["norse"])
     for seed in range(batch, COUNT, BATCHES):
         graph = random_graph(seed)
-        assert not [p for p in nirbridge.check(graph) if p.severity == "error"], seed
+        assert not [p for p in nirbridge.check(graph, precision="float") if p.severity == "error"], seed
         expected = _run(graph, seed, "reference")
         found = _run(graph, seed, "norse", dtype="float64")
         assert_same({name: found[name] for name in expected}, expected, f"seed {seed}")
@@ -43,7 +43,7 @@ def test_single_precision_is_within_the_tolerance(seed: int) -> None:
     if "norse" in UNUSABLE:
         pytest.skip(UNUSABLE["norse"])
     graph = random_graph(seed)
-    found = nirbridge.compare(graph, random_data(graph, seed), ["norse"], dt=DT, tolerance=1e-4)
+    found = nirbridge.compare(graph, random_data(graph, seed), ["norse"], dt=DT, precision="float", tolerance=1e-4)
     assert found.agrees, found.table()
 
 

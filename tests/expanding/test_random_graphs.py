@@ -24,7 +24,7 @@ def test_expanded_random_graphs_agree(batch: int) -> None:
         except UnsupportedError:
             continue
         x = random_data(graph, seed)
-        with nirbridge.compile(graph, dt=DT) as program:
+        with nirbridge.compile(graph, dt=DT, precision="float") as program:
             expected = as_dict(program.run(x).output)
         back = nirbridge.fuse(core)
         for other in (core, back):

@@ -9,7 +9,7 @@ from lava_graphs import assert_same, chain, flatten, needs_lava
 
 import nirbridge
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, build_graph
+from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, Quantize, build_graph
 
 pytestmark = needs_lava
 MAPPINGS = ("processes", "fused")
@@ -311,11 +311,12 @@ def test_every_8_bit_weight_is_used_to_its_last_bit():
         np.testing.assert_array_equal(found[:, 0], x[:, 0] * weight[:, 0])
 
 
-def test_a_graph_that_stores_integers_runs_on_them_by_itself():
-    graph = chain({"w": nir.Linear(np.array([[3, -2], [1, 7]]))}, (2,))
-    with nirbridge.compile(graph, "lava") as program:
-        assert program.precision == "fixed"
-        np.testing.assert_array_equal(program.step(np.array([[5, 4]])), [[7, 33]])
+def test_a_graph_that_rounds_its_data_runs_on_integers_by_itself():
+    nodes = {"w": nir.Linear(np.array([[3, -2], [1, 7]]))}
+    for more, precision in (({"q": Quantize((2,))}, "fixed"), ({}, "float")):
+        with nirbridge.compile(chain({**more, **nodes}, (2,)), "lava") as program:
+            assert program.precision == precision
+            np.testing.assert_array_equal(program.step(np.array([[5, 4]])), [[7, 33]])
 
 
 def test_what_integers_cannot_say_is_refused():
@@ -324,7 +325,7 @@ def test_what_integers_cannot_say_is_refused():
     ):
         nirbridge.compile(chain({"w": nir.Linear(np.full((2, 2), 0.5))}, (2,)), "lava", precision="fixed")
     with (
-        nirbridge.compile(chain({"w": nir.Linear(np.full((2, 2), 3))}, (2,)), "lava") as program,
+        nirbridge.compile(chain({"w": nir.Linear(np.full((2, 2), 3))}, (2,)), "lava", precision="fixed") as program,
         pytest.raises(InputError, match="holds 0.5, and precision 'fixed' takes integers"),
     ):
         program.run(np.full((1, 1, 2), 0.5))

@@ -9,7 +9,7 @@ import torch
 
 import nirbridge
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF
+from nirbridge.ir import MultiLevelLIF, Quantize
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
 from nirbridge_norse.fixed.neuron import FixedNeuron
@@ -73,10 +73,10 @@ def test_only_float64_holds_the_integers() -> None:
         nirbridge.compile(graph, "norse", precision="fixed", dtype="float32")
 
 
-def test_integers_run_in_fixed_by_default() -> None:
-    for weight, limit in ((whole(3, 4), 2**23 - 1), (whole(3, 4).astype(float), None)):
+def test_data_made_integers_run_in_fixed_by_default() -> None:
+    for more, limit in (((Quantize((4,)),), 2**23 - 1), ((), None)):
         for runtime in ("reference", "norse"):
-            with nirbridge.compile(line(nir.Linear(weight), shape=(4,)), runtime) as program:
+            with nirbridge.compile(line(*more, nir.Linear(whole(3, 4)), shape=(4,)), runtime) as program:
                 assert program.plan.input_limit == limit
 
 
