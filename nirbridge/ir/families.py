@@ -14,6 +14,8 @@ BINARY: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF, nir.Thres
 """Nodes that send 0 or 1, whatever comes in."""
 SPIKING: tuple[type[nir.NIRNode], ...] = (*BINARY, MultiLevelLIF)
 """Nodes that send spikes: 0, or one of few values."""
+RESETTING: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF)
+"""Core neurons that a spike resets: to v_reset, or by subtraction, as the call says."""
 PHASE_CODED: tuple[type[nir.NIRNode], ...] = (PhaseIF, PhaseEncode, PhaseDecode)
 """Nodes whose values are sent as phases of a window."""
 STATES_ITS_SHAPE: tuple[type[nir.NIRNode], ...] = (nir.Input, nir.Output, nir.Flatten)

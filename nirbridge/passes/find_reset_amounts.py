@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import nir
 import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.ir import FlatGraph
-
-RESETTING: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF)
-"""The nodes whose reset the call decides; extension primitives state their own."""
+from nirbridge.ir.families import RESETTING
 
 
 def find_reset_amounts(flat: FlatGraph) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
+from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
 from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
@@ -32,6 +33,8 @@ __all__ = [
     "Recording",
     "Runtime",
     "Source",
+    "below_single",
+    "beyond_single",
     "compile",
     "entering_exponents",
     "find_runtime",

@@ -18,12 +18,12 @@ from nirbridge.chips.weights import Weights
 from nirbridge.cli import main
 from nirbridge.conformance.cases import line, net
 from nirbridge.conformance.integer_cases import INTEGER_CASES
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, PhaseIF, SparseMatrix
+from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, PhaseIF, Quantize, SparseMatrix
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import RUNNABLE
 
 PLACED = {*EXTEND, *POPULATIONS, *HOST}
-REFUSED = {nir.AvgPool2d, MaxPool2d, FirstSpikePool2d}
+REFUSED = {nir.AvgPool2d, MaxPool2d, FirstSpikePool2d, Quantize}
 I4 = np.full(4, 1, np.int32)
 
 
