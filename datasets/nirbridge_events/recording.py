@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nirbridge_events.events import Events, Size, as_events, as_size, first_outs
 from nirbridge_events.readers import open_source, tonic_sets
 from nirbridge_events.readers.base import Feed, Source, file_label
 from nirbridge_events.readers.order import JITTER, TimeOrder
+from nirbridge_events.readers.wanted import Wanted, as_wanted
 
 CHUNK_EVENTS = 1 << 16
 # Sensors that are sold, smallest first: an unknown size is taken to be the first that holds every event.
@@ -246,7 +247,14 @@ class Recording:
 
 
 def open_recording(
-    source: str | os.PathLike[str] | npt.NDArray[Any] | Events, sensor_size: Size | None = None, jitter: int = JITTER
+    source: str | os.PathLike[str] | npt.NDArray[Any] | Events,
+    sensor_size: Size | None = None,
+    jitter: int = JITTER,
+    *,
+    columns: str | Sequence[str] | None = None,
+    time_unit: str | None = None,
+    camera: str | int | None = None,
+    sample: int | None = None,
 ) -> Recording:
     """Opens a recording or a live source; of a file only the header is read, unless its sensor size must be inferred.
 
@@ -260,25 +268,32 @@ def open_recording(
         sensor_size: (width, height) in pixels, for recordings that do not say; without it one more pass finds the
             smallest known sensor that holds every event.  Live sources need it.
         jitter: how far times may go back [µs]; such events are sorted.
+        columns: of a table without names, "t", "x", "y", "p" or "_" for each column, as "x,y,p,t".
+        time_unit: of a table, "s", "ms", "us" or "ns"; counts more than what its names or values say.
+        camera: name or number of the camera that is read where a file holds several.
+        sample: number of the sample that is read where a file holds several.
 
     Raises:
         FileError: the file is missing, no regular file, empty, compressed, or of an unknown format.
-        InputError: the array lacks a field, ``sensor_size`` contradicts the file, or the name of a source is wrong.
+        InputError: the array lacks a field, ``sensor_size`` contradicts the file, the name of a source is wrong, the
+            file can be read in several ways and no option chooses one, or an option does not apply to it.
     """
     given = None if sensor_size is None else as_size(sensor_size, "sensor_size")
     if isinstance(jitter, bool) or not isinstance(jitter, (int, np.integer)) or not 0 <= jitter <= 10**9:
         raise InputError("jitter", f"{jitter!r} is not a number of µs in 0..10^9", "Give for instance 1000")
+    wanted = as_wanted(given, columns, time_unit, camera, sample)
     if isinstance(source, (Events, np.ndarray)):
+        wanted.require_known("array of events", "an array with names and times in µs", frozenset())
         return _open_array(as_events(source), given, int(jitter))
     text = os.fspath(source)
     for begin, opener in _SCHEMES.items():
         if text.startswith(begin) and (begin != "-" or text == "-" or text.startswith("-?")):
-            return opener(text, given, int(jitter))
-    return _open_file(Path(source), given, int(jitter))
+            return opener(text, wanted, int(jitter))
+    return _open_file(Path(source), wanted, int(jitter))
 
 
-def _open_file(path: Path, given: Size | None, jitter: int) -> Recording:
-    opened = open_source(path, given)
+def _open_file(path: Path, wanted: Wanted, jitter: int) -> Recording:
+    opened, given = open_source(path, wanted), wanted.sensor_size
     name = file_label(path)
     check_given_size(name, opened, given)
 
@@ -324,10 +339,12 @@ def _open_array(events: Events, given: Size | None, jitter: int, name: str = "ar
     return Recording(name, "array", size, origin, 0, start_pass, InputError, jitter=jitter)
 
 
-def _open_tonic(source: str, given: Size | None, jitter: int) -> Recording:
+def _open_tonic(source: str, wanted: Wanted, jitter: int) -> Recording:
+    wanted.require_known(f"source '{source}'", "a data set that tonic reads", frozenset())
     events, size = tonic_sets.load(source)
+    given = wanted.sensor_size
     if isinstance(events, Path):
-        return _open_file(events, given or size, jitter)
+        return _open_file(events, Wanted(given or size), jitter)
     recording = _open_array(events, given or size, jitter, f"source '{source}'")
     recording.format = "tonic"
     if not given and size:
@@ -335,19 +352,20 @@ def _open_tonic(source: str, given: Size | None, jitter: int) -> Recording:
     return recording
 
 
-def _open_udp(source: str, given: Size | None, jitter: int) -> Recording:
+def _open_udp(source: str, wanted: Wanted, jitter: int) -> Recording:
     from nirbridge_events.live import open_udp
 
-    return open_udp(source, given, jitter)
+    wanted.require_known(f"source '{source}'", "a live source of known layout", frozenset())
+    return open_udp(source, wanted.sensor_size, jitter)
 
 
-def _open_stdin(source: str, given: Size | None, jitter: int) -> Recording:
+def _open_stdin(source: str, wanted: Wanted, jitter: int) -> Recording:
     from nirbridge_events.live import open_stdin
 
-    return open_stdin(source, given, jitter)
+    return open_stdin(source, wanted.sensor_size, jitter, wanted=wanted)
 
 
-_SCHEMES: dict[str, Callable[[str, Size | None, int], Recording]] = {
+_SCHEMES: dict[str, Callable[[str, Wanted, int], Recording]] = {
     tonic_sets.SCHEME: _open_tonic,
     "udp://": _open_udp,
     "stdin:": _open_stdin,

@@ -134,7 +134,7 @@ def test_a_pipe_that_stalls_is_ended_from_another_thread(events):
         (
             "-",
             None,
-            b"1,2,3,1\n2,3,4,1\n",
+            b"t,x,y,p\n1,2,3,1\n2,3,4,1\n",
             "does not say its sensor size. Give it, for instance as 'stdin:?size=640x480'",
         ),
         ("-?format=hdf5", SENSOR, b"", "format 'hdf5' is not read from a pipe"),

@@ -28,6 +28,7 @@ from nirbridge.errors import FileError, InputError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
+from nirbridge_events.readers.wanted import Wanted
 
 RECORD = np.dtype([("address", ">u4"), ("t", ">u4")])
 TIME_BITS = 32
@@ -86,10 +87,10 @@ def _events(address: npt.NDArray[np.uint32], t: npt.NDArray[np.int64], layout: L
     return Events(x.astype(np.uint16), y.astype(np.uint16), t, p.astype(np.uint8))
 
 
-def _open(path: Path, head: bytes, given: Size | None) -> Source:
+def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     header = parse_header(path, head)
     chip = next((line.split(":", 1)[1] for line in header.lines if line.startswith("AEChip:")), "")
-    size = camera_size(chip) or given
+    size = camera_size(chip) or wanted.sensor_size
     if size is None:
         named = f"names the camera '{chip.strip()}', which is not known" if chip else "names no camera"
         choices = ", ".join(f"{width}x{height}" for width, height in LAYOUTS)

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label, truncated
+from nirbridge_events.readers.wanted import Wanted
 
 EVENT = np.dtype([("data", "<u4"), ("t", "<u4")])
 HEADER = struct.Struct("<hhiiiiii")
@@ -112,7 +113,7 @@ def _polarity_events(feed: Feed, words: np.ndarray, overflow: int) -> Events:  #
 _NONE = Events.concatenate([])
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     version = version_of(head)
     if version != "3.1":
         found = f"is AEDAT {version}; AEDAT 2.0, 3.1 and 4.0 are read"

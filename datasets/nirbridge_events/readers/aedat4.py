@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import version_of
 from nirbridge_events.readers.aedat4_streams import EVENTS, Stream, parse_streams
 from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label, read_head, truncated
 from nirbridge_events.readers.flatbuffer import DamagedBufferError, root_table
 from nirbridge_events.readers.unpacking import ByteStream, Readable, Section, Unpacker, UnpackingError, unpacker
+from nirbridge_events.readers.wanted import Wanted
 
 FIRST_LINE = b"#!AER-DAT4.0\r\n"
 BODY_AT = len(FIRST_LINE) + 4
@@ -196,7 +197,7 @@ def parse_header(path: Path, head: bytes) -> tuple[Header, int]:
     return Header(COMPRESSIONS[compression], table, streams, chosen), BODY_AT + length
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header, start = parse_header(path, head)
     unpack = unpacker(path, header.compression)
     size = header.streams[header.chosen].sensor_size

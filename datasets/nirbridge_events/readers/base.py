@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.wanted import Wanted
 
 HEAD_BYTES = 65536
 BLOCK_BYTES = 1 << 18
@@ -111,15 +112,17 @@ class Reader:
         format: name of the format.
         signature: how a person recognises it.
         recognises: whether a path and its first bytes are of this format.
-        open: reads the header; it is told the sensor size that the caller gave, if any.
+        open: reads the header; it is told what the caller says.
         extensions: what such files are usually called.
+        options: which of "columns", "time_unit", "camera" and "sample" mean something for it.
     """
 
     format: str
     signature: str
     recognises: Callable[[Path, bytes], bool]
-    open: Callable[[Path, bytes, Size | None], Source]
+    open: Callable[[Path, bytes, Wanted], Source]
     extensions: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
 
 
 def file_label(path: Path) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 RECORD = np.dtype([("t", "<u4"), ("place", "<u4")])
 TIME_BITS = 32
@@ -62,7 +63,7 @@ def _recognises(path: Path, head: bytes) -> bool:
     return path.suffix.lower() == ".dat" and len(head) > 1 and head[0] in KINDS and head[1] == RECORD.itemsize
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     text, where = head[: header.length], file_label(path)

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label, truncated
+from nirbridge_events.readers.wanted import Wanted
 
 MAGIC = b"Event Stream"
 HEADER_BYTES = 20
@@ -102,7 +103,7 @@ def _event_starts(specials: npt.NDArray[np.intp], length: int) -> tuple[npt.NDAr
     return starts, int(begins[-1] + counts[-1] * EVENT_BYTES)
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     if len(head) < HEADER_BYTES:
         raise FileError(
             file_label(path), f"ends inside its header: {len(head)} of {HEADER_BYTES} bytes", "Copy or record it again"

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 OFF, ON, TIME_HIGH = 0, 1, 8
 OTHER = {0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
@@ -89,7 +90,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "2.0"
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     return Source("evt2", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))

@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
 from nirbridge_events.readers.evt2 import count_known, count_others, unknown_word
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 OFF, ON, TIME_HIGH = 0, 1, 8
 OTHER = {0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
@@ -93,7 +94,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "2.1"
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     half = _high_half(path, head, header.length)

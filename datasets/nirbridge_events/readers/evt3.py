@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, forward_fill
 from nirbridge_events.readers.evt2 import count_known, count_others, unknown_word
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 OTHER = {0x7: "vendor words", 0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
@@ -145,7 +146,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "3.0"
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     return Source("evt3", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))

@@ -1,0 +1,181 @@
+"""Events from the rows of a table, whatever wrote it: which column is what, in which unit, and what no event is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge.errors import FileError, InputError
+from nirbridge_events.events import Events
+from nirbridge_events.readers import evidence
+from nirbridge_events.readers.columns import find_columns, unit_in
+from nirbridge_events.readers.wanted import COLUMNS_HELP, FIELDS, UNITS, UNUSED, Wanted
+
+Column = npt.NDArray[Any]
+
+LATEST = 2**61
+"""Times [µs] stay below it."""
+LARGEST_COORDINATE = 65535
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How the columns of a table are read.
+
+    Attributes:
+        places: the index of each of t, x, y and p.
+        unit: of the times, of ``UNITS``.
+        whole: whether the unit was concluded from times without decimals, so that later ones must have none.
+        notes: what was concluded.
+    """
+
+    places: dict[str, int]
+    unit: str
+    whole: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def places_of(where: str, names: Sequence[str] | None, width: int, wanted: Wanted) -> dict[str, int] | None:
+    """The index of each of t, x, y and p as the caller or the names say it, None where only the values can tell.
+
+    Raises:
+        InputError: ``wanted.columns`` are more or fewer than the columns; there are neither names nor four columns.
+        FileError: a name is missing, or stands twice.
+    """
+    if wanted.columns:
+        if len(wanted.columns) != width:
+            found = f"has {width} columns, --columns names {len(wanted.columns)}"
+            raise InputError(where, found, f"Name each one; '{UNUSED}' stands for a column without use")
+        return {field: wanted.columns.index(field) for field in FIELDS}
+    if names is None:
+        if width != len(FIELDS):
+            found = f"has {width} columns without names"
+            raise InputError(where, found, f"Give {COLUMNS_HELP}; '{UNUSED}' stands for a column without use")
+        return None
+    found_columns = find_columns(names)
+    for field in FIELDS:
+        count = len(found_columns.get(field, ()))
+        if count != 1:
+            missing = ", ".join(name for name in FIELDS if name not in found_columns)
+            what = f"several names for {field}" if count else f"no name for {missing}"
+            listed = ", ".join(name.strip() for name in names)[:80]
+            raise FileError(where, f"its columns '{listed}' have {what}", f"Give {COLUMNS_HELP}")
+    return {field: found_columns[field][0] for field in FIELDS}
+
+
+def meaning_of(
+    where: str,
+    sample: Sequence[Column],
+    names: Sequence[str] | None,
+    wanted: Wanted,
+    unit: str = "",
+    ordered: bool = True,
+) -> Meaning:
+    """How the columns are read; ``sample`` are their first values, ``unit`` one that the format says.
+
+    Columns that are arrays with names have no order (``ordered``), so that ``wanted.columns`` means nothing for them.
+
+    Raises:
+        InputError: the values allow several readings, or none.
+        FileError: as ``places_of``.
+    """
+    if wanted.columns and not ordered:
+        found = "keeps each column under its name, so that --columns does not apply"
+        raise InputError(where, found, "Leave --columns away")
+    notes = []
+    places = places_of(where, names, len(sample), wanted)
+    if places is None and len(sample[0]):
+        places, note = evidence.column_order(where, sample)
+        notes.append(note)
+    places = places or {field: i for i, field in enumerate(FIELDS)}
+    unit = wanted.time_unit or (unit_in(names[places["t"]]) if names else "") or unit
+    whole = False
+    if not unit:
+        unit, whole, note = evidence.time_unit(where, sample[places["t"]])
+        notes.append(note)
+    return Meaning(places, unit, whole, tuple(notes))
+
+
+def by_number(first: int) -> Callable[[int], str]:
+    """How errors name a row that has no line: by its number in the file."""
+    return lambda row: f"event {first + row}"
+
+
+class Rows:
+    """Turns blocks of columns into events, one block after the other.
+
+    Args:
+        where: how messages name the file.
+        unit: of the times.
+        whole: see ``Meaning.whole``.
+        offset: added to all times, in their unit.
+
+    Raises:
+        FileError: the offset is no time.
+    """
+
+    def __init__(self, where: str, unit: str, whole: bool = False, offset: int | float = 0) -> None:
+        self._where, self._unit, self._whole, self._offset = where, unit, whole, 0
+        self._offset = int(self._times(np.array([offset]), lambda _: "the offset of its times")[0])
+        self._polarities: set[int] = set()
+
+    def events(self, columns: dict[str, Column], place: Callable[[int], str]) -> Events:
+        """Events of columns t, x, y and p; ``place`` names a row in an error.
+
+        Raises:
+            FileError: a row is no event: a coordinate is no whole number in 0..65535, a time is no number or beyond
+                2^61 µs, a polarity is none of 0 and 1, or of -1 and 1.
+        """
+        lengths = {len(values) for values in columns.values()}
+        if len(lengths) != 1:
+            raise FileError(self._where, f"columns have {sorted(lengths)} values", "Give all four the same length")
+        for name, values in columns.items():
+            if values.dtype.kind not in "iufb" or values.ndim != 1:
+                raise FileError(self._where, f"'{name}' holds {values.dtype}, not numbers", "Store plain numbers")
+        x, y = (self._coordinate(name, columns[name], place) for name in "xy")
+        return Events(x, y, self._times(columns["t"], place) + self._offset, self._polarity(columns["p"], place))
+
+    def _coordinate(self, name: str, values: Column, place: Callable[[int], str]) -> npt.NDArray[np.uint16]:
+        good = (values >= 0) & (values <= LARGEST_COORDINATE)
+        if values.dtype.kind == "f":
+            good &= values == np.floor(values)
+        self._require(good, name, values, f"no whole pixel in 0..{LARGEST_COORDINATE}", place)
+        return values.astype(np.uint16)
+
+    def _times(self, t: Column, place: Callable[[int], str]) -> npt.NDArray[np.int64]:
+        nanoseconds = UNITS[self._unit]
+        if t.dtype.kind == "f":
+            good = np.abs(t) < min(LATEST / nanoseconds * 1000, 2.0**63)
+            self._require(good, "t", t, "no time below 2^61 µs or 2^63 ns", place)
+            if self._whole:
+                found = "not whole, as the times before, which were taken as " + self._unit
+                self._require(t == np.floor(t), "t", t, found, place, "Give --time-unit s, ms, us or ns")
+            return np.rint(t.astype(np.float64) * nanoseconds / 1000).astype(np.int64)
+        largest = min(LATEST * 1000 // nanoseconds, 2**63 - 1)
+        self._require((t < largest) & (t > -largest), "t", t, "no time below 2^61 µs or 2^63 ns", place)
+        whole = t.astype(np.int64)
+        return (whole + 500) // 1000 if nanoseconds < 1000 else whole * (nanoseconds // 1000)
+
+    def _polarity(self, p: Column, place: Callable[[int], str]) -> npt.NDArray[np.uint8]:
+        if p.dtype.kind == "b":
+            return p.astype(np.uint8)
+        good = (p == 0) | (p == 1) | (p == -1)
+        hint = "If 255 stands for -1, save polarities as int8" if bool((p == 255).any()) else "Repair or remove it"
+        self._require(good, "p", p, "neither 0 nor 1, nor -1 or 1", place, hint)
+        self._polarities |= {value for value in (-1, 0) if bool((p == value).any())}
+        if len(self._polarities) > 1:
+            found = "polarities of -1, 0 and 1 are mixed, so that 0 is neither ON nor OFF"
+            raise FileError(self._where, found, "Leave the events of 0 away, or name another column with --columns")
+        return (p > 0).astype(np.uint8)
+
+    def _require(
+        self, good: npt.NDArray[np.bool_], name: str, values: Column, what: str, place: Callable[[int], str],
+        next_step: str = "Repair or remove it",
+    ) -> None:  # fmt: skip
+        if not good.all():
+            row = int(good.argmin())
+            raise FileError(self._where, f"{place(row)} has {name} = {values[row]!s}, which is {what}", next_step)
