@@ -44,7 +44,7 @@ TEXTS = {
     "a unit in brackets": (lines(lambda *row: ";".join(map(str, row)), "timestamp [us];x;y;polarity\n"), 0, []),
     "the index of pandas": (lines(lambda t, x, y, p: f"7,{t},{x},{y},{p}", ",t,x,y,p\n"), 0, []),
     "words": (lines(lambda t, x, y, p: f"{t},{x},{y},{bool(p)}", "timeStamp,addr_x,addr_y,pol\n"), 0, []),
-    "a mark of Windows, quotes": (lines(lambda t, *more: f'"{t}",' + ",".join(map(str, more)), '\ufeff"t",x,y,"p"\n'), 0, []),
+    "a mark, quotes": (lines(lambda t, *more: f'"{t}",' + ",".join(map(str, more)), '\ufeff"t",x,y,"p"\n'), 0, []),
     "milliseconds": (lines(lambda t, x, y, p: f"{x},{y},{t / 1000},{p}", "x,y,time (ms),p\n"), 0, []),
 }  # fmt: skip
 
@@ -164,6 +164,7 @@ def test_arrays_in_other_orders_and_units(tmp_path, name, packed):
     "arrays",
     [
         {"events_xy": np.stack([X, Y], 1), "events_t": T / 1e6, "events_p": P},
+        {"t_ns": T * 1000, "x": X, "y": Y, "p": P},
         {"ev": np.rec.fromarrays([X, Y, T, P, P], names="x,y,t,p,label"), "ev_loc": np.zeros((9, 3))},
         {"x": X.astype("i2"), "y": Y.astype("u2"), "timestamp": T.astype("f4") / 1e6, "polarity": P.astype(bool)},
     ],

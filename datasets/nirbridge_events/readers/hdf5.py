@@ -102,9 +102,7 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
             raise FileError(where, found, "Store the events themselves")
         listed = ", ".join(content.listed[:8]) + (", ..." if len(content.listed) > 8 else "") or "nothing"
         next_step = "Store arrays t, x, y and p in one group; a model goes to --model"
-        raise FileError(
-            where, f"is an HDF5 file without events that are known here; it holds {listed[:300]}", next_step
-        )
+        raise FileError(where, f"is an HDF5 file without known events; it holds {listed[:300]}", next_step)
     cameras = {str(i): place.camera for i, place in enumerate(content.places)}
     number = int(choose_camera(where, cameras, wanted.camera))
     place = content.places[number]

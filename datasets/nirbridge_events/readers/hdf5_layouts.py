@@ -42,7 +42,7 @@ class Place:
 
     Attributes:
         path: of the group or array.
-        arrays: one array, or one for each of ``names``.
+        arrays: one array, or one for each of ``names``, which are t, x, y and p.
         names: of the columns, None where nothing names them.
     """
 
@@ -88,8 +88,8 @@ def find_events(file: h5py.File) -> Content:
         if set(SPIKES) <= set(flat) and all(h5py.check_vlen_dtype(flat[name].dtype) for name in SPIKES):
             content.places.append(Place(path, tuple(flat[name] for name in SPIKES), SPIKES))
         elif set(found) == set(FIELDS) and all(len(places) == 1 for places in found.values()):
-            chosen = tuple(list(flat.values())[found[name][0]] for name in FIELDS)
-            content.places.append(Place(path, chosen, FIELDS))
+            names = tuple(list(flat)[found[field][0]] for field in FIELDS)
+            content.places.append(Place(path, tuple(flat[name] for name in names), names))
         for name, data in arrays.items():
             if data.ndim == 1 and data.dtype.names and set(find_columns(data.dtype.names)) == set(FIELDS):
                 content.places.append(Place(f"{path}/{name}".strip("/"), (data,), data.dtype.names))

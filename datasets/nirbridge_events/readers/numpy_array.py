@@ -137,14 +137,16 @@ def open_table(path: Path, stack: ExitStack) -> Table:
         return lambda: stack.enter_context(archive.open(name))
 
     labels = [name[:-4] for name in names]
-    found = {field: [names[i] for i in places] for field, places in find_columns(labels).items()}
-    pairs = [name for name, label in zip(names, labels, strict=True) if label.lower().split("_")[-1] == "xy"]
+    found = {field: [labels[i] for i in places] for field, places in find_columns(labels).items()}
+    pairs = [label for label in labels if label.lower().split("_")[-1] == "xy"]
     if set(found) == set(FIELDS) and all(len(members) == 1 for members in found.values()):
-        return Table([_open_array(path, opener(found[field][0])) for field in FIELDS], FIELDS)
+        members = tuple(found[field][0] for field in FIELDS)
+        return Table([_open_array(path, opener(f"{member}.npy")) for member in members], members)
     if set(found) == set("tp") and len(found["t"]) == len(found["p"]) == len(pairs) == 1:
-        arrays = [_open_array(path, opener(member)) for member in (found["t"][0], pairs[0], found["p"][0])]
+        (t,), (p,) = found["t"], found["p"]
+        arrays = [_open_array(path, opener(f"{member}.npy")) for member in (t, pairs[0], p)]
         if [array.shape[1:] for array in arrays] == [(), (2,), ()]:
-            return Table(arrays, FIELDS)
+            return Table(arrays, (t, "x", "y", p))
     return _table(path, opener(_only_member(path, names, opener)))
 
 
