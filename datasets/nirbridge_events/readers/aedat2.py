@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, Size, as_places
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 
@@ -59,11 +59,7 @@ LAYOUTS = {(128, 128): DVS128, (208, 192): DAVIS, (240, 180): DAVIS, (346, 260):
 
 
 def decode(feed: Feed, layout: Layout, size: Size) -> Iterator[Events]:
-    """One pass over the file, chunk by chunk.
-
-    Raises:
-        FileError: the file ends inside an event.
-    """
+    """One pass over the file, chunk by chunk."""
     previous = -1
     for _, records in feed.words(RECORD):
         address = records["address"].astype(np.uint32)
@@ -79,11 +75,10 @@ def decode(feed: Feed, layout: Layout, size: Size) -> Iterator[Events]:
 
 
 def _events(address: npt.NDArray[np.uint32], t: npt.NDArray[np.int64], layout: Layout, size: Size) -> Events:
-    # A place outside the sensor turns negative, so huge as uint16, where the check of geometry names it.
     x = size[0] - 1 - (address >> layout.x_shift & layout.x_mask).astype(np.int64)
     y = size[1] - 1 - (address >> layout.y_shift & layout.y_mask).astype(np.int64)
     p = (address >> layout.polarity_bit & 1) == layout.on
-    return Events(x.astype(np.uint16), y.astype(np.uint16), t, p.astype(np.uint8))
+    return Events(as_places(x), as_places(y), t, p.astype(np.uint8))
 
 
 def _open(path: Path, head: bytes, given: Size | None) -> Source:

@@ -20,7 +20,7 @@ import numpy as np
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label, truncated
+from nirbridge_events.readers.base import BROKE_OFF, Feed, Reader, Source, file_label
 
 EVENT = np.dtype([("data", "<u4"), ("t", "<u4")])
 HEADER = struct.Struct("<hhiiiiii")
@@ -44,7 +44,7 @@ def decode(feed: Feed) -> Iterator[Events]:
     """One pass over the file, chunk by chunk; a packet is never held whole, whatever size it claims.
 
     Raises:
-        FileError: the file ends inside a packet, or a packet's header contradicts itself.
+        FileError: a packet's header contradicts itself.
     """
     data, start, packet = b"", feed.offset, _Open()
     for at, block in feed.blocks():
@@ -57,8 +57,8 @@ def decode(feed: Feed) -> Iterator[Events]:
         data, start = data[used:], start + used
         yield Events.concatenate(parts)
     if data or packet.events or packet.rest:
-        needed = HEADER.size if packet.kind < 0 else len(data) + packet.events + packet.rest
-        raise truncated(feed.path, start, len(data), needed)
+        needed = HEADER.size if packet.kind < 0 else packet.events + packet.rest
+        feed.lost[BROKE_OFF] += needed - len(data)
 
 
 def _step(feed: Feed, data: bytes, used: int, start: int, packet: _Open) -> tuple[int, Events] | None:

@@ -26,6 +26,7 @@ from nirbridge_events.readers.columns import find_columns, table_events
 
 NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK\x03\x04"
 ROWS = 1 << 16
+MISSING = "events at the end are missing: the file is cut"
 ORDER = ("t", "x", "y", "p")
 _BROKEN = (
     OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, NotImplementedError, RuntimeError,
@@ -41,22 +42,13 @@ class _Array:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     read: int = 0
-    cut: bool = False
 
-    def rows(self, where: str) -> npt.NDArray[Any]:
-        """The next rows, at most ROWS; none at the end.
-
-        Raises:
-            FileError: the file ended before the array did; its whole rows were given.
-        """
-        if self.cut:
-            found = f"ends after {self.read} of {self.shape[0]} rows"
-            raise FileError(where, found, "The file is truncated; copy or record it again")
+    def rows(self) -> npt.NDArray[Any]:
+        """The next rows, at most ROWS; none at the end of the array, or of a file that ends before it."""
         size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         wanted = min(ROWS, self.shape[0] - self.read)
         data = self.file.read(wanted * size) if wanted else b""
         count = len(data) // size
-        self.cut = count < wanted
         self.read += count
         return np.frombuffer(data, dtype=self.dtype, count=count * size // self.dtype.itemsize).reshape(
             count, *self.shape[1:]
@@ -67,7 +59,7 @@ def decode(feed: Feed) -> Iterator[Events]:
     """One pass over the arrays, block by block.
 
     Raises:
-        FileError: an array is truncated, or holds something else than events.
+        FileError: an array holds something else than events.
     """
     where = file_label(feed.path)
     try:
@@ -75,14 +67,16 @@ def decode(feed: Feed) -> Iterator[Events]:
             arrays = open_arrays(feed.path, stack)
             first = 0
             while True:
-                blocks = {name: array.rows(where) for name, array in arrays.items()}
+                blocks = {name: array.rows() for name, array in arrays.items()}
                 columns = _columns(where, blocks)
                 events = table_events(feed.path, columns, first)
-                if not len(events) and not any(array.cut for array in arrays.values()):
+                if not len(events):
                     break
                 first += len(events)
                 feed.position += sum(block.nbytes for block in blocks.values())
                 yield events
+            if missing := max(array.shape[0] - array.read for array in arrays.values()):
+                feed.lost[MISSING] += missing
     except _BROKEN as error:
         raise _damaged(feed.path, error) from error
     feed.position = feed.path.stat().st_size
