@@ -117,7 +117,7 @@ BAD = {
     "polarity of 2": (b"# c\n\nt,x,y,p\n1,2,3,1\n1,2,3,2\n", {}, "line 5 has p = 2, which is neither 0 nor 1"),
     "polarity of 255": (b"t,x,y,p\n1,2,3,1\n1,2,3,255\n", {}, "If 255 stands for -1, save polarities as int8"),
     "three polarities": (b"t,x,y,p\n1,2,3,1\n1,2,3,-1\n2,2,3,0\n", {}, "-1, 0 and 1 are mixed"),
-    "decimals after whole times": (b"t,x,y,p\n" + b"1,2,3,1\n" * 20_000 + b"1.5,2,3,1\n", {}, "not whole, as"),
+    "decimals after whole times": (b"t,x,y,p\n" + b"1,2,3,1\n" * 20_000 + b"1.5,2,3,1\n", {}, "the times before were whole and taken as us"),
     "a pixel of 33.7": (b"t,x,y,p\n100,33.7,40,1\n", {}, "line 2 has x = 33.7, which is no whole pixel"),
     "a pixel of nan": (b"t,x,y,p\n100,nan,40,1\n", {}, "line 2 has x = nan"),
     "beyond int64": (b"t,x,y,p\n9999999999999999999,1,4,1\n", {}, "line 2 has t = 1e+19"),

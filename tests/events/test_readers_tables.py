@@ -156,5 +156,6 @@ def test_a_header_that_claims_more_than_there_is_takes_no_memory(tmp_path):
     with (tmp_path / "a.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, dtype)
         file.write(np.array(ROWS, "<i8").tobytes())
-    with pytest.raises(FileError, match="ends after 3 of 1125899906842624 rows"):
-        read(tmp_path / "a.npy", (34, 34))
+    recording = open_recording(tmp_path / "a.npy", (34, 34))
+    assert naive.rows_of(Events.concatenate(list(recording))) == ROWS
+    assert recording.report.lines() == [f"{(1 << 50) - 3} events at the end are missing: the file is cut"]

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, Size, as_places
 from nirbridge_events.readers.aedat import Header, parse_header, version_of
 from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label
 from nirbridge_events.readers.wanted import Wanted, choose_camera
@@ -97,7 +97,7 @@ def decode(feed: Feed, layout: Layout, size: Size, camera: int, chosen: bool) ->
     """One pass over the file, chunk by chunk.
 
     Raises:
-        FileError: the file ends inside an event, or has events of another chip.
+        FileError: the file has events of another chip.
         InputError: it has events of several cameras, and the caller has not chosen one.
     """
     previous = -1
@@ -139,12 +139,10 @@ def _choose(path: Path, layout: Layout, address: npt.NDArray[np.uint32], wanted:
 
 
 def _events(address: npt.NDArray[np.uint32], t: npt.NDArray[np.int64], layout: Layout, size: Size) -> Events:
-    raw_x, raw_y = address >> layout.x_shift & layout.x_mask, address >> layout.y_shift & layout.y_mask
-    # A place that the sensor does not have stays as it is, outside, so that the check of geometry names it.
-    x = np.where(raw_x < size[0], size[0] - 1 - raw_x, raw_x)
-    y = np.where(raw_y < size[1], size[1] - 1 - raw_y, raw_y)
+    x = size[0] - 1 - (address >> layout.x_shift & layout.x_mask).astype(np.int64)
+    y = size[1] - 1 - (address >> layout.y_shift & layout.y_mask).astype(np.int64)
     p = (address >> layout.polarity_bit & 1) == layout.on
-    return Events(x.astype(np.uint16), y.astype(np.uint16), t, p.astype(np.uint8))
+    return Events(as_places(x), as_places(y), t, p.astype(np.uint8))
 
 
 def _open(path: Path, head: bytes, wanted: Wanted) -> Source:

@@ -22,7 +22,7 @@ import numpy as np
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label, truncated
+from nirbridge_events.readers.base import BROKE_OFF, Feed, Reader, Source, file_label
 from nirbridge_events.readers.wanted import Wanted, choose_camera
 
 EVENT = np.dtype([("data", "<u4"), ("t", "<u4")])
@@ -60,7 +60,7 @@ def decode(feed: Feed, camera: int = -1, chosen: bool = False) -> Iterator[Event
         chosen: whether events of other sources are left out and counted, or are an error.
 
     Raises:
-        FileError: the file ends inside a packet, or a packet's header contradicts itself.
+        FileError: a packet's header contradicts itself.
         InputError: events of another source were met, and the caller has not chosen.
     """
     data, start, packet = b"", feed.offset, _Open(camera, chosen)
@@ -74,8 +74,8 @@ def decode(feed: Feed, camera: int = -1, chosen: bool = False) -> Iterator[Event
         data, start = data[used:], start + used
         yield Events.concatenate(parts)
     if data or packet.events or packet.rest:
-        needed = HEADER.size if packet.kind < 0 else len(data) + packet.events + packet.rest
-        raise truncated(feed.path, start, len(data), needed)
+        needed = HEADER.size if packet.kind < 0 else packet.events + packet.rest
+        feed.lost[BROKE_OFF] += needed - len(data)
 
 
 def _step(feed: Feed, data: bytes, used: int, start: int, packet: _Open) -> tuple[int, Events] | None:

@@ -25,7 +25,7 @@ from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import version_of
 from nirbridge_events.readers.aedat4_streams import EVENTS, Stream, cameras, parse_streams
-from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label, read_head, truncated
+from nirbridge_events.readers.base import BROKE_OFF, STDIN, Feed, Reader, Source, file_label, read_head
 from nirbridge_events.readers.flatbuffer import DamagedBufferError, root_table
 from nirbridge_events.readers.unpacking import ByteStream, Readable, Section, Unpacker, UnpackingError, unpacker
 from nirbridge_events.readers.wanted import Wanted, choose_camera
@@ -44,7 +44,6 @@ EVENT = np.dtype(
 )
 COMPRESSIONS = ("", "LZ4", "LZ4", "ZSTD", "ZSTD")
 OTHER_EVENTS = "packets of other cameras were left out"
-LAST_PACKET = "bytes of the last packet are missing: the recording broke off"
 _DAMAGED = "The file is damaged; copy or record it again"
 
 
@@ -69,7 +68,7 @@ def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
     """One pass over the file, piece by piece; a packet is never held whole.
 
     Raises:
-        FileError: a packet is damaged or ends too early; the events before were yielded.
+        FileError: a packet is damaged; the events before were yielded.
     """
     stream = ByteStream(feed)
     while header.table < 0 or stream.at < header.table:
@@ -77,7 +76,7 @@ def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
         found = stream.read(PACKET.size)
         if len(found) < PACKET.size:
             if found or header.table >= 0:
-                _broke_off(feed, header, start, len(found), PACKET.size)
+                feed.lost[BROKE_OFF] += PACKET.size - len(found)
             return
         number, size = PACKET.unpack(found)
         if size < 0 or number not in header.streams or 0 <= header.table < stream.at + size:
@@ -91,7 +90,7 @@ def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
             feed.skipped[f"{header.streams[number].kind} packets"] += 1
         body.skip()
         if body.cut:
-            _broke_off(feed, header, start, size - body.left, size)
+            feed.lost[BROKE_OFF] += body.left
             return
 
 
@@ -150,13 +149,6 @@ def _read(unpacked: Readable, size: int) -> bytes:
 def _columns(events: np.ndarray) -> Events:  # type: ignore[type-arg]
     x, y, t = (np.ascontiguousarray(events[name]) for name in ("x", "y", "t"))
     return Events(x, y, t, (events["p"] != 0).astype(np.uint8))
-
-
-def _broke_off(feed: Feed, header: Header, start: int, there: int, needed: int) -> None:
-    """A file that ends inside a packet: damaged, unless it never got its table of packets."""
-    if header.table >= 0:
-        raise truncated(feed.path, start, there, needed)
-    feed.lost[LAST_PACKET] += needed - there
 
 
 def _damaged(path: Path, start: int, what: str) -> FileError:

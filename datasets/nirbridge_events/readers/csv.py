@@ -73,7 +73,7 @@ def decode(feed: Feed, table: Table, meaning: Meaning) -> Iterator[Events]:
         FileError: a line is no event; it is named by its number.
     """
     where = file_label(feed.path)
-    rows = Rows(where, meaning.unit, meaning.whole)
+    rows = Rows(feed, meaning.unit, meaning.whole)
 
     def events(text: bytes, line: int) -> Events:
         columns = _load(where, text, table, meaning.places, line)

@@ -41,11 +41,7 @@ LAYOUTS = {1: Layout(9, 8), 2: Layout(14, 14)}
 
 
 def decode(feed: Feed, layout: Layout) -> Iterator[Events]:
-    """One pass over the file, chunk by chunk.
-
-    Raises:
-        FileError: the file ends inside a record.
-    """
+    """One pass over the file, chunk by chunk."""
     x_mask, y_mask = (1 << layout.x_bits) - 1, (1 << layout.y_bits) - 1
     previous = -1
     for _, records in feed.words(RECORD):

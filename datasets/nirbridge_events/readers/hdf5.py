@@ -57,8 +57,8 @@ def decode(feed: Feed, choice: Choice) -> Iterator[Events]:
     Raises:
         FileError: a block cannot be read, or a row is no event.
     """
-    where, meaning = file_label(feed.path), choice.meaning
-    rows = Rows(where, meaning.unit, meaning.whole, choice.offset)
+    meaning = choice.meaning
+    rows = Rows(feed, meaning.unit, meaning.whole, choice.offset)
     try:
         with h5py.File(feed.path, "r") as file:
             place = find_events(file).places[choice.camera]

@@ -26,11 +26,7 @@ WORD = np.dtype((np.uint8, (EVENT_BYTES,)))
 
 
 def decode(feed: Feed) -> Iterator[Events]:
-    """One pass over the file, chunk by chunk.
-
-    Raises:
-        FileError: the file ends inside an event.
-    """
+    """One pass over the file, chunk by chunk."""
     overflow = 0
     for _, words in feed.words(WORD):
         events, overflow = decode_words(words, overflow)

@@ -31,6 +31,7 @@ ROWS = 1 << 16
 SAMPLE_ROWS = 1 << 14
 MOST_MEMBERS = MOST_COLUMNS = 64
 OPTIONS = frozenset(("columns", "time_unit"))
+MISSING = "events at the end are missing: the file is cut"
 Opener = Callable[[], IO[bytes]]
 _BROKEN = (
     OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, NotImplementedError, RuntimeError,
@@ -47,22 +48,13 @@ class _Array:
     shape: tuple[int, ...]
     fortran: bool = False
     read: int = 0
-    cut: bool = False
 
-    def rows(self, where: str, most: int) -> npt.NDArray[Any]:
-        """The next rows, at most ``most``; none at the end.
-
-        Raises:
-            FileError: the file ended before the array did; its whole rows were given.
-        """
-        if self.cut:
-            found = f"ends after {self.read} of {self.shape[0]} rows"
-            raise FileError(where, found, "The file is truncated; copy or record it again")
+    def rows(self, most: int) -> npt.NDArray[Any]:
+        """The next rows, at most ``most``; none at the end of the array, or of a file that ends before it."""
         size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         wanted = min(most, self.shape[0] - self.read)
         data = self.file.read(wanted * size) if wanted else b""
         count = len(data) // size
-        self.cut = count < wanted
         self.read += count
         return np.frombuffer(data, dtype=self.dtype, count=count * size // self.dtype.itemsize).reshape(
             count, *self.shape[1:]
@@ -76,39 +68,33 @@ class Table:
     arrays: list[_Array]
     names: tuple[str, ...] | None
 
-    def columns(self, where: str, most: int) -> list[npt.NDArray[Any]]:
-        """The next rows of every column, at most ``most``; none at the end.
-
-        Raises:
-            FileError: the file ended before an array did.
-        """
-        return [column for array in self.arrays for column in _split(array.rows(where, most))]
-
-    @property
-    def cut(self) -> bool:
-        """Whether an array broke off."""
-        return any(array.cut for array in self.arrays)
+    def columns(self, most: int) -> list[npt.NDArray[Any]]:
+        """The next rows of every column, at most ``most``; none where one of them ends."""
+        columns = [column for array in self.arrays for column in _split(array.rows(most))]
+        count = min(len(column) for column in columns)
+        return [column[:count] for column in columns]
 
 
 def decode(feed: Feed, meaning: Meaning) -> Iterator[Events]:
     """One pass over the arrays, block by block.
 
     Raises:
-        FileError: an array is truncated, or holds something else than events.
+        FileError: an array holds something else than events.
     """
-    where = file_label(feed.path)
-    rows, first = Rows(where, meaning.unit, meaning.whole), 0
+    rows, first = Rows(feed, meaning.unit, meaning.whole), 0
     try:
         with ExitStack() as stack:
             table = open_table(feed.path, stack)
             while True:
-                columns = table.columns(where, ROWS)
+                columns = table.columns(ROWS)
                 events = rows.events({field: columns[i] for field, i in meaning.places.items()}, by_number(first))
-                if not len(events) and not table.cut:
+                if not len(columns[0]):
                     break
-                first += len(events)
+                first += len(columns[0])
                 feed.position += sum(column.nbytes for column in columns)
                 yield events
+            if missing := max(array.shape[0] - array.read for array in table.arrays):
+                feed.lost[MISSING] += missing
     except _BROKEN as error:
         raise _damaged(feed.path, error) from error
     feed.position = feed.path.stat().st_size
@@ -141,13 +127,20 @@ def open_table(path: Path, stack: ExitStack) -> Table:
     pairs = [label for label in labels if label.lower().split("_")[-1] == "xy"]
     if set(found) == set(FIELDS) and all(len(members) == 1 for members in found.values()):
         members = tuple(found[field][0] for field in FIELDS)
-        return Table([_open_array(path, opener(f"{member}.npy")) for member in members], members)
+        return _side_by_side(path, [_open_array(path, opener(f"{member}.npy")) for member in members], members)
     if set(found) == set("tp") and len(found["t"]) == len(found["p"]) == len(pairs) == 1:
         (t,), (p,) = found["t"], found["p"]
         arrays = [_open_array(path, opener(f"{member}.npy")) for member in (t, pairs[0], p)]
         if [array.shape[1:] for array in arrays] == [(), (2,), ()]:
-            return Table(arrays, (t, "x", "y", p))
+            return _side_by_side(path, arrays, (t, "x", "y", p))
     return _table(path, opener(_only_member(path, names, opener)))
+
+
+def _side_by_side(path: Path, arrays: list[_Array], names: tuple[str, ...]) -> Table:
+    lengths = sorted({array.shape[0] for array in arrays})
+    if len(lengths) > 1:
+        raise FileError(file_label(path), f"columns have {lengths} values", "Give all of them the same length")
+    return Table(arrays, names)
 
 
 def _only_member(path: Path, names: list[str], opener: Callable[[str], Opener]) -> str:
@@ -220,7 +213,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
             table = open_table(path, stack)
             meaning = meaning_of(
                 where,
-                table.columns(where, SAMPLE_ROWS),
+                table.columns(SAMPLE_ROWS),
                 table.names,
                 wanted,
                 ordered=len(table.arrays) == 1 or not table.names,

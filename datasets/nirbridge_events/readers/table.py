@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, as_places
 from nirbridge_events.readers import evidence
+from nirbridge_events.readers.base import SKIP_ADVICE, Feed, file_label
 from nirbridge_events.readers.columns import find_columns, unit_in
-from nirbridge_events.readers.wanted import COLUMNS_HELP, FIELDS, UNITS, UNUSED, Wanted
+from nirbridge_events.readers.wanted import COLUMNS_HELP, FIELDS, UNIT_HELP, UNITS, UNUSED, Wanted
 
 Column = npt.NDArray[Any]
 
 LATEST = 2**61
 """Times [µs] stay below it."""
-LARGEST_COORDINATE = 65535
+LARGEST_COORDINATE, FARTHEST = 65535, 2.0**62
+NO_EVENTS = "rows are no events and were left out"
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,11 @@ def by_number(first: int) -> Callable[[int], str]:
 class Rows:
     """Turns blocks of columns into events, one block after the other.
 
+    Rows that are no event end the pass, or are left out and counted where ``feed.skip_bad`` says so; then whole numbers
+    beyond 0..65535 are kept as places that no sensor has.
+
     Args:
-        where: how messages name the file.
+        feed: the pass.
         unit: of the times.
         whole: see ``Meaning.whole``.
         offset: added to all times, in their unit.
@@ -118,10 +123,13 @@ class Rows:
         FileError: the offset is no time.
     """
 
-    def __init__(self, where: str, unit: str, whole: bool = False, offset: int | float = 0) -> None:
-        self._where, self._unit, self._whole, self._offset = where, unit, whole, 0
-        self._offset = int(self._times(np.array([offset]), lambda _: "the offset of its times")[0])
+    def __init__(self, feed: Feed, unit: str, whole: bool = False, offset: int | float = 0) -> None:
+        self._feed, self._where = feed, file_label(feed.path)
+        self._unit, self._whole, self._offset = unit, whole, 0
         self._polarities: set[int] = set()
+        if not self._is_time(np.array([offset])).all():
+            raise FileError(self._where, f"adds {offset} {unit} to all of its times", "Repair it")
+        self._offset = int(self._in_microseconds(np.array([offset]))[0])
 
     def events(self, columns: dict[str, Column], place: Callable[[int], str]) -> Events:
         """Events of columns t, x, y and p; ``place`` names a row in an error.
@@ -136,46 +144,72 @@ class Rows:
         for name, values in columns.items():
             if values.dtype.kind not in "iufb" or values.ndim != 1:
                 raise FileError(self._where, f"'{name}' holds {values.dtype}, not numbers", "Store plain numbers")
-        x, y = (self._coordinate(name, columns[name], place) for name in "xy")
-        return Events(x, y, self._times(columns["t"], place) + self._offset, self._polarity(columns["p"], place))
-
-    def _coordinate(self, name: str, values: Column, place: Callable[[int], str]) -> npt.NDArray[np.uint16]:
-        good = (values >= 0) & (values <= LARGEST_COORDINATE)
-        if values.dtype.kind == "f":
-            good &= values == np.floor(values)
-        self._require(good, name, values, f"no whole pixel in 0..{LARGEST_COORDINATE}", place)
-        return values.astype(np.uint16)
-
-    def _times(self, t: Column, place: Callable[[int], str]) -> npt.NDArray[np.int64]:
-        nanoseconds = UNITS[self._unit]
-        if t.dtype.kind == "f":
-            good = np.abs(t) < min(LATEST / nanoseconds * 1000, 2.0**63)
-            self._require(good, "t", t, "no time below 2^61 µs or 2^63 ns", place)
-            if self._whole:
-                found = "not whole, as the times before, which were taken as " + self._unit
-                self._require(t == np.floor(t), "t", t, found, place, "Give --time-unit s, ms, us or ns")
-            return np.rint(t.astype(np.float64) * nanoseconds / 1000).astype(np.int64)
-        largest = min(LATEST * 1000 // nanoseconds, 2**63 - 1)
-        self._require((t < largest) & (t > -largest), "t", t, "no time below 2^61 µs or 2^63 ns", place)
-        whole = t.astype(np.int64)
-        return (whole + 500) // 1000 if nanoseconds < 1000 else whole * (nanoseconds // 1000)
-
-    def _polarity(self, p: Column, place: Callable[[int], str]) -> npt.NDArray[np.uint8]:
-        if p.dtype.kind == "b":
-            return p.astype(np.uint8)
-        good = (p == 0) | (p == 1) | (p == -1)
-        hint = "If 255 stands for -1, save polarities as int8" if bool((p == 255).any()) else "Repair or remove it"
-        self._require(good, "p", p, "neither 0 nor 1, nor -1 or 1", place, hint)
-        self._polarities |= {value for value in (-1, 0) if bool((p == value).any())}
+        good = self._screened(columns, place)
+        if not good.all():
+            self._feed.lost[NO_EVENTS] += int((~good).sum())
+            columns = {name: values[good] for name, values in columns.items()}
+        p = columns["p"]
+        self._polarities |= {value for value in (-1, 0) if p.dtype.kind != "b" and bool((p == value).any())}
         if len(self._polarities) > 1:
             found = "polarities of -1, 0 and 1 are mixed, so that 0 is neither ON nor OFF"
             raise FileError(self._where, found, "Leave the events of 0 away, or name another column with --columns")
-        return (p > 0).astype(np.uint8)
+        x, y = (as_places(_whole(columns[name])) for name in "xy")
+        t = self._in_microseconds(columns["t"]) + self._offset
+        return Events(x, y, t, (p > 0).astype(np.uint8))
 
-    def _require(
-        self, good: npt.NDArray[np.bool_], name: str, values: Column, what: str, place: Callable[[int], str],
-        next_step: str = "Repair or remove it",
-    ) -> None:  # fmt: skip
-        if not good.all():
-            row = int(good.argmin())
-            raise FileError(self._where, f"{place(row)} has {name} = {values[row]!s}, which is {what}", next_step)
+    def _screened(self, columns: dict[str, Column], place: Callable[[int], str]) -> npt.NDArray[np.bool_]:
+        """Which rows are events; the first that is none is an error, unless they are counted."""
+        t, skip = columns["t"], self._feed.skip_bad
+        checks = [(name, self._is_place(columns[name]), f"no whole pixel in 0..{LARGEST_COORDINATE}") for name in "xy"]
+        checks.append(("t", self._is_time(t), "no time below 2^61 µs or 2^63 ns"))
+        checks.append(("p", _is_polarity(columns["p"]), "neither 0 nor 1, nor -1 or 1"))
+        all_good = np.ones(len(t), dtype=np.bool_)
+        for name, good, what in checks:
+            if not skip and not good.all():
+                row = int(good.argmin())
+                value = columns[name][row]
+                next_step = (
+                    "If 255 stands for -1, save polarities as int8" if (name, value) == ("p", 255) else SKIP_ADVICE
+                )
+                raise FileError(self._where, f"{place(row)} has {name} = {value!s}, which is {what}", next_step)
+            all_good &= good
+        broken = all_good & (t != np.floor(t)) if self._whole and t.dtype.kind == "f" else np.zeros(0, dtype=np.bool_)
+        if broken.any():
+            row = int(broken.argmax())
+            found = f"{place(row)} has t = {t[row]!s}; the times before were whole and taken as {self._unit}"
+            raise FileError(self._where, found, f"Give {UNIT_HELP}")
+        return all_good
+
+    def _is_place(self, values: Column) -> npt.NDArray[np.bool_]:
+        if self._feed.skip_bad:
+            return (
+                (np.abs(values) < FARTHEST) & (values == np.floor(values)) if values.dtype.kind == "f" else _all(values)
+            )
+        good = (values >= 0) & (values <= LARGEST_COORDINATE)
+        return good & (values == np.floor(values)) if values.dtype.kind == "f" else good
+
+    def _is_time(self, t: Column) -> npt.NDArray[np.bool_]:
+        per_unit = UNITS[self._unit]
+        if t.dtype.kind == "f":
+            return np.asarray(np.abs(t) < min(LATEST / per_unit * 1000, 2.0**63))
+        largest = min(LATEST * 1000 // per_unit, 2**63 - 1)
+        return np.asarray((t < largest) & (t > -largest))
+
+    def _in_microseconds(self, t: Column) -> npt.NDArray[np.int64]:
+        per_unit = UNITS[self._unit]
+        if t.dtype.kind == "f":
+            return np.rint(t.astype(np.float64) * per_unit / 1000).astype(np.int64)
+        whole = t.astype(np.int64)
+        return (whole + 500) // 1000 if per_unit < 1000 else whole * (per_unit // 1000)
+
+
+def _is_polarity(p: Column) -> npt.NDArray[np.bool_]:
+    return _all(p) if p.dtype.kind == "b" else (p == 0) | (p == 1) | (p == -1)
+
+
+def _all(values: Column) -> npt.NDArray[np.bool_]:
+    return np.ones(len(values), dtype=np.bool_)
+
+
+def _whole(values: Column) -> Column:
+    return values.astype(np.int64) if values.dtype.kind in "fb" else values
