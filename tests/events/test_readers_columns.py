@@ -41,6 +41,7 @@ TEXTS = {
     "microseconds of the epoch": (
         lines(lambda t, x, y, p: f"{EPOCH}{t:06d}, {x}, {y}, {p}", "timestamp, x, y, polarity\n"), EPOCH * 10**6, [],
     ),
+    "names in a comment": (lines(lambda t, x, y, p: f"{y} {x} {t} {p}", "# made by me\n# y x t[us] p\n"), 0, []),
     "a unit in brackets": (lines(lambda *row: ";".join(map(str, row)), "timestamp [us];x;y;polarity\n"), 0, []),
     "the index of pandas": (lines(lambda t, x, y, p: f"7,{t},{x},{y},{p}", ",t,x,y,p\n"), 0, []),
     "words": (lines(lambda t, x, y, p: f"{t},{x},{y},{bool(p)}", "timeStamp,addr_x,addr_y,pol\n"), 0, []),
@@ -73,7 +74,12 @@ def test_a_size_that_the_text_states_is_used(tmp_path, text, size):
 
 ASKED = {
     "x, y and t rise": ("".join(f"{7 * i},{3 * i},{i % 2},{1000 + 40 * i}\n" for i in range(30)), "may be "),
-    "nothing rises": ("5 5 5 1\n5 5 5 1\n", "no order of t, x, y and p fits"),
+    "nothing rises": ("5 5 5 1\n5 5 5 1\n", "may be t, x, y, p or "),
+    "a time that stands still": (
+        "".join(f"400 {i} {99 - i} 1\n" for i in range(90)),
+        "may be t, x, y, p or x, t, y, p",
+    ),
+    "all fall": ("9 9 9 1\n8 8 8 1\n", "no order of t, x, y and p fits"),
     "y before x": ("".join(f"{10**6 + i},{i % 260},{i % 346},1\n" for i in range(COUNT)), "t, y, x, p of 346x260"),
     "five columns": ("1,2,90,1,1000\n", "has 5 columns without names"),
     "quarters": ("0 10 10 1\n0.25 11 10 0\n0.5 12 10 1\n1.75 13 10 0\n", "may be seconds or milliseconds"),
@@ -117,7 +123,9 @@ BAD = {
     "polarity of 2": (b"# c\n\nt,x,y,p\n1,2,3,1\n1,2,3,2\n", {}, "line 5 has p = 2, which is neither 0 nor 1"),
     "polarity of 255": (b"t,x,y,p\n1,2,3,1\n1,2,3,255\n", {}, "If 255 stands for -1, save polarities as int8"),
     "three polarities": (b"t,x,y,p\n1,2,3,1\n1,2,3,-1\n2,2,3,0\n", {}, "-1, 0 and 1 are mixed"),
-    "decimals after whole times": (b"t,x,y,p\n" + b"1,2,3,1\n" * 20_000 + b"1.5,2,3,1\n", {}, "the times before were whole and taken as us"),
+    "decimals after whole times": (
+        b"t,x,y,p\n" + b"1,2,3,1\n" * 20_000 + b"1.5,2,3,1\n", {}, "the times before were whole and taken as us",
+    ),
     "a pixel of 33.7": (b"t,x,y,p\n100,33.7,40,1\n", {}, "line 2 has x = 33.7, which is no whole pixel"),
     "a pixel of nan": (b"t,x,y,p\n100,nan,40,1\n", {}, "line 2 has x = nan"),
     "beyond int64": (b"t,x,y,p\n9999999999999999999,1,4,1\n", {}, "line 2 has t = 1e+19"),

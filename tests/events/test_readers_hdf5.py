@@ -169,6 +169,15 @@ def test_a_file_of_many_groups_is_not_walked_without_end(tmp_path):
             for k in range(20):
                 file[f"g{i}/d{k}"] = 0
         file["g0/self"] = file["g0"]
+        file["g39/events/t"], file["g39/events/x"] = np.zeros(3), np.zeros(3)
     with pytest.raises(FileError) as error:
         open_recording(tmp_path / "a.h5")
     assert len(str(error.value)) < 1000
+
+
+def test_columns_of_unequal_length_are_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, count in zip("txyp", (3, 3, 3, 2), strict=True):
+            file[f"events/{name}"] = np.arange(count)
+    with pytest.raises(FileError, match=r"the columns in 'events' have \[2, 3\] values"):
+        open_recording(tmp_path / "a.h5")

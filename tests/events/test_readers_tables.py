@@ -118,7 +118,7 @@ def test_numpy_files(tmp_path, monkeypatch, name, rows_at_once):
 
 BAD_ARRAYS = {
     "objects.npy": (np.array([{}]), "holds Python objects, which are not loaded"),
-    "floats.npy": (np.zeros((5, 4)), "no order of t, x, y and p fits them"),
+    "floats.npy": (np.zeros((5, 4)) + 0.5, "no order of t, x, y and p fits them"),
     "line.npy": (np.zeros(5, int), "instead of rows with x, y, t and p"),
     "three.npy": (np.zeros((5, 3), int), "instead of rows with x, y, t and p"),
     "scalar.npy": (np.array(5), "holds an array () of int64"),

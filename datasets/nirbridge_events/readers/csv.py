@@ -1,9 +1,10 @@
 """Text tables: one event a line, separated by commas, semicolons, tabs or blanks.
 
-A first line of names may put t, x, y and p among any columns in any order; without it, and where the time names no
-unit, the first rows tell what ``evidence`` can conclude.  Lines that begin with ``#`` are comments.  The size of the
-sensor is read from a first line of two numbers (width height), from names as ``x@320,y@240``, or from a comment
-``% geometry:WIDTH,HEIGHT``.  Polarities are 0 or 1, -1 or 1, or the words true, false, on, off.
+A first line of names, or a last comment before the events, may put t, x, y and p among any columns in any order;
+without it, and where the time names no unit, the first rows tell what ``evidence`` can conclude.  Lines that begin with
+``#`` are comments.  The size of the sensor is read from a first line of two numbers (width height), from names as
+``x@320,y@240``, or from a comment ``% geometry:WIDTH,HEIGHT``.  Polarities are 0 or 1, -1 or 1, or the words true,
+false, on, off.
 
 Source: text of Mueggler et al. 2017 (t x y p in seconds) and E2VID (its line of two numbers); faery; Metavision.
 """
@@ -223,7 +224,7 @@ def _table(where: str, head: bytes) -> Table:
         raise FileError(where, f"has no four columns in its line '{line[:60]}'", "Give lines with t, x, y and p")
     fields = [field.strip().strip('"') for field in (line.split() if separator == " " else line.split(separator))]
     if sum(_is_value(field) for field in fields) * 2 > len(fields):
-        return Table(separator, len(fields), None, begin, size)
+        return Table(separator, len(fields), _commented_names(head[:begin], separator, len(fields)), begin, size)
     names, sides = tuple(fields), {}
     for field, places in find_columns(names).items():
         if field in "xy" and (found := _SIZE_IN_NAME.search(names[places[0]])):
@@ -231,6 +232,16 @@ def _table(where: str, head: bytes) -> Table:
     if len(sides) == 2:
         size = _checked_size(where, sides["x"], sides["y"])
     return Table(separator, len(fields), names, end, size)
+
+
+def _commented_names(head: bytes, separator: str, width: int) -> tuple[str, ...] | None:
+    """The names in the last comment before the events, if it names t, x, y and p and as many columns as there are."""
+    comments = [line for line in _decoded(head).splitlines() if line.startswith("#")]
+    text = comments[-1].lstrip("# ") if comments else ""
+    names = tuple(text.split() if separator == " " else (name.strip() for name in text.split(separator)))
+    places = find_columns(names)
+    complete = len(names) == width and [len(places.get(field, ())) for field in FIELDS] == [1] * len(FIELDS)
+    return names if complete else None
 
 
 def _stated(where: str, found: re.Match[Any] | None) -> Size | None:

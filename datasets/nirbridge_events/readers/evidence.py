@@ -4,7 +4,7 @@ Order, where nothing names the columns:
 
 1. a column is a polarity if it holds nothing but 0 and 1, or nothing but -1 and 1;
 2. a column is a coordinate if it holds whole numbers in 0..MOST_PIXELS;
-3. a column is the time if its values never fall and rise at least once, or if it can be neither of the others;
+3. a column is the time if its values never fall, or if it can be neither of the others;
 4. x comes before y.  Where many rows reach clearly further in y than in x, they may as well be y before x.
 
 Unit, where nothing names it:
@@ -53,10 +53,10 @@ def column_order(where: str, columns: Sequence[Column]) -> tuple[dict[str, int],
         if fits and _is_coordinate(columns[x]) and _is_coordinate(columns[y]):
             found.append({"t": t, "x": x, "y": y, "p": p})
     if not found:
-        reason = "no order of t, x, y and p fits them: one must rise, one be 0/1 or -1/1, two be whole pixels"
+        reason = "no order of t, x, y and p fits them: one must not fall, one be 0/1 or -1/1, two be whole pixels"
         raise InputError(where, f"has no names of columns, and {reason}", f"Give {COLUMNS_HELP}")
     if len(found) > 1:
-        orders = " and ".join(_listed(order) for order in found[:2])
+        orders = " or ".join(_listed(order) for order in found[:3])
         raise InputError(where, f"has no names of columns, and may be {orders}", f"Give {COLUMNS_HELP}")
     order = found[0]
     right, down = columns[order["x"]].max() + 1, columns[order["y"]].max() + 1
@@ -86,7 +86,10 @@ def time_unit(where: str, t: Column) -> tuple[str, bool, str]:
         if MS_SINCE_1970[0] <= high < MS_SINCE_1970[1]:
             found = f"its times, as {t.flat[0]:.0f}, name no unit and may be µs, or ms since 1970"
             raise InputError(where, found, f"Give {UNIT_HELP}")
-        return "us", True, "its times name no unit; whole numbers are taken as µs; --time-unit names another"
+        rough = len(t) >= MANY_ROWS and high > 0 and bool((t % 1000 == 0).all())
+        doubt = ", though all are multiples of 1000, as those of ns may be" if rough else ""
+        note = f"its times name no unit; whole numbers are taken as µs{doubt}; --time-unit names another"
+        return "us", True, note
     exact = t.astype(np.float64) * 1000
     noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + 1e-6
     finer = bool((np.abs(exact - np.rint(exact)) > noise).any())
@@ -111,9 +114,8 @@ def _is_coordinate(values: Column) -> bool:
 
 
 def _is_time(values: Column) -> bool:
-    steps = values[1:] >= values[:-1]
-    rises = bool(steps.all()) and len(values) > 1 and values[-1] > values[0]
-    return rises or not (_is_polarity(values) or _is_coordinate(values))
+    never_falls = len(values) > 1 and bool((values[1:] >= values[:-1]).all())
+    return never_falls or not (_is_polarity(values) or _is_coordinate(values))
 
 
 def _listed(order: dict[str, int]) -> str:

@@ -108,6 +108,9 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     place = content.places[number]
     for data in place.arrays:
         _require_readable(where, data)
+    lengths = sorted({len(data) for data in place.arrays})
+    if len(lengths) > 1:
+        raise FileError(where, f"the columns in '{place.path[:60]}' have {lengths} values", "Store as many of each")
     sample = _sample(where, place, wanted)
     columns = _columns(place, 0, SAMPLE_ROWS, sample)
     # Spikes are made into t, x, y and p here; arrays that have names have no order.

@@ -16,6 +16,7 @@ et al. 2022 (SHD, SSC), Prophesee's HDF5 event file format.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,6 +30,7 @@ from nirbridge_events.readers.columns import find_columns
 from nirbridge_events.readers.wanted import FIELDS
 
 DEPTH, MOST_CHILDREN, MOST_OBJECTS = 5, 256, 2000
+LARGEST_ATTRIBUTE = 1 << 12
 SPIKES = ("times", "units")
 # Tables whose times are µs by their format; others name no unit.  A mark beside the events may be required.
 MICROSECONDS = (("CD/events", ""), ("prophesee/left", ""), ("prophesee/right", ""), ("events", "ms_to_idx"))
@@ -77,40 +79,43 @@ class Content:
 
 
 def find_events(file: h5py.File) -> Content:
-    """All places with events, in the order of their names; the walk is bounded by depth and number."""
-    content = Content()
-    for group in islice(_groups(file, content, DEPTH), MOST_OBJECTS):
-        path = group.name.strip("/")
-        arrays = {name: data for name, data in _children(group, content) if isinstance(data, h5py.Dataset)}
-        content.listed += [f"{path}/{name} {data.shape}".lstrip("/") for name, data in arrays.items()]
-        flat = {name: data for name, data in arrays.items() if data.ndim == 1 and not data.dtype.names}
-        found = find_columns(list(flat))
-        if set(SPIKES) <= set(flat) and all(h5py.check_vlen_dtype(flat[name].dtype) for name in SPIKES):
-            content.places.append(Place(path, tuple(flat[name] for name in SPIKES), SPIKES))
-        elif set(found) == set(FIELDS) and all(len(places) == 1 for places in found.values()):
-            names = tuple(list(flat)[found[field][0]] for field in FIELDS)
-            content.places.append(Place(path, tuple(flat[name] for name in names), names))
-        for name, data in arrays.items():
-            if data.ndim == 1 and data.dtype.names and set(find_columns(data.dtype.names)) == set(FIELDS):
-                content.places.append(Place(f"{path}/{name}".strip("/"), (data,), data.dtype.names))
-            elif data.ndim == 2 and data.shape[1] == len(FIELDS) and name.lower() in ("events", "event"):
-                content.places.append(Place(f"{path}/{name}".strip("/"), (data,), None))
+    """All places with events, those near the root first; the walk is bounded by depth and number."""
+    content, seen = Content(), 0
+    waiting: deque[tuple[h5py.Group, int]] = deque([(file, 0)])
+    while waiting and seen < MOST_OBJECTS:
+        group, depth = waiting.popleft()
+        children = list(_children(group, content))
+        seen += 1 + len(children)
+        if depth < DEPTH:
+            waiting.extend((child, depth + 1) for _, child in children if isinstance(child, h5py.Group))
+        arrays = {name: data for name, data in children if isinstance(data, h5py.Dataset) and data.shape is not None}
+        content.listed += [f"{group.name}/{name} {data.shape}".lstrip("/") for name, data in arrays.items()]
+        content.places += _places(group.name.strip("/"), arrays)
     return content
 
 
-def _groups(group: h5py.Group, content: Content, depth: int) -> Iterator[h5py.Group]:
-    yield group
-    for _, child in _children(group, content) if depth else ():
-        if isinstance(child, h5py.Group):
-            yield from _groups(child, content, depth - 1)
+def _places(path: str, arrays: dict[str, h5py.Dataset]) -> Iterator[Place]:
+    """The places of events in one group."""
+    flat = {name: data for name, data in arrays.items() if data.ndim == 1 and not data.dtype.names}
+    found = find_columns(list(flat))
+    if set(SPIKES) <= set(flat) and all(h5py.check_vlen_dtype(flat[name].dtype) for name in SPIKES):
+        yield Place(path, tuple(flat[name] for name in SPIKES), SPIKES)
+    elif set(found) == set(FIELDS) and all(len(places) == 1 for places in found.values()):
+        names = tuple(list(flat)[found[field][0]] for field in FIELDS)
+        yield Place(path, tuple(flat[name] for name in names), names)
+    for name, data in arrays.items():
+        if data.ndim == 1 and data.dtype.names and set(find_columns(data.dtype.names)) == set(FIELDS):
+            yield Place(f"{path}/{name}".strip("/"), (data,), data.dtype.names)
+        elif data.ndim == 2 and data.shape[1] == len(FIELDS) and name.lower() in ("events", "event"):
+            yield Place(f"{path}/{name}".strip("/"), (data,), None)
 
 
 def _children(group: h5py.Group, content: Content) -> Iterator[tuple[str, Any]]:
     for name in islice(group, MOST_CHILDREN):
         if isinstance(group.get(name, getlink=True), h5py.HardLink):
             yield name, group[name]
-        elif (path := f"{group.name}/{name}".strip("/")) not in content.links:
-            content.links.append(path)
+        else:
+            content.links.append(f"{group.name}/{name}".strip("/"))
 
 
 def known_unit(file: h5py.File, place: Place) -> str:
@@ -160,11 +165,17 @@ def _size(width: float, height: float) -> Size | None:
     return size if 0 < size[0] <= 65536 and 0 < size[1] <= 65536 else None
 
 
+def _size_of(attributes: h5py.AttributeManager, name: str) -> int:
+    return int(attributes.get_id(name).get_storage_size())
+
+
 def _numbers(holder: Any, name: str, count: int) -> list[Any] | None:
     """So many numbers kept under a name, as an attribute or a tiny array, None where there is nothing like it."""
     if isinstance(holder, h5py.Group) and not isinstance(holder.get(name, getlink=True), h5py.HardLink):
         return None
-    value = holder.get(name) if name in holder else None
+    if name not in holder or (isinstance(holder, h5py.AttributeManager) and _size_of(holder, name) > LARGEST_ATTRIBUTE):
+        return None
+    value = holder.get(name)
     if isinstance(value, h5py.Dataset):
         tiny = value.size is not None and value.size <= 2 and not (value.is_virtual or value.external)
         value = value[()] if tiny and value.dtype.kind in "iuf" else None

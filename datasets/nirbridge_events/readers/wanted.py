@@ -12,6 +12,7 @@ UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Nanoseconds in each unit of time."""
 FIELDS = ("t", "x", "y", "p")
 UNUSED = "_"
+MOST_LISTED = 16
 COLUMNS_HELP = "--columns t,x,y,p (in the file's order)"
 UNIT_HELP = "--time-unit s, ms, us or ns"
 
@@ -81,7 +82,8 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     Raises:
         InputError: there are several and none is wanted, or none is the wanted one.
     """
-    listed = ", ".join(f"{number} ({name})" if name else number for number, name in cameras.items())
+    shown = [f"{number} ({name[:60]})" if name else number for number, name in cameras.items()]
+    listed = ", ".join(shown[:MOST_LISTED]) + (", ..." if len(shown) > MOST_LISTED else "")
     if not wanted and len(cameras) == 1:
         return next(iter(cameras))
     if not wanted:
