@@ -12,6 +12,7 @@ import click
 
 from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
+@reader_options
 def command(
     source: str,
     model: Path,
