@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import InputError
@@ -26,6 +27,7 @@ PICTURES = (".png", ".gif")
 @click.option("--model", type=click.Path(path_type=Path), help="Take the coding from this model's EventInput.")
 @encoder_options
 @reader_options
+@grid_options
 def command(
     source: str,
     output: Path | None,
@@ -69,6 +71,7 @@ def command(
     for line in report_lines(recording, encoder):
         echo(line, err=True)
     if output is not None:
+        echo(f"Frames [T, P, H, W] of shape {shape}, float32; one sample for 'nirbridge run'.", err=True)
         echo(f"{output}: {shape}")
     if picture is not None:
         echo(str(picture))

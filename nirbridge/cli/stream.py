@@ -12,6 +12,7 @@ import click
 
 from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import FileError, InputError
 
@@ -77,6 +78,7 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
 @reader_options
+@grid_options
 def command(
     source: str,
     model: Path,
