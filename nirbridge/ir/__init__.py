@@ -6,11 +6,12 @@ from nirbridge.needed_nir import NEEDED  # noqa: F401  (first, before anything a
 from nirbridge.ir.compare import graph_differences, graphs_equal
 from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput
-from nirbridge.ir.extension import OPSET, Extension, Shape
+from nirbridge.ir.extension import OPSET, TEXT_FIELDS, Extension, Shape, is_real
 from nirbridge.ir.families import BINARY, DEFAULT_DT, PHASE_CODED, SPIKING, TIME_CONSTANTS, time_step
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
+from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
@@ -18,7 +19,6 @@ from nirbridge.ir.products import Place, Product
 from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
 from nirbridge.ir.quantize import Quantize
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
-from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
 from nirbridge.ir.sparse import SparseMatrix
 from nirbridge.ir.topology import Topology, find_topology
 
@@ -32,6 +32,7 @@ __all__ = [
     "PHASE_CODED",
     "PRIMITIVES",
     "SPIKING",
+    "TEXT_FIELDS",
     "TIME_CONSTANTS",
     "Aggregate",
     "EventInput",
@@ -58,6 +59,7 @@ __all__ = [
     "graph_differences",
     "graphs_equal",
     "infer_shapes",
+    "is_real",
     "label",
     "mark_copy",
     "mark_inference",

@@ -27,6 +27,8 @@ TIME_CONSTANTS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.CubaLIF: ("tau_syn", "tau_mem"),
 }
 """Node type → its time constants in seconds."""
+NEURONS: frozenset[type[nir.NIRNode]] = frozenset((*SPIKING, *TIME_CONSTANTS, nir.I, PhaseDecode))
+"""Nodes that spike or have a membrane."""
 DEFAULT_DT = 1e-3
 """Seconds a step where neither the call nor an EventInput says."""
 

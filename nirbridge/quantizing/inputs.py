@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import nir
 
 from nirbridge.ir import INPUTS, Quantize
-from nirbridge.ir.shapes import declared_shape
+from nirbridge.ir.stated_shapes import declared_shape
 
 
 def with_quantize_nodes(graph: nir.NIRGraph, steps: Mapping[str, float], limit: int) -> nir.NIRGraph:

@@ -8,7 +8,7 @@ from typing import Any
 import nir
 
 from nirbridge.checking import find_problems, find_time_warnings
-from nirbridge.checking.suspicions import declared_output_shapes_match
+from nirbridge.checking.suspicions import stated_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import flatten
 from nirbridge.runtime.discovery import usable_runtime
@@ -49,10 +49,10 @@ def compile(
         A program; use it as a context manager.
 
     Warns:
-        GraphWarning: an Output declares a shape that differs from the one that arrives by axes of size 1; the shape
-            that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant is shorter
-            than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?  The graph
-            says "fixed" and the runtime does not know it.
+        GraphWarning: a node declares another shape than arrives, by a slip of an exporter or of NIR's own inference;
+            the shape that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant
+            is shorter than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?
+            The graph says "fixed" and the runtime does not know it.
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed or not usable here.
@@ -68,7 +68,7 @@ def compile(
     problems = find_problems(graph, dt)
     if problems:
         raise GraphError.from_problems(problems)
-    for text in _told([*declared_output_shapes_match(flatten(graph)), *find_time_warnings(graph, dt, integrator)]):
+    for text in _told([*stated_shapes_match(flatten(graph)), *find_time_warnings(graph, dt, integrator)]):
         warnings.warn(text, GraphWarning, stacklevel=2)
     plan = make_plan(graph, dt, integrator, reset)
     unsupported = support_problems(found, plan)

@@ -38,8 +38,16 @@ def _events(**changes: object) -> nir.NIRGraph:
     return build_graph(nodes, [("events", "output")])
 
 
+def _alone() -> nir.NIRGraph:
+    """A neuron that drives itself by a bias, beside what data reach."""
+    nodes = {"input": nir.Input(np.array([3])), "lif": _lif(v_leak=ONE), "output": nir.Output(np.array([3]))}
+    edges = [("lif", "lif"), ("lif", "output"), ("input", "output")]
+    return nir.NIRGraph(nodes, edges, type_check=False)
+
+
 CASES = {
-    "declared_output_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
+    "cycles_are_fed": _alone(),
+    "stated_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
     "euler_steps_are_stable": chain(_lif(tau=np.array([0.02, 0.0004, 0.02])), shape=(3,), out=(3,)),
     "time_constants_outlast_steps": chain(_lif(tau=np.array([0.02, 0.002, 0.02])), shape=(3,), out=(3,)),
@@ -84,7 +92,7 @@ def test_a_tau_of_twenty_is_named() -> None:
 
 def test_compile_says_which_shape_it_takes() -> None:
     with pytest.warns(GraphWarning, match=r"declares shape \(1, 1, 3\), while \(3,\) arrives"):
-        nirbridge.compile(CASES["declared_output_shapes_match"]).close()
+        nirbridge.compile(CASES["stated_shapes_match"]).close()
 
 
 def test_other_wrong_output_shapes_stay_errors() -> None:
@@ -170,7 +178,7 @@ def test_exit_codes_and_the_version(tmp_path: Path) -> None:
 
 def test_the_command_line_warns_once(tmp_path: Path) -> None:
     path, data = tmp_path / "g.nir", tmp_path / "x.npy"
-    nirbridge.write(path, CASES["declared_output_shapes_match"])
+    nirbridge.write(path, CASES["stated_shapes_match"])
     np.save(data, np.ones((2, 1, 3)))
     result = CliRunner().invoke(main, ["compare", str(path), "-i", str(data), "--runtimes", "norse"])
     assert result.exit_code == 0
