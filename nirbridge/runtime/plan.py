@@ -129,7 +129,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     Raises:
         GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
     """
-    flat = widen_parameters(resolve_phase_pooling(flatten(graph)))
+    flat = resolve_phase_pooling(flatten(graph))
     shapes, problems = infer_shapes(flat)
     problems = [*flat.problems, *problems]
     rates, rate_problems = infer_rates(flat)
@@ -140,6 +140,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     if problems:
         raise GraphError.from_problems(problems)
     step = time_step(flat.nodes.values(), dt)
+    flat = widen_parameters(flat)
     if integrator != "euler":
         flat = integrate_exactly(flat, step, impulses=integrator == "exact")
     amounts = find_reset_amounts(flat) if reset == "subtract" else {}

@@ -304,7 +304,10 @@ class Program(ABC):
         axes, names = (("B",), "batch axis") if one_step else (("T", "B"), "time and batch axes")
         if array.ndim != len(shape) + len(axes) or array.shape[len(axes) :] != shape:
             wanted = ", ".join((*axes, *map(str, shape)))
-            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", f"Add or move the {names}")
+            next_step = f"Add or move the {names}"
+            if len(shape) > 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim < len(shape) + len(axes):
+                next_step += f", or state {shape[1:]} in the Input: its first axis is probably the batch"
+            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", next_step)
         array = array[None] if one_step else array
         if 0 in array.shape[:2]:
             found = f"shape {array.shape[2 - len(axes) :]} holds no step or no sample"
