@@ -21,9 +21,11 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.errors import InputError
-from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
+from nirbridge.reports import count_text, counted, printable, seconds_text, shape_text, table
 
 if TYPE_CHECKING:
+    import nir
+
     from nirbridge.runtime import Array, Recording
 
 OUTPUT = "output"
@@ -87,6 +89,7 @@ def command(
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started
+    _note_inferences(graph, network, result)
     arrays = _named(result)
     if output is not None and output.suffix.lower() == SUFFIX:
         outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
@@ -98,6 +101,18 @@ def command(
     else:
         click.echo(_summary(arrays))
     click.echo(_line(runtime, result, seconds), err=True)
+
+
+def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None:
+    """Says on stderr that frames follow one another in a graph that conversion made for fewer of them."""
+    from nirbridge.ir import frames_of_inference
+
+    frames = frames_of_inference(graph)
+    outputs = result.output if isinstance(result.output, dict) else {OUTPUT: result.output}
+    steps = len(next(iter(outputs.values())))
+    if frames is not None and steps > frames:
+        found = f"was converted for {counted(frames, 'frame')} an inference, and {steps} followed one another"
+        click.echo(f"Note: file '{printable(str(path))}': {found}, membranes carried over.", err=True)
 
 
 def _named(result: Recording) -> dict[str, Array]:
