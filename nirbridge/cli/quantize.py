@@ -85,6 +85,8 @@ def command(
     echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
     if source is None and form == "data" and any(type(node) is nir.Input for node in network.nodes.values()):
         echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
+    if form == "integers":
+        echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)
 
 
 def _rounding(form: str, limit: int) -> str:

@@ -22,9 +22,11 @@ from nirbridge.cli.common import (
 )
 from nirbridge.cli.output import echo, echo_text
 from nirbridge.errors import InputError
-from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
+from nirbridge.reports import count_text, counted, printable, seconds_text, shape_text, table
 
 if TYPE_CHECKING:
+    import nir
+
     from nirbridge.runtime import Array, Recording
 
 OUTPUT = "output"
@@ -88,6 +90,7 @@ def command(
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started
+    _note_inferences(graph, network, result)
     arrays = _named(result)
     if output is not None and output.suffix.lower() == SUFFIX:
         outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
@@ -99,6 +102,18 @@ def command(
     else:
         echo_text(_summary(arrays))
     echo(_line(runtime, result, seconds), err=True)
+
+
+def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None:
+    """Says on stderr that frames follow one another in a graph that conversion made for fewer of them."""
+    from nirbridge.ir import frames_of_inference
+
+    frames = frames_of_inference(graph)
+    outputs = result.output if isinstance(result.output, dict) else {OUTPUT: result.output}
+    steps = len(next(iter(outputs.values())))
+    if frames is not None and steps > frames:
+        found = f"was converted for {counted(frames, 'frame')} an inference, and {steps} followed one another"
+        click.echo(f"Note: file '{printable(str(path))}': {found}, membranes carried over.", err=True)
 
 
 def _named(result: Recording) -> dict[str, Array]:

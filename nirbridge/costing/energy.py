@@ -127,7 +127,7 @@ def _width_line(width: int, own: int, given: int | None) -> tuple[str, ...]:
     if given is not None and width != own:
         held = "holds integers of 8 bits" if own == 8 else "is no graph of 8-bit integers"
         return (f"priced at {width} bits as asked, although it {held}",)
-    return ("priced at 8 bits, the width of its integer weights (bits 32 prices floating point)",) if own == 8 else ()
+    return ("priced at 8 bits, the width of its integer weights; --bits 32 prices floating point",) if own == 8 else ()
 
 
 def _frames_line(plan: Plan, frames: int | None, activity: Activity) -> tuple[str, ...]:

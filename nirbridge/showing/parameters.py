@@ -29,7 +29,7 @@ _STRUCTURE = frozenset(
         *("shape", "stride", "padding", "dilation", "groups", "kernel_size", "input_shape", "start_dim", "end_dim"),
         *("sensor_size", "window", "subframes", "lanes", "coding", "downsample", "reset", "boundary"),
         *("phases", "wait", "base", "base_in", "base_out", "first_phase", "rounding"),
-        *("output_shape", "start", "stop", "factors"),
+        *("output_shape", "start", "stop", "factors", "step", "low", "high"),
     )
 )
 """Fields that say how a node is built; they are not counted as parameters."""

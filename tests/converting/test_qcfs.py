@@ -10,7 +10,7 @@ from torch import nn
 import nirbridge
 from nirbridge.converting import convert_in_full, measure
 from nirbridge.errors import ExportError, InputError
-from nirbridge.ir import MultiLevelLIF, TemporalMix
+from nirbridge.ir import MultiLevelLIF, TemporalMix, frames_of_inference
 from nirbridge.neurons import QCFS
 from nirbridge.neurons import MultiLevelLIF as Neuron
 from tests.converting.networks import with_statistics
@@ -51,6 +51,7 @@ def test_exact_where_levels_times_steps_is_q(levels: int, steps: int) -> None:
 
 def test_fields_of_the_neuron() -> None:
     graph = nirbridge.convert(network(8), data(4), "qcfs", steps=2)
+    assert frames_of_inference(graph) == 1
     node = graph.nodes["2"]
     assert node.lanes == 4
     np.testing.assert_array_equal(node.lane_threshold.ravel(), [0.5, 1.0, 1.5, 2.0])
