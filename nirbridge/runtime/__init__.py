@@ -2,6 +2,7 @@
 
 from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
+from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import exponents_into, message_cost, message_exponents
 from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
@@ -23,6 +24,8 @@ __all__ = [
     "Recording",
     "Runtime",
     "Source",
+    "below_single",
+    "beyond_single",
     "compile",
     "exponents_into",
     "find_runtime",

@@ -9,15 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nirbridge.errors import InputError
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge_norse.dataflow import make_segments
+from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.setting import Setting, exact_arithmetic
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
 """Size that the largest activation of a block may reach.  On a CPU larger ones leave the cache, and the allocator gives
 their pages back to the system and faults them in again at every block."""
+
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class NorseProgram(Program):
@@ -27,16 +30,26 @@ class NorseProgram(Program):
         plan: the plan.
         setting: device, dtype and dt.
         lowering: node type → stage, in the arithmetic of the precision.
+        careful: of single precision, refuse what may leave its range, and not only what does.
+
+    Raises:
+        NarrowError: single precision does not do for the plan.
     """
 
     records_membranes = True
 
-    def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any]) -> None:
+    def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any], careful: bool = False) -> None:
         super().__init__(plan)
         self.setting = setting
         self.lives_in_forks = setting.device.type == "cpu"
         with exact_arithmetic():
-            self._stages = {p.name: lowering[type(p.node)](p, setting) for p in plan.nodes}
+            self._stages = {p.name: _lowered(p, setting, lowering) for p in plan.nodes}
+        self._in_range = np.inf
+        if careful:
+            require_range(plan, DATA_LIMIT)
+            require_bits(plan)
+            require_exact_sums(plan)
+            self._in_range = DATA_LIMIT
         self._segments = make_segments(plan, self._stages)
         self._largest = max(prod(p.output_shape) * float(p.rate) for p in plan.nodes)
         self._late: dict[str, Tensor] = {}
@@ -50,6 +63,9 @@ class NorseProgram(Program):
         self._reset()
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
+        if self.setting.dtype is torch.float32:
+            for name, array in data.items():
+                self._require_range(name, array)
         steps, batch = next(iter(data.values())).shape[:2]
         neurons = {name: node for name in record if name not in self.plan.names and (node := membrane_of(name))}
         names = tuple(dict.fromkeys((*self.plan.outputs, *(name for name in record if name not in neurons))))
@@ -65,6 +81,20 @@ class NorseProgram(Program):
             for name, node in neurons.items():
                 results[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
         return _separate(results, data)
+
+    def _require_range(self, name: str, array: Array) -> None:
+        """Refuses data with which a product or a sum can leave the range of single precision."""
+        if array.dtype.kind in "bui" and array.dtype.itemsize < 3:
+            return
+        magnitude = max(float(array.max()), -float(array.min()))
+        if magnitude > FLOAT32_MAX:
+            raise NarrowError(self._input(name), "holds values beyond the range of float32")
+        if magnitude > self._in_range:
+            require_range(self.plan, magnitude)
+            self._in_range = magnitude
+
+    def _input(self, name: str) -> str:
+        return f"input for {label(name, self.plan[name].node)}"
 
     def _block_steps(self, batch: int) -> int:
         """Input steps of a block: whole windows, as many as fit."""
@@ -128,13 +158,21 @@ class NorseProgram(Program):
         return self.setting.numpy_dtype
 
     def _cast(self, name: str, array: Array) -> Array:
-        try:
-            with np.errstate(over="raise"):
-                return np.ascontiguousarray(array, dtype=self._data_dtype())
-        except FloatingPointError:
-            found = f"holds values beyond the range of {self.setting.numpy_dtype}"
-            where = f"input for {label(name, self.plan[name].node)}"
-            raise InputError(where, found, "Compile with dtype='float64'") from None
+        with np.errstate(under="ignore"):
+            cast = np.ascontiguousarray(array, dtype=self._data_dtype())
+        if self.setting.dtype is torch.float32 and (lost := lost_values(array, cast)).size:
+            whole = lost[np.abs(lost) >= 1]
+            if whole.size:
+                raise NarrowError(self._input(name), f"holds {whole.flat[0]:.9g}, which float32 rounds")
+        return cast
+
+
+def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any]) -> Any:
+    try:
+        return lowering[type(planned.node)](planned, setting)
+    except NarrowError as error:
+        (problem,) = error.problems
+        raise NarrowError(str(planned), problem.found) from None
 
 
 def _joined(blocks: list[Tensor]) -> Tensor:

@@ -20,7 +20,9 @@ class NorseRuntime:
     """torch in float32 or float64, on CPU or CUDA; runs every primitive.
 
     Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu") and ``dtype`` ("float32",
-    "float64"; default "float32").  Precision "fixed" holds its integers in float64, whatever the device.
+    "float64").  The default is "float32" where its range does for the graph: for each parameter, and for all products
+    and sums with data up to 2^24; else "float64".  Precision "fixed" holds its integers in float64, whatever the
+    device.
     """
 
     name = "norse"
@@ -50,10 +52,12 @@ class NorseRuntime:
         """The program for a plan.
 
         Raises:
-            InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there.
+            InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there; or ``dtype`` is "float32"
+                and its range does not do.
         """
         from nirbridge_norse.lowering import LOWERING
         from nirbridge_norse.program import NorseProgram
+        from nirbridge_norse.ranges import NarrowError
         from nirbridge_norse.setting import make_setting
 
         if precision == "fixed":
@@ -61,7 +65,12 @@ class NorseRuntime:
 
             require_option("dtype", options.get("dtype", "float64"), ("float64",))
             return FixedProgram(plan, make_setting(plan.dt, **{**options, "dtype": "float64"}))
-        return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING)
+        if "dtype" in options:
+            return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING)
+        try:
+            return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING, careful=True)
+        except NarrowError:
+            return NorseProgram(plan, make_setting(plan.dt, **options, dtype="float64"), LOWERING)
 
 
 RUNTIME = NorseRuntime()

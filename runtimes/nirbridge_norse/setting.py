@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nirbridge.errors import InputError
 from nirbridge.runtime import require_option
+from nirbridge_norse.ranges import NarrowError, lost_values
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _EXACT = ("ieee", "none")
@@ -29,15 +30,26 @@ class Setting:
         device: where tensors live.
         dtype: of data, parameters and states.
         dt: seconds per step.
+        any_value: whether parameters may lose what single precision does not hold.
     """
 
     device: torch.device
     dtype: torch.dtype
     dt: float
+    any_value: bool = False
 
     def tensor(self, value: Any) -> Tensor:
-        """``value`` as a tensor of its own, cast once to the program's dtype."""
-        return torch.tensor(np.asarray(value, dtype=self.numpy_dtype), device=self.device)
+        """``value`` as a tensor of its own, cast once to the program's dtype.
+
+        Raises:
+            NarrowError: the dtype rounds a number by more than its last bits.
+        """
+        given = np.asarray(value)
+        with np.errstate(over="ignore", under="ignore"):
+            cast = given.astype(self.numpy_dtype)
+        if not self.any_value and (lost := lost_values(given, cast)).size:
+            raise NarrowError("parameter", f"holds {lost.flat[0]:.9g}, which {self.numpy_dtype} does not")
+        return torch.tensor(cast, device=self.device)
 
     @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
