@@ -8,6 +8,7 @@ from nirbridge.runtime.messages import exponents_into, message_cost, message_exp
 from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
 from nirbridge.runtime.protocol import Availability, Runtime, make_program
+from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.support import support_problems
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "require_option",
     "runtime_names",
     "runtimes",
+    "sends_spikes",
     "streaming_options",
     "support_problems",
     "usable_runtime",
