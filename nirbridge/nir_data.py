@@ -14,15 +14,13 @@ import numpy as np
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import write_whole
-from nirbridge.ir import SPIKING, EventInput
 from nirbridge.ir.guard import guard
 from nirbridge.ir.hdf5_reader import SIGNATURE
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.sources import Origin, opened
-from nirbridge.runtime import Array, Plan
+from nirbridge.runtime import Array, Plan, sends_spikes
 
 SUFFIX = ".nird"
-_WIRES = (nir.Output, nir.Flatten)
 _OBSERVABLES = ("spikes", "input", "output", "values")
 """Which observable of a node is its input to a graph, where it has several."""
 _LARGEST = 2**31
@@ -58,14 +56,6 @@ def write_nir_data(path: str | os.PathLike[str], arrays: Mapping[str, Array], pl
     image = io.BytesIO()  # HDF5 crashes the process where the disk is full
     nir.write_data(image, nir.NIRGraphData(nodes))
     write_whole(path, image.getbuffer())
-
-
-def sends_spikes(plan: Plan, name: str) -> bool:
-    """Whether the node sends spikes, or passes on those of nodes that all do."""
-    planned = plan[name]
-    if type(planned.node) in _WIRES and len(planned.sources) == 1:
-        return sends_spikes(plan, planned.sources[0].name)
-    return type(planned.node) in (*SPIKING, EventInput)
 
 
 def _events(flat: Array, dt: float) -> nir.EventData:

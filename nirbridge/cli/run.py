@@ -22,12 +22,12 @@ from nirbridge.cli.common import (
 )
 from nirbridge.cli.output import echo, echo_text
 from nirbridge.errors import InputError
-from nirbridge.reports import count_text, counted, printable, seconds_text, shape_text, table
+from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
 
 if TYPE_CHECKING:
     import nir
 
-    from nirbridge.runtime import Array, Recording
+    from nirbridge.runtime import Array, Plan, Recording
 
 OUTPUT = "output"
 
@@ -101,7 +101,7 @@ def command(
         echo(f"wrote {output}", err=True)
     else:
         echo_text(_summary(arrays))
-    echo(_line(runtime, result, seconds), err=True)
+    echo(_line(runtime, result, program.plan, seconds), err=True)
 
 
 def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None:
@@ -113,7 +113,7 @@ def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None
     steps = len(next(iter(outputs.values())))
     if frames is not None and steps > frames:
         found = f"was converted for {counted(frames, 'frame')} an inference, and {steps} followed one another"
-        click.echo(f"Note: file '{printable(str(path))}': {found}, membranes carried over.", err=True)
+        echo(f"Note: file '{path}': {found}, membranes carried over.", err=True)
 
 
 def _named(result: Recording) -> dict[str, Array]:
@@ -146,12 +146,19 @@ def _summary(arrays: dict[str, Array]) -> str:
     return table(headers, rows, right=headers[2:])
 
 
-def _line(runtime: str, result: Recording, seconds: float) -> str:
-    outputs = list(result.output.values()) if isinstance(result.output, dict) else [result.output]
-    spikes = sum(int((array != 0).sum()) for array in outputs)
-    steps, batch = outputs[0].shape[:2]
-    shapes = ", ".join(shape_text(array.shape) for array in outputs)
+def _line(runtime: str, result: Recording, plan: Plan, seconds: float) -> str:
+    from nirbridge.runtime import sends_spikes
+
+    outputs = result.output if isinstance(result.output, dict) else {plan.outputs[0]: result.output}
+    counts: dict[str, list[int]] = {"spike": [], "nonzero analog value": []}
+    for name, array in outputs.items():
+        word = "spike" if sends_spikes(plan, name) else "nonzero analog value"
+        counts[word].append(int((array != 0).sum()))
+    texts = [counted(sum(found), word) for word, found in counts.items() if found]
+    arrays = list(outputs.values())
+    steps, batch = arrays[0].shape[:2]
+    shapes = ", ".join(shape_text(array.shape) for array in arrays)
     return (
         f"{runtime}: {counted(steps, 'step')}, {counted(batch, 'sample')}, output {shapes}, "
-        f"{counted(spikes, 'spike')} (values other than 0), {seconds_text(seconds)}"
+        f"{', '.join(texts)}, {seconds_text(seconds)}"
     )

@@ -17,6 +17,7 @@ from nirbridge.runtime.program import (
     require_seconds,
 )
 from nirbridge.runtime.protocol import Availability, Runtime, make_program
+from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.support import fixed_problems, support_problems
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "require_seconds",
     "runtime_names",
     "runtimes",
+    "sends_spikes",
     "sent_exponents",
     "streaming_options",
     "support_problems",

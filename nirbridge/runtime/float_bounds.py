@@ -129,19 +129,23 @@ def _without_leak(planned: PlannedNode, x: int, dt: float) -> int:
 
 
 def _leaky(planned: PlannedNode, x: int, dt: float) -> int | None:
-    """With dt/tau <= 1 the membrane stays between what it is and where it tends to."""
     node = planned.node
-    if not _settles(dt, node.tau):
-        return None
-    return largest(node.v_leak) + largest(node.r) * x + MOST_STEPS * _taken(planned) + _after(node)
+    reach = _reach(dt, node.tau)
+    return None if reach is None else _membrane(planned, reach, x)
 
 
 def _with_synapse(planned: PlannedNode, x: int, dt: float) -> int | None:
     node = planned.node
-    if not (_settles(dt, node.tau_syn) and _settles(dt, node.tau_mem)):
+    first, second = _reach(dt, node.tau_syn), _reach(dt, node.tau_mem)
+    if first is None or second is None:
         return None
-    current = largest(node.w_in) * x
-    return largest(node.v_leak) + max(1, largest(node.r)) * current + MOST_STEPS * _taken(planned) + _after(node)
+    current = first * largest(node.w_in) * x
+    return max(current, _membrane(planned, second, current))
+
+
+def _membrane(planned: PlannedNode, reach: int, x: int) -> int:
+    node = planned.node
+    return reach * (largest(node.v_leak) + largest(node.r) * x) + MOST_STEPS * _taken(planned) + _after(node)
 
 
 def _multi_level(planned: PlannedNode, x: int, dt: float) -> int | None:
@@ -157,8 +161,10 @@ def _phase_sum(planned: PlannedNode, x: int, dt: float) -> int:
     return planned.node.phases * x + largest(planned.node.v_init)
 
 
-def _settles(dt: float, tau: Any) -> bool:
-    return bool(np.all(dt / np.asarray(tau, dtype=np.float64) <= 1))
+def _reach(dt: float, tau: Any) -> int | None:
+    """How far beyond its target a leaky state can come: with dt/tau <= 1 not at all, above 2 without a bound."""
+    share = np.max(dt / np.asarray(tau, dtype=np.float64), initial=0.0)
+    return 1 if share <= 1 else 2 * MOST_STEPS if share <= 2 else None
 
 
 def _taken(planned: PlannedNode) -> int:
