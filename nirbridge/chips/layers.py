@@ -20,7 +20,6 @@ from nirbridge.ir import (
     SparseMatrix,
     TemporalMix,
     delay_steps,
-    find_topology,
 )
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.shapes import pairs
@@ -118,9 +117,7 @@ def _sent(plan: Plan) -> dict[str, list[Path]]:
     left out: no integer graph has a cycle without a neuron.
     """
     sent = {p.name: [_begun(p)] for p in plan.nodes if type(p.node) in (*POPULATIONS, *HOST)}
-    between = [p.name for p in plan.nodes if p.name not in sent]
-    edges = [(s.name, name) for name in between for s in plan[name].sources if s.name not in sent]
-    for name in find_topology(between, edges, ()).order:
+    for name in plan.order_between([p.name for p in plan.nodes if p.name not in sent]):
         extend = EXTEND.get(type(plan[name].node), _unchanged)
         sent[name] = [extend(plan[name], path, plan.dt) for path in _arriving(plan[name], sent)]
     return sent
