@@ -20,7 +20,6 @@ from nirbridge.ir import (
     SparseMatrix,
     TemporalMix,
     delay_steps,
-    find_topology,
 )
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.shapes import pairs
@@ -55,6 +54,8 @@ class Path:
         weights: the range of the merged weights.
         delay: steps, the longest.
         wait: steps of the longest of its delays alone.
+        uneven: whether delays behind a synapse differ between neurons.
+        split: whether a synapse follows these, so that no merged one has a single delay.
         last: the last node on the way with weights of its own, "" where there is none.
     """
 
@@ -66,6 +67,8 @@ class Path:
     weights: Weights = ONE
     delay: int = 0
     wait: int = 0
+    uneven: bool = False
+    split: bool = False
     last: str = ""
 
 
@@ -118,9 +121,7 @@ def _sent(plan: Plan) -> dict[str, list[Path]]:
     left out: no integer graph has a cycle without a neuron.
     """
     sent = {p.name: [_begun(p)] for p in plan.nodes if type(p.node) in (*POPULATIONS, *HOST)}
-    between = [p.name for p in plan.nodes if p.name not in sent]
-    edges = [(s.name, name) for name in between for s in plan[name].sources if s.name not in sent]
-    for name in find_topology(between, edges, ()).order:
+    for name in plan.order_between([p.name for p in plan.nodes if p.name not in sent]):
         extend = EXTEND.get(type(plan[name].node), _unchanged)
         sent[name] = [extend(plan[name], path, plan.dt) for path in _arriving(plan[name], sent)]
     return sent
@@ -169,6 +170,8 @@ def _join(one: Path, other: Path) -> Path:
         weights=one.weights + other.weights,
         delay=max(one.delay, other.delay),
         wait=max(one.wait, other.wait),
+        uneven=one.uneven or other.uneven,
+        split=one.split or other.split,
     )
 
 
@@ -181,8 +184,10 @@ def _forgets_rows(planned: PlannedNode, path: Path, dt: float) -> Path:
 
 
 def _delay(planned: PlannedNode, path: Path, dt: float) -> Path:
-    steps = int(delay_steps(planned.node.delay, dt).max(initial=0))
-    return replace(path, delay=path.delay + steps, wait=max(path.wait, steps))
+    steps = delay_steps(planned.node.delay, dt)
+    longest, shortest = int(steps.max(initial=0)), int(steps.min(initial=2**62))
+    uneven = path.weights.merged > 0 and shortest < longest
+    return replace(path, delay=path.delay + longest, wait=max(path.wait, longest), uneven=path.uneven or uneven)
 
 
 def _scale(planned: PlannedNode, path: Path, dt: float) -> Path:
@@ -250,6 +255,7 @@ def _longer(
         kernel=None if kernel is None or (path.kernel is None and path.weights.merged) else kernel * (path.kernel or 1),
         reach=joined,
         weights=path.weights.behind(weight, fan_in, fan_out),
+        split=path.split or path.uneven,
         last=planned.name,
     )
 

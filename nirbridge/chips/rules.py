@@ -12,7 +12,7 @@ from nirbridge.chips.limits import Chip
 from nirbridge.chips.mapping import Load, broken_limits
 from nirbridge.chips.messages import Bits
 from nirbridge.errors import Problem
-from nirbridge.ir import INPUTS, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Product, TemporalMix
+from nirbridge.ir import MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Product, TemporalMix
 from nirbridge.ir.delays import delay_steps
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Plan, PlannedNode, fixed_problems
@@ -66,16 +66,17 @@ def messages_fit_their_bits(plan: Plan, chip: Chip, bits: Bits) -> list[Problem]
     """What a message carries has at most ``message_bits`` bits; 1 bit is a binary spike."""
     limit = chip.message_bits
     step = "Use fewer levels" if limit.value > 1 else "Run 'nirbridge expand' for binary neurons, or take loihi2"
-    heard = {s.name for reader in plan.nodes if type(reader.node) is not nir.Output for s in reader.sources}
+    heard = {s.name for reader in plan.nodes if type(reader.node) not in HOST for s in reader.sources}
     problems = []
     for planned in plan.nodes:
         kind, needed = type(planned.node), bits.get(planned.name)
-        read = kind in _READ_AS_STATES and planned.name not in heard
-        if kind in (*POPULATIONS, *INPUTS) and (needed or 0) > limit.value and not read:
+        sends = kind in POPULATIONS and (kind not in _READ_AS_STATES or planned.name in heard)
+        brings = kind in HOST and planned.name in heard
+        if (sends or brings) and (needed or 0) > limit.value:
             found = f"its messages can take {needed} bits"
-            hint = "Encode events with coding 'binary', or take loihi2" if kind in INPUTS else step
+            hint = "Give it data of 0 and 1, as coding 'binary' makes them, or take loihi2" if brings else step
             problems.append(_problem(planned, found, limit.value, limit.source, hint, "messages_fit_their_bits"))
-        elif kind is nir.Input and limit.value == 1:
+        elif brings and needed is None and limit.value == 1:
             found = f"nothing says that it brings 0 and 1 alone, and a message of {chip.name} carries no more"
             source = f"{found} (source {limit.source})"
             problems.append(Problem(str(planned), source, "Give it no other data", "inputs_are_spikes", "warning"))
@@ -179,6 +180,16 @@ def paths_are_not_too_late(layer: Layer, plan: Plan, chip: Chip) -> list[Problem
     ]
 
 
+def delays_stay_apart(layer: Layer, plan: Plan, chip: Chip) -> list[Problem]:
+    """Neurons between two synapses that merge delay alike: one synapse has one delay."""
+    step = "Put a neuron between the synapses, or give all one delay"
+    return [
+        Problem(str(layer.planned), f"hears {path.source!r} over synapses of several delays", step, "delays_stay_apart")
+        for path in layer.paths
+        if path.split
+    ]
+
+
 def layers_fit_cores(layer: Layer, load: Load, chip: Chip) -> list[Problem]:
     """Even spread over as many cores as it has neurons, a core holds what a layer needs of it."""
     problems = []
@@ -218,7 +229,11 @@ NODE_RULES: tuple[Callable[[Plan, Chip], list[Problem]], ...] = (
     neurons_run_on_the_chip,
     products_run_on_the_chip,
 )
-LAYER_RULES: tuple[Callable[[Layer, Plan, Chip], list[Problem]], ...] = (weights_fit_their_bits, paths_are_not_too_late)
+LAYER_RULES: tuple[Callable[[Layer, Plan, Chip], list[Problem]], ...] = (
+    weights_fit_their_bits,
+    paths_are_not_too_late,
+    delays_stay_apart,
+)
 
 
 def _gain(node: nir.NIRNode) -> object:

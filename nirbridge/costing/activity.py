@@ -155,8 +155,8 @@ def _count(table: dict[str, Traffic], name: str, more: Traffic) -> None:
 def _direct(neuron: Neuron, units: Mapping[str, Unit | None], records: Mapping[str, Array], inferences: int) -> Traffic:
     """Each sender's events for themselves: without synapses nothing merges them on the way."""
     total: dict[str, Traffic] = {}
-    for source in neuron.direct:
-        _count(total, "all", _traffic((source,), units, records, inferences))
+    for source, ways in neuron.direct.items():
+        _count(total, "all", _traffic((source,), units, records, inferences).scaled(ways))
     return total.get("all", Traffic())
 
 

@@ -21,8 +21,8 @@ COSTS = ("add", "shift", "multiply")
 
 Exponents = tuple[int, ...]
 """The e of messages that are 2^e or 0."""
-_MOST_EXPONENTS = 4096
-"""More different ones than float64 has are no table to shift by."""
+_MOST_EXPONENTS = 64
+"""More different ones than an integer of a runtime has bits are no table to shift by."""
 
 
 def message_exponents(node: nir.NIRNode) -> Exponents | None:

@@ -215,3 +215,21 @@ def test_diamonds_are_one_walk(steps: int) -> None:
     assert [layer.layer for layer in report.layers] == ["s"]
     assert report.layers[0].fan_in == min(2**steps, 4)  # at most
     assert report.fits == (steps == 1)  # weights of 2 fit, of 2^80 not
+
+
+def test_no_merged_synapse_has_two_delays() -> None:
+    def between(*delays: float) -> list[str]:
+        return rules(
+            line(
+                nir.Linear(ten(4, 4, value=1)),
+                nir.Delay(np.array(delays)),
+                nir.Linear(ten(4, 4)),
+                spiking(),
+                shape=(4,),
+            )
+        )
+
+    assert between(1e-3, 1e-3, 1e-3, 1e-3) == []
+    assert between(1e-3, 1e-3, 1e-3, 2e-3) == ["delays_stay_apart"]
+    front = line(nir.Delay(np.array([0, 1, 2, 3]) * 1e-3), nir.Linear(ten(4, 4)), spiking(), shape=(4,))
+    assert rules(front) == []
