@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,11 @@ def command(
     from nirbridge.ir import write
 
     values = _samples(data)
-    module = load_module(spec)
-    if weights is not None:
-        load_weights(module, weights)
     given = {name: value for name, value in options.items() if value is not None}
-    with _naming(data):
+    with _naming(data), redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
+        module = load_module(spec)
+        if weights is not None:
+            load_weights(module, weights)
         conversion = convert_in_full(module, values, method, progress=_say, **given)
     for note in conversion.notes:
         echo(f"Warning: {note}", err=True)

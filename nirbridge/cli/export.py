@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -59,10 +61,11 @@ def command(spec: str, output: Path, input_shape: tuple[int, ...], weights: Path
     from nirbridge.exporting import export, load_module, load_weights
     from nirbridge.ir import write
 
-    module = load_module(spec)
-    if weights is not None:
-        load_weights(module, weights)
-    graph = export(module, input_shape, dt=dt)
+    with redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
+        module = load_module(spec)
+        if weights is not None:
+            load_weights(module, weights)
+        graph = export(module, input_shape, dt=dt)
     write(output, graph)
     shapes = ", ".join(str(tuple(int(n) for n in node.output_type["output"])) for node in graph.outputs.values())
     counts = f"{len(graph.nodes)} nodes, {len(graph.edges)} edges"

@@ -18,6 +18,7 @@ from nirbridge.converting.conversion import Conversion, ConversionWarning
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.errors import GraphError, InputError
+from nirbridge.exporting.user_code import nested
 
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
@@ -103,7 +104,8 @@ def convert_in_full(
     if unknown:
         known = ", ".join(OPTIONS[method])
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
-    conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
+    with nested(ann):
+        conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
     problems = find_problems(conversion.graph)
     if problems:
         raise GraphError.from_problems(problems)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.errors import FileError
+from nirbridge.exporting.user_code import nested
 
 _SHOWN = 4
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -32,7 +33,8 @@ def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     where = f"file '{path}'"
     state = read_state(path)
-    own = module.state_dict()
+    with nested(module):
+        own = module.state_dict()
     _require_same_keys(where, own, state)
     unlike = [
         f"'{key}' is {_kind(state[key])}, the module has {_kind(own[key])}"
