@@ -131,6 +131,8 @@ BAD = {
     "beyond int64": (b"t,x,y,p\n9999999999999999999,1,4,1\n", {}, "line 2 has t = 1e+19"),
     "a decimal comma": (b"t,x,y,p\n0,25,1,2,1\n", {}, "line 2 has 5 columns, the first line 4"),
     "a decimal comma beside semicolons": (b"0,25;1;2;1\n0,5;1;2;1\n", {}, "decimals need a point, no comma"),
+    "carriage returns": (b"t,x,y,p\r1,2,3,1\r", {}, "ends its lines with carriage returns alone"),
+    "two columns": (b"1 2\n3 4\n", {}, "has no four columns in its line"),
     "a time twice": (b"t,timestamp,x,y,p\n1,1,2,3,1\n", {}, "several names for t"),
 }  # fmt: skip
 
@@ -181,6 +183,21 @@ def test_archives_of_public_data_sets(tmp_path, arrays):
     np.savez(tmp_path / "a.npz", **arrays)
     rows = naive.rows_of(Events.concatenate(list(open_recording(tmp_path / "a.npz"))))
     assert rows == ROWS
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((5, 4), complex), "column 1 holds complex128, not one number a row"),
+        (np.rec.fromarrays([T.astype("M8[us]"), X, Y, P], names="t,x,y,p"), "'t' holds datetime64"),
+        (np.zeros(5, [("t", "f8", (2,)), ("x", "i4"), ("y", "i4"), ("p", "i4")]), r"'t' holds float64 of shape \(2,\)"),
+        (np.zeros((4, 5)), "holds an array .* Save its transpose"),
+    ],
+)
+def test_arrays_of_something_else(tmp_path, array, found):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(FileError, match=found):
+        open_recording(tmp_path / "a.npy")
 
 
 def test_arrays_that_are_refused(tmp_path):
