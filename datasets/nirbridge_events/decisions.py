@@ -83,6 +83,7 @@ class StreamSummary:
         cropped: events outside the crop.
         late: events of windows that were closed without them, because the source was silent.
         before_start: events before the first window.
+        after_end: events after the last window.
         warm_up_s: wall time of the step before the start that loaded and compiled the program, 0 without one.
         seconds: wall time from the start to the end.
         events_per_s: events / seconds.
@@ -107,6 +108,7 @@ class StreamSummary:
     cropped: int
     late: int
     before_start: int
+    after_end: int
     warm_up_s: float
     seconds: float
     events_per_s: float

@@ -174,6 +174,7 @@ class Stream:
             cropped=report.cropped,
             late=report.late,
             before_start=report.before_start,
+            after_end=report.after_end,
             warm_up_s=round(self._warm_up_seconds, 6),
             seconds=round(seconds, 6),
             events_per_s=round(report.events / seconds, 1) if seconds else 0.0,
@@ -209,6 +210,8 @@ class Stream:
         for chunk in self._recording:
             if self._stop.is_set():
                 return
+            if self._encoder.ended and getattr(self._recording, "live", False):
+                break
             if len(chunk):
                 yield from self._encoder.windows(chunk)
                 self._silence.heard(int(chunk.t[-1]))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import FileError, InputError
 
@@ -74,6 +75,7 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
+@grid_options
 @reader_options
 def command(
     source: str,
