@@ -1,7 +1,12 @@
 """Order and unit of columns: concluded where the values allow one reading, asked for where they allow several."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import Events, open_recording
@@ -221,3 +226,29 @@ def test_arrays_that_are_refused(tmp_path):
 )
 def test_names_of_columns(names, places):
     assert find_columns(names) == {name: [i] for i, name in enumerate(places) if name != "."}
+
+
+@st.composite
+def tables(draw):
+    """Rows (t, x, y, p) and an order of their columns in which x comes before y."""
+    steps = draw(st.lists(st.integers(0, draw(st.sampled_from([1, 60, 5000]))), min_size=1, max_size=12))
+    start, wide = draw(st.sampled_from([0, 4000, 10**6])), draw(st.sampled_from([2, 34, 1280]))
+    times = [start + sum(steps[: i + 1]) for i in range(len(steps))]
+    rows = [(t, draw(st.integers(0, wide - 1)), draw(st.integers(0, wide - 1)), draw(st.integers(0, 1))) for t in times]
+    order = draw(st.permutations("txyp").map("".join).filter(lambda text: text.index("x") < text.index("y")))
+    return rows, order
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(tables())
+def test_columns_without_names_are_read_right_or_asked_for(table):
+    rows, order = table
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npy"
+        np.save(path, np.array([[row["txyp".index(name)] for name in order] for row in rows]))
+        try:
+            found = naive.rows_of(Events.concatenate(list(open_recording(path))))
+        except InputError as error:
+            assert "--columns" in str(error)
+            found = naive.rows_of(Events.concatenate(list(open_recording(path, columns=",".join(order)))))
+    assert found == rows
