@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nirbridge.cli import encode as encode_module
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge_events import Events, encode, open_recording
+from nirbridge_events import Events, LossWarning, encode, open_recording
 from nirbridge_events.readers import base, sieve
 from nirbridge_events.readers.order import TimeOrder
 from nirbridge_events.readers.sieve import TimeSieve
@@ -229,6 +229,18 @@ def test_counters_that_wrap_are_no_bad_events(tmp_path, bits, make):
         recording = open_recording(tmp_path / "a.x", (128, 128), bad_events=policy)
         assert read(recording).t.tolist() == times
         assert recording.report.wraps == 1
+
+
+def test_whoever_takes_frames_only_is_warned(tmp_path):
+    WRITERS["evt2.raw"][0](tmp_path / "a.raw", [(5000, 1, 2, 1), (6000, 200, 5, 0), (7000, 3, 4, 1), (8000, 1, 1, 1)])
+    (tmp_path / "a.raw").write_bytes((tmp_path / "a.raw").read_bytes()[:-1])
+    with pytest.warns(LossWarning) as caught:
+        frames = encode(open_recording(tmp_path / "a.raw", (128, 128), bad_events="skip"), coding="count")
+    assert frames.sum() == 2
+    assert [str(warning.message).split("': ")[1][:30] for warning in caught] == [
+        "1 events outside the sensor we",
+        "3 bytes at the end are a part ",
+    ]
 
 
 def test_policies_and_who_has_which_by_default():
