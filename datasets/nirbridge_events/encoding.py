@@ -357,6 +357,8 @@ def encode(
     Raises:
         InputError: an argument is out of range, times go back, or an event lies outside the sensor.
         FileError: the recording is damaged.
+
+    Warns of (``LossWarning``): events of a ``Recording`` that were left out, with their number.
     """
     if isinstance(events, Recording):
         check_same_sensor(events, sensor_size)
@@ -364,6 +366,8 @@ def encode(
     encoder = FrameEncoder(DEFAULT_SENSOR if sensor_size is None else sensor_size, window, coding, **options)
     chunks = events if isinstance(events, Iterable) and not isinstance(events, np.ndarray) else [events]
     frames = [window.frames for window in encoder.encode(chunks)]
+    if isinstance(events, Recording):
+        events.report.warn(events.name)
     return np.concatenate(frames) if frames else np.zeros((0, *encoder.frame_shape), dtype=np.float32)
 
 

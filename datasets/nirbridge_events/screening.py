@@ -105,7 +105,7 @@ class Screen:
         return chunk.select(~early)
 
     def _too_many_bad(self, few: int = FEW) -> NirbridgeError | None:
-        left_out, kept = self.outside + self.late + self.ahead, self.order.taken
+        left_out, kept = self.outside + self.late + self.ahead, self.order.taken + self._sieve.held
         if self._live or left_out <= few or left_out <= kept:
             return None
         astray = self.late + self.ahead
@@ -115,7 +115,9 @@ class Screen:
         if self.outside > astray:
             advice = self._size_advice()
             return self._error(self._name, found, advice[0].upper() + advice[1:])
-        return self._error(self._name, found, "Split it where its clock starts again, or sort it by time")
+        return self._error(
+            self._name, found, "Sort it by time, or cut it where its clock starts again, before it is read here"
+        )
 
     def _first_bad(self, chunk: Events) -> tuple[int, NirbridgeError | None]:
         """The number of good events at the start of a chunk, and the error of the first bad one."""
@@ -145,7 +147,7 @@ class Screen:
             return self._error(self._name, found, "Sort the recording by time")
         if before - time > JUMP:
             found += f"times must not go back by more than {self._jitter} µs: the clock of the recording started again"
-            return self._error(self._name, found, f"{SKIP_ADVICE}, or split the recording there")
+            return self._error(self._name, found, f"{SKIP_ADVICE}, or cut the recording there")
         found += f"times must not go back by more than {self._jitter} µs"
         enough = math.ceil((before - time) / 1000)
         next_step = f"{SKIP_ADVICE}, or sort them back with --jitter {enough}ms (jitter={enough * 1000})"

@@ -26,8 +26,8 @@ PICTURES = (".png", ".gif")
 @click.option("--picture", type=click.Path(path_type=Path), help="A .png of some frames, or a .gif of all of them.")
 @click.option("--model", type=click.Path(path_type=Path), help="Take the coding from this model's EventInput.")
 @encoder_options
-@reader_options
 @grid_options
+@reader_options
 def command(
     source: str,
     output: Path | None,

@@ -102,19 +102,19 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
-    options = {**reader_flags(flags), **reading(flags)}
+    how = reading(flags) | reader_flags(flags)
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
     limits = grid(flags)
     node = None if graph is None else _event_input(graph)
     if node is None:
         _require_flags(given, "the model has no EventInput node" if graph else "no --model describes the frames")
-        recording = open_recording(source, sensor, **options)
+        recording = open_recording(source, sensor, **how)
     else:
         if given:
             found = "contradicts the EventInput node of the model, which describes the frames"
             raise InputError(f"option --{next(iter(given)).replace('_', '-')}", found, "Leave it away")
         width, height = (int(n) for n in node.sensor_size)
-        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)), **options)
+        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)), **how)
     encoder = _make_encoder(recording, node, given, flags, limits)
     if graph is not None:
         _check_shape(graph, encoder.frame_shape)

@@ -77,8 +77,8 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
-@reader_options
 @grid_options
+@reader_options
 def command(
     source: str,
     model: Path,

@@ -30,6 +30,7 @@ from nirbridge_events.readers.wanted import FIELDS, Wanted
 
 SEPARATORS = (",", ";", "\t", " ")
 LONGEST_LINE = 4096
+EXTENSIONS = (".csv", ".txt", ".tsv")
 MARK = b"\xef\xbb\xbf"
 """What Windows puts before UTF-8 text."""
 _TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xb5\xc2\xce\xbc]*")
@@ -159,10 +160,10 @@ def _is_value(text: str) -> bool:
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """Whether these are lines of at least four columns of text."""
+    """Whether these are lines of at least four columns of text, or of text that is named as a table."""
     if path.suffix.lower() == ".bin" or not _TEXT.fullmatch(head.removeprefix(MARK)):
         return False
-    return any(_separator(line) for line, _, _ in _first_lines(head, 2))
+    return path.suffix.lower() in EXTENSIONS or any(_separator(line) for line, _, _ in _first_lines(head, 2))
 
 
 def _separator(line: str) -> str | None:
@@ -213,6 +214,10 @@ def _table(where: str, head: bytes) -> Table:
         FileError: they have no four columns, or state an impossible size.
     """
     lines = _first_lines(head, 2)
+    if not lines:
+        raise FileError(where, "holds no event", "Record or copy it again")
+    if b"\r" in head and b"\n" not in head:
+        raise FileError(where, "ends its lines with carriage returns alone", "Convert it, with 'mac2unix'")
     line, begin, end = lines[0]
     size = _stated(where, _GEOMETRY.search(head[: begin + 1]))
     two = re.fullmatch(r"(\d{1,5})[\s,;]+(\d{1,5})", line)
@@ -254,6 +259,4 @@ def _checked_size(where: str, width: int, height: int) -> Size:
     return width, height
 
 
-READER = Reader(
-    "csv", "text with four columns", recognises, _open, (".csv", ".txt", ".tsv"), frozenset(("columns", "time_unit"))
-)
+READER = Reader("csv", "text with four columns", recognises, _open, EXTENSIONS, frozenset(("columns", "time_unit")))

@@ -116,7 +116,10 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     # Spikes are made into t, x, y and p here; arrays that have names have no order.
     names = ("t", "x", "y", "p") if place.is_spikes else place.names
     meaning = meaning_of(where, columns, names, wanted, known_unit(file, place), ordered=len(place.arrays) == 1)
-    choice = Choice(number, meaning, time_offset(file, place), sample)
+    offset = time_offset(file, place)
+    if offset is None:
+        raise FileError(where, "its t_offset, which is added to all times, is no number", "Repair it")
+    choice = Choice(number, meaning, offset, sample)
     size = stated_size(file, place)
     notes = meaning.notes
     if place.is_spikes:

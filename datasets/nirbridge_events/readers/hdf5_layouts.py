@@ -31,6 +31,7 @@ from nirbridge_events.readers.wanted import FIELDS
 
 DEPTH, MOST_CHILDREN, MOST_OBJECTS = 5, 256, 2000
 LARGEST_ATTRIBUTE = 1 << 12
+OFFSET = "t_offset"
 SPIKES = ("times", "units")
 # Tables whose times are µs by their format; others name no unit.  A mark beside the events may be required.
 MICROSECONDS = (("CD/events", ""), ("prophesee/left", ""), ("prophesee/right", ""), ("events", "ms_to_idx"))
@@ -128,12 +129,15 @@ def known_unit(file: h5py.File, place: Place) -> str:
     return "us" if known and whole else ""
 
 
-def time_offset(file: h5py.File, place: Place) -> int | float:
-    """What DSEC and others keep beside the events, to be added to every time, in the unit of the times."""
+def time_offset(file: h5py.File, place: Place) -> int | float | None:
+    """What DSEC and others keep beside the events, to be added to every time, in the unit of the times.
+
+    0 where there is nothing like it, None where it is no number.
+    """
     for holder in (_group_of(file, place), file):
-        value = _numbers(holder, "t_offset", 1)
-        if value is not None:
-            return value[0]
+        if OFFSET in holder:
+            value = _numbers(holder, OFFSET, 1)
+            return value[0] if value else None
     return 0
 
 

@@ -71,6 +71,11 @@ class TimeSieve:
     _branches: list[_Branch] = field(default_factory=list)
     _released_top: float = -math.inf
 
+    @property
+    def held(self) -> int:
+        """Events taken of which none was given yet, nor left out."""
+        return sum(branch.count for branch in self._branches)
+
     def push(self, events: Events) -> Events:
         """Takes events, and gives those that will be kept whatever follows, in the order in which they came."""
         at = 0
