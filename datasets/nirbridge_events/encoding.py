@@ -53,6 +53,7 @@ class FrameEncoder:
         outside: what an event outside the sensor is: an "error", or left out and put into the report ("count").
         late: the same for an event of a window that ``windows_until`` closed.
         max_gap: how many windows without any event may follow each other; more means a broken clock.
+        gap: what more are: an "error", or not made and put into the report ("count").
         options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins`` and ``crop``, as
             of ``EncoderSettings``.
 
@@ -73,6 +74,7 @@ class FrameEncoder:
         outside: str = "error",
         late: str = "error",
         max_gap: int = MAX_GAP,
+        gap: str = "error",
         **options: Any,
     ) -> None:
         check_options(coding, options)
@@ -80,7 +82,9 @@ class FrameEncoder:
         self.outside = one_of(outside, "outside", OUTSIDE)
         self.late = one_of(late, "late", OUTSIDE)
         self.max_gap = whole_number(max_gap, "max_gap", 0, 1 << 62)
+        self.gap = one_of(gap, "gap", OUTSIDE)
         self.report = EncodeReport()
+        self._most_empty = 0
         self._start = None if start is None else whole_number(start, "start", -(1 << 62), 1 << 62)
         self._parts, self._window = self.settings.parts, self.settings.window
         self._coder = make_coder(self.settings)
@@ -93,7 +97,7 @@ class FrameEncoder:
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> FrameEncoder:
         """The encoder that a graph's ``EventInput`` describes; ``options`` are further arguments of the encoder."""
-        how = {name: options.pop(name) for name in ("start", "outside", "late", "max_gap") if name in options}
+        how = {name: options.pop(name) for name in ("start", "outside", "late", "max_gap", "gap") if name in options}
         return cls(**EncoderSettings.from_node(node, **options).to_dict(), **how)
 
     @property
@@ -128,11 +132,15 @@ class FrameEncoder:
         """Ends the stream: the last, partial window as [K, P, H, W], or [0, P, H, W] if no event ever came."""
         return self._stack(self.finish_windows())
 
-    def windows(self, events: Events | npt.NDArray[Any]) -> Iterator[Window]:
-        """Like ``push``, one window at a time, so that a long gap costs no memory; consume it before the next call."""
+    def windows(self, events: Events | npt.NDArray[Any], most_empty: int | None = None) -> Iterator[Window]:
+        """Like ``push``, one window at a time, so that a long gap costs no memory; consume it before the next call.
+
+        With ``gap="count"`` all gaps of the chunk together make at most ``most_empty`` empty windows, if it is given.
+        """
         if self._finished:
             raise InputError("encoder", "took events after finish()", "Make a new encoder for the next recording")
         events = self._admit(as_events(events))
+        self._most_empty = 1 << 62 if most_empty is None else most_empty
         at = 0
         while at < len(events):
             part = (int(events.t[at]) - self._origin) * self._parts // self._window
@@ -154,6 +162,7 @@ class FrameEncoder:
         if self._finished or self._start is None:
             return
         window = (time - self._origin) // self._window
+        self._most_empty = 1 << 62
         if window > (self._window_index if self._part >= 0 else 0):
             yield from self._advance(window * self._parts)
 
@@ -230,11 +239,11 @@ class FrameEncoder:
 
     def _require_short_gap(self, window: int) -> None:
         first_empty = self._window_index + 1 if self._part >= 0 else 0
-        if window - first_empty > self.max_gap:
+        if self.gap == "error" and window - first_empty > self.max_gap:
             raise InputError(
                 f"gap after {self._origin + first_empty * self._window} µs",
                 f"{window - first_empty} windows of {self._window} µs without any event, at most {self.max_gap} may be",
-                "Check the clock of the recording, or raise max_gap or window",
+                "Check the clock of the recording, or raise --max-gap (max_gap) or --window",
             )
 
     def _advance(self, part: int) -> Iterator[Window]:
@@ -245,9 +254,13 @@ class FrameEncoder:
             self._coder.close_part()
             if window > self._window_index:
                 yield self._close_window()
-        for index in range(first_empty, window):
+        made = window if self.gap == "error" else min(window, first_empty + min(self.max_gap, self._most_empty))
+        for index in range(first_empty, made):
             self._window_index = index
             yield self._close_window()
+        if window > first_empty:
+            self._most_empty -= made - first_empty
+            self.report.gap_windows += window - made
         self._window_index, self._part = window, part
 
     def _close_window(self) -> Window:

@@ -40,6 +40,7 @@ class ReadReport:
         resyncs: leaps of a live source's clock that were joined on.
         skipped: words that carry no event, by kind.
         lost: what a live source lost or refused, and what of a file was not read, by kind.
+        notices: what else a user should know, one clause each.
     """
 
     events: int = 0
@@ -52,6 +53,7 @@ class ReadReport:
     resyncs: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as plain data."""
@@ -70,7 +72,7 @@ class ReadReport:
         )
         lines = [text for count, text in counts if count]
         lines += [f"{count} {kind} carry no event" for kind, count in sorted(self.skipped.items())]
-        return lines + [f"{count} {kind}" for kind, count in sorted(self.lost.items())]
+        return [*lines, *(f"{count} {kind}" for kind, count in sorted(self.lost.items())), *self.notices]
 
 
 @dataclass
@@ -155,6 +157,11 @@ class Recording:
         self.on_close()
 
     @property
+    def latest(self) -> int | None:
+        """The latest time that the current pass has met [µs]; events of ``jitter`` before it may still come."""
+        return self._order.top
+
+    @property
     def skipped(self) -> Counter[str]:
         """How many words of each kind the last pass could not turn into events."""
         return self.feed.skipped
@@ -173,7 +180,9 @@ class Recording:
             longest_jump_us=order.longest_jump,
             resyncs=feed.resyncs,
             skipped=dict(feed.skipped),
-            lost={kind: count for kind, count in feed.lost.items() if count},
+            # Another thread may read the report while the pass goes on: a copy is made in one go.
+            lost={kind: count for kind, count in dict(feed.lost).items() if count},
+            notices=tuple(feed.notices),
         )
 
     def notes(self) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -13,10 +15,19 @@ POLICIES = ("block", "drop-oldest", "drop-newest")
 
 @dataclass(frozen=True)
 class Ready:
-    """A window and the moment it was complete, on the clock ``time.perf_counter`` [s]."""
+    """A window, and two moments on the clock ``time.perf_counter`` [s].
+
+    Attributes:
+        window: its frames.
+        over: when it ended.
+        complete: when it could be handed on, because nothing of it was waited for any more.
+        due: a source that can wait is made to wait until then, before a window is dropped for this one.
+    """
 
     window: Window
-    completed: float
+    over: float
+    complete: float
+    due: float = -math.inf
 
 
 class WindowQueue:
@@ -43,11 +54,21 @@ class WindowQueue:
         self.dropped_windows = self.dropped_events = 0
         self.left_windows = self.left_events = 0
 
+    @property
+    def oldest(self) -> float | None:
+        """When the window that waits longest was complete, None if none waits."""
+        with self._changed:
+            return self._items[0].complete if self._items else None
+
     def put(self, item: Ready) -> bool:
         """Adds a window, or drops one; False when nobody will take it any more."""
+        until = math.inf if self._policy == "block" else item.due
         with self._changed:
-            while self._policy == "block" and len(self._items) >= self._capacity and not self._closed:
-                self._changed.wait()
+            while len(self._items) >= self._capacity and not self._closed:
+                left = until - time.perf_counter()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
             if self._closed:
                 self._leave(item)
                 return False

@@ -21,6 +21,7 @@ class EncodeReport:
         before_start: events before ``start``, left out.
         windows: windows made, of one frame each, or of K with coding "phase" or "voxel".
         empty_windows: windows among them without any event.
+        gap_windows: empty windows that were not made, because one gap held too many (only with ``gap="count"``).
         saturated: values cut to what a frame can hold: the highest lane of "one-hot", 2^24 of "count", 2^phases - 1
             of "phase".
         partial_events: events in the last window, which the end of the stream cut short.
@@ -34,6 +35,7 @@ class EncodeReport:
     before_start: int = 0
     windows: int = 0
     empty_windows: int = 0
+    gap_windows: int = 0
     saturated: int = 0
     partial_events: int = 0
     pending_events: int = 0

@@ -103,11 +103,16 @@ def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def open_encoder(
-    source: str, graph: nir.NIRGraph | None, sensor: tuple[int, int] | None, flags: dict[str, Any]
+    source: str,
+    graph: nir.NIRGraph | None,
+    sensor: tuple[int, int] | None,
+    flags: dict[str, Any],
+    **limits: Any,
 ) -> tuple[Recording, FrameEncoder]:
     """The recording, and the encoder that the graph's EventInput or the flags describe.
 
-    With a crop, the sensor of the graph's EventInput is the part that is cut out.
+    With a crop, the sensor of the graph's EventInput is the part that is cut out.  ``limits`` are what the encoder
+    does about bad events and gaps, for a source of any kind.
 
     Raises:
         InputError: neither describes it, both do, or they do not fit each other.
@@ -126,7 +131,7 @@ def open_encoder(
             raise InputError(f"option --{next(iter(given))}", found, "Leave it away")
         width, height = (int(n) for n in node.sensor_size)
         recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)))
-    encoder = _make_encoder(recording, node, given, flags)
+    encoder = _make_encoder(recording, node, given, flags, limits)
     if graph is not None:
         _check_shape(graph, encoder.frame_shape)
     for note in recording.notes():
@@ -134,11 +139,14 @@ def open_encoder(
     return recording, encoder
 
 
-def _make_encoder(recording: Recording, node: Any, given: dict[str, Any], flags: dict[str, Any]) -> FrameEncoder:
+def _make_encoder(
+    recording: Recording, node: Any, given: dict[str, Any], flags: dict[str, Any], limits: dict[str, Any]
+) -> FrameEncoder:
     from nirbridge_events import EncoderSettings, FrameEncoder
     from nirbridge_events.encoding import check_same_sensor
 
-    limits: dict[str, Any] = {} if flags["max_gap"] is None else {"max_gap": flags["max_gap"]}
+    if flags["max_gap"] is not None:
+        limits = {"max_gap": flags["max_gap"], **limits}
     if recording.live:
         # A camera goes on whatever it sends: what does not fit is counted.
         limits = {"outside": "count", "late": "count", **limits}
@@ -179,6 +187,7 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
         (report.outside, "events outside the sensor were left out"),
         (report.cropped, "events outside the crop were left out"),
         (report.late, "events came after their window was closed and were left out"),
+        (report.gap_windows, "empty windows of gaps longer than --max-gap were left out"),
         (report.before_start, "events before the first window were left out"),
     )
     lines += [f"{count} {text}." for count, text in counts if count]

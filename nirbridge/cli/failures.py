@@ -60,7 +60,7 @@ def warnings_as_lines() -> Iterator[None]:
 def report(error: BaseException, debug: bool) -> int:
     """Says on stderr what went wrong, one line for each problem; returns the exit code."""
     if isinstance(error, BrokenPipeError):
-        _silence_stdout()
+        silence_stdout()
         return BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
@@ -85,7 +85,7 @@ def _explain(error: BaseException) -> tuple[list[str], int]:
     return [f"internal error ({detail}). Run it with --debug and report the traceback."], INTERNAL
 
 
-def _silence_stdout() -> None:
+def silence_stdout() -> None:
     """Points stdout to nowhere, so that the interpreter's last flush has no broken pipe to complain about."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())

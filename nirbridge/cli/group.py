@@ -36,7 +36,7 @@ Exit codes:
   1  the answer is no (check, compare, diff, conformance)
   2  bad input or usage: one line for each problem on stderr
   3  internal error, a defect of nirbridge itself
-  130 interrupted, 141 the reader of the output went away
+  130 interrupted, 141 the reader of the output went away, 143 ended by SIGTERM
 
 \b
 Example:

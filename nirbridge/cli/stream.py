@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.encoder_options import encoder_options, open_encoder, parse_duration, progress, report_lines
+from nirbridge.cli.failures import silence_stdout
+from nirbridge.cli.termination import Terminated, terminable
 from nirbridge.errors import FileError, InputError
+from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir
@@ -23,7 +29,18 @@ if TYPE_CHECKING:
 
 PREFERRED = ("norse", "reference")
 """Runtimes that ``stream`` tries by itself, the faster one first."""
-_STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confidence")
+_STREAM_NAMES = ("policy", "queue_size", "block", "readout", "readout_time", "segment", "confidence", "grace")
+BUDGET = 50_000
+"""µs that a decision may come after its window, where the source has a clock."""
+WATCH_SECONDS = 0.1
+
+
+def parse_grace(context: click.Context, param: click.Parameter, value: str) -> int:
+    """A length of time that may be 0, as whole µs."""
+    return 0 if _ZERO.fullmatch(value) else parse_duration(context, param, value) or 0
+
+
+_ZERO = re.compile(r"0+(\.0+)?\s*(us|µs|ms|s)?")
 
 
 @click.command("stream")
@@ -33,14 +50,27 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.option(
     "--pace",
     type=click.Choice(["real", "max"]),
-    help="At the recorded times, or as fast as it goes; max, and real with --view.",
+    help="A recording at its recorded times, or as fast as it goes; max, and real with --view.",
 )
 @click.option(
     "--policy",
-    default="block",
-    show_default=True,
     type=click.Choice(["block", "drop-oldest", "drop-newest"]),
-    help="What a full queue does: the reader waits, or the oldest or the newest window is dropped and counted.",
+    help="What a full queue does: the reader waits, or the oldest or the newest window is dropped and counted; "
+    "drop-oldest for live sources, else block.",
+)
+@click.option(
+    "--grace",
+    default="200ms",
+    show_default=True,
+    metavar="DURATION",
+    callback=parse_grace,
+    help="How long the windows of a live source that is silent wait for late events.",
+)
+@click.option(
+    "--budget",
+    metavar="DURATION",
+    callback=parse_duration,
+    help="Warn when decisions come later after their window than this; 50ms, and none at --pace max.",
 )
 @click.option("--queue", "queue_size", default=8, show_default=True, type=click.IntRange(1), help="Windows that wait.")
 @click.option(
@@ -52,10 +82,15 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 )
 @click.option(
     "--readout",
-    default="mean",
-    show_default=True,
-    type=click.Choice(["mean", "sum", "last"]),
-    help="Scores are the mean or sum of the outputs since the start, or the last output.",
+    type=click.Choice(["mean", "sum", "last", "leaky"]),
+    help="Scores are the mean or sum of the outputs since the start, the last output, or a leaky mean, which forgets; "
+    "leaky for live sources, else mean.",
+)
+@click.option(
+    "--readout-time",
+    metavar="DURATION",
+    callback=parse_duration,
+    help="Time constant of --readout leaky: an output that old counts 1/e; 1s if not given.",
 )
 @click.option(
     "--segment",
@@ -86,41 +121,107 @@ def command(
 ) -> None:
     """Stream the events of SOURCE through a model.
 
-    Prints one JSON line for each decision and, at the end or on Ctrl-C, a line {"summary": ...}. SOURCE is a
-    recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for stdin. With a model that has an
+    Prints one JSON line for each decision and, at the end, on Ctrl-C or on SIGTERM, a line {"summary": ...}. SOURCE
+    is a recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for a pipe. With a model that has an
     EventInput node no further option is needed; else --window and --coding are. With --view the page stays when the
     stream is over, until Ctrl-C.
+
+    latency_ms is the time from the end of a window to its decision: hold_ms, in which events of it might still come,
+    queue_ms, in which it waited, and compute_ms. A live window ends when its last events arrive here; at --pace max
+    a recording has no clock, and latency counts from when the window was read.
 
     \b
     Example:
       nirbridge stream rec.es --model model.nir --runtime norse --pace real --policy drop-oldest
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
     """
+    with terminable(), ExitStack() as stack:
+        _stream(stack, source, model, runtime, pace, sensor, labels, view, port, flags)
+
+
+def _stream(
+    stack: ExitStack,
+    source: str,
+    model: Path,
+    runtime: str | None,
+    pace: str | None,
+    sensor: tuple[int, int] | None,
+    labels: str | None,
+    view: bool,
+    port: int,
+    flags: dict[str, Any],
+) -> None:
+    """The command, on a stack of what must be closed."""
     import nirbridge
     from nirbridge.runtime import streaming_options
     from nirbridge_events import Stream
 
     names = None if labels is None else _labels(labels)
     graph = nirbridge.read(model)
-    recording, encoder = open_encoder(source, graph, sensor, flags)
+    recording, encoder = open_encoder(source, graph, sensor, flags, gap="count")
+    stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"] = pace or ("real" if view and not recording.live else "max")
+    how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real")
     chosen = runtime or _preferred_runtime(graph)
-    with ExitStack() as stack:
-        stack.callback(recording.close)
-        program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **streaming_options(chosen)))
-        page = None
-        if view:
-            page = stack.enter_context(
-                _open_view(Path(source).name, model, chosen, names, program, encoder.settings, port)
-            )
-            how |= {"record": page.about.layers, "observe": page.observe}
-        stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
-        finished, summary = _print_stream(stream, recording)
-        for line in report_lines(recording, encoder):
-            click.echo(line, err=True)
-        if page is not None and finished:
-            _hold(page, summary)
+    program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **streaming_options(chosen)))
+    page = None
+    if view:
+        page = stack.enter_context(_open_view(Path(source).name, model, chosen, names, program, encoder.settings, port))
+        how |= {"record": page.about.layers, "observe": page.observe}
+    stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
+    if page is not None:
+        page.watch(lambda: stream.status)
+    with _watching(stream, recording.name, how["budget"]):
+        summary, end = _print_stream(stream, recording)
+    for line in [*report_lines(recording, encoder), *_latency_lines(summary)]:
+        click.echo(line, err=True)
+    if isinstance(end, Terminated):
+        raise end
+    if page is not None and end is None:
+        _hold(page, summary)
+
+
+def _budget(given: int | None, clocked: bool) -> int | None:
+    if given is not None and not clocked:
+        found = "does not go with --pace max, at which a recording has no clock"
+        raise InputError("option --budget", found, "Add --pace real")
+    return given or (BUDGET if clocked else None)
+
+
+@contextmanager
+def _watching(stream: Stream, name: str, budget: int | None) -> Iterator[None]:
+    """Says on stderr what goes wrong, while it does."""
+    from nirbridge_events.watching import Watch
+
+    watch, over = Watch(name, None if budget is None else budget / 1e3), threading.Event()
+
+    def look() -> None:
+        while not over.wait(WATCH_SECONDS):
+            for line in watch.lines(stream.status, time.monotonic()):
+                click.echo(f"Warning: {printable(line)}", err=True)
+
+    thread = threading.Thread(target=look, name="nirbridge-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _latency_lines(summary: dict[str, Any]) -> list[str]:
+    """The latency as a sentence, if there were decisions."""
+    from nirbridge_events.decisions import LATENCY_FROM
+
+    if summary["latency_ms"] is None:
+        return []
+    whole, queue, compute = (
+        f"{summary[name]['p50']:.1f} / {summary[name]['p99']:.1f} ms"
+        for name in ("latency_ms", "queue_ms", "compute_ms")
+    )
+    origin = LATENCY_FROM[summary["latency_from"]]
+    return [f"Latency p50 / p99 {whole}, {origin}; queueing {queue}, computing {compute}."]
 
 
 def _preferred_runtime(graph: nir.NIRGraph) -> str:
@@ -179,29 +280,42 @@ def _hold(page: View, summary: dict[str, Any]) -> None:
     try:
         click.echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
         threading.Event().wait()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         click.echo("Page closed.", err=True)
+        if isinstance(interrupt, Terminated):
+            raise
 
 
-def _print_stream(stream: Stream, recording: Recording) -> tuple[bool, dict[str, Any]]:
-    """Prints decisions and, whatever ends them, the summary; returns whether they came to their end, and the summary.
+def _print_stream(stream: Stream, recording: Recording) -> tuple[dict[str, Any], KeyboardInterrupt | None]:
+    """Prints decisions and, whatever ends them, the summary; returns the summary and what interrupted them.
 
-    Ctrl-C is one of the ends, and no error.
+    Ctrl-C and SIGTERM are two of the ends, and no error.
     """
-    finished = True
+    end: KeyboardInterrupt | None = None
     try:
         with progress(recording, "streaming") as tick:
             for decision in stream:
                 click.echo(json.dumps(decision.to_dict(), allow_nan=False))
                 tick()
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        finished = False
+    except KeyboardInterrupt as interrupt:
+        click.echo("Terminated." if isinstance(interrupt, Terminated) else "Interrupted.", err=True)
+        end = interrupt
     finally:
         stream.close()
         summary = stream.summary.to_dict()
-        click.echo(json.dumps({"summary": summary}, allow_nan=False))
-    return finished, summary
+        _print_summary(json.dumps({"summary": summary}, allow_nan=False), end)
+    return summary, end
+
+
+def _print_summary(line: str, end: KeyboardInterrupt | None) -> None:
+    """The summary; on stderr if it was asked for by a signal and nobody reads stdout any more."""
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        if end is None:
+            raise
+        silence_stdout()
+        click.echo(line, err=True)
 
 
 def _labels(text: str) -> list[str]:

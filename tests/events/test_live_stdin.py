@@ -166,7 +166,7 @@ def test_a_pipe_that_breaks_off_keeps_what_was_whole(events):
     assert naive.rows_of(Events.concatenate(chunks)) == naive.rows_of(events)[:3000]
 
 
-def test_random_bytes_end_in_one_line():
+def test_random_bytes_end_in_one_line_or_in_counts():
     rng = np.random.default_rng(1)
     errors = 0
     for trial in range(40):
@@ -174,11 +174,14 @@ def test_random_bytes_end_in_one_line():
         data = rng.integers(0, 256, int(rng.integers(1, 3000)), dtype=np.uint8).tobytes()
         with Pipe(data) as descriptor:
             try:
-                list(open_stdin(source, SENSOR, 1000, descriptor))
+                recording = open_stdin(source, SENSOR, 1000, descriptor)
+                list(recording)
+                report = recording.report
+                assert report.outside_events + report.late_events + sum(report.skipped.values()) > 0
             except (FileError, InputError) as error:
                 assert "\n" not in str(error)
                 errors += 1
-    assert errors == 40
+    assert errors >= 36
 
 
 def test_the_standard_input_of_a_process(events):
