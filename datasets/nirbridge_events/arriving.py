@@ -54,21 +54,23 @@ class Arriving:
         self._pacer = None if self.live else Pacer(pace, stop)
         self.latency_from = "arrival" if self.live else "pace" if pace == "real" else "read"
         jitter = source.jitter if isinstance(source, Recording) else 0
-        self._clock = ArrivalClock(jitter, whole_number(grace, "grace", 0, 1 << 40))
-        self._jitter = jitter
-        self._heard_at: float | None = None
+        self._jitter, self._grace = jitter, whole_number(grace, "grace", 0, 1 << 40)
+        self._clock = ArrivalClock(jitter, self._grace)
+        self._heard_at = 0.0
+        self._shift = 0
+        """What the source's clock is behind the windows' [µs]."""
+        self._behind_since: float | None = None
 
     def start(self) -> float:
         """Starts the clock; returns its time [s]."""
-        began = time.perf_counter()
-        self._heard_at = began
+        self._heard_at = began = time.perf_counter()
         if self._pacer is not None:
             self._pacer.start(began)
         return began
 
     def silent_for(self, now: float) -> float | None:
         """Seconds since the last event of a live source, at the moment ``now``; None for another one."""
-        return now - self._heard_at if self.live and self._heard_at is not None else None
+        return now - self._heard_at if self.live and self._heard_at else None
 
     def __iter__(self) -> Iterator[Ready]:
         """Yields every window.
@@ -94,11 +96,28 @@ class Arriving:
             if self._stop.is_set():
                 return
             self._hear(chunk)
+            if self.live and len(chunk):
+                chunk = self._joined(chunk)
             yield from self._encoder.windows(chunk, self._most_empty())
             closed = self._closed_until(chunk)
             if closed is not None:
                 yield from self._encoder.windows_until(closed)
         yield from self._encoder.finish_windows()
+
+    def _joined(self, chunk: Events) -> Events:
+        """The events of a live source, joined on where its clock stood still while windows ended without it.
+
+        What was only held up on its way catches up soon; a source that was stopped stays behind.
+        """
+        closed = self._encoder.closed_until
+        if closed is None or int(chunk.t[-1]) + self._shift >= closed:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = self._heard_at
+        elif self._heard_at - self._behind_since > self._grace / 1e6 and self._feed is not None:
+            self._shift, self._behind_since = closed - int(chunk.t[0]), None
+            self._feed.notice("the clock stood still while nothing came; the stream was joined on without the pause")
+        return Events(chunk.x, chunk.y, chunk.t + self._shift, chunk.p) if self._shift else chunk
 
     def _most_empty(self) -> int | None:
         """No datagram of a network may ask for more empty windows than a gap; a pipe may hold a sparse recording."""
@@ -114,7 +133,8 @@ class Arriving:
         else:
             return
         for each in arrivals:
-            self._clock.heard(each.tops, each.moments, each.prompt)
+            since = None if each.since is None else each.since + self._shift
+            self._clock.heard(each.tops + self._shift, each.moments, since, each.prompt)
             if len(each.moments):
                 self._heard_at = float(each.moments[-1])
 
@@ -127,4 +147,4 @@ class Arriving:
         if not self.live or not isinstance(self._source, Recording) or self._source.latest is None:
             return None
         # Events may lie outside the sensor or the crop, or be held to be sorted: time goes on all the same.
-        return self._source.latest - self._jitter
+        return self._source.latest + self._shift - self._jitter

@@ -100,6 +100,7 @@ class StreamSummary:
         seconds: wall time from the start to the end.
         events_per_s: events / seconds.
         latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}, of the last 2^20 decisions; None without.
+        hold_ms: the same of the time in which events of a window might still come.
         queue_ms: the same of the time in which a complete window waited.
         compute_ms: the same of the time that the model took.
         latency_from: what the latency counts from, a key of ``LATENCY_FROM``.
@@ -132,6 +133,7 @@ class StreamSummary:
     seconds: float
     events_per_s: float
     latency_ms: dict[str, float] | None
+    hold_ms: dict[str, float] | None
     queue_ms: dict[str, float] | None
     compute_ms: dict[str, float] | None
     latency_from: str

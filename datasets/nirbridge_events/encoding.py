@@ -185,8 +185,8 @@ class FrameEncoder:
         return self._start or 0
 
     @property
-    def _closed_until(self) -> int | None:
-        """First µs of the current window; what lies before it was handed out."""
+    def closed_until(self) -> int | None:
+        """First µs of the current window, None before the first one; what lies before it was handed out."""
         return self._origin + self._window_index * self._window if self._part >= 0 else None
 
     def check(self, events: Events) -> Events:
@@ -228,7 +228,7 @@ class FrameEncoder:
         return events
 
     def _drop_late(self, events: Events) -> Events:
-        closed = self._closed_until
+        closed = self.closed_until
         late = 0 if closed is None else int(np.searchsorted(events.t, closed))
         if late and self.late == "error":
             where = f"event {self.report.events - len(events)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -51,7 +52,8 @@ class ArrivalClock:
     that is ``jitter`` later; while nothing comes, when ``jitter + grace`` have passed since its end.
 
     A source that waits when it is not read gives its events late.  What came when the reader had been waiting for it
-    sets its clock, and a window of it is over by that clock at the latest.
+    sets its clock: by the last of these events a window is over at the latest, so that no wait is overlooked, and by
+    the first one it is not due before.
 
     Args:
         jitter: how far times may go back [µs].
@@ -62,17 +64,26 @@ class ArrivalClock:
         self._jitter, self._grace = jitter, grace
         self._tops = np.empty(0, dtype=np.int64)
         self._moments = np.empty(0, dtype=np.float64)
-        self._zero: float | None = None
-        """The moment of the source's time 0, as far as known."""
+        self._earliest = math.inf
+        """The moment of time 0 of a source that waits, by the last of events that came promptly, and by the first."""
+        self._latest = -math.inf
 
-    def heard(self, tops: npt.NDArray[np.int64], moments: npt.NDArray[np.float64], prompt: bool = False) -> None:
-        """Events came: up to time ``tops`` [µs] at ``moments`` [s], both growing."""
+    def heard(
+        self,
+        tops: npt.NDArray[np.int64],
+        moments: npt.NDArray[np.float64],
+        since: int | None = None,
+        prompt: bool = False,
+    ) -> None:
+        """Events came: up to time ``tops`` [µs] at ``moments`` [s], both growing; the rest is as of ``Arrivals``."""
         if not len(tops):
             return
         self._tops = np.concatenate((self._tops, tops))[-KEPT_ARRIVALS:]
         self._moments = np.concatenate((self._moments, moments))[-KEPT_ARRIVALS:]
         if prompt:
-            self._zero = float(moments[-1]) - int(tops[-1]) / 1e6
+            self._earliest = float(moments[-1]) - int(tops[-1]) / 1e6
+        if since is not None and (prompt or self._latest == -math.inf):
+            self._latest = float(moments[-1]) - since / 1e6
 
     def forget(self, t_end: int) -> None:
         """Drops what is not needed for windows that end at ``t_end`` µs or later."""
@@ -86,29 +97,32 @@ class ArrivalClock:
         """Up to which time [µs] nothing more can come at the moment ``now`` [s]; None before the first event."""
         if not len(self._tops):
             return None
-        return int(self._tops[-1]) + int((now - self._moments[-1]) * 1e6) - self._jitter - self._grace
+        top = int(self._tops[-1])
+        reached = self._moments[np.searchsorted(self._tops, top)]
+        return top + int((now - reached) * 1e6) - self._jitter - self._grace
 
     def due(self, t_end: int) -> float:
-        """The moment [s] at which a source that waits for its reader will reach ``t_end`` µs."""
-        return -np.inf if self._zero is None else self._zero + t_end / 1e6
+        """The moment [s] at which a source that waits for its reader has reached ``t_end`` µs; -inf for another one."""
+        return self._latest + t_end / 1e6
 
     def moments_of(self, t_end: int, now: float) -> tuple[float, float]:
         """When a window that ends at ``t_end`` µs was over and when it was complete [s], at ``now`` at the latest."""
         tops, moments = self._tops, self._moments
         if not len(tops):
             return now, now
-        over, complete = now, now
+        over, complete = min(now, self._earliest + t_end / 1e6), now
         after = int(np.searchsorted(tops, t_end))
         if after:
             last = int(np.searchsorted(tops, tops[after - 1]))
             over = min(over, moments[last] + (t_end - int(tops[last])) / 1e6)
         if after < len(tops):
             over = min(over, moments[after])
-        if self._zero is not None:
-            over = min(over, self.due(t_end))
         later = int(np.searchsorted(tops, t_end + self._jitter))
-        if later < len(tops):
-            complete = min(complete, moments[later])
-        else:
-            complete = min(complete, moments[-1] + (t_end + self._jitter + self._grace - int(tops[-1])) / 1e6)
+        complete = min(complete, moments[later] if later < len(tops) else self._silent_at(t_end))
         return float(over), float(max(over, complete))
+
+    def _silent_at(self, t_end: int) -> float:
+        """The moment [s] at which ``silent_until`` comes to ``t_end`` µs."""
+        top = int(self._tops[-1])
+        reached = float(self._moments[np.searchsorted(self._tops, top)])
+        return reached + (t_end + self._jitter + self._grace - top) / 1e6

@@ -34,6 +34,7 @@ from nirbridge_events.windows import Window
 
 QUEUE_SIZE = 8
 GRACE = 200_000
+BUDGET = 50_000
 KEPT_LATENCIES = 1 << 20
 JOIN_SECONDS = 1.0
 """How long the end waits for a reader that may be inside a blocking read; its thread is a daemon."""
@@ -78,7 +79,8 @@ class Stream:
         readout: "mean" or "sum" of the outputs since the start of the segment, the "last" output, or the "leaky" mean,
             which forgets (``Readout``).  By default "leaky" for a live source, else "mean".
         readout_time: time constant of "leaky" [µs], by default 1 s.
-        grace: how long a window of a silent source waits for events that are on their way [µs].
+        grace: how long a window of a silent source waits for events that are on their way [µs]; and how long the model
+            may take to make up for what then comes at once, before windows are dropped.
         budget: how long after its window was complete a decision may come [µs]; what comes later is counted.
         segment: windows that are judged as one, from fresh states; by default the whole stream is one segment.
         confidence: a margin above it is an early decision: the rest of the segment is counted and left out, and
@@ -125,15 +127,15 @@ class Stream:
         self._calls = Calls(program, encoder.frames_per_window, record)
         self._most = max(self._calls.unit, whole_number(block, "block", 1, 1 << 16))
         queue_size = max(whole_number(queue_size, "queue_size", 1, 1 << 24), self._most)
-        self._queue = WindowQueue(queue_size, self._policy)
         self._segments = Segments(segment, confidence)
         self._labels, self._warm_up = labels, warm_up
         self._observe = observe
         self._readout = Readout(self._readout_name, (self._readout_time or 1) / encoder.window)
         self._budget = None if budget is None else whole_number(budget, "budget", 1, 1 << 40)
+        self._queue = WindowQueue(queue_size, self._policy, grace / 1e6)
         self._thread: threading.Thread | None = None
-        self._times: deque[tuple[float, float, float]] = deque(maxlen=KEPT_LATENCIES)
-        """Latency, queueing and computing [ms] of each decision."""
+        self._times: deque[tuple[float, float, float, float]] = deque(maxlen=KEPT_LATENCIES)
+        """Latency, holding, queueing and computing [ms] of each decision."""
         self._working_since: float | None = None
         """When the first window that the program works on was complete."""
         self._lag = 0.0
@@ -206,9 +208,10 @@ class Stream:
             warm_up_s=round(self._warm_up_seconds, 6),
             seconds=round(seconds, 6),
             events_per_s=round(report.events / seconds, 1) if seconds else 0.0,
-            latency_ms=percentiles([latency for latency, _, _ in times]),
-            queue_ms=percentiles([queued for _, queued, _ in times]),
-            compute_ms=percentiles([computed for _, _, computed in times]),
+            latency_ms=percentiles([each[0] for each in times]),
+            hold_ms=percentiles([each[1] for each in times]),
+            queue_ms=percentiles([each[2] for each in times]),
+            compute_ms=percentiles([each[3] for each in times]),
             latency_from=self._windows.latency_from,
             over_budget=None if self._budget is None else self._over_budget,
             policy=self._policy,
@@ -235,6 +238,7 @@ class Stream:
             late=report.late + (source.late_events if source else 0),
             outside=report.outside + (source.outside_events if source else 0),
             malformed=sum(lost.values()),
+            policy=self._policy,
             gap_windows=report.gap_windows,
             resyncs=source.resyncs if source else 0,
             silent_s=None if silent is None else round(silent, 1),
@@ -289,7 +293,7 @@ class Stream:
         now = time.perf_counter()
         latency, held = (now - item.over) * 1e3, (item.complete - item.over) * 1e3
         queued, computed = (taken - item.complete) * 1e3, (now - taken) * 1e3
-        self._times.append((latency, queued, computed))
+        self._times.append((latency, held, queued, computed))
         self._lag = queued + computed
         self._decisions += 1
         self._over_budget += self._budget is not None and self._lag > self._budget / 1e3

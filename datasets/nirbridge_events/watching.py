@@ -26,6 +26,7 @@ class StreamStatus:
         late: events that came too late for their window or to be put in order.
         outside: events outside the sensor.
         malformed: what the source lost or could not read, all kinds together.
+        policy: what a full queue does.
         gap_windows: empty windows that were left out.
         resyncs: leaps of the source's clock.
         silent_s: seconds since the last event of a live source, or since the start; None for a recording.
@@ -42,6 +43,7 @@ class StreamStatus:
     late: int
     outside: int
     malformed: int
+    policy: str
     gap_windows: int
     resyncs: int
     silent_s: float | None
@@ -104,13 +106,10 @@ class Watch:
         late = status.over_budget + (status.lag_ms > self._budget)
         if not self._is_new("lag", late, now):
             return []
-        if status.lag_ms > self._budget:
-            found = f"decisions come {status.lag_ms:.0f} ms after their window"
-        else:
-            found = f"{late} decisions came too late after their window"
+        found = f"{late} decisions came more than {self._budget:g} ms after their window was complete"
+        other = ", or --policy drop-oldest" if status.policy == "block" else ""
         return [
-            f"{self._name}: {found}, the budget is {self._budget:g} ms. "
-            "Use a larger --window, a faster --runtime, or --policy drop-oldest."
+            f"{self._name}: {found}, now {status.lag_ms:.0f} ms. Use a larger --window or a faster --runtime{other}."
         ]
 
     def _silence(self, status: StreamStatus) -> list[str]:

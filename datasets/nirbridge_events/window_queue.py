@@ -36,6 +36,10 @@ class WindowQueue:
     A full queue makes ``put`` wait with policy "block"; it drops the window that has waited longest with
     "drop-oldest", and the one that comes with "drop-newest".  What is dropped is counted.
 
+    A burst costs nothing that the model can make up for: the first window is dropped only when the one that has waited
+    longest was complete for ``patience`` seconds.  From then on the model is too slow, and is taken to be so until it
+    finds the queue half empty.
+
     Attributes:
         dropped_windows: windows dropped so far.
         dropped_events: events in them.
@@ -43,9 +47,11 @@ class WindowQueue:
         left_events: events in them.
     """
 
-    def __init__(self, capacity: int, policy: str) -> None:
+    def __init__(self, capacity: int, policy: str, patience: float = 0.0) -> None:
         self._capacity = capacity
+        self._patience = patience
         self._policy = policy
+        self._too_slow = False
         self._items: deque[Ready] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -62,10 +68,9 @@ class WindowQueue:
 
     def put(self, item: Ready) -> bool:
         """Adds a window, or drops one; False when nobody will take it any more."""
-        until = math.inf if self._policy == "block" else item.due
         with self._changed:
             while len(self._items) >= self._capacity and not self._closed:
-                left = until - time.perf_counter()
+                left = self._until(item) - time.perf_counter()
                 if left <= 0:
                     break
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
@@ -101,6 +106,7 @@ class WindowQueue:
                 if self._error is not None and not self._closed:
                     raise self._error
                 return []
+            self._too_slow = self._too_slow and len(self._items) > self._capacity // 2
             size = max(unit, min(len(self._items), most) // unit * unit)
             items = [self._items.popleft() for _ in range(min(size, len(self._items)))]
             self._changed.notify_all()
@@ -114,7 +120,14 @@ class WindowQueue:
                 self._leave(self._items.popleft())
             self._changed.notify_all()
 
+    def _until(self, item: Ready) -> float:
+        """The moment from which a full queue drops a window for ``item``."""
+        if self._policy == "block":
+            return math.inf
+        return item.due if self._too_slow else max(item.due, self._items[0].complete + self._patience)
+
     def _drop(self, item: Ready) -> None:
+        self._too_slow = True
         self.dropped_windows += 1
         self.dropped_events += item.window.events
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 PREFERRED = ("norse", "reference")
 """Runtimes that ``stream`` tries by itself, the faster one first."""
 _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "readout_time", "segment", "confidence", "grace")
-BUDGET = 50_000
-"""µs that a decision may come after its window, where the source has a clock."""
 WATCH_SECONDS = 0.1
 
 
@@ -183,10 +181,13 @@ def _stream(
 
 
 def _budget(given: int | None, clocked: bool) -> int | None:
+    """How late decisions may come [µs], where the source has a clock."""
+    from nirbridge_events import streaming
+
     if given is not None and not clocked:
         found = "does not go with --pace max, at which a recording has no clock"
         raise InputError("option --budget", found, "Add --pace real")
-    return given or (BUDGET if clocked else None)
+    return given or (streaming.BUDGET if clocked else None)
 
 
 @contextmanager
@@ -216,12 +217,12 @@ def _latency_lines(summary: dict[str, Any]) -> list[str]:
 
     if summary["latency_ms"] is None:
         return []
-    whole, queue, compute = (
+    whole, hold, queue, compute = (
         f"{summary[name]['p50']:.1f} / {summary[name]['p99']:.1f} ms"
-        for name in ("latency_ms", "queue_ms", "compute_ms")
+        for name in ("latency_ms", "hold_ms", "queue_ms", "compute_ms")
     )
     origin = LATENCY_FROM[summary["latency_from"]]
-    return [f"Latency p50 / p99 {whole}, {origin}; queueing {queue}, computing {compute}."]
+    return [f"Latency p50 / p99 {whole}, {origin}: late events {hold}, queue {queue}, model {compute}."]
 
 
 def _preferred_runtime(graph: nir.NIRGraph) -> str:

@@ -16,6 +16,8 @@ LOOKED_AT = 64
 OFTEN = 64
 """So many looks are taken at every chunk; then one in a second, so that judging costs nothing."""
 ENOUGH_EVENTS = 16
+UNIT = {"spif": 4, "faery": FAERY.itemsize, "faery32": 8}
+"""The length of a datagram is a multiple of it."""
 WRONG, RIGHT = 0.5, 0.95
 """Below the first share of sound events a format is wrong, above the second another one is right."""
 
@@ -55,13 +57,16 @@ class FormatJudge:
 def fit(kind: str, parts: Sequence[bytes], size: Size) -> tuple[int, int]:
     """How many sound events datagrams hold as a format, and how many events or broken datagrams in all."""
     decode, bits = FORMATS[kind]
+    whole = [part for part in parts if part and len(part) % UNIT[kind] == 0]
+    broken = sum(max(1, len(part) // UNIT[kind]) for part in parts if len(part) % UNIT[kind] or not part)
+    if not whole:
+        return 0, broken
     clock, lost = LiveClock(bits), Counter[str]()
-    events = decode(Datagrams(parts, np.zeros(len(parts), dtype=np.int64)), clock, lost)
+    events = decode(Datagrams(whole, np.zeros(len(whole), dtype=np.int64)), clock, lost)
     sound = (events.x < size[0]) & (events.y < size[1])
     if kind == "faery":
-        whole = b"".join(part[: len(part) // FAERY.itemsize * FAERY.itemsize] for part in parts)
-        sound &= np.frombuffer(whole, dtype=FAERY)["p"] <= 1
-    return int(sound.sum()) - clock.resyncs, len(events) + lost[MALFORMED]
+        sound &= np.frombuffer(b"".join(whole), dtype=FAERY)["p"] <= 1
+    return int(sound.sum()) - clock.resyncs, len(events) + lost[MALFORMED] + broken
 
 
 class Senders:

@@ -17,11 +17,13 @@ class Arrivals:
     Attributes:
         tops: the latest time among the events so far [µs], int64 [N], one for each datagram or block.
         moments: when each came, on the clock ``time.perf_counter`` [s], float64 [N].
+        since: the earliest of these times [µs], of a source that waits when it is not read.
         prompt: whether the reader was waiting for them, so that nothing older was on its way.
     """
 
     tops: npt.NDArray[np.int64]
     moments: npt.NDArray[np.float64]
+    since: int | None = None
     prompt: bool = False
 
 

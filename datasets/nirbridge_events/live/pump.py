@@ -42,7 +42,7 @@ def pumped(chunks: Iterator[Events], feed: StreamFeed) -> Iterator[Events]:
                 feed.resyncs = restarts.count
                 events = Events(events.x, events.y, t, events.p)
                 top = int(t.max()) if top is None else max(top, int(t.max()))
-                feed.arrived(Arrivals(np.array([top]), np.array([moment]), prompt))
+                feed.arrived(Arrivals(np.array([top]), np.array([moment]), int(t.min()), prompt))
             yield events
     finally:
         feed.closing.set()

@@ -86,16 +86,16 @@ def _chunks(name: str, receiver: Receiver, feed: LiveFeed, judge: FormatJudge, i
     decode, bits = FORMATS[judge.kind]
     clock = LiveClock(bits)
     receiver.start()
-    last = counted = time.monotonic()
+    last = counted = time.perf_counter()
     try:
         while (datagrams := receiver.take(HEARTBEAT)) is not None:
-            now = time.monotonic()
+            now = time.perf_counter()
             if now - counted > DROPS_EVERY:
                 receiver.count_system_drops()
                 counted = now
             events = _NONE
             if datagrams.parts:
-                last = now
+                last = (receiver.opened + int(datagrams.arrivals[-1]) * 1000) / 1e9
                 feed.position += sum(map(len, datagrams.parts))
                 if judge.look(datagrams.parts, now):
                     feed.lost[f"datagrams of format '{judge.other}'"] += len(datagrams.parts)
