@@ -11,6 +11,7 @@ import numpy as np
 from nirbridge.errors import InputError
 from nirbridge_events.encoding import FrameEncoder
 from nirbridge_events.events import Events
+from nirbridge_events.live.clock import FORWARD
 from nirbridge_events.live.feed import Arrivals, LiveFeed
 from nirbridge_events.pacing import ArrivalClock, Pacer
 from nirbridge_events.readers.base import Feed
@@ -57,6 +58,8 @@ class Arriving:
         self._jitter, self._grace = jitter, whole_number(grace, "grace", 0, 1 << 40)
         self._clock = ArrivalClock(jitter, self._grace)
         self._heard_at = 0.0
+        self._passed = 0.0
+        """Seconds between the arrivals of the last two chunks."""
         self._shift = 0
         """What the source's clock is behind the windows' [µs]."""
         self._behind_since: float | None = None
@@ -120,8 +123,13 @@ class Arriving:
         return Events(chunk.x, chunk.y, chunk.t + self._shift, chunk.p) if self._shift else chunk
 
     def _most_empty(self) -> int | None:
-        """No datagram of a network may ask for more empty windows than a gap; a pipe may hold a sparse recording."""
-        return self._encoder.max_gap if isinstance(self._feed, LiveFeed) and not self._feed.patient else None
+        """How many empty windows a chunk may ask for: none of a network many more than there was time for.
+
+        A pipe may hold a sparse recording.
+        """
+        if not isinstance(self._feed, LiveFeed) or self._feed.patient:
+            return None
+        return int(FORWARD + 2e6 * self._passed) // self._encoder.window + 1
 
     def _hear(self, chunk: Events) -> None:
         """Notes when the events of a chunk came."""
@@ -132,11 +140,13 @@ class Arriving:
             arrivals = [Arrivals(chunk.t[-1:], np.array([time.perf_counter()]))]
         else:
             return
+        before = self._heard_at
         for each in arrivals:
             since = None if each.since is None else each.since + self._shift
             self._clock.heard(each.tops + self._shift, each.moments, since, each.prompt)
             if len(each.moments):
                 self._heard_at = float(each.moments[-1])
+        self._passed = self._heard_at - before
 
     def _closed_until(self, chunk: Events) -> int | None:
         """Before which time no event may come any more [µs], as far as what came says so."""

@@ -170,6 +170,8 @@ def _stream(
     stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
     if page is not None:
         page.watch(lambda: stream.status)
+    for line in _chosen(recording, stream.summary.to_dict(), flags):
+        click.echo(line, err=True)
     with _watching(stream, recording.name, how["budget"]):
         summary, end = _print_stream(stream, recording)
     for line in [*report_lines(recording, encoder), *_latency_lines(summary)]:
@@ -188,6 +190,12 @@ def _budget(given: int | None, clocked: bool) -> int | None:
         found = "does not go with --pace max, at which a recording has no clock"
         raise InputError("option --budget", found, "Add --pace real")
     return given or (streaming.BUDGET if clocked else None)
+
+
+def _chosen(recording: Recording, summary: dict[str, Any], flags: dict[str, Any]) -> list[str]:
+    """What a live source chose by itself, which decides what is dropped and what scores mean."""
+    chosen = [f"--{name} {summary[name]}" for name in ("policy", "readout") if recording.live and flags[name] is None]
+    return [f"{recording.name}: is live, so {' and '.join(chosen)} hold unless given."] if chosen else []
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_a_source_whose_clock_stood_still_is_joined_on():
 def test_a_datagram_whose_times_leap_makes_a_bounded_number_of_windows(step):
     times = [(1000 + k * step) & 0xFFFFFFFF for k in range(8000)]
     with listening("idle=0.3", SENSOR) as (recording, sender):
-        encoder = FrameEncoder(SENSOR, 10_000, outside="count", late="count", gap="count", max_gap=500)
+        encoder = FrameEncoder(SENSOR, 10_000, outside="count", late="count", gap="count")
         sender.send(spif(*times))
         begin = time.perf_counter()
         program = SumProgram()
@@ -166,9 +166,9 @@ def test_a_datagram_whose_times_leap_makes_a_bounded_number_of_windows(step):
         took = time.perf_counter() - begin
     report = encoder.report
     assert sum(decision.events for decision in decisions) == 8000
-    assert report.windows <= 8000 + 500 + 200
+    assert report.windows <= 8000 + 250
     assert recording.report.resyncs + report.gap_windows > 6000
-    assert took < 20
+    assert took < 30
 
 
 def test_steps_forward_are_believed_as_far_as_time_passes_here():
