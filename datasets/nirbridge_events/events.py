@@ -13,13 +13,16 @@ from nirbridge.errors import InputError
 
 Size = tuple[int, int]
 
-_DTYPES = [np.dtype(name) for name in ("u2", "u2", "i8", "u1")]
+_PLACES = (np.dtype("u2"), np.dtype("i8"))
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
     """A run of events in recorded order.
+
+    Readers may give x and y as int64, so that a place that no sensor has keeps its number until the check of geometry
+    leaves it out or names it; what passed that check is uint16.
 
     Attributes:
         x: uint16 [N], column in pixels, 0 at the left.
@@ -37,8 +40,11 @@ class Events:
     p: npt.NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        found = [(values.dtype, values.shape) for values in (self.x, self.y, self.t, self.p)]
-        if found != [(dtype, self.t.shape) for dtype in _DTYPES] or self.t.ndim != 1:
+        columns = (self.x, self.y, self.t, self.p)
+        types_fit = self.t.dtype == np.int64 and self.p.dtype == np.uint8
+        places_fit = self.x.dtype in _PLACES and self.y.dtype in _PLACES
+        if not (types_fit and places_fit) or self.t.ndim != 1 or any(c.shape != self.t.shape for c in columns):
+            found = [(values.dtype, values.shape) for values in columns]
             next_step = "Make them with as_events from a structured array"
             raise InputError("Events", f"x, y, t, p are {found}, not uint16, uint16, int64, uint8 [N]", next_step)
 
@@ -72,10 +78,10 @@ class Events:
 def as_events(source: Events | npt.NDArray[Any], where: str = "events") -> Events:
     """Events from a structured array with the fields x, y, t [µs] and p, in any integer types.
 
-    A polarity above 0 is ON, so that 0/1, False/True and -1/+1 all read rightly.
+    Polarities are 0 and 1, False and True, or -1 and 1.  An x or y outside 0..65535 is kept, for the check of geometry.
 
     Raises:
-        InputError: a field is missing, is not of an integer type, or an x or y is outside 0..65535.
+        InputError: a field is missing, or is not of an integer type; a polarity is none of these.
     """
     if isinstance(source, Events):
         return source
@@ -84,8 +90,9 @@ def as_events(source: Events | npt.NDArray[Any], where: str = "events") -> Event
         found = f"fields {tuple(fields)}" if fields else f"a {type(source).__name__} without fields"
         raise InputError(where, f"{found} instead of x, y, t and p", "Pass a structured array with these four fields")
     t = _integers(source["t"], "t", where).astype(np.int64)
-    p = (source["p"] > 0).astype(np.uint8)
-    return Events(_coordinate(source["x"], "x", where), _coordinate(source["y"], "y", where), t, p)
+    p = _polarity(source["p"], where)
+    x, y = (as_places(_integers(source[name], name, where)) for name in "xy")
+    return Events(x, y, t, p)
 
 
 def first_backwards(t: npt.NDArray[np.int64], previous: int | None = None) -> int | None:
@@ -96,12 +103,37 @@ def first_backwards(t: npt.NDArray[np.int64], previous: int | None = None) -> in
     return int(back.argmax()) + 1 if back.any() else None
 
 
+def inside(events: Events, sensor_size: Size) -> npt.NDArray[np.bool_] | None:
+    """Which events lie on a sensor of (width, height); None if all do."""
+    width, height = sensor_size
+    if not len(events) or (_all_below(events.x, width) and _all_below(events.y, height)):
+        return None
+    on_sensor: npt.NDArray[np.bool_] = (events.x < width) & (events.y < height) & (events.x >= 0) & (events.y >= 0)
+    return on_sensor
+
+
 def first_outside(events: Events, sensor_size: Size) -> int | None:
     """Index of the first event outside a sensor of (width, height), or None."""
-    width, height = sensor_size
-    if not len(events) or (events.x.max() < width and events.y.max() < height):
-        return None
-    return int(((events.x >= width) | (events.y >= height)).argmax())
+    on_sensor = inside(events, sensor_size)
+    return None if on_sensor is None else int((~on_sensor).argmax())
+
+
+def narrowed(events: Events) -> Events:
+    """Events of which each lies on a sensor, with x and y as uint16."""
+    if events.x.dtype == events.y.dtype == np.uint16:
+        return events
+    return Events(events.x.astype(np.uint16), events.y.astype(np.uint16), events.t, events.p)
+
+
+def as_places(values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    """Columns or rows of any integer type as uint16; as int64 if one is outside 0..65535."""
+    if values.dtype == np.uint16 or not len(values) or (values.min() >= 0 and values.max() <= 65535):
+        return values.astype(np.uint16, copy=False)
+    return np.minimum(values, np.iinfo(np.int64).max).astype(np.int64)
+
+
+def _all_below(values: npt.NDArray[Any], limit: int) -> bool:
+    return bool(values.max() < limit) and (values.dtype == np.uint16 or bool(values.min() >= 0))
 
 
 def as_size(size: Sequence[int], where: str) -> Size:
@@ -120,6 +152,18 @@ def as_size(size: Sequence[int], where: str) -> Size:
     return width, height
 
 
+def _polarity(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    bad = (values != 0) & (values != 1) & (values != -1)
+    if np.any(bad):
+        found = f"event {int(np.argmax(bad))} has p = {values[np.argmax(bad)]}, neither 0 nor 1, nor -1 or 1"
+        raise InputError(where, found, "Make them 0 and 1; where 255 stands for -1, take p.astype('i1')")
+    if np.any(values == -1) and np.any(values == 0):
+        raise InputError(where, "polarities of -1, 0 and 1 are mixed", "Leave the events of 0 away")
+    return (values > 0).astype(np.uint8)
+
+
 def _integers(values: npt.NDArray[Any], name: str, where: str) -> npt.NDArray[Any]:
     if values.dtype.kind not in "iu" or values.ndim != 1:
         raise InputError(
@@ -128,11 +172,3 @@ def _integers(values: npt.NDArray[Any], name: str, where: str) -> npt.NDArray[An
             "Convert coordinates to pixels and times to whole microseconds",
         )
     return values
-
-
-def _coordinate(values: npt.NDArray[Any], name: str, where: str) -> npt.NDArray[np.uint16]:
-    values = _integers(values, name, where)
-    if len(values) and (values.min() < 0 or values.max() > 65535):
-        index = int(((values < 0) | (values > 65535)).argmax())
-        raise InputError(where, f"event {index} has {name} = {values[index]}, outside 0..65535", "Remove such events")
-    return values.astype(np.uint16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge_events.events import Events, Size, as_events, as_size, first_outside
+from nirbridge_events.events import Events, Size, as_events, as_size, inside
 from nirbridge_events.readers import open_source, tonic_sets
 from nirbridge_events.readers.base import Feed, Source, file_label
-from nirbridge_events.readers.order import JITTER, TimeOrder
+from nirbridge_events.readers.order import JITTER, JUMP
+from nirbridge_events.readers.wanted import Wanted, as_wanted
+from nirbridge_events.screening import POLICIES, Screen
+from nirbridge_events.settings import one_of
 
 CHUNK_EVENTS = 1 << 16
 # Sensors that are sold, smallest first: an unknown size is taken to be the first that holds every event.
 KNOWN_SENSORS: tuple[Size, ...] = (
     (34, 34), (128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (480, 320), (640, 480), (1280, 720)
 )  # fmt: skip
+LARGEST: Size = (65536, 65536)
+# Such a share of events beyond the largest known sensor are strays; more are those of a larger sensor.
+STRAY_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -32,21 +38,25 @@ class ReadReport:
     Attributes:
         events: events yielded.
         sorted_events: events whose times went back by no more than the jitter, and were put in their place.
-        late_events: events of a live source that came too late to be put in their place, left out.
-        outside_events: events of a live source outside the sensor, left out.
+        late_events: events whose times went back by more than the jitter, left out.
+        ahead_events: events whose times were ahead of most that followed, left out.
+        outside_events: events outside the sensor, left out.
+        longest_back_us: the furthest that a time of those left out went back.
         wraps: how often a counter of time started again.
         jumps: steps forward of more than a second.
         longest_jump_us: the longest of them.
         resyncs: leaps of a live source's clock that were joined on.
         skipped: words that carry no event, by kind.
-        lost: what a live source lost or refused, and what of a file was not read, by kind.
+        lost: what a live source lost or refused, and what of a file was not read or left out, by kind.
         notices: what else a user should know, one clause each.
     """
 
     events: int = 0
     sorted_events: int = 0
     late_events: int = 0
+    ahead_events: int = 0
     outside_events: int = 0
+    longest_back_us: int = 0
     wraps: int = 0
     jumps: int = 0
     longest_jump_us: int = 0
@@ -62,9 +72,12 @@ class ReadReport:
     def lines(self) -> list[str]:
         """What a user should know, one clause each, without the source's name."""
         longest = f"{self.longest_jump_us / 1e6:.3g} s"
+        back = f": times go back by up to {self.longest_back_us / 1e6:.3g} s, as if the clock had started again"
+        restart = f"{back}; kept is what fits one line of time" if self.longest_back_us > JUMP else ""
         counts = (
             (self.sorted_events, f"{self.sorted_events} events came out of order and were sorted"),
-            (self.late_events, f"{self.late_events} events came too late and were left out"),
+            (self.late_events, f"{self.late_events} events came too late and were left out{restart}"),
+            (self.ahead_events, f"{self.ahead_events} events with times ahead of those that follow were left out"),
             (self.outside_events, f"{self.outside_events} events outside the sensor were left out"),
             (self.wraps, f"the counter of time started again {self.wraps} times"),
             (self.jumps, f"time jumps forward {self.jumps} times, by {longest} at most"),
@@ -79,10 +92,10 @@ class ReadReport:
 class Recording:
     """A recording that is read chunk by chunk, in bounded memory, as often as wanted; or a live source.
 
-    Every pass checks the order of times and the geometry.  Times that go back by no more than ``jitter`` µs are
-    sorted.  Beyond a bad event of a recording nothing is read: what came before is yielded, then the error is raised.
-    A live source leaves bad events out and counts them; it yields an empty chunk whenever nothing came for a moment,
-    ends when it is closed or idle for too long, and is read once.
+    Every pass checks the order of times and the geometry (``screening.Screen``).  Times that go back by no more than
+    ``jitter`` µs are sorted.  With ``bad_events`` "error" nothing is read beyond a bad event: what came before is
+    yielded, then the error is raised; with "skip" bad events are left out and counted.  A live source yields an empty
+    chunk whenever nothing came for a moment, ends when it is closed or idle for too long, and is read once.
 
     Attributes:
         name: how messages name it.
@@ -95,6 +108,7 @@ class Recording:
         events: number of events that the current or last pass has yielded, from its first.
         jitter: how far times may go back [µs].
         live: whether it is a live source.
+        bad_events: "error" or "skip"; by default "skip" for a live source, whose camera goes on, and "error" else.
     """
 
     name: str
@@ -111,10 +125,12 @@ class Recording:
     remarks: tuple[str, ...] = ()
     on_close: Callable[[], None] = lambda: None
     once: bool = False
-    _order: TimeOrder = field(default_factory=TimeOrder)
+    bad_events: str = ""
     _started: bool = False
-    _late: int = 0
-    _outside: int = 0
+
+    def __post_init__(self) -> None:
+        self.bad_events = self.bad_events or ("skip" if self.live else "error")
+        self._screen = self._new_screen()
 
     def __enter__(self) -> Recording:
         return self
@@ -133,8 +149,8 @@ class Recording:
         What lies before is decoded again, not kept.
 
         Raises:
-            FileError: the file is truncated or damaged, holds no event, an event outside the sensor or a time that
-                goes back by more than ``jitter``.
+            FileError: the file is damaged, holds no event, or, unless they are skipped, an event outside the sensor or
+                a time that goes back by more than ``jitter``; or more events are bad than good.
             InputError: the same, for an array; or a live source is read a second time.
         """
         if self.once and (self._started or from_event or from_time is not None):
@@ -159,7 +175,7 @@ class Recording:
     @property
     def latest(self) -> int | None:
         """The latest time that the current pass has met [µs]; events of ``jitter`` before it may still come."""
-        return self._order.top
+        return self._screen.order.top
 
     @property
     def skipped(self) -> Counter[str]:
@@ -169,12 +185,14 @@ class Recording:
     @property
     def report(self) -> ReadReport:
         """What the current or last pass has met."""
-        order, feed = self._order, self.feed
+        screen, order, feed = self._screen, self._screen.order, self.feed
         return ReadReport(
             events=self.events,
             sorted_events=order.sorted_events,
-            late_events=self._late,
-            outside_events=self._outside,
+            late_events=screen.late,
+            ahead_events=screen.ahead,
+            outside_events=screen.outside,
+            longest_back_us=screen.longest_back,
             wraps=feed.wraps,
             jumps=order.jumps,
             longest_jump_us=order.longest_jump,
@@ -195,11 +213,15 @@ class Recording:
         notes = [size[self.size_origin]] if self.size_origin in size else []
         return [f"{self.name}: {note}." for note in (*notes, *self.remarks, *self.report.lines())]
 
+    def _new_screen(self) -> Screen:
+        fixed = self.size_origin == "file"
+        return Screen(self.name, self.error, self.sensor_size, fixed, self.jitter, self.bad_events, self.live)
+
     def _checked(self) -> Iterator[Events]:
         """All events in order; after them the error that ended the pass, if one did."""
         self.feed, chunks = self.start_pass()
-        self._order = TimeOrder(self.jitter)
-        self.events = self._late = self._outside = 0
+        self.feed.skip_bad = self.bad_events == "skip"
+        self._screen, self.events = self._new_screen(), 0
         problem: NirbridgeError | None = None
         while problem is None:
             try:
@@ -208,54 +230,26 @@ class Recording:
                 chunk, problem = None, error
             if chunk is None:
                 break
-            if self.live:
-                chunk = self._admit(chunk)
-                yield self._order.push(chunk) if len(chunk) else self._order.flush()
-                continue
-            good, problem = self._check(chunk)
-            ready = self._order.push(chunk[:good])
-            if len(ready):
+            ready, problem = self._screen.take(chunk)
+            if len(ready) or self.live:
                 yield ready
-        if len(rest := self._order.flush()):
+        rest, too_many = self._screen.finish()
+        if len(rest):
             yield rest
-        if problem is not None:
+        if problem := problem or too_many:
             raise problem
-
-    def _admit(self, chunk: Events) -> Events:
-        """The events of a live source's chunk that can be used."""
-        if first_outside(chunk, self.sensor_size) is not None:
-            inside = (chunk.x < self.sensor_size[0]) & (chunk.y < self.sensor_size[1])
-            self._outside += int((~inside).sum())
-            chunk = chunk.select(inside)
-        early = self._order.too_early(chunk.t)
-        if early is not None:
-            self._late += int(early.sum())
-            chunk = chunk.select(~early)
-        return chunk
-
-    def _check(self, chunk: Events) -> tuple[int, NirbridgeError | None]:
-        """The number of good events at the start of a chunk, and the error of the first bad one."""
-        early, outside = self._order.too_early(chunk.t), first_outside(chunk, self.sensor_size)
-        back = None if early is None else int(early.argmax())
-        if back is not None and (outside is None or back <= outside):
-            before = self._order.latest_before(chunk.t, back)
-            found = (
-                f"event {self._order.taken + back} has time {chunk.t[back]} µs after {before} µs; "
-                f"times must not go back by more than {self.jitter} µs"
-            )
-            next_step = "The recording is damaged or unsorted; sort or record it again, or allow more jitter"
-            return back, self.error(self.name, found, next_step)
-        if outside is not None:
-            width, height = self.sensor_size
-            x, y = chunk.x[outside], chunk.y[outside]
-            number = self._order.taken + outside
-            found = f"event {number} lies at ({x}, {y}), outside the sensor of {width}x{height} pixels"
-            return outside, self.error(self.name, found, "Give the right sensor size (width, height)")
-        return len(chunk), None
 
 
 def open_recording(
-    source: str | os.PathLike[str] | npt.NDArray[Any] | Events, sensor_size: Size | None = None, jitter: int = JITTER
+    source: str | os.PathLike[str] | npt.NDArray[Any] | Events,
+    sensor_size: Size | None = None,
+    jitter: int = JITTER,
+    bad_events: str | None = None,
+    *,
+    columns: str | Sequence[str] | None = None,
+    time_unit: str | None = None,
+    camera: str | int | None = None,
+    sample: int | None = None,
 ) -> Recording:
     """Opens a recording or a live source; of a file only the header is read, unless its sensor size must be inferred.
 
@@ -269,25 +263,42 @@ def open_recording(
         sensor_size: (width, height) in pixels, for recordings that do not say; without it one more pass finds the
             smallest known sensor that holds every event.  Live sources need it.
         jitter: how far times may go back [µs]; such events are sorted.
+        bad_events: what becomes of events outside the sensor, of times that go back further, and of words that the
+            format does not have: "error" ends the reading at the first, "skip" leaves them out and counts them
+            (``Recording.report``).  By default "error" for recordings, however they are used, and "skip" for live
+            sources.  A cut last word is left out and counted in any case.
+        columns: of a table without names, "t", "x", "y", "p" or "_" for each column, as "x,y,p,t".
+        time_unit: of a table, "s", "ms", "us" or "ns"; counts more than what its names or values say.
+        camera: name or number of the camera that is read where a file holds several.
+        sample: number of the sample that is read where a file holds several.
 
     Raises:
         FileError: the file is missing, no regular file, empty, compressed, or of an unknown format.
-        InputError: the array lacks a field, ``sensor_size`` contradicts the file, or the name of a source is wrong.
+        InputError: the array lacks a field, ``sensor_size`` contradicts the file, the name of a source is wrong, the
+            file can be read in several ways and no option chooses one, or an option does not apply to it.
     """
     given = None if sensor_size is None else as_size(sensor_size, "sensor_size")
     if isinstance(jitter, bool) or not isinstance(jitter, (int, np.integer)) or not 0 <= jitter <= 10**9:
         raise InputError("jitter", f"{jitter!r} is not a number of µs in 0..10^9", "Give for instance 1000")
+    policy = "" if bad_events is None else one_of(bad_events, "bad_events", POLICIES)
+    recording = _open(source, as_wanted(given, columns, time_unit, camera, sample), int(jitter))
+    recording.bad_events = policy or recording.bad_events
+    return recording
+
+
+def _open(source: Any, wanted: Wanted, jitter: int) -> Recording:
     if isinstance(source, (Events, np.ndarray)):
-        return _open_array(as_events(source), given, int(jitter))
+        wanted.require_known("array of events", "an array with names and times in µs", frozenset())
+        return _open_array(as_events(source), wanted.sensor_size, jitter)
     text = os.fspath(source)
     for begin, opener in _SCHEMES.items():
         if text.startswith(begin) and (begin != "-" or text == "-" or text.startswith("-?")):
-            return opener(text, given, int(jitter))
-    return _open_file(Path(source), given, int(jitter))
+            return opener(text, wanted, jitter)
+    return _open_file(Path(source), wanted, jitter)
 
 
-def _open_file(path: Path, given: Size | None, jitter: int) -> Recording:
-    opened = open_source(path, given)
+def _open_file(path: Path, wanted: Wanted, jitter: int) -> Recording:
+    opened, given = open_source(path, wanted), wanted.sensor_size
     name = file_label(path)
     check_given_size(name, opened, given)
 
@@ -297,7 +308,7 @@ def _open_file(path: Path, given: Size | None, jitter: int) -> Recording:
 
     size, origin = known_size(opened, given)
     if size is None:
-        size, origin = _infer_size(name, FileError, start_pass()[1]), "inferred"
+        size, origin = _infer_size(name, FileError, start_pass), "inferred"
     total = path.stat().st_size
     return Recording(name, opened.format, size, origin, total, start_pass, jitter=jitter, remarks=opened.notes)
 
@@ -328,15 +339,17 @@ def _open_array(events: Events, given: Size | None, jitter: int, name: str = "ar
         parts = (events[start : start + CHUNK_EVENTS] for start in range(0, len(events), CHUNK_EVENTS))
         return Feed(Path(), 0), parts
 
-    size = given or _infer_size(name, InputError, start_pass()[1])
+    size = given or _infer_size(name, InputError, start_pass)
     origin = "given" if given else "inferred"
     return Recording(name, "array", size, origin, 0, start_pass, InputError, jitter=jitter)
 
 
-def _open_tonic(source: str, given: Size | None, jitter: int) -> Recording:
+def _open_tonic(source: str, wanted: Wanted, jitter: int) -> Recording:
+    wanted.require_known(f"source '{source}'", "a data set that tonic reads", frozenset())
     events, size = tonic_sets.load(source)
+    given = wanted.sensor_size
     if isinstance(events, Path):
-        return _open_file(events, given or size, jitter)
+        return _open_file(events, Wanted(given or size), jitter)
     recording = _open_array(events, given or size, jitter, f"source '{source}'")
     recording.format = "tonic"
     if not given and size:
@@ -344,19 +357,20 @@ def _open_tonic(source: str, given: Size | None, jitter: int) -> Recording:
     return recording
 
 
-def _open_udp(source: str, given: Size | None, jitter: int) -> Recording:
+def _open_udp(source: str, wanted: Wanted, jitter: int) -> Recording:
     from nirbridge_events.live import open_udp
 
-    return open_udp(source, given, jitter)
+    wanted.require_known(f"source '{source}'", "a live source of known layout", frozenset())
+    return open_udp(source, wanted.sensor_size, jitter)
 
 
-def _open_stdin(source: str, given: Size | None, jitter: int) -> Recording:
+def _open_stdin(source: str, wanted: Wanted, jitter: int) -> Recording:
     from nirbridge_events.live import open_stdin
 
-    return open_stdin(source, given, jitter)
+    return open_stdin(source, wanted.sensor_size, jitter, wanted=wanted)
 
 
-_SCHEMES: dict[str, Callable[[str, Size | None, int], Recording]] = {
+_SCHEMES: dict[str, Callable[[str, Wanted, int], Recording]] = {
     tonic_sets.SCHEME: _open_tonic,
     "udp://": _open_udp,
     "stdin:": _open_stdin,
@@ -364,23 +378,46 @@ _SCHEMES: dict[str, Callable[[str, Size | None, int], Recording]] = {
 }
 
 
-def _infer_size(name: str, error: type[NirbridgeError], chunks: Iterator[Events]) -> Size:
+def _infer_size(
+    name: str, error: type[NirbridgeError], start_pass: Callable[[], tuple[Feed, Iterator[Events]]]
+) -> Size:
     """The smallest known sensor that holds every event, else one just large enough.
 
+    Places that no sensor has, negative ones and a few far beyond the largest known sensor, say nothing about the size.
     A file that breaks in the middle is judged by what comes before; reading it will meet the same error again.
     """
-    width = height = 0
+    feed, chunks = start_pass()
+    feed.skip_bad = True
+    largest = KNOWN_SENSORS[-1]
+    usual, all_of_them = [0, 0], [0, 0]
+    seen = total = beyond = 0
     try:
         for chunk in chunks:
-            if len(chunk):
-                width, height = max(width, int(chunk.x.max()) + 1), max(height, int(chunk.y.max()) + 1)
+            seen += len(chunk)
+            chunk = chunk if (on_any := inside(chunk, LARGEST)) is None else chunk.select(on_any)
+            _grow(all_of_them, chunk)
+            total += len(chunk)
+            if (near := inside(chunk, largest)) is not None:
+                beyond += int((~near).sum())
+                chunk = chunk.select(near)
+            _grow(usual, chunk)
     except FileError:
-        if not width:
+        if not total:
             raise
-    if not width:
-        raise error(name, "holds no event", "Record or copy it again")
+    if not total:
+        for _ in start_pass()[1] if feed.lost else ():
+            # Where all of it was left out, the error of the first says why.
+            pass
+        found = "holds no event that lies on any sensor" if seen else "holds no event"
+        raise error(name, found, "Record or copy it again")
+    width, height = usual if beyond <= STRAY_SHARE * total else all_of_them
     fitting = (known for known in KNOWN_SENSORS if known[0] >= width and known[1] >= height)
     return next(fitting, (width, height))
+
+
+def _grow(size: list[int], events: Events) -> None:
+    if len(events):
+        size[:] = max(size[0], int(events.x.max()) + 1), max(size[1], int(events.y.max()) + 1)
 
 
 def _by(size: Size) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ PICTURES = (".png", ".gif")
 @click.option("--picture", type=click.Path(path_type=Path), help="A .png of some frames, or a .gif of all of them.")
 @click.option("--model", type=click.Path(path_type=Path), help="Take the coding from this model's EventInput.")
 @encoder_options
+@reader_options
 def command(
     source: str,
     output: Path | None,

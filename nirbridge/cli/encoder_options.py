@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nirbridge.cli.reader_options import reader_flags
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,17 +121,18 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
+    reading = reader_flags(flags)
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
     node = None if graph is None else _event_input(graph)
     if node is None:
         _require_flags(given, "the model has no EventInput node" if graph else "no --model describes the frames")
-        recording = open_recording(source, sensor)
+        recording = open_recording(source, sensor, **reading)
     else:
         if given:
             found = "contradicts the EventInput node of the model, which describes the frames"
             raise InputError(f"option --{next(iter(given))}", found, "Leave it away")
         width, height = (int(n) for n in node.sensor_size)
-        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)))
+        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)), **reading)
     encoder = _make_encoder(recording, node, given, flags, limits)
     if graph is not None:
         _check_shape(graph, encoder.frame_shape)

@@ -15,6 +15,7 @@ import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, parse_duration, progress, report_lines
 from nirbridge.cli.failures import silence_stdout
+from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.termination import Terminated, terminable
 from nirbridge.errors import FileError, InputError
 from nirbridge.reports import printable
@@ -106,6 +107,7 @@ _ZERO = re.compile(r"0+(\.0+)?\s*(us|µs|ms|s)?")
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
+@reader_options
 def command(
     source: str,
     model: Path,

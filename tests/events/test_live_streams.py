@@ -322,7 +322,7 @@ def test_a_pipe_ahead_of_its_time_loses_nothing_and_a_file_on_stdin_is_a_recordi
 
 def test_a_comment_in_a_pipe_does_not_hold_its_lines_up():
     reading, writing = os.pipe()
-    os.write(writing, b"# my camera\n# 34x34\n10,1,1,1\n20,2,2,0\n")
+    os.write(writing, b"# my camera\n# 34x34\nt,x,y,p\n10,1,1,1\n20,2,2,0\n")
     begin = time.perf_counter()
     recording = open_stdin("-?size=34x34", None, 0, reading)
     assert time.perf_counter() - begin < 1
@@ -413,6 +413,7 @@ def test_sigterm_with_a_closed_stdout_says_the_summary_on_stderr(model):
         process = listening_process.process
         # Nothing is sent, so nothing but the summary is printed.
         process.stderr.readline()
+        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 143

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from nirbridge_events.live.feed import LiveFeed
 from nirbridge_events.live.pump import pumped
 from nirbridge_events.readers import READERS, choose
 from nirbridge_events.readers.base import BLOCK_BYTES, HEAD_BYTES, STDIN, Feed, Source, unreadable
+from nirbridge_events.readers.wanted import NOTHING, Wanted
 from nirbridge_events.recording import Recording, check_given_size, known_size
 
 RECORD = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
@@ -99,7 +100,9 @@ class StreamFeed(LiveFeed):
             self.head += self.more()
 
 
-def open_stdin(source: str, sensor_size: Size | None, jitter: int, descriptor: int | None = None) -> Recording:
+def open_stdin(
+    source: str, sensor_size: Size | None, jitter: int, descriptor: int | None = None, wanted: Wanted = NOTHING
+) -> Recording:
     """A recording that comes through a pipe; it is read once.
 
     Raises:
@@ -110,7 +113,7 @@ def open_stdin(source: str, sensor_size: Size | None, jitter: int, descriptor: i
     given = address.agreed_size(f"source '{source}'", sensor_size)
     feed = StreamFeed(STDIN, 0, descriptor=_descriptor(descriptor), patient=True)
     live = not stat.S_ISREG(os.fstat(feed.descriptor).st_mode)
-    opened = _open_format(source, address.format, feed, given)
+    opened = _open_format(source, address.format, feed, replace(wanted, sensor_size=given))
     check_given_size("stdin", opened, given)
     size, origin = known_size(opened, given)
     if size is None:
@@ -136,8 +139,9 @@ def _descriptor(given: int | None) -> int:
         raise InputError("stdin", "is not open", "Pipe a recording in") from error
 
 
-def _open_format(source: str, name: str, feed: StreamFeed, given: Size | None) -> Source:
+def _open_format(source: str, name: str, feed: StreamFeed, wanted: Wanted) -> Source:
     if name == STRUCTURED:
+        wanted.require_known("stdin", STRUCTURED, frozenset())
         return Source(STRUCTURED, 0, None, False, decode_structured)
     known = [format_name for format_name in READERS if format_name not in FILES_ONLY]
     if name and name not in known:
@@ -149,11 +153,12 @@ def _open_format(source: str, name: str, feed: StreamFeed, given: Size | None) -
     if not feed.head:
         raise FileError("stdin", "is empty (0 bytes)", "Pipe a recording in")
     if name:
-        return READERS[name].open(STDIN, feed.head, given)
+        wanted.require_known("stdin", name, READERS[name].options)
+        return READERS[name].open(STDIN, feed.head, wanted)
     for needs_file in FILES_ONLY:
         if READERS[needs_file].recognises(STDIN, feed.head):
             raise FileError("stdin", f"is {needs_file}, which is not read from a pipe", "Give the file's path")
-    return choose(STDIN, feed.head, given)
+    return choose(STDIN, feed.head, wanted)
 
 
 def decode_structured(feed: Feed) -> Iterator[Events]:

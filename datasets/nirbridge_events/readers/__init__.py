@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Size
 from nirbridge_events.readers import (
     aedat2,
     aedat3,
@@ -17,12 +16,13 @@ from nirbridge_events.readers import (
     evt2,
     evt3,
     evt21,
+    hdf5,
     nmnist,
     numpy_array,
-    prophesee_hdf5,
 )
 from nirbridge_events.readers.base import HEAD_BYTES, Reader, Source, file_label, read_head
 from nirbridge_events.readers.prophesee import looks_like_header, unread_version
+from nirbridge_events.readers.wanted import NOTHING, Wanted
 
 # Formats with a signature come first, then those that the extension alone tells.
 READERS: dict[str, Reader] = {
@@ -36,7 +36,7 @@ READERS: dict[str, Reader] = {
         aedat2.READER,
         aedat3.READER,
         aedat4.READER,
-        prophesee_hdf5.READER,
+        hdf5.READER,
         *numpy_array.READERS,
         csv.READER,
         nmnist.READER,
@@ -52,20 +52,21 @@ _FOREIGN_MAGIC = {
 }
 
 
-def open_source(path: Path, given: Size | None = None) -> Source:
+def open_source(path: Path, wanted: Wanted = NOTHING) -> Source:
     """The decoder of a file, chosen by its first bytes and, for formats without a signature, by its extension.
 
     Raises:
         FileError: the file is missing, is no regular file, is empty, or is of no known format.
-        InputError: its meaning depends on a sensor size that neither it nor ``given`` says.
+        InputError: its meaning depends on something that neither it nor ``wanted`` says, or ``wanted`` says something
+            that formats of its kind do not leave open.
     """
     head = read_head(path)
     if not head:
         raise FileError(file_label(path), "is empty (0 bytes)", "Record or copy it again")
-    return choose(path, head, given)
+    return choose(path, head, wanted)
 
 
-def choose(path: Path, head: bytes, given: Size | None) -> Source:
+def choose(path: Path, head: bytes, wanted: Wanted) -> Source:
     """The decoder for first bytes ``head``; a name that says another format than the content is noted.
 
     Raises:
@@ -78,7 +79,8 @@ def choose(path: Path, head: bytes, given: Size | None) -> Source:
             raise FileError(file_label(path), f"is {what}, not a recording", next_step)
     for reader in READERS.values():
         if reader.recognises(path, head):
-            source = reader.open(path, head, given)
+            wanted.require_known(file_label(path), reader.format, reader.options)
+            source = reader.open(path, head, wanted)
             claimed = _claimed(path)
             if claimed and reader.format not in claimed:
                 note = f"is named like {' or '.join(claimed)}; its content is {reader.format} and is read as that"

@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import version_of
-from nirbridge_events.readers.aedat4_streams import EVENTS, Stream, parse_streams
-from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label, read_head, truncated
+from nirbridge_events.readers.aedat4_streams import EVENTS, Stream, cameras, parse_streams
+from nirbridge_events.readers.base import BROKE_OFF, STDIN, Feed, Reader, Source, file_label, read_head
 from nirbridge_events.readers.flatbuffer import DamagedBufferError, root_table
 from nirbridge_events.readers.unpacking import ByteStream, Readable, Section, Unpacker, UnpackingError, unpacker
+from nirbridge_events.readers.wanted import Wanted, choose_camera
 
 FIRST_LINE = b"#!AER-DAT4.0\r\n"
 BODY_AT = len(FIRST_LINE) + 4
@@ -42,8 +43,7 @@ EVENT = np.dtype(
     {"names": ["t", "x", "y", "p"], "formats": ["<i8", "<u2", "<u2", "u1"], "offsets": [0, 8, 10, 12], "itemsize": 16}
 )
 COMPRESSIONS = ("", "LZ4", "LZ4", "ZSTD", "ZSTD")
-OTHER_EVENTS = "packets of further event streams were left out"
-LAST_PACKET = "bytes of the last packet are missing: the recording broke off"
+OTHER_EVENTS = "packets of other cameras were left out"
 _DAMAGED = "The file is damaged; copy or record it again"
 
 
@@ -55,7 +55,7 @@ class Header:
         compression: "LZ4", "ZSTD" or "".
         table: where the packets end and their table begins, -1 where there is none.
         streams: what the packets' numbers stand for.
-        chosen: the number of the stream that is read.
+        chosen: the number of the stream of events that is read.
     """
 
     compression: str
@@ -68,7 +68,7 @@ def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
     """One pass over the file, piece by piece; a packet is never held whole.
 
     Raises:
-        FileError: a packet is damaged or ends too early; the events before were yielded.
+        FileError: a packet is damaged; the events before were yielded.
     """
     stream = ByteStream(feed)
     while header.table < 0 or stream.at < header.table:
@@ -76,7 +76,7 @@ def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
         found = stream.read(PACKET.size)
         if len(found) < PACKET.size:
             if found or header.table >= 0:
-                _broke_off(feed, header, start, len(found), PACKET.size)
+                feed.lost[BROKE_OFF] += PACKET.size - len(found)
             return
         number, size = PACKET.unpack(found)
         if size < 0 or number not in header.streams or 0 <= header.table < stream.at + size:
@@ -90,7 +90,7 @@ def decode(feed: Feed, header: Header, unpack: Unpacker) -> Iterator[Events]:
             feed.skipped[f"{header.streams[number].kind} packets"] += 1
         body.skip()
         if body.cut:
-            _broke_off(feed, header, start, size - body.left, size)
+            feed.lost[BROKE_OFF] += body.left
             return
 
 
@@ -151,22 +151,16 @@ def _columns(events: np.ndarray) -> Events:  # type: ignore[type-arg]
     return Events(x, y, t, (events["p"] != 0).astype(np.uint8))
 
 
-def _broke_off(feed: Feed, header: Header, start: int, there: int, needed: int) -> None:
-    """A file that ends inside a packet: damaged, unless it never got its table of packets."""
-    if header.table >= 0:
-        raise truncated(feed.path, start, there, needed)
-    feed.lost[LAST_PACKET] += needed - there
-
-
 def _damaged(path: Path, start: int, what: str) -> FileError:
     return FileError(file_label(path), f"the packet at offset {start} {what}", _DAMAGED)
 
 
-def parse_header(path: Path, head: bytes) -> tuple[Header, int]:
+def parse_header(path: Path, head: bytes, camera: str = "") -> tuple[Header, int]:
     """The header, and the offset of the first packet.
 
     Raises:
         FileError: it is damaged, cut, too long, or lists no stream of events.
+        InputError: it lists several, of which ``camera`` chooses none.
     """
     where = file_label(path)
     length = int.from_bytes(head[len(FIRST_LINE) : BODY_AT], "little")
@@ -189,21 +183,19 @@ def parse_header(path: Path, head: bytes) -> tuple[Header, int]:
         found = f"its table of packets should be at offset {table}, before its first packet"
         raise FileError(where, found, _DAMAGED)
     streams = parse_streams(where, text)
-    chosen = next((number for number, stream in streams.items() if stream.kind == EVENTS), None)
-    if chosen is None:
+    found_cameras = cameras(streams)
+    if not found_cameras:
         kinds = ", ".join(sorted({stream.kind for stream in streams.values()})) or "nothing"
         raise FileError(where, f"has no stream of events, only {kinds}", "Record the events too")
+    chosen = int(choose_camera(where, found_cameras, camera))
     return Header(COMPRESSIONS[compression], table, streams, chosen), BODY_AT + length
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
-    header, start = parse_header(path, head)
+def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
+    header, start = parse_header(path, head, wanted.camera)
     unpack = unpacker(path, header.compression)
     size = header.streams[header.chosen].sensor_size
     notes = ["has no table of packets, as if it broke off; it is read to its end"] if header.table < 0 else []
-    others = [number for number, stream in header.streams.items() if stream.kind == EVENTS and number != header.chosen]
-    if others:
-        notes.append(f"has {1 + len(others)} streams of events; number {header.chosen} is read")
     return Source("aedat4", start, size, size is not None, lambda feed: decode(feed, header, unpack), tuple(notes))
 
 
@@ -213,4 +205,5 @@ READER = Reader(
     lambda _path, head: version_of(head)[:2] == "4.",
     _open,
     (".aedat4", ".aedat"),
+    frozenset(("camera",)),
 )

@@ -20,10 +20,14 @@ class Stream:
     Attributes:
         kind: four letters, "EVTS" for events, "FRME" for frames, "IMUS", "TRIG" and others.
         sensor_size: (width, height), or None where it does not say.
+        camera: what sent it.
+        module: what wrote it, where several streams are of one camera.
     """
 
     kind: str
     sensor_size: Size | None
+    camera: str = ""
+    module: str = ""
 
 
 def parse_streams(where: str, text: bytes) -> dict[int, Stream]:
@@ -51,7 +55,21 @@ def _stream(node: ElementTree.Element) -> Stream:
     fits = all(0 < length <= 65536 for length in size)
     # Names go into messages of one line.
     kind = re.sub(r"\W+", "?", _attribute(node, "typeIdentifier")[:16]) or "unknown"
-    return Stream(kind, size if fits else None)
+    camera, module = (_name(_attribute(*place)) for place in ((info, "source"), (node, "originalModuleName")))
+    return Stream(kind, size if fits else None, camera, module)
+
+
+def cameras(streams: dict[int, Stream]) -> dict[str, str]:
+    """The streams of events by number, each with the name of its camera, and of its module if that is not enough."""
+    events = {str(number): stream for number, stream in streams.items() if stream.kind == EVENTS}
+    names = {number: stream.camera for number, stream in events.items()}
+    if len(set(names.values())) < len(names):
+        return {number: f"{stream.camera}/{stream.module}".strip("/") for number, stream in events.items()}
+    return names
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text[:40])
 
 
 def _attribute(node: ElementTree.Element, key: str) -> str:

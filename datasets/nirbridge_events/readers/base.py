@@ -14,10 +14,14 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events, Size
+from nirbridge_events.readers.wanted import Wanted
 
 HEAD_BYTES = 65536
 BLOCK_BYTES = 1 << 18
 STDIN = Path("-")
+SKIP_ADVICE = "Leave such ones out with --bad-events skip (bad_events='skip')"
+CUT = "bytes at the end are a part of an event and were left out: the file is cut"
+BROKE_OFF = "bytes of the last packet are missing: the recording broke off"
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Feed:
         wraps: how often a counter of time started again.
         resyncs: how often a live source's clock leapt and was joined on.
         notices: what a user should know while the pass goes on, one clause each.
+        skip_bad: whether words that the format does not have are counted in ``lost``, instead of ending the pass.
     """
 
     path: Path
@@ -44,6 +49,7 @@ class Feed:
     wraps: int = 0
     resyncs: int = 0
     notices: list[str] = field(default_factory=list)
+    skip_bad: bool = False
 
     def notice(self, text: str) -> None:
         """Says something once."""
@@ -67,10 +73,10 @@ class Feed:
             raise unreadable(self.path, error) from error
 
     def words(self, word: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """Yields (offset in the file, whole words or records), whatever the blocks.
+        """Yields (offset in the file, whole words or records), whatever the blocks; a cut last one is counted.
 
         Raises:
-            FileError: the file ends inside a word; the whole words before it were yielded.
+            FileError: the file cannot be read.
         """
         rest, start = b"", self.offset
         for at, block in self.blocks():
@@ -78,8 +84,12 @@ class Feed:
             count = len(data) // word.itemsize
             yield start, np.frombuffer(data, dtype=word, count=count)
             rest, start = data[count * word.itemsize :], start + count * word.itemsize
-        if rest:
-            raise truncated(self.path, start, len(rest), word.itemsize)
+        self.cut(len(rest))
+
+    def cut(self, left: int) -> None:
+        """Counts bytes at the end that make no whole word; what came before them is good."""
+        if left:
+            self.lost[CUT] += left
 
     def unwrap(self, values: npt.NDArray[np.int64], bits: int, previous: int) -> npt.NDArray[np.int64]:
         """``unwrap``, which counts the wraps."""
@@ -118,15 +128,17 @@ class Reader:
         format: name of the format.
         signature: how a person recognises it.
         recognises: whether a path and its first bytes are of this format.
-        open: reads the header; it is told the sensor size that the caller gave, if any.
+        open: reads the header; it is told what the caller says.
         extensions: what such files are usually called.
+        options: which of "columns", "time_unit", "camera" and "sample" mean something for it.
     """
 
     format: str
     signature: str
     recognises: Callable[[Path, bytes], bool]
-    open: Callable[[Path, bytes, Size | None], Source]
+    open: Callable[[Path, bytes, Wanted], Source]
     extensions: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
 
 
 def file_label(path: Path) -> str:
@@ -137,15 +149,6 @@ def file_label(path: Path) -> str:
 def unreadable(path: Path, error: OSError) -> FileError:
     """The error for a file that the system refuses to read."""
     return FileError(file_label(path), f"cannot be read ({error.strerror or error})", "Check the path and its rights")
-
-
-def truncated(path: Path, offset: int, left: int, needed: int) -> FileError:
-    """The error for a file that ends inside a word or an event."""
-    return FileError(
-        file_label(path),
-        f"ends inside an event: {left} of {needed} bytes are left at offset {offset}",
-        "The file is truncated; copy or record it again",
-    )
 
 
 def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:

@@ -1,57 +1,59 @@
-"""Names and meanings of columns, shared by the formats that hold tables: CSV, NumPy, HDF5."""
+"""Names of columns, shared by the formats that hold tables: CSV, NumPy, HDF5."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import EVENT_DTYPE, Events, as_events
-from nirbridge_events.readers.base import file_label
 
 ALIASES = {
-    "t": ("t", "ts", "time", "timestamp", "timestamps"),
-    "x": ("x", "col", "column"),
-    "y": ("y", "row"),
-    "p": ("p", "pol", "polarity", "polarities", "on"),
+    "t": ("t", "ts", "time", "timestamp", "timestamps", "times"),
+    "x": ("x", "xs", "col", "column"),
+    "y": ("y", "ys", "row"),
+    "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
 }
-UNITS = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000}
+_UNIT_WORDS = {
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "ms": ("ms", "msec", "millisecond", "milliseconds", "millis"),
+    "us": ("us", "µs", "μs", "usec", "microsecond", "microseconds", "micros"),
+    "ns": ("ns", "nsec", "nanosecond", "nanoseconds", "nanos"),
+}
+# Words beside a column's name that do not change what it is.
+_FILLERS = frozenset(
+    ("event", "events", "ev", "dvs", "addr", "address", "coord", "coordinate", "px", "pixel", "pixels", "stamp", "in")
+)
+_SPLIT = re.compile(r"[^0-9A-Za-zµμ]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def find_columns(names: Sequence[str]) -> dict[str, int]:
-    """The index of each of t, x, y and p among ``names``; those that are not there are left out.
+def find_columns(names: Sequence[str]) -> dict[str, list[int]]:
+    """The places of each of t, x, y and p among ``names``; those that are not there are left out.
 
-    A unit after the name of the time, as in ``t_us`` or ``time [s]``, does not hide it.
+    A unit beside the time, as in ``t_us`` or ``time [s]``, and words as in ``addr_x`` or ``events_t`` do not hide it.
     """
-    plain = [
-        name.strip().lower().replace("[", " ").replace("]", " ").replace("(", " ").replace(")", " ") for name in names
-    ]
-    words = [name.replace("_", " ").split() for name in plain]
-    found: dict[str, int] = {}
-    for field, aliases in ALIASES.items():
-        for i, parts in enumerate(words):
-            if parts and parts[0] in aliases and (len(parts) == 1 or (field == "t" and parts[1] in UNITS)):
-                found.setdefault(field, i)
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        words = [word for word in _words(name) if word not in _FILLERS]
+        for field, aliases in ALIASES.items():
+            rest = words[1:] if words and words[0] in aliases else None
+            if rest is not None and all(_harmless(field, word) for word in rest):
+                found.setdefault(field, []).append(i)
     return found
 
 
-def table_events(path: Path, columns: dict[str, npt.NDArray[Any]], first: int) -> Events:
-    """Events from four columns of whole numbers; ``first`` is the number of the first one, for messages.
+def unit_in(name: str) -> str:
+    """The unit that the name of a time column says, or ""."""
+    return next((unit for word in _words(name)[1:] if (unit := _unit(word))), "")
 
-    Raises:
-        FileError: a column has another type or length, or a coordinate is outside 0..65535.
-    """
-    where, lengths = file_label(path), {len(values) for values in columns.values()}
-    if len(lengths) != 1:
-        raise FileError(where, f"columns have {sorted(lengths)} values", "Give all four the same length")
-    array = np.empty(lengths.pop(), dtype=[(name, columns[name].dtype) for name in EVENT_DTYPE.names or ()])
-    for name, values in columns.items():
-        array[name] = values
-    try:
-        return as_events(array, f"{where}, events from {first}")
-    except InputError as error:
-        raise FileError.from_problems(error.problems) from error
+
+def _harmless(field: str, word: str) -> bool:
+    """Whether a word after the name only explains it: a number, a unit, or what a polarity means."""
+    return word.isdigit() or (field == "t" and bool(_unit(word))) or (field == "p" and word in ("on", "off"))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case; ``timeStamp`` is one, as ``time_stamp`` is two."""
+    return [word.lower() for part in _SPLIT.split(name) for word in _CAMEL.split(part) if word]
+
+
+def _unit(word: str) -> str:
+    return next((unit for unit, words in _UNIT_WORDS.items() if word in words), "")

@@ -1,8 +1,12 @@
-"""Text tables: one event a line, four columns, separated by commas, semicolons, tabs or blanks.
+"""Text tables: one event a line, separated by commas, semicolons, tabs or blanks.
 
-A first line of names may put t, x, y and p in any order; without it they come as t, x, y, p.  Lines that begin with
-``#`` are comments.  Times are whole µs, or in the unit that their column names (``t_us``, ``t_ms``, ``t_s``); times
-with a decimal point and no unit are seconds.  Polarities are 0 or 1, -1 or 1, or true or false.
+A first line of names, or a last comment before the events, may put t, x, y and p among any columns in any order;
+without it, and where the time names no unit, the first rows tell what ``evidence`` can conclude.  Lines that begin with
+``#`` are comments.  The size of the sensor is read from a first line of two numbers (width height), from names as
+``x@320,y@240``, or from a comment ``% geometry:WIDTH,HEIGHT``.  Polarities are 0 or 1, -1 or 1, or the words true,
+false, on, off.
+
+Source: text of Mueggler et al. 2017 (t x y p in seconds) and E2VID (its line of two numbers); faery; Metavision.
 """
 
 from __future__ import annotations
@@ -20,46 +24,63 @@ import numpy.typing as npt
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
-from nirbridge_events.readers.columns import UNITS, find_columns, table_events
+from nirbridge_events.readers.columns import find_columns
+from nirbridge_events.readers.table import Meaning, Rows, meaning_of, places_of
+from nirbridge_events.readers.wanted import FIELDS, Wanted
 
 SEPARATORS = (",", ";", "\t", " ")
 LONGEST_LINE = 4096
-_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xb5\xc2]*")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_WORDS = ((b"true", b"1"), (b"false", b"0"), (b"on", b"1"), (b"off", b"0"))
-_WORDY = re.compile(rb"[a-df-zA-DF-Z]")
-_ORDER = {"t": 0, "x": 1, "y": 2, "p": 3}
+MARK = b"\xef\xbb\xbf"
+"""What Windows puts before UTF-8 text."""
+_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xb5\xc2\xce\xbc]*")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_TRUTH = {"true": b"1", "on": b"1", "false": b"0", "off": b"0"}
+_ROW = re.compile(rb"^[ \t]*[^#\s]", re.MULTILINE)
+_WORD = re.compile(rb"\b(?:true|on|false|off)\b", re.IGNORECASE)
+# What whole numbers and their separators are made of; and digits in a row that int64 always holds.
+_WHOLE, SAFE_DIGITS = b"0123456789+-,; \t\r\n", 18
+_HUGE = re.compile(rb"\d{20}|9[2-9]\d{17}")
+_GEOMETRY = re.compile(rb"^[%#]\s*geometry\s*[:=]?\s*(\d{1,5})\s*[,x]\s*(\d{1,5})\s*$", re.MULTILINE)
+_SIZE_IN_NAME = re.compile(r"@(\d{1,5})$")
 
 
 @dataclass(frozen=True)
 class Table:
-    """How the lines are read.
+    """How the lines are cut.
 
     Attributes:
         separator: between columns; a blank stands for any run of them.
-        columns: the index of each of t, x, y and p.
         width: the number of columns.
-        unit: µs in one unit of the time column.
-        whole: whether times are whole numbers.
+        names: of the columns, None where no line names them.
         start: bytes before the first event.
+        size: (width, height) of the sensor, where the text says it.
     """
 
     separator: str
-    columns: dict[str, int]
     width: int
-    unit: int
-    whole: bool
+    names: tuple[str, ...] | None
     start: int
+    size: Size | None
+
+    def split(self, line: str) -> list[str]:
+        """The fields of a line."""
+        return line.split() if self.separator == " " else [field.strip() for field in line.split(self.separator)]
 
 
-def decode(feed: Feed, table: Table) -> Iterator[Events]:
+def decode(feed: Feed, table: Table, meaning: Meaning) -> Iterator[Events]:
     """One pass over the file, chunk by chunk; a last line without end counts, if it is complete.
 
     Raises:
         FileError: a line is no event; it is named by its number.
     """
-    rest, line, events = b"", 1, 0
-    skip = table.start
+    where = file_label(feed.path)
+    rows = Rows(feed, meaning.unit, meaning.whole)
+
+    def events(text: bytes, line: int) -> Events:
+        columns = _load(where, text, table, meaning.places, line)
+        return rows.events(columns, lambda row: f"line {_line_of(text, row, line)}")
+
+    rest, line, skip = b"", 1, table.start
     for _, block in feed.blocks():
         data = rest + block
         if skip:
@@ -67,118 +88,172 @@ def decode(feed: Feed, table: Table) -> Iterator[Events]:
             data, skip = data[skip:], max(0, skip - len(data))
         cut = data.rfind(b"\n") + 1
         if not cut and len(data) > LONGEST_LINE:
-            raise FileError(file_label(feed.path), f"line {line} is longer than {LONGEST_LINE} bytes", "Repair it")
-        chunk = _parse(feed.path, data[:cut], table, line, events)
-        line, events, rest = line + data.count(b"\n", 0, cut), events + len(chunk), data[cut:]
-        yield chunk
-    yield _parse(feed.path, rest, table, line, events)
+            raise FileError(where, f"line {line} is longer than {LONGEST_LINE} bytes", "Repair it")
+        yield events(data[:cut], line)
+        line, rest = line + data.count(b"\n", 0, cut), data[cut:]
+    yield events(rest, line)
 
 
-def _parse(path: Path, text: bytes, table: Table, line: int, first: int) -> Events:
-    if _WORDY.search(text):
-        text = text.lower()
-        for word, digit in _WORDS:
-            text = text.replace(word, digit)
-    numbers = np.int64 if table.whole else np.float64
-    kinds = [(name, numbers if name == "t" else np.int64) for name in table.columns]
-    if not text.strip() or all(part.lstrip().startswith(b"#") for part in text.splitlines() if part.strip()):
-        rows = np.empty(0, dtype=kinds)
-    else:
-        rows = _load(path, text, table, np.dtype(kinds), line)
-    times = rows["t"] * table.unit if table.whole else np.rint(rows["t"] * table.unit)
-    if len(times) and not (np.isfinite(times).all() and np.abs(times).max() < 2**62):
-        raise FileError(file_label(path), f"a time after line {line} is no number below 2^62 µs", "Repair that line")
-    columns: dict[str, npt.NDArray[Any]] = {name: rows[name] for name in "xyp"}
-    return table_events(path, {"t": times.astype(np.int64), **columns}, first)
+def _load(where: str, text: bytes, table: Table, places: dict[str, int], line: int) -> dict[str, npt.NDArray[Any]]:
+    """The columns t, x, y and p of whole lines: int64 where all numbers are whole, else float64.
 
-
-def _load(path: Path, text: bytes, table: Table, kinds: np.dtype[Any], line: int) -> npt.NDArray[Any]:
+    Raises:
+        FileError: a line has not ``table.width`` fields, or one of the four is no number.
+    """
+    if not _ROW.search(text):
+        return {field: np.empty(0, dtype=np.int64) for field in FIELDS}
+    plain = text.replace(b'"', b"")
+    other = plain.translate(None, _WHOLE)
+    if other.translate(None, b".eE"):
+        plain = _WORD.sub(lambda found: _TRUTH[found[0].decode().lower()], plain)
+        other = plain.translate(None, _WHOLE)
+    numbers = "f8" if other or _is_huge(plain) else "i8"
+    used = set(places.values())
+    kinds = np.dtype([(f"{i}", numbers if i in used else "S1") for i in range(table.width)])
     separator = None if table.separator == " " else table.separator
-    order = list(table.columns.values())
     try:
-        return np.loadtxt(
-            io.BytesIO(text), dtype=kinds, comments="#", delimiter=separator, usecols=order, ndmin=1, encoding="latin-1"
+        loaded = np.loadtxt(
+            io.BytesIO(plain), dtype=kinds, comments="#", delimiter=separator, ndmin=1, encoding="latin-1"
         )
     except (ValueError, OverflowError) as error:
-        raise _bad_line(path, text, table, line) from error
+        raise _bad_line(where, text, table, places, line) from error
+    return {field: loaded[f"{i}"] for field, i in places.items()}
 
 
-def _bad_line(path: Path, text: bytes, table: Table, line: int) -> FileError:
-    """The error for the first line that is no event."""
-    place, shown = line, ""
-    for number, raw in enumerate(text.decode("latin-1").splitlines(), line):
-        fields = _split(raw.split("#")[0], table.separator)
-        if raw.split("#")[0].strip() and not _is_row(fields, table):
-            place, shown = number, raw[:60]
-            break
-    found = f"line {place} is no event: '{shown}'"
-    return FileError(file_label(path), found, "Each line needs whole numbers for x, y and p, and a time")
+def _is_huge(text: bytes) -> bool:
+    """Whether a whole number may be beyond int64."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero((codes < ord("0")) | (codes > ord("9")))
+    longest = int(np.diff(ends, prepend=-1, append=len(codes)).max()) - 1
+    return longest > SAFE_DIGITS and _HUGE.search(text) is not None
 
 
-def _is_row(fields: list[str], table: Table) -> bool:
-    if len(fields) <= max(table.columns.values()):
-        return False
-    values = {name: fields[i].strip() for name, i in table.columns.items()}
-    whole = all(re.fullmatch(r"[+-]?\d{1,18}", values[name]) for name in values if name != "t" or table.whole)
-    return whole and bool(_NUMBER.fullmatch(values["t"]))
+def _rows(text: bytes, line: int) -> Iterator[tuple[int, str]]:
+    """The lines that are no comment, with their numbers."""
+    for number, raw in enumerate(text.decode("latin-1").split("\n"), line):
+        row = raw.split("#")[0].strip()
+        if row:
+            yield number, row
 
 
-def _split(line: str, separator: str) -> list[str]:
-    return line.split() if separator == " " else line.split(separator)
+def _line_of(text: bytes, row: int, line: int) -> int:
+    return next((number for i, (number, _) in enumerate(_rows(text, line)) if i == row), line)
+
+
+def _bad_line(where: str, text: bytes, table: Table, places: dict[str, int], line: int) -> FileError:
+    """The error for the first line that cannot be cut into numbers."""
+    for number, row in _rows(text, line):
+        fields = table.split(row.replace('"', ""))
+        if len(fields) != table.width:
+            found = f"line {number} has {len(fields)} columns, the first line {table.width}: '{row[:60]}'"
+            return FileError(where, found, "Repair that line; decimals need a point, no comma")
+        wrong = [field for field in FIELDS if not _is_value(fields[places[field]])]
+        if wrong:
+            found = f"line {number} is no event: '{row[:60]}', where {wrong[0]} is no number"
+            return FileError(where, found, "Repair that line; decimals need a point, no comma")
+    return FileError(where, f"the lines from {line} on are no events", "Repair them")
+
+
+def _is_value(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text)) or text.lower() in _TRUTH
 
 
 def recognises(path: Path, head: bytes) -> bool:
     """Whether these are lines of at least four columns of text."""
-    if path.suffix.lower() == ".bin" or not _TEXT.fullmatch(head):
+    if path.suffix.lower() == ".bin" or not _TEXT.fullmatch(head.removeprefix(MARK)):
         return False
-    line = _first_line(head)[0]
-    return any(len(_split(line, separator)) >= 4 for separator in SEPARATORS)
+    return any(_separator(line) for line, _, _ in _first_lines(head, 2))
 
 
-def _first_line(head: bytes) -> tuple[str, int, int]:
-    """The first line that is no comment, and where it begins and ends."""
-    at = 0
-    while at < len(head):
+def _separator(line: str) -> str | None:
+    return next((each for each in SEPARATORS if len(line.split() if each == " " else line.split(each)) >= 4), None)
+
+
+def _first_lines(head: bytes, count: int) -> list[tuple[str, int, int]]:
+    """The first lines that are no comment, and where they begin and end."""
+    found: list[tuple[str, int, int]] = []
+    at = len(MARK) if head.startswith(MARK) else 0
+    while at < len(head) and len(found) < count:
         end = head.find(b"\n", at)
         end = len(head) if end < 0 else end + 1
-        line = head[at:end].decode("utf-8", errors="replace").strip()
-        if line and not line.startswith("#"):
-            return line, at, end
+        line = _decoded(head[at:end]).strip()
+        if line and not line.startswith(("#", "%")):
+            found.append((line, at, end))
         at = end
-    return "", at, at
+    return found
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
-    table, notes = _layout(path, head)
-    return Source("csv", 0, None, False, lambda feed: decode(feed, table), notes)
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
-def _layout(path: Path, head: bytes) -> tuple[Table, tuple[str, ...]]:
-    line, begin, end = _first_line(head)
-    separator = next((each for each in SEPARATORS if len(_split(line, each)) >= 4), None)
+def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
+    where = file_label(path)
+    table = _table(where, head)
+    whole_lines = head[table.start : head.rfind(b"\n") + 1] or (b"" if table.names else head[table.start :])
+    places = places_of(where, table.names, table.width, wanted)
+    first = dict(zip(FIELDS, range(len(FIELDS)), strict=True))
+    columns = _load(where, whole_lines, table, places or first, head.count(b"\n", 0, table.start) + 1)
+    sample = [np.empty(0, dtype=np.int64)] * table.width
+    for field, i in (places or first).items():
+        sample[i] = columns[field]
+    meaning = meaning_of(where, sample, table.names, wanted)
+    return Source(
+        "csv", 0, table.size, table.size is not None, lambda feed: decode(feed, table, meaning), meaning.notes
+    )
+
+
+def _table(where: str, head: bytes) -> Table:
+    """How the text is cut, from its first lines.
+
+    Raises:
+        FileError: they have no four columns, or state an impossible size.
+    """
+    lines = _first_lines(head, 2)
+    line, begin, end = lines[0]
+    size = _stated(where, _GEOMETRY.search(head[: begin + 1]))
+    two = re.fullmatch(r"(\d{1,5})[\s,;]+(\d{1,5})", line)
+    if two and len(lines) > 1:
+        size = _stated(where, two)
+        line, begin, end = lines[1]
+    separator = _separator(line)
     if separator is None:
-        raise FileError(file_label(path), "has no four columns in its first line", "Give lines with t, x, y and p")
-    fields = [field.strip().strip('"') for field in _split(line, separator)]
-    named = not all(_NUMBER.fullmatch(field) or field.lower() in ("true", "false", "on", "off") for field in fields)
-    columns = find_columns(fields) if named else _ORDER
-    if missing := sorted(set("txyp") - set(columns)):
-        found = f"its first line '{line[:60]}' names no column {', '.join(missing)}"
-        raise FileError(file_label(path), found, "Name the columns t, x, y and p")
-    row = _first_line(head[end:])[0] if named else line
-    values = _split(row, separator)
-    time = values[columns["t"]].strip() if len(values) > columns["t"] else ""
-    unit = _unit(fields[columns["t"]]) if named else None
-    whole = not re.search(r"[.eE]", time) and unit in (None, 1)
-    notes = [] if named else ["has no line of names; its columns are taken as t, x, y, p"]
-    if unit is None and not whole:
-        notes.append("its times have decimals and no unit; they are taken as seconds")
-    scale = unit or (1 if whole else 1_000_000)
-    return Table(separator, columns, len(fields), scale, whole, end if named else begin), tuple(notes)
+        raise FileError(where, f"has no four columns in its line '{line[:60]}'", "Give lines with t, x, y and p")
+    fields = [field.strip().strip('"') for field in (line.split() if separator == " " else line.split(separator))]
+    if sum(_is_value(field) for field in fields) * 2 > len(fields):
+        return Table(separator, len(fields), _commented_names(head[:begin], separator, len(fields)), begin, size)
+    names, sides = tuple(fields), {}
+    for field, places in find_columns(names).items():
+        if field in "xy" and (found := _SIZE_IN_NAME.search(names[places[0]])):
+            sides[field] = int(found[1])
+    if len(sides) == 2:
+        size = _checked_size(where, sides["x"], sides["y"])
+    return Table(separator, len(fields), names, end, size)
 
 
-def _unit(name: str) -> int | None:
-    parts = re.split(r"[_\s\[\]()]+", name.strip().lower())
-    return next((UNITS[part] for part in parts[1:] if part in UNITS), None)
+def _commented_names(head: bytes, separator: str, width: int) -> tuple[str, ...] | None:
+    """The names in the last comment before the events, if it names t, x, y and p and as many columns as there are."""
+    comments = [line for line in _decoded(head).splitlines() if line.startswith("#")]
+    text = comments[-1].lstrip("# ") if comments else ""
+    names = tuple(text.split() if separator == " " else (name.strip() for name in text.split(separator)))
+    places = find_columns(names)
+    complete = len(names) == width and [len(places.get(field, ())) for field in FIELDS] == [1] * len(FIELDS)
+    return names if complete else None
 
 
-READER = Reader("csv", "text with four columns", recognises, _open, (".csv", ".txt", ".tsv"))
+def _stated(where: str, found: re.Match[Any] | None) -> Size | None:
+    return None if found is None else _checked_size(where, int(found[1]), int(found[2]))
+
+
+def _checked_size(where: str, width: int, height: int) -> Size:
+    if not (0 < width <= 65536 and 0 < height <= 65536):
+        raise FileError(where, f"states a sensor of {width}x{height} pixels", "Repair that line")
+    return width, height
+
+
+READER = Reader(
+    "csv", "text with four columns", recognises, _open, (".csv", ".txt", ".tsv"), frozenset(("columns", "time_unit"))
+)

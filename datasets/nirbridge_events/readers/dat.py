@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 RECORD = np.dtype([("t", "<u4"), ("place", "<u4")])
 TIME_BITS = 32
@@ -40,11 +41,7 @@ LAYOUTS = {1: Layout(9, 8), 2: Layout(14, 14)}
 
 
 def decode(feed: Feed, layout: Layout) -> Iterator[Events]:
-    """One pass over the file, chunk by chunk.
-
-    Raises:
-        FileError: the file ends inside a record.
-    """
+    """One pass over the file, chunk by chunk."""
     x_mask, y_mask = (1 << layout.x_bits) - 1, (1 << layout.y_bits) - 1
     previous = -1
     for _, records in feed.words(RECORD):
@@ -62,7 +59,7 @@ def _recognises(path: Path, head: bytes) -> bool:
     return path.suffix.lower() == ".dat" and len(head) > 1 and head[0] in KINDS and head[1] == RECORD.itemsize
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     text, where = head[: header.length], file_label(path)

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label, truncated
+from nirbridge_events.events import Events, as_places
+from nirbridge_events.readers.base import Feed, Reader, Source, file_label
+from nirbridge_events.readers.wanted import Wanted
 
 MAGIC = b"Event Stream"
 HEADER_BYTES = 20
@@ -28,19 +29,14 @@ _KINDS = {0: "generic", 1: "DVS", 2: "ATIS", 3: "asynchronous display", 4: "colo
 
 
 def decode(feed: Feed, height: int) -> Iterator[Events]:
-    """One pass over the file, chunk by chunk; y comes out counted from the top.
-
-    Raises:
-        FileError: the file ends inside an event.
-    """
+    """One pass over the file, chunk by chunk; y comes out counted from the top."""
     time, rest = 0, b""
-    for start, block in feed.blocks():
+    for _, block in feed.blocks():
         rest += block
         events, used, time = decode_bytes(np.frombuffer(rest, dtype=np.uint8), time, height)
         yield events
-        end, rest = start + len(block), rest[used:]
-    if rest:
-        raise truncated(feed.path, end - len(rest), len(rest), EVENT_BYTES)
+        rest = rest[used:]
+    feed.cut(len(rest))
 
 
 def decode_bytes(data: npt.NDArray[np.uint8], time: int, height: int) -> tuple[Events, int, int]:
@@ -53,8 +49,7 @@ def decode_bytes(data: npt.NDArray[np.uint8], time: int, height: int) -> tuple[E
     t = time + steps + np.cumsum(words[:, 0] >> 1)
     reached = time + len(overflows) * OVERFLOW_TIME + int((words[:, 0] >> 1).sum())
     y = (height - 1) - (words[:, 3] | words[:, 4] << 8)
-    # A row below the image would be negative; as uint16 it is huge, and the check of geometry names it.
-    events = Events((words[:, 1] | words[:, 2] << 8).astype(np.uint16), y.astype(np.uint16), t, _polarity(words))
+    events = Events(as_places(words[:, 1] | words[:, 2] << 8), as_places(y), t, _polarity(words))
     return events, used, reached
 
 
@@ -102,7 +97,7 @@ def _event_starts(specials: npt.NDArray[np.intp], length: int) -> tuple[npt.NDAr
     return starts, int(begins[-1] + counts[-1] * EVENT_BYTES)
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     if len(head) < HEADER_BYTES:
         raise FileError(
             file_label(path), f"ends inside its header: {len(head)} of {HEADER_BYTES} bytes", "Copy or record it again"

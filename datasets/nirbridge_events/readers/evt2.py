@@ -8,7 +8,8 @@ Source: Prophesee, EVT 2.0 format description.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +17,44 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
+from nirbridge_events.events import Events
+from nirbridge_events.readers.base import SKIP_ADVICE, Feed, Reader, Source, file_label, forward_fill
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 OFF, ON, TIME_HIGH = 0, 1, 8
-OTHER = {0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
 WORD = np.dtype("<u4")
 TIME_HIGH_BITS = 28
 TIME_LOW_BITS = 6
-_KNOWN = np.isin(np.arange(16), [OFF, ON, TIME_HIGH, *OTHER])
+
+
+@dataclass(frozen=True)
+class Format:
+    """The kinds of words of a version: those that count, and the names of those that carry no event."""
+
+    version: str
+    kinds: tuple[int, ...]
+    others: dict[int, str]
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Of each of the 16 kinds, whether the version has it."""
+        return np.isin(np.arange(16), [*self.kinds, *self.others])
+
+
+FORMAT = Format("2.0", (OFF, ON, TIME_HIGH), {0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"})
 
 
 def decode(feed: Feed) -> Iterator[Events]:
     """One pass over the file, chunk by chunk.
 
     Raises:
-        FileError: the file ends inside a word, or a word is of no known kind.
+        FileError: a word is of no known kind, unless such words are skipped.
     """
     time_high = -1
-    for start, words in feed.words(WORD):
-        kinds = words >> 28
-        good = count_known(kinds, _KNOWN)
-        count_others(feed, kinds[:good], OTHER)
-        events, time_high = decode_words(feed, words[:good], time_high)
+    for words in known_words(feed, WORD, lambda words: words >> 28, FORMAT):
+        events, time_high = decode_words(feed, words, time_high)
         yield events
-        if good < len(words):
-            raise unknown_word(feed, start + good * WORD.itemsize, int(kinds[good]), "2.0")
 
 
 def decode_words(feed: Feed, words: npt.NDArray[np.uint32], time_high: int) -> tuple[Events, int]:
@@ -62,34 +74,46 @@ def decode_words(feed: Feed, words: npt.NDArray[np.uint32], time_high: int) -> t
     return Events(x, y, t, (w >> 28).astype(np.uint8)), filled.last
 
 
-def count_known(kinds: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> int:
-    """The number of words before the first of unknown kind."""
-    unknown = ~known[kinds]
-    return int(unknown.argmax()) if unknown.any() else len(kinds)
+def known_words(
+    feed: Feed, word: np.dtype[Any], kinds_of: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], form: Format
+) -> Iterator[npt.NDArray[Any]]:
+    """The words of known kinds, block by block; those that carry no event are counted, and unknown ones if skipped.
+
+    Raises:
+        FileError: a word is of unknown kind, as the padding that some cameras write; what came before was yielded.
+    """
+    for start, words in feed.words(word):
+        kinds = kinds_of(words)
+        unknown = ~form.known[kinds]
+        first = int(unknown.argmax()) if unknown.any() else len(words)
+        if first < len(words) and feed.skip_bad:
+            for kind, count in zip(*np.unique(kinds[unknown], return_counts=True), strict=True):
+                what = f"words of kind {kind:#x}, which EVT {form.version} does not have, were left out"
+                feed.lost[what] += int(count)
+            words, kinds, first = words[~unknown], kinds[~unknown], len(words)
+        _count_others(feed, kinds[:first], form.others)
+        yield words[:first]
+        if first < len(words):
+            raise FileError(
+                file_label(feed.path),
+                f"the word at offset {start + first * word.itemsize} is of kind {int(kinds[first]):#x}, which "
+                f"EVT {form.version} does not have",
+                f"{SKIP_ADVICE}; if there are many, the file is damaged or of another version",
+            )
 
 
-def count_others(feed: Feed, kinds: npt.NDArray[Any], names: dict[int, str]) -> None:
-    """Counts the words that carry no event."""
+def _count_others(feed: Feed, kinds: npt.NDArray[Any], names: dict[int, str]) -> None:
     counts = np.bincount(kinds, minlength=16)
     for kind, name in names.items():
         if counts[kind]:
             feed.skipped[name] += int(counts[kind])
 
 
-def unknown_word(feed: Feed, offset: int, kind: int, version: str) -> FileError:
-    """The error for a word that the format does not define."""
-    return FileError(
-        file_label(feed.path),
-        f"the word at offset {offset} is of kind {kind:#x}, which EVT {version} does not have",
-        "The file is damaged or of another version; copy or record it again",
-    )
-
-
 def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "2.0"
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     return Source("evt2", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))

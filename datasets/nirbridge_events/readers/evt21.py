@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
+from nirbridge_events.readers import evt2
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
-from nirbridge_events.readers.evt2 import count_known, count_others, unknown_word
+from nirbridge_events.readers.evt2 import ON, TIME_HIGH, known_words
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
-OFF, ON, TIME_HIGH = 0, 1, 8
-OTHER = {0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
+FORMAT = replace(evt2.FORMAT, version="2.1")
 HALVES = np.dtype([("first", "<u4"), ("second", "<u4")])
 TIME_HIGH_BITS = 28
 TIME_LOW_BITS = 6
 VECTOR = 32
-_KNOWN = np.isin(np.arange(16), [OFF, ON, TIME_HIGH, *OTHER])
 _ENDIANNESS = re.compile(rb"endianness[ =](\w+)")
 _ORDERS = {b"little": "second", b"legacy": "first"}
 
@@ -40,19 +41,13 @@ def decode(feed: Feed, high_half: str) -> Iterator[Events]:
     """One pass over the file, chunk by chunk.
 
     Raises:
-        FileError: the file ends inside a word, or a word is of no known kind.
+        FileError: a word is of no known kind, unless such words are skipped.
     """
     time_high = -1
     low_half = "first" if high_half == "second" else "second"
-    for start, words in feed.words(HALVES):
-        high = words[high_half]
-        kinds = high >> 28
-        good = count_known(kinds, _KNOWN)
-        count_others(feed, kinds[:good], OTHER)
-        events, time_high = decode_words(feed, high[:good], words[low_half][:good], time_high)
+    for words in known_words(feed, HALVES, lambda words: words[high_half] >> 28, FORMAT):
+        events, time_high = decode_words(feed, words[high_half], words[low_half], time_high)
         yield events
-        if good < len(words):
-            raise unknown_word(feed, start + good * HALVES.itemsize, int(kinds[good]), "2.1")
 
 
 def decode_words(feed: Feed, high: Halves, low: Halves, time_high: int) -> tuple[Events, int]:
@@ -93,7 +88,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "2.1"
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     half = _high_half(path, head, header.length)

@@ -18,17 +18,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, as_places
 from nirbridge_events.readers.base import Feed, Reader, Source, forward_fill
-from nirbridge_events.readers.evt2 import count_known, count_others, unknown_word
+from nirbridge_events.readers.evt2 import Format, known_words
 from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.wanted import Wanted
 
 ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
-OTHER = {0x7: "vendor words", 0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"}
 WORD = np.dtype("<u2")
 TIME_BITS = 12
 POLARITY_BIT = 32
-_KNOWN = np.isin(np.arange(16), [ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, TIME_HIGH, *OTHER])
+FORMAT = Format(
+    "3.0",
+    (ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, TIME_HIGH),
+    {0x7: "vendor words", 0xA: "trigger words", 0xE: "vendor words", 0xF: "vendor words"},
+)
 _ADVANCE = np.zeros(16, dtype=np.int64)
 _ADVANCE[[VECTOR_12, VECTOR_8]] = 12, 8
 _VECTOR_MASK = np.zeros(16, dtype=np.uint16)
@@ -61,17 +65,12 @@ def decode(feed: Feed) -> Iterator[Events]:
     """One pass over the file, chunk by chunk.
 
     Raises:
-        FileError: the file ends inside a word, or a word is of no known kind.
+        FileError: a word is of no known kind, unless such words are skipped.
     """
     state = State()
-    for start, words in feed.words(WORD):
-        kinds = (words >> 12).astype(np.uint8)
-        good = count_known(kinds, _KNOWN)
-        count_others(feed, kinds[:good], OTHER)
-        events, state = decode_words(feed, words[:good], state)
+    for words in known_words(feed, WORD, lambda words: words >> 12, FORMAT):
+        events, state = decode_words(feed, words, state)
         yield events
-        if good < len(words):
-            raise unknown_word(feed, start + good * WORD.itemsize, int(kinds[good]), "3.0")
 
 
 def decode_words(feed: Feed, words: Words, state: State) -> tuple[Events, State]:
@@ -90,10 +89,10 @@ def decode_words(feed: Feed, words: Words, state: State) -> tuple[Events, State]
     mask[~placed] = 0
     bits = np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little").view(np.bool_))
     which, bit = bits >> 4, bits & 15
-    # Vectors without a new base may run past any sensor; they stop at 65535, where the check of geometry finds them.
-    x = np.minimum((column[which] & 0xFFFFFFFF) + bit, 0xFFFF)
+    # Vectors without a new base may run past any sensor, where the check of geometry finds them.
+    x = (column[which] & 0xFFFFFFFF) + bit
     polarity = (column[which] >> POLARITY_BIT).astype(np.uint8)
-    return Events(x.astype(np.uint16), row[which].astype(np.uint16), time[which], polarity), state
+    return Events(as_places(x), row[which].astype(np.uint16), time[which], polarity), state
 
 
 def _times(feed: Feed, words: Words, kinds: Kinds, event_at: Positions, state: State) -> tuple[Values, State]:
@@ -145,7 +144,7 @@ def _recognises(_path: Path, head: bytes) -> bool:
     return looks_like_header(head) and parse_header(head).version == "3.0"
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     header = parse_header(head)
     check_length(path, head, header)
     return Source("evt3", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))

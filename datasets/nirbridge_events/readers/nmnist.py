@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source
+from nirbridge_events.readers.wanted import Wanted
 
 SENSOR_SIZE = (34, 34)
 OVERFLOW_ROW = 240
@@ -25,11 +26,7 @@ WORD = np.dtype((np.uint8, (EVENT_BYTES,)))
 
 
 def decode(feed: Feed) -> Iterator[Events]:
-    """One pass over the file, chunk by chunk.
-
-    Raises:
-        FileError: the file ends inside an event.
-    """
+    """One pass over the file, chunk by chunk."""
     overflow = 0
     for _, words in feed.words(WORD):
         events, overflow = decode_words(words, overflow)
@@ -51,7 +48,7 @@ def decode_words(words: npt.NDArray[np.uint8], overflow: int) -> tuple[Events, i
     ), overflow
 
 
-def _open(_path: Path, _head: bytes, _given: Size | None) -> Source:
+def _open(_path: Path, _head: bytes, _wanted: Wanted) -> Source:
     return Source("nmnist", 0, SENSOR_SIZE, size_is_fixed=False, decode=decode)
 
 

@@ -1,7 +1,7 @@
 """NumPy files: ``.npy`` and ``.npz`` with a structured array, with four columns, or with the arrays x, y, t and p.
 
-Arrays are read block by block, from the archive too, and never unpickled.  Field and array names may be those of
-``columns.ALIASES``.  An array [N, 4] without names is taken as t, x, y, p.
+Arrays are read block by block, from the archive too, and never unpickled.  Names of fields and arrays may be those
+of ``columns.ALIASES``; an array [N, 2] named ``xy`` holds both.  What nothing names, ``evidence`` concludes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
-from nirbridge_events.readers.columns import find_columns, table_events
+from nirbridge_events.readers.columns import find_columns
+from nirbridge_events.readers.table import Meaning, Rows, by_number, meaning_of
+from nirbridge_events.readers.wanted import FIELDS, Wanted
 
 NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK\x03\x04"
 ROWS = 1 << 16
-ORDER = ("t", "x", "y", "p")
+SAMPLE_ROWS = 1 << 14
+MOST_MEMBERS = MOST_COLUMNS = 64
+OPTIONS = frozenset(("columns", "time_unit"))
+MISSING = "events at the end are missing: the file is cut"
+Opener = Callable[[], IO[bytes]]
 _BROKEN = (
     OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, NotImplementedError, RuntimeError,
     zipfile.BadZipFile, zlib.error, struct.error,
@@ -35,82 +41,150 @@ _BROKEN = (
 
 @dataclass
 class _Array:
-    """An array in a file: its type, its shape, the open file after the header, and the rows read so far."""
+    """An array in a file: its type, its shape, the open file at its next row, and the rows read so far."""
 
     file: IO[bytes]
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    fortran: bool = False
     read: int = 0
-    cut: bool = False
 
-    def rows(self, where: str) -> npt.NDArray[Any]:
-        """The next rows, at most ROWS; none at the end.
-
-        Raises:
-            FileError: the file ended before the array did; its whole rows were given.
-        """
-        if self.cut:
-            found = f"ends after {self.read} of {self.shape[0]} rows"
-            raise FileError(where, found, "The file is truncated; copy or record it again")
+    def rows(self, most: int) -> npt.NDArray[Any]:
+        """The next rows, at most ``most``; none at the end of the array, or of a file that ends before it."""
         size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-        wanted = min(ROWS, self.shape[0] - self.read)
+        wanted = min(most, self.shape[0] - self.read)
         data = self.file.read(wanted * size) if wanted else b""
         count = len(data) // size
-        self.cut = count < wanted
         self.read += count
         return np.frombuffer(data, dtype=self.dtype, count=count * size // self.dtype.itemsize).reshape(
             count, *self.shape[1:]
         )
 
 
-def decode(feed: Feed) -> Iterator[Events]:
+@dataclass
+class Table:
+    """The arrays that hold the events, side by side, and the names of their columns, None where nothing names them."""
+
+    arrays: list[_Array]
+    names: tuple[str, ...] | None
+
+    def columns(self, most: int) -> list[npt.NDArray[Any]]:
+        """The next rows of every column, at most ``most``; none where one of them ends."""
+        columns = [column for array in self.arrays for column in _split(array.rows(most))]
+        count = min(len(column) for column in columns)
+        return [column[:count] for column in columns]
+
+
+def decode(feed: Feed, meaning: Meaning) -> Iterator[Events]:
     """One pass over the arrays, block by block.
 
     Raises:
-        FileError: an array is truncated, or holds something else than events.
+        FileError: an array holds something else than events.
     """
-    where = file_label(feed.path)
+    rows, first = Rows(feed, meaning.unit, meaning.whole), 0
     try:
         with ExitStack() as stack:
-            arrays = open_arrays(feed.path, stack)
-            first = 0
+            table = open_table(feed.path, stack)
             while True:
-                blocks = {name: array.rows(where) for name, array in arrays.items()}
-                columns = _columns(where, blocks)
-                events = table_events(feed.path, columns, first)
-                if not len(events) and not any(array.cut for array in arrays.values()):
+                columns = table.columns(ROWS)
+                events = rows.events({field: columns[i] for field, i in meaning.places.items()}, by_number(first))
+                if not len(columns[0]):
                     break
-                first += len(events)
-                feed.position += sum(block.nbytes for block in blocks.values())
+                first += len(columns[0])
+                feed.position += sum(column.nbytes for column in columns)
                 yield events
+            if missing := max(array.shape[0] - array.read for array in table.arrays):
+                feed.lost[MISSING] += missing
     except _BROKEN as error:
         raise _damaged(feed.path, error) from error
     feed.position = feed.path.stat().st_size
 
 
-def open_arrays(path: Path, stack: ExitStack) -> dict[str, _Array]:
-    """The arrays that hold the events, by name; a single array has the name ""."""
+def _split(block: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    if block.dtype.names:
+        return [block[name] for name in block.dtype.names]
+    return [block[:, i] for i in range(block.shape[1])] if block.ndim == 2 else [block]
+
+
+def open_table(path: Path, stack: ExitStack) -> Table:
+    """The table of events of a file.
+
+    Raises:
+        FileError: the file is damaged, or holds no such table.
+    """
     file = stack.enter_context(path.open("rb"))
     magic = file.read(len(ZIP_MAGIC))
-    file.seek(0)
     if magic != ZIP_MAGIC:
-        return {"": _open_array(path, file)}
+        return _table(path, lambda: stack.enter_context(path.open("rb")))
     archive = stack.enter_context(zipfile.ZipFile(file))
     names = [name for name in archive.namelist() if name.endswith(".npy")]
-    found = find_columns([name[:-4] for name in names])
-    if len(found) == len(ORDER):
-        chosen = {field: names[i] for field, i in found.items()}
-    elif len(names) == 1 or "events.npy" in names:
-        chosen = {"": names[0] if len(names) == 1 else "events.npy"}
-    else:
+
+    def opener(name: str) -> Opener:
+        return lambda: stack.enter_context(archive.open(name))
+
+    labels = [name[:-4] for name in names]
+    found = {field: [labels[i] for i in places] for field, places in find_columns(labels).items()}
+    pairs = [label for label in labels if label.lower().split("_")[-1] == "xy"]
+    if set(found) == set(FIELDS) and all(len(members) == 1 for members in found.values()):
+        members = tuple(found[field][0] for field in FIELDS)
+        return _side_by_side(path, [_open_array(path, opener(f"{member}.npy")) for member in members], members)
+    if set(found) == set("tp") and len(found["t"]) == len(found["p"]) == len(pairs) == 1:
+        (t,), (p,) = found["t"], found["p"]
+        arrays = [_open_array(path, opener(f"{member}.npy")) for member in (t, pairs[0], p)]
+        if [array.shape[1:] for array in arrays] == [(), (2,), ()]:
+            return _side_by_side(path, arrays, (t, "x", "y", p))
+    return _table(path, opener(_only_member(path, names, opener)))
+
+
+def _side_by_side(path: Path, arrays: list[_Array], names: tuple[str, ...]) -> Table:
+    lengths = sorted({array.shape[0] for array in arrays})
+    if len(lengths) > 1:
+        raise FileError(file_label(path), f"columns have {lengths} values", "Give all of them the same length")
+    return Table(arrays, names)
+
+
+def _only_member(path: Path, names: list[str], opener: Callable[[str], Opener]) -> str:
+    """The array of an archive that holds the events: the only one, or the only one that names its columns or itself."""
+    if len(names) == 1:
+        return names[0]
+    structured = [name for name in names[:MOST_MEMBERS] if set(_fields(path, opener(name))) == set(FIELDS)]
+    chosen = structured or [name for name in names if name[:-4].lower() in ("events", "event", "ev")]
+    if len(chosen) != 1:
         listed = ", ".join(name[:-4] for name in names[:8]) or "nothing"
-        found_text = f"holds {listed} instead of the arrays x, y, t and p, or one structured array"
-        raise FileError(file_label(path), found_text, "Save it with numpy.savez(path, x=x, y=y, t=t, p=p)")
-    return {field: _open_array(path, stack.enter_context(archive.open(name))) for field, name in chosen.items()}
+        found = f"holds {listed} instead of the arrays x, y, t and p, or one structured array"
+        raise FileError(file_label(path), found, "Save it with numpy.savez(path, x=x, y=y, t=t, p=p)")
+    return chosen[0]
 
 
-def _open_array(path: Path, file: IO[bytes]) -> _Array:
-    where = file_label(path)
+def _fields(path: Path, opener: Opener) -> Collection[str]:
+    try:
+        return find_columns(_open_array(path, opener).dtype.names or ())
+    except FileError:
+        return ()
+
+
+def _table(path: Path, opener: Opener) -> Table:
+    """The columns of one array; where they are stored one after the other, each is read from its own place."""
+    array = _open_array(path, opener)
+    if array.dtype.names:
+        return Table([array], array.dtype.names)
+    turned = len(array.shape) == 2 and array.shape[0] == len(FIELDS) != array.shape[1]
+    if turned or len(array.shape) != 2 or not len(FIELDS) <= array.shape[1] <= MOST_COLUMNS:
+        found = f"holds an array {array.shape} of {array.dtype} instead of rows with x, y, t and p"
+        next_step = "Save its transpose" if turned else "Save a structured array with these four fields"
+        raise FileError(file_label(path), found, next_step)
+    if array.fortran:
+        rows, width = array.shape
+        columns = [_open_array(path, opener) for _ in range(width)]
+        for i, column in enumerate(columns):
+            column.file.seek(column.file.tell() + i * rows * column.dtype.itemsize)
+            column.shape = (rows,)
+        return Table(columns, None)
+    return Table([array], None)
+
+
+def _open_array(path: Path, opener: Opener) -> _Array:
+    where, file = file_label(path), opener()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,25 +198,7 @@ def _open_array(path: Path, file: IO[bytes]) -> _Array:
         raise FileError(where, "holds Python objects, which are not loaded", "Save a plain array of numbers")
     if dtype.itemsize == 0 or not shape or any(n < 0 for n in shape) or len(shape) > 2:
         raise FileError(where, f"holds an array {shape} of {dtype}", "Save an array of one event a row")
-    if fortran and len(shape) > 1:
-        raise FileError(where, "its columns are stored one after the other (Fortran order)", "Save it as .npz columns")
-    return _Array(file, dtype, tuple(int(n) for n in shape))
-
-
-def _columns(where: str, blocks: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    if "" not in blocks:
-        return {name: blocks[name] for name in ORDER}
-    block = blocks[""]
-    if block.dtype.names:
-        found = find_columns(block.dtype.names)
-        if len(found) == len(ORDER):
-            return {name: block[block.dtype.names[i]] for name, i in found.items()}
-    elif block.ndim == 2 and block.shape[1] == len(ORDER):
-        return {name: block[:, i] for i, name in enumerate(ORDER)}
-    what = (
-        f"fields {block.dtype.names}" if block.dtype.names else f"an array of {block.dtype} with rows {block.shape[1:]}"
-    )
-    raise FileError(where, f"holds {what} instead of x, y, t and p", "Save a structured array with these four fields")
+    return _Array(file, dtype, tuple(int(n) for n in shape), fortran and len(shape) > 1)
 
 
 def _damaged(path: Path, error: BaseException) -> FileError:
@@ -150,18 +206,22 @@ def _damaged(path: Path, error: BaseException) -> FileError:
     return FileError(file_label(path), f"is a damaged NumPy file ({reason})", "Copy it or save it again")
 
 
-def _open(path: Path, head: bytes, _given: Size | None) -> Source:
+def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
+    where = file_label(path)
     try:
         with ExitStack() as stack:
-            arrays = open_arrays(path, stack)
-            _columns(
-                file_label(path), {name: np.empty((0, *each.shape[1:]), each.dtype) for name, each in arrays.items()}
+            table = open_table(path, stack)
+            meaning = meaning_of(
+                where,
+                table.columns(SAMPLE_ROWS),
+                table.names,
+                wanted,
+                ordered=len(table.arrays) == 1 or not table.names,
             )
-            plain = "" in arrays and not arrays[""].dtype.names
     except _BROKEN as error:
         raise _damaged(path, error) from error
-    notes = ("has no names of columns; they are taken as t, x, y, p",) if plain else ()
-    return Source("npz" if head.startswith(ZIP_MAGIC) else "npy", 0, None, False, decode, notes)
+    name = "npz" if head.startswith(ZIP_MAGIC) else "npy"
+    return Source(name, 0, None, False, lambda feed: decode(feed, meaning), meaning.notes)
 
 
 def _is_zip(path: Path, head: bytes) -> bool:
@@ -169,6 +229,8 @@ def _is_zip(path: Path, head: bytes) -> bool:
 
 
 READERS = (
-    Reader("npy", "first bytes '\\x93NUMPY'", lambda _path, head: head.startswith(NPY_MAGIC), _open, (".npy",)),
-    Reader("npz", "a zip archive of .npy arrays", _is_zip, _open, (".npz",)),
+    Reader(
+        "npy", "first bytes '\\x93NUMPY'", lambda _path, head: head.startswith(NPY_MAGIC), _open, (".npy",), OPTIONS
+    ),
+    Reader("npz", "a zip archive of .npy arrays", _is_zip, _open, (".npz",), OPTIONS),
 )

@@ -8,8 +8,10 @@ import numpy.typing as npt
 from nirbridge_events.events import Events
 
 JITTER = 1_000
-# Events that may wait to be sorted; beyond it the oldest are handed on, so that equal times cannot fill the memory.
+# Events that may wait to be sorted, for each JITTER of what is allowed; beyond it the oldest are handed on, so that
+# equal times cannot fill the memory.
 HELD_EVENTS = 1 << 17
+MOST_HELD = 8 * HELD_EVENTS
 # A step forward of more than this [µs] is counted as a jump.
 JUMP = 1_000_000
 
@@ -21,6 +23,7 @@ class TimeOrder:
     Equal times keep their order.
 
     Attributes:
+        most_held: events that may wait to be sorted.
         taken: events taken in.
         sorted_events: events that came after one with a later time, and were put in their place.
         jumps: steps forward of more than JUMP.
@@ -30,6 +33,7 @@ class TimeOrder:
 
     def __init__(self, jitter: int = JITTER) -> None:
         self._jitter = jitter
+        self.most_held = min(MOST_HELD, HELD_EVENTS * max(1, jitter // JITTER))
         self._held = _NONE
         self.top: int | None = None
         self._floor: int | None = None
@@ -48,9 +52,13 @@ class TimeOrder:
         early = t < limit
         return early if early.any() else None
 
-    def latest_before(self, t: npt.NDArray[np.int64], index: int) -> int:
+    def top_before(self, t: npt.NDArray[np.int64], index: int) -> int:
         """The latest time seen before event ``index`` of the next ones."""
         return int(self._tops(t)[index])
+
+    def furthest_back(self, t: npt.NDArray[np.int64]) -> int:
+        """By how much one of the next times goes back at most [µs]."""
+        return int((self._tops(t) - t).max(initial=0))
 
     def push(self, events: Events) -> Events:
         """Takes events of which none is too early, and gives those that are now in their final place."""
@@ -65,7 +73,7 @@ class TimeOrder:
             self.sorted_events += late
             merged = merged.select(np.argsort(merged.t, kind="stable"))
         ready = int(np.searchsorted(merged.t, self.top - self._jitter, side="right"))
-        ready = max(ready, len(merged) - HELD_EVENTS) if self._jitter else len(merged)
+        ready = max(ready, len(merged) - self.most_held) if self._jitter else len(merged)
         self._held = merged[ready:]
         return self._give(merged[:ready])
 

@@ -1,0 +1,215 @@
+"""Events from the rows of a table, whatever wrote it: which column is what, in which unit, and what no event is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nirbridge.errors import FileError, InputError
+from nirbridge_events.events import Events, as_places
+from nirbridge_events.readers import evidence
+from nirbridge_events.readers.base import SKIP_ADVICE, Feed, file_label
+from nirbridge_events.readers.columns import find_columns, unit_in
+from nirbridge_events.readers.wanted import COLUMNS_HELP, FIELDS, UNIT_HELP, UNITS, UNUSED, Wanted
+
+Column = npt.NDArray[Any]
+
+LATEST = 2**61
+"""Times [µs] stay below it."""
+LARGEST_COORDINATE, FARTHEST = 65535, 2.0**62
+NO_EVENTS = "rows are no events and were left out"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How the columns of a table are read.
+
+    Attributes:
+        places: the index of each of t, x, y and p.
+        unit: of the times, of ``UNITS``.
+        whole: whether the unit was concluded from times without decimals, so that later ones must have none.
+        notes: what was concluded.
+    """
+
+    places: dict[str, int]
+    unit: str
+    whole: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def places_of(where: str, names: Sequence[str] | None, width: int, wanted: Wanted) -> dict[str, int] | None:
+    """The index of each of t, x, y and p as the caller or the names say it, None where only the values can tell.
+
+    Raises:
+        InputError: ``wanted.columns`` are more or fewer than the columns; there are neither names nor four columns.
+        FileError: a name is missing, or stands twice.
+    """
+    if wanted.columns:
+        if len(wanted.columns) != width:
+            found = f"has {width} columns, --columns names {len(wanted.columns)}"
+            raise InputError(where, found, f"Name each one; '{UNUSED}' stands for a column without use")
+        return {field: wanted.columns.index(field) for field in FIELDS}
+    if names is None:
+        if width != len(FIELDS):
+            found = f"has {width} columns without names"
+            raise InputError(where, found, f"Give {COLUMNS_HELP}; '{UNUSED}' stands for a column without use")
+        return None
+    found_columns = find_columns(names)
+    for field in FIELDS:
+        count = len(found_columns.get(field, ()))
+        if count != 1:
+            missing = ", ".join(name for name in FIELDS if name not in found_columns)
+            what = f"several names for {field}" if count else f"no name for {missing}"
+            listed = ", ".join(name.strip() for name in names)[:80]
+            raise FileError(where, f"its columns '{listed}' have {what}", f"Give {COLUMNS_HELP}")
+    return {field: found_columns[field][0] for field in FIELDS}
+
+
+def meaning_of(
+    where: str,
+    sample: Sequence[Column],
+    names: Sequence[str] | None,
+    wanted: Wanted,
+    unit: str = "",
+    ordered: bool = True,
+) -> Meaning:
+    """How the columns are read; ``sample`` are their first values, ``unit`` one that the format says.
+
+    Columns that are arrays with names have no order (``ordered``), so that ``wanted.columns`` means nothing for them.
+
+    Raises:
+        InputError: the values allow several readings, or none.
+        FileError: as ``places_of``.
+    """
+    if wanted.columns and not ordered:
+        found = "keeps each column under its name, so that --columns does not apply"
+        raise InputError(where, found, "Leave --columns away")
+    notes = []
+    places = places_of(where, names, len(sample), wanted)
+    if places is None and len(sample[0]):
+        places, note = evidence.column_order(where, sample)
+        notes.append(note)
+    places = places or {field: i for i, field in enumerate(FIELDS)}
+    unit = wanted.time_unit or (unit_in(names[places["t"]]) if names else "") or unit
+    whole = False
+    if not unit:
+        unit, whole, note = evidence.time_unit(where, sample[places["t"]])
+        notes.append(note)
+    return Meaning(places, unit, whole, tuple(notes))
+
+
+def by_number(first: int) -> Callable[[int], str]:
+    """How errors name a row that has no line: by its number in the file."""
+    return lambda row: f"event {first + row}"
+
+
+class Rows:
+    """Turns blocks of columns into events, one block after the other.
+
+    Rows that are no event end the pass, or are left out and counted where ``feed.skip_bad`` says so; then whole numbers
+    beyond 0..65535 are kept as places that no sensor has.
+
+    Args:
+        feed: the pass.
+        unit: of the times.
+        whole: see ``Meaning.whole``.
+        offset: added to all times, in their unit.
+
+    Raises:
+        FileError: the offset is no time.
+    """
+
+    def __init__(self, feed: Feed, unit: str, whole: bool = False, offset: int | float = 0) -> None:
+        self._feed, self._where = feed, file_label(feed.path)
+        self._unit, self._whole, self._offset = unit, whole, 0
+        self._polarities: set[int] = set()
+        if not self._is_time(np.array([offset])).all():
+            raise FileError(self._where, f"adds {offset} {unit} to all of its times", "Repair it")
+        self._offset = int(self._in_microseconds(np.array([offset]))[0])
+
+    def events(self, columns: dict[str, Column], place: Callable[[int], str]) -> Events:
+        """Events of columns t, x, y and p; ``place`` names a row in an error.
+
+        Raises:
+            FileError: a row is no event: a coordinate is no whole number in 0..65535, a time is no number or beyond
+                2^61 µs, a polarity is none of 0 and 1, or of -1 and 1.
+        """
+        lengths = {len(values) for values in columns.values()}
+        if len(lengths) != 1:
+            raise FileError(self._where, f"columns have {sorted(lengths)} values", "Give all four the same length")
+        for name, values in columns.items():
+            if values.dtype.kind not in "iufb" or values.ndim != 1:
+                raise FileError(self._where, f"'{name}' holds {values.dtype}, not numbers", "Store plain numbers")
+        good = self._screened(columns, place)
+        if not good.all():
+            self._feed.lost[NO_EVENTS] += int((~good).sum())
+            columns = {name: values[good] for name, values in columns.items()}
+        p = columns["p"]
+        self._polarities |= {value for value in (-1, 0) if p.dtype.kind != "b" and bool((p == value).any())}
+        if len(self._polarities) > 1:
+            found = "polarities of -1, 0 and 1 are mixed, so that 0 is neither ON nor OFF"
+            raise FileError(self._where, found, "Leave the events of 0 away, or name another column with --columns")
+        x, y = (as_places(_whole(columns[name])) for name in "xy")
+        t = self._in_microseconds(columns["t"]) + self._offset
+        return Events(x, y, t, (p > 0).astype(np.uint8))
+
+    def _screened(self, columns: dict[str, Column], place: Callable[[int], str]) -> npt.NDArray[np.bool_]:
+        """Which rows are events; the first that is none is an error, unless they are counted."""
+        t, skip = columns["t"], self._feed.skip_bad
+        checks = [(name, self._is_place(columns[name]), f"no whole pixel in 0..{LARGEST_COORDINATE}") for name in "xy"]
+        checks.append(("t", self._is_time(t), "no time below 2^61 µs or 2^63 ns"))
+        checks.append(("p", _is_polarity(columns["p"]), "neither 0 nor 1, nor -1 or 1"))
+        all_good = np.ones(len(t), dtype=np.bool_)
+        for name, good, what in checks:
+            if not skip and not good.all():
+                row = int(good.argmin())
+                value = columns[name][row]
+                next_step = (
+                    "If 255 stands for -1, save polarities as int8" if (name, value) == ("p", 255) else SKIP_ADVICE
+                )
+                raise FileError(self._where, f"{place(row)} has {name} = {value!s}, which is {what}", next_step)
+            all_good &= good
+        broken = all_good & (t != np.floor(t)) if self._whole and t.dtype.kind == "f" else np.zeros(0, dtype=np.bool_)
+        if broken.any():
+            row = int(broken.argmax())
+            found = f"{place(row)} has t = {t[row]!s}; the times before were whole and taken as {self._unit}"
+            raise FileError(self._where, found, f"Give {UNIT_HELP}")
+        return all_good
+
+    def _is_place(self, values: Column) -> npt.NDArray[np.bool_]:
+        if self._feed.skip_bad:
+            return (
+                (np.abs(values) < FARTHEST) & (values == np.floor(values)) if values.dtype.kind == "f" else _all(values)
+            )
+        good = (values >= 0) & (values <= LARGEST_COORDINATE)
+        return good & (values == np.floor(values)) if values.dtype.kind == "f" else good
+
+    def _is_time(self, t: Column) -> npt.NDArray[np.bool_]:
+        per_unit = UNITS[self._unit]
+        if t.dtype.kind == "f":
+            return np.asarray(np.abs(t) < min(LATEST / per_unit * 1000, 2.0**63))
+        largest = min(LATEST * 1000 // per_unit, 2**63 - 1)
+        return np.asarray((t < largest) & (t > -largest))
+
+    def _in_microseconds(self, t: Column) -> npt.NDArray[np.int64]:
+        per_unit = UNITS[self._unit]
+        if t.dtype.kind == "f":
+            return np.rint(t.astype(np.float64) * per_unit / 1000).astype(np.int64)
+        whole = t.astype(np.int64)
+        return (whole + 500) // 1000 if per_unit < 1000 else whole * (per_unit // 1000)
+
+
+def _is_polarity(p: Column) -> npt.NDArray[np.bool_]:
+    return _all(p) if p.dtype.kind == "b" else (p == 0) | (p == 1) | (p == -1)
+
+
+def _all(values: Column) -> npt.NDArray[np.bool_]:
+    return np.ones(len(values), dtype=np.bool_)
+
+
+def _whole(values: Column) -> Column:
+    return values.astype(np.int64) if values.dtype.kind in "fb" else values
