@@ -5,6 +5,7 @@ from nirbridge_events.decoding import decode
 from nirbridge_events.encoding import FrameEncoder, encode
 from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import EVENT_DTYPE, Events, as_events
+from nirbridge_events.read_report import LossWarning, ReadReport
 from nirbridge_events.recording import Recording, open_recording
 from nirbridge_events.settings import EncoderSettings
 from nirbridge_events.simulate import moving_image, saccades
@@ -19,6 +20,8 @@ __all__ = [
     "EncoderSettings",
     "Events",
     "FrameEncoder",
+    "LossWarning",
+    "ReadReport",
     "Recording",
     "Stream",
     "StreamSummary",

@@ -98,10 +98,12 @@ class Arriving:
         for chunk in self._source:
             if self._stop.is_set():
                 return
+            if self._encoder.ended and self.live:
+                break
             self._hear(chunk)
             if self.live and len(chunk):
                 chunk = self._joined(chunk)
-            yield from self._encoder.windows(chunk, self._most_empty())
+            yield from self._encoder.windows(chunk, most_empty=self._most_empty())
             closed = self._closed_until(chunk)
             if closed is not None:
                 yield from self._encoder.windows_until(closed)
@@ -127,9 +129,9 @@ class Arriving:
 
         A pipe may hold a sparse recording.
         """
-        if not isinstance(self._feed, LiveFeed) or self._feed.patient:
+        if not isinstance(self._feed, LiveFeed) or self._feed.patient or self._encoder.settings.per_events is not None:
             return None
-        return int(FORWARD + 2e6 * self._passed) // self._encoder.window + 1
+        return int(FORWARD + 2e6 * self._passed) // self._encoder.settings.window + 1
 
     def _hear(self, chunk: Events) -> None:
         """Notes when the events of a chunk came."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -180,7 +181,7 @@ def _sized(encoding: Encoding, sensor_size: Size | None) -> Encoding:
     if sensor_size is None or "sensor_size" in encoding.options:
         return encoding
     options = {**encoding.options, "sensor_size": sensor_size}
-    return Encoding(options, encoding.steps, encoding.equal_count, encoding.cut)
+    return replace(encoding, options=options)
 
 
 class _Progress:

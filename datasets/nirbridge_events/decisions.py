@@ -96,6 +96,7 @@ class StreamSummary:
         late: events of windows that were closed without them, because the source was silent for too long.
         gap_windows: empty windows that were left out, because a gap between two events held too many.
         before_start: events before the first window.
+        after_end: events after the last window.
         warm_up_s: wall time of the step before the start that loaded and compiled the program, 0 without one.
         seconds: wall time from the start to the end.
         events_per_s: events / seconds.
@@ -129,6 +130,7 @@ class StreamSummary:
     late: int
     gap_windows: int
     before_start: int
+    after_end: int
     warm_up_s: float
     seconds: float
     events_per_s: float
@@ -152,18 +154,17 @@ class StreamSummary:
 class Readout:
     """Scores from the outputs y of windows.
 
-    With "mean" they are Σ y / steps since the start, with "sum" Σ y, with "last" the last y.  "leaky" forgets: each
-    window counts exp(-a/time_constant), where a is its age: Σ exp(-a/time_constant)·y / Σ exp(-a/time_constant), over
-    all steps.  Windows that were dropped age the others too.
+    With "mean" they are Σ y / steps since the start, with "sum" Σ y, with "last" the last y.  "leaky" forgets: with
+    w = exp(-age/time_constant), by the ends of windows, they are Σ w·y / Σ w over all steps.  Windows that were
+    dropped age the others too.
 
     Args:
         name: one of ``READOUTS``.
-        windows: the time constant of "leaky", in windows.
+        time_constant: of "leaky" [µs].
     """
 
-    def __init__(self, name: str, windows: float = 1.0) -> None:
-        self._name = name
-        self._decay = math.exp(-1 / windows) if name == "leaky" else 1.0
+    def __init__(self, name: str, time_constant: float = READOUT_TIME) -> None:
+        self._name, self._time_constant = name, time_constant if name == "leaky" else math.inf
         self.reset()
 
     def reset(self) -> None:
@@ -172,10 +173,13 @@ class Readout:
         self._last: Scores = np.zeros(0)
         self._weight = 0.0
         self._steps = 0
-        self._window: int | None = None
+        self._until: int | None = None
 
-    def add(self, outputs: npt.ArrayLike, window: int) -> Scores:
-        """Takes the outputs [K, 1, *out] of the K steps of a window, which may be 0; returns the scores [n], flattened.
+    def add(self, outputs: npt.ArrayLike, until: int) -> Scores:
+        """Takes the outputs [K, 1, *out] of the K steps, which may be 0, of a window that ends at ``until`` µs.
+
+        Returns:
+            The scores [n], flattened.
 
         Raises:
             ExecutionError: an output is not a finite number.
@@ -189,13 +193,13 @@ class Readout:
                 "Check the model",
             )
         if len(values):
-            kept = 1.0 if self._window is None else self._decay ** (window - self._window)
-            self._total, self._weight, self._window = kept * self._total, kept * self._weight, window
+            kept = 1.0 if self._until is None else math.exp((self._until - until) / self._time_constant)
+            self._total, self._weight, self._until = kept * self._total, kept * self._weight, until
             for value in values:
                 self._total, self._last = self._total + value, value
             self._weight += len(values)
             self._steps += len(values)
-        if self._window is None:
+        if self._until is None:
             return np.zeros(values.shape[1])
         if self._name == "last":
             return self._last

@@ -1,4 +1,4 @@
-"""Events to frames on a grid of time windows, incrementally or at once, with the same result."""
+"""Events to frames, window by window of time or of so many events, incrementally or at once, with the same result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events.codings import make_coder
-from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside
+from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, inside, narrowed
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (
@@ -21,8 +21,10 @@ from nirbridge_events.settings import (
     one_of,
     whole_number,
 )
+from nirbridge_events.time_range import TimeRange
 from nirbridge_events.windows import EncodeReport, Window
 
+WINDOW = 10_000
 OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
 
@@ -31,9 +33,11 @@ class FrameEncoder:
     """Turns chunks of events into frames, one or K for each window of time.
 
     Window w holds the events with ``start + w·window <= t < start + (w+1)·window``.  It is split into ``subframes``
-    parts, an event belonging to part ``(t - t_start)·subframes // window``.  Within part j the events of the sensor
-    pixels that make up an output pixel are merged first, to r_j (``downsample``: "or" 1 if any, "sum" their number,
-    "max" the number of the busiest sensor pixel); then the window is coded:
+    parts, an event belonging to part ``(t - t_start)·subframes // window``.  With ``per_events`` = N it holds the N
+    events from number w·N on, of those that are in frames at all, and numbers take the place of times: event i is in
+    part ``(i - w·N)·subframes // N``; such a window is complete with its last event.  Within part j the events of the
+    sensor pixels that make up an output pixel are merged first, to r_j (``downsample``: "or" 1 if any, "sum" their
+    number, "max" the number of the busiest sensor pixel); then the window is coded:
 
         binary   y = 1 if any r_j > 0, else 0
         count    y = Σ_j r_j, at most 2^24
@@ -47,18 +51,21 @@ class FrameEncoder:
 
     Args:
         sensor_size: (width, height) of the sensor.
-        window: length of a window in µs.
+        window: length of a window in µs, 10,000 if neither it nor ``per_events`` is given.
         coding: "binary", "count", "one-hot", "phase" or "voxel".
-        start: time in µs where window 0 begins; by default the time of the first event.
+        start: where window 0 begins, on the recording's own clock: a time in µs, "zero" for its time 0, or "first"
+            (also None) for the time of the first event.  Events before it are counted and left out.
+        end: where windows end, on the same clock in µs, also where no event comes until there; a window that it cuts
+            is the last one.  Events at that time or after it are counted and left out.
         outside: what an event outside the sensor is: an "error", or left out and put into the report ("count").
         late: the same for an event of a window that ``windows_until`` closed.
         max_gap: how many windows without any event may follow each other; more means a broken clock.
         gap: what more are: an "error", or not made and put into the report ("count").
-        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins`` and ``crop``, as
-            of ``EncoderSettings``.
+        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins``, ``crop`` and
+            ``per_events``, as of ``EncoderSettings``.
 
     Raises:
-        InputError: an argument is out of range, or of another coding.
+        InputError: an argument is out of range, of another coding, or excludes another one.
 
     Source: seed 000, section on the DVS encoding; neurons.md §1; "phase": seed 001, the multi-spike binary code of the
     input; neurons.md §2.
@@ -67,10 +74,11 @@ class FrameEncoder:
     def __init__(
         self,
         sensor_size: Size = DEFAULT_SENSOR,
-        window: int = 10_000,
+        window: int | None = None,
         coding: str = "binary",
         *,
-        start: int | None = None,
+        start: int | str | None = None,
+        end: int | None = None,
         outside: str = "error",
         late: str = "error",
         max_gap: int = MAX_GAP,
@@ -78,6 +86,9 @@ class FrameEncoder:
         **options: Any,
     ) -> None:
         check_options(coding, options)
+        if window and options.get("per_events") is not None:
+            raise InputError("per_events", "says the length of a window, and so does window", "Give one of them")
+        window = WINDOW if window is None else window
         self.settings = EncoderSettings(sensor_size, window, coding, **options)
         self.outside = one_of(outside, "outside", OUTSIDE)
         self.late = one_of(late, "late", OUTSIDE)
@@ -85,19 +96,22 @@ class FrameEncoder:
         self.gap = one_of(gap, "gap", OUTSIDE)
         self.report = EncodeReport()
         self._most_empty = 0
-        self._start = None if start is None else whole_number(start, "start", -(1 << 62), 1 << 62)
-        self._parts, self._window = self.settings.parts, self.settings.window
+        self._range = TimeRange(start, end)
+        self._by_number = self.settings.per_events is not None
+        self._parts, self._length = self.settings.parts, self.settings.length
         self._coder = make_coder(self.settings)
-        self._last_time: int | None = None
         self._part = -1
         self._window_index = 0
-        self._window_events = 0
+        self._window_events = self._placed = 0
+        self._window_times = (0, 0)
         self._finished = False
 
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> FrameEncoder:
         """The encoder that a graph's ``EventInput`` describes; ``options`` are further arguments of the encoder."""
-        how = {name: options.pop(name) for name in ("start", "outside", "late", "max_gap", "gap") if name in options}
+        how = {
+            name: options.pop(name) for name in ("start", "end", "outside", "late", "max_gap", "gap") if name in options
+        }
         return cls(**EncoderSettings.from_node(node, **options).to_dict(), **how)
 
     @property
@@ -106,9 +120,9 @@ class FrameEncoder:
         return self.settings.sensor_size
 
     @property
-    def window(self) -> int:
-        """Length of a window in µs."""
-        return self._window
+    def ended(self) -> bool:
+        """Whether ``end`` was passed, so that no further window comes."""
+        return self._range.passed
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -132,47 +146,67 @@ class FrameEncoder:
         """Ends the stream: the last, partial window as [K, P, H, W], or [0, P, H, W] if no event ever came."""
         return self._stack(self.finish_windows())
 
-    def windows(self, events: Events | npt.NDArray[Any], most_empty: int | None = None) -> Iterator[Window]:
+    def windows(
+        self,
+        events: Events | npt.NDArray[Any],
+        numbers: npt.NDArray[np.int64] | None = None,
+        most_empty: int | None = None,
+    ) -> Iterator[Window]:
         """Like ``push``, one window at a time, so that a long gap costs no memory; consume it before the next call.
 
-        With ``gap="count"`` all gaps of the chunk together make at most ``most_empty`` empty windows, if it is given.
+        With ``per_events``, ``numbers`` may say which number each event counts as, if none is left out.  With
+        ``gap="count"`` all gaps of the chunk together make at most ``most_empty`` empty windows, if it is given.
         """
         if self._finished:
             raise InputError("encoder", "took events after finish()", "Make a new encoder for the next recording")
         events = self._admit(as_events(events))
         self._most_empty = 1 << 62 if most_empty is None else most_empty
+        places, origin = (events.t, self._origin) if not self._by_number else (self._numbers(events, numbers), 0)
         at = 0
         while at < len(events):
-            part = (int(events.t[at]) - self._origin) * self._parts // self._window
+            part = (int(places[at]) - origin) * self._parts // self._length
             if part != self._part:
                 self._require_short_gap(part // self._parts)
                 yield from self._advance(part)
-            end_of_part = self._origin - (-(part + 1) * self._window // self._parts)
-            stop = at + int(np.searchsorted(events.t[at:], end_of_part))
-            self._coder.add(events[at:stop], self._origin + self._window_index * self._window)
+            end_of_part = origin - (-(part + 1) * self._length // self._parts)
+            stop = at + int(np.searchsorted(places[at:], end_of_part))
+            self._coder.add(events[at:stop], origin + self._window_index * self._length)
+            first = self._window_times[0] if self._window_events else int(events.t[at])
+            self._window_times = (first, int(events.t[stop - 1]))
             self._window_events += stop - at
+            if self._by_number and int(places[stop - 1]) + 1 == (self._window_index + 1) * self._length:
+                yield from self._advance((self._window_index + 1) * self._parts)
             at = stop
+        if self.ended and self._part >= 0:
+            yield from self._close_at_end()
 
     def windows_until(self, time: int) -> Iterator[Window]:
         """The windows that end at ``time`` µs or before it, for a source that is silent: no event before it may come.
 
-        Before the first event, without ``start``, no window has begun and none ends.  A later event of a window that
-        was closed is an error, or counted (``late``).
+        Before the first event, without ``start``, no window has begun and none ends; nor do windows of so many events.
+        A later event of a window that was closed is an error, or counted (``late``).
         """
-        if self._finished or self._start is None:
+        if self._finished or self.ended or self._range.start is None or self._by_number:
             return
-        window = (time - self._origin) // self._window
         self._most_empty = 1 << 62
+        if self._range.end is not None and time >= self._range.end:
+            self._range.passed = True
+            yield from self._close_at_end()
+            return
+        window = (time - self._origin) // self._length
         if window > (self._window_index if self._part >= 0 else 0):
             yield from self._advance(window * self._parts)
 
     def finish_windows(self) -> Iterator[Window]:
-        """Like ``finish``, as windows."""
-        if self._part >= 0 and not self._finished:
-            self.report.partial_events = self._window_events
-            self._coder.close_part()
-            yield self._close_window()
+        """Like ``finish``, as windows.
+
+        Raises:
+            InputError: events came, but none of them between ``start`` and ``end``.
+        """
+        if not self._finished and not self.ended:
+            yield from self._close_at_end()
         self._finished = True
+        self._range.require_some(self.report)
 
     def encode(self, chunks: Iterable[Events | npt.NDArray[Any]]) -> Iterator[Window]:
         """The windows of a whole recording, one at a time."""
@@ -182,12 +216,14 @@ class FrameEncoder:
 
     @property
     def _origin(self) -> int:
-        return self._start or 0
+        return self._range.start or 0
 
     @property
     def closed_until(self) -> int | None:
         """First µs of the current window, None before the first one; what lies before it was handed out."""
-        return self._origin + self._window_index * self._window if self._part >= 0 else None
+        if self._by_number or self._part < 0:
+            return None
+        return self._origin + self._window_index * self._length
 
     def check(self, events: Events) -> Events:
         """Returns a chunk that may follow those taken so far.
@@ -195,11 +231,13 @@ class FrameEncoder:
         Raises:
             InputError: times go back, or an event lies outside the sensor and ``outside`` is "error".
         """
-        back = first_backwards(events.t, self._last_time)
+        last_time = None if self._range.seen is None else self._range.seen[1]
+        back = first_backwards(events.t, last_time)
         if back is not None:
-            before = events.t[back - 1] if back else self._last_time
+            before = events.t[back - 1] if back else last_time
             where = f"event {self.report.events + back}"
-            raise InputError(where, f"time {events.t[back]} µs after {before} µs goes back", "Sort the events by time")
+            next_step = "Sort the events by time, or read them with open_recording(events, jitter=...)"
+            raise InputError(where, f"time {events.t[back]} µs after {before} µs goes back", next_step)
         outside = first_outside(events, self.sensor_size) if self.outside == "error" else None
         if outside is not None:
             (width, height), where = self.sensor_size, f"event {self.report.events + outside}"
@@ -207,20 +245,26 @@ class FrameEncoder:
             raise InputError(where, found, "Give the right sensor_size (width, height)")
         return events
 
+    def _numbers(self, events: Events, given: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+        """The number of each event among those that were in frames."""
+        first, self._placed = self._placed, self._placed + len(events)
+        if given is None:
+            return np.arange(first, self._placed)
+        if len(given) != len(events):
+            raise InputError("numbers", f"{len(given)} for {len(events)} events in frames", "Give one for each")
+        return given
+
     def _admit(self, events: Events) -> Events:
         """Checks a chunk and leaves out what no frame takes; all of it is counted."""
         self.check(events)
         self.report.events += len(events)
         if not len(events):
             return events
-        self._last_time = int(events.t[-1])
-        self._start = int(events.t[0]) if self._start is None else self._start
-        early = int(np.searchsorted(events.t, self._origin))
-        self.report.before_start += early
-        events = self._drop_late(events[early:])
-        if self.outside == "count" and first_outside(events, self.sensor_size) is not None:
-            events, dropped = _inside(events, (0, 0, *self.sensor_size))
-            self.report.outside += dropped
+        events = self._drop_late(self._range.cut(events, self.report))
+        if self.outside == "count" and (on_sensor := inside(events, self.sensor_size)) is not None:
+            self.report.outside += int((~on_sensor).sum())
+            events = events.select(on_sensor)
+        events = narrowed(events)
         if self.settings.crop is not None:
             events, dropped = _inside(events, self.settings.crop)
             self.report.cropped += dropped
@@ -239,11 +283,11 @@ class FrameEncoder:
 
     def _require_short_gap(self, window: int) -> None:
         first_empty = self._window_index + 1 if self._part >= 0 else 0
-        if self.gap == "error" and window - first_empty > self.max_gap:
+        if self.gap == "error" and window - first_empty > self.max_gap and not self._by_number:
             raise InputError(
-                f"gap after {self._origin + first_empty * self._window} µs",
-                f"{window - first_empty} windows of {self._window} µs without any event, at most {self.max_gap} may be",
-                "Check the clock of the recording, or raise --max-gap (max_gap) or --window",
+                f"gap after {self._origin + first_empty * self._length} µs",
+                f"{window - first_empty} windows of {self._length} µs without any event, at most {self.max_gap} may be",
+                "Check the clock and where windows start and end, or raise --max-gap (max_gap) or --window",
             )
 
     def _advance(self, part: int) -> Iterator[Window]:
@@ -254,7 +298,11 @@ class FrameEncoder:
             self._coder.close_part()
             if window > self._window_index:
                 yield self._close_window()
-        made = window if self.gap == "error" else min(window, first_empty + min(self.max_gap, self._most_empty))
+        made = (
+            window
+            if self.gap == "error" or self._by_number
+            else min(window, first_empty + min(self.max_gap, self._most_empty))
+        )
         for index in range(first_empty, made):
             self._window_index = index
             yield self._close_window()
@@ -263,14 +311,36 @@ class FrameEncoder:
             self.report.gap_windows += window - made
         self._window_index, self._part = window, part
 
+    def _close_at_end(self) -> Iterator[Window]:
+        """Closes the last window, and those without events up to ``end``."""
+        self._most_empty = 1 << 62
+        if self._range.end is None or self._range.start is None or self._by_number:
+            if self._part >= 0 and (self._window_events or not self._by_number):
+                self.report.partial_events = self._window_events
+                self._coder.close_part()
+                yield self._close_window()
+        else:
+            whole, rest = divmod(self._range.end - self._origin, self._length)
+            self._require_short_gap(whole)
+            yield from self._advance(whole * self._parts)
+            if rest:
+                self.report.partial_events = self._window_events
+                self._coder.close_part()
+                yield self._close_window()
+        self._part = -1
+
     def _close_window(self) -> Window:
         shape = (self.frames_per_window, *self.frame_shape)
         empty = self._window_events == 0
         frames = np.zeros(shape, dtype=np.float32) if empty else self._coded().reshape(shape)
-        t_start = self._origin + self._window_index * self._window
         self.report.windows += 1
         self.report.empty_windows += empty
-        window = Window(frames, self._window_index, t_start, t_start + self._window, self._window_events)
+        if self._by_number:
+            t_start, t_end = self._window_times[0], self._window_times[1] + 1
+        else:
+            t_start = self._origin + self._window_index * self._length
+            t_end = t_start + self._length
+        window = Window(frames, self._window_index, t_start, t_end, self._window_events)
         self.report.pending_events -= self._window_events
         self._window_events = 0
         return window
@@ -291,7 +361,7 @@ class FrameEncoder:
 def encode(
     events: Events | npt.NDArray[Any] | Iterable[Events | npt.NDArray[Any]],
     sensor_size: Size | None = None,
-    window: int = 10_000,
+    window: int | None = None,
     coding: str = "binary",
     **options: Any,
 ) -> FloatFrame:
@@ -300,13 +370,16 @@ def encode(
     Args:
         events: a ``Recording``, ``Events``, a structured array (x, y, t [µs], p), or an iterable of such chunks.
         sensor_size: (width, height); by default the recording's own, and (346, 260) for events that do not say.
-        window: length of a window in µs.
+        window: length of a window in µs, 10,000 if neither it nor ``per_events`` is given.
         coding: "binary", "count", "one-hot", "phase" or "voxel"; K is 1 for the first three.
-        options: further arguments of ``FrameEncoder``, which also gives the equations.
+        options: further arguments of ``FrameEncoder``, which also gives the equations: ``start``, ``end``,
+            ``per_events``, ``lanes``, ``size`` and more.
 
     Raises:
         InputError: an argument is out of range, times go back, or an event lies outside the sensor.
         FileError: the recording is damaged.
+
+    Warns of (``LossWarning``): events of a ``Recording`` that were left out, with their number.
     """
     if isinstance(events, Recording):
         check_same_sensor(events, sensor_size)
@@ -314,6 +387,8 @@ def encode(
     encoder = FrameEncoder(DEFAULT_SENSOR if sensor_size is None else sensor_size, window, coding, **options)
     chunks = events if isinstance(events, Iterable) and not isinstance(events, np.ndarray) else [events]
     frames = [window.frames for window in encoder.encode(chunks)]
+    if isinstance(events, Recording):
+        events.report.warn(events.name)
     return np.concatenate(frames) if frames else np.zeros((0, *encoder.frame_shape), dtype=np.float32)
 
 
@@ -336,6 +411,5 @@ def _inside(events: Events, area: tuple[int, int, int, int]) -> tuple[Events, in
     x, y, width, height = area
     # Unsigned differences wrap around below the corner, so one comparison finds both sides.
     moved_x, moved_y = events.x - np.uint16(x), events.y - np.uint16(y)
-    inside = (moved_x < width) & (moved_y < height)
-    kept = Events(moved_x, moved_y, events.t, events.p).select(inside)
+    kept = Events(moved_x, moved_y, events.t, events.p).select((moved_x < width) & (moved_y < height))
     return kept, len(events) - len(kept)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,8 +38,8 @@ class Sample(Protocol):
     def identity(self) -> tuple[str | int, ...]:
         """What tells this recording from every other one, and its content from an older one."""
 
-    def open(self, sensor_size: Size | None) -> Recording:
-        """The recording."""
+    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
+        """The recording; ``reading`` are further arguments of ``open_recording``."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class FileSample:
             raise FileError(f"file '{self.path}'", f"cannot be read ({error.strerror})", "Check the path") from error
         return str(self.path.resolve()), state.st_size, state.st_mtime_ns
 
-    def open(self, sensor_size: Size | None) -> Recording:
+    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
         """See ``Sample.open``."""
-        return open_recording(self.path, sensor_size)
+        return open_recording(self.path, sensor_size, **reading)
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,14 @@ class Encoding:
         steps: T; shorter recordings end in frames of 0, longer ones are refused unless ``cut``; None takes what comes.
         equal_count: frames of equal event count, the paper's protocol, instead of time windows.
         cut: leave out the frames beyond ``steps``.
+        reading: arguments of ``open_recording``, as ``{"bad_events": "skip"}``.
     """
 
     options: dict[str, Any]
     steps: int | None = None
     equal_count: bool = False
     cut: bool = False
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def key(self, sample: Sample) -> str:
         """Names the frames of a recording: equal exactly if they would be."""
@@ -87,6 +89,7 @@ class Encoding:
             "steps": self.steps,
             "equal_count": self.equal_count,
             "cut": self.cut,
+            "reading": {name: self.reading[name] for name in sorted(self.reading)},
             "sample": sample.identity,
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
@@ -99,11 +102,13 @@ class Encoding:
             FileError: it is damaged.
         """
         options = dict(self.options)
-        recording = sample.open(options.get("sensor_size"))
+        recording = sample.open(options.get("sensor_size"), **self.reading)
         if not self.equal_count:
             return self._padded(encode(recording, **{**options, "sensor_size": recording.sensor_size}), recording.name)
         options["sensor_size"] = recording.sensor_size
-        return self._padded(encode_equal_count(Events.concatenate(list(recording)), **options), recording.name)
+        events = Events.concatenate(list(recording))
+        recording.report.warn(recording.name)
+        return self._padded(encode_equal_count(events, **options), recording.name)
 
     def _padded(self, frames: FloatFrame, name: str) -> FloatFrame:
         if self.steps is None or len(frames) == self.steps:

@@ -59,16 +59,16 @@ class SizedSample(FileSample):
 
     sensor_size: Size | None = None
 
-    def open(self, sensor_size: Size | None) -> Recording:
+    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
         """See ``frame_cache.Sample.open``."""
-        return open_recording(self.path, sensor_size or self.sensor_size)
+        return open_recording(self.path, sensor_size or self.sensor_size, **reading)
 
 
 @dataclass(frozen=True)
 class GestureSample(FileSample):
     """A recording of DVS Gesture as tonic stores it: .npy [N, 4] with x, y, polarity and milliseconds."""
 
-    def open(self, sensor_size: Size | None) -> Recording:
+    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
         """See ``frame_cache.Sample.open``."""
         try:
             rows = np.load(self.path, allow_pickle=False)
@@ -80,7 +80,7 @@ class GestureSample(FileSample):
         for place, name in enumerate("xyp"):
             events[name] = rows[:, place]
         events["t"] = rows[:, 3] * 1000.0
-        return open_recording(events, sensor_size or (128, 128))
+        return open_recording(events, sensor_size or (128, 128), **reading)
 
 
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:

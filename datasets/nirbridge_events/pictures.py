@@ -152,7 +152,7 @@ class Sheet:
     def _title(self) -> str:
         settings = self._settings
         return (
-            f"{self._name}: {self._events} events, {self._count} windows of {settings.window / 1e3:g} ms, "
+            f"{self._name}: {self._events} events, {self._count} windows of {settings.length_text}, "
             f"coding '{settings.coding}', frames {'×'.join(map(str, settings.frame_shape))}"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge_events.events import Events, Size, as_events, as_size, inside
+from nirbridge_events.read_report import ReadReport
 from nirbridge_events.readers import open_source, tonic_sets
 from nirbridge_events.readers.base import Feed, Source, file_label
-from nirbridge_events.readers.order import JITTER, JUMP
+from nirbridge_events.readers.order import JITTER
 from nirbridge_events.readers.wanted import Wanted, as_wanted
 from nirbridge_events.screening import POLICIES, Screen
 from nirbridge_events.settings import one_of
@@ -29,63 +30,6 @@ KNOWN_SENSORS: tuple[Size, ...] = (
 LARGEST: Size = (65536, 65536)
 # Such a share of events beyond the largest known sensor are strays; more are those of a larger sensor.
 STRAY_SHARE = 1e-3
-
-
-@dataclass(frozen=True)
-class ReadReport:
-    """What a pass met, up to now.
-
-    Attributes:
-        events: events yielded.
-        sorted_events: events whose times went back by no more than the jitter, and were put in their place.
-        late_events: events whose times went back by more than the jitter, left out.
-        ahead_events: events whose times were ahead of most that followed, left out.
-        outside_events: events outside the sensor, left out.
-        longest_back_us: the furthest that a time of those left out went back.
-        wraps: how often a counter of time started again.
-        jumps: steps forward of more than a second.
-        longest_jump_us: the longest of them.
-        resyncs: leaps of a live source's clock that were joined on.
-        skipped: words that carry no event, by kind.
-        lost: what a live source lost or refused, and what of a file was not read or left out, by kind.
-        notices: what else a user should know, one clause each.
-    """
-
-    events: int = 0
-    sorted_events: int = 0
-    late_events: int = 0
-    ahead_events: int = 0
-    outside_events: int = 0
-    longest_back_us: int = 0
-    wraps: int = 0
-    jumps: int = 0
-    longest_jump_us: int = 0
-    resyncs: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    lost: dict[str, int] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The counts as plain data."""
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        """What a user should know, one clause each, without the source's name."""
-        longest = f"{self.longest_jump_us / 1e6:.3g} s"
-        back = f": times go back by up to {self.longest_back_us / 1e6:.3g} s, as if the clock had started again"
-        restart = f"{back}; kept is what fits one line of time" if self.longest_back_us > JUMP else ""
-        counts = (
-            (self.sorted_events, f"{self.sorted_events} events came out of order and were sorted"),
-            (self.late_events, f"{self.late_events} events came too late and were left out{restart}"),
-            (self.ahead_events, f"{self.ahead_events} events with times ahead of those that follow were left out"),
-            (self.outside_events, f"{self.outside_events} events outside the sensor were left out"),
-            (self.wraps, f"the counter of time started again {self.wraps} times"),
-            (self.jumps, f"time jumps forward {self.jumps} times, by {longest} at most"),
-            (self.resyncs, f"the clock leapt {self.resyncs} times; the stream was joined on without the leap"),
-        )
-        lines = [text for count, text in counts if count]
-        lines += [f"{count} {kind} carry no event" for kind, count in sorted(self.skipped.items())]
-        return [*lines, *(f"{count} {kind}" for kind, count in sorted(self.lost.items())), *self.notices]
 
 
 @dataclass

@@ -145,8 +145,7 @@ class Screen:
             return self._error(self._name, found, "Sort the recording by time")
         if before - time > JUMP:
             found += f"times must not go back by more than {self._jitter} µs: the clock of the recording started again"
-            next_step = f"Split it there, or leave out what contradicts most of the others: {SKIP_ADVICE}"
-            return self._error(self._name, found, next_step)
+            return self._error(self._name, found, f"{SKIP_ADVICE}, or split the recording there")
         found += f"times must not go back by more than {self._jitter} µs"
         enough = math.ceil((before - time) / 1000)
         next_step = f"{SKIP_ADVICE}, or sort them back with --jitter {enough}ms (jitter={enough * 1000})"

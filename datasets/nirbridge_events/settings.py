@@ -46,7 +46,7 @@ class EncoderSettings:
 
     Args:
         sensor_size: (width, height) of the sensor.
-        window: length of a window in µs.
+        window: length of a window in µs; becomes 0 with ``per_events``.
         coding: "binary", "count", "one-hot", "phase" or "voxel".
         lanes: S of "one-hot"; its values are 0, 1, 2, .., 2^(S-1).
         subframes: parts of a window; by default 2^(lanes-1) for "one-hot" and 1 else.
@@ -57,6 +57,7 @@ class EncoderSettings:
         phases: K of "phase".
         bins: B of "voxel".
         crop: (x, y, width, height) of the sensor pixels that count; events elsewhere are left out and counted.
+        per_events: number of events of a window, instead of its length in time; not for "voxel".
 
     Raises:
         InputError: an argument is out of range, or two of them exclude each other.
@@ -73,11 +74,20 @@ class EncoderSettings:
     phases: int = 8
     bins: int = 5
     crop: Crop | None = None
+    per_events: int | None = None
 
     def __post_init__(self) -> None:
         put = self._put
         put("sensor_size", as_size(self.sensor_size, "sensor_size"))
-        put("window", whole_number(self.window, "window", 1, 1 << 40))
+        if self.per_events is None:
+            put("window", whole_number(self.window, "window", 1, 1 << 40))
+        else:
+            put("per_events", whole_number(self.per_events, "per_events", 1, 1 << 40))
+            put("window", 0)
+            if self.coding == "voxel":
+                raise InputError(
+                    "per_events", "goes with every coding but 'voxel', which divides time", "Give a window"
+                )
         one_of(self.coding, "coding", CODINGS)
         put("lanes", whole_number(self.lanes, "lanes", 1, MAX_LANES))
         subframes = (
@@ -123,6 +133,16 @@ class EncoderSettings:
     def frame_size(self) -> Size:
         """(width, height) of the frames."""
         return self.area if self.size is None else self.size
+
+    @property
+    def length(self) -> int:
+        """Length of a window: in µs, or in events with ``per_events``."""
+        return self.per_events or self.window
+
+    @property
+    def length_text(self) -> str:
+        """The length of a window with its unit."""
+        return f"{self.window / 1e3:g} ms" if self.per_events is None else f"{self.per_events} events"
 
     @property
     def parts(self) -> int:

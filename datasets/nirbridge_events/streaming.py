@@ -130,7 +130,7 @@ class Stream:
         self._segments = Segments(segment, confidence)
         self._labels, self._warm_up = labels, warm_up
         self._observe = observe
-        self._readout = Readout(self._readout_name, (self._readout_time or 1) / encoder.window)
+        self._readout = Readout(self._readout_name, self._readout_time or READOUT_TIME)
         self._budget = None if budget is None else whole_number(budget, "budget", 1, 1 << 40)
         self._queue = WindowQueue(queue_size, self._policy, grace / 1e6)
         self._thread: threading.Thread | None = None
@@ -205,6 +205,7 @@ class Stream:
             late=report.late,
             gap_windows=report.gap_windows,
             before_start=report.before_start,
+            after_end=report.after_end,
             warm_up_s=round(self._warm_up_seconds, 6),
             seconds=round(seconds, 6),
             events_per_s=round(report.events / seconds, 1) if seconds else 0.0,
@@ -278,7 +279,7 @@ class Stream:
         for item, (outputs, records) in zip(items, results, strict=True):
             if self._segments.skips([item]):
                 continue
-            decision = self._decide(segment, item, taken, self._readout.add(outputs, item.window.index))
+            decision = self._decide(segment, item, taken, self._readout.add(outputs, item.window.t_end))
             if self._observe is not None:
                 rates = {name: spike_rate(record) for name, record in records.items()}
                 self._observe(Observation(item.window, decision, rates))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import InputError
 
@@ -24,6 +25,7 @@ PICTURES = (".png", ".gif")
 @click.option("--picture", type=click.Path(path_type=Path), help="A .png of some frames, or a .gif of all of them.")
 @click.option("--model", type=click.Path(path_type=Path), help="Take the coding from this model's EventInput.")
 @encoder_options
+@grid_options
 @reader_options
 def command(
     source: str,
@@ -68,6 +70,7 @@ def command(
     for line in report_lines(recording, encoder):
         click.echo(line, err=True)
     if output is not None:
+        click.echo(f"Frames [T, P, H, W] of shape {shape}, float32; one sample for 'nirbridge run'.", err=True)
         click.echo(f"{output}: {shape}")
     if picture is not None:
         click.echo(str(picture))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nirbridge.cli.grid_options import grid, reading
+from nirbridge.cli.quantities import parse_duration as parse_duration
 from nirbridge.cli.reader_options import reader_flags
 from nirbridge.errors import InputError
 
@@ -18,26 +20,8 @@ if TYPE_CHECKING:
 
     from nirbridge_events import FrameEncoder, Recording
 
-_UNITS = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 _SIZE = re.compile(r"(\d+)x(\d+)")
 _CROP = re.compile(r"(\d+),(\d+),(\d+)x(\d+)")
-
-
-def parse_duration(_context: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A length of time such as 10ms, 500us or 0.5s, as whole µs.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value is None:
-        return None
-    match = _DURATION.fullmatch(value)
-    time = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if time < 1 or time != int(time):
-        found = f"'{value}' is not a length of whole microseconds, at least 1"
-        raise InputError(_option(param), found, "Give a number and its unit, as 10ms, 500us or 0.5s")
-    return int(time)
 
 
 def parse_size(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -93,7 +77,9 @@ _ENCODER_OPTIONS = (
         "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
     ),
 )
-_ENCODER_NAMES = ("window", "coding", "lanes", "phases", "bins", "subframes", "size", "downsample", "polarity")
+_ENCODER_NAMES = (
+    "window", "per_events", "coding", "lanes", "phases", "bins", "subframes", "size", "downsample", "polarity"
+)  # fmt: skip
 
 
 def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -121,18 +107,19 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
-    reading = reader_flags(flags)
+    how = {**reader_flags(flags), **reading(flags)}
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
+    limits |= grid(flags)
     node = None if graph is None else _event_input(graph)
     if node is None:
         _require_flags(given, "the model has no EventInput node" if graph else "no --model describes the frames")
-        recording = open_recording(source, sensor, **reading)
+        recording = open_recording(source, sensor, **how)
     else:
         if given:
             found = "contradicts the EventInput node of the model, which describes the frames"
-            raise InputError(f"option --{next(iter(given))}", found, "Leave it away")
+            raise InputError(f"option --{next(iter(given)).replace('_', '-')}", found, "Leave it away")
         width, height = (int(n) for n in node.sensor_size)
-        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)), **reading)
+        recording = open_recording(source, sensor or (None if flags["crop"] else (width, height)), **how)
     encoder = _make_encoder(recording, node, given, flags, limits)
     if graph is not None:
         _check_shape(graph, encoder.frame_shape)
@@ -179,10 +166,10 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
     """What became of the events, for stderr."""
     report = encoder.report
     several = f" ({encoder.frames_per_window} frames each)" if encoder.frames_per_window > 1 else ""
+    of = f"{encoder.settings.per_events} events" if encoder.settings.per_events else f"{encoder.settings.window} µs"
+    partial = f"; the last one is cut short and holds {report.partial_events} events" if report.partial_events else ""
     lines = [
-        f"{report.events} events in {report.windows} windows of {encoder.window} µs{several}, "
-        f"{report.empty_windows} empty; "
-        f"the last one is cut short by the end and holds {report.partial_events} events."
+        f"{report.events} events in {report.windows} windows of {of}{several}, {report.empty_windows} empty{partial}."
     ]
     counts = (
         (report.saturated, "values were cut to the highest that a frame can hold"),
@@ -191,6 +178,7 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
         (report.late, "events came after their window was closed and were left out"),
         (report.gap_windows, "empty windows of gaps longer than --max-gap were left out"),
         (report.before_start, "events before the first window were left out"),
+        (report.after_end, "events after the last window were left out"),
     )
     lines += [f"{count} {text}." for count, text in counts if count]
     return lines + [f"{recording.name}: {line}." for line in recording.report.lines()]
@@ -207,8 +195,10 @@ def _event_input(graph: nir.NIRGraph) -> Any:
 
 def _require_flags(given: dict[str, Any], reason: str) -> None:
     missing = [f"--{name}" for name in ("window", "coding") if name not in given]
+    if "per_events" in given and "window" not in given:
+        missing.remove("--window")
     if missing:
-        next_step = "Give for instance --window 10ms --coding one-hot --lanes 3"
+        next_step = "Give for instance --window 10ms (or --per-events 1000) --coding one-hot --lanes 3"
         raise InputError(f"option {' and '.join(missing)}", f"is missing, and {reason}", next_step)
 
 

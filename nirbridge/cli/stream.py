@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.encoder_options import encoder_options, open_encoder, parse_duration, progress, report_lines
+from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import silence_stdout
+from nirbridge.cli.grid_options import grid_options
+from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.termination import Terminated, terminable
 from nirbridge.errors import FileError, InputError
@@ -32,14 +33,6 @@ PREFERRED = ("norse", "reference")
 """Runtimes that ``stream`` tries by itself, the faster one first."""
 _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "readout_time", "segment", "confidence", "grace")
 WATCH_SECONDS = 0.1
-
-
-def parse_grace(context: click.Context, param: click.Parameter, value: str) -> int:
-    """A length of time that may be 0, as whole µs."""
-    return 0 if _ZERO.fullmatch(value) else parse_duration(context, param, value) or 0
-
-
-_ZERO = re.compile(r"0+(\.0+)?\s*(us|µs|ms|s)?")
 
 
 @click.command("stream")
@@ -62,7 +55,7 @@ _ZERO = re.compile(r"0+(\.0+)?\s*(us|µs|ms|s)?")
     default="200ms",
     show_default=True,
     metavar="DURATION",
-    callback=parse_grace,
+    callback=parse_time,
     help="How long the windows of a live source that is silent wait for late events.",
 )
 @click.option(
@@ -107,6 +100,7 @@ _ZERO = re.compile(r"0+(\.0+)?\s*(us|µs|ms|s)?")
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
+@grid_options
 @reader_options
 def command(
     source: str,

@@ -114,28 +114,28 @@ def test_windows_before_their_time_make_the_source_wait(monkeypatch):
 
 
 def test_a_leaky_mean_counts_each_window_by_its_age():
-    readout = Readout("leaky", windows=2.0)
+    readout = Readout("leaky", 2000)
     given = {0: [[1.0], [3.0]], 1: [[5.0]], 4: [[2.0]]}
     for window, values in given.items():
-        scores = readout.add(np.array(values)[:, None], window)
+        scores = readout.add(np.array(values)[:, None], 1000 * window)
         kept = {w: math.exp(-(window - w) / 2) for w in given if w <= window}
         total = sum(kept[w] * sum(row[0] for row in given[w]) for w in kept)
         assert scores == pytest.approx([total / sum(kept[w] * len(given[w]) for w in kept)])
-    assert readout.add(np.zeros((0, 1, 1)), 9) == pytest.approx(scores)
-    assert readout.add(np.full((1, 1, 1), 7.0), 10**9) == pytest.approx([7.0])
+    assert readout.add(np.zeros((0, 1, 1)), 9000) == pytest.approx(scores)
+    assert readout.add(np.full((1, 1, 1), 7.0), 10**12) == pytest.approx([7.0])
 
 
 def test_ten_seconds_left_then_five_right_switches_and_a_plain_mean_never_does():
     left, right = np.array([[[1.0, 0.0]]]), np.array([[[0.0, 1.0]]])
     for name, switches in (("leaky", 69), ("mean", None)):
-        readout = Readout(name, windows=100.0)
+        readout = Readout(name, 1_000_000)
         for window in range(1000):
-            readout.add(left, window)
+            readout.add(left, 10_000 * window)
         first = None
         for window in range(1000, 1500):
-            scores = readout.add(right, window)
+            scores = readout.add(right, 10_000 * window)
             first = window - 1000 if first is None and scores[1] > scores[0] else first
-        # 1 - e^(-n/100) > 1/2 after n = 69.3 windows.
+        # Windows of 10 ms: 1 - e^(-n/100) > 1/2 after n = 69.3 windows.
         assert first == switches
 
 

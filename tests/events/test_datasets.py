@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events import encode, encode_equal_count, write_nmnist
+from nirbridge_events import LossWarning, encode, encode_equal_count, write_nmnist
 from nirbridge_events import frame_cache as frame_cache_module
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
 from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
@@ -54,6 +54,16 @@ def test_a_folder_per_class_gives_frames_and_labels(root):
         np.testing.assert_array_equal(frames.numpy(), wanted(sample.path))
     batch, labels = next(iter(torch.utils.data.DataLoader(data, batch_size=6)))
     assert (batch.shape, labels.tolist()) == ((6, 12, 2, 17, 17), [0, 0, 0, 1, 1, 1])
+
+
+def test_what_a_recording_needs_to_be_read_can_be_said(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.csv").write_text("t,x,y,p\n1,5,5,1\n2,5,-40,1\n3,5,5,1\n")
+    strict, lax = (Encoding({"window": 10, "coding": "count"}, reading=how) for how in ({}, {"bad_events": "skip"}))
+    with pytest.raises(FileError, match=r"lies at \(5, -40\).*bad_events='skip'"):
+        datasets.folder(tmp_path, strict, sensor_size=(34, 34))[0]
+    with pytest.warns(LossWarning, match="1 events outside the sensor were left out"):
+        assert datasets.folder(tmp_path, lax, sensor_size=(34, 34))[0][0].sum() == 2
 
 
 def test_labels_from_a_table(tmp_path, root):
@@ -131,12 +141,12 @@ def test_small_whole_values_are_stored_in_bytes_and_come_back_as_they_were(root,
 
 def test_bad_recordings_are_all_named_and_the_good_ones_are_done(root):
     for name in ("2/0.bin", "10/1.bin"):
-        (root / name).write_bytes((root / name).read_bytes()[:-3])
+        (root / name).write_bytes(b"\xff" + (root / name).read_bytes()[1:])
     data = datasets.folder(root, ENCODING)
     with pytest.raises(FileError) as error:
         data.prepare(workers=2, quiet=True)
     assert len(error.value.problems) == 2
-    assert "0.bin': ends inside an event" in str(error.value)
+    assert "0.bin': event 0 lies at (255, " in str(error.value)
     assert len(data.cache.missing(data.samples)) == 2
 
 

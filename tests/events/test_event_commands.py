@@ -208,8 +208,8 @@ def test_frames_over_a_long_silence_need_the_users_word_and_decisions_leave_its_
     write_nmnist(tmp_path / "gap.bin", naive.events_of([(0, 1, 1, 1), (400_000, 2, 2, 1), (800_000, 3, 3, 1)]))
     to_frames = (encode_module, tmp_path / "gap.bin", "-o", tmp_path / "f.npy", "--model", model, "--max-gap")
     refused = run(*to_frames, 38)
-    found = "39 windows of 10000 µs without any event, at most 38 may be. Check the clock of the recording, or raise"
-    assert f"{found} --max-gap" in str(refused.exception)
+    assert "39 windows of 10000 µs without any event, at most 38 may be." in str(refused.exception)
+    assert "raise --max-gap" in str(refused.exception)
     assert run(*to_frames, 39).stdout.endswith(": (81, 2, 17, 17)\n")
     decisions, summary = lines_of(run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 9))
     assert [decision["window"] for decision in decisions] == [*range(10), *range(40, 50), 80]

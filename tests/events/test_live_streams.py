@@ -268,7 +268,7 @@ def test_two_senders_are_noticed_and_a_restarted_one_is_not():
 def test_a_pipe_that_is_silent_goes_on_with_decisions_and_counts_what_is_outside():
     reading, writing = os.pipe()
     recording = open_stdin_of(reading, writing)
-    stream = live_stream(recording, grace=30_000)
+    stream = live_stream(recording, grace=30_000, queue_size=100)
     decisions, moments = [], []
 
     def write():

@@ -49,7 +49,7 @@ class About:
             "coding": self.settings.coding,
             "polarity": self.settings.polarity,
             "lanes": self.settings.lanes if self.settings.coding == "one-hot" else 0,
-            "window_us": self.settings.window,
+            "window": self.settings.length_text,
             "shape": [polarities, height, width],
         }
 

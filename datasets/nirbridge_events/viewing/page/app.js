@@ -223,7 +223,7 @@ function drawAbout() {
   byId("about").textContent = `${about.source} → ${about.model} on ${about.runtime}`;
   byId("about").title = byId("about").textContent;
   const [channels, height, width] = about.shape;
-  byId("frame-note").textContent = `${channels}×${height}×${width}, ${about.window_us / 1e3} ms, ${about.coding}`;
+  byId("frame-note").textContent = `${channels}×${height}×${width}, ${about.window}, ${about.coding}`;
   byId("lanes-title").textContent = about.lanes ? "Lanes" : "Values";
 }
 
