@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
-from nirbridge.cli.failures import silence_stdout
+from nirbridge.cli.failures import Terminated
 from nirbridge.cli.grid_options import grid_options
+from nirbridge.cli.output import echo, print_json
 from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
-from nirbridge.cli.termination import Terminated, terminable
 from nirbridge.errors import FileError, InputError
-from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir
@@ -129,7 +128,7 @@ def command(
       nirbridge stream rec.es --model model.nir --runtime norse --pace real --policy drop-oldest
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
     """
-    with terminable(), ExitStack() as stack:
+    with ExitStack() as stack:
         _stream(stack, source, model, runtime, pace, sensor, labels, view, port, flags)
 
 
@@ -167,11 +166,11 @@ def _stream(
     if page is not None:
         page.watch(lambda: stream.status)
     for line in _chosen(recording, stream.summary.to_dict(), flags):
-        click.echo(line, err=True)
+        echo(line, err=True)
     with _watching(stream, recording.name, how["budget"]):
         summary, end = _print_stream(stream, recording)
     for line in [*report_lines(recording, encoder), *_latency_lines(summary)]:
-        click.echo(line, err=True)
+        echo(line, err=True)
     if isinstance(end, Terminated):
         raise end
     if page is not None and end is None:
@@ -204,7 +203,7 @@ def _watching(stream: Stream, name: str, budget: int | None) -> Iterator[None]:
     def look() -> None:
         while not over.wait(WATCH_SECONDS):
             for line in watch.lines(stream.status, time.monotonic()):
-                click.echo(f"Warning: {printable(line)}", err=True)
+                echo(f"Warning: {line}", err=True)
 
     thread = threading.Thread(target=look, name="nirbridge-watch", daemon=True)
     thread.start()
@@ -236,7 +235,7 @@ def _preferred_runtime(graph: nir.NIRGraph) -> str:
     states = nirbridge.runtimes()
     for name in PREFERRED:
         if name in states and states[name].usable and _runs(graph, name):
-            click.echo(f"Runs on '{name}'.", err=True)
+            echo(f"Runs on '{name}'.", err=True)
             return name
     return PREFERRED[-1]
 
@@ -262,7 +261,7 @@ def _open_view(
 
     names = None if labels is None else tuple(labels)
     view = View(About(source, model.name, runtime, names, _spiking(program), settings), port)
-    click.echo(f"Page: {view.url}", err=True)
+    echo(f"Page: {view.url}", err=True)
     return view
 
 
@@ -283,10 +282,10 @@ def _hold(page: View, summary: dict[str, Any]) -> None:
     """Keeps the page until Ctrl-C, so that a short recording can be looked at."""
     page.end(summary)
     try:
-        click.echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
+        echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
         threading.Event().wait()
     except KeyboardInterrupt as interrupt:
-        click.echo("Page closed.", err=True)
+        echo("Page closed.", err=True)
         if isinstance(interrupt, Terminated):
             raise
 
@@ -300,27 +299,26 @@ def _print_stream(stream: Stream, recording: Recording) -> tuple[dict[str, Any],
     try:
         with progress(recording, "streaming") as tick:
             for decision in stream:
-                click.echo(json.dumps(decision.to_dict(), allow_nan=False))
+                print_json(decision.to_dict(), indent=None)
                 tick()
     except KeyboardInterrupt as interrupt:
-        click.echo("Terminated." if isinstance(interrupt, Terminated) else "Interrupted.", err=True)
+        echo("Terminated." if isinstance(interrupt, Terminated) else "Interrupted.", err=True)
         end = interrupt
     finally:
         stream.close()
         summary = stream.summary.to_dict()
-        _print_summary(json.dumps({"summary": summary}, allow_nan=False), end)
+        _print_summary({"summary": summary}, end)
     return summary, end
 
 
-def _print_summary(line: str, end: KeyboardInterrupt | None) -> None:
+def _print_summary(summary: dict[str, Any], end: KeyboardInterrupt | None) -> None:
     """The summary; on stderr if it was asked for by a signal and nobody reads stdout any more."""
     try:
-        click.echo(line)
+        print_json(summary, indent=None)
     except BrokenPipeError:
         if end is None:
             raise
-        silence_stdout()
-        click.echo(line, err=True)
+        echo(json.dumps(summary, allow_nan=False), err=True)
 
 
 def _labels(text: str) -> list[str]:
