@@ -232,6 +232,8 @@ def _pool(planned: PlannedNode, path: Path, dt: float) -> Path:
 
 def _place(planned: PlannedNode, path: Path, dt: float) -> Path:
     """Its rows stay rows where it repeats none."""
+    repeats = prod(planned.node.slot_shape) // prod(planned.node.input_shape)
+    path = replace(path, weights=path.weights.repeated(repeats))
     return path if planned.input_shape[1:] == planned.output_shape[1:] else replace(path, reach=None)
 
 
