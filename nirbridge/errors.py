@@ -43,7 +43,7 @@ class Problem:
 
 
 class GraphWarning(UserWarning):
-    """A graph contradicts itself in a way that has one sensible reading, which is taken."""
+    """A graph contradicts itself, or asks for what steps cannot give; one sensible reading is taken, and said."""
 
 
 class NirbridgeError(Exception):

@@ -10,19 +10,16 @@ import numpy as np
 
 from nirbridge.errors import Problem
 from nirbridge.ir import (
+    PHASE_CODED,
     TIME_CONSTANTS,
     FlatGraph,
     MultiLevelLIF,
-    PhaseDecode,
-    PhaseEncode,
-    PhaseIF,
     SparseMatrix,
     label,
 )
 
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
 _TEXTS = ("padding", "reset", "boundary", "coding", "downsample")
-_PHASE_CODED = (PhaseIF, PhaseEncode, PhaseDecode)
 _LARGEST_EXPONENT = 1000
 
 
@@ -69,7 +66,7 @@ def phase_weights_are_finite(flat: FlatGraph) -> list[Problem]:
     """The powers of its base that a phase-coded node computes with stay within double precision."""
     problems = []
     for name, node in flat.nodes.items():
-        if type(node) not in _PHASE_CODED:
+        if type(node) not in PHASE_CODED:
             continue
         steps = node.phases + getattr(node, "wait", 0) + getattr(node, "first_phase", 0)
         base = max(getattr(node, field) for field in ("base", "base_in", "base_out") if hasattr(node, field))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import nir
 
@@ -11,6 +12,7 @@ from nirbridge.checking.parameters import PARAMETER_RULES
 from nirbridge.checking.reachability import REACHABILITY_RULES
 from nirbridge.checking.structure import STRUCTURE_RULES
 from nirbridge.checking.suspicions import SUSPICION_RULES
+from nirbridge.checking.times import TIME_ERRORS, TIME_WARNINGS, step_of
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, flatten, infer_shapes
 from nirbridge.passes.infer_rates import infer_rates
@@ -33,20 +35,33 @@ RULES: tuple[Rule, ...] = (*STRUCTURE_RULES, *PARAMETER_RULES, shapes_agree, win
 WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
 
 
-def find_problems(graph: nir.NIRGraph) -> list[Problem]:
-    """Every error in ``graph`` itself, each with the rule that found it; with one, no runtime runs the graph."""
+def find_problems(graph: nir.NIRGraph, dt: float | None = None) -> list[Problem]:
+    """Every error in ``graph`` itself, each with the rule that found it; with one, no runtime runs the graph.
+
+    Args:
+        graph: the graph.
+        dt: seconds per step; by default the window of an EventInput, else 1 ms.
+    """
     flat = flatten(graph)
-    return [*flat.problems, *_found(RULES, flat, "error")]
+    problems = [*flat.problems, *_found(RULES, "error", flat)]
+    return problems or _found(TIME_ERRORS, "error", flat, step_of(flat, dt))
 
 
-def find_warnings(graph: nir.NIRGraph) -> list[Problem]:
+def find_warnings(graph: nir.NIRGraph, dt: float | None = None) -> list[Problem]:
     """What is legal in ``graph`` and yet hardly meant, each with severity "warning"; for a graph without errors."""
-    return _found(WARNING_RULES, flatten(graph), "warning")
+    flat = flatten(graph)
+    return [*_found(WARNING_RULES, "warning", flat), *find_time_warnings(graph, dt)]
 
 
-def _found(rules: tuple[Rule, ...], flat: FlatGraph, severity: str) -> list[Problem]:
+def find_time_warnings(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "euler") -> list[Problem]:
+    """Those of the warnings that depend on the length of a step."""
+    flat = flatten(graph)
+    return _found(TIME_WARNINGS, "warning", flat, step_of(flat, dt, integrator))
+
+
+def _found(rules: Sequence[Callable[..., list[Problem]]], severity: str, *arguments: Any) -> list[Problem]:
     return [
         replace(problem, rule=problem.rule or rule.__name__, severity=severity)
         for rule in rules
-        for problem in rule(flat)
+        for problem in rule(*arguments)
     ]

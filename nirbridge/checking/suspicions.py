@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label, time_step
+from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
 from nirbridge.ir.shapes import declared_shape
 
 SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
@@ -69,19 +69,6 @@ def resistances_count_steps(flat: FlatGraph) -> list[Problem]:
         if least >= _PER_SECOND and least > 100 * goal:
             found = f"r is {least:g}, so an input of 1 adds {least:g} at every step; is it meant per second?"
             problems.append(Problem(label(name, node), found, "NIR files mostly count steps here: multiply r by dt"))
-    return problems
-
-
-def euler_steps_are_stable(flat: FlatGraph) -> list[Problem]:
-    """A time constant is at least half a step: below, Euler steps overshoot further each time."""
-    dt = time_step(flat.nodes.values())
-    problems = []
-    for name, node in flat.nodes.items():
-        for field in TIME_CONSTANTS.get(type(node), ()):
-            smallest = float(np.min(getattr(node, field)))
-            if 0 < smallest < dt / 2:
-                found = f"{field} is {smallest:g} s, below half of a step of {dt:g} s: Euler steps do not settle"
-                problems.append(Problem(label(name, node), found, "Run it with a smaller dt, or integrator 'exact'"))
     return problems
 
 
@@ -147,7 +134,6 @@ SUSPICION_RULES = (
     declared_output_shapes_match,
     times_look_like_seconds,
     resistances_count_steps,
-    euler_steps_are_stable,
     resets_lie_below_thresholds,
     inputs_count,
     parameters_are_used,

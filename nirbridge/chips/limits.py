@@ -18,6 +18,7 @@ SOURCES = {
     "(quoted at geeks.fyi/printthread.php?tid=16221)",
     "[ON]": '"Loihi 2 - Intel", Open Neuromorphic '
     "(open-neuromorphic.org/neuromorphic-computing/hardware/loihi-2-intel)",
+    "[LDL]": "lava-dl, issues 214 and 226: netx clips delays at 62 steps, for Loihi 2 (github.com/lava-nc/lava-dl)",
     "[LAVA]": "lava-nc 0.10, lava/proc/lif/models.py and lava/proc/dense/process.py (github.com/lava-nc/lava)",
 }
 KIBIBYTE = 8 * 1024
@@ -51,6 +52,10 @@ class Chip:
         in_axons_per_core: sources whose messages a core can receive.
         out_axons_per_core: (neuron, target core) pairs that a core can send to; None where no source states one.
         weight_bits: of a signed weight.
+        weight_exponent: largest power of two that the weights of a layer share on top of their bits.
+        bias_bits: of a signed bias.
+        bias_exponent: largest power of two that a bias may be shifted by on top of them.
+        delay_steps: the longest delay of a message.
         message_bits: of what a spike carries, with its sign; 1 is a binary spike.
         state_bits: of a membrane or a current, with its sign.
         decay_bits: a decay is a multiple of 2^-decay_bits.
@@ -66,6 +71,10 @@ class Chip:
     in_axons_per_core: Limit
     out_axons_per_core: Limit | None
     weight_bits: Limit
+    weight_exponent: Limit
+    bias_bits: Limit
+    bias_exponent: Limit
+    delay_steps: Limit
     message_bits: Limit
     state_bits: Limit
     decay_bits: Limit
@@ -82,6 +91,10 @@ LOIHI1 = Chip(
     in_axons_per_core=Limit(4096, "[NL]: MAX_IN_AXONS"),
     out_axons_per_core=Limit(4096, "[NL]: MAX_OUT_AXONS"),
     weight_bits=Limit(8, "[NL]: WEIGHT_BITS_MAP; [LAVA]: num_weight_bits"),
+    weight_exponent=Limit(7, "[NL]: validate_synapse_cfg"),
+    bias_bits=Limit(13, "[LAVA]: bias_mant"),
+    bias_exponent=Limit(7, "[LAVA]: bias_exp"),
+    delay_steps=Limit(62, "[D18] has 6 bits, [LDL] clips at 62", estimate=True),
     message_bits=Limit(1, "[D18]: spikes are single bits"),
     state_bits=Limit(24, "[LAVA]: uv_bitwidth; [NL]: vmax"),
     decay_bits=Limit(12, "[LAVA]: decay_shift; [NL]: DECAY_SCALE_TH"),
@@ -98,6 +111,10 @@ LOIHI2 = Chip(
     in_axons_per_core=Limit(4096, "[NL], for Loihi 1", estimate=True),
     out_axons_per_core=None,
     weight_bits=Limit(8, "[LAVA]: num_weight_bits; [ON] has up to 32", estimate=True),
+    weight_exponent=Limit(7, "[NL], for Loihi 1", estimate=True),
+    bias_bits=Limit(24, "[LAVA]: uv_bitwidth, of Loihi's fixed neuron", estimate=True),
+    bias_exponent=Limit(0, "[LAVA]: uv_bitwidth, of Loihi's fixed neuron", estimate=True),
+    delay_steps=Limit(62, "[LDL]"),
     message_bits=Limit(32, "[ON]: graded spikes"),
     state_bits=Limit(24, "[LAVA]: uv_bitwidth, of Loihi's fixed neuron", estimate=True),
     decay_bits=Limit(12, "[LAVA]: decay_shift, of Loihi's fixed neuron", estimate=True),

@@ -34,10 +34,11 @@ def load(layer: Layer, cores: int, chip: Chip, weight_bits: int) -> Load:
     """The layer in ``cores`` parts of equal size; image-like layers are cut into rows."""
     neurons = ceil(layer.neurons / cores)
     axons = [_in_axons(layer, path, cores) for path in layer.paths]
+    kept = chip.state_bits_per_neuron.value * ceil(layer.states / 2)
     bits = sum(
         _synapse_bits(path, neurons, count, chip, weight_bits) for path, count in zip(layer.paths, axons, strict=True)
     )
-    return Load(cores, neurons, bits + neurons * chip.state_bits_per_neuron.value, sum(axons))
+    return Load(cores, neurons, bits + neurons * kept, sum(axons))
 
 
 def fewest_cores(layer: Layer, chip: Chip, weight_bits: int) -> tuple[Load, list[str]]:
@@ -84,6 +85,8 @@ def _synapse_bits(path: Path, neurons: int, axons: int, chip: Chip, weight_bits:
     """Lists of synapses, one for each source, in whole words behind a word of header."""
     if chip.shared_kernels and path.kernel is not None:
         return path.kernel * weight_bits + axons * WORD
+    if path.delay:
+        weight_bits += chip.delay_steps.value.bit_length()
     synapses = neurons * path.fan_in
     per_source = ceil(synapses / max(axons, 1))
     return axons * WORD * (1 + ceil(per_source * weight_bits / WORD))

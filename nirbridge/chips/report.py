@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,18 +11,17 @@ import nir
 from nirbridge.chips.layers import Layer, layers_of
 from nirbridge.chips.limits import CHIPS, KIBIBYTE, SOURCES, Chip, Limit
 from nirbridge.chips.mapping import Load, fewest_cores
+from nirbridge.chips.messages import Bits, dearest, message_bits, message_costs
 from nirbridge.chips.rules import (
-    NODE_RULES,
     chip_has_enough_cores,
+    chip_problems,
     layers_fit_cores,
-    message_bits_of,
     out_axons_fit,
-    weight_bits_of,
 )
 from nirbridge.errors import InputError, Problem
 from nirbridge.reports import count_text, counted, shape_text, table
-from nirbridge.runtime import Plan, make_plan, message_cost, message_exponents
-from nirbridge.runtime.messages import COSTS as MESSAGE_COSTS
+from nirbridge.runtime import make_plan
+from nirbridge.runtime.host import hosted_nodes
 
 _HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
 _MORE = ("per core: neurons", "synapse KiB", "in-axons", "cores because of")
@@ -40,7 +40,7 @@ class LayerOnChip:
         weight_bits: of its synapses, None where their weights are no integers.
         message_cost: of a message at its synapses, the dearest of its sources: "add" where messages are 0 or 1, "shift"
             where they are powers of two as those of one-hot lanes are, else "multiply".
-        message_bits: of what it sends.
+        message_bits: of what it sends, None where these are no integers.
         cores: that it takes.
         neurons_per_core: on the fullest core.
         synapse_bits_per_core: on the fullest core.
@@ -55,7 +55,7 @@ class LayerOnChip:
     fan_in: int
     weight_bits: int | None
     message_cost: str
-    message_bits: int
+    message_bits: int | None
     cores: int
     neurons_per_core: int
     synapse_bits_per_core: int
@@ -73,6 +73,8 @@ class ChipReport:
         cores: that all layers take.
         problems: what does not fit, each with its rule and the source of the limit.
         estimates: the limits whose source leaves room for interpretation.
+        dt: seconds per step.
+        host: the nodes that the host computes, before data reach the chip.
     """
 
     chip: str
@@ -80,11 +82,13 @@ class ChipReport:
     cores: int
     problems: tuple[Problem, ...]
     estimates: tuple[str, ...]
+    dt: float
+    host: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
+        """Whether nothing is wrong, on the conditions that warnings name."""
+        return not any(problem.severity == "error" for problem in self.problems)
 
     def table(self) -> str:
         """One row for each layer, and the sum."""
@@ -95,6 +99,12 @@ class ChipReport:
         """Cores used, and what is an estimate."""
         limits = CHIPS[self.chip]
         lines = [f"{self.chip}: {counted(self.cores, 'core')} of {limits.cores.value}; " + _verdict(self)]
+        lines.append(f"judged as precision 'fixed' runs the graph, at {self.dt:g} s a step")
+        if self.host:
+            lines.append(f"work of the host, which takes no core: {', '.join(self.host)}")
+        if any(layer.weight_bits is None for layer in self.layers):
+            bits = limits.weight_bits.value
+            lines.append(f"cores are counted with {bits}-bit weights where weights are no integers yet (?)")
         names = ", ".join((*self.estimates, "words of synapse memory"))
         lines.append(f"estimates, because no public source is exact: {names}")
         return [*lines, *(f"{mark} {text}" for mark, text in SOURCES.items() if mark in _cited(limits))]
@@ -106,6 +116,8 @@ class ChipReport:
             "cores": self.cores,
             "cores_of_a_chip": CHIPS[self.chip].cores.value,
             "fits": self.fits,
+            "dt": self.dt,
+            "host": list(self.host),
             "estimates": list(self.estimates),
             "sources": {mark: text for mark, text in SOURCES.items() if mark in _cited(CHIPS[self.chip])},
             "layers": [asdict(layer) for layer in self.layers],
@@ -113,7 +125,7 @@ class ChipReport:
         }
 
 
-def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
+def check_chip(graph: nir.NIRGraph, chip: str, dt: float | None = None) -> ChipReport:
     """Maps a graph to the cores of a chip.
 
     Each layer, a population with the synapses into it, gets the fewest cores on which neurons, synapse memory and
@@ -122,6 +134,7 @@ def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
     Args:
         graph: a graph that :func:`nirbridge.check` finds no error in.
         chip: "loihi1" or "loihi2".
+        dt: seconds per step; by default the window of an EventInput, else 1e-3.
 
     Raises:
         InputError: the chip is unknown.
@@ -130,35 +143,26 @@ def check_chip(graph: nir.NIRGraph, chip: str) -> ChipReport:
     if chip not in CHIPS:
         raise InputError("option 'chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
     limits = CHIPS[chip]
-    plan = make_plan(graph)
+    plan = make_plan(graph, dt)
     layers = layers_of(plan)
-    placed = [(layer, *fewest_cores(layer, limits, _bits(plan, layer) or limits.weight_bits.value)) for layer in layers]
-    problems = [problem for rule in NODE_RULES for problem in rule(plan, limits)]
-    loads = {layer.planned.name: load for layer, load, _ in placed}
+    widest = limits.weight_bits.value
+    placed = [(layer, *fewest_cores(layer, limits, min(layer.weights.bits or widest, widest))) for layer in layers]
+    bits, costs = message_bits(plan), message_costs(plan)
+    problems = chip_problems(plan, layers, limits, bits)
+    targets: Counter[str] = Counter()
+    for layer, load, _ in placed:
+        targets.update(dict.fromkeys({path.source for path in layer.paths}, load.cores))
     for layer, load, _ in placed:
         problems += layers_fit_cores(layer, load, limits)
-        targets = sum(
-            loads[o.planned.name].cores for o in layers if any(p.source == layer.planned.name for p in o.paths)
-        )
-        problems += out_axons_fit(layer, load, targets, limits)
+        problems += out_axons_fit(layer, load, targets[layer.planned.name], limits)
     cores = sum(load.cores for _, load, _ in placed)
     problems += chip_has_enough_cores(cores, limits)
-    rows = tuple(_on_chip(plan, layer, load, decided) for layer, load, decided in placed)
-    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits))
+    rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
+    host = tuple(str(planned) for planned in hosted_nodes(plan).values())
+    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host)
 
 
-def _bits(plan: Plan, layer: Layer) -> int | None:
-    found = [weight_bits_of(plan[name].node) for path in layer.paths for name in path.nodes]
-    known = [bits for bits in found if bits is not None]
-    return max(known) if known else None
-
-
-def _cost(plan: Plan, layer: Layer) -> str:
-    found = {message_cost(message_exponents(plan[path.source].node)) for path in layer.paths}
-    return next(cost for cost in reversed(MESSAGE_COSTS) if cost in found)
-
-
-def _on_chip(plan: Plan, layer: Layer, load: Load, decided: list[str]) -> LayerOnChip:
+def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: dict[str, str]) -> LayerOnChip:
     node = layer.planned.node
     return LayerOnChip(
         layer=layer.planned.name,
@@ -166,9 +170,9 @@ def _on_chip(plan: Plan, layer: Layer, load: Load, decided: list[str]) -> LayerO
         shape=layer.planned.output_shape,
         neurons=layer.neurons,
         fan_in=sum(path.fan_in for path in layer.paths),
-        weight_bits=_bits(plan, layer),
-        message_cost=_cost(plan, layer),
-        message_bits=message_bits_of(node),
+        weight_bits=layer.weights.bits,
+        message_cost=dearest({costs[path.source] for path in layer.paths}),
+        message_bits=bits[layer.planned.name],
         cores=load.cores,
         neurons_per_core=load.neurons,
         synapse_bits_per_core=load.synapse_bits,
@@ -185,7 +189,7 @@ def _row(layer: LayerOnChip) -> tuple[str, ...]:
         count_text(layer.fan_in),
         "?" if layer.weight_bits is None else str(layer.weight_bits),
         layer.message_cost,
-        str(layer.message_bits),
+        "?" if layer.message_bits is None else str(layer.message_bits),
         count_text(layer.cores),
         count_text(layer.neurons_per_core),
         f"{layer.synapse_bits_per_core / KIBIBYTE:.1f}",
@@ -195,7 +199,11 @@ def _row(layer: LayerOnChip) -> tuple[str, ...]:
 
 
 def _verdict(report: ChipReport) -> str:
-    return "everything fits" if report.fits else f"{counted(len(report.problems), 'problem')}"
+    if not report.fits:
+        return counted(sum(problem.severity == "error" for problem in report.problems), "problem")
+    if not report.layers:
+        return "nothing to place: no node of the graph is a neuron or a synapse before an output"
+    return "fits on the conditions that the warnings name" if report.problems else "everything fits"
 
 
 def _cited(chip: Chip) -> str:

@@ -3,76 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import nir
 import numpy as np
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
-from nirbridge.chips.layers import POPULATIONS, Layer
+from nirbridge.chips.layers import EXTEND, HOST, POPULATIONS, Layer
 from nirbridge.chips.limits import Chip
 from nirbridge.chips.mapping import Load, broken_limits
+from nirbridge.chips.messages import Bits
 from nirbridge.errors import Problem
-from nirbridge.ir import (
-    Aggregate,
-    MultiLevelLIF,
-    PhaseDecode,
-    PhaseEncode,
-    PhaseIF,
-    Product,
-    SparseMatrix,
-    TemporalMix,
-)
-from nirbridge.passes.find_integers import stores_integers
-from nirbridge.runtime import Plan, PlannedNode
-from nirbridge.runtime.messages import BINARY
+from nirbridge.ir import MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Product, TemporalMix
+from nirbridge.ir.delays import delay_steps
+from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.runtime import Plan, PlannedNode, fixed_problems
 
-STATE_BITS = 1 + STATE_LIMIT.bit_length()
 _QUANTIZE = "Run 'nirbridge quantize' first"
-_WEIGHTED: dict[type[nir.NIRNode], str] = {
-    nir.Affine: "weight",
-    nir.Linear: "weight",
-    nir.Conv1d: "weight",
-    nir.Conv2d: "weight",
-    Aggregate: "weight",
-    TemporalMix: "weight",
+_MAXIMUM = "takes the largest of several messages, which a synapse adds; Use a SumPool2d"
+_NOT_PLACED: dict[type[nir.NIRNode], str] = {
+    nir.AvgPool2d: f"divides and rounds, which a synapse cannot; {_QUANTIZE}",
+    MaxPool2d: _MAXIMUM,
+    FirstSpikePool2d: _MAXIMUM,
 }
+"""Node type → why no chip here runs it; next step."""
 _UNITS = {
     "neurons_per_core": "neurons",
     "synapse_bits_per_core": "bits of synapse memory",
     "in_axons_per_core": "sources of messages",
 }
+_READ_AS_STATES = (nir.I, nir.LI, nir.CubaLI, PhaseDecode)
+"""Before an output no message carries their sums: the host reads the membrane."""
 
 
-def weights_are_integers(plan: Plan, chip: Chip) -> list[Problem]:
-    """Weights and thresholds are integers."""
-    if stores_integers(planned.node for planned in plan.nodes):
-        return []
-    found = f"holds weights or thresholds that are no integers, and {chip.name} computes in integers"
-    return [Problem("graph", found, _QUANTIZE, rule="weights_are_integers")]
+def chip_problems(plan: Plan, layers: tuple[Layer, ...], chip: Chip, bits: Bits) -> list[Problem]:
+    """Whatever keeps the graph off the chip before its cores are counted.
+
+    What precision "fixed" refuses, node types that no rule places, what nodes say that the chip cannot, and the
+    numbers of messages, weights, delays, biases and states against its bits.  ``bits`` are those of messages.
+    """
+    problems = [problem for rule in NODE_RULES for problem in rule(plan, chip)]
+    problems += messages_fit_their_bits(plan, chip, bits)
+    return problems + [problem for layer in layers for rule in LAYER_RULES for problem in rule(layer, plan, chip)]
 
 
-def weights_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
-    """A signed weight has at most ``weight_bits`` bits."""
-    limit = chip.weight_bits
-    return [
-        _problem(
-            planned, f"its weights take {bits} bits", limit.value, limit.source, _QUANTIZE, "weights_fit_their_bits"
-        )
-        for planned in plan.nodes
-        if (bits := weight_bits_of(planned.node)) is not None and bits > limit.value
-    ]
+def graph_runs_in_integers(plan: Plan, chip: Chip) -> list[Problem]:
+    """The chip computes as precision "fixed" does, so it runs what that precision runs."""
+    return fixed_problems(plan)
 
 
-def messages_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
-    """What a spike carries has at most ``message_bits`` bits; 1 bit is a binary spike."""
+def chip_has_a_place(plan: Plan, chip: Chip) -> list[Problem]:
+    """Every node is a population, a synapse or wiring of the chip, or outside of it."""
+    problems = []
+    for planned in plan.nodes:
+        kind = type(planned.node)
+        if kind not in EXTEND and kind not in POPULATIONS and kind not in HOST:
+            reason = _NOT_PLACED.get(kind, f"no rule places a {kind.__name__} on {chip.name}; Use other nodes")
+            found, _, step = reason.partition("; ")
+            problems.append(Problem(str(planned), found, step, rule="chip_has_a_place"))
+    return problems
+
+
+def messages_fit_their_bits(plan: Plan, chip: Chip, bits: Bits) -> list[Problem]:
+    """What a message carries has at most ``message_bits`` bits; 1 bit is a binary spike."""
     limit = chip.message_bits
-    step = "Run 'nirbridge expand' for binary neurons, or take loihi2"
-    return [
-        _problem(planned, f"its messages take {bits} bits", limit.value, limit.source, step, "messages_fit_their_bits")
-        for planned in plan.nodes
-        if type(planned.node) in POPULATIONS and (bits := message_bits_of(planned.node)) > limit.value
-    ]
+    step = "Use fewer levels" if limit.value > 1 else "Run 'nirbridge expand' for binary neurons, or take loihi2"
+    heard = {s.name for reader in plan.nodes if type(reader.node) not in HOST for s in reader.sources}
+    problems = []
+    for planned in plan.nodes:
+        kind, needed = type(planned.node), bits.get(planned.name)
+        sends = kind in POPULATIONS and (kind not in _READ_AS_STATES or planned.name in heard)
+        brings = kind in HOST and planned.name in heard
+        if (sends or brings) and (needed or 0) > limit.value:
+            found = f"its messages can take {needed} bits"
+            hint = "Give it data of 0 and 1, as coding 'binary' makes them, or take loihi2" if brings else step
+            problems.append(_problem(planned, found, limit.value, limit.source, hint, "messages_fit_their_bits"))
+        elif brings and needed is None and limit.value == 1:
+            found = f"nothing says that it brings 0 and 1 alone, and a message of {chip.name} carries no more"
+            source = f"{found} (source {limit.source})"
+            problems.append(Problem(str(planned), source, "Give it no other data", "inputs_are_spikes", "warning"))
+    return problems
 
 
 def states_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
@@ -80,12 +88,40 @@ def states_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
     limit = chip.state_bits
     problems = []
     for planned in plan.nodes:
-        thresholds = getattr(planned.node, "lane_threshold", getattr(planned.node, "v_threshold", np.zeros(1)))
-        bits = 1 + int(np.abs(np.asarray(thresholds, dtype=np.float64)).max()).bit_length()
+        fields = [getattr(planned.node, name, 0) for name in ("lane_threshold", "v_threshold", "threshold")]
+        bits = 1 + int(max(np.abs(np.asarray(field, dtype=np.float64)).max(initial=0) for field in fields)).bit_length()
         if bits > limit.value:
             found = f"its thresholds take {bits} bits of state"
             problems.append(_problem(planned, found, limit.value, limit.source, _QUANTIZE, "states_fit_their_bits"))
     return problems
+
+
+def biases_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
+    """A bias is a signed mantissa times a power of two."""
+    limit, most = chip.bias_bits, chip.bias_exponent.value
+    problems = []
+    for planned in plan.nodes:
+        bias = np.rint(np.asarray(getattr(planned.node, "bias", 0), dtype=np.float64)).ravel()
+        for value in np.unique(bias).astype(object):
+            mantissa = int(value)
+            zeros = min((mantissa & -mantissa).bit_length() - 1, most) if mantissa else 0
+            bits = 1 + max(mantissa >> zeros, -(mantissa >> zeros) - 1).bit_length()
+            if bits > limit.value:
+                found = f"its bias of {mantissa} takes {bits} bits"
+                step = "Use smaller biases and thresholds"
+                problems.append(_problem(planned, found, limit.value, limit.source, step, "biases_fit_their_bits"))
+                break
+    return problems
+
+
+def delays_fit(plan: Plan, chip: Chip) -> list[Problem]:
+    """No node delays longer than a message can wait."""
+    return [
+        _too_late(planned, f"delays by up to {steps} steps of {plan.dt:g} s", chip)
+        for planned in plan.nodes
+        if type(planned.node) is nir.Delay
+        and (steps := int(delay_steps(planned.node.delay, plan.dt).max(initial=0))) > chip.delay_steps.value
+    ]
 
 
 def products_run_on_the_chip(plan: Plan, chip: Chip) -> list[Problem]:
@@ -113,6 +149,44 @@ def neurons_run_on_the_chip(plan: Plan, chip: Chip) -> list[Problem]:
         )
         for planned in plan.nodes
         if (reason := _beyond_the_fixed_neuron(planned.node))
+    ]
+
+
+def weights_fit_their_bits(layer: Layer, plan: Plan, chip: Chip) -> list[Problem]:
+    """A signed weight has at most ``weight_bits`` bits, and a power of two that its layer shares."""
+    limit = chip.weight_bits
+    problems = []
+    for path in layer.paths:
+        gain = 1 if chip.programmable_neurons else _gain(layer.planned.node)
+        weights = path.weights.scaled(gain)
+        bits = (weights.bits or 0) + max(0, weights.shift - chip.weight_exponent.value)
+        if weights.whole and bits > limit.value:
+            merged = weights.merged > 1 or np.any(np.asarray(gain) != 1)
+            found = f"its weights, all between {path.source!r} and it merged, can take {bits} bits"
+            where = layer.planned if merged or not path.last else plan[path.last]
+            found = found if merged else f"its weights take {bits} bits"
+            step = "Put a neuron between the synapses" if merged else _QUANTIZE
+            problems.append(_problem(where, found, limit.value, limit.source, step, "weights_fit_their_bits"))
+    return problems
+
+
+def paths_are_not_too_late(layer: Layer, plan: Plan, chip: Chip) -> list[Problem]:
+    """Delays in a row add up."""
+    limit = chip.delay_steps.value
+    late = [path for path in layer.paths if path.delay > limit >= path.wait]
+    return [
+        _too_late(layer.planned, f"hears {path.source!r} up to {path.delay} steps of {plan.dt:g} s late", chip)
+        for path in late
+    ]
+
+
+def delays_stay_apart(layer: Layer, plan: Plan, chip: Chip) -> list[Problem]:
+    """Neurons between two synapses that merge delay alike: one synapse has one delay."""
+    step = "Put a neuron between the synapses, or give all one delay"
+    return [
+        Problem(str(layer.planned), f"hears {path.source!r} over synapses of several delays", step, "delays_stay_apart")
+        for path in layer.paths
+        if path.split
     ]
 
 
@@ -147,35 +221,31 @@ def chip_has_enough_cores(cores: int, chip: Chip) -> list[Problem]:
 
 
 NODE_RULES: tuple[Callable[[Plan, Chip], list[Problem]], ...] = (
-    weights_are_integers,
-    weights_fit_their_bits,
-    messages_fit_their_bits,
+    graph_runs_in_integers,
+    chip_has_a_place,
     states_fit_their_bits,
+    biases_fit_their_bits,
+    delays_fit,
     neurons_run_on_the_chip,
     products_run_on_the_chip,
 )
+LAYER_RULES: tuple[Callable[[Layer, Plan, Chip], list[Problem]], ...] = (
+    weights_fit_their_bits,
+    paths_are_not_too_late,
+    delays_stay_apart,
+)
 
 
-def weight_bits_of(node: nir.NIRNode) -> int | None:
-    """Bits of its signed integer weights; None for a node without weights, or with real ones."""
-    name = _WEIGHTED.get(type(node))
-    if name is None:
-        return None
-    value: Any = getattr(node, name)
-    weight = np.asarray(value.value if isinstance(value, SparseMatrix) else value, dtype=np.float64)
-    if (weight != np.rint(weight)).any() or not weight.size:
-        return None
-    return 1 + int(max(weight.max(), -weight.min() - 1, 0)).bit_length()
+def _gain(node: nir.NIRNode) -> object:
+    """The factor on what enters a neuron."""
+    if type(node) is MultiLevelLIF:
+        return node.gain
+    return node.r if type(node) in (nir.I, nir.IF) else 1
 
 
-def message_bits_of(node: nir.NIRNode) -> int:
-    """Bits of what a population sends: 1 for a binary spike, else with the sign; sums and membranes fill a state."""
-    if type(node) in BINARY:
-        return 1
-    if type(node) is not MultiLevelLIF:
-        return STATE_BITS
-    weights = np.asarray(node.lane_weight, dtype=np.float64)
-    return 1 if node.lanes == 1 else 1 + int(np.ceil(np.abs(weights).max())).bit_length()
+def _too_late(planned: PlannedNode, found: str, chip: Chip) -> Problem:
+    limit, step = chip.delay_steps, "Use shorter delays, or a larger --dt"
+    return _problem(planned, found, limit.value, limit.source, step, "delays_fit")
 
 
 _WINDOWED: dict[type[nir.NIRNode], str] = {
@@ -190,10 +260,13 @@ def _beyond_the_fixed_neuron(node: nir.NIRNode) -> str:
     if type(node) in _WINDOWED:
         return _WINDOWED[type(node)]
     if type(node) is MultiLevelLIF:
+        decay = np.asarray(node.decay)
         if node.lanes > 1:
             return f"has {node.lanes} lanes"
         if node.reset != "value":
             return "resets by subtraction"
+        if ((decay < 0) | (decay > 1)).any():
+            return f"has decays from {decay.min():g} to {decay.max():g}"
     if np.any(getattr(node, "v_reset", 0)):
         return "resets to another value than 0"
     return ""

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nirbridge.cli.common import graph_argument, json_option, note_precision, precision_option, print_json, read_graph
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    json_option,
+    note_precision,
+    precision_option,
+    print_json,
+    read_graph,
+)
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.errors import InputError
 from nirbridge.reports import printable
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     help="With --runtime lava: also map the graph to the cores of loihi1 or loihi2 and find what does not fit.",
 )
 @precision_option
+@dt_option
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @json_option
 @click.pass_context
@@ -36,6 +45,7 @@ def command(
     runtime: str | None,
     chip: str | None,
     precision: str | None,
+    dt: float | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -43,11 +53,13 @@ def command(
 
     Prints one line for each problem, with the rule that found it in brackets.  An error keeps every runtime from
     running the graph; a warning is legal and hardly meant: a time constant of 20 s, a threshold that no input reaches,
-    a parameter without effect.  Exits with 1 if there is an error, with --strict also for a warning.
+    a delay of 2.5 steps, a parameter without effect.  Exits with 1 if there is an error, with --strict also for a
+    warning.
 
     \b
     Example:
       nirbridge check model.nir
+      nirbridge check snntorch.nir --dt 1e-4
       nirbridge check model.nir --runtime lava
       nirbridge check q.nir --runtime lava --chip loihi2
     """
@@ -55,9 +67,9 @@ def command(
     from nirbridge.checking.files import find_file_warnings
 
     network = read_graph(graph)
-    note_precision(graph, network, precision)
-    problems = [*check(network, runtime, precision=precision), *find_file_warnings(graph)]
-    placed = None if chip is None else _on_chip(network, runtime, chip)
+    note_precision(graph, network, precision, dt)
+    problems = [*check(network, runtime, dt, precision=precision), *find_file_warnings(graph)]
+    placed = None if chip is None else _on_chip(network, runtime, chip, dt)
     if placed is not None:
         problems += placed.problems
     if as_json:
@@ -75,7 +87,7 @@ def command(
         ctx.exit(ANSWER_IS_NO)
 
 
-def _on_chip(network: nir.NIRGraph, runtime: str | None, chip: str) -> ChipReport | None:
+def _on_chip(network: nir.NIRGraph, runtime: str | None, chip: str, dt: float | None) -> ChipReport | None:
     """The graph on the chip; None where an error keeps it from being mapped.
 
     Raises:
@@ -88,4 +100,4 @@ def _on_chip(network: nir.NIRGraph, runtime: str | None, chip: str) -> ChipRepor
         raise InputError("option '--chip'", "needs --runtime lava, which stands for Loihi", "Add --runtime lava")
     if chip not in CHIPS:
         raise InputError("option '--chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
-    return None if find_problems(network) else check_chip(network, chip)
+    return None if find_problems(network, dt) else check_chip(network, chip, dt)

@@ -13,14 +13,13 @@ from nirbridge.costing.layers import Layer, Neuron
 from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.signals import Unit
 from nirbridge.errors import InputError
-from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir import PHASE_CODED
 from nirbridge.runtime import Array, Data, Plan, PlannedNode, Program, Source
 
 SAMPLES_AT_ONCE = 32
 """Samples that run together; the records of all senders of a network are held for so many."""
 
 _ENTERED = (SYNAPSES, PRODUCT)
-_PHASED = (PhaseIF, PhaseEncode, PhaseDecode)
 
 
 @dataclass
@@ -115,7 +114,7 @@ def _inferences(plan: Plan, steps: int, given: int | None) -> int:
     """
     where = "option 'inferences'"
     if given is None:
-        windows = {int(steps * p.rate / p.node.phases) for p in plan.nodes if type(p.node) in _PHASED}
+        windows = {int(steps * p.rate / p.node.phases) for p in plan.nodes if type(p.node) in PHASE_CODED}
         if len(windows) > 1:
             found = f"the phase-coded nodes make {' and '.join(map(str, sorted(windows)))} windows of these data"
             raise InputError(where, found, "Say how many inferences each sample holds")
@@ -156,8 +155,8 @@ def _count(table: dict[str, Traffic], name: str, more: Traffic) -> None:
 def _direct(neuron: Neuron, units: Mapping[str, Unit | None], records: Mapping[str, Array], inferences: int) -> Traffic:
     """Each sender's events for themselves: without synapses nothing merges them on the way."""
     total: dict[str, Traffic] = {}
-    for source in neuron.direct:
-        _count(total, "all", _traffic((source,), units, records, inferences))
+    for source, ways in neuron.direct.items():
+        _count(total, "all", _traffic((source,), units, records, inferences).scaled(ways))
     return total.get("all", Traffic())
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir import PHASE_CODED, PhaseIF
 from nirbridge.runtime import Plan
-
-_PHASED = (PhaseIF, PhaseEncode, PhaseDecode)
 
 
 def window_steps(plan: Plan, steps: int) -> int:
@@ -32,4 +30,4 @@ def latency_steps(plan: Plan, steps: int) -> int:
 
 def is_phase_coded(plan: Plan) -> bool:
     """Whether values are sent as phases of a window."""
-    return any(type(planned.node) in _PHASED for planned in plan.nodes)
+    return any(type(planned.node) in PHASE_CODED for planned in plan.nodes)

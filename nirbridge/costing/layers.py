@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from nirbridge.costing.copies import copies
-from nirbridge.costing.products import multiplies_powers
 from nirbridge.costing.roles import (
     ANALOG_STATE,
     BOUNDARY,
@@ -19,7 +19,11 @@ from nirbridge.costing.roles import (
     UNCOUNTED,
     role_of,
 )
-from nirbridge.runtime import Plan, PlannedNode, Source
+from nirbridge.errors import UnsupportedError
+from nirbridge.runtime import Plan, PlannedNode, Source, sent_exponents
+
+_MOST_WAYS = 2**53
+"""Up to it a number of ways is exact in double precision."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,14 @@ class Neuron:
 
     Attributes:
         planned: its node.
-        direct: senders of events and inputs whose values reach it without synapses, as a shortcut's do.
+        direct: senders of events and inputs whose values reach it without synapses, as a shortcut's do, and by how
+            many ways each.
         internal: whether its values go to other neurons alone, as a synaptic current does that has a node of its own;
             such values are handed over within the step and never written out.
     """
 
     planned: PlannedNode
-    direct: tuple[Source, ...]
+    direct: Mapping[Source, int]
     internal: bool
 
     @property
@@ -75,22 +80,24 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
     A neuron belongs to the last synapses that drive it, through pooling, Flatten, Scale, Delay or TemporalMix.
 
     Raises:
-        UnsupportedError: a node has a type that no model has a rule for.
+        UnsupportedError: a node has a type that no model has a rule for, or more ways lead to it than can be counted.
     """
     roles = {planned.name: role_of(planned) for planned in plan.nodes}
     position = {planned.name: index for index, planned in enumerate(plan.nodes)}
     owned: dict[str, list[Neuron]] = {planned.name: [] for planned in plan.nodes}
     driving: set[str] = set()
     internal = _internal(plan, roles)
+    into = senders(plan, [name for name, role in roles.items() if role in (TRANSPARENT, MIXING)])
     for planned in plan.nodes:
         if roles[planned.name] not in NEURONS:
             continue
-        found = senders(plan, planned, lambda name: roles[name] in (TRANSPARENT, MIXING))
+        found = into(planned)
         drivers = [source.name for source in found if roles[source.name] == SYNAPSES]
         driving.update(drivers)
         owner = max(drivers, key=position.__getitem__, default=planned.name)
-        direct = tuple(source for source in found if roles[source.name] in (SPIKING, PRODUCT, BOUNDARY))
+        direct = {source: n for source, n in found.items() if roles[source.name] in (SPIKING, PRODUCT, BOUNDARY)}
         owned[owner].append(Neuron(planned, direct, planned.name in internal))
+    sent = sent_exponents(plan)
     rows = (SYNAPSES, MIXING, PRODUCT)
     copied = copies([planned for planned in plan.nodes if roles[planned.name] == SYNAPSES])
     return tuple(
@@ -99,7 +106,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
             role,
             tuple(owned[planned.name]),
             shares=planned.name in driving and not owned[planned.name],
-            exponents=role == PRODUCT and multiplies_powers(plan, planned),
+            exponents=role == PRODUCT and sent[planned.name] is not None,
             copy_of=copied.get(planned.name, ""),
         )
         for planned in plan.nodes
@@ -115,19 +122,31 @@ def _internal(plan: Plan, roles: dict[str, str]) -> set[str]:
     return {name for name, role in roles.items() if role == ANALOG_STATE and name not in outward}
 
 
-def senders(plan: Plan, planned: PlannedNode, passes: Callable[[str], bool]) -> tuple[Source, ...]:
-    """The nodes from which values come to ``planned`` through nodes that ``passes`` lets through; once for each way."""
-    found: list[Source] = []
-    pending = [(source, frozenset({planned.name})) for source in reversed(planned.sources)]
-    while pending:
-        source, seen = pending.pop()
-        if passes(source.name):
-            if source.name not in seen:
-                onward = reversed(plan[source.name].sources)
-                pending += [(Source(s.name, s.delayed or source.delayed), seen | {source.name}) for s in onward]
-        else:
-            found.append(source)
-    return tuple(found)
+Ways = Counter[Source]
+"""Senders and the number of ways from each; one that goes over an edge that closes a cycle is a sender of its own."""
+
+
+def senders(plan: Plan, between: Collection[str]) -> Callable[[PlannedNode], Ways]:
+    """For a node, the senders whose values reach it through nodes of ``between`` alone.
+
+    Raises:
+        UnsupportedError: there are more ways than can be counted.
+    """
+    through: dict[str, Ways] = {name: Counter() for name in between}
+
+    def into(planned: PlannedNode) -> Ways:
+        found: Ways = Counter()
+        for source in planned.sources:
+            for sender, ways in through.get(source.name, {Source(source.name): 1}).items():
+                found[Source(sender.name, sender.delayed or source.delayed)] += ways
+        if max(found.values(), default=0) > _MOST_WAYS:
+            text = f"values reach it by more than {_MOST_WAYS} ways, which no energy model counts"
+            raise UnsupportedError(str(planned), text, "Put neurons between")
+        return found
+
+    for name in plan.order_between(list(through)):
+        through[name] = into(plan[name])
+    return into
 
 
 def uncounted(plan: Plan) -> dict[str, str]:

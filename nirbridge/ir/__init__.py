@@ -1,9 +1,10 @@
 """The extended NIR: primitives, files, shapes and order."""
 
 from nirbridge.ir.compare import graph_differences, graphs_equal
+from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import OPSET, Extension, Shape
-from nirbridge.ir.families import BINARY, DEFAULT_DT, SPIKING, TIME_CONSTANTS, time_step
+from nirbridge.ir.families import BINARY, DEFAULT_DT, PHASE_CODED, SPIKING, TIME_CONSTANTS, time_step
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
@@ -25,6 +26,7 @@ __all__ = [
     "EXTENSIONS",
     "INPUTS",
     "OPSET",
+    "PHASE_CODED",
     "PRIMITIVES",
     "SPIKING",
     "TIME_CONSTANTS",
@@ -46,6 +48,7 @@ __all__ = [
     "TemporalMix",
     "Topology",
     "build_graph",
+    "delay_steps",
     "find_topology",
     "flatten",
     "frames_of_inference",

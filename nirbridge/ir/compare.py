@@ -8,6 +8,8 @@ from typing import Any
 import nir
 import numpy as np
 
+from nirbridge.ir.families import STATES_ITS_SHAPE
+
 _SHAPE_FIELDS = ("input_type", "output_type")
 
 
@@ -37,7 +39,7 @@ def _node_differences(left: nir.NIRNode, right: nir.NIRNode, where: str) -> list
         return [f"{where}: {type(left).__name__} != {type(right).__name__}"]
     if isinstance(left, nir.NIRGraph):
         return graph_differences(left, right, f"{where}.")
-    boundary = isinstance(left, (nir.Input, nir.Output, nir.Flatten))
+    boundary = isinstance(left, STATES_ITS_SHAPE)
     names = [field.name for field in fields(left) if boundary or field.name not in _SHAPE_FIELDS]
     return [
         line

@@ -8,12 +8,16 @@ import nir
 
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.multilevel import MultiLevelLIF
-from nirbridge.ir.phase import PhaseEncode, PhaseIF
+from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 
-BINARY: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
+BINARY: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, PhaseIF, PhaseEncode)
 """Nodes that send 0 or 1, whatever comes in."""
-SPIKING: tuple[type[nir.NIRNode], ...] = (*BINARY, MultiLevelLIF, PhaseIF, PhaseEncode)
+SPIKING: tuple[type[nir.NIRNode], ...] = (*BINARY, MultiLevelLIF)
 """Nodes that send spikes: 0, or one of few values."""
+PHASE_CODED: tuple[type[nir.NIRNode], ...] = (PhaseIF, PhaseEncode, PhaseDecode)
+"""Nodes whose values are sent as phases of a window."""
+STATES_ITS_SHAPE: tuple[type[nir.NIRNode], ...] = (nir.Input, nir.Output, nir.Flatten)
+"""Nodes whose type fields are parameters that files hold; inference must not write into them."""
 TIME_CONSTANTS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.LI: ("tau",),
     nir.LIF: ("tau",),

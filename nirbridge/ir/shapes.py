@@ -16,6 +16,7 @@ import numpy as np
 from nirbridge.errors import GraphError, Problem
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import Shape
+from nirbridge.ir.families import STATES_ITS_SHAPE
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.foreign_arrays import with_numpy_parameters
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
@@ -330,17 +331,13 @@ def shape_rule(node: nir.NIRNode) -> Rule:
     return rule
 
 
-_STATES_ITS_SHAPE = (nir.Input, nir.Output, nir.Flatten)
-"""Nodes whose type fields are parameters that files hold; inference must not write into them."""
-
-
 def set_types(graph: nir.NIRGraph) -> None:
     """Fills ``input_type`` and ``output_type`` of the graph's nodes with the inferred shapes, where they are known."""
     flat = flatten(graph)
     shapes, _ = infer_shapes(flat)
     for name, found in shapes.items():
         node = flat.nodes[name]
-        if type(node) in _STATES_ITS_SHAPE:
+        if type(node) in STATES_ITS_SHAPE:
             continue
         node.input_type = {"input": np.array(found.input, dtype=np.int64)}
         node.output_type = {"output": np.array(found.output, dtype=np.int64)}

@@ -37,7 +37,7 @@ def finest_exponent(weight: Array, bits: int) -> int:
     if not largest:
         return 0
     limit = largest_weight(bits)
-    exponent = int(np.floor(np.log2((limit + 0.5) / largest)))
+    exponent = int(np.floor(np.log2(limit + 0.5) - np.log2(largest)))
     return exponent if np.rint(np.ldexp(largest, exponent)) <= limit else exponent - 1
 
 

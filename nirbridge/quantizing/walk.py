@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import nir
@@ -28,6 +29,8 @@ WEIGHTED = (*SYNAPSES, TemporalMix)
 """Nodes whose weights may become coarser."""
 _RULES = {**SYNAPSES, **NEURONS, **PASSING, **WINDOWS}
 _LARGEST_FACTOR = 2**20
+_LEAST_UNIT = 2.0**-900
+"""Weights times such a unit are still normal numbers of double precision."""
 
 
 @dataclass
@@ -52,6 +55,7 @@ class Walk:
     done: dict[str, Quantised] = field(default_factory=dict)
     joins: dict[str, Join] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    refused: dict[str, RefusedError] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
 
     def run(self) -> None:
@@ -60,12 +64,27 @@ class Walk:
         Raises:
             TooFineError: a synapse must be coarser; try again with more in ``coarser``.
         """
-        for name in self.flat.topology().order:
+        for name in (needed for last in self.flat.topology().order for needed in self._needed(last)):
             try:
                 self.quantised(name)
             except RefusedError as error:
                 if error.problem not in self.problems:
                     self.problems.append(error.problem)
+
+    def _needed(self, name: str) -> list[str]:
+        """The node, behind all whose scale it waits for, so that no call goes deep."""
+        order: list[str] = []
+        entered: set[str] = set()
+        pending = [(name, False)]
+        while pending:
+            current, left = pending.pop()
+            if left:
+                order.append(current)
+            elif current not in entered and current not in self.done and current not in self.refused:
+                entered.add(current)
+                before = [s for s in self.sources(current) if type(self.flat.nodes[s]) not in UNITS]
+                pending += [(current, True), *((source, False) for source in reversed(before))]
+        return order
 
     def quantised(self, name: str) -> Quantised:
         """The node in integers, and what they stand for."""
@@ -75,9 +94,14 @@ class Walk:
                 raise RefusedError(
                     name, node, "stands in a cycle without a spiking neuron, so its scale has no beginning"
                 )
+            if name in self.refused:
+                raise self.refused[name]
             self._open.add(name)
             try:
                 self.done[name] = self._quantise(name, node)
+            except RefusedError as error:
+                self.refused[name] = error
+                raise
             finally:
                 self._open.discard(name)
         return self.done[name]
@@ -91,7 +115,14 @@ class Walk:
 
     def sources(self, name: str) -> list[str]:
         """The senders of the edges into a node, in the order of the edges."""
-        return [source for source, target in self.flat.edges if target == name]
+        return self._sources.get(name, [])
+
+    @cached_property
+    def _sources(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for source, target in self.flat.edges:
+            found.setdefault(target, []).append(source)
+        return found
 
     def _quantise(self, name: str, node: nir.NIRNode) -> Quantised:
         if type(node) in INPUTS:
@@ -107,6 +138,10 @@ class Walk:
         place = Place(name, shapes.input, shapes.output, scale, self.weight_bits, coarser, self.dt)
         found = _RULES[type(node)](node, place)
         found.node.metadata = dict(node.metadata)
+        unit = np.abs(np.asarray(found.scale))
+        if not ((unit > _LEAST_UNIT) & (unit < 1 / _LEAST_UNIT)).all():
+            text = f"what it sends has a unit of {unit.min():.3g}, beyond double precision, after so many synapses"
+            raise RefusedError(name, node, text, "Put neurons between the synapses")
         return found
 
     def _entering(self, name: str) -> Array:
@@ -228,6 +263,6 @@ def walk_until_it_fits(start: Walk) -> Walk:
             return walk
         except TooFineError as error:
             coarser = coarsened(walk.coarser, walk.flat, error)
-            walk = replace(walk, coarser=coarser, done={}, joins={}, problems=[], _open=set())
+            walk = replace(walk, coarser=coarser, done={}, joins={}, problems=[], refused={}, _open=set())
     name = next(iter(walk.coarser))
     raise RefusedError(name, walk.flat.nodes[name], "no scale of its weights lets every state fit 24 bits")

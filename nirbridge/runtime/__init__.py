@@ -3,11 +3,20 @@
 from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.lowering import LoweringTable
-from nirbridge.runtime.messages import exponents_into, message_cost, message_exponents
+from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
 from nirbridge.runtime.plan import RUNNABLE, Plan, PlannedNode, Source, make_plan
-from nirbridge.runtime.program import MEMBRANE, Array, Data, Program, Recording, membrane_of, require_option
+from nirbridge.runtime.program import (
+    MEMBRANE,
+    Array,
+    Data,
+    Program,
+    Recording,
+    membrane_of,
+    require_option,
+    require_seconds,
+)
 from nirbridge.runtime.protocol import Availability, Runtime
-from nirbridge.runtime.support import support_problems
+from nirbridge.runtime.support import fixed_problems, support_problems
 
 __all__ = [
     "MEMBRANE",
@@ -23,15 +32,17 @@ __all__ = [
     "Runtime",
     "Source",
     "compile",
-    "exponents_into",
+    "entering_exponents",
     "find_runtime",
+    "fixed_problems",
     "make_plan",
     "membrane_of",
     "message_cost",
-    "message_exponents",
     "require_option",
+    "require_seconds",
     "runtime_names",
     "runtimes",
+    "sent_exponents",
     "streaming_options",
     "support_problems",
     "usable_runtime",

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
 import nir
 
-from nirbridge.checking import find_problems
+from nirbridge.checking import find_problems, find_time_warnings
 from nirbridge.checking.suspicions import declared_output_shapes_match
-from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import flatten
 from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
 from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers
-from nirbridge.runtime.program import Program, require_option
+from nirbridge.runtime.program import Program, require_option, require_seconds
 from nirbridge.runtime.protocol import Runtime
 from nirbridge.runtime.support import support_problems
 
@@ -51,7 +50,9 @@ def compile(
 
     Warns:
         GraphWarning: an Output declares a shape that differs from the one that arrives by axes of size 1; the shape
-            that arrives is used; or the graph says "fixed" and the runtime does not know it.
+            that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant is shorter
+            than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?  The graph
+            says "fixed" and the runtime does not know it.
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed or not usable here.
@@ -61,15 +62,14 @@ def compile(
     """
     found = usable_runtime(runtime)
     _require_known_options(found, precision, options)
-    if dt is not None and not (math.isfinite(dt) and dt > 0):
-        raise InputError("option 'dt'", f"{dt} is not a positive number of seconds", "Give for instance 1e-3")
+    require_seconds("dt", dt)
     require_option("integrator", integrator, INTEGRATORS)
     require_option("reset", reset, RESETS)
-    problems = find_problems(graph)
+    problems = find_problems(graph, dt)
     if problems:
         raise GraphError.from_problems(problems)
-    for warning in declared_output_shapes_match(flatten(graph)):
-        warnings.warn(str(warning), GraphWarning, stacklevel=2)
+    for text in _told([*declared_output_shapes_match(flatten(graph)), *find_time_warnings(graph, dt, integrator)]):
+        warnings.warn(text, GraphWarning, stacklevel=2)
     plan = make_plan(graph, dt, integrator, reset)
     unsupported = support_problems(found, plan)
     if unsupported:
@@ -78,6 +78,18 @@ def compile(
     if chosen == FIXED:
         plan = in_integers(plan, asked=precision is not None)
     return found.compile(without_host(plan), chosen, options)
+
+
+def _told(problems: list[Problem]) -> list[str]:
+    """One text for each rule: its first problem, and how many more nodes have it."""
+    by_rule: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_rule.setdefault(problem.rule, []).append(problem)
+    return [
+        str(found[0])
+        + (f" {len(found) - 1} more nodes have the like: nirbridge check names them." if found[1:] else "")
+        for found in by_rule.values()
+    ]
 
 
 def _default_precision(runtime: Runtime, plan: Plan) -> str:

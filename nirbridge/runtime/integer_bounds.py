@@ -33,6 +33,8 @@ EXACT = 2**53
 """Integers below it are exact in double precision, and so is every sum of them that stays below it."""
 SINGLE = 2**24
 """Likewise in single precision."""
+_LARGEST = 2**200
+"""Where bounds stop growing: a chain of products would double their digits with every link."""
 MOST_BITS, LEAST_BITS = 23, 8
 """Bits of magnitude that graph inputs may have: a 24-bit message at most, and no less than a byte."""
 
@@ -73,6 +75,11 @@ def bound_problems(plan: Plan) -> list[Problem]:
     ]
 
 
+def message_bounds(plan: Plan) -> dict[str, int]:
+    """The largest magnitude that each node of an integer plan can send, for the largest inputs that it takes."""
+    return _bounds(plan, integer_input_limit(plan) or 2**LEAST_BITS - 1)
+
+
 def _beyond(plan: Plan, limit: int) -> dict[str, str]:
     """Node → what is wrong with it, for inputs up to ``limit``."""
     bounds = _bounds(plan, limit)
@@ -107,8 +114,8 @@ def _inside(plan: Plan, planned: PlannedNode, bounds: dict[str, int], limit: int
     """The largest magnitude that the node computes with."""
     entering = _entering(planned, bounds, limit)
     if type(planned.node) is Product:
-        return max(entering, _product(plan, planned, bounds))
-    return max(entering, _GROWTH.get(type(planned.node), _same)(planned.node, entering))
+        return min(max(entering, _product(plan, planned, bounds)), _LARGEST)
+    return min(max(entering, _GROWTH.get(type(planned.node), _same)(planned.node, entering)), _LARGEST)
 
 
 def _product(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:

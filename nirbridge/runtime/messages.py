@@ -1,60 +1,79 @@
-"""What messages carry: the numbers that reach a synapse decide whether it adds, shifts or multiplies."""
+"""What messages carry: the numbers that reach a synapse decide whether it adds, shifts or multiplies.
+
+One table for runtimes, chips and energy.
+"""
 
 from __future__ import annotations
 
-from itertools import pairwise, product
+from collections.abc import Mapping
 
 import nir
 import numpy as np
 
-from nirbridge.ir import MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, Place, Product
+from nirbridge.ir import BINARY, EventInput, MaxPool2d, MultiLevelLIF, Place, Product
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime.plan import Plan, PlannedNode
 
-BINARY = (nir.Threshold, nir.IF, nir.LIF, nir.CubaLIF, PhaseEncode, PhaseIF)
-"""What sends 0 or 1."""
 TRANSPARENT = (nir.Flatten, nir.Delay, MaxPool2d, FirstSpikePool2d, Place)
 """What hands on numbers that it gets, and no others."""
 COSTS = ("add", "shift", "multiply")
 """Of one message at a synapse, the cheapest first."""
 
+Exponents = tuple[int, ...]
+"""The e of messages that are 2^e or 0."""
+_MOST_EXPONENTS = 64
+"""More different ones than an integer of a runtime has bits are no table to shift by."""
 
-def message_exponents(node: nir.NIRNode) -> tuple[int, ...] | None:
-    """The exponents e of the messages 2^e that a node sends beside 0; None where it may send other numbers."""
+
+def message_exponents(node: nir.NIRNode) -> Exponents | None:
+    """The exponents e of the messages 2^e that a neuron sends beside 0; None where it may send other numbers."""
     if type(node) in BINARY:
         return (0,)
     if type(node) is not MultiLevelLIF:
         return None
-    values = np.unique(np.asarray(node.lane_weight, dtype=np.float64))
-    mantissas, exponents = np.frexp(values)
-    whole_powers = bool((mantissas == 0.5).all() and (exponents > 0).all())
-    return tuple(int(exponent) - 1 for exponent in exponents) if whole_powers else None
+    mantissas, exponents = np.frexp(np.unique(np.asarray(node.lane_weight, dtype=np.float64)))
+    return tuple(int(exponent) - 1 for exponent in exponents) if (mantissas == 0.5).all() else None
 
 
-def exponents_into(planned: PlannedNode, plan: Plan) -> tuple[int, ...] | None:
+def declared_exponents(node: nir.NIRNode) -> Exponents | None:
+    """The same of what an EventInput says that it brings; a caller's data may differ, so no runtime relies on it."""
+    if type(node) is not EventInput or node.coding == "count":
+        return None
+    return (0,) if node.coding == "binary" else tuple(range(node.lanes))
+
+
+def sent_exponents(plan: Plan) -> dict[str, Exponents | None]:
+    """:func:`message_exponents` of every node of a plan, those that hand on or multiply what they get included."""
+    sent = {planned.name: message_exponents(planned.node) for planned in plan.nodes}
+    for planned in plan.nodes:
+        if type(planned.node) in TRANSPARENT:
+            sent[planned.name] = entering_exponents(planned, sent)
+        elif type(planned.node) is Product:
+            sent[planned.name] = _of_product(planned, plan, sent)
+    return sent
+
+
+def entering_exponents(planned: PlannedNode, sent: Mapping[str, Exponents | None]) -> Exponents | None:
     """The same of the messages that reach a node; sums of several edges may be any number."""
-    while len(planned.sources) == 1:
-        planned = plan[planned.sources[0].name]
-        if type(planned.node) is Product:
-            return _exponents_of_product(planned, plan)
-        if type(planned.node) not in TRANSPARENT:
-            return message_exponents(planned.node)
-    return None
+    return sent.get(planned.sources[0].name) if len(planned.sources) == 1 else None
 
 
-def _exponents_of_product(planned: PlannedNode, plan: Plan) -> tuple[int, ...] | None:
-    """Exponents add where every factor is brought by one Place, and is 2^e or 0."""
-    places = [plan[source.name] for source in planned.sources]
-    if len(places) != planned.node.factors or any(type(place.node) is not Place for place in places):
+def _of_product(planned: PlannedNode, plan: Plan, sent: Mapping[str, Exponents | None]) -> Exponents | None:
+    """Exponents add where every slot is brought by one Place, and holds 2^e or 0."""
+    size, places = planned.output_shape[0], [plan[source.name] for source in planned.sources]
+    if not all(type(place.node) is Place for place in places):
         return None
-    spans = sorted((place.node.start, place.node.stop) for place in places)
-    if any(before[1] > behind[0] for before, behind in pairwise(spans)):
-        return None
-    found = [exponents for place in places if (exponents := exponents_into(place, plan)) is not None]
-    return tuple(sorted({sum(each) for each in product(*found)})) if len(found) == len(places) else None
+    sums = {0}
+    for slot in range(planned.node.factors):
+        reaching = [p for p in places if p.node.start < (slot + 1) * size and p.node.stop > slot * size]
+        exponents = sent.get(reaching[0].name) if len(reaching) == 1 else None
+        if exponents is None or len(sums) > _MOST_EXPONENTS:
+            return None
+        sums = {before + exponent for before in sums for exponent in exponents}
+    return tuple(sorted(sums))
 
 
-def message_cost(exponents: tuple[int, ...] | None) -> str:
+def message_cost(exponents: Exponents | None) -> str:
     """What such a message costs at a synapse: "add" of the weight, "shift" and add, or "multiply" and add."""
     if exponents is None:
         return "multiply"

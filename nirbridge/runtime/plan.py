@@ -5,7 +5,7 @@ Every runtime lowers the same plan, so none has to think about nesting, cycles, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -14,7 +14,7 @@ from itertools import groupby
 import nir
 
 from nirbridge.errors import GraphError, Problem
-from nirbridge.ir import PRIMITIVES, FlatGraph, Shape, Shapes, flatten, infer_shapes, label, time_step
+from nirbridge.ir import PRIMITIVES, FlatGraph, Shape, Shapes, find_topology, flatten, infer_shapes, label, time_step
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
 from nirbridge.passes.integrate_exactly import integrate_exactly
 from nirbridge.passes.reset_by_subtraction import reset_by_subtraction
@@ -103,6 +103,15 @@ class Plan:
     def stepwise(self) -> bool:
         """Whether one input step gives one output step, as ``Program.step`` needs."""
         return self.block == 1 and all(self[name].rate == 1 for name in self.outputs)
+
+    def order_between(self, names: Collection[str]) -> tuple[str, ...]:
+        """``names``, each behind those of them that lead to it; edges that close a cycle among them do not count.
+
+        A walk in this order meets each node once, however many paths lead through it.
+        """
+        inside = set(names)
+        edges = [(source.name, name) for name in names for source in self[name].sources if source.name in inside]
+        return find_topology(list(names), edges, ()).order
 
     def segments(self) -> Iterator[tuple[PlannedNode, ...]]:
         """The nodes in runs: one node outside of cycles at a time, and each cycle whole."""

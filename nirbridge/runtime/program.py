@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -286,6 +287,12 @@ def _require_integers(where: str, array: Array, limit: int) -> None:
     if array.dtype.kind != "b" and max(int(array.max()), -int(array.min())) > limit:
         found = f"holds magnitudes above {limit}, up to which this graph's sums stay exact in precision 'fixed'"
         raise InputError(where, found, "Give smaller integers")
+
+
+def require_seconds(name: str, value: float | None) -> None:
+    """Refuses the value of an option that is no positive number of seconds; None stands for its default."""
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InputError(f"option '{name}'", f"{value} is not a positive number of seconds", "Give for instance 1e-3")
 
 
 def require_option(name: str, value: Any, allowed: Sequence[Any]) -> None:

@@ -11,10 +11,10 @@ import nir
 import numpy as np
 
 from nirbridge.ir import SparseMatrix
+from nirbridge.ir.families import STATES_ITS_SHAPE
 from nirbridge.reports import counted, shape_text
 
 _INFERRED = ("input_type", "output_type")
-_BOUNDARY = (nir.Input, nir.Output, nir.Flatten)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _node(left: nir.NIRNode, right: nir.NIRNode, where: str) -> list[Difference]
         return [Difference(where, "changed", f"type {type(left).__name__} became {type(right).__name__}")]
     if isinstance(left, nir.NIRGraph) and isinstance(right, nir.NIRGraph):
         return differences(left, right, f"{where}.")
-    skipped = () if isinstance(left, _BOUNDARY) else _INFERRED
+    skipped = () if isinstance(left, STATES_ITS_SHAPE) else _INFERRED
     return [
         difference
         for field in fields(left)

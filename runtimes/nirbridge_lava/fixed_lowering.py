@@ -16,7 +16,7 @@ from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps, whole
 from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place, TemporalMix
 from nirbridge.ir import Product as ProductNode
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
-from nirbridge.runtime import LoweringTable, Plan, PlannedNode, exponents_into, message_cost
+from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
 from nirbridge.runtime.phase_tables import decode_tables, encode_tables, fire_tables
 from nirbridge_lava import integer_windows, lowering
 from nirbridge_lava.cell import Cell
@@ -158,7 +158,7 @@ def _current(planned: PlannedNode, dt: float) -> Cell:
 
 @FIXED_LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, dt: float) -> Cell:
-    steps = lowering.delay_steps(planned, dt)
+    steps = lowering.steps_of(planned, dt)
     return Cell("Delay", steps, _zeros(planned, int(steps.max())))
 
 
@@ -168,11 +168,12 @@ _SHIFTS = {"MatrixSynapse": "MatrixShift", "ConvSynapse": "ConvShift", "Aggregat
 def fixed_cells(plan: Plan) -> dict[str, Cell | None]:
     """All nodes lowered; a synapse whose messages are powers of two shifts instead of multiplying."""
     cells = {planned.name: FIXED_LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}
+    sent = sent_exponents(plan)
     for planned in plan.nodes:
         cell = cells[planned.name]
         if cell is None or cell.process not in _SHIFTS:
             continue
-        exponents = exponents_into(planned, plan)
+        exponents = entering_exponents(planned, sent)
         if exponents is not None and message_cost(exponents) == "shift":
             parameters = Shifted(cell.parameters, exponents)
             cells[planned.name] = replace(cell, process=_SHIFTS[cell.process], parameters=parameters)

@@ -23,6 +23,7 @@ from nirbridge.ir import (
     Place,
     Quantize,
     TemporalMix,
+    delay_steps,
 )
 from nirbridge.ir import Product as ProductNode
 from nirbridge.ir.shapes import conv_padding, pairs
@@ -257,13 +258,13 @@ def _current(planned: PlannedNode, dt: float) -> Cell:
 
 @LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, dt: float) -> Cell:
-    steps = delay_steps(planned, dt)
+    steps = steps_of(planned, dt)
     return Cell("Delay", steps, _zeros(planned, int(steps.max())))
 
 
-def delay_steps(planned: PlannedNode, dt: float) -> Array:
+def steps_of(planned: PlannedNode, dt: float) -> Array:
     """Each neuron's delay in whole steps."""
-    return np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape).reshape(-1)
+    return np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
 
 
 SYNAPSES: dict[type[nir.NIRNode], Callable[[PlannedNode, float], Cell]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nirbridge.runtime import Plan, exponents_into, message_cost
+from nirbridge.runtime import Plan, entering_exponents, message_cost, sent_exponents
 from nirbridge_lava.circuit import Cells
 
 MODELS = {"float": "floating_pt", "fixed": "fixed_pt"}
@@ -34,14 +34,14 @@ class LoweredNode(NamedTuple):
 
 def lowering_report(plan: Plan, cells: Cells, mapping: str, precision: str) -> tuple[LoweredNode, ...]:
     """One row a node, in execution order."""
-    rows = []
+    rows, sent = [], sent_exponents(plan)
     for planned in plan.nodes:
         cell = cells[planned.name]
         process = "wire" if cell is None else cell.process
         alone = "own process" if planned.loop is None else "cycle"
         cost = "shift" if process in _SHIFTS else ""
         if process in _SYNAPSES:
-            binary = precision == "fixed" and message_cost(exponents_into(planned, plan)) == "add"
+            binary = precision == "fixed" and message_cost(entering_exponents(planned, sent)) == "add"
             cost = "add" if binary else "multiply"
         place = "fused graph" if mapping == "fused" else alone
         kind = type(planned.node).__name__

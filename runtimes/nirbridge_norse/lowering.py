@@ -1,15 +1,18 @@
-"""Node type → stage.  To add a primitive: its function in linear or windows, or its module, and an entry here."""
+"""Node type → stage.  To add a primitive: its function in linear or windows, or its module, and an entry here.
+
+The table names functions and loads their modules, and so torch, with the first node that is lowered: what it holds can
+be asked for free.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import nir
 import numpy as np
-import torch
-from torch import Tensor
 
 from nirbridge.ir import (
     Aggregate,
@@ -23,72 +26,85 @@ from nirbridge.ir import (
     Product,
     Quantize,
     TemporalMix,
+    delay_steps,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import LoweringTable, PlannedNode
-from nirbridge_norse import functional, linear, modules, windows
-from nirbridge_norse.modules.fused_snn import FusedSNN
-from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import DelayLine, Kept, Neuron, Stage, Stateless, Windowed, WindowedNeuron
 
-Builder = Callable[[PlannedNode, Setting], Callable[[Tensor], Tensor]]
-PhaseBuilder = Callable[[PlannedNode, Setting], Callable[[Tensor, Kept], Tensor]]
+if TYPE_CHECKING:
+    from nirbridge_norse.functional import MultiLevelLIFParameters
+    from nirbridge_norse.setting import Setting
+    from nirbridge_norse.stages import Stage
+
+
 LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
-_VIEWS: dict[type[nir.NIRNode], Builder] = {
-    nir.Input: linear.identity,
-    nir.Output: linear.identity,
-    EventInput: linear.identity,
-    nir.Flatten: linear.flatten,
+
+def _late(module: str) -> Any:
+    return import_module(f"nirbridge_norse.{module}")
+
+
+_VIEWS: dict[type[nir.NIRNode], str] = {
+    nir.Input: "identity",
+    nir.Output: "identity",
+    EventInput: "identity",
+    nir.Flatten: "flatten",
 }
+"""Node type → its function in linear."""
 
 
 @LOWERING.register(*_VIEWS)
 def _view(planned: PlannedNode, setting: Setting) -> Stage:
-    return Stateless(_VIEWS[type(planned.node)](planned, setting), view=True)
+    function = getattr(_late("linear"), _VIEWS[type(planned.node)])
+    return _late("stages").Stateless(function(planned, setting), view=True)
 
 
-_FUNCTIONS: dict[type[nir.NIRNode], Builder] = {
-    nir.Affine: linear.matrix,
-    nir.Linear: linear.matrix,
-    nir.Scale: linear.scale,
-    nir.Conv1d: linear.convolution,
-    nir.Conv2d: linear.convolution,
-    nir.SumPool2d: linear.mean_or_sum_pool,
-    nir.AvgPool2d: linear.mean_or_sum_pool,
-    MaxPool2d: linear.max_pool,
-    nir.Threshold: linear.threshold,
-    Aggregate: linear.aggregate,
-    Place: linear.place,
-    Product: linear.product,
-    Quantize: linear.quantize,
+_FUNCTIONS: dict[type[nir.NIRNode], str] = {
+    nir.Affine: "matrix",
+    nir.Linear: "matrix",
+    nir.Scale: "scale",
+    nir.Conv1d: "convolution",
+    nir.Conv2d: "convolution",
+    nir.SumPool2d: "mean_or_sum_pool",
+    nir.AvgPool2d: "mean_or_sum_pool",
+    MaxPool2d: "max_pool",
+    nir.Threshold: "threshold",
+    Aggregate: "aggregate",
+    Place: "place",
+    Product: "product",
+    Quantize: "quantize",
 }
+"""Node type → its function in linear."""
 
 
 @LOWERING.register(*_FUNCTIONS)
 def _stateless(planned: PlannedNode, setting: Setting) -> Stage:
-    return Stateless(_FUNCTIONS[type(planned.node)](planned, setting))
+    function = getattr(_late("linear"), _FUNCTIONS[type(planned.node)])
+    return _late("stages").Stateless(function(planned, setting))
 
 
-_WINDOWED: dict[type[nir.NIRNode], Builder] = {
-    TemporalMix: windows.temporal_mix,
-    PhaseEncode: windows.phase_encode,
-    FirstSpikePool2d: windows.first_spike_pool,
+_WINDOWED: dict[type[nir.NIRNode], str] = {
+    TemporalMix: "temporal_mix",
+    PhaseEncode: "phase_encode",
+    FirstSpikePool2d: "first_spike_pool",
 }
-_PHASE_NEURONS: dict[type[nir.NIRNode], PhaseBuilder] = {
-    PhaseDecode: windows.phase_decode,
-    PhaseIF: windows.phase_integrate_and_fire,
+_PHASE_NEURONS: dict[type[nir.NIRNode], str] = {
+    PhaseDecode: "phase_decode",
+    PhaseIF: "phase_integrate_and_fire",
 }
+"""Node type → its function in windows, likewise above."""
 
 
 @LOWERING.register(*_WINDOWED)
 def _windowed(planned: PlannedNode, setting: Setting) -> Stage:
-    return Windowed(planned.window, _WINDOWED[type(planned.node)](planned, setting))
+    function = getattr(_late("windows"), _WINDOWED[type(planned.node)])
+    return _late("stages").Windowed(planned.window, function(planned, setting))
 
 
 @LOWERING.register(*_PHASE_NEURONS)
 def _phase_neuron(planned: PlannedNode, setting: Setting) -> Stage:
-    return WindowedNeuron(planned.window, _PHASE_NEURONS[type(planned.node)](planned, setting))
+    function = getattr(_late("windows"), _PHASE_NEURONS[type(planned.node)])
+    return _late("stages").WindowedNeuron(planned.window, function(planned, setting))
 
 
 Field = Callable[[Any, float], Any]
@@ -110,30 +126,35 @@ _CURRENT = {
     "dt_over_tau_mem": _share("tau_mem"),
     **_plain("w_in", "v_leak", "r"),
 }
-_NEURONS: dict[type[nir.NIRNode], tuple[Callable[..., FusedSNN], Callable[..., Any], dict[str, Field]]] = {
-    nir.I: (modules.NIRI, functional.IParameters, _plain("r")),
-    nir.IF: (modules.NIRIF, functional.IFParameters, {**_plain("r"), **_FIRING}),
-    nir.LI: (modules.NIRLI, functional.LIParameters, _LEAK),
-    nir.LIF: (modules.NIRLIF, functional.LIFParameters, {**_LEAK, **_FIRING}),
-    nir.CubaLI: (modules.NIRCubaLI, functional.CubaLIParameters, _CURRENT),
-    nir.CubaLIF: (modules.NIRCubaLIF, functional.CubaLIFParameters, {**_CURRENT, **_FIRING}),
+_NEURONS: dict[type[nir.NIRNode], dict[str, Field]] = {
+    nir.I: _plain("r"),
+    nir.IF: {**_plain("r"), **_FIRING},
+    nir.LI: _LEAK,
+    nir.LIF: {**_LEAK, **_FIRING},
+    nir.CubaLI: _CURRENT,
+    nir.CubaLIF: {**_CURRENT, **_FIRING},
 }
+"""Node type X → the fields of functional.XParameters, which modules.NIRX takes."""
 
 
 @LOWERING.register(*_NEURONS)
 def _neuron(planned: PlannedNode, setting: Setting) -> Stage:
-    module, parameters, fields = _NEURONS[type(planned.node)]
-    values = {name: setting.tensor(field(planned.node, setting.dt)) for name, field in fields.items()}
-    return Neuron(module(parameters(**values), setting.dt))
+    kind = type(planned.node)
+    module = getattr(_late("modules"), f"NIR{kind.__name__}")
+    parameters = getattr(_late("functional"), f"{kind.__name__}Parameters")
+    values = {name: setting.tensor(field(planned.node, setting.dt)) for name, field in _NEURONS[kind].items()}
+    return _late("stages").Neuron(module(parameters(**values), setting.dt))
 
 
 @LOWERING.register(MultiLevelLIF)
 def _multi_level(planned: PlannedNode, setting: Setting) -> Stage:
-    return Neuron(modules.MultiLevelLIF(multilevel_parameters(planned.node, setting), setting.dt))
+    module = _late("modules").MultiLevelLIF(multilevel_parameters(planned.node, setting), setting.dt)
+    return _late("stages").Neuron(module)
 
 
-def multilevel_parameters(node: MultiLevelLIF, setting: Setting) -> functional.MultiLevelLIFParameters:
+def multilevel_parameters(node: MultiLevelLIF, setting: Setting) -> MultiLevelLIFParameters:
     """The parameters of Norse's module for the node."""
+    functional = _late("functional")
     values = {name: setting.tensor(getattr(node, name)) for name in ("decay", "gain", "v_init", "v_reset")}
     fields = (node.lane_threshold, node.lane_weight, node.lane_reset)
     lanes = functional.lane_table(*(setting.tensor(field) for field in fields))
@@ -142,5 +163,5 @@ def multilevel_parameters(node: MultiLevelLIF, setting: Setting) -> functional.M
 
 @LOWERING.register(nir.Delay)
 def _delay(planned: PlannedNode, setting: Setting) -> Stage:
-    steps = np.rint(np.asarray(planned.node.delay) / setting.dt).astype(np.int64)
-    return DelayLine(torch.tensor(np.broadcast_to(steps, planned.output_shape), device=setting.device))
+    steps = np.broadcast_to(delay_steps(planned.node.delay, setting.dt), planned.output_shape)
+    return _late("stages").DelayLine(import_module("torch").tensor(steps, device=setting.device))

@@ -10,7 +10,8 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import RUNNABLE, Availability, Plan, Program, require_option
+from nirbridge.runtime import Availability, Plan, Program, require_option
+from nirbridge_norse.lowering import LOWERING
 
 _NEEDED = ("torch", "norse")
 _INSTALL = 'Run: pip install "nirbridge[norse]"'
@@ -27,8 +28,11 @@ class NorseRuntime:
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
     options: frozenset[str] = frozenset({"device", "dtype"})
-    supported: frozenset[type[nir.NIRNode]] = RUNNABLE
-    """Every type, as the lowering table has, which loads torch."""
+
+    @property
+    def supported(self) -> frozenset[type[nir.NIRNode]]:
+        """The node types in the lowering table."""
+        return LOWERING.kinds
 
     def availability(self) -> Availability:
         """Usable where torch and Norse are installed; neither is loaded to find out."""
@@ -51,7 +55,6 @@ class NorseRuntime:
         Raises:
             InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there.
         """
-        from nirbridge_norse.lowering import LOWERING
         from nirbridge_norse.program import NorseProgram
         from nirbridge_norse.setting import make_setting
 

@@ -21,6 +21,7 @@ from nirbridge.ir import (
     Product,
     Quantize,
     TemporalMix,
+    delay_steps,
 )
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
@@ -129,7 +130,7 @@ def _delay(planned: PlannedNode, batch: int, dt: float) -> Stage:
 
 def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
     """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input."""
-    steps = np.broadcast_to(np.rint(np.asarray(planned.node.delay) / dt).astype(int), planned.output_shape)
+    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
     line: Array = np.zeros((int(steps.max()) + 1, batch, *planned.output_shape), dtype)
 
     def step(x: Array, past: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import nirbridge
 from nirbridge.checking import WARNING_RULES
+from nirbridge.checking.times import TIME_WARNINGS
 from nirbridge.cli import main
 from nirbridge.errors import GraphWarning
 from nirbridge.ir import EventInput, MultiLevelLIF, build_graph
@@ -41,6 +42,9 @@ CASES = {
     "declared_output_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
     "euler_steps_are_stable": chain(_lif(tau=np.array([0.02, 0.0004, 0.02])), shape=(3,), out=(3,)),
+    "time_constants_outlast_steps": chain(_lif(tau=np.array([0.02, 0.002, 0.02])), shape=(3,), out=(3,)),
+    "delays_are_whole_steps": chain(nir.Delay(np.array([0, 0.0025, 0])), shape=(3,), out=(3,)),
+    "delays_last_a_step": chain(nir.Delay(np.array([0, 0.0003, 0])), shape=(3,), out=(3,)),
     "resistances_count_steps": chain(nir.IF(ONE * 1e4, ONE), shape=(3,), out=(3,)),
     "resets_lie_below_thresholds": chain(_lif(v_reset=ONE * 2), shape=(3,), out=(3,)),
     "inputs_count": chain(nir.Linear(np.zeros((3, 3))), shape=(3,), out=(3,)),
@@ -50,7 +54,7 @@ CASES = {
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {rule.__name__ for rule in WARNING_RULES} == set(CASES)
+    assert {rule.__name__ for rule in (*WARNING_RULES, *TIME_WARNINGS)} == set(CASES)
 
 
 @pytest.mark.parametrize("rule", CASES)

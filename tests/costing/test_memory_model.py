@@ -202,7 +202,7 @@ def test_a_neuron_without_synapses_is_a_row_of_its_own() -> None:
 def test_two_states_are_two_accesses() -> None:
     values = (2e-3, 2e-3, 1.0, 0.0, 1e9, 0.0)
     graph = line(nir.Linear(np.ones((3, 2))), nir.CubaLIF(*(np.full(3, v) for v in values)), entry=entry(2))
-    (row,) = nirbridge.energy(graph, np.zeros((4, 1, 2)), model="memory", input_kind="events").layers
+    (row,) = nirbridge.energy(graph, np.zeros((4, 1, 2)), model="memory", input_kind="events", dt=1e-3).layers
     assert row.counts == {"potentials reads": 24, "potentials writes": 24, "adds": 12, "macs": 24}
     assert row.parts["potentials"] == pytest.approx(48 * ram(6))
 
@@ -211,7 +211,7 @@ def test_a_synapse_of_its_own_is_handed_over_within_the_step() -> None:
     values = (2e-3, 2e-3, 1.0, 0.0, 1e9, 0.0)
     graph = line(nir.Linear(np.ones((3, 2))), nir.CubaLIF(*(np.full(3, v) for v in values)), entry=entry(2))
     x = np.ones((4, 1, 2))
-    report = nirbridge.energy(graph, x, model="memory", input_kind="events", reset="subtract")
+    report = nirbridge.energy(graph, x, model="memory", input_kind="events", reset="subtract", dt=1e-3)
     assert [row.layer for row in report.layers] == ["n0", "n1"]
     assert "output writes" not in report["n0"].counts
     assert report["n1"].counts == {"potentials reads": 12, "potentials writes": 12, "adds": 12, "macs": 12}

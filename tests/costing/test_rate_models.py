@@ -155,7 +155,7 @@ def test_analog_senders_are_dense() -> None:
         nir.Linear(np.ones((1, 3))),
         entry=entry(2),
     )
-    row = nirbridge.energy(graph, STILL, input_kind="events")["n2"]
+    row = nirbridge.energy(graph, STILL, input_kind="events", dt=1e-3)["n2"]
     assert (row.input, row.operations) == ("analog", 3 * 3)
 
 

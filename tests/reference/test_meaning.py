@@ -218,8 +218,8 @@ def test_current_based_neuron_runs_its_synapse_first() -> None:
     node = nir.CubaLIF(one * 2e-3, one * 2e-3, one * 4, one * 0.0, one * 5.0, one * -1.0, one * 2)
     x = np.array([4.0, 0, 0]).reshape(3, 1, 1)
     # i: 4, 2, 1; v: 0.5*16 = 8 fires → -1; -1 + 0.5*(1 + 8) = 3.5; 3.5 + 0.5*(-3.5 + 4) = 3.75
-    assert run(node, x=x).ravel().tolist() == [1, 0, 0]
-    read = run(nir.CubaLI(one * 2e-3, one * 2e-3, one * 4, one * 0.0, one * 2), x=x).ravel().tolist()
+    assert run(node, x=x, dt=1e-3).ravel().tolist() == [1, 0, 0]
+    read = run(nir.CubaLI(one * 2e-3, one * 2e-3, one * 4, one * 0.0, one * 2), x=x, dt=1e-3).ravel().tolist()
     assert read == [8, 8, 6]
 
 

@@ -26,9 +26,9 @@ from nirbridge_norse.fixed import windows
 from nirbridge_norse.fixed.neuron import FixedNeuron
 from nirbridge_norse.fixed.parameters import NEURONS, fixed_parameters
 from nirbridge_norse.linear import integer_mean_pool
-from nirbridge_norse.lowering import LOWERING, PhaseBuilder
+from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Stage, Stateless, Windowed, WindowedNeuron
+from nirbridge_norse.stages import Kept, Stage, Stateless, Windowed, WindowedNeuron
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
@@ -73,7 +73,7 @@ def _encode(planned: PlannedNode, setting: Setting) -> Stage:
     return Windowed(planned.window, windows.phase_encode(planned, setting))
 
 
-_PHASE_NEURONS: dict[type[nir.NIRNode], PhaseBuilder] = {
+_PHASE_NEURONS: dict[type[nir.NIRNode], Callable[[PlannedNode, Setting], Callable[[Tensor, Kept], Tensor]]] = {
     PhaseIF: windows.phase_integrate_and_fire,
     PhaseDecode: windows.phase_decode,
 }
