@@ -75,7 +75,7 @@ class Problem:
 
 
 class GraphWarning(UserWarning):
-    """A graph contradicts itself, asks for what steps cannot give, or its sums leave their range; what is done is said."""
+    """A graph contradicts itself, asks for what steps cannot give, or sums leave their range; what is done is said."""
 
 
 class NirbridgeError(Exception):

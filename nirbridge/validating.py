@@ -6,9 +6,8 @@ import nir
 
 from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
-from nirbridge.runtime import find_runtime, make_plan, require_option, require_seconds, support_problems
+from nirbridge.runtime import find_runtime, fixed_problems, make_plan, require_option, require_seconds, support_problems
 from nirbridge.runtime.precision import FIXED, PRECISIONS, meant_in_integers
-from nirbridge.runtime.support import fixed_problems
 
 
 def check(

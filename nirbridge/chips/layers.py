@@ -16,6 +16,7 @@ from nirbridge.ir import (
     PhaseEncode,
     Place,
     Product,
+    Quantize,
     Shape,
     SparseMatrix,
     TemporalMix,
@@ -26,7 +27,7 @@ from nirbridge.ir.shapes import pairs
 from nirbridge.runtime import Plan, PlannedNode
 from nirbridge.runtime.program import WITH_MEMBRANE
 
-HOST: tuple[type[nir.NIRNode], ...] = (*INPUTS, nir.Output)
+HOST: tuple[type[nir.NIRNode], ...] = (*INPUTS, Quantize, nir.Output)
 """What stays outside of the chip."""
 POPULATIONS = (*WITH_MEMBRANE, nir.Threshold, PhaseEncode, Product, TemporalMix)
 _MOST_DELAYS = 128
@@ -232,6 +233,8 @@ def _pool(planned: PlannedNode, path: Path, dt: float) -> Path:
 
 def _place(planned: PlannedNode, path: Path, dt: float) -> Path:
     """Its rows stay rows where it repeats none."""
+    repeats = prod(planned.node.slot_shape) // prod(planned.node.input_shape)
+    path = replace(path, weights=path.weights.repeated(repeats))
     return path if planned.input_shape[1:] == planned.output_shape[1:] else replace(path, reach=None)
 
 

@@ -8,8 +8,8 @@ import nir
 import numpy as np
 
 from nirbridge.checking.fixed_point import STATE_LIMIT
-from nirbridge.ir import BINARY, INPUTS, EventInput, MultiLevelLIF, Product, TemporalMix
-from nirbridge.runtime import Plan, fixed_problems, message_cost, sent_exponents
+from nirbridge.ir import BINARY, INPUTS, EventInput, MultiLevelLIF, Product, Quantize, TemporalMix
+from nirbridge.runtime import Plan, PlannedNode, fixed_problems, message_cost, sent_exponents
 from nirbridge.runtime.integer_bounds import message_bounds
 from nirbridge.runtime.messages import COSTS, declared_exponents
 
@@ -25,10 +25,13 @@ def message_bits(plan: Plan) -> dict[str, int | None]:
     Sums and membranes fill a state; what multiplies or mixes is bounded by what enters.
     """
     bounds = {} if fixed_problems(plan) else message_bounds(plan)
-    return {planned.name: _bits(planned.node, bounds.get(planned.name)) for planned in plan.nodes}
+    return {planned.name: _bits(planned, plan, bounds.get(planned.name)) for planned in plan.nodes}
 
 
-def _bits(node: nir.NIRNode, bound: int | None) -> int | None:
+def _bits(planned: PlannedNode, plan: Plan, bound: int | None) -> int | None:
+    node = planned.node
+    if type(node) is Quantize:
+        return _rounded_bits(planned, plan)
     if type(node) in BINARY:
         return 1
     if type(node) in INPUTS:
@@ -49,6 +52,20 @@ def _input_bits(node: nir.NIRNode) -> int | None:
     return STATE_BITS if exponents is None else _of(0, 1 << exponents[-1])
 
 
+def _rounded_bits(planned: PlannedNode, plan: Plan) -> int | None:
+    """What the input says, within the range; one that is as wide as a state says nothing."""
+    given = _input_bits(_brought(planned, plan))
+    own = _of(int(np.min(planned.node.low)), int(np.max(planned.node.high)))
+    return min(own, given) if given is not None else own if own < STATE_BITS else None
+
+
+def _brought(planned: PlannedNode, plan: Plan) -> nir.NIRNode:
+    """The input whose data a node brings as they are: a Quantize with a step of 1 those of an EventInput."""
+    if type(planned.node) is not Quantize or len(planned.sources) != 1 or (np.asarray(planned.node.step) != 1).any():
+        return planned.node
+    return plan[planned.sources[0].name].node
+
+
 def _of(low: int, high: int) -> int:
     return 1 if low >= 0 and high <= 1 else 1 + max(high, -low).bit_length()
 
@@ -57,7 +74,8 @@ def message_costs(plan: Plan) -> dict[str, str]:
     """What one message of each node costs at a synapse; of an EventInput, if data are as it says."""
     sent = sent_exponents(plan)
     return {
-        planned.name: message_cost(sent[planned.name] or declared_exponents(planned.node)) for planned in plan.nodes
+        planned.name: message_cost(sent[planned.name] or declared_exponents(_brought(planned, plan)))
+        for planned in plan.nodes
     }
 
 

@@ -21,7 +21,7 @@ from nirbridge.chips.rules import (
 from nirbridge.errors import InputError, Problem
 from nirbridge.reports import count_text, counted, shape_text, table
 from nirbridge.runtime import make_plan
-from nirbridge.runtime.host import hosted_nodes, without_host
+from nirbridge.runtime.host import hosted_nodes
 
 _HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
 _MORE = ("per core: neurons", "synapse KiB", "in-axons", "cores because of")
@@ -74,7 +74,7 @@ class ChipReport:
         problems: what does not fit, each with its rule and the source of the limit.
         estimates: the limits whose source leaves room for interpretation.
         dt: seconds per step.
-        on_host: names of the nodes that the host computes before data reach the chip.
+        host: the nodes that the host computes, before data reach the chip.
     """
 
     chip: str
@@ -83,7 +83,7 @@ class ChipReport:
     problems: tuple[Problem, ...]
     estimates: tuple[str, ...]
     dt: float
-    on_host: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -100,8 +100,8 @@ class ChipReport:
         limits = CHIPS[self.chip]
         lines = [f"{self.chip}: {counted(self.cores, 'core')} of {limits.cores.value}; " + _verdict(self)]
         lines.append(f"judged as precision 'fixed' runs the graph, at {self.dt:g} s a step")
-        if self.on_host:
-            lines.append(f"computed by the host, before data reach the chip: {', '.join(self.on_host)}")
+        if self.host:
+            lines.append(f"work of the host, which takes no core: {', '.join(self.host)}")
         if any(layer.weight_bits is None for layer in self.layers):
             bits = limits.weight_bits.value
             lines.append(f"cores are counted with {bits}-bit weights where weights are no integers yet (?)")
@@ -117,7 +117,7 @@ class ChipReport:
             "cores_of_a_chip": CHIPS[self.chip].cores.value,
             "fits": self.fits,
             "dt": self.dt,
-            "on_host": list(self.on_host),
+            "host": list(self.host),
             "estimates": list(self.estimates),
             "sources": {mark: text for mark, text in SOURCES.items() if mark in _cited(CHIPS[self.chip])},
             "layers": [asdict(layer) for layer in self.layers],
@@ -143,8 +143,7 @@ def check_chip(graph: nir.NIRGraph, chip: str, dt: float | None = None) -> ChipR
     if chip not in CHIPS:
         raise InputError("option 'chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
     limits = CHIPS[chip]
-    whole = make_plan(graph, dt)
-    plan = without_host(whole)
+    plan = make_plan(graph, dt)
     layers = layers_of(plan)
     widest = limits.weight_bits.value
     placed = [(layer, *fewest_cores(layer, limits, min(layer.weights.bits or widest, widest))) for layer in layers]
@@ -159,7 +158,8 @@ def check_chip(graph: nir.NIRGraph, chip: str, dt: float | None = None) -> ChipR
     cores = sum(load.cores for _, load, _ in placed)
     problems += chip_has_enough_cores(cores, limits)
     rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
-    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, tuple(hosted_nodes(whole)))
+    host = tuple(str(planned) for planned in hosted_nodes(plan).values())
+    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host)
 
 
 def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: dict[str, str]) -> LayerOnChip:

@@ -43,7 +43,7 @@ class Weights:
         array = np.asarray(weight, dtype=np.float64)
         if not array.size or (array != np.rint(array)).any():
             return replace(self, whole=False, fan_out=self.fan_out * fan_out, merged=self.merged + 1)
-        terms = min(fan_in, self.fan_out) if self.merged else 1
+        terms = min(fan_in, self.fan_out)
         low, high = self._times(int(array.min()), int(array.max()))
         return replace(self, low=terms * low, high=terms * high, fan_out=self.fan_out * fan_out, merged=self.merged + 1)
 
@@ -57,6 +57,10 @@ class Weights:
             return replace(self, shift=self.shift + low.bit_length() - 1)
         low, high = self._times(low, high)
         return replace(self, low=low, high=high)
+
+    def repeated(self, times: int) -> Weights:
+        """Each to so many places."""
+        return replace(self, fan_out=self.fan_out * times)
 
     def __add__(self, other: Weights) -> Weights:
         """Of synapses side by side, which add up where they join the same neurons."""

@@ -110,7 +110,9 @@ def _default_precision(runtime: Runtime, plan: Plan) -> str:
 def _require_known_options(runtime: Runtime, precision: str | None, options: dict[str, Any]) -> None:
     where = f"runtime '{runtime.name}'"
     if precision is not None and precision not in runtime.precisions:
-        raise UnsupportedError(where, f"precision {precision!r} is not among {', '.join(runtime.precisions)}")
+        raise UnsupportedError(
+            where, f"precision {precision!r} is not among {', '.join(runtime.precisions)}", "Choose another precision"
+        )
     unknown = sorted(set(options) - runtime.options)
     if unknown:
         known = ", ".join(sorted({"dt", "precision", "integrator", "reset", *runtime.options}))

@@ -27,7 +27,7 @@ def without_host(plan: Plan) -> Plan:
     read = {planned.sources[0].name for planned in hosted.values()}
     others = {s.name for p in plan.nodes if p.name not in hosted for s in p.sources}
     gone = read - others
-    nodes = tuple(_as_input(p, plan) if p.name in hosted else p for p in plan.nodes if p.name not in gone)
+    nodes = tuple(_as_input(p) if p.name in hosted else p for p in plan.nodes if p.name not in gone)
     inputs = tuple(p.name for p in nodes if type(p.node) in INPUTS)
     return replace(plan, nodes=nodes, inputs=inputs, whole=plan)
 
@@ -41,11 +41,8 @@ def hosted_nodes(plan: Plan) -> dict[str, PlannedNode]:
     }
 
 
-def _as_input(planned: PlannedNode, plan: Plan) -> PlannedNode:
-    """The Input that brings the integers; at a step of 1 they are what an EventInput says of its own."""
-    before: nir.NIRNode = plan[planned.sources[0].name].node
-    same = (np.asarray(planned.node.step) == 1).all()
-    return replace(planned, node=before if same else nir.Input(np.array(planned.output_shape)), sources=())
+def _as_input(planned: PlannedNode) -> PlannedNode:
+    return replace(planned, node=nir.Input(np.array(planned.output_shape)), sources=())
 
 
 @dataclass

@@ -13,17 +13,17 @@ from click.testing import CliRunner
 
 import nirbridge
 from nirbridge.chips import CHIPS, check_chip
-from nirbridge.chips.layers import EXTEND, HOST, POPULATIONS
+from nirbridge.chips.layers import EXTEND, HOST, POPULATIONS, layers_of
 from nirbridge.chips.weights import Weights
 from nirbridge.cli import main
 from nirbridge.conformance.cases import line, net
 from nirbridge.conformance.integer_cases import INTEGER_CASES
-from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, PhaseIF, Quantize, SparseMatrix
+from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, PhaseIF, Place, SparseMatrix
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
-from nirbridge.runtime import RUNNABLE
+from nirbridge.runtime import RUNNABLE, make_plan
 
 PLACED = {*EXTEND, *POPULATIONS, *HOST}
-REFUSED = {nir.AvgPool2d, MaxPool2d, FirstSpikePool2d, Quantize}
+REFUSED = {nir.AvgPool2d, MaxPool2d, FirstSpikePool2d}
 I4 = np.full(4, 1, np.int32)
 
 
@@ -162,6 +162,43 @@ def test_merged_weights_stay_in_their_range() -> None:
         assert found.low <= merged.min() <= merged.max() <= found.high
         side = Weights().behind(*parts[0]) + Weights().behind(*parts[0])
         assert side.low <= 2 * one.min() <= 2 * one.max() <= side.high
+
+
+def _conv(cin: int, cout: int, kernel: int, *place: int) -> nir.Conv2d:
+    stride, padding, dilation, groups = place
+    weight = np.random.default_rng(cin + cout).integers(-5, 6, (cout, cin // groups, kernel, kernel))
+    return nir.Conv2d(None, weight, stride, padding, dilation, groups, np.zeros(cout))
+
+
+def _linear(rows: int, columns: int) -> nir.Linear:
+    return nir.Linear(np.random.default_rng(rows).integers(-5, 6, (rows, columns)))
+
+
+def _sum_pool(kernel: int, stride: int) -> nir.SumPool2d:
+    return nir.SumPool2d(*(np.full(2, n) for n in (kernel, stride, 0)))
+
+
+CHAINS = {
+    "convolution, pool": [_conv(2, 3, 3, 1, 1, 1, 1), _sum_pool(2, 2)],
+    "overlapping pool, convolution": [_sum_pool(3, 1), _conv(2, 3, 3, 2, 0, 1, 1)],
+    "dilated groups": [_conv(2, 4, 2, 1, 0, 2, 2), _conv(4, 2, 3, 2, 1, 1, 1)],
+    "flatten, matrix": [_sum_pool(2, 2), nir.Flatten(None, 0, -1), _linear(3, 18)],
+    "scales": [nir.Scale(np.arange(72).reshape(2, 6, 6) - 30), nir.Scale(np.array(4)), _sum_pool(2, 2)],
+    "repeating place": [_sum_pool(6, 6), Place((2, 1, 1), (2, 6, 6), 0, 2), _conv(2, 3, 3, 1, 0, 1, 1)],
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_merged_synapses_are_within_what_the_report_says(name: str) -> None:
+    """The matrix of the whole chain, by what it makes of each unit vector."""
+    graph = line(*CHAINS[name], shape=(2, 6, 6))
+    (layer,) = layers_of(make_plan(graph))
+    (path,) = layer.paths
+    with nirbridge.compile(graph) as program:
+        matrix = program.run(np.eye(72).reshape(1, 72, 2, 6, 6)).output.reshape(72, -1)
+    assert path.weights.low * 2**path.weights.shift <= matrix.min()
+    assert path.weights.high * 2**path.weights.shift >= matrix.max()
+    assert path.fan_in >= np.count_nonzero(matrix, axis=0).max()
 
 
 def test_a_gain_of_a_fixed_neuron_stands_in_its_weights() -> None:

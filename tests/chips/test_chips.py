@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+
 import nir
 import numpy as np
 import pytest
 
 import nirbridge
 from nirbridge.chips import CHIPS, check_chip
+from nirbridge.chips.messages import message_bits
 from nirbridge.errors import InputError
-from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place, Product, TemporalMix
+from nirbridge.ir import (
+    EventInput,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    Place,
+    Product,
+    Quantize,
+    TemporalMix,
+    build_graph,
+)
+from nirbridge.runtime import make_plan
 from tests.conformance.cases import line, net
 
 
@@ -167,3 +182,35 @@ def test_windows_are_programs_of_loihi2(nodes: tuple[nir.NIRNode, ...]) -> None:
 def test_unknown_chip() -> None:
     with pytest.raises(InputError, match="'tianjic' is not among loihi1, loihi2"):
         check_chip(line(shape=(4,)), "tianjic")
+
+
+@pytest.mark.parametrize(
+    ("before", "bits", "cost"),
+    [
+        ([EventInput((1, 2, 2), (2, 2), 1000), Quantize((1, 2, 2))], 1, "add"),
+        ([EventInput((1, 2, 2), (2, 2), 1000, 4, 3, "one-hot"), Quantize((1, 2, 2))], 4, "shift"),
+        ([EventInput((1, 2, 2), (2, 2), 1000), Quantize((1, 2, 2), 0.25)], None, "multiply"),
+        ([nir.Input(np.array([1, 2, 2])), Quantize((1, 2, 2))], None, "multiply"),
+        ([nir.Input(np.array([1, 2, 2])), Quantize((1, 2, 2), 0.1, 0, 15)], 5, "multiply"),
+    ],
+)
+def test_rounding_data_is_work_of_the_host(before: list[nir.NIRNode], bits: int | None, cost: str) -> None:
+    """It takes no core; what it sends is what the input says, within the range; a range of 24 bits says nothing."""
+    nodes = [*before, nir.Flatten(None, 0, -1), nir.Linear(np.eye(4, dtype=np.int8)), nir.IF(*np.ones((2, 4)))]
+    named = {f"n{i}": node for i, node in enumerate([*nodes, nir.Output(None)])}
+    graph = build_graph(named, list(itertools.pairwise(named)))
+    report = check_chip(graph, "loihi2")
+    assert report.fits, report.problems
+    assert report.host == ("node 'n1' (Quantize)",)
+    assert "work of the host, which takes no core: node 'n1' (Quantize)" in report.summary()
+    (layer,) = report.layers
+    assert (layer.layer, layer.message_cost) == ("n4", cost)
+    assert message_bits(make_plan(graph))["n1"] == bits
+    binary = check_chip(graph, "loihi1")
+    if bits == 1:
+        assert binary.fits
+        assert not binary.problems
+    elif bits is None:
+        assert [problem.rule for problem in binary.problems] == ["inputs_are_spikes"]
+    else:
+        assert [problem.rule for problem in binary.problems] == ["messages_fit_their_bits"]

@@ -108,8 +108,7 @@ def test_a_stream_has_the_precision_of_the_graph(invoke: Invoke, tmp_path: Path)
         "v": nir.LI(np.full(2, 2.2e-3), np.full(2, 2.2), np.zeros(2)),
         "output": nir.Output(None),
     }
-    names = list(nodes)
-    graph = build_graph(nodes, list(itertools.pairwise(names)))
+    graph = build_graph(nodes, list(itertools.pairwise(nodes)))
     nirbridge.write(tmp_path / "q.nir", nirbridge.quantize(graph))
     events = np.zeros(40, dtype=[("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
     events["t"], events["x"], events["y"] = np.arange(40) * 200, np.arange(40) % 2, np.arange(40) % 3 % 2
