@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
+from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.dataflow import make_segments
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.setting import Setting, exact_arithmetic
@@ -18,9 +19,6 @@ from nirbridge_norse.setting import Setting, exact_arithmetic
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
 """Size that the largest activation of a block may reach.  On a CPU larger ones leave the cache, and the allocator gives
 their pages back to the system and faults them in again at every block."""
-
-
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class NorseProgram(Program):
@@ -63,9 +61,6 @@ class NorseProgram(Program):
         self._reset()
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
-        if self.setting.dtype is torch.float32:
-            for name, array in data.items():
-                self._require_range(name, array)
         steps, batch = next(iter(data.values())).shape[:2]
         neurons = {name: node for name in record if name not in self.lowered.names and (node := membrane_of(name))}
         names = tuple(dict.fromkeys((*self.lowered.outputs, *(name for name in record if name not in neurons))))
@@ -81,20 +76,6 @@ class NorseProgram(Program):
             for name, node in neurons.items():
                 results[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
         return _separate(results, data)
-
-    def _require_range(self, name: str, array: Array) -> None:
-        """Refuses data with which a product or a sum can leave the range of single precision."""
-        if array.dtype.kind in "bui" and array.dtype.itemsize < 3:
-            return
-        magnitude = max(float(array.max()), -float(array.min()))
-        if magnitude > FLOAT32_MAX:
-            raise NarrowError(self._input(name), "holds values beyond the range of float32")
-        if magnitude > self._in_range:
-            require_range(self.lowered, magnitude)
-            self._in_range = magnitude
-
-    def _input(self, name: str) -> str:
-        return f"input for {label(name, self.lowered[name].node)}"
 
     def _block_steps(self, batch: int) -> int:
         """Input steps of a block: whole windows, as many as fit."""
@@ -153,22 +134,32 @@ class NorseProgram(Program):
         return total
 
     def _to_tensor(self, name: str, array: Array) -> Tensor:
-        dtype = self._data_dtype()
-        cast = np.ascontiguousarray(array, dtype=dtype) if array.dtype == dtype else self._cast(name, array)
+        with np.errstate(over="ignore", under="ignore"):
+            cast = np.ascontiguousarray(array, dtype=self._data_dtype())
         # torch warns about memory that it may not write into.
-        return torch.from_numpy(cast if cast.flags.writeable else cast.copy()).to(self.setting.device)
+        tensor = torch.from_numpy(cast if cast.flags.writeable else cast.copy())
+        if self.setting.dtype is torch.float32 and not (array.dtype.kind in "bui" and array.dtype.itemsize < 3):
+            self._require_same(name, array, tensor)
+        return tensor.to(self.setting.device)
+
+    def _require_same(self, name: str, given: Array, cast: Tensor) -> None:
+        """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
+        low, high = torch.aminmax(cast)
+        magnitude = max(-float(low), float(high))
+        where = f"input for {label(name, self.plan[name].node)}"
+        if magnitude == np.inf:
+            raise NarrowError(where, "holds values beyond the range of float32")
+        if magnitude > self._in_range:
+            require_range(self.plan, magnitude)
+            self._in_range = magnitude
+        if magnitude >= SINGLE and given.dtype != np.float32:
+            lost = lost_values(given, cast.numpy())
+            whole = lost[np.abs(lost) >= SINGLE]
+            if whole.size:
+                raise NarrowError(where, f"holds {whole.flat[0]:.9g}, which float32 rounds")
 
     def _data_dtype(self) -> np.dtype[Any]:
         return self.setting.numpy_dtype
-
-    def _cast(self, name: str, array: Array) -> Array:
-        with np.errstate(under="ignore"):
-            cast = np.ascontiguousarray(array, dtype=self._data_dtype())
-        if self.setting.dtype is torch.float32 and (lost := lost_values(array, cast)).size:
-            whole = lost[np.abs(lost) >= 1]
-            if whole.size:
-                raise NarrowError(self._input(name), f"holds {whole.flat[0]:.9g}, which float32 rounds")
-        return cast
 
 
 def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any]) -> Any:

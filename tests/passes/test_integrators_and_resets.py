@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import nir
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.errors import InputError
+from nirbridge.errors import InputError, Problem
+from nirbridge.runtime import Availability, Plan, Program, make_plan, support_problems
 from tests.ir.graphs import chain
 
 DT = 1e-3
@@ -161,6 +163,7 @@ def test_membranes_are_those_of_the_file(runtime: str, integrator: str) -> None:
     record = [f"{kind.__name__}:v" for kind in kinds]
     with _program(runtime, graph, integrator=integrator, reset="subtract") as program:
         assert set(program.plan.names) == set(graph.nodes)
+        unwatched = program.run(X[:80]).output
         whole = program.run(X[:80], record)
         program.reset()
         parts = [program.advance(X[:7], record), program.advance(X[7:60], record)]
@@ -171,6 +174,7 @@ def test_membranes_are_those_of_the_file(runtime: str, integrator: str) -> None:
         spikes, membranes = (values[:80] for values in _expected_pair(kind, integrator, "subtract"))
         assert whole.records[f"{name}:v"] == pytest.approx(membranes, abs=1e-12)
         assert np.array_equal(whole.output[f"{name} out"], spikes)
+        assert np.array_equal(unwatched[f"{name} out"], spikes)
         assert np.array_equal(np.stack([frame[f"{name} out"] for frame in stepped]), spikes[60:63])
         joined = np.concatenate([part.records[f"{name}:v"] for part in parts])
         assert np.array_equal(joined, np.delete(whole.records[f"{name}:v"], slice(60, 63), axis=0))
@@ -225,10 +229,12 @@ def test_membranes_in_integers(runtime: str) -> None:
     record = [f"{name}:v" for name in nodes]
     with _program(runtime, _side_by_side(nodes, 1), reset="subtract", precision="fixed") as program:
         found = program.run(x, record)
+        unwatched = program.run(x).output
     for name, node in nodes.items():
         spikes, membranes = _fixed_membranes(node, x)
         assert found.output[f"{name} out"].ravel().tolist() == spikes
         assert found.records[f"{name}:v"].ravel().tolist() == membranes
+        assert unwatched[f"{name} out"].ravel().tolist() == spikes
         assert sum(spikes) > 0
 
 
@@ -246,3 +252,38 @@ def test_a_synapse_is_no_node_to_record() -> None:
         pytest.raises(InputError, match=r"record 'n0.synapse': no node has this name. Nodes: input, n0, output"),
     ):
         program.run(X, ["n0.synapse"])
+
+
+def test_a_node_called_like_a_membrane_is_not_taken_for_it() -> None:
+    nodes = {"n": NODES[nir.LIF], "n:v": NODES[nir.LIF], "m:v": NODES[nir.LIF]}
+    with _program("reference", _side_by_side(nodes, SIZE)) as program:
+        found = program.run(X, ["m:v", "m:v:v"]).records
+        assert np.array_equal(found["m:v"], _expected(nir.LIF, "euler", "to_value"))
+        assert found["m:v:v"] == pytest.approx(_expected_pair(nir.LIF, "euler", "to_value")[1], abs=1e-12)
+        with pytest.raises(
+            InputError, match=r"record 'n:v': is the name of a node, and the membrane of node 'n' \(LIF\)"
+        ):
+            program.run(X, ["n:v"])
+
+
+class _ValueOnly:
+    """A plugin's runtime that says nothing of resets."""
+
+    name, summary, precisions, options = "plain", "", ("float",), frozenset[str]()
+    supported = frozenset({nir.Input, nir.Output, nir.LIF})
+
+    def availability(self) -> Availability:
+        return Availability("1")
+
+    def check(self, plan: Plan) -> tuple[Problem, ...]:
+        return ()
+
+    def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
+        raise NotImplementedError
+
+
+def test_a_runtime_that_does_not_know_a_reset_is_not_given_it() -> None:
+    graph = chain(NODES[nir.LIF], shape=(SIZE,), out=(SIZE,))
+    assert support_problems(_ValueOnly(), make_plan(graph)) == []
+    (problem,) = support_problems(_ValueOnly(), make_plan(graph, reset="subtract"))
+    assert str(problem).startswith("node 'n0' (LIF): runtime 'plain' does not know reset 'subtract'")

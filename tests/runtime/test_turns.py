@@ -331,3 +331,16 @@ def test_a_daemonic_process_is_told_that_it_starts_none(monkeypatch: pytest.Monk
         monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # type: ignore[attr-defined]
         with pytest.raises(UnsupportedError, match="this process is daemonic.*ProcessPoolExecutor"):
             program.run(_data(1))
+
+
+def test_other_threads_go_on_printing_while_lava_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what Lava prints in the thread that starts it is kept back."""
+    if not nirbridge.runtimes()["lava"].usable:
+        pytest.skip("lava is not usable here")
+    from nirbridge_lava.forking import making_processes
+
+    with making_processes(), ThreadPoolExecutor(1) as pool:
+        pool.submit(print, "a result").result()
+        print("what Lava says")
+    print("and after")
+    assert capsys.readouterr().out == "a result\nand after\n"
