@@ -137,6 +137,9 @@ BAD = {
     "a decimal comma": (b"t,x,y,p\n0,25,1,2,1\n", {}, "line 2 has 5 columns, the first line 4"),
     "a decimal comma beside semicolons": (b"0,25;1;2;1\n0,5;1;2;1\n", {}, "decimals need a point, no comma"),
     "carriage returns": (b"t,x,y,p\r1,2,3,1\r", {}, "ends its lines with carriage returns alone"),
+    "many columns": (b"1" + b",1" * 30_000 + b"\n", {}, "has 30001 columns, at most 256 are read"),
+    "UTF-16": ("t,x,y,p\n1,2,3,1\n".encode("utf-16"), {}, "is UTF-16 text. Save it as UTF-8"),
+    "comments alone": (b"# t x y p\n", {}, "holds no event"),
     "two columns": (b"1 2\n3 4\n", {}, "has no four columns in its line"),
     "a time twice": (b"t,timestamp,x,y,p\n1,1,2,3,1\n", {}, "several names for t"),
 }  # fmt: skip
