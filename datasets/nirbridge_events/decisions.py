@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,11 +15,15 @@ from nirbridge.errors import ExecutionError
 Scores = npt.NDArray[np.float64]
 
 PERCENTILES = (50, 95, 99)
-READOUTS: dict[str, Callable[[Scores, Scores, int], Scores]] = {
-    "mean": lambda total, _last, steps: total / steps,
-    "sum": lambda total, _last, _steps: total,
-    "last": lambda _total, last, _steps: last,
+READOUTS = ("mean", "sum", "last", "leaky")
+READOUT_TIME = 1_000_000
+"""µs after which an output counts 1/e in a leaky mean."""
+LATENCY_FROM = {
+    "arrival": "from the end of the window, by the arrival of its events here",
+    "pace": "from the end of the window at its recorded pace",
+    "read": "from when the window was read, as a recording at pace max has no clock",
 }
+"""What a latency is counted from."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,11 @@ class Decision:
         label: its name, if the stream knows names.
         scores: the readout, one number a class.
         margin: highest score less the second highest.
-        latency_ms: wall time from the completion of the window to this decision.
+        latency_ms: wall time from the end of the window to this decision; ``StreamSummary.latency_from`` says by what.
+            It is the sum of the next three.
+        hold_ms: how long events of it might still come: jitter, and the grace for a silent source.
+        queue_ms: how long it then waited to be encoded and for the model.
+        compute_ms: how long the model took, with the windows that it took in the same call.
         events: events in the window.
         dropped_windows: windows dropped since the start.
         dropped_events: events in them.
@@ -47,6 +56,9 @@ class Decision:
     scores: tuple[float, ...]
     margin: float
     latency_ms: float
+    hold_ms: float
+    queue_ms: float
+    compute_ms: float
     events: int
     dropped_windows: int
     dropped_events: int
@@ -81,13 +93,22 @@ class StreamSummary:
         saturated: values cut to what a frame can hold.
         outside: events outside the sensor.
         cropped: events outside the crop.
-        late: events of windows that were closed without them, because the source was silent.
+        late: events of windows that were closed without them, because the source was silent for too long.
+        gap_windows: empty windows that were left out, because a gap between two events held too many.
         before_start: events before the first window.
         after_end: events after the last window.
         warm_up_s: wall time of the step before the start that loaded and compiled the program, 0 without one.
         seconds: wall time from the start to the end.
         events_per_s: events / seconds.
         latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}, of the last 2^20 decisions; None without.
+        hold_ms: the same of the time in which events of a window might still come.
+        queue_ms: the same of the time in which a complete window waited.
+        compute_ms: the same of the time that the model took.
+        latency_from: what the latency counts from, a key of ``LATENCY_FROM``.
+        over_budget: decisions that came later than the budget after their window was complete; None without a budget.
+        policy: what a full queue did.
+        readout: what the scores are.
+        readout_time_us: the time constant of readout "leaky", None with another.
         interrupted: whether the stream was stopped before its end.
         source: what the reader met, as ``ReadReport`` has it: events sorted, too late or outside, wraps and jumps of
             the clock, words without event, and what a live source lost; None for chunks of one's own.
@@ -107,12 +128,21 @@ class StreamSummary:
     outside: int
     cropped: int
     late: int
+    gap_windows: int
     before_start: int
     after_end: int
     warm_up_s: float
     seconds: float
     events_per_s: float
     latency_ms: dict[str, float] | None
+    hold_ms: dict[str, float] | None
+    queue_ms: dict[str, float] | None
+    compute_ms: dict[str, float] | None
+    latency_from: str
+    over_budget: int | None
+    policy: str
+    readout: str
+    readout_time_us: int | None
     interrupted: bool
     source: dict[str, Any] | None
 
@@ -122,20 +152,34 @@ class StreamSummary:
 
 
 class Readout:
-    """Scores since the start: total / steps ("mean"), total ("sum") or the last output ("last")."""
+    """Scores from the outputs y of windows.
 
-    def __init__(self, name: str) -> None:
-        self._read = READOUTS[name]
+    With "mean" they are Σ y / steps since the start, with "sum" Σ y, with "last" the last y.  "leaky" forgets: with
+    w = exp(-age/time_constant), by the ends of windows, they are Σ w·y / Σ w over all steps.  Windows that were
+    dropped age the others too.
+
+    Args:
+        name: one of ``READOUTS``.
+        time_constant: of "leaky" [µs].
+    """
+
+    def __init__(self, name: str, time_constant: float = READOUT_TIME) -> None:
+        self._name, self._time_constant = name, time_constant if name == "leaky" else math.inf
         self.reset()
 
     def reset(self) -> None:
         """Forgets every output."""
         self._total: Scores | float = 0.0
         self._last: Scores = np.zeros(0)
+        self._weight = 0.0
         self._steps = 0
+        self._until: int | None = None
 
-    def add(self, outputs: npt.ArrayLike) -> Scores:
-        """Takes the outputs [K, 1, *out] of K steps, which may be 0, and returns the scores [n], flattened.
+    def add(self, outputs: npt.ArrayLike, until: int) -> Scores:
+        """Takes the outputs [K, 1, *out] of the K steps, which may be 0, of a window that ends at ``until`` µs.
+
+        Returns:
+            The scores [n], flattened.
 
         Raises:
             ExecutionError: an output is not a finite number.
@@ -148,12 +192,19 @@ class Readout:
                 "the output of the program is not all finite numbers",
                 "Check the model",
             )
-        for value in values:
-            self._total, self._last = self._total + value, value
-        self._steps += len(values)
-        if not self._steps:
+        if len(values):
+            kept = 1.0 if self._until is None else math.exp((self._until - until) / self._time_constant)
+            self._total, self._weight, self._until = kept * self._total, kept * self._weight, until
+            for value in values:
+                self._total, self._last = self._total + value, value
+            self._weight += len(values)
+            self._steps += len(values)
+        if self._until is None:
             return np.zeros(values.shape[1])
-        return self._read(np.asarray(self._total), self._last, self._steps)
+        if self._name == "last":
+            return self._last
+        total = np.asarray(self._total)
+        return total if self._name == "sum" else total / self._weight
 
 
 def decide(scores: Scores) -> tuple[int, float]:

@@ -60,14 +60,15 @@ class FrameEncoder:
         outside: what an event outside the sensor is: an "error", or left out and put into the report ("count").
         late: the same for an event of a window that ``windows_until`` closed.
         max_gap: how many windows without any event may follow each other; more means a broken clock.
+        gap: what more are: an "error", or not made and put into the report ("count").
         options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins``, ``crop`` and
             ``per_events``, as of ``EncoderSettings``.
 
     Raises:
         InputError: an argument is out of range, of another coding, or excludes another one.
 
-    Source: seed 000, section on the DVS encoding; neurons.md §1; "phase": seed 001, the multi-spike binary code of the
-    input; neurons.md §2.
+    Source: Abillama et al., IEEE Access 2025, section on the DVS encoding; "phase": Hwang and Kung, 2024, the
+    multi-spike binary code of the input.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class FrameEncoder:
         outside: str = "error",
         late: str = "error",
         max_gap: int = MAX_GAP,
+        gap: str = "error",
         **options: Any,
     ) -> None:
         check_options(coding, options)
@@ -91,7 +93,9 @@ class FrameEncoder:
         self.outside = one_of(outside, "outside", OUTSIDE)
         self.late = one_of(late, "late", OUTSIDE)
         self.max_gap = whole_number(max_gap, "max_gap", 0, 1 << 62)
+        self.gap = one_of(gap, "gap", OUTSIDE)
         self.report = EncodeReport()
+        self._most_empty = 0
         self._range = TimeRange(start, end)
         self._by_number = self.settings.per_events is not None
         self._parts, self._length = self.settings.parts, self.settings.length
@@ -105,7 +109,9 @@ class FrameEncoder:
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> FrameEncoder:
         """The encoder that a graph's ``EventInput`` describes; ``options`` are further arguments of the encoder."""
-        how = {name: options.pop(name) for name in ("start", "end", "outside", "late", "max_gap") if name in options}
+        how = {
+            name: options.pop(name) for name in ("start", "end", "outside", "late", "max_gap", "gap") if name in options
+        }
         return cls(**EncoderSettings.from_node(node, **options).to_dict(), **how)
 
     @property
@@ -141,15 +147,20 @@ class FrameEncoder:
         return self._stack(self.finish_windows())
 
     def windows(
-        self, events: Events | npt.NDArray[Any], numbers: npt.NDArray[np.int64] | None = None
+        self,
+        events: Events | npt.NDArray[Any],
+        numbers: npt.NDArray[np.int64] | None = None,
+        most_empty: int | None = None,
     ) -> Iterator[Window]:
         """Like ``push``, one window at a time, so that a long gap costs no memory; consume it before the next call.
 
-        With ``per_events``, ``numbers`` may say which number each event counts as, if none is left out.
+        With ``per_events``, ``numbers`` may say which number each event counts as, if none is left out.  With
+        ``gap="count"`` all gaps of the chunk together make at most ``most_empty`` empty windows, if it is given.
         """
         if self._finished:
             raise InputError("encoder", "took events after finish()", "Make a new encoder for the next recording")
         events = self._admit(as_events(events))
+        self._most_empty = 1 << 62 if most_empty is None else most_empty
         places, origin = (events.t, self._origin) if not self._by_number else (self._numbers(events, numbers), 0)
         at = 0
         while at < len(events):
@@ -177,6 +188,7 @@ class FrameEncoder:
         """
         if self._finished or self.ended or self._range.start is None or self._by_number:
             return
+        self._most_empty = 1 << 62
         if self._range.end is not None and time >= self._range.end:
             self._range.passed = True
             yield from self._close_at_end()
@@ -207,8 +219,8 @@ class FrameEncoder:
         return self._range.start or 0
 
     @property
-    def _closed_until(self) -> int | None:
-        """First µs of the current window; what lies before it was handed out."""
+    def closed_until(self) -> int | None:
+        """First µs of the current window, None before the first one; what lies before it was handed out."""
         if self._by_number or self._part < 0:
             return None
         return self._origin + self._window_index * self._length
@@ -260,7 +272,7 @@ class FrameEncoder:
         return events
 
     def _drop_late(self, events: Events) -> Events:
-        closed = self._closed_until
+        closed = self.closed_until
         late = 0 if closed is None else int(np.searchsorted(events.t, closed))
         if late and self.late == "error":
             where = f"event {self.report.events - len(events)}"
@@ -271,11 +283,11 @@ class FrameEncoder:
 
     def _require_short_gap(self, window: int) -> None:
         first_empty = self._window_index + 1 if self._part >= 0 else 0
-        if window - first_empty > self.max_gap and not self._by_number:
+        if self.gap == "error" and window - first_empty > self.max_gap and not self._by_number:
             raise InputError(
                 f"gap after {self._origin + first_empty * self._length} µs",
                 f"{window - first_empty} windows of {self._length} µs without any event, at most {self.max_gap} may be",
-                "Check the clock of the recording and where windows start and end, or raise max_gap or window",
+                "Check the clock and where windows start and end, or raise --max-gap (max_gap) or --window",
             )
 
     def _advance(self, part: int) -> Iterator[Window]:
@@ -286,13 +298,22 @@ class FrameEncoder:
             self._coder.close_part()
             if window > self._window_index:
                 yield self._close_window()
-        for index in range(first_empty, window):
+        made = (
+            window
+            if self.gap == "error" or self._by_number
+            else min(window, first_empty + min(self.max_gap, self._most_empty))
+        )
+        for index in range(first_empty, made):
             self._window_index = index
             yield self._close_window()
+        if window > first_empty:
+            self._most_empty -= made - first_empty
+            self.report.gap_windows += window - made
         self._window_index, self._part = window, part
 
     def _close_at_end(self) -> Iterator[Window]:
         """Closes the last window, and those without events up to ``end``."""
+        self._most_empty = 1 << 62
         if self._range.end is None or self._range.start is None or self._by_number:
             if self._part >= 0 and (self._window_events or not self._by_number):
                 self.report.partial_events = self._window_events

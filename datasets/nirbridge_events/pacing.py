@@ -1,11 +1,16 @@
-"""When a window may be handed over: at once, or when its recorded time has passed."""
+"""When a window is over on the wall: by the pace of a recording, or by what came from a live source."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
+import numpy as np
+import numpy.typing as npt
+
 PACES = ("max", "real")
+KEPT_ARRIVALS = 1 << 16
 
 
 class Pacer:
@@ -23,10 +28,9 @@ class Pacer:
         self._zero: float | None = None
         """The moment of the recording's time 0."""
 
-    def start(self) -> float:
-        """Starts the clock; returns its time."""
-        self._began = time.perf_counter()
-        return self._began
+    def start(self, began: float) -> None:
+        """Starts the clock at the moment ``began`` [s]."""
+        self._began = began
 
     def wait(self, t_start: int, t_end: int) -> float:
         """Waits until a window is due, or until told to stop; returns the moment at which it was complete."""
@@ -40,19 +44,85 @@ class Pacer:
         return due
 
 
-class SilentClock:
-    """The time of a source that sends nothing: its last event's, plus what passed on the wall since."""
+class ArrivalClock:
+    """The clock of a live source on the wall, by the moments at which its events came.
 
-    def __init__(self) -> None:
-        self._last: tuple[int, float] | None = None
+    A window is over when the source's clock reaches its end: as long after its last event came as the window goes on
+    after it, but not later than the next event.  It is complete, so that it may be handed on, when an event has come
+    that is ``jitter`` later; while nothing comes, when ``jitter + grace`` have passed since its end.
 
-    def heard(self, time_us: int) -> None:
-        """An event of this time came just now."""
-        self._last = (time_us, time.perf_counter())
+    A source that waits when it is not read gives its events late.  What came when the reader had been waiting for it
+    sets its clock: by the last of these events a window is over at the latest, so that no wait is overlooked, and by
+    the first one it is not due before.
 
-    def now(self) -> int | None:
-        """µs on the source's clock; None before its first event."""
-        if self._last is None:
+    Args:
+        jitter: how far times may go back [µs].
+        grace: how long events of a silent source are waited for [µs].
+    """
+
+    def __init__(self, jitter: int = 0, grace: int = 0) -> None:
+        self._jitter, self._grace = jitter, grace
+        self._tops = np.empty(0, dtype=np.int64)
+        self._moments = np.empty(0, dtype=np.float64)
+        self._earliest = math.inf
+        """The moment of time 0 of a source that waits, by the last of events that came promptly, and by the first."""
+        self._latest = -math.inf
+
+    def heard(
+        self,
+        tops: npt.NDArray[np.int64],
+        moments: npt.NDArray[np.float64],
+        since: int | None = None,
+        prompt: bool = False,
+    ) -> None:
+        """Events came: up to time ``tops`` [µs] at ``moments`` [s], both growing; the rest is as of ``Arrivals``."""
+        if not len(tops):
+            return
+        self._tops = np.concatenate((self._tops, tops))[-KEPT_ARRIVALS:]
+        self._moments = np.concatenate((self._moments, moments))[-KEPT_ARRIVALS:]
+        if prompt:
+            self._earliest = float(moments[-1]) - int(tops[-1]) / 1e6
+        if since is not None and (prompt or self._latest == -math.inf):
+            self._latest = float(moments[-1]) - since / 1e6
+
+    def forget(self, t_end: int) -> None:
+        """Drops what is not needed for windows that end at ``t_end`` µs or later."""
+        needed = int(np.searchsorted(self._tops, t_end)) - 1
+        if needed > 0:
+            # Of several arrivals with the same top the first one counts.
+            needed = int(np.searchsorted(self._tops, self._tops[needed]))
+            self._tops, self._moments = self._tops[needed:], self._moments[needed:]
+
+    def silent_until(self, now: float) -> int | None:
+        """Up to which time [µs] nothing more can come at the moment ``now`` [s]; None before the first event."""
+        if not len(self._tops):
             return None
-        time_us, at = self._last
-        return time_us + int((time.perf_counter() - at) * 1e6)
+        top = int(self._tops[-1])
+        reached = self._moments[np.searchsorted(self._tops, top)]
+        return top + int((now - reached) * 1e6) - self._jitter - self._grace
+
+    def due(self, t_end: int) -> float:
+        """The moment [s] at which a source that waits for its reader has reached ``t_end`` µs; -inf for another one."""
+        return self._latest + t_end / 1e6
+
+    def moments_of(self, t_end: int, now: float) -> tuple[float, float]:
+        """When a window that ends at ``t_end`` µs was over and when it was complete [s], at ``now`` at the latest."""
+        tops, moments = self._tops, self._moments
+        if not len(tops):
+            return now, now
+        over, complete = min(now, self._earliest + t_end / 1e6), now
+        after = int(np.searchsorted(tops, t_end))
+        if after:
+            last = int(np.searchsorted(tops, tops[after - 1]))
+            over = min(over, moments[last] + (t_end - int(tops[last])) / 1e6)
+        if after < len(tops):
+            over = min(over, moments[after])
+        later = int(np.searchsorted(tops, t_end + self._jitter))
+        complete = min(complete, moments[later] if later < len(tops) else self._silent_at(t_end))
+        return float(over), float(max(over, complete))
+
+    def _silent_at(self, t_end: int) -> float:
+        """The moment [s] at which ``silent_until`` comes to ``t_end`` µs."""
+        top = int(self._tops[-1])
+        reached = float(self._moments[np.searchsorted(self._tops, top)])
+        return reached + (t_end + self._jitter + self._grace - top) / 1e6

@@ -30,6 +30,7 @@ class ReadReport:
         resyncs: leaps of a live source's clock that were joined on.
         skipped: words that carry no event, by kind.
         lost: what a live source lost or refused, and what of a file was not read or left out, by kind.
+        notices: what else a user should know, one clause each.
     """
 
     events: int = 0
@@ -44,6 +45,7 @@ class ReadReport:
     resyncs: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as plain data."""
@@ -77,4 +79,4 @@ class ReadReport:
         )
         lines = [text for count, text in counts if count]
         lines += [f"{count} {kind} carry no event" for kind, count in sorted(self.skipped.items())]
-        return lines + self.losses()
+        return [*lines, *self.losses(), *self.notices]

@@ -117,6 +117,11 @@ class Recording:
         self.on_close()
 
     @property
+    def latest(self) -> int | None:
+        """The latest time that the current pass has met [µs]; events of ``jitter`` before it may still come."""
+        return self._screen.order.top
+
+    @property
     def skipped(self) -> Counter[str]:
         """How many words of each kind the last pass could not turn into events."""
         return self.feed.skipped
@@ -137,7 +142,9 @@ class Recording:
             longest_jump_us=order.longest_jump,
             resyncs=feed.resyncs,
             skipped=dict(feed.skipped),
-            lost={kind: count for kind, count in feed.lost.items() if count},
+            # Another thread may read the report while the pass goes on: a copy is made in one go.
+            lost={kind: count for kind, count in dict(feed.lost).items() if count},
+            notices=tuple(feed.notices),
         )
 
     def notes(self) -> list[str]:

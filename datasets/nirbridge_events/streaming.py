@@ -10,18 +10,31 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from nirbridge.errors import InputError
+from nirbridge_events.arriving import Arriving
 from nirbridge_events.calls import Calls, StreamProgram, spike_rate
-from nirbridge_events.decisions import READOUTS, Decision, Readout, Scores, StreamSummary, decide, percentiles
+from nirbridge_events.decisions import (
+    READOUT_TIME,
+    READOUTS,
+    Decision,
+    Readout,
+    Scores,
+    StreamSummary,
+    decide,
+    percentiles,
+)
 from nirbridge_events.encoding import FrameEncoder, check_same_sensor
 from nirbridge_events.events import Events
-from nirbridge_events.pacing import PACES, Pacer, SilentClock
+from nirbridge_events.pacing import PACES
 from nirbridge_events.recording import Recording
 from nirbridge_events.segments import Segments
 from nirbridge_events.settings import one_of, whole_number
+from nirbridge_events.watching import StreamStatus
 from nirbridge_events.window_queue import POLICIES, Ready, WindowQueue
 from nirbridge_events.windows import Window
 
 QUEUE_SIZE = 8
+GRACE = 200_000
+BUDGET = 50_000
 KEPT_LATENCIES = 1 << 20
 JOIN_SECONDS = 1.0
 """How long the end waits for a reader that may be inside a blocking read; its thread is a daemon."""
@@ -48,19 +61,27 @@ class Stream:
     Iterate over it once to get the decisions; then ``summary`` holds the counts.  Leaving the ``with`` block, an
     exception and Ctrl-C all end the thread.
 
-    A source that is silent yields empty chunks: then windows end when their time has passed on the wall, so that
-    decisions go on; events that come too late for their window are counted.
+    A source that is silent yields empty chunks: then windows end when their time and the grace have passed on the wall,
+    so that decisions go on; events that come too late for their window are counted.  ``status`` says at any moment, and
+    from any thread, how it goes.
 
     Args:
         recording: a ``Recording`` or an iterable of chunks.
         program: a compiled program; it is reset first.
         encoder: a fresh ``FrameEncoder``.
         policy: what a full queue does: "block" the reader, drop the window that waited longest ("drop-oldest"), or the
-            one that comes ("drop-newest"); drops are counted.
-        pace: "max" as fast as it goes, or "real": a window is handed over when its recorded time has passed.
+            one that comes ("drop-newest"); drops are counted.  By default a live source drops the oldest, anything
+            else blocks.  The writer of a pipe is made to wait for as long as its windows come before their time.
+        pace: "max" as fast as it goes, or "real": a window is handed over when its recorded time has passed; a live
+            source has its own pace.
         queue_size: windows that may wait.
         block: windows that the program may take in one call, if they wait; decisions do not depend on it.
-        readout: "mean" or "sum" of the outputs since the start of the segment, or the "last" output.
+        readout: "mean" or "sum" of the outputs since the start of the segment, the "last" output, or the "leaky" mean,
+            which forgets (``Readout``).  By default "leaky" for a live source, else "mean".
+        readout_time: time constant of "leaky" [µs], by default 1 s.
+        grace: how long a window of a silent source waits for events that are on their way [µs]; and how long the model
+            may take to make up for what then comes at once, before windows are dropped.
+        budget: how long after its window was complete a decision may come [µs]; what comes later is counted.
         segment: windows that are judged as one, from fresh states; by default the whole stream is one segment.
         confidence: a margin above it is an early decision: the rest of the segment is counted and left out, and
             without ``segment`` the stream ends.
@@ -79,11 +100,14 @@ class Stream:
         recording: Recording | Iterable[Events],
         program: StreamProgram,
         encoder: FrameEncoder,
-        policy: str = "block",
+        policy: str | None = None,
         pace: str = "max",
         queue_size: int = QUEUE_SIZE,
         block: int = 1,
-        readout: str = "mean",
+        readout: str | None = None,
+        readout_time: int | None = None,
+        grace: int = GRACE,
+        budget: int | None = None,
         segment: int | None = None,
         confidence: float | None = None,
         labels: Sequence[str] | None = None,
@@ -91,25 +115,31 @@ class Stream:
         record: Sequence[str] = (),
         observe: Callable[[Observation], None] | None = None,
     ) -> None:
-        for name, value, known in (("policy", policy, POLICIES), ("pace", pace, PACES), ("readout", readout, READOUTS)):
-            one_of(value, name, tuple(known))
+        self._stop = threading.Event()
+        self._windows = Arriving(recording, encoder, one_of(pace, "pace", PACES), grace, self._stop)
+        live = self._windows.live
+        self._policy = one_of(policy or ("drop-oldest" if live else "block"), "policy", POLICIES)
+        self._readout_name = one_of(readout or ("leaky" if live else "mean"), "readout", READOUTS)
+        self._readout_time = _readout_time(self._readout_name, readout_time)
         if isinstance(recording, Recording):
             check_same_sensor(recording, encoder.sensor_size)
         self._recording, self._program, self._encoder = recording, program, encoder
         self._calls = Calls(program, encoder.frames_per_window, record)
         self._most = max(self._calls.unit, whole_number(block, "block", 1, 1 << 16))
         queue_size = max(whole_number(queue_size, "queue_size", 1, 1 << 24), self._most)
-        self._queue = WindowQueue(queue_size, policy)
         self._segments = Segments(segment, confidence)
         self._labels, self._warm_up = labels, warm_up
         self._observe = observe
-        self._readout = Readout(readout)
-        self._stop = threading.Event()
-        self._pacer = Pacer(pace, self._stop)
-        self._silence = SilentClock()
+        self._readout = Readout(self._readout_name, self._readout_time or READOUT_TIME)
+        self._budget = None if budget is None else whole_number(budget, "budget", 1, 1 << 40)
+        self._queue = WindowQueue(queue_size, self._policy, grace / 1e6)
         self._thread: threading.Thread | None = None
-        self._latencies: deque[float] = deque(maxlen=KEPT_LATENCIES)
-        self._decisions = 0
+        self._times: deque[tuple[float, float, float, float]] = deque(maxlen=KEPT_LATENCIES)
+        """Latency, holding, queueing and computing [ms] of each decision."""
+        self._working_since: float | None = None
+        """When the first window that the program works on was complete."""
+        self._lag = 0.0
+        self._decisions = self._over_budget = 0
         self._warm_up_seconds = self._began = self._ended = 0.0
         self._complete = False
 
@@ -131,7 +161,7 @@ class Stream:
         if self._thread is not None:
             raise InputError("stream", "was started before", "Make a new one")
         self._prepare()
-        self._began = self._pacer.start()
+        self._began = self._windows.start()
         self._thread = threading.Thread(target=self._produce, name="nirbridge-events", daemon=True)
         self._thread.start()
         try:
@@ -156,7 +186,7 @@ class Stream:
     @property
     def summary(self) -> StreamSummary:
         """The counts up to now, or up to the end."""
-        report = self._encoder.report
+        report, times = self._encoder.report, self._times.copy()
         seconds = (self._ended or time.perf_counter()) - self._began if self._began else 0.0
         return StreamSummary(
             windows=report.windows,
@@ -173,14 +203,48 @@ class Stream:
             outside=report.outside,
             cropped=report.cropped,
             late=report.late,
+            gap_windows=report.gap_windows,
             before_start=report.before_start,
             after_end=report.after_end,
             warm_up_s=round(self._warm_up_seconds, 6),
             seconds=round(seconds, 6),
             events_per_s=round(report.events / seconds, 1) if seconds else 0.0,
-            latency_ms=percentiles(self._latencies),
+            latency_ms=percentiles([each[0] for each in times]),
+            hold_ms=percentiles([each[1] for each in times]),
+            queue_ms=percentiles([each[2] for each in times]),
+            compute_ms=percentiles([each[3] for each in times]),
+            latency_from=self._windows.latency_from,
+            over_budget=None if self._budget is None else self._over_budget,
+            policy=self._policy,
+            readout=self._readout_name,
+            readout_time_us=self._readout_time,
             interrupted=not self._complete,
             source=self._recording.report.to_dict() if isinstance(self._recording, Recording) else None,
+        )
+
+    @property
+    def status(self) -> StreamStatus:
+        """How it goes at this moment."""
+        now, report = time.perf_counter(), self._encoder.report
+        source = self._recording.report if isinstance(self._recording, Recording) else None
+        lost = {} if source is None else source.lost
+        since, silent = self._working_since or self._queue.oldest, self._windows.silent_for(now)
+        return StreamStatus(
+            decisions=self._decisions,
+            lag_ms=round(self._lag if since is None else (now - since) * 1e3, 3),
+            latency_ms=round(self._times[-1][0], 3) if self._times else 0.0,
+            latency_from=self._windows.latency_from,
+            over_budget=self._over_budget,
+            dropped_windows=self._queue.dropped_windows,
+            late=report.late + (source.late_events if source else 0),
+            outside=report.outside + (source.outside_events if source else 0),
+            malformed=sum(lost.values()),
+            policy=self._policy,
+            gap_windows=report.gap_windows,
+            resyncs=source.resyncs if source else 0,
+            silent_s=None if silent is None else round(silent, 1),
+            lost=lost,
+            notices=source.notices if source else (),
         )
 
     def _prepare(self) -> None:
@@ -195,30 +259,12 @@ class Stream:
         """The reading thread: whatever ends it, the queue hears of it."""
         error: BaseException | None = None
         try:
-            self._feed_queue()
+            for window in self._windows:
+                if not self._queue.put(window):
+                    break
         except BaseException as problem:
             error = problem
         self._queue.end(error)
-
-    def _feed_queue(self) -> None:
-        for window in self._windows():
-            completed = self._pacer.wait(window.t_start, window.t_end)
-            if not self._queue.put(Ready(window, completed)):
-                return
-
-    def _windows(self) -> Iterator[Window]:
-        for chunk in self._recording:
-            if self._stop.is_set():
-                return
-            if self._encoder.ended and getattr(self._recording, "live", False):
-                break
-            if len(chunk):
-                yield from self._encoder.windows(chunk)
-                self._silence.heard(int(chunk.t[-1]))
-            elif (now := self._silence.now()) is not None:
-                # Events that a source holds back to sort them are still to come.
-                yield from self._encoder.windows_until(now - getattr(self._recording, "jitter", 0))
-        yield from self._encoder.finish_windows()
 
     def _judge(self, segment: int, items: list[Ready]) -> Iterator[Decision]:
         """The decisions on windows of one segment, which the program takes in one call."""
@@ -227,24 +273,31 @@ class Stream:
             self._readout.reset()
         if self._segments.skips(items):
             return
-        for item, (outputs, records) in zip(items, self._calls.run([item.window for item in items]), strict=True):
+        taken, self._working_since = time.perf_counter(), items[0].complete
+        results = self._calls.run([item.window for item in items])
+        self._working_since = None
+        for item, (outputs, records) in zip(items, results, strict=True):
             if self._segments.skips([item]):
                 continue
-            decision = self._decide(segment, item, self._readout.add(outputs))
+            decision = self._decide(segment, item, taken, self._readout.add(outputs, item.window.t_end))
             if self._observe is not None:
                 rates = {name: spike_rate(record) for name, record in records.items()}
                 self._observe(Observation(item.window, decision, rates))
             yield decision
 
-    def _decide(self, segment: int, item: Ready, scores: Scores) -> Decision:
+    def _decide(self, segment: int, item: Ready, taken: float, scores: Scores) -> Decision:
         window = item.window
         if self._labels is not None and len(self._labels) != len(scores):
             found = f"{len(self._labels)} names for {len(scores)} outputs of the model"
             raise InputError("labels", found, "Give one name for each output")
         best, margin = decide(scores)
-        latency = (time.perf_counter() - item.completed) * 1e3
-        self._latencies.append(latency)
+        now = time.perf_counter()
+        latency, held = (now - item.over) * 1e3, (item.complete - item.over) * 1e3
+        queued, computed = (taken - item.complete) * 1e3, (now - taken) * 1e3
+        self._times.append((latency, held, queued, computed))
+        self._lag = queued + computed
         self._decisions += 1
+        self._over_budget += self._budget is not None and self._lag > self._budget / 1e3
         early = self._segments.passes(margin)
         if early:
             self._segments.finish()
@@ -256,9 +309,25 @@ class Stream:
             scores=tuple(scores.tolist()),
             margin=margin,
             latency_ms=round(latency, 3),
+            hold_ms=round(held, 3),
+            queue_ms=round(queued, 3),
+            compute_ms=round(computed, 3),
             events=window.events,
             dropped_windows=self._queue.dropped_windows,
             dropped_events=self._queue.dropped_events,
             early=early,
             segment=segment,
         )
+
+
+def _readout_time(readout: str, given: int | None) -> int | None:
+    """The time constant of a readout [µs].
+
+    Raises:
+        InputError: it has none, or the constant is out of range.
+    """
+    if readout != "leaky":
+        if given is not None:
+            raise InputError("readout_time", f"goes with readout 'leaky', not with '{readout}'", "Leave it away")
+        return None
+    return whole_number(READOUT_TIME if given is None else given, "readout_time", 1, 1 << 40)

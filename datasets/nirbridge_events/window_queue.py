@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -13,10 +15,19 @@ POLICIES = ("block", "drop-oldest", "drop-newest")
 
 @dataclass(frozen=True)
 class Ready:
-    """A window and the moment it was complete, on the clock ``time.perf_counter`` [s]."""
+    """A window, and two moments on the clock ``time.perf_counter`` [s].
+
+    Attributes:
+        window: its frames.
+        over: when it ended.
+        complete: when it could be handed on, because nothing of it was waited for any more.
+        due: a source that can wait is made to wait until then, before a window is dropped for this one.
+    """
 
     window: Window
-    completed: float
+    over: float
+    complete: float
+    due: float = -math.inf
 
 
 class WindowQueue:
@@ -25,6 +36,10 @@ class WindowQueue:
     A full queue makes ``put`` wait with policy "block"; it drops the window that has waited longest with
     "drop-oldest", and the one that comes with "drop-newest".  What is dropped is counted.
 
+    A burst costs nothing that the model can make up for: the first window is dropped only when the one that has waited
+    longest was complete for ``patience`` seconds.  From then on the model is too slow, and is taken to be so until it
+    finds the queue half empty.
+
     Attributes:
         dropped_windows: windows dropped so far.
         dropped_events: events in them.
@@ -32,9 +47,11 @@ class WindowQueue:
         left_events: events in them.
     """
 
-    def __init__(self, capacity: int, policy: str) -> None:
+    def __init__(self, capacity: int, policy: str, patience: float = 0.0) -> None:
         self._capacity = capacity
+        self._patience = patience
         self._policy = policy
+        self._too_slow = False
         self._items: deque[Ready] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -43,11 +60,20 @@ class WindowQueue:
         self.dropped_windows = self.dropped_events = 0
         self.left_windows = self.left_events = 0
 
+    @property
+    def oldest(self) -> float | None:
+        """When the window that waits longest was complete, None if none waits."""
+        with self._changed:
+            return self._items[0].complete if self._items else None
+
     def put(self, item: Ready) -> bool:
         """Adds a window, or drops one; False when nobody will take it any more."""
         with self._changed:
-            while self._policy == "block" and len(self._items) >= self._capacity and not self._closed:
-                self._changed.wait()
+            while len(self._items) >= self._capacity and not self._closed:
+                left = self._until(item) - time.perf_counter()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
             if self._closed:
                 self._leave(item)
                 return False
@@ -80,6 +106,7 @@ class WindowQueue:
                 if self._error is not None and not self._closed:
                     raise self._error
                 return []
+            self._too_slow = self._too_slow and len(self._items) > self._capacity // 2
             size = max(unit, min(len(self._items), most) // unit * unit)
             items = [self._items.popleft() for _ in range(min(size, len(self._items)))]
             self._changed.notify_all()
@@ -93,7 +120,14 @@ class WindowQueue:
                 self._leave(self._items.popleft())
             self._changed.notify_all()
 
+    def _until(self, item: Ready) -> float:
+        """The moment from which a full queue drops a window for ``item``."""
+        if self._policy == "block":
+            return math.inf
+        return item.due if self._too_slow else max(item.due, self._items[0].complete + self._patience)
+
     def _drop(self, item: Ready) -> None:
+        self._too_slow = True
         self.dropped_windows += 1
         self.dropped_events += item.window.events
 

@@ -22,6 +22,7 @@ class EncodeReport:
         after_end: events at ``end`` or after it, left out.
         windows: windows made, of one frame each, or of K with coding "phase" or "voxel".
         empty_windows: windows among them without any event.
+        gap_windows: empty windows that were not made, because one gap held too many (only with ``gap="count"``).
         saturated: values cut to what a frame can hold: the highest lane of "one-hot", 2^24 of "count", 2^phases - 1
             of "phase".
         partial_events: events in the last window, if ``end``, the end of the stream, or a lack of events cut it short.
@@ -36,6 +37,7 @@ class EncodeReport:
     after_end: int = 0
     windows: int = 0
     empty_windows: int = 0
+    gap_windows: int = 0
     saturated: int = 0
     partial_events: int = 0
     pending_events: int = 0

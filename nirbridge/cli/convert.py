@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError, NirbridgeError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def command(
     with _naming(data):
         conversion = convert_in_full(module, values, method, progress=_say, **given)
     for note in conversion.notes:
-        click.echo(f"Warning: {note}", err=True)
+        echo(f"Warning: {note}", err=True)
     if report is not None or plot is not None:
         _say(f"measuring {min(samples, len(values))} samples on {runtime}")
         _write_report(measure(conversion, values[:samples], runtime), report, plot)
@@ -138,7 +139,7 @@ def _naming(data: Path) -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _options(options: dict[str, Any]) -> str:
@@ -186,7 +187,7 @@ def _samples(path: Path) -> Any:
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:
-    from nirbridge.files import atomic_write
+    from nirbridge.files import write_whole
 
     if plot is not None:
         from nirbridge.converting.plotting import draw
@@ -194,7 +195,6 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
         draw(found, plot)
         _say(f"wrote {plot}")
     if report is not None:
-        with atomic_write(report) as temporary:
-            temporary.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(report, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
         _say(f"wrote {report}")
     _say(f"output error {found.output_error:.2%}, same answer for {found.agreement:.2%} of the decisions")

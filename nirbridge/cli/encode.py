@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.grid_options import grid_options
+from nirbridge.cli.output import echo
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import InputError
 
@@ -47,7 +48,7 @@ def command(
       nirbridge encode rec.es --picture lanes.png --window 10ms --coding one-hot
     """
     import nirbridge
-    from nirbridge.files import atomic_write
+    from nirbridge.files import whole_file
 
     _require_targets(output, picture)
     graph = None if model is None else nirbridge.read(model)
@@ -62,18 +63,18 @@ def command(
             for _ in windows:
                 tick()
         else:
-            with atomic_write(output) as temporary:
-                shape = _write_frames(temporary, windows, encoder.frame_shape, tick)
+            with whole_file(output) as file:
+                shape = _write_frames(file, windows, encoder.frame_shape, tick)
     if gallery is not None and picture is not None:
-        with atomic_write(picture) as temporary:
-            gallery.save(temporary)
+        with whole_file(picture) as file:
+            gallery.save(file)
     for line in report_lines(recording, encoder):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if output is not None:
-        click.echo(f"Frames [T, P, H, W] of shape {shape}, float32; one sample for 'nirbridge run'.", err=True)
-        click.echo(f"{output}: {shape}")
+        echo(f"Frames [T, P, H, W] of shape {shape}, float32; one sample for 'nirbridge run'.", err=True)
+        echo(f"{output}: {shape}")
     if picture is not None:
-        click.echo(str(picture))
+        echo(str(picture))
 
 
 def _gallery(picture: Path, settings: Any, name: str) -> Any:
@@ -94,7 +95,7 @@ def _require_targets(output: Path | None, picture: Path | None) -> None:
 
 
 def _write_frames(
-    path: Path, windows: Iterator[Window], frame_shape: tuple[int, int, int], tick: Callable[[], None]
+    file: BinaryIO, windows: Iterator[Window], frame_shape: tuple[int, int, int], tick: Callable[[], None]
 ) -> tuple[int, ...]:
     """Writes frame after frame, so that memory does not grow; the header is written again when their number is known.
 
@@ -103,21 +104,20 @@ def _write_frames(
     import numpy as np
 
     count = 0
-    with path.open("wb") as file:
-        _write_header(file, (0, *frame_shape))
-        begin = file.tell()
-        for window in windows:
-            np.ascontiguousarray(window.frames, dtype="<f4").tofile(file)
-            count += len(window.frames)
-            tick()
-        file.seek(0)
-        _write_header(file, (count, *frame_shape))
-        if file.tell() != begin:
-            raise RuntimeError(f"the header of {path} grew from {begin} to {file.tell()} bytes")
+    _write_header(file, (0, *frame_shape))
+    begin = file.tell()
+    for window in windows:
+        file.write(np.ascontiguousarray(window.frames, dtype="<f4").data)
+        count += len(window.frames)
+        tick()
+    file.seek(0)
+    _write_header(file, (count, *frame_shape))
+    if file.tell() != begin:
+        raise RuntimeError(f"the header grew from {begin} to {file.tell()} bytes")
     return (count, *frame_shape)
 
 
-def _write_header(file: Any, shape: tuple[int, ...]) -> None:
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     import numpy as np
 
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})

@@ -90,11 +90,16 @@ def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def open_encoder(
-    source: str, graph: nir.NIRGraph | None, sensor: tuple[int, int] | None, flags: dict[str, Any]
+    source: str,
+    graph: nir.NIRGraph | None,
+    sensor: tuple[int, int] | None,
+    flags: dict[str, Any],
+    **limits: Any,
 ) -> tuple[Recording, FrameEncoder]:
     """The recording, and the encoder that the graph's EventInput or the flags describe.
 
-    With a crop, the sensor of the graph's EventInput is the part that is cut out.
+    With a crop, the sensor of the graph's EventInput is the part that is cut out.  ``limits`` are what the encoder
+    does about bad events and gaps, for a source of any kind.
 
     Raises:
         InputError: neither describes it, both do, or they do not fit each other.
@@ -102,9 +107,9 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
-    how = reading(flags) | reader_flags(flags)
+    how = {**reader_flags(flags), **reading(flags)}
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
-    limits = grid(flags)
+    limits |= grid(flags)
     node = None if graph is None else _event_input(graph)
     if node is None:
         _require_flags(given, "the model has no EventInput node" if graph else "no --model describes the frames")
@@ -171,6 +176,7 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
         (report.outside, "events outside the sensor were left out"),
         (report.cropped, "events outside the crop were left out"),
         (report.late, "events came after their window was closed and were left out"),
+        (report.gap_windows, "empty windows of gaps longer than --max-gap were left out"),
         (report.before_start, "events before the first window were left out"),
         (report.after_end, "events after the last window were left out"),
     )

@@ -15,11 +15,11 @@ from nirbridge.cli.common import (
     json_option,
     meaning_options,
     naming,
-    print_json,
     read_data,
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -58,8 +58,8 @@ def command(graph: Path, source: Path, bits: str, as_json: bool, plot: Path | No
         report = energy(network, read_data(source, network, options["dt"]), bits=int(bits), **options)
     if plot is not None:
         draw_report(report, plot)
-        click.echo(f"wrote {plot}", err=True)
+        echo(f"wrote {plot}", err=True)
     if as_json:
         print_json({"file": str(graph), **report.to_dict()})
     else:
-        click.echo(report.table())
+        echo_text(report.table())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError
 
 
@@ -65,4 +66,4 @@ def command(spec: str, output: Path, input_shape: tuple[int, ...], weights: Path
     write(output, graph)
     shapes = ", ".join(str(tuple(int(n) for n in node.output_type["output"])) for node in graph.outputs.values())
     counts = f"{len(graph.nodes)} nodes, {len(graph.edges)} edges"
-    click.echo(f"{output}: {counts}, {input_shape} -> {shapes}", err=True)
+    echo(f"{output}: {counts}, {input_shape} -> {shapes}", err=True)

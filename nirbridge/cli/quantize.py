@@ -11,11 +11,11 @@ from nirbridge.cli.common import (
     graph_argument,
     json_option,
     naming,
-    print_json,
     read_data,
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -56,10 +56,10 @@ def command(graph: Path, output: Path, weight_bits: int, source: Path | None, dt
     if as_json:
         print_json({"file": str(graph), "output": str(output), **report.to_dict()})
     else:
-        click.echo(report.table())
+        echo_text(report.table())
         for name, scale in report.input_scale.items():
-            click.echo(f"input '{name}': 1 stands for {scale:g}")
+            echo(f"input '{name}': 1 stands for {scale:g}")
         for name, unit in report.output_scale.items():
             units = f"{unit.min():g}" if unit.min() == unit.max() else f"{unit.min():g} to {unit.max():g}"
-            click.echo(f"output '{name}': 1 stands for {units}")
-    click.echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
+            echo(f"output '{name}': 1 stands for {units}")
+    echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)

@@ -18,6 +18,7 @@ from nirbridge.cli.common import (
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text
 from nirbridge.errors import InputError
 from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
 
@@ -88,13 +89,13 @@ def command(
     if output is not None and output.suffix.lower() == SUFFIX:
         outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
         write_nir_data(output, {**result.records, **outputs}, program.plan)
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     elif output is not None:
         write_arrays(output, arrays)
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     else:
-        click.echo(_summary(arrays))
-    click.echo(_line(runtime, result, seconds), err=True)
+        echo_text(_summary(arrays))
+    echo(_line(runtime, result, seconds), err=True)
 
 
 def _named(result: Recording) -> dict[str, Array]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.failures import Terminated
 from nirbridge.cli.grid_options import grid_options
+from nirbridge.cli.output import echo, print_json
+from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import FileError, InputError
 
@@ -25,7 +30,8 @@ if TYPE_CHECKING:
 
 PREFERRED = ("norse", "reference")
 """Runtimes that ``stream`` tries by itself, the faster one first."""
-_STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confidence")
+_STREAM_NAMES = ("policy", "queue_size", "block", "readout", "readout_time", "segment", "confidence", "grace")
+WATCH_SECONDS = 0.1
 
 
 @click.command("stream")
@@ -35,14 +41,27 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 @click.option(
     "--pace",
     type=click.Choice(["real", "max"]),
-    help="At the recorded times, or as fast as it goes; max, and real with --view.",
+    help="A recording at its recorded times, or as fast as it goes; max, and real with --view.",
 )
 @click.option(
     "--policy",
-    default="block",
-    show_default=True,
     type=click.Choice(["block", "drop-oldest", "drop-newest"]),
-    help="What a full queue does: the reader waits, or the oldest or the newest window is dropped and counted.",
+    help="What a full queue does: the reader waits, or the oldest or the newest window is dropped and counted; "
+    "drop-oldest for live sources, else block.",
+)
+@click.option(
+    "--grace",
+    default="200ms",
+    show_default=True,
+    metavar="DURATION",
+    callback=parse_time,
+    help="How long the windows of a live source that is silent wait for late events.",
+)
+@click.option(
+    "--budget",
+    metavar="DURATION",
+    callback=parse_duration,
+    help="Warn when decisions come later after their window than this; 50ms, and none at --pace max.",
 )
 @click.option("--queue", "queue_size", default=8, show_default=True, type=click.IntRange(1), help="Windows that wait.")
 @click.option(
@@ -54,10 +73,15 @@ _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "segment", "confide
 )
 @click.option(
     "--readout",
-    default="mean",
-    show_default=True,
-    type=click.Choice(["mean", "sum", "last"]),
-    help="Scores are the mean or sum of the outputs since the start, or the last output.",
+    type=click.Choice(["mean", "sum", "last", "leaky"]),
+    help="Scores are the mean or sum of the outputs since the start, the last output, or a leaky mean, which forgets; "
+    "leaky for live sources, else mean.",
+)
+@click.option(
+    "--readout-time",
+    metavar="DURATION",
+    callback=parse_duration,
+    help="Time constant of --readout leaky: an output that old counts 1/e; 1s if not given.",
 )
 @click.option(
     "--segment",
@@ -90,41 +114,118 @@ def command(
 ) -> None:
     """Stream the events of SOURCE through a model.
 
-    Prints one JSON line for each decision and, at the end or on Ctrl-C, a line {"summary": ...}. SOURCE is a
-    recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for stdin. With a model that has an
+    Prints one JSON line for each decision and, at the end, on Ctrl-C or on SIGTERM, a line {"summary": ...}. SOURCE
+    is a recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for a pipe. With a model that has an
     EventInput node no further option is needed; else --window and --coding are. With --view the page stays when the
     stream is over, until Ctrl-C.
+
+    latency_ms is the time from the end of a window to its decision: hold_ms, in which events of it might still come,
+    queue_ms, in which it waited, and compute_ms. A live window ends when its last events arrive here; at --pace max
+    a recording has no clock, and latency counts from when the window was read.
 
     \b
     Example:
       nirbridge stream rec.es --model model.nir --runtime norse --pace real --policy drop-oldest
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
     """
+    with ExitStack() as stack:
+        _stream(stack, source, model, runtime, pace, sensor, labels, view, port, flags)
+
+
+def _stream(
+    stack: ExitStack,
+    source: str,
+    model: Path,
+    runtime: str | None,
+    pace: str | None,
+    sensor: tuple[int, int] | None,
+    labels: str | None,
+    view: bool,
+    port: int,
+    flags: dict[str, Any],
+) -> None:
+    """The command, on a stack of what must be closed."""
     import nirbridge
     from nirbridge.runtime import streaming_options
     from nirbridge_events import Stream
 
     names = None if labels is None else _labels(labels)
     graph = nirbridge.read(model)
-    recording, encoder = open_encoder(source, graph, sensor, flags)
+    recording, encoder = open_encoder(source, graph, sensor, flags, gap="count")
+    stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"] = pace or ("real" if view and not recording.live else "max")
+    how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real")
     chosen = runtime or _preferred_runtime(graph)
-    with ExitStack() as stack:
-        stack.callback(recording.close)
-        program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **streaming_options(chosen)))
-        page = None
-        if view:
-            page = stack.enter_context(
-                _open_view(Path(source).name, model, chosen, names, program, encoder.settings, port)
-            )
-            how |= {"record": page.about.layers, "observe": page.observe}
-        stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
-        finished, summary = _print_stream(stream, recording)
-        for line in report_lines(recording, encoder):
-            click.echo(line, err=True)
-        if page is not None and finished:
-            _hold(page, summary)
+    program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **streaming_options(chosen)))
+    page = None
+    if view:
+        page = stack.enter_context(_open_view(Path(source).name, model, chosen, names, program, encoder.settings, port))
+        how |= {"record": page.about.layers, "observe": page.observe}
+    stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
+    if page is not None:
+        page.watch(lambda: stream.status)
+    for line in _chosen(recording, stream.summary.to_dict(), flags):
+        echo(line, err=True)
+    with _watching(stream, recording.name, how["budget"]):
+        summary, end = _print_stream(stream, recording)
+    for line in [*report_lines(recording, encoder), *_latency_lines(summary)]:
+        echo(line, err=True)
+    if isinstance(end, Terminated):
+        raise end
+    if page is not None and end is None:
+        _hold(page, summary)
+
+
+def _budget(given: int | None, clocked: bool) -> int | None:
+    """How late decisions may come [µs], where the source has a clock."""
+    from nirbridge_events import streaming
+
+    if given is not None and not clocked:
+        found = "does not go with --pace max, at which a recording has no clock"
+        raise InputError("option --budget", found, "Add --pace real")
+    return given or (streaming.BUDGET if clocked else None)
+
+
+def _chosen(recording: Recording, summary: dict[str, Any], flags: dict[str, Any]) -> list[str]:
+    """What a live source chose by itself, which decides what is dropped and what scores mean."""
+    chosen = [f"--{name} {summary[name]}" for name in ("policy", "readout") if recording.live and flags[name] is None]
+    return [f"{recording.name}: is live, so {' and '.join(chosen)} hold unless given."] if chosen else []
+
+
+@contextmanager
+def _watching(stream: Stream, name: str, budget: int | None) -> Iterator[None]:
+    """Says on stderr what goes wrong, while it does."""
+    from nirbridge_events.watching import Watch
+
+    watch, over = Watch(name, None if budget is None else budget / 1e3), threading.Event()
+
+    def look() -> None:
+        while not over.wait(WATCH_SECONDS):
+            for line in watch.lines(stream.status, time.monotonic()):
+                echo(f"Warning: {line}", err=True)
+
+    thread = threading.Thread(target=look, name="nirbridge-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _latency_lines(summary: dict[str, Any]) -> list[str]:
+    """The latency as a sentence, if there were decisions."""
+    from nirbridge_events.decisions import LATENCY_FROM
+
+    if summary["latency_ms"] is None:
+        return []
+    whole, hold, queue, compute = (
+        f"{summary[name]['p50']:.1f} / {summary[name]['p99']:.1f} ms"
+        for name in ("latency_ms", "hold_ms", "queue_ms", "compute_ms")
+    )
+    origin = LATENCY_FROM[summary["latency_from"]]
+    return [f"Latency p50 / p99 {whole}, {origin}: late events {hold}, queue {queue}, model {compute}."]
 
 
 def _preferred_runtime(graph: nir.NIRGraph) -> str:
@@ -134,7 +235,7 @@ def _preferred_runtime(graph: nir.NIRGraph) -> str:
     states = nirbridge.runtimes()
     for name in PREFERRED:
         if name in states and states[name].usable and _runs(graph, name):
-            click.echo(f"Runs on '{name}'.", err=True)
+            echo(f"Runs on '{name}'.", err=True)
             return name
     return PREFERRED[-1]
 
@@ -160,7 +261,7 @@ def _open_view(
 
     names = None if labels is None else tuple(labels)
     view = View(About(source, model.name, runtime, names, _spiking(program), settings), port)
-    click.echo(f"Page: {view.url}", err=True)
+    echo(f"Page: {view.url}", err=True)
     return view
 
 
@@ -181,31 +282,43 @@ def _hold(page: View, summary: dict[str, Any]) -> None:
     """Keeps the page until Ctrl-C, so that a short recording can be looked at."""
     page.end(summary)
     try:
-        click.echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
+        echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
         threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("Page closed.", err=True)
+    except KeyboardInterrupt as interrupt:
+        echo("Page closed.", err=True)
+        if isinstance(interrupt, Terminated):
+            raise
 
 
-def _print_stream(stream: Stream, recording: Recording) -> tuple[bool, dict[str, Any]]:
-    """Prints decisions and, whatever ends them, the summary; returns whether they came to their end, and the summary.
+def _print_stream(stream: Stream, recording: Recording) -> tuple[dict[str, Any], KeyboardInterrupt | None]:
+    """Prints decisions and, whatever ends them, the summary; returns the summary and what interrupted them.
 
-    Ctrl-C is one of the ends, and no error.
+    Ctrl-C and SIGTERM are two of the ends, and no error.
     """
-    finished = True
+    end: KeyboardInterrupt | None = None
     try:
         with progress(recording, "streaming") as tick:
             for decision in stream:
-                click.echo(json.dumps(decision.to_dict(), allow_nan=False))
+                print_json(decision.to_dict(), indent=None)
                 tick()
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        finished = False
+    except KeyboardInterrupt as interrupt:
+        echo("Terminated." if isinstance(interrupt, Terminated) else "Interrupted.", err=True)
+        end = interrupt
     finally:
         stream.close()
         summary = stream.summary.to_dict()
-        click.echo(json.dumps({"summary": summary}, allow_nan=False))
-    return finished, summary
+        _print_summary({"summary": summary}, end)
+    return summary, end
+
+
+def _print_summary(summary: dict[str, Any], end: KeyboardInterrupt | None) -> None:
+    """The summary; on stderr if it was asked for by a signal and nobody reads stdout any more."""
+    try:
+        print_json(summary, indent=None)
+    except BrokenPipeError:
+        if end is None:
+            raise
+        echo(json.dumps(summary, allow_nan=False), err=True)
 
 
 def _labels(text: str) -> list[str]:

@@ -74,7 +74,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
             negative scale, too few phases for the base, an input in another base than 2, or samples beyond
             ``input_scale``; the text names the layer.
 
-    Source: seed 001 (One-Spike SNN), algorithm 1; seed 003 (LM-HT), theorem 4.4.
+    Source: Hwang and Kung, 2024 (One-Spike SNN), algorithm 1; Hao et al., NeurIPS 2024 (LM-HT),
+        theorem 4.4.
     """
     conversion = convert_in_full(ann, data, method, **options)
     for note in conversion.notes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nirbridge.converting.measuring import LayerError, Report
 from nirbridge.errors import InputError
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 from nirbridge.reports import counted
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
@@ -41,8 +41,8 @@ def draw(report: Report, path: Path) -> None:
         range(len(layers)), [_short(layer.name) for layer in layers], rotation=60, ha="right", fontsize=8
     )
     figure.suptitle(_title(report), fontsize=11)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 

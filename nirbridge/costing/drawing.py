@@ -13,7 +13,7 @@ from nirbridge.costing.label_places import place_labels
 from nirbridge.costing.report import EnergyReport
 from nirbridge.costing.text import energy_text, ratio_text
 from nirbridge.errors import InputError
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 from nirbridge.reports import printable
 
 _SNN, _ANN, _RATE = "#2166ac", "#bdbdbd", "#4d9221"
@@ -178,7 +178,7 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> None:
     import matplotlib.pyplot as plt
 
     try:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, dpi=110)
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", dpi=110)
     finally:
         plt.close(figure)

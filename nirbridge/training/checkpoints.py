@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nirbridge.errors import FileError, InputError
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 
 _FORMAT = "nirbridge training 1"
 
@@ -52,8 +52,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         FileError: it cannot be written.
     """
     content = vars(checkpoint) | {"format": _FORMAT, "configuration": json.dumps(checkpoint.configuration)}
-    with atomic_write(path) as temporary:
-        torch.save(content, temporary)
+    with whole_file(path) as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(path: str | Path, configuration: dict[str, Any]) -> Checkpoint:

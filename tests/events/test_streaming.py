@@ -225,7 +225,7 @@ def test_bad_arguments(events):
 
 
 def test_the_queue_drops_its_oldest_and_ends_with_its_error():
-    items = [Ready(Window(np.zeros(1, np.float32), i, 0, 1, 10 + i), 0.0) for i in range(4)]
+    items = [Ready(Window(np.zeros(1, np.float32), i, 0, 1, 10 + i), 0.0, 0.0) for i in range(4)]
     queue = WindowQueue(2, "drop-oldest")
     assert all(queue.put(item) for item in items)
     queue.end(FileError("file 'x'", "broke"))

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,8 +23,9 @@ from nirbridge.errors import InputError
 from nirbridge.ir import EventInput, MultiLevelLIF
 from nirbridge_events import EncoderSettings, FrameEncoder, Stream, encode, open_recording, write_nmnist
 from nirbridge_events.streaming import Observation
-from nirbridge_events.viewing import View
+from nirbridge_events.viewing import View, server
 from nirbridge_events.viewing.snapshots import About, picture
+from nirbridge_events.watching import StreamStatus
 from nirbridge_events.windows import Window
 from tests.events import naive
 from tests.events.test_streaming import SENSOR, SumProgram
@@ -339,3 +341,145 @@ def test_without_a_browser_the_page_and_the_decisions_are_the_same(viewed):
     *decisions, last = [json.loads(line) for line in out.splitlines()]
     assert code == 0
     assert len(decisions) == last["summary"]["decisions"] == 10
+
+
+STATUS = StreamStatus(
+    decisions=3, lag_ms=71.5, latency_ms=80.0, latency_from="arrival", over_budget=1, dropped_windows=2, late=4,
+    outside=5, malformed=6, policy="drop-oldest", gap_windows=0, resyncs=0, silent_s=7.5, lost={"bad": 6},
+    notices=("two cameras send",),
+)  # fmt: skip
+
+
+def open_updates(view, read=True):
+    """A connection that asks for updates, and the first of them."""
+    port = int(view.url.split(":")[2].strip("/"))
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(f"GET /updates HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    while read and b'"points"' not in (got := connection.recv(65536)):
+        assert got
+    return connection
+
+
+def is_ended(connection, seconds=5.0):
+    """Whether the other side ends a connection; what it still sends is read and thrown away."""
+    connection.settimeout(seconds)
+    try:
+        while connection.recv(65536):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def takes_end(connection, seconds):
+    """Whether a connection that is read for so long comes to its end."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        if not connection.recv(65536):
+            return True
+    return False
+
+
+def test_the_page_is_told_how_the_stream_does_even_without_decisions(about):
+    with View(about) as view:
+        view.watch(lambda: STATUS)
+        view.end({"decisions": 0})
+        (update,) = updates(view)
+    assert update["points"] == []
+    assert update["health"] == {
+        "lag_ms": 71.5,
+        "latency_from": "arrival",
+        "dropped": 2,
+        "late": 4,
+        "outside": 5,
+        "malformed": 6,
+        "silent_s": 7.5,
+        "silent": True,
+        "notices": ["two cameras send"],
+    }
+
+
+def test_pages_that_never_read_keep_nobody_out(about):
+    with View(about) as view:
+        never = [open_updates(view, read=False) for _ in range(3 * server.MOST_PAGES)]
+        fresh = open_updates(view)
+        assert fetch(view, "/")[0].status == 200
+        # The oldest had to go.
+        assert all(is_ended(connection) for connection in never[: server.MOST_PAGES])
+        for connection in (*never, fresh):
+            connection.close()
+
+
+def test_connections_end_after_their_time_whatever_they_send(about, monkeypatch):
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(server, "HEARTBEAT", 0.1)
+    with View(about) as view:
+        port = int(view.url.split(":")[2].strip("/"))
+        silent, drip = (socket.create_connection(("127.0.0.1", port)) for _ in range(2))
+        reading = open_updates(view)
+        begin, alive = time.perf_counter(), True
+        while alive and time.perf_counter() - begin < 5:
+            try:
+                drip.sendall(b"G")
+                alive = not is_ended(drip, 0.1)
+            except OSError:
+                alive = False
+        assert time.perf_counter() - begin < 4
+        assert is_ended(silent)
+        # Who takes its updates stays.
+        assert not takes_end(reading, 2.0)
+        for connection in (silent, drip, reading):
+            connection.close()
+
+
+def test_a_page_that_stops_reading_is_ended_while_the_stream_goes_on(about, monkeypatch, events):
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.5)
+    observations = []
+    encoder = FrameEncoder(SENSOR, 100, "count")
+    list(Stream(open_recording(events, SENSOR), SumProgram(), encoder, record=["act"], observe=observations.append))
+    with View(about) as view:
+        stopped = open_updates(view, read=False)
+        stopped.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        end = time.perf_counter() + 20
+        opened = False
+        while not opened or view._server._pages:
+            opened = opened or bool(view._server._pages)
+            assert time.perf_counter() < end
+            for _ in range(100):
+                view.observe(observations[0])
+            time.sleep(0.02)
+        stopped.close()
+
+
+def test_many_silent_connections_are_bounded(about):
+    with View(about) as view:
+        port = int(view.url.split(":")[2].strip("/"))
+        many = [socket.create_connection(("127.0.0.1", port)) for _ in range(server.MOST_CONNECTIONS + 20)]
+        assert fetch(view, "/")[0].status == 200
+        assert len(view._server._deadlines) <= server.MOST_CONNECTIONS
+        assert is_ended(many[0])
+        for connection in many:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"\x00\xff\x16\x03\x01\r\n\r\n", b"400"),
+        (b"GET\r\n\r\n", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"505"),
+        (b"FOO / HTTP/1.1\r\n\r\n", b"501"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n", b"403"),
+    ],
+)
+def test_malformed_requests_are_refused(about, request_bytes, status):
+    with View(about) as view:
+        connection = socket.create_connection(("127.0.0.1", int(view.url.split(":")[2].strip("/"))), timeout=10)
+        connection.sendall(request_bytes)
+        assert status in connection.recv(4096)
+        connection.close()
+        assert fetch(view, "/")[0].status == 200

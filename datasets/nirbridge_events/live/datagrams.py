@@ -23,7 +23,7 @@ from nirbridge_events.live.clock import LiveClock
 MALFORMED = "datagrams with bytes that make no event"
 # Between datagrams, so that a whole batch is decoded at once: as a word of SPIF it takes no time after it.
 _SEPARATOR = b"\xff\xff\xff\xff"
-_FAERY = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
+FAERY = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 _FAERY32 = np.dtype([("t", "<u4"), ("x", "<u2"), ("yp", "<u2")])
 
 Lengths = npt.NDArray[np.int64]
@@ -35,7 +35,7 @@ class Datagrams:
 
     Attributes:
         parts: their bytes.
-        arrivals: when each came [µs], int64 [N].
+        arrivals: when each came [µs], int64 [N]; never less than the one before.
     """
 
     parts: Sequence[bytes]
@@ -121,7 +121,7 @@ def _records(
 
 def decode_faery(datagrams: Datagrams, clock: LiveClock, lost: Counter[str]) -> Events:
     """Events of faery's datagrams ``t64_x16_y16_on8``."""
-    records, arrivals = _records(datagrams, _FAERY, lost)
+    records, arrivals = _records(datagrams, FAERY, lost)
     t = clock.join(records["t"].astype(np.uint64), arrivals)
     return Events(
         records["x"].astype(np.uint16), records["y"].astype(np.uint16), t, (records["p"] > 0).astype(np.uint8)

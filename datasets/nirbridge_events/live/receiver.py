@@ -11,9 +11,11 @@ from collections import Counter, deque
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from nirbridge_events.live.batch import BatchSocket
+from nirbridge_events.live.batch import Batch, BatchSocket
 from nirbridge_events.live.datagrams import Datagrams
+from nirbridge_events.live.evidence import Senders
 
 # What may wait for the reader; a datagram counts with its bytes and OVERHEAD.
 QUEUE_BYTES = 1 << 26
@@ -37,6 +39,8 @@ class Receiver:
     Attributes:
         datagrams: how many came, without those that were dropped.
         lost: what was dropped, by kind.
+        senders: who sends.
+        opened: the zero of arrivals, on the clock ``time.perf_counter_ns`` [ns].
         error: what ended the thread, None unless receiving failed.
     """
 
@@ -49,12 +53,14 @@ class Receiver:
         self._batch = BatchSocket(sock)
         self._inode = os.fstat(sock.fileno()).st_ino
         self._changed = threading.Condition()
-        self._queue: deque[tuple[int, list[bytes], int]] = deque()
+        self._queue: deque[tuple[npt.NDArray[np.int64], list[bytes], int]] = deque()
         self._queued = 0
         self._closing = threading.Event()
         self._done = False
         self._thread: threading.Thread | None = None
-        self._opened = time.monotonic_ns()
+        self._latest = 0
+        self.opened = time.perf_counter_ns()
+        self.senders = Senders()
         self.datagrams = 0
         self.lost: Counter[str] = Counter()
         self.error: OSError | None = None
@@ -77,8 +83,7 @@ class Receiver:
     def take(self, timeout: float) -> Datagrams | None:
         """What has come, up to about TAKEN_BYTES; nothing after ``timeout`` seconds; None at the end."""
         parts: list[bytes] = []
-        arrivals: list[int] = []
-        counts: list[int] = []
+        arrivals: list[npt.NDArray[np.int64]] = []
         with self._changed:
             if not self._queue and not self._done:
                 self._changed.wait(timeout)
@@ -86,13 +91,12 @@ class Receiver:
                 return None
             taken = 0
             while self._queue and taken < TAKEN_BYTES:
-                arrival, batch, size = self._queue.popleft()
+                moments, batch, size = self._queue.popleft()
                 parts += batch
-                arrivals.append(arrival)
-                counts.append(len(batch))
+                arrivals.append(moments)
                 taken += size
             self._queued -= taken
-        return Datagrams(parts, np.repeat(np.array(arrivals, dtype=np.int64), np.array(counts, dtype=np.int64)))
+        return Datagrams(parts, np.concatenate(arrivals) if arrivals else np.empty(0, dtype=np.int64))
 
     def discard(self) -> None:
         """Counts what waits in the queue as not read."""
@@ -113,10 +117,10 @@ class Receiver:
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                if batch := self._batch.receive():
+                if (batch := self._batch.receive()) is not None:
                     self._put(batch)
             for _ in range(LAST_BATCHES):
-                if not (batch := self._batch.receive(wait=False)):
+                if (batch := self._batch.receive(wait=False)) is None:
                     break
                 self._put(batch)
         except OSError as error:
@@ -124,16 +128,18 @@ class Receiver:
         finally:
             self._finish()
 
-    def _put(self, batch: list[bytes]) -> None:
-        size = sum(map(len, batch)) + OVERHEAD * len(batch)
-        arrival = (time.monotonic_ns() - self._opened) // 1000
+    def _put(self, batch: Batch) -> None:
+        size = sum(map(len, batch.parts)) + OVERHEAD * len(batch.parts)
+        arrivals = np.maximum(np.maximum.accumulate((batch.moments - self.opened) // 1000), self._latest)
+        self._latest = int(arrivals[-1])
+        self.senders.add(batch.senders)
         with self._changed:
             if self._queued + size > QUEUE_BYTES:
-                self.lost[NOT_READ] += len(batch)
+                self.lost[NOT_READ] += len(batch.parts)
                 return
-            self._queue.append((arrival, batch, size))
+            self._queue.append((arrivals, batch.parts, size))
             self._queued += size
-            self.datagrams += len(batch)
+            self.datagrams += len(batch.parts)
             self._changed.notify()
 
     def _finish(self) -> None:

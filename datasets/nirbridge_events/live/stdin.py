@@ -2,15 +2,19 @@
 
 ``structured`` are records of 13 little-endian bytes: time in µs (64 bits), x, y (16 bits each), polarity (one byte),
 which is also faery's own layout.  Besides come CSV and every file format that is read from its beginning to its end;
-without ``format`` the first bytes tell.
+without ``format`` the first bytes tell.  A pipe is a live source; a file that the shell opened (``< rec.csv``) is a
+recording like any other.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
+import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +23,8 @@ import numpy as np
 from nirbridge.errors import FileError, InputError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.live import address as addresses
+from nirbridge_events.live.feed import LiveFeed
+from nirbridge_events.live.pump import pumped
 from nirbridge_events.readers import READERS, choose
 from nirbridge_events.readers.base import BLOCK_BYTES, HEAD_BYTES, STDIN, Feed, Source, unreadable
 from nirbridge_events.readers.wanted import NOTHING, Wanted
@@ -29,11 +35,13 @@ RECORD = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 FILES_ONLY = ("hdf5", "npy", "npz")
 STRUCTURED = "structured"
 WAIT_SECONDS = 0.1
-_HEADERS = (b"%", b"#", b"Event Stream")
+_HEADERS = (b"%", b"#!AER-DAT", b"Event Stream")
+_LINE = re.compile(rb"^[^#\r\n][^\n]*\n", re.MULTILINE)
+"""A line that is no comment."""
 
 
 @dataclass
-class StreamFeed(Feed):
+class StreamFeed(LiveFeed):
     """The bytes of a pipe: what was read to recognise its format, then what comes.
 
     Attributes:
@@ -41,12 +49,16 @@ class StreamFeed(Feed):
         head: bytes that were read before.
         closing: set to end the reading.
         ended: whether the pipe has ended.
+        read_at: when the last block was read, on the clock ``time.perf_counter`` [s].
+        waited: whether the pipe was empty before that block came.
     """
 
     descriptor: int = 0
     head: bytes = b""
     closing: threading.Event = field(default_factory=threading.Event)
     ended: bool = False
+    read_at: float = 0.0
+    waited: bool = True
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """Yields (offset in the stream, bytes) as they come.
@@ -69,19 +81,22 @@ class StreamFeed(Feed):
             FileError: the pipe cannot be read.
         """
         try:
+            ready = bool(select.select([self.descriptor], [], [], 0)[0])
+            self.waited = not ready
             while not self.closing.is_set():
-                if select.select([self.descriptor], [], [], WAIT_SECONDS)[0]:
+                if ready:
                     block = os.read(self.descriptor, BLOCK_BYTES)
-                    self.ended = not block
+                    self.ended, self.read_at = not block, time.perf_counter()
                     return block
+                ready = bool(select.select([self.descriptor], [], [], WAIT_SECONDS)[0])
         except (OSError, ValueError) as error:
             raise unreadable(STDIN, OSError(0, str(error))) from error
         self.ended = True
         return b""
 
     def read_head(self, enough: int, lines: int) -> None:
-        """Reads until ``head`` has so many bytes or so many lines, or the pipe ends."""
-        while len(self.head) < enough and not (lines and self.head.count(b"\n") >= lines) and not self.ended:
+        """Reads until ``head`` has so many bytes or so many lines of data, or the pipe ends."""
+        while len(self.head) < enough and not (lines and len(_LINE.findall(self.head)) >= lines) and not self.ended:
             self.head += self.more()
 
 
@@ -96,7 +111,8 @@ def open_stdin(
     """
     address = addresses.parse(source, known=("format", "size"))
     given = address.agreed_size(f"source '{source}'", sensor_size)
-    feed = StreamFeed(STDIN, 0, descriptor=_descriptor(descriptor))
+    feed = StreamFeed(STDIN, 0, descriptor=_descriptor(descriptor), patient=True)
+    live = not stat.S_ISREG(os.fstat(feed.descriptor).st_mode)
     opened = _open_format(source, address.format, feed, replace(wanted, sensor_size=given))
     check_given_size("stdin", opened, given)
     size, origin = known_size(opened, given)
@@ -105,11 +121,12 @@ def open_stdin(
     feed.offset = opened.offset
 
     def start_pass() -> tuple[Feed, Iterator[Events]]:
-        return feed, opened.decode(feed)
+        chunks = opened.decode(feed)
+        return feed, pumped(chunks, feed) if live else chunks
 
     return Recording(
         "stdin", opened.format, size, origin, 0, start_pass, FileError, feed, 0, jitter,
-        remarks=opened.notes, once=True, on_close=feed.closing.set,
+        live=live, remarks=opened.notes, once=True, on_close=feed.closing.set,
     )  # fmt: skip
 
 

@@ -12,12 +12,14 @@ from nirbridge_events.events import Events, Size
 from nirbridge_events.live import address as addresses
 from nirbridge_events.live.clock import LiveClock
 from nirbridge_events.live.datagrams import FORMATS
+from nirbridge_events.live.evidence import FormatJudge
+from nirbridge_events.live.feed import Arrivals, LiveFeed
 from nirbridge_events.live.receiver import Receiver
 from nirbridge_events.readers.base import Feed
 from nirbridge_events.recording import Recording
 
 # After so many seconds without a datagram an empty chunk is given, so that whoever reads can do something else.
-HEARTBEAT = 0.05
+HEARTBEAT = 0.01
 DROPS_EVERY = 1.0
 
 
@@ -41,10 +43,10 @@ def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
     receiver = Receiver(sock)
     host = f"[{address.host}]" if ":" in address.host else address.host
     name = f"udp://{host}:{sock.getsockname()[1]}"
-    feed = Feed(Path(name), 0)
+    feed = LiveFeed(Path(name), 0)
 
     def start_pass() -> tuple[Feed, Iterator[Events]]:
-        return feed, _chunks(name, receiver, feed, kind, address.idle)
+        return feed, _chunks(name, receiver, feed, FormatJudge(kind, size), address.idle)
 
     return Recording(
         name,
@@ -79,37 +81,56 @@ def _bind(where: str, address: addresses.Address) -> socket.socket:
     return sock
 
 
-def _chunks(name: str, receiver: Receiver, feed: Feed, kind: str, idle: float | None) -> Iterator[Events]:
+def _chunks(name: str, receiver: Receiver, feed: LiveFeed, judge: FormatJudge, idle: float | None) -> Iterator[Events]:
     """Decoded events as they come, an empty chunk at each heartbeat; ends when closed or idle for too long."""
-    decode, bits = FORMATS[kind]
+    decode, bits = FORMATS[judge.kind]
     clock = LiveClock(bits)
     receiver.start()
-    last = counted = time.monotonic()
+    last = counted = time.perf_counter()
     try:
         while (datagrams := receiver.take(HEARTBEAT)) is not None:
-            now = time.monotonic()
-            if now - counted > DROPS_EVERY or not datagrams.parts:
+            now = time.perf_counter()
+            if now - counted > DROPS_EVERY:
                 receiver.count_system_drops()
                 counted = now
+            events = _NONE
             if datagrams.parts:
-                last = now
+                last = (receiver.opened + int(datagrams.arrivals[-1]) * 1000) / 1e9
                 feed.position += sum(map(len, datagrams.parts))
-                events = decode(datagrams, clock, feed.lost)
-                feed.wraps, feed.resyncs = clock.wraps, clock.resyncs
-            else:
-                events = _NONE
-                if idle is not None and now - last > idle:
-                    # What came until now is still in the queue and is given before the end.
-                    receiver.close()
-            feed.lost.update({kind: count - feed.lost[kind] for kind, count in receiver.lost.items()})
+                if judge.look(datagrams.parts, now):
+                    feed.lost[f"datagrams of format '{judge.other}'"] += len(datagrams.parts)
+                else:
+                    events = decode(datagrams, clock, feed.lost)
+                    feed.arrived(Arrivals(clock.tops, (receiver.opened + clock.moments * 1000) / 1e9))
+                    feed.wraps, feed.resyncs = clock.wraps, clock.resyncs
+            elif idle is not None and now - last > idle:
+                # What came until now is still in the queue and is given before the end.
+                receiver.close()
+            _report(receiver, judge, feed)
             yield events
     finally:
         receiver.close()
         receiver.discard()
-        feed.lost.update({kind: count - feed.lost[kind] for kind, count in receiver.lost.items()})
+        _report(receiver, judge, feed)
     if receiver.error is not None:
         reason = receiver.error.strerror or receiver.error
         raise FileError(name, f"receiving failed ({reason})", "Check the network")
+
+
+def _report(receiver: Receiver, judge: FormatJudge, feed: LiveFeed) -> None:
+    """Brings what the feed says up to date."""
+    for kind, count in list(receiver.lost.items()):
+        feed.lost[kind] = count
+    if judge.other is not None:
+        feed.notice(
+            f"datagrams look like format '{judge.other}', not '{judge.kind}', and are left out; "
+            f"name the source udp://...?format={judge.other} to read them"
+        )
+    if (mixed := receiver.senders.mixed) is not None:
+        feed.notice(
+            f"{mixed[0]} and {mixed[1]} both send to this port; their events are mixed into one picture. "
+            "Give each camera a port of its own"
+        )
 
 
 _NONE = Events.concatenate([])

@@ -37,6 +37,7 @@ class Feed:
             out, the packets of further streams, what a recording lacks that broke off.
         wraps: how often a counter of time started again.
         resyncs: how often a live source's clock leapt and was joined on.
+        notices: what a user should know while the pass goes on, one clause each.
         skip_bad: whether words that the format does not have are counted in ``lost``, instead of ending the pass.
     """
 
@@ -47,7 +48,13 @@ class Feed:
     lost: Counter[str] = field(default_factory=Counter)
     wraps: int = 0
     resyncs: int = 0
+    notices: list[str] = field(default_factory=list)
     skip_bad: bool = False
+
+    def notice(self, text: str) -> None:
+        """Says something once."""
+        if text not in self.notices:
+            self.notices.append(text)
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """Yields (offset in the file, bytes); every block of a file but the last has BLOCK_BYTES.

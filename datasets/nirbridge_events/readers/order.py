@@ -28,13 +28,14 @@ class TimeOrder:
         sorted_events: events that came after one with a later time, and were put in their place.
         jumps: steps forward of more than JUMP.
         longest_jump: the longest of them [µs].
+        top: the latest time taken in, None before the first.
     """
 
     def __init__(self, jitter: int = JITTER) -> None:
         self._jitter = jitter
         self.most_held = min(MOST_HELD, HELD_EVENTS * max(1, jitter // JITTER))
         self._held = _NONE
-        self._top: int | None = None
+        self.top: int | None = None
         self._floor: int | None = None
         self.taken = 0
         self.sorted_events = 0
@@ -43,7 +44,7 @@ class TimeOrder:
 
     def too_early(self, t: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
         """Which of the next times go back further than may be sorted; None if all are in order."""
-        if not len(t) or ((self._top is None or t[0] >= self._top) and bool((t[1:] >= t[:-1]).all())):
+        if not len(t) or ((self.top is None or t[0] >= self.top) and bool((t[1:] >= t[:-1]).all())):
             return None
         limit = self._tops(t) - self._jitter
         if self._floor is not None:
@@ -66,12 +67,12 @@ class TimeOrder:
         self.taken += len(events)
         late = int((events.t < self._tops(events.t)).sum())
         top = int(events.t.max())
-        self._top = top if self._top is None else max(self._top, top)
+        self.top = top if self.top is None else max(self.top, top)
         merged = Events.concatenate([self._held, events]) if len(self._held) else events
         if late:
             self.sorted_events += late
             merged = merged.select(np.argsort(merged.t, kind="stable"))
-        ready = int(np.searchsorted(merged.t, self._top - self._jitter, side="right"))
+        ready = int(np.searchsorted(merged.t, self.top - self._jitter, side="right"))
         ready = max(ready, len(merged) - self.most_held) if self._jitter else len(merged)
         self._held = merged[ready:]
         return self._give(merged[:ready])
@@ -83,7 +84,7 @@ class TimeOrder:
 
     def _tops(self, t: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """For each of the next times, the latest one seen before it."""
-        first = t[0] if self._top is None else self._top
+        first = t[0] if self.top is None else self.top
         tops: npt.NDArray[np.int64] = np.maximum.accumulate(np.concatenate(([first], t[:-1])))
         return tops
 

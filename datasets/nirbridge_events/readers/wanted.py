@@ -87,9 +87,8 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     if not wanted and len(cameras) == 1:
         return next(iter(cameras))
     if not wanted:
-        raise InputError(
-            where, f"holds events of {len(cameras)} cameras: {listed}", "Choose one with --camera (camera=)"
-        )
+        found = f"holds events of {len(cameras)} cameras: {listed}"
+        raise InputError(where, found, "Choose one with --camera (camera='0')")
     whole = [number for number, name in cameras.items() if wanted in (number, name)]
     parts = [number for number, name in cameras.items() if wanted.lower() in name.lower().replace("_", "/").split("/")]
     fitting = [wanted] if wanted in cameras else whole or parts

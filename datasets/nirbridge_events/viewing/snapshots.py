@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.settings import EncoderSettings
 from nirbridge_events.streaming import Observation
+from nirbridge_events.watching import SILENCE, StreamStatus
 
 LARGEST_SIDE = 256
 
@@ -63,10 +64,26 @@ def point(observation: Observation) -> dict[str, Any]:
         "margin": decision.margin,
         "early": decision.early,
         "latency_ms": decision.latency_ms,
+        "queue_ms": decision.queue_ms,
         "events": decision.events,
         "dropped": decision.dropped_windows,
         "scores": [round(score, 6) for score in decision.scores],
         "rates": {name: round(rate, 6) for name, rate in observation.rates.items()},
+    }
+
+
+def health(status: StreamStatus) -> dict[str, Any]:
+    """How the stream does, for the page."""
+    return {
+        "lag_ms": status.lag_ms,
+        "latency_from": status.latency_from,
+        "dropped": status.dropped_windows,
+        "late": status.late,
+        "outside": status.outside,
+        "malformed": status.malformed,
+        "silent_s": status.silent_s,
+        "silent": status.silent_s is not None and status.silent_s >= SILENCE,
+        "notices": list(status.notices),
     }
 
 

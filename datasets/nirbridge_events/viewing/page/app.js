@@ -5,11 +5,13 @@ const COLOURS = ["#58a6ff", "#ff9d5c", "#4cc38a", "#d2a8ff", "#f2b134", "#ff7b9c
 const LANES = ["#0b0f14", "#2f6b8e", "#27a884", "#a8d634", "#fde047", "#ffffff"];
 const TEXT = "#e6edf3", QUIET = "#8b9aab", LINE = "#2a3542", ACCENT = "#4cc38a";
 const FONT = '13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
+const LATENCY_FROM = { arrival: "window end, by arrival", pace: "window end, at recorded pace", read: "window read" };
 const byId = (id) => document.getElementById(id);
 
 let about = null;
 let picture = null;
 let points = [];
+let latencyFrom = "arrival";
 
 /* ---------- numbers and names ---------- */
 
@@ -185,10 +187,13 @@ function drawCharts() {
   curves("history", last.scores.map((_, k) => ({
     values: points.map((point) => point.scores[k]), colour: colourOf(k), width: k === last.class ? 2.5 : 1,
   })), round, false);
-  const latencies = points.map((point) => point.latency_ms);
+  const latencies = points.map((point) => point.latency_ms), waits = points.map((point) => point.queue_ms);
   byId("latency-note").textContent =
-    `window end → decision, ms: median ${round(quantile(latencies, 0.5))}, p99 ${round(quantile(latencies, 0.99))}`;
-  curves("latency", [{ values: latencies, colour: "#f2b134", width: 1.5 }], round, true);
+    `${LATENCY_FROM[latencyFrom]} → decision, ms: median ${round(quantile(latencies, 0.5))}, ` +
+    `p99 ${round(quantile(latencies, 0.99))}; grey: queueing`;
+  curves("latency", [
+    { values: waits, colour: QUIET, width: 1 }, { values: latencies, colour: "#f2b134", width: 1.5 },
+  ], round, true);
 }
 
 /* ---------- text ---------- */
@@ -200,7 +205,18 @@ function drawDecision() {
   byId("window").textContent = last.window;
   byId("time").textContent = `${(last.t_us / 1e3).toFixed(1)} ms`;
   byId("events").textContent = last.events.toLocaleString("en");
-  byId("dropped").textContent = last.dropped.toLocaleString("en");
+}
+
+function drawHealth(health) {
+  latencyFrom = health.latency_from;
+  byId("lag").textContent = `${round(health.lag_ms)} ms`;
+  for (const name of ["dropped", "late", "outside", "malformed"]) {
+    byId(name).textContent = health[name].toLocaleString("en");
+    byId(name).className = health[name] ? "bad" : "";
+  }
+  byId("notices").textContent = health.notices.join("\n");
+  if (health.silent) setStatus("silent", `silent: no event for ${health.silent_s.toFixed(0)} s`);
+  else setStatus("live", "live");
 }
 
 function drawAbout() {
@@ -239,6 +255,7 @@ async function start() {
     const update = JSON.parse(message.data);
     points = points.concat(update.points).slice(-KEPT);
     picture = update.picture || picture;
+    if (update.health) drawHealth(update.health);
     if (update.summary) { source.close(); ended(update.summary); }
     window.requestAnimationFrame(draw);
   };
