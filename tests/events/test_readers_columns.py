@@ -84,6 +84,10 @@ ASKED = {
         "".join(f"400 {i} {99 - i} 1\n" for i in range(90)),
         "may be t, x, y, p or x, t, y, p",
     ),
+    "pixels with decimals": (
+        "".join(f"{100 + 9 * i} {(7 * i) % 30 + 0.7123} {i % 9} 1\n" for i in range(30)),
+        "no order of t, x, y and p",
+    ),
     "all fall": ("9 9 9 1\n8 8 8 1\n", "no order of t, x, y and p fits"),
     "y before x": ("".join(f"{10**6 + i},{i % 260},{i % 346},1\n" for i in range(COUNT)), "t, y, x, p of 346x260"),
     "five columns": ("1,2,90,1,1000\n", "has 5 columns without names"),
@@ -117,6 +121,20 @@ def test_two_readings_are_an_error_that_names_the_options(tmp_path, name):
 )
 def test_options_say_more_than_names_and_values(tmp_path, text, how, rows):
     assert read(tmp_path, text, **how)[0] == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "times", "rounded"),
+    [
+        (b"t_us,x,y,p\n0.4,5,6,1\n200.9,5,6,1\n", [0, 201], True),
+        (b"t_ns,x,y,p\n1499,5,6,1\n1500,5,6,1\n", [1, 2], True),
+        (b"t_s,x,y,p\n1504645177.42,5,6,1\n1504645177.420001,5,6,1\n", [1504645177420000, 1504645177420001], False),
+    ],
+)
+def test_times_that_are_rounded_are_said(tmp_path, text, times, rounded):
+    rows, recording = read(tmp_path, text)
+    assert [row[0] for row in rows] == times
+    assert any("rounded to whole µs" in note for note in recording.notes()) == rounded
 
 
 BAD = {
