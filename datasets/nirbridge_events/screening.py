@@ -145,10 +145,10 @@ class Screen:
         if before - time <= self._jitter:
             found += f"it goes back past {self.order.most_held} events, more than are held to sort within the jitter"
             return self._error(self._name, found, "Sort the recording by time")
-        if before - time > JUMP:
-            found += f"times must not go back by more than {self._jitter} µs: the clock of the recording started again"
-            return self._error(self._name, found, f"{SKIP_ADVICE}, or cut the recording there")
         found += f"times must not go back by more than {self._jitter} µs"
+        if before - time > JUMP:
+            found += ": the clock of the recording seems to have started again"
+            return self._error(self._name, found, f"{SKIP_ADVICE}, or cut the recording there")
         enough = math.ceil((before - time) / 1000)
         next_step = f"{SKIP_ADVICE}, or sort them back with --jitter {enough}ms (jitter={enough * 1000})"
         return self._error(self._name, found, next_step)

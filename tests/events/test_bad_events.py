@@ -74,7 +74,8 @@ def test_a_few_strays_do_not_make_the_sensor(tmp_path):
     rows[700] = (700, 3, 33_015, 1)
     with pytest.raises(InputError, match=r"event 700 lies at \(3, 33015\), outside the sensor of 346x260"):
         read(open_recording(naive.events_of(rows)))
-    assert open_recording(naive.events_of(rows + [(9999, 1300, 1000, 1)] * 6)).sensor_size == (1301, 33_016)
+    assert open_recording(naive.events_of(rows + [(9999, 1300, 1000, 1)] * 6)).sensor_size == (1301, 1001)
+    assert open_recording(naive.events_of(rows[600:750])).sensor_size == (346, 260)
 
 
 def glitched(times, changes):
