@@ -176,6 +176,15 @@ def test_what_is_kept_does_not_depend_on_chunks_and_is_in_order(steps, data, jit
         assert len(indices) == len(times)
 
 
+def test_events_without_any_order_end_soon_and_the_same_for_any_chunks(monkeypatch):
+    monkeypatch.setattr(sieve, "MOST_BACK", 20)
+    monkeypatch.setattr(sieve, "BACK_SHARE", 10)
+    times = np.random.default_rng(2).integers(0, 1 << 20, 3000).tolist()
+    assert kept(times, 100, []) == kept(times, 100, [7, 500, 501, 2000])
+    with pytest.raises(InputError, match="2982 of 3000 events are bad .*. Sort it by time"):
+        skipping(events_at(times), (256, 256))
+
+
 def test_glitches_are_told_from_the_rest_across_chunks(tmp_path, monkeypatch):
     path = tmp_path / "a.raw"
     rows = [(1000 + 50 * i, i % 128, i % 100, i % 2) for i in range(400)]
