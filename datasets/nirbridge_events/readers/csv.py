@@ -220,8 +220,8 @@ def _table(where: str, head: bytes) -> Table:
         raise FileError(where, "is UTF-16 text", "Save it as UTF-8")
     lines = _first_lines(head, 2)
     if not lines:
-        found = "holds no event" if len(head) < HEAD_BYTES else f"has no event in its first {HEAD_BYTES} bytes"
-        raise FileError(where, found, "Record or copy it again")
+        nothing = "holds no event" if len(head) < HEAD_BYTES else f"has no event in its first {HEAD_BYTES} bytes"
+        raise FileError(where, nothing, "Record or copy it again")
     if b"\r" in head and b"\n" not in head:
         raise FileError(where, "ends its lines with carriage returns alone", "Convert it, with 'mac2unix'")
     line, begin, end = lines[0]
