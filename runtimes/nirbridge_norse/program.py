@@ -146,11 +146,11 @@ class NorseProgram(Program):
         """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
         low, high = torch.aminmax(cast)
         magnitude = max(-float(low), float(high))
-        where = f"input for {label(name, self.plan[name].node)}"
+        where = f"input for {label(name, self.lowered[name].node)}"
         if magnitude == np.inf:
             raise NarrowError(where, "holds values beyond the range of float32")
         if magnitude > self._in_range:
-            require_range(self.plan, magnitude)
+            require_range(self.lowered, magnitude)
             self._in_range = magnitude
         if magnitude >= SINGLE and given.dtype != np.float32:
             lost = lost_values(given, cast.numpy())

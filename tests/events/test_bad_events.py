@@ -74,7 +74,8 @@ def test_a_few_strays_do_not_make_the_sensor(tmp_path):
     rows[700] = (700, 3, 33_015, 1)
     with pytest.raises(InputError, match=r"event 700 lies at \(3, 33015\), outside the sensor of 346x260"):
         read(open_recording(naive.events_of(rows)))
-    assert open_recording(naive.events_of(rows + [(9999, 1300, 1000, 1)] * 6)).sensor_size == (1301, 33_016)
+    assert open_recording(naive.events_of(rows + [(9999, 1300, 1000, 1)] * 6)).sensor_size == (1301, 1001)
+    assert open_recording(naive.events_of(rows[600:750])).sensor_size == (346, 260)
 
 
 def glitched(times, changes):
@@ -173,6 +174,15 @@ def test_what_is_kept_does_not_depend_on_chunks_and_is_in_order(steps, data, jit
     assert TimeOrder(jitter).too_early(times[indices]) is None
     if (times[1:] >= np.maximum.accumulate(times)[:-1] - jitter).all():
         assert len(indices) == len(times)
+
+
+def test_events_without_any_order_end_soon_and_the_same_for_any_chunks(monkeypatch):
+    monkeypatch.setattr(sieve, "MOST_BACK", 20)
+    monkeypatch.setattr(sieve, "BACK_SHARE", 10)
+    times = np.random.default_rng(2).integers(0, 1 << 20, 3000).tolist()
+    assert kept(times, 100, []) == kept(times, 100, [7, 500, 501, 2000])
+    with pytest.raises(InputError, match="2982 of 3000 events are bad .*. Sort it by time"):
+        skipping(events_at(times), (256, 256))
 
 
 def test_glitches_are_told_from_the_rest_across_chunks(tmp_path, monkeypatch):

@@ -84,6 +84,10 @@ ASKED = {
         "".join(f"400 {i} {99 - i} 1\n" for i in range(90)),
         "may be t, x, y, p or x, t, y, p",
     ),
+    "pixels with decimals": (
+        "".join(f"{100 + 9 * i} {(7 * i) % 30 + 0.7123} {i % 9} 1\n" for i in range(30)),
+        "no order of t, x, y and p",
+    ),
     "all fall": ("9 9 9 1\n8 8 8 1\n", "no order of t, x, y and p fits"),
     "y before x": ("".join(f"{10**6 + i},{i % 260},{i % 346},1\n" for i in range(COUNT)), "t, y, x, p of 346x260"),
     "five columns": ("1,2,90,1,1000\n", "has 5 columns without names"),
@@ -119,6 +123,20 @@ def test_options_say_more_than_names_and_values(tmp_path, text, how, rows):
     assert read(tmp_path, text, **how)[0] == rows
 
 
+@pytest.mark.parametrize(
+    ("text", "times", "rounded"),
+    [
+        (b"t_us,x,y,p\n0.4,5,6,1\n200.9,5,6,1\n", [0, 201], True),
+        (b"t_ns,x,y,p\n1499,5,6,1\n1500,5,6,1\n", [1, 2], True),
+        (b"t_s,x,y,p\n1504645177.42,5,6,1\n1504645177.420001,5,6,1\n", [1504645177420000, 1504645177420001], False),
+    ],
+)
+def test_times_that_are_rounded_are_said(tmp_path, text, times, rounded):
+    rows, recording = read(tmp_path, text)
+    assert [row[0] for row in rows] == times
+    assert any("rounded to whole µs" in note for note in recording.notes()) == rounded
+
+
 BAD = {
     "columns twice": (b"t,x,y,p\n1,2,3,1\n", {"columns": "t,x,x,p"}, "does not name t, x, y and p once each"),
     "columns of another number": (b"1,2,3,1,1\n", {"columns": "t,x,y,p"}, "has 5 columns, --columns names 4"),
@@ -137,6 +155,9 @@ BAD = {
     "a decimal comma": (b"t,x,y,p\n0,25,1,2,1\n", {}, "line 2 has 5 columns, the first line 4"),
     "a decimal comma beside semicolons": (b"0,25;1;2;1\n0,5;1;2;1\n", {}, "decimals need a point, no comma"),
     "carriage returns": (b"t,x,y,p\r1,2,3,1\r", {}, "ends its lines with carriage returns alone"),
+    "many columns": (b"1" + b",1" * 30_000 + b"\n", {}, "has 30001 columns, at most 256 are read"),
+    "UTF-16": ("t,x,y,p\n1,2,3,1\n".encode("utf-16"), {}, "is UTF-16 text. Save it as UTF-8"),
+    "comments alone": (b"# t x y p\n", {}, "holds no event"),
     "two columns": (b"1 2\n3 4\n", {}, "has no four columns in its line"),
     "a time twice": (b"t,timestamp,x,y,p\n1,1,2,3,1\n", {}, "several names for t"),
 }  # fmt: skip

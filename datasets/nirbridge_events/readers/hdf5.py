@@ -135,7 +135,8 @@ def _sample(where: str, place: Place, wanted: Wanted) -> int:
         return 0
     count = len(place.arrays[0])
     if wanted.sample is None and count != 1:
-        raise InputError(where, f"holds {count} samples of spikes", f"Choose one with --sample 0 to {count - 1}")
+        next_step = f"Choose one with --sample 0 to {count - 1} (sample=0)"
+        raise InputError(where, f"holds {count} samples of spikes", next_step)
     if (wanted.sample or 0) >= count:
         raise InputError(where, f"has no sample {wanted.sample}; it holds {count}", "Give a smaller number")
     return wanted.sample or 0

@@ -4,7 +4,7 @@ Four kinds of place are events:
 
 1. a group with one-dimensional arrays t, x, y and p (or ts, xs, ys, ps, ...): DSEC, M3ED, RVT, eTraM, E2VID;
 2. a one-dimensional table with such fields: Prophesee's ``CD/events``;
-3. an array [N, 4] called ``events``: v2e, MVSEC; ``evidence`` tells its order;
+3. an array [N, 4] with ``event`` in its name: v2e, MVSEC; ``evidence`` tells its order;
 4. a group with the arrays of arrays ``times`` and ``units``: SHD and SSC, one channel a unit, one sample a row.
 
 Links are not followed: files come from strangers, and a link may lead out of them.
@@ -107,7 +107,7 @@ def _places(path: str, arrays: dict[str, h5py.Dataset]) -> Iterator[Place]:
     for name, data in arrays.items():
         if data.ndim == 1 and data.dtype.names and set(find_columns(data.dtype.names)) == set(FIELDS):
             yield Place(f"{path}/{name}".strip("/"), (data,), data.dtype.names)
-        elif data.ndim == 2 and data.shape[1] == len(FIELDS) and name.lower() in ("events", "event"):
+        elif data.ndim == 2 and data.shape[1] == len(FIELDS) and "event" in name.lower():
             yield Place(f"{path}/{name}".strip("/"), (data,), None)
 
 

@@ -104,6 +104,8 @@ def meaning_of(
     if not unit:
         unit, whole, note = evidence.time_unit(where, sample[places["t"]])
         notes.append(note)
+    if evidence.is_finer_than_microseconds(sample[places["t"]], UNITS[unit]):
+        notes.append("its times are rounded to whole µs")
     return Meaning(places, unit, whole, tuple(notes))
 
 
