@@ -90,8 +90,8 @@ def command(
 
     Prints one JSON line for each decision and, at the end or on Ctrl-C, a line {"summary": ...}. SOURCE is a
     recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for stdin. With a model that has an
-    EventInput node no further option is needed; else --window (or --per-events) and --coding are. With --view the
-    page stays when the stream is over, until Ctrl-C.
+    EventInput node no further option is needed; else --window and --coding are. With --view the page stays when the
+    stream is over, until Ctrl-C.
 
     \b
     Example:
