@@ -53,11 +53,11 @@ class ReadReport:
 
     def losses(self) -> list[str]:
         """What was left out or lost, one clause each, without the source's name."""
-        back = f": times go back by up to {self.longest_back_us / 1e6:.3g} s, as if the clock had started again"
-        restart = f"{back}; kept is what fits one line of time" if self.longest_back_us > JUMP else ""
+        back, restarts = f"{self.longest_back_us / 1e6:.3g} s", self.longest_back_us > JUMP
         counts = (
-            (self.late_events, f"{self.late_events} events came too late and were left out{restart}"),
+            (self.late_events, f"{self.late_events} events came too late and were left out"),
             (self.ahead_events, f"{self.ahead_events} events with times ahead of those that follow were left out"),
+            (restarts, f"times go back by up to {back}, as if the clock had started again; kept is one run of it"),
             (self.outside_events, f"{self.outside_events} events outside the sensor were left out"),
         )
         lines = [text for count, text in counts if count]

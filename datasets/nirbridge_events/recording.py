@@ -27,7 +27,8 @@ CHUNK_EVENTS = 1 << 16
 KNOWN_SENSORS: tuple[Size, ...] = (
     (34, 34), (128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (480, 320), (640, 480), (1280, 720)
 )  # fmt: skip
-LARGEST: Size = (65536, 65536)
+# No sensor is larger: events beyond say nothing about the size.
+LARGEST: Size = (4096, 4096)
 # Such a share of events beyond the largest known sensor are strays; more are those of a larger sensor.
 STRAY_SHARE = 1e-3
 
@@ -327,7 +328,7 @@ def _infer_size(
 ) -> Size:
     """The smallest known sensor that holds every event, else one just large enough.
 
-    Places that no sensor has, negative ones and a few far beyond the largest known sensor, say nothing about the size.
+    Places that no sensor has, negative or beyond LARGEST, say nothing about it; nor do a few beyond KNOWN_SENSORS.
     A file that breaks in the middle is judged by what comes before; reading it will meet the same error again.
     """
     feed, chunks = start_pass()

@@ -12,8 +12,6 @@ from nirbridge_events.readers.sieve import TimeSieve
 
 POLICIES = ("error", "skip")
 """What becomes of bad events: the first one ends the pass, or all are left out and counted."""
-FEW = 1 << 12
-"""So many events may be left out before their share counts."""
 
 
 class Screen:
@@ -21,8 +19,8 @@ class Screen:
 
     With policy "error" the first bad event ends the pass.  With "skip" bad events are left out: those outside the
     sensor, and those whose times contradict the others (``TimeSieve``; of a live source, which cannot wait for what
-    follows, simply those that go back by more than the jitter).  If more are left out than kept, something else is
-    wrong, and that is an error too, except of a live source.
+    follows, simply those that go back by more than the jitter).  If at the end more were left out than kept, something
+    else is wrong, and that is an error too, except of a live source.
 
     Args:
         name: how messages name the source.
@@ -77,7 +75,7 @@ class Screen:
             return (self.order.flush() if self._live else chunk), None
         if self._skips:
             chunk = self._without_bad(chunk)
-            return self.order.push(chunk), self._too_many_bad()
+            return self.order.push(chunk), None
         good, problem = self._first_bad(chunk)
         return self.order.push(narrowed(chunk[:good])), problem
 
@@ -85,7 +83,7 @@ class Screen:
         """What was held back, at the end of the source or before an error; and an error as of ``take``."""
         rest = self._without_late(self._sieve.flush())
         events = Events.concatenate([part for part in (self.order.push(rest), self.order.flush()) if len(part)])
-        return events, self._too_many_bad(few=0)
+        return events, self._too_many_bad()
 
     def _without_bad(self, chunk: Events) -> Events:
         on_sensor = inside(chunk, self._size)
@@ -104,9 +102,9 @@ class Screen:
         self._longest_back = max(self._longest_back, self.order.furthest_back(chunk.t))
         return chunk.select(~early)
 
-    def _too_many_bad(self, few: int = FEW) -> NirbridgeError | None:
+    def _too_many_bad(self) -> NirbridgeError | None:
         left_out, kept = self.outside + self.late + self.ahead, self.order.taken
-        if self._live or left_out <= few or left_out <= kept:
+        if self._live or left_out <= kept:
             return None
         astray = self.late + self.ahead
         kinds = ((self.outside, "outside the sensor"), (astray, "with times that contradict the others"))
@@ -115,7 +113,9 @@ class Screen:
         if self.outside > astray:
             advice = self._size_advice()
             return self._error(self._name, found, advice[0].upper() + advice[1:])
-        return self._error(self._name, found, "Split it where its clock starts again, or sort it by time")
+        return self._error(
+            self._name, found, "Sort it by time, or cut it where its clock starts again, before it is read here"
+        )
 
     def _first_bad(self, chunk: Events) -> tuple[int, NirbridgeError | None]:
         """The number of good events at the start of a chunk, and the error of the first bad one."""
@@ -143,10 +143,10 @@ class Screen:
         if before - time <= self._jitter:
             found += f"it goes back past {self.order.most_held} events, more than are held to sort within the jitter"
             return self._error(self._name, found, "Sort the recording by time")
-        if before - time > JUMP:
-            found += f"times must not go back by more than {self._jitter} µs: the clock of the recording started again"
-            return self._error(self._name, found, f"{SKIP_ADVICE}, or split the recording there")
         found += f"times must not go back by more than {self._jitter} µs"
+        if before - time > JUMP:
+            found += ": the clock of the recording seems to have started again"
+            return self._error(self._name, found, f"{SKIP_ADVICE}, or cut the recording there")
         enough = math.ceil((before - time) / 1000)
         next_step = f"{SKIP_ADVICE}, or sort them back with --jitter {enough}ms (jitter={enough * 1000})"
         return self._error(self._name, found, next_step)

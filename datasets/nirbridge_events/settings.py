@@ -109,7 +109,14 @@ class EncoderSettings:
 
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> EncoderSettings:
-        """What a graph's ``EventInput`` describes; ``options`` are further fields, as ``crop``."""
+        """What a graph's ``EventInput`` describes; ``options`` are further fields, as ``crop``.
+
+        Raises:
+            InputError: an option contradicts it.
+        """
+        if options.get("per_events") is not None:
+            found = f"contradicts the EventInput, which has windows of {int(node.window)} µs"
+            raise InputError("per_events", found, "Leave it away")
         polarities, height, width = (int(n) for n in node.shape)
         sensor_width, sensor_height = (int(n) for n in node.sensor_size)
         return cls(

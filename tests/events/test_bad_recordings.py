@@ -104,7 +104,7 @@ FOREIGN = {
     "c.raw": (b"% evt 4.0\n\x00\x01\x02\x03", "EVT 4.0; EVT 2.0, 2.1 and 3.0 are read"),
     "d.raw": (b"% format EVT4;height=720;width=1280\n% end\n\x00", "EVT 4"),
     "e.raw": (b"% evt 2.0\n% Date 20", "header line at offset 10 is open"),
-    "f.txt": (b"a short letter\n", "no reader knows"),
+    "f.txt": (b"a short letter\n", "has no four columns in its line"),
     "g.es": (b"Event Stream\x01\x00\x00\x01\x0a\x00\x08\x00", "version 1"),
     "h.es": (b"Event Stream\x02\x00\x00\x02\x0a\x00\x08\x00", "ATIS"),
     "i.es": (b"Event Stream\x02\x00\x00\x01\x00\x00\x08\x00", "0x8 pixels"),

@@ -60,10 +60,18 @@ def test_what_a_recording_needs_to_be_read_can_be_said(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.csv").write_text("t,x,y,p\n1,5,5,1\n2,5,-40,1\n3,5,5,1\n")
     strict, lax = (Encoding({"window": 10, "coding": "count"}, reading=how) for how in ({}, {"bad_events": "skip"}))
-    with pytest.raises(FileError, match=r"lies at \(5, -40\).*bad_events='skip'"):
+    with pytest.raises(FileError, match=r"line 3 has y = -40.*bad_events='skip'"):
         datasets.folder(tmp_path, strict, sensor_size=(34, 34))[0]
     with pytest.warns(LossWarning, match="1 events outside the sensor were left out"):
         assert datasets.folder(tmp_path, lax, sensor_size=(34, 34))[0][0].sum() == 2
+
+
+def test_tables_of_a_set_are_read_as_it_is_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.csv").write_text("1,2,90,-1,0.5\n2,2,91,1,0.75\n")
+    how = Encoding({"window": 10, "coding": "count"}, reading={"columns": "y,x,_,p,t", "time_unit": "ms"})
+    frames = datasets.folder(tmp_path, how, sensor_size=(34, 34))[0][0]
+    assert (len(frames), frames[0, 0, 1, 2], frames[-1, 1, 2, 2]) == (26, 1, 1)
 
 
 def test_labels_from_a_table(tmp_path, root):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -254,6 +255,41 @@ def test_a_cut_last_word_costs_that_word_and_is_said(tmp_path, recording, events
     assert result.exit_code == 0, result.output
     assert np.load(tmp_path / "f.npy").sum() == len(events) - 1
     assert "3 bytes at the end are a part of an event and were left out: the file is cut." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "windows"),
+    [
+        (b"0 10 9 1\n0.25 11 9 0\n", ["--time-unit", "s"], 3),
+        (b"0 10 9 1\n0.25 11 9 0\n", ["--time-unit", "ms"], 1),
+        (b"1,2,90,-1,1000\n2,2,91,1,201000\n", ["--columns", "y,x,_,p,t", "--time-unit", "us"], 3),
+    ],
+)
+def test_encode_reads_a_table_as_the_options_say(tmp_path, text, flags, windows):
+    (tmp_path / "a.csv").write_bytes(text)
+    common = (tmp_path / "a.csv", "-o", tmp_path / "f.npy", "--window", "100ms", "--coding", "count")
+    result = run(encode_module, *common)
+    assert isinstance(result.exception, InputError)
+    assert flags[0] in str(result.exception)
+    assert run(encode_module, *common, *flags).exit_code == 0
+    frames = np.load(tmp_path / "f.npy")
+    assert (len(frames), frames.sum()) == (windows, 2)
+
+
+def test_streams_and_frames_are_of_one_camera(tmp_path, recording, model):
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        for name, column in (("left", 3), ("right", 30)):
+            rows = np.array([(t, column, 5, 1) for t in range(0, 50_000, 100)])
+            for i, field in enumerate("txyp"):
+                file[f"{name}/{field}"] = rows[:, i]
+    for camera, winner in (("left", 0), ("1", 1)):
+        result = run(stream_module, tmp_path / "two.h5", "--model", model, "--sensor", "34x34", "--camera", camera)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout.splitlines()[0])["class"] == winner
+    result = run(
+        encode_module, recording, "-o", tmp_path / "f.npy", "--window", "10ms", "--coding", "count", "--camera", "0"
+    )
+    assert "is nmnist, to which --camera does not apply" in str(result.exception)
 
 
 def test_encode_writes_npy_only(tmp_path, recording):

@@ -110,6 +110,7 @@ CHIPS = {
     b"eu.seebetter.ini.chips.davis.Davis128": ((128, 128), davis(128, 128)),
     b"eu.seebetter.ini.chips.davis.DAVIS240C": ((240, 180), davis(240, 180)),
     b"eu.seebetter.ini.chips.davis.Davis346redColor": ((346, 260), davis(346, 260)),
+    b"ch.unizh.ini.jaer.chip.multicamera.MultiDAVIS346BCameraChip": ((346, 260), davis(346, 260)),
     b"eu.seebetter.ini.chips.davis.Davis640": ((640, 480), davis(640, 480)),
 }
 

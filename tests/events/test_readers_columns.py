@@ -1,7 +1,12 @@
 """Order and unit of columns: concluded where the values allow one reading, asked for where they allow several."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import Events, open_recording
@@ -79,6 +84,10 @@ ASKED = {
         "".join(f"400 {i} {99 - i} 1\n" for i in range(90)),
         "may be t, x, y, p or x, t, y, p",
     ),
+    "pixels with decimals": (
+        "".join(f"{100 + 9 * i} {(7 * i) % 30 + 0.7123} {i % 9} 1\n" for i in range(30)),
+        "no order of t, x, y and p",
+    ),
     "all fall": ("9 9 9 1\n8 8 8 1\n", "no order of t, x, y and p fits"),
     "y before x": ("".join(f"{10**6 + i},{i % 260},{i % 346},1\n" for i in range(COUNT)), "t, y, x, p of 346x260"),
     "five columns": ("1,2,90,1,1000\n", "has 5 columns without names"),
@@ -114,6 +123,20 @@ def test_options_say_more_than_names_and_values(tmp_path, text, how, rows):
     assert read(tmp_path, text, **how)[0] == rows
 
 
+@pytest.mark.parametrize(
+    ("text", "times", "rounded"),
+    [
+        (b"t_us,x,y,p\n0.4,5,6,1\n200.9,5,6,1\n", [0, 201], True),
+        (b"t_ns,x,y,p\n1499,5,6,1\n1500,5,6,1\n", [1, 2], True),
+        (b"t_s,x,y,p\n1504645177.42,5,6,1\n1504645177.420001,5,6,1\n", [1504645177420000, 1504645177420001], False),
+    ],
+)
+def test_times_that_are_rounded_are_said(tmp_path, text, times, rounded):
+    rows, recording = read(tmp_path, text)
+    assert [row[0] for row in rows] == times
+    assert any("rounded to whole µs" in note for note in recording.notes()) == rounded
+
+
 BAD = {
     "columns twice": (b"t,x,y,p\n1,2,3,1\n", {"columns": "t,x,x,p"}, "does not name t, x, y and p once each"),
     "columns of another number": (b"1,2,3,1,1\n", {"columns": "t,x,y,p"}, "has 5 columns, --columns names 4"),
@@ -131,6 +154,11 @@ BAD = {
     "beyond int64": (b"t,x,y,p\n9999999999999999999,1,4,1\n", {}, "line 2 has t = 1e+19"),
     "a decimal comma": (b"t,x,y,p\n0,25,1,2,1\n", {}, "line 2 has 5 columns, the first line 4"),
     "a decimal comma beside semicolons": (b"0,25;1;2;1\n0,5;1;2;1\n", {}, "decimals need a point, no comma"),
+    "carriage returns": (b"t,x,y,p\r1,2,3,1\r", {}, "ends its lines with carriage returns alone"),
+    "many columns": (b"1" + b",1" * 30_000 + b"\n", {}, "has 30001 columns, at most 256 are read"),
+    "UTF-16": ("t,x,y,p\n1,2,3,1\n".encode("utf-16"), {}, "is UTF-16 text. Save it as UTF-8"),
+    "comments alone": (b"# t x y p\n", {}, "holds no event"),
+    "two columns": (b"1 2\n3 4\n", {}, "has no four columns in its line"),
     "a time twice": (b"t,timestamp,x,y,p\n1,1,2,3,1\n", {}, "several names for t"),
 }  # fmt: skip
 
@@ -183,6 +211,21 @@ def test_archives_of_public_data_sets(tmp_path, arrays):
     assert rows == ROWS
 
 
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((5, 4), complex), "column 1 holds complex128, not one number a row"),
+        (np.rec.fromarrays([T.astype("M8[us]"), X, Y, P], names="t,x,y,p"), "'t' holds datetime64"),
+        (np.zeros(5, [("t", "f8", (2,)), ("x", "i4"), ("y", "i4"), ("p", "i4")]), r"'t' holds float64 of shape \(2,\)"),
+        (np.zeros((4, 5)), "holds an array .* Save its transpose"),
+    ],
+)
+def test_arrays_of_something_else(tmp_path, array, found):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(FileError, match=found):
+        open_recording(tmp_path / "a.npy")
+
+
 def test_arrays_that_are_refused(tmp_path):
     signs = (2 * P - 1).astype("i1").view("u1")
     np.save(tmp_path / "a.npy", np.rec.fromarrays([T, X, Y, signs], names="t,x,y,p"))
@@ -204,3 +247,29 @@ def test_arrays_that_are_refused(tmp_path):
 )
 def test_names_of_columns(names, places):
     assert find_columns(names) == {name: [i] for i, name in enumerate(places) if name != "."}
+
+
+@st.composite
+def tables(draw):
+    """Rows (t, x, y, p) and an order of their columns in which x comes before y."""
+    steps = draw(st.lists(st.integers(0, draw(st.sampled_from([1, 60, 5000]))), min_size=1, max_size=12))
+    start, wide = draw(st.sampled_from([0, 4000, 10**6])), draw(st.sampled_from([2, 34, 1280]))
+    times = [start + sum(steps[: i + 1]) for i in range(len(steps))]
+    rows = [(t, draw(st.integers(0, wide - 1)), draw(st.integers(0, wide - 1)), draw(st.integers(0, 1))) for t in times]
+    order = draw(st.permutations("txyp").map("".join).filter(lambda text: text.index("x") < text.index("y")))
+    return rows, order
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(tables())
+def test_columns_without_names_are_read_right_or_asked_for(table):
+    rows, order = table
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npy"
+        np.save(path, np.array([[row["txyp".index(name)] for name in order] for row in rows]))
+        try:
+            found = naive.rows_of(Events.concatenate(list(open_recording(path))))
+        except InputError as error:
+            assert "--columns" in str(error)
+            found = naive.rows_of(Events.concatenate(list(open_recording(path, columns=",".join(order)))))
+    assert found == rows

@@ -181,3 +181,12 @@ def test_columns_of_unequal_length_are_refused(tmp_path):
             file[f"events/{name}"] = np.arange(count)
     with pytest.raises(FileError, match=r"the columns in 'events' have \[2, 3\] values"):
         open_recording(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("offset", [np.nan, np.zeros(3), b"now"])
+def test_an_offset_of_times_must_be_a_number(tmp_path, offset):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        rvt(file)
+        file["t_offset"] = offset
+    with pytest.raises(FileError, match="its t_offset, which is added to all times, is no number"):
+        open_recording(tmp_path / "a.h5")

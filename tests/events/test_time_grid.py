@@ -1,6 +1,7 @@
 """Where windows begin and end: --start, --end, --per-events, in Python and on the command line, batch and streaming."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from nirbridge.cli import encode as encode_module
 from nirbridge.cli import stream as stream_module
 from nirbridge.errors import InputError, NirbridgeError
-from nirbridge_events import EncoderSettings, Events, FrameEncoder, Stream, encode, open_recording
+from nirbridge.ir import EventInput
+from nirbridge_events import EncoderSettings, Events, FrameEncoder, Recording, Stream, encode, open_recording
+from nirbridge_events.readers.base import Feed
 from tests.events import naive
 from tests.events.test_event_commands import model, plain_model, write_model  # noqa: F401
 from tests.events.test_streaming import SumProgram
@@ -158,6 +161,10 @@ def test_so_many_events_are_those_in_the_frames():
 
 
 def test_settings_of_so_many_events():
+    node = EventInput((2, 6, 8), SENSOR, 10_000, 4, 3, "one-hot", "or")
+    with pytest.raises(InputError, match="per_events: contradicts the EventInput, which has windows of 10000 µs"):
+        FrameEncoder.from_node(node, per_events=500)
+    assert FrameEncoder.from_node(node, start="zero", end=30_000).settings.window == 10_000
     made = EncoderSettings(SENSOR, coding="count", per_events=500)
     assert (made.window, made.length, made.length_text) == (0, 500, "500 events")
     assert FrameEncoder(**made.to_dict()).settings == made
@@ -171,6 +178,19 @@ def test_a_stream_of_so_many_events_decides_on_each():
     assert [decision.events for decision in decisions] == [30, 30, 21]
     assert [decision.t_us for decision in decisions] == [390_001, 690_001, 900_001]
     assert (stream.summary.partial_events, stream.summary.after_end) == (21, 0)
+
+
+def test_a_live_stream_ends_when_its_end_is_passed():
+    def endless():
+        yield SECOND
+        while True:
+            yield SECOND[:0]
+
+    recording = Recording("camera", "udp", (34, 34), "given", 0, lambda: (Feed(Path(), 0), endless()), live=True)
+    encoder = FrameEncoder((34, 34), 200_000, "count", start="zero", end=500_000)
+    with Stream(recording, SumProgram(), encoder) as stream:
+        assert [decision.events for decision in stream] == [10, 20, 10]
+    assert (stream.summary.after_end, stream.summary.interrupted) == (40, False)
 
 
 @pytest.fixture

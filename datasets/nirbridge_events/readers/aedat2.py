@@ -16,8 +16,8 @@ of chips), are refused.
 For the DVS128, iniVation's page on AEDAT 1.0 and 2.0 says that 1 is ON.  jAER, which writes these files, takes 0 for
 ON, and so does the Matlab reader that DVS-CIFAR10 and MNIST-DVS come with; they are followed.
 
-Source: iniVation, AEDAT 2.0; jAER, ``DVS128``, ``DVS640``, ``Tmpdiff128``, ``DavisChip`` and ``DavisBaseCamera``;
-v2e, ``AEDat2Output``; Calabrese et al. 2019 (DHP19) for the number of the camera.
+Source: iniVation, AEDAT 2.0; jAER, ``DVS128``, ``DVS640``, ``Tmpdiff128``, ``DavisChip``, ``DavisBaseCamera`` and
+``MultiCameraApsDvsEvent``; v2e, ``AEDat2Output``; Calabrese et al. 2019, "DHP19".
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ CHIPS: dict[str, tuple[Size, Layout]] = {
     ),
     **dict.fromkeys(("davis640", "davis640color"), ((640, 480), DAVIS)),
     "dvs640": ((640, 480), DVS640),
+    "multidavis240ccamerachip": ((240, 180), DAVIS),
+    "multidavis346bcamerachip": ((346, 260), DAVIS),
 }  # fmt: skip
 # Without a name, only sizes that one layout has: files without names are older than the DAVIS128.
 UNNAMED = {(128, 128): DVS128, (240, 180): DAVIS, (346, 260): DAVIS}

@@ -30,8 +30,11 @@ from nirbridge_events.readers.wanted import FIELDS, Wanted
 
 SEPARATORS = (",", ";", "\t", " ")
 LONGEST_LINE = 4096
+EXTENSIONS = (".csv", ".txt", ".tsv")
 MARK = b"\xef\xbb\xbf"
 """What Windows puts before UTF-8 text."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+MOST_COLUMNS = 256
 _TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xb5\xc2\xce\xbc]*")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _TRUTH = {"true": b"1", "on": b"1", "false": b"0", "off": b"0"}
@@ -159,10 +162,11 @@ def _is_value(text: str) -> bool:
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """Whether these are lines of at least four columns of text."""
+    """Whether these are lines of at least four columns of text, or of text that is named as a table."""
+    named = path.suffix.lower() in EXTENSIONS
     if path.suffix.lower() == ".bin" or not _TEXT.fullmatch(head.removeprefix(MARK)):
-        return False
-    return any(_separator(line) for line, _, _ in _first_lines(head, 2))
+        return named and head.startswith(UTF_16)
+    return named or any(_separator(line) for line, _, _ in _first_lines(head, 2))
 
 
 def _separator(line: str) -> str | None:
@@ -212,7 +216,13 @@ def _table(where: str, head: bytes) -> Table:
     Raises:
         FileError: they have no four columns, or state an impossible size.
     """
+    if head.startswith(UTF_16):
+        raise FileError(where, "is UTF-16 text", "Save it as UTF-8")
     lines = _first_lines(head, 2)
+    if not lines:
+        raise FileError(where, "holds no event", "Record or copy it again")
+    if b"\r" in head and b"\n" not in head:
+        raise FileError(where, "ends its lines with carriage returns alone", "Convert it, with 'mac2unix'")
     line, begin, end = lines[0]
     size = _stated(where, _GEOMETRY.search(head[: begin + 1]))
     two = re.fullmatch(r"(\d{1,5})[\s,;]+(\d{1,5})", line)
@@ -223,6 +233,8 @@ def _table(where: str, head: bytes) -> Table:
     if separator is None:
         raise FileError(where, f"has no four columns in its line '{line[:60]}'", "Give lines with t, x, y and p")
     fields = [field.strip().strip('"') for field in (line.split() if separator == " " else line.split(separator))]
+    if len(fields) > MOST_COLUMNS:
+        raise FileError(where, f"has {len(fields)} columns, at most {MOST_COLUMNS} are read", "Keep t, x, y and p")
     if sum(_is_value(field) for field in fields) * 2 > len(fields):
         return Table(separator, len(fields), _commented_names(head[:begin], separator, len(fields)), begin, size)
     names, sides = tuple(fields), {}
@@ -254,6 +266,4 @@ def _checked_size(where: str, width: int, height: int) -> Size:
     return width, height
 
 
-READER = Reader(
-    "csv", "text with four columns", recognises, _open, (".csv", ".txt", ".tsv"), frozenset(("columns", "time_unit"))
-)
+READER = Reader("csv", "text with four columns", recognises, _open, EXTENSIONS, frozenset(("columns", "time_unit")))

@@ -4,7 +4,7 @@ Order, where nothing names the columns:
 
 1. a column is a polarity if it holds nothing but 0 and 1, or nothing but -1 and 1;
 2. a column is a coordinate if it holds whole numbers in 0..MOST_PIXELS;
-3. a column is the time if its values never fall, or if it can be neither of the others;
+3. a column is the time if its values never fall, or if it can be neither of the others and no other column rises;
 4. x comes before y.  Where many rows reach clearly further in y than in x, they may as well be y before x.
 
 Unit, where nothing names it:
@@ -47,9 +47,11 @@ def column_order(where: str, columns: Sequence[Column]) -> tuple[dict[str, int],
         InputError: no order is possible, or several are.
     """
     found = []
+    any_rises = any(_never_falls(values) and values[-1] > values[0] for values in columns)
     for t, p in permutations(range(len(columns)), 2):
         x, y = (i for i in range(len(columns)) if i not in (t, p))
-        fits = _is_time(columns[t]) and _is_polarity(columns[p])
+        is_time = _never_falls(columns[t]) or not (any_rises or _is_polarity(columns[t]) or _is_coordinate(columns[t]))
+        fits = is_time and _is_polarity(columns[p])
         if fits and _is_coordinate(columns[x]) and _is_coordinate(columns[y]):
             found.append({"t": t, "x": x, "y": y, "p": p})
     if not found:
@@ -61,11 +63,9 @@ def column_order(where: str, columns: Sequence[Column]) -> tuple[dict[str, int],
     order = found[0]
     right, down = columns[order["x"]].max() + 1, columns[order["y"]].max() + 1
     if len(columns[0]) >= MANY_ROWS and down > max(FAR, FURTHER * right):
-        swapped = {**order, "x": order["y"], "y": order["x"]}
-        reason = (
-            f"may be {_listed(order)} of {right:.0f}x{down:.0f} pixels or {_listed(swapped)} of {down:.0f}x{right:.0f}"
-        )
-        raise InputError(where, f"has no names of columns, and {reason}", f"Give {COLUMNS_HELP}")
+        swapped = _listed({**order, "x": order["y"], "y": order["x"]})
+        both = f"{_listed(order)} of {right:.0f}x{down:.0f} pixels or {swapped} of {down:.0f}x{right:.0f}"
+        raise InputError(where, f"has no names of columns, and may be {both}", f"Give {COLUMNS_HELP}")
     return order, f"has no names of columns; they are taken as {_listed(order)}; --columns names another order"
 
 
@@ -78,11 +78,8 @@ def time_unit(where: str, t: Column) -> tuple[str, bool, str]:
     high = float(np.abs(t).max()) if len(t) else 0.0
     if t.dtype.kind in "iu" or not np.isfinite(high) or bool((t == np.rint(t)).all()):
         if high >= LONGEST_CLOCK:
-            return (
-                "ns",
-                True,
-                f"its times name no unit; as µs they were {high / 3.156e13:.0f} years, so they are taken as ns",
-            )
+            years = f"{high / 3.156e13:.0f} years"
+            return "ns", True, f"its times name no unit; as µs they were {years}, so they are taken as ns"
         if MS_SINCE_1970[0] <= high < MS_SINCE_1970[1]:
             found = f"its times, as {t.flat[0]:.0f}, name no unit and may be µs, or ms since 1970"
             raise InputError(where, found, f"Give {UNIT_HELP}")
@@ -102,6 +99,15 @@ def time_unit(where: str, t: Column) -> tuple[str, bool, str]:
     return "s", False, note
 
 
+def is_finer_than_microseconds(t: Column, unit: int) -> bool:
+    """Whether times in units of so many nanoseconds lose something when they are rounded to µs."""
+    if t.dtype.kind != "f":
+        return unit < 1000 and bool((t % 1000 != 0).any())
+    exact = t.astype(np.float64) * (unit / 1000)
+    noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + 1e-3
+    return bool((np.abs(exact - np.rint(exact)) > noise).any())
+
+
 def _is_polarity(values: Column) -> bool:
     found = set(np.unique(values).tolist())
     return found <= {0, 1} or found <= {-1, 1}
@@ -113,9 +119,8 @@ def _is_coordinate(values: Column) -> bool:
     return bool(values.min() >= 0 and values.max() < MOST_PIXELS)
 
 
-def _is_time(values: Column) -> bool:
-    never_falls = len(values) > 1 and bool((values[1:] >= values[:-1]).all())
-    return never_falls or not (_is_polarity(values) or _is_coordinate(values))
+def _never_falls(values: Column) -> bool:
+    return len(values) > 1 and bool((values[1:] >= values[:-1]).all())
 
 
 def _listed(order: dict[str, int]) -> str:

@@ -98,7 +98,7 @@ def known_words(
                 file_label(feed.path),
                 f"the word at offset {start + first * word.itemsize} is of kind {int(kinds[first]):#x}, which "
                 f"EVT {form.version} does not have",
-                f"{SKIP_ADVICE}; if there are many, the file is damaged or of another version",
+                f"{SKIP_ADVICE} if they are padding; else the file is damaged or of another version",
             )
 
 

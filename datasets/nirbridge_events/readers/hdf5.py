@@ -116,7 +116,10 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     # Spikes are made into t, x, y and p here; arrays that have names have no order.
     names = ("t", "x", "y", "p") if place.is_spikes else place.names
     meaning = meaning_of(where, columns, names, wanted, known_unit(file, place), ordered=len(place.arrays) == 1)
-    choice = Choice(number, meaning, time_offset(file, place), sample)
+    offset = time_offset(file, place)
+    if offset is None:
+        raise FileError(where, "its t_offset, which is added to all times, is no number", "Repair it")
+    choice = Choice(number, meaning, offset, sample)
     size = stated_size(file, place)
     notes = meaning.notes
     if place.is_spikes:
@@ -132,7 +135,8 @@ def _sample(where: str, place: Place, wanted: Wanted) -> int:
         return 0
     count = len(place.arrays[0])
     if wanted.sample is None and count != 1:
-        raise InputError(where, f"holds {count} samples of spikes", f"Choose one with --sample 0 to {count - 1}")
+        next_step = f"Choose one with --sample 0 to {count - 1} (sample=0)"
+        raise InputError(where, f"holds {count} samples of spikes", next_step)
     if (wanted.sample or 0) >= count:
         raise InputError(where, f"has no sample {wanted.sample}; it holds {count}", "Give a smaller number")
     return wanted.sample or 0

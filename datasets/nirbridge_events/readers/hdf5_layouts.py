@@ -4,7 +4,7 @@ Four kinds of place are events:
 
 1. a group with one-dimensional arrays t, x, y and p (or ts, xs, ys, ps, ...): DSEC, M3ED, RVT, eTraM, E2VID;
 2. a one-dimensional table with such fields: Prophesee's ``CD/events``;
-3. an array [N, 4] called ``events``: v2e, MVSEC; ``evidence`` tells its order;
+3. an array [N, 4] with ``event`` in its name: v2e, MVSEC; ``evidence`` tells its order;
 4. a group with the arrays of arrays ``times`` and ``units``: SHD and SSC, one channel a unit, one sample a row.
 
 Links are not followed: files come from strangers, and a link may lead out of them.
@@ -31,6 +31,7 @@ from nirbridge_events.readers.wanted import FIELDS
 
 DEPTH, MOST_CHILDREN, MOST_OBJECTS = 5, 256, 2000
 LARGEST_ATTRIBUTE = 1 << 12
+OFFSET = "t_offset"
 SPIKES = ("times", "units")
 # Tables whose times are µs by their format; others name no unit.  A mark beside the events may be required.
 MICROSECONDS = (("CD/events", ""), ("prophesee/left", ""), ("prophesee/right", ""), ("events", "ms_to_idx"))
@@ -106,7 +107,7 @@ def _places(path: str, arrays: dict[str, h5py.Dataset]) -> Iterator[Place]:
     for name, data in arrays.items():
         if data.ndim == 1 and data.dtype.names and set(find_columns(data.dtype.names)) == set(FIELDS):
             yield Place(f"{path}/{name}".strip("/"), (data,), data.dtype.names)
-        elif data.ndim == 2 and data.shape[1] == len(FIELDS) and name.lower() in ("events", "event"):
+        elif data.ndim == 2 and data.shape[1] == len(FIELDS) and "event" in name.lower():
             yield Place(f"{path}/{name}".strip("/"), (data,), None)
 
 
@@ -128,12 +129,15 @@ def known_unit(file: h5py.File, place: Place) -> str:
     return "us" if known and whole else ""
 
 
-def time_offset(file: h5py.File, place: Place) -> int | float:
-    """What DSEC and others keep beside the events, to be added to every time, in the unit of the times."""
+def time_offset(file: h5py.File, place: Place) -> int | float | None:
+    """What DSEC and others keep beside the events, to be added to every time, in the unit of the times.
+
+    0 where there is nothing like it, None where it is no number.
+    """
     for holder in (_group_of(file, place), file):
-        value = _numbers(holder, "t_offset", 1)
-        if value is not None:
-            return value[0]
+        if OFFSET in holder:
+            value = _numbers(holder, OFFSET, 1)
+            return value[0] if value else None
     return 0
 
 

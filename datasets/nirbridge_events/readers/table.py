@@ -90,6 +90,11 @@ def meaning_of(
         raise InputError(where, found, "Leave --columns away")
     notes = []
     places = places_of(where, names, len(sample), wanted)
+    for i in range(len(sample)) if places is None else places.values():
+        if sample[i].dtype.kind not in "iufb" or sample[i].ndim != 1:
+            named = f"'{names[i][:60]}'" if names else f"column {i + 1}"
+            kind = str(sample[i].dtype)[:60] + (f" of shape {sample[i].shape[1:]}" if sample[i].ndim > 1 else "")
+            raise FileError(where, f"{named} holds {kind}, not one number a row", "Store plain numbers")
     if places is None and len(sample[0]):
         places, note = evidence.column_order(where, sample)
         notes.append(note)
@@ -99,6 +104,8 @@ def meaning_of(
     if not unit:
         unit, whole, note = evidence.time_unit(where, sample[places["t"]])
         notes.append(note)
+    if evidence.is_finer_than_microseconds(sample[places["t"]], UNITS[unit]):
+        notes.append("its times are rounded to whole µs")
     return Meaning(places, unit, whole, tuple(notes))
 
 
@@ -141,9 +148,6 @@ class Rows:
         lengths = {len(values) for values in columns.values()}
         if len(lengths) != 1:
             raise FileError(self._where, f"columns have {sorted(lengths)} values", "Give all four the same length")
-        for name, values in columns.items():
-            if values.dtype.kind not in "iufb" or values.ndim != 1:
-                raise FileError(self._where, f"'{name}' holds {values.dtype}, not numbers", "Store plain numbers")
         good = self._screened(columns, place)
         if not good.all():
             self._feed.lost[NO_EVENTS] += int((~good).sum())

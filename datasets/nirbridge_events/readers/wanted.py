@@ -13,8 +13,8 @@ UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 FIELDS = ("t", "x", "y", "p")
 UNUSED = "_"
 MOST_LISTED = 16
-COLUMNS_HELP = "--columns t,x,y,p (in the file's order)"
-UNIT_HELP = "--time-unit s, ms, us or ns"
+COLUMNS_HELP = "--columns t,x,y,p (columns='t,x,y,p') in the file's order"
+UNIT_HELP = "--time-unit s, ms, us or ns (time_unit='s')"
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,12 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     if not wanted and len(cameras) == 1:
         return next(iter(cameras))
     if not wanted:
-        raise InputError(where, f"holds events of {len(cameras)} cameras: {listed}", "Choose one with --camera")
+        found = f"holds events of {len(cameras)} cameras: {listed}"
+        raise InputError(where, found, "Choose one with --camera (camera='0')")
     whole = [number for number, name in cameras.items() if wanted in (number, name)]
     parts = [number for number, name in cameras.items() if wanted.lower() in name.lower().replace("_", "/").split("/")]
-    found = [wanted] if wanted in cameras else whole or parts
-    if len(found) != 1:
-        state = "fits none" if not found else "fits several"
+    fitting = [wanted] if wanted in cameras else whole or parts
+    if len(fitting) != 1:
+        state = "fits none" if not fitting else "fits several"
         raise InputError(where, f"camera '{wanted[:60]}' {state} of its cameras: {listed}", "Give one of the numbers")
-    return found[0]
+    return fitting[0]
