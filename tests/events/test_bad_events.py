@@ -151,7 +151,11 @@ def kept(times, jitter, cuts):
     parts = [time_sieve.push(events[a:b]) for a, b in zip([0, *cuts], [*cuts, len(events)], strict=True)]
     events = Events.concatenate([*parts, time_sieve.flush()])
     assert len(events) + time_sieve.late + time_sieve.ahead == len(times)
-    return (events.x.astype(int) + 256 * events.y.astype(int)).tolist(), (time_sieve.late, time_sieve.ahead)
+    return (events.x.astype(int) + 256 * events.y.astype(int)).tolist(), (
+        time_sieve.late,
+        time_sieve.ahead,
+        time_sieve.longest_back,
+    )
 
 
 @settings(derandomize=True, deadline=None, max_examples=150)

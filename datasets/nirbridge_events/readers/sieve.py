@@ -105,6 +105,7 @@ class TimeSieve:
             if time < limit - self.jitter:
                 stop = at + _first(events.t[at:] >= limit - self.jitter)
                 self.late += stop - at
+                self.longest_back = max(self.longest_back, current.top - int(events.t[at:stop].min()))
                 return stop
             self._backs += 1
             self._unordered = self._backs > MOST_BACK + self._taken // BACK_SHARE
