@@ -93,6 +93,33 @@ def test_the_latency_of_a_slow_model_is_what_the_sender_sees(policy):
     assert (summary.dropped_windows > 10) == (policy == "drop-oldest")
 
 
+def test_the_latency_over_a_pipe_that_is_read_late_is_what_its_writer_sees():
+    reading, writing = os.pipe()
+    recording = open_stdin_of(reading, writing)
+    stream = live_stream(recording, SumProgram(lambda step: time.sleep(0.025)), policy="block", queue_size=2)
+    stamps, decisions = [(1000, time.perf_counter())], []
+
+    def write():
+        begin = time.perf_counter() - 0.0035
+        for t in range(3_500, 600_000, 2_500):
+            time.sleep(max(0.0, begin + t / 1e6 - time.perf_counter()))
+            stamps.append((t, time.perf_counter()))
+            os.write(writing, b"%d,1,1,1\n" % t)
+        os.close(writing)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for decision in stream:
+        decisions.append((decision, time.perf_counter()))
+    thread.join()
+    os.close(reading)
+    said = np.array([decision.latency_ms for decision, _ in decisions])
+    true = np.array(list(true_latencies(decisions, stamps)))
+    assert len(said) == 60
+    assert said[-1] > 500
+    assert np.median(np.abs(true - said)) < 20
+
+
 @LINUX
 def test_datagrams_that_wait_in_the_system_keep_the_moment_at_which_they_came():
     with (

@@ -8,6 +8,7 @@ import pytest
 
 from nirbridge_events import open_recording
 from nirbridge_events.live import receiver as module
+from nirbridge_events.live.batch import Batch
 
 COUNT = 1_500_000
 # Blocks of 256 KiB or 65536 rows, their decoded columns and what is held back to be sorted.
@@ -68,7 +69,7 @@ def test_empty_datagrams_fill_the_queue_too(monkeypatch):
         sock.bind(("127.0.0.1", 0))
         receiver = module.Receiver(sock)
         for _ in range(25):
-            receiver._put([b""])
+            receiver._put(Batch([b""], np.zeros(1, dtype=np.int64), ["127.0.0.1:1"]))
         assert (receiver.datagrams, receiver.lost[module.NOT_READ]) == (10, 15)
         receiver.discard()
         assert receiver.lost[module.NOT_READ] == 25
