@@ -18,10 +18,10 @@ from nirbridge.exporting.user_code import CodeExitError, user_code
 from nirbridge.neurons import MultiLevelLIF
 
 _EXITS = {
-    "sys.exit(0)": r"SystemExit \(0\)",
+    "sys.exit(0)": "SystemExit: 0",
     "raise KeyboardInterrupt": "KeyboardInterrupt",
     "raise GeneratorExit": "GeneratorExit",
-    "raise BaseException('text')": r"BaseException \(text\)",
+    "raise BaseException('text')": "BaseException: text",
 }
 
 
