@@ -27,6 +27,7 @@ import torch
 import nirbridge
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import write_whole
+from nirbridge.reports import printable
 from nirbridge.runtime import usable_runtime
 from nirbridge.training import (
     CHECKPOINT,
@@ -215,7 +216,7 @@ def main(config: Path, changes: tuple[str, ...], **options: Any) -> None:
             prepare(told)
             agrees = train(configuration, place, told)
     except NirbridgeError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(*(f"Error: {printable(str(problem))}" for problem in error.problems), sep="\n", file=sys.stderr)
         sys.exit(2)
     sys.exit(0 if agrees else 1)
 

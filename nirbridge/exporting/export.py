@@ -76,9 +76,10 @@ def export(
         raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
     inputs = _input_nodes(input_shape, input_node)
     step = _time_step(dt, input_node)
-    with nested(module), evaluation(module):
+    with nested(module):
         _require_plain(module)
-        graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
+        with evaluation(module):
+            graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
     problems = find_problems(graph)
     if problems:
         raise GraphError.from_problems(problems)

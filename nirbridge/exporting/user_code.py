@@ -57,9 +57,8 @@ def user_code() -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt) and not _is_raised_by_code(error):
             raise
         text = " ".join(str(error).split())[:200]
-        raise CodeExitError(f"{type(error).__name__}{f' ({text})' if text else ''}").with_traceback(
-            error.__traceback__
-        ) from error
+        named = f"{type(error).__name__}{f': {text}' if text else ''}"
+        raise CodeExitError(named).with_traceback(error.__traceback__) from error
     finally:
         if os.getpid() != process:
             os._exit(0)
