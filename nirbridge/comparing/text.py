@@ -33,13 +33,15 @@ def to_table(found: Comparison) -> str:
 def to_verdicts(found: Comparison) -> list[str]:
     """The tolerance, one line for each runtime, whether no neuron fired, and what was not compared."""
     rule = "parameters and data are dyadic" if found.exact else "parameters or data are not dyadic"
-    lines = [f"tolerance: {found.tolerance:g} of a node's spikes, {found.analog_tolerance:g} of analog values ({rule})"]
+    spiking = any(node.spiking for node in found.nodes)
+    analog = f"{found.analog_tolerance:g} of analog values ({rule})"
+    lines = [f"tolerance: {found.tolerance:g} of a node's spikes, {analog}" if spiking else f"tolerance: {analog}"]
     for runtime in found.runtimes:
         bad = [node.node for node in found.nodes if node.runtime == runtime and not node.agrees]
         differing, spikes = found.differing_spikes(runtime)
         verdict = f"differs beyond the tolerance in {', '.join(bad)}" if bad else "agrees with the reference"
-        counts = f"; {count_text(differing)} of {count_text(spikes)} spikes differ"
-        lines.append(f"{runtime}: {verdict}{counts if any(node.spiking for node in found.nodes) else ''}")
+        counts = f"; {count_text(differing)} of {count_text(spikes)} spikes differ" if spiking else ""
+        lines.append(f"{runtime}: {verdict}{counts}")
     if found.silent:
         lines.append("WARNING: no neuron fired, so this says nothing about the neurons. Use data that make them fire")
     lines += [f"{runtime}: did not record {', '.join(names)}" for runtime, names in found.unrecorded.items()]
