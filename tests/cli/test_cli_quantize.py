@@ -91,7 +91,7 @@ def test_chip_as_json(invoke: Invoke, graph_file: Path) -> None:
     found = json.loads(result.stdout)
     assert found["chip"]["layers"][0]["layer"] == "act"
     assert found["chip"]["cores"] == 1
-    assert {problem["rule"] for problem in found["problems"]} >= {"weights_are_integers", "messages_fit_their_bits"}
+    assert {problem["rule"] for problem in found["problems"]} >= {"node_runs_in_fixed_point", "messages_fit_their_bits"}
 
 
 def test_chip_options_are_checked(invoke: Invoke, graph_file: Path) -> None:
