@@ -73,7 +73,7 @@ def messages_fit_their_bits(plan: Plan, chip: Chip, bits: Bits) -> list[Problem]
         sends = kind in POPULATIONS and (kind not in _READ_AS_STATES or planned.name in heard)
         brings = kind in HOST and planned.name in heard
         if (sends or brings) and (needed or 0) > limit.value:
-            found = f"its messages can take {needed} bits"
+            found = f"its messages {'can take' if kind in (Product, TemporalMix) else 'take'} {needed} bits"
             hint = "Give it data of 0 and 1, as coding 'binary' makes them, or take loihi2" if brings else step
             problems.append(_problem(planned, found, limit.value, limit.source, hint, "messages_fit_their_bits"))
         elif brings and needed is None and limit.value == 1:
