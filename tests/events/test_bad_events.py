@@ -263,6 +263,19 @@ def test_whoever_takes_frames_only_is_warned(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("block", [8, 24, 1 << 18])
+@pytest.mark.parametrize("make", [lambda rows: formats.write_dat(rows, b"% Version 2\n"), formats.write_aedat2_dvs128])
+def test_events_that_come_late_around_a_wrap_do_not_turn_the_counter_twice(tmp_path, monkeypatch, block, make):
+    monkeypatch.setattr(base, "BLOCK_BYTES", block)
+    span = 1 << 32
+    times = [span - 500, span + 20, span - 3, span + 40, span + 30, span - 2, span + 600]
+    (tmp_path / "a.x").write_bytes(make([(t % span, i, 2, 1) for i, t in enumerate(times)]))
+    recording = open_recording(tmp_path / "a.x", (128, 128))
+    events = read(recording)
+    assert naive.rows_of(events) == [(t, i, 2, 1) for t, i in sorted((t, i) for i, t in enumerate(times))]
+    assert (recording.report.wraps, recording.report.sorted_events, recording.report.jumps) == (1, 3, 0)
+
+
 def test_policies_and_who_has_which_by_default():
     rows = naive.events_of([(1, 2, 3, 1)])
     assert open_recording(rows).bad_events == "error"

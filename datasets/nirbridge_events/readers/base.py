@@ -19,6 +19,7 @@ from nirbridge_events.readers.wanted import Wanted
 HEAD_BYTES = 65536
 BLOCK_BYTES = 1 << 18
 STDIN = Path("-")
+LATE_SHARE = 16
 SKIP_ADVICE = "Leave such ones out with --bad-events skip (bad_events='skip')"
 CUT = "bytes at the end are a part of an event and were left out: the file is cut"
 BROKE_OFF = "bytes of the last packet are missing: the recording broke off"
@@ -193,9 +194,18 @@ def unwrap(values: npt.NDArray[np.int64], bits: int, previous: int) -> npt.NDArr
     """Counts on where a counter of ``bits`` bits starts again.
 
     A fall by more than half the counter's range is a wrap; a smaller fall is left, for the check of order to find.
+    After a wrap, a rise by nearly the whole range (all but a part of LATE_SHARE) is what came late, from before it.
     ``previous`` is the last unwrapped value, negative if there was none.
     """
     span = 1 << bits
     base, low = (previous // span, previous % span) if previous >= 0 else (0, int(values[0]) if len(values) else 0)
-    wraps = np.diff(values, prepend=low) < -(span // 2)
-    return values + (base + np.cumsum(wraps)) * span
+    steps = np.diff(values, prepend=low)
+    turns = (steps < -(span // 2)).astype(np.int64)
+    late = steps > span - span // LATE_SHARE
+    if late.any():
+        turns[late] = -1
+        rounds = base
+        for i in np.flatnonzero(turns):
+            turns[i] = max(turns[i], -rounds)
+            rounds += int(turns[i])
+    return values + (base + np.cumsum(turns)) * span
