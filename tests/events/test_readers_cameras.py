@@ -67,7 +67,7 @@ FILES = {
     "sources": (aedat3, "1 (DVS128), 2 (DAVIS240C)", (1, "2"), ("dvs128", "DAVIS240C"), {"packets": 10}),
     "sources without names": (lambda: aedat3(()), "1, 2", (1, 2), (1, 2), {"packets": 10}),
     "low bits": (two_davis, "2, 5", (2, 5), ("2", "5"), {"events": 100}),
-    "streams": (aedat4, "0 (DVX_L), 1 (DVX_R)", (0, 1), ("l", "DVX_R"), {"packets": 1}),
+    "streams": (aedat4, "0 (DVX_L), 1 (DVX_R)", (0, 1), ("l", "dvx_r"), {"packets": 1}),
     "groups": (None, "0 (davis/left), 1 (davis/right)", (0, 1), ("left", "davis/right"), {}),
 }
 

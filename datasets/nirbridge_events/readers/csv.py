@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events, Size
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label
+from nirbridge_events.readers.base import HEAD_BYTES, Feed, Reader, Source, file_label
 from nirbridge_events.readers.columns import find_columns
 from nirbridge_events.readers.table import Meaning, Rows, meaning_of, places_of
 from nirbridge_events.readers.wanted import FIELDS, Wanted
@@ -220,7 +220,8 @@ def _table(where: str, head: bytes) -> Table:
         raise FileError(where, "is UTF-16 text", "Save it as UTF-8")
     lines = _first_lines(head, 2)
     if not lines:
-        raise FileError(where, "holds no event", "Record or copy it again")
+        nothing = "holds no event" if len(head) < HEAD_BYTES else f"has no event in its first {HEAD_BYTES} bytes"
+        raise FileError(where, nothing, "Record or copy it again")
     if b"\r" in head and b"\n" not in head:
         raise FileError(where, "ends its lines with carriage returns alone", "Convert it, with 'mac2unix'")
     line, begin, end = lines[0]

@@ -89,8 +89,9 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     if not wanted:
         found = f"holds events of {len(cameras)} cameras: {listed}"
         raise InputError(where, found, "Choose one with --camera (camera='0')")
-    whole = [number for number, name in cameras.items() if wanted in (number, name)]
-    parts = [number for number, name in cameras.items() if wanted.lower() in name.lower().replace("_", "/").split("/")]
+    lower = {number: name.lower() for number, name in cameras.items()}
+    whole = [number for number, name in lower.items() if wanted.lower() == name]
+    parts = [number for number, name in lower.items() if wanted.lower() in name.replace("_", "/").split("/")]
     fitting = [wanted] if wanted in cameras else whole or parts
     if len(fitting) != 1:
         state = "fits none" if not fitting else "fits several"
