@@ -1,6 +1,8 @@
 """Bad events: off the sensor, times that contradict each other, words that a format does not have, cut words."""
 
 import struct
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from nirbridge.cli import encode as encode_module
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge_events import Events, LossWarning, encode, open_recording
+from nirbridge_events import Events, LossWarning, Recording, encode, open_recording
 from nirbridge_events.readers import base, sieve
 from nirbridge_events.readers.order import TimeOrder
 from nirbridge_events.readers.sieve import TimeSieve
@@ -270,6 +272,23 @@ def test_policies_and_who_has_which_by_default():
         assert live.bad_events == "error"
     with pytest.raises(InputError, match="bad_events: 'drop' is unknown; known are error, skip"):
         open_recording(rows, bad_events="drop")
+
+
+@pytest.mark.parametrize(("policy", "kept"), [(None, [1, 4]), ("skip", [1, 4]), ("error", [1])])
+def test_a_live_source_leaves_bad_events_out_unless_told_otherwise(policy, kept):
+    chunks = [
+        naive.events_of(rows) for rows in ([(5000, 1, 1, 1), (5001, 9, 2, 1)], [(100, 3, 3, 1)], [(6000, 4, 4, 1)])
+    ]
+    recording = Recording(
+        "camera", "udp", (8, 8), "given", 0, lambda: (base.Feed(Path(), 0), iter(chunks)), live=True,
+        bad_events=policy or "",
+    )  # fmt: skip
+    seen = []
+    with pytest.raises(FileError, match=r"camera: event 1 lies at \(9, 2\)") if policy == "error" else nullcontext():
+        seen.extend(recording)
+    assert Events.concatenate(seen).x.tolist() == kept
+    if policy != "error":
+        assert (recording.report.outside_events, recording.report.late_events) == (1, 1)
 
 
 def test_a_jitter_that_holds_too_many_events_is_said(monkeypatch):
