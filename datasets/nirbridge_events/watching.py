@@ -84,7 +84,7 @@ class Watch:
     def _counts(self, status: StreamStatus) -> dict[str, int]:
         return {
             "events came too late and were left out; --grace waits for late ones, --jitter sorts them": status.late,
-            "windows were dropped, because the model is too slow": status.dropped_windows,
+            "windows were dropped, because more came than the model took in time": status.dropped_windows,
             "events outside the sensor were left out": status.outside,
             "empty windows of long gaps were left out": status.gap_windows,
             "times the clock leapt; the stream was joined on without the leap": status.resyncs,

@@ -178,7 +178,7 @@ def test_losses_are_said_at_once_and_then_not_too_often():
     ("change", "line"),
     [
         ({"outside": 3}, "cam: 3 events outside the sensor were left out."),
-        ({"dropped_windows": 2}, "cam: 2 windows were dropped, because the model is too slow."),
+        ({"dropped_windows": 2}, "cam: 2 windows were dropped, because more came than the model took in time."),
         ({"gap_windows": 9}, "cam: 9 empty windows of long gaps were left out."),
         ({"lost": {"datagrams that are odd": 4}}, "cam: 4 datagrams that are odd."),
         ({"notices": ("two cameras send",)}, "cam: two cameras send."),

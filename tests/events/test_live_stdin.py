@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events import Events, write_es
+from nirbridge_events import Events, open_recording, write_es
 from nirbridge_events.live.stdin import RECORD, open_stdin
 from nirbridge_events.readers.base import CUT
 from tests.events import naive
@@ -197,3 +197,21 @@ def test_the_standard_input_of_a_process(events):
         command = [sys.executable, "-c", code, source]
         done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=True)
         assert done.stdout.split() == [b"4000"]
+
+
+def test_lines_that_are_no_event_cost_a_live_source_only_themselves(tmp_path):
+    text = b"t,x,y,p\n1,1,1,1\n2,2,2,1\nhello\n3,3\n4,4,4,0\n5,five,5,1\n6,6,6,1\n7,7,7,0\n"
+    kept = [(1, 1, 1, 1), (2, 2, 2, 1), (4, 4, 4, 0), (6, 6, 6, 1), (7, 7, 7, 0)]
+    with Pipe(text, size=11) as descriptor:
+        recording = open_stdin("-", SENSOR, 0, descriptor)
+        assert [row for chunk in recording for row in naive.rows_of(chunk)] == kept
+    assert recording.report.lost == {"lines that are no event": 3}
+    (tmp_path / "rec.csv").write_bytes(text)
+    with pytest.raises(FileError, match="line 4 has 1 columns"):
+        list(open_recording(tmp_path / "rec.csv", SENSOR))
+    skipping = open_recording(tmp_path / "rec.csv", SENSOR, bad_events="skip")
+    assert [row for chunk in skipping for row in naive.rows_of(chunk)] == kept
+    assert skipping.report.lost == {"lines that are no event": 3}
+    (tmp_path / "none.csv").write_bytes(b"t,x,y,p\n1,1,1,1\n" + b"hello\n" * 9)
+    with pytest.raises(FileError, match="line 3 has 1 columns"):
+        open_recording(tmp_path / "none.csv", SENSOR)

@@ -46,6 +46,10 @@ _HUGE = re.compile(rb"\d{20}|9[2-9]\d{17}")
 _GEOMETRY = re.compile(rb"^[%#]\s*geometry\s*[:=]?\s*(\d{1,5})\s*[,x]\s*(\d{1,5})\s*$", re.MULTILINE)
 _SIZE_IN_NAME = re.compile(r"@(\d{1,5})$")
 
+BAD_LINES = "lines that are no event"
+LIKELY_BAD = 0.5
+"""With a larger share of bad lines at its beginning a text is no table."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -80,7 +84,14 @@ def decode(feed: Feed, table: Table, meaning: Meaning) -> Iterator[Events]:
     rows = Rows(feed, meaning.unit, meaning.whole)
 
     def events(text: bytes, line: int) -> Events:
-        columns = _load(where, text, table, meaning.places, line)
+        try:
+            columns = _load(where, text, table, meaning.places, line)
+        except FileError:
+            if not feed.skip_bad:
+                raise
+            text, bad = _without_bad_lines(text, table, meaning.places)
+            feed.lost[BAD_LINES] += bad
+            columns = _load(where, text, table, meaning.places, line)
         return rows.events(columns, lambda row: f"line {_line_of(text, row, line)}")
 
     rest, line, skip = b"", 1, table.start
@@ -157,6 +168,16 @@ def _bad_line(where: str, text: bytes, table: Table, places: dict[str, int], lin
     return FileError(where, f"the lines from {line} on are no events", "Repair them")
 
 
+def _without_bad_lines(text: bytes, table: Table, places: dict[str, int]) -> tuple[bytes, int]:
+    """The text with the lines that cannot be cut into numbers made empty, and their number."""
+    lines, bad = text.split(b"\n"), 0
+    for number, row in _rows(text, 0):
+        fields = table.split(row.replace('"', ""))
+        if len(fields) != table.width or not all(_is_value(fields[places[field]]) for field in FIELDS):
+            lines[number], bad = b"", bad + 1
+    return b"\n".join(lines), bad
+
+
 def _is_value(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text)) or text.lower() in _TRUTH
 
@@ -200,7 +221,15 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     whole_lines = head[table.start : head.rfind(b"\n") + 1] or (b"" if table.names else head[table.start :])
     places = places_of(where, table.names, table.width, wanted)
     first = dict(zip(FIELDS, range(len(FIELDS)), strict=True))
-    columns = _load(where, whole_lines, table, places or first, head.count(b"\n", 0, table.start) + 1)
+    line = head.count(b"\n", 0, table.start) + 1
+    try:
+        columns = _load(where, whole_lines, table, places or first, line)
+    except FileError:
+        # Whether bad lines end the reading is asked when they are read; the others say what the columns mean.
+        good, bad = _without_bad_lines(whole_lines, table, places or first)
+        if bad > LIKELY_BAD * len(whole_lines.split(b"\n")):
+            raise
+        columns = _load(where, good, table, places or first, line)
     sample = [np.empty(0, dtype=np.int64)] * table.width
     for field, i in (places or first).items():
         sample[i] = columns[field]
