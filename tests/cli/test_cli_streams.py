@@ -98,9 +98,7 @@ def test_output_goes_through_to_stdout_and_the_text_to_stderr(folder: Path) -> N
 def test_a_folder_that_takes_no_files_is_one_line(
     folder: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        os, "access", lambda path, mode: not mode & os.W_OK
-    )  # as a read-only mount; root may write anywhere else
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)  # as a read-only mount
     result = invoke("quantize", folder / "model.nir", "-o", folder / "q.nir")
     assert_one_line(result, "q.nir': its folder", "takes no new files. Choose another place.")
 
