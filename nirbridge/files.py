@@ -246,9 +246,9 @@ def _followed(path: Path) -> Path:
     """What links lead to; the name of an open file is kept, because what it leads to may have no name."""
     for _ in range(_MOST_LINKS):
         if _descriptor(path) is not None or not path.is_symlink():
-            break
+            return path
         path = path.parent / path.readlink()
-    return path
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 def _descriptor(path: Path) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
+from nirbridge.reports import drawable
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.settings import EncoderSettings
 from nirbridge_events.viewing.snapshots import channels, lane_numbers, shrunk
@@ -151,7 +152,7 @@ class Sheet:
     def _title(self) -> str:
         settings = self._settings
         return (
-            f"{self._name}: {self._events} events, {self._count} windows of {settings.length_text}, "
+            f"{drawable(self._name)}: {self._events} events, {self._count} windows of {settings.length_text}, "
             f"coding '{settings.coding}', frames {'×'.join(map(str, settings.frame_shape))}"
         )
 

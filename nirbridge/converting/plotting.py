@@ -8,7 +8,7 @@ from typing import Any
 from nirbridge.converting.measuring import LayerError, Report
 from nirbridge.errors import InputError
 from nirbridge.files import whole_file
-from nirbridge.reports import counted
+from nirbridge.reports import counted, drawable
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
 _SHOWN_NAME = 22
@@ -47,7 +47,7 @@ def draw(report: Report, path: Path) -> None:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _SHOWN_NAME else f"…{name[1 - _SHOWN_NAME :]}"
+    return drawable(name if len(name) <= _SHOWN_NAME else f"…{name[1 - _SHOWN_NAME :]}")
 
 
 def _title(report: Report) -> str:
