@@ -13,13 +13,11 @@ import numpy as np
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import atomic_write
-from nirbridge.ir import SPIKING, EventInput
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
-from nirbridge.runtime import Array, Plan
+from nirbridge.runtime import Array, Plan, sends_spikes
 
 SUFFIX = ".nird"
-_WIRES = (nir.Output, nir.Flatten)
 _OBSERVABLES = ("spikes", "input", "output", "values")
 """Which observable of a node is its input to a graph, where it has several."""
 _LARGEST = 2**31
@@ -54,14 +52,6 @@ def write_nir_data(path: str | os.PathLike[str], arrays: Mapping[str, Array], pl
         nodes[name] = nir.NIRNodeData({"spikes" if spiking else "values": data})
     with atomic_write(path) as temporary:
         nir.write_data(temporary, nir.NIRGraphData(nodes))
-
-
-def sends_spikes(plan: Plan, name: str) -> bool:
-    """Whether the node sends spikes, or passes on those of nodes that all do."""
-    planned = plan[name]
-    if type(planned.node) in _WIRES and len(planned.sources) == 1:
-        return sends_spikes(plan, planned.sources[0].name)
-    return type(planned.node) in (*SPIKING, EventInput)
 
 
 def _events(flat: Array, dt: float) -> nir.EventData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nirbridge.cli import main
 from nirbridge.comparing import compare
 from nirbridge.comparing.exactness import is_dyadic
 from nirbridge.errors import ExecutionError, InputError, RuntimeUnavailableError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, TemporalMix, build_graph
+from nirbridge.ir import MaxPool2d, MultiLevelLIF, TemporalMix, build_graph
 from nirbridge.runtime import Recording, make_plan
 from nirbridge.runtime import compile as compile_graph
 
@@ -344,3 +345,42 @@ def test_norse_agrees_on_a_dyadic_graph() -> None:
     assert found.exact
     assert found.agrees
     assert found.differing_spikes("norse")[0] == 0
+
+
+def handing_on(weight: float = 1.0) -> nir.NIRGraph:
+    """A neuron whose spikes go through nodes that hand them on, and an analog output beside."""
+    nodes = {
+        "input": nir.Input(np.array([1, 4, 4])),
+        "act": nir.IF(*(np.full((1, 4, 4), value) for value in (weight, 1.0, 0.0))),
+        "late": nir.Delay(np.full((1, 4, 4), 2e-3)),
+        "pool": MaxPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        "flat": nir.Flatten({"input": np.array([1, 2, 2])}, 0, -1),
+        "spikes": nir.Output(np.array([4])),
+        "sum": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        "analog": nir.Output(np.array([1, 2, 2])),
+    }
+    path = ["input", "act", "late", "pool", "flat", "spikes"]
+    return build_graph(nodes, [*pairwise(path), ("act", "sum"), ("sum", "analog")])
+
+
+def test_spikes_that_are_handed_on_are_judged_as_spikes(altered: Callable[..., None]) -> None:
+    """One by one and by their share, not by the tolerance of analog values; and those are not judged as spikes."""
+    altered()
+    x = np.random.default_rng(0).integers(0, 3, (20, 1, 1, 4, 4)).astype(np.float64)
+    found = {node.node: node for node in compare(handing_on(), x, ["odd"]).nodes}
+    assert {name for name, node in found.items() if node.spiking} == {"act", "late", "pool", "flat", "spikes"}
+    for node in found.values():
+        assert (node.to_dict()["spikes"] is None) is not node.spiking
+        assert node.to_dict()["nonzero"] == node.spikes
+    altered(lambda values: values["pool"].__setitem__((3, 0, 0, 0, 0), values["pool"][3, 0, 0, 0, 0] + 1e-4))
+    assert [node.node for node in compare(handing_on(0.7), x, ["odd"]).nodes if node.mismatches] == ["pool"]
+    altered(lambda values: values["sum"].__iadd__(1e-5))
+    assert compare(handing_on(0.7), x, ["odd"]).agrees
+
+
+def test_an_analog_graph_has_no_word_of_spikes(altered: Callable[..., None]) -> None:
+    altered()
+    nodes = {"input": nir.Input(np.array([2])), "fc": nir.Linear(np.eye(2)), "output": nir.Output(np.array([2]))}
+    found = compare(build_graph(nodes, [("input", "fc"), ("fc", "output")]), np.ones((1, 1, 2)), ["odd"])
+    assert found.verdicts()[1] == "odd: agrees with the reference"
+    assert "spike" not in found.table()

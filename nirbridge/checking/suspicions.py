@@ -11,6 +11,7 @@ import numpy as np
 from nirbridge.errors import Problem
 from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
 from nirbridge.ir.shapes import declared_shape
+from nirbridge.passes.find_reset_amounts import RESETTING
 
 SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
 """Node type → its fields in seconds."""
@@ -76,7 +77,7 @@ def resets_lie_below_thresholds(flat: FlatGraph) -> list[Problem]:
     """A reset brings the membrane under the threshold, else a neuron never stops firing."""
     problems = []
     for name, node in flat.nodes.items():
-        if type(node) not in (nir.IF, nir.LIF, nir.CubaLIF):
+        if type(node) not in RESETTING:
             continue
         above = np.asarray(node.v_reset) > np.asarray(node.v_threshold)
         if above.any():

@@ -26,7 +26,7 @@ from nirbridge.reports import count_text, counted, printable, seconds_text, shap
 if TYPE_CHECKING:
     import nir
 
-    from nirbridge.runtime import Array, Recording
+    from nirbridge.runtime import Array, Plan, Recording
 
 OUTPUT = "output"
 
@@ -100,7 +100,7 @@ def command(
         click.echo(f"wrote {output}", err=True)
     else:
         click.echo(_summary(arrays))
-    click.echo(_line(runtime, result, seconds), err=True)
+    click.echo(_line(runtime, result, program.plan, seconds), err=True)
 
 
 def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None:
@@ -145,12 +145,19 @@ def _summary(arrays: dict[str, Array]) -> str:
     return table(headers, rows, right=headers[2:])
 
 
-def _line(runtime: str, result: Recording, seconds: float) -> str:
-    outputs = list(result.output.values()) if isinstance(result.output, dict) else [result.output]
-    spikes = sum(int((array != 0).sum()) for array in outputs)
-    steps, batch = outputs[0].shape[:2]
-    shapes = ", ".join(shape_text(array.shape) for array in outputs)
+def _line(runtime: str, result: Recording, plan: Plan, seconds: float) -> str:
+    from nirbridge.runtime import sends_spikes
+
+    outputs = result.output if isinstance(result.output, dict) else {plan.outputs[0]: result.output}
+    counts: dict[str, list[int]] = {"spike": [], "nonzero analog value": []}
+    for name, array in outputs.items():
+        word = "spike" if sends_spikes(plan, name) else "nonzero analog value"
+        counts[word].append(int((array != 0).sum()))
+    texts = [counted(sum(found), word) for word, found in counts.items() if found]
+    arrays = list(outputs.values())
+    steps, batch = arrays[0].shape[:2]
+    shapes = ", ".join(shape_text(array.shape) for array in arrays)
     return (
         f"{runtime}: {counted(steps, 'step')}, {counted(batch, 'sample')}, output {shapes}, "
-        f"{counted(spikes, 'spike')} (values other than 0), {seconds_text(seconds)}"
+        f"{', '.join(texts)}, {seconds_text(seconds)}"
     )

@@ -35,7 +35,8 @@ def compare(
 
     Spikes are compared one by one: where all parameters and data are short dyadic numbers none may differ, else at
     most 1 in 10^4 of a node.  Analog values may differ by 1e-4 of the node's largest value; they are judged up to
-    the first differing spike of their sample, because everything after it follows from that spike.
+    the first differing spike of their sample, because everything after it follows from that spike.  What hands spikes
+    on (an Output, a Flatten, a Delay, a max pool) is judged as they are.
 
     Args:
         graph: the graph.
@@ -142,7 +143,7 @@ def _judge_all(
     limits: tuple[float, float],
     blocks: int,
 ) -> tuple[NodeComparison, ...]:
-    judges = {runtime: Judge(runtime, *limits, blocks) for runtime in found}
+    judges = {runtime: Judge(runtime, *limits, plan, blocks) for runtime in found}
     return tuple(
         judges[runtime].judge(planned, expected[planned.name], np.asarray(values[planned.name]))
         for planned in plan.nodes

@@ -8,8 +8,7 @@ import numpy as np
 
 from nirbridge.comparing.results import NodeComparison
 from nirbridge.errors import ExecutionError
-from nirbridge.ir import SPIKING
-from nirbridge.runtime import Array, PlannedNode
+from nirbridge.runtime import Array, Plan, PlannedNode, sends_spikes
 
 _SAME_LEVEL = 1e-5
 """Relative difference below which two spikes have one value: float32 rounds levels, it does not change them."""
@@ -26,6 +25,7 @@ class Judge:
     runtime: str
     tolerance: float
     analog_tolerance: float
+    plan: Plan
     blocks: int
     """How many independent stretches of time the run has: its steps, or its windows where nodes work on windows."""
     diverged: Array | None = None
@@ -40,7 +40,7 @@ class Judge:
         if found.shape != reference.shape:
             detail = f"gave shape {found.shape} for {planned}, the reference gives {reference.shape}"
             raise ExecutionError(f"runtime '{self.runtime}'", detail, "Report this as a defect of the runtime")
-        spiking = type(planned.node) in SPIKING
+        spiking = sends_spikes(self.plan, planned.name)
         expected, given = reference.astype(np.float64), found.astype(np.float64)
         difference = np.abs(given - expected)
         if spiking:

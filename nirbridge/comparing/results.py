@@ -8,6 +8,9 @@ from math import isfinite
 from typing import Any
 
 from nirbridge.comparing.text import to_table, to_verdicts
+from nirbridge.ir import SPIKING
+
+_SENDERS = frozenset(kind.__name__ for kind in SPIKING)
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,10 @@ class NodeComparison:
         node: its flat name.
         type: the primitive.
         runtime: the runtime that is compared.
-        spiking: whether the node sends spikes, which are compared one by one; else its values are analog.
+        spiking: whether the node sends or hands on spikes, which are compared one by one; else its values are analog.
         values: how many numbers each of the two sent.
-        reference_spikes: numbers other than 0 on the reference.
-        spikes: numbers other than 0 on this runtime.
+        reference_spikes: numbers other than 0 on the reference, spikes where it is ``spiking``.
+        spikes: the same on this runtime.
         mismatches: numbers that differ: spikes whose value differs, analog values that differ by more than the
             tolerance before the first differing spike of their sample.
         largest_difference: the largest absolute difference, infinite where a value is not finite.
@@ -45,8 +48,11 @@ class NodeComparison:
         return self.mismatches <= self.allowed
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, which has no infinity."""
+        """Plain data for JSON, which has no infinity; analog nodes have no spikes there."""
         data = asdict(self) | {"agrees": self.agrees}
+        data |= {"reference_nonzero": self.reference_spikes, "nonzero": self.spikes}
+        if not self.spiking:
+            data |= {"reference_spikes": None, "spikes": None}
         return data | {"largest_difference": self.largest_difference if isfinite(self.largest_difference) else None}
 
 
@@ -84,8 +90,8 @@ class Comparison:
         return bool(spiking) and not any(node.reference_spikes or node.spikes for node in spiking)
 
     def differing_spikes(self, runtime: str) -> tuple[int, int]:
-        """Over all spiking nodes of a runtime: spikes that differ, and the reference's spikes."""
-        found = [node for node in self.nodes if node.runtime == runtime and node.spiking]
+        """Over all nodes of a runtime that spike themselves: spikes that differ, and the reference's spikes."""
+        found = [node for node in self.nodes if node.runtime == runtime and node.type in _SENDERS]
         return sum(node.mismatches for node in found), sum(node.reference_spikes for node in found)
 
     def table(self) -> str:

@@ -38,7 +38,8 @@ def to_verdicts(found: Comparison) -> list[str]:
         bad = [node.node for node in found.nodes if node.runtime == runtime and not node.agrees]
         differing, spikes = found.differing_spikes(runtime)
         verdict = f"differs beyond the tolerance in {', '.join(bad)}" if bad else "agrees with the reference"
-        lines.append(f"{runtime}: {verdict}; {count_text(differing)} of {count_text(spikes)} spikes differ")
+        counts = f"; {count_text(differing)} of {count_text(spikes)} spikes differ"
+        lines.append(f"{runtime}: {verdict}{counts if any(node.spiking for node in found.nodes) else ''}")
     if found.silent:
         lines.append("WARNING: no neuron fired, so this says nothing about the neurons. Use data that make them fire")
     lines += [f"{runtime}: did not record {', '.join(names)}" for runtime, names in found.unrecorded.items()]

@@ -2,9 +2,10 @@
 
 from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
+from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
-from nirbridge.runtime.plan import RUNNABLE, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import (
     MEMBRANE,
     Array,
@@ -15,11 +16,13 @@ from nirbridge.runtime.program import (
     require_option,
     require_seconds,
 )
-from nirbridge.runtime.protocol import Availability, Runtime
+from nirbridge.runtime.protocol import Availability, Runtime, make_program
+from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.support import fixed_problems, support_problems
 
 __all__ = [
     "MEMBRANE",
+    "RESETS",
     "RUNNABLE",
     "Array",
     "Availability",
@@ -31,17 +34,21 @@ __all__ = [
     "Recording",
     "Runtime",
     "Source",
+    "below_single",
+    "beyond_single",
     "compile",
     "entering_exponents",
     "find_runtime",
     "fixed_problems",
     "make_plan",
+    "make_program",
     "membrane_of",
     "message_cost",
     "require_option",
     "require_seconds",
     "runtime_names",
     "runtimes",
+    "sends_spikes",
     "sent_exponents",
     "streaming_options",
     "support_problems",

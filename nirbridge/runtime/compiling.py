@@ -16,7 +16,7 @@ from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
 from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers
 from nirbridge.runtime.program import Program, require_option, require_seconds
-from nirbridge.runtime.protocol import Runtime
+from nirbridge.runtime.protocol import Runtime, make_program
 from nirbridge.runtime.support import support_problems
 
 
@@ -77,7 +77,7 @@ def compile(
     chosen = precision or _default_precision(found, plan)
     if chosen == FIXED:
         plan = in_integers(plan, asked=precision is not None)
-    return found.compile(without_host(plan), chosen, options)
+    return make_program(found, without_host(plan), chosen, options)
 
 
 def _told(problems: list[Problem]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from math import prod
+from math import ceil, prod
 from operator import mul
 from typing import Any
 
@@ -23,6 +23,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
 )
 from nirbridge.ir.shapes import pairs
@@ -114,11 +115,11 @@ def _inside(plan: Plan, planned: PlannedNode, bounds: dict[str, int], limit: int
     """The largest magnitude that the node computes with."""
     entering = _entering(planned, bounds, limit)
     if type(planned.node) is Product:
-        return min(max(entering, _product(plan, planned, bounds)), _LARGEST)
-    return min(max(entering, _GROWTH.get(type(planned.node), _same)(planned.node, entering)), _LARGEST)
+        return min(max(entering, product_bound(plan, planned, bounds)), _LARGEST)
+    return min(max(entering, GROWTH.get(type(planned.node), _same)(planned.node, entering)), _LARGEST)
 
 
-def _product(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:
+def product_bound(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:
     """The product of the slots' bounds, or a part of it; a Place adds to the slots that it reaches, others to all."""
     node = planned.node
     slots = [0] * node.factors
@@ -135,21 +136,22 @@ def _same(node: nir.NIRNode, x: int) -> int:
     return x
 
 
-def _largest(values: Any) -> int:
+def largest(values: Any) -> int:
+    """The largest magnitude of a parameter, rounded up to a whole number."""
     array = np.abs(np.asarray(values, dtype=np.float64))
-    return int(array.max()) if array.size else 0
+    return ceil(array.max()) if array.size else 0
 
 
 def _row_sum(weight: Any, axes: tuple[int, ...]) -> int:
-    return _largest(np.abs(np.asarray(weight, dtype=np.float64)).sum(axis=axes))
+    return largest(np.abs(np.asarray(weight, dtype=np.float64)).sum(axis=axes))
 
 
 def _matrix(node: nir.Linear | nir.Affine, x: int) -> int:
-    return _row_sum(node.weight, (-1,)) * x + _largest(getattr(node, "bias", 0))
+    return _row_sum(node.weight, (-1,)) * x + largest(getattr(node, "bias", 0))
 
 
 def _convolution(node: nir.Conv1d | nir.Conv2d, x: int) -> int:
-    return _row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + _largest(node.bias)
+    return _row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + largest(node.bias)
 
 
 def _pool(node: nir.SumPool2d | nir.AvgPool2d, x: int) -> int:
@@ -163,15 +165,15 @@ def _phase_sum(gains: tuple[Factor, ...], x: int) -> int:
 
 def _input_of_neuron(name: str) -> Bound:
     """|state| + |gain x|; the decay is at most 2."""
-    return lambda node, x: 2 * STATE_LIMIT + _largest(getattr(node, name)) * x
+    return lambda node, x: 2 * STATE_LIMIT + largest(getattr(node, name)) * x
 
 
-_GROWTH: dict[type[nir.NIRNode], Bound] = {
+GROWTH: dict[type[nir.NIRNode], Bound] = {
     nir.Affine: _matrix,
     nir.Linear: _matrix,
     nir.Conv1d: _convolution,
     nir.Conv2d: _convolution,
-    nir.Scale: lambda node, x: _largest(node.scale) * x,
+    nir.Scale: lambda node, x: largest(node.scale) * x,
     Aggregate: lambda node, x: _row_sum(node.dense_weight(), (1,)) * x,
     nir.SumPool2d: _pool,
     nir.AvgPool2d: _pool,
@@ -188,11 +190,12 @@ _GROWTH: dict[type[nir.NIRNode], Bound] = {
     nir.CubaLIF: lambda node, x: STATE_LIMIT + x,
     MaxPool2d: _same,
     EventInput: _same,
+    Quantize: lambda node, x: max(largest(node.low), largest(node.high)),
 }
 """Input bound → bound of what the node computes."""
 
 _FIXED: dict[type[nir.NIRNode], Callable[[Any], int]] = {
-    MultiLevelLIF: lambda node: _largest(node.lane_weight),
+    MultiLevelLIF: lambda node: largest(node.lane_weight),
     nir.Threshold: lambda node: 1,
     nir.IF: lambda node: 1,
     nir.LIF: lambda node: 1,

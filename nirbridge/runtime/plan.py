@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
+from typing import Any
 
 import nir
 
 from nirbridge.errors import GraphError, Problem
 from nirbridge.ir import PRIMITIVES, FlatGraph, Shape, Shapes, find_topology, flatten, infer_shapes, label, time_step
+from nirbridge.passes.find_reset_amounts import find_reset_amounts
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
 from nirbridge.passes.integrate_exactly import integrate_exactly
-from nirbridge.passes.reset_by_subtraction import reset_by_subtraction
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d, resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
 
@@ -50,6 +51,7 @@ class PlannedNode:
         rate: output steps per step of the graph's input (a PhaseEncode multiplies it by its phases).
         window: input steps of the node that belong together, 1 for a node that works step by step.
         loop: number of the cycle it belongs to, or None.
+        reset_amount: what a spike of an IF, LIF or CubaLIF takes off its membrane; None where it sets v_reset.
     """
 
     name: str
@@ -60,6 +62,7 @@ class PlannedNode:
     rate: Fraction
     window: int
     loop: int | None
+    reset_amount: Any = None
 
     def __str__(self) -> str:
         return label(self.name, self.node)
@@ -130,7 +133,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
         dt: seconds per step; by default the window of an EventInput, else 1 ms.
         integrator: "euler", "exact" or "hold", see :func:`~nirbridge.passes.integrate_exactly.integrate_exactly`.
         reset: "to_value" or "subtract", see
-            :func:`~nirbridge.passes.reset_by_subtraction.reset_by_subtraction`.
+            :func:`~nirbridge.passes.find_reset_amounts.find_reset_amounts`.
 
     Raises:
         GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
@@ -146,11 +149,11 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     if problems:
         raise GraphError.from_problems(problems)
     step = time_step(flat.nodes.values(), dt)
-    flat = _resolved(flat, shapes, step, integrator, reset)
-    shapes, _ = infer_shapes(flat)
-    rates, _ = infer_rates(flat)
+    if integrator != "euler":
+        flat = integrate_exactly(flat, step, impulses=integrator == "exact")
+    amounts = find_reset_amounts(flat) if reset == "subtract" else {}
     return Plan(
-        nodes=_planned(flat, shapes, rates),
+        nodes=_planned(flat, shapes, rates, amounts),
         inputs=flat.inputs,
         outputs=flat.outputs,
         dt=step,
@@ -158,14 +161,9 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     )
 
 
-def _resolved(flat: FlatGraph, shapes: dict[str, Shapes], dt: float, integrator: str, reset: str) -> FlatGraph:
-    """The call options that change what core neurons mean, worked into the nodes, so that every runtime agrees."""
-    if integrator != "euler":
-        flat = integrate_exactly(flat, dt, impulses=integrator == "exact")
-    return reset_by_subtraction(flat, shapes, dt) if reset == "subtract" else flat
-
-
-def _planned(flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fraction]) -> tuple[PlannedNode, ...]:
+def _planned(
+    flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fraction], amounts: dict[str, Any]
+) -> tuple[PlannedNode, ...]:
     order = flat.topology()
     sources: dict[str, list[Source]] = {name: [] for name in flat.nodes}
     for (source, target), delayed in zip(flat.edges, order.delayed, strict=True):
@@ -180,6 +178,7 @@ def _planned(flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fracti
             rate=rates[name],
             window=window_of(flat.nodes[name]),
             loop=order.loop.get(name),
+            reset_amount=amounts.get(name),
         )
         for name in order.order
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -18,6 +18,7 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseIF, label
 from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
 from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.turn import Turn
 
 Array = NDArray[Any]
 Data = Array | Mapping[str, Array]
@@ -45,6 +46,8 @@ class Program(ABC):
     Data are [T, B, *shape] arrays of values.  :meth:`run` starts from fresh states; :meth:`advance` and :meth:`step`
     carry them over.  A runtime implements ``_advance``, ``_reset`` and, where it holds something, ``_close``.
 
+    A program holds one set of states, so it takes one call at a time: a second one, from another thread, a signal
+    handler or a callback, is refused at once.  Several threads take turns, or have a :meth:`copy` each.
     ``plan`` is that of the graph.  ``lowered`` is what the runtime executes: the host has applied ``Quantize`` nodes
     behind the inputs by then, so each of them is an Input there.  ``losses`` counts what they rounded and cut in the
     last run, or in all calls of ``advance`` and ``step`` since, by name.
@@ -57,12 +60,16 @@ class Program(ABC):
     """
 
     records_membranes = False
+    lives_in_forks = True
+    """Whether a forked child may run its copy of a program; not where processes or a device belong to the parent."""
 
     def __init__(self, plan: Plan) -> None:
         self.lowered = plan
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
+        self._turn = Turn()
+        self._made_by: tuple[Callable[..., Program], tuple[Any, ...]] | None = None
         self._closed = False
         self._batch: int | None = None
 
@@ -78,11 +85,13 @@ class Program(ABC):
 
         Raises:
             InputError: shape, dtype or values do not fit, or a recorded node does not exist.
+            UnsupportedError: it is closed, or another call is under way.
         """
-        data, names = self._validated(x), self._recorded(record)
-        self.reset()
-        self._forget_losses()
-        return self._continue(data, self._on_host(data), names)
+        with self._turn:
+            data, names = self._validated(x), self._recorded(record)
+            self._start_again()
+            self._forget_losses()
+            return self._continue(data, self._on_host(data), names)
 
     def run_in_parts(
         self, x: Data, samples: int, record: Sequence[str] = ()
@@ -98,54 +107,79 @@ class Program(ABC):
             The data by input name and the recording of each part.
 
         Raises:
-            InputError: as :meth:`run`.
+            InputError, UnsupportedError: as :meth:`run`.
         """
-        data, names = self._validated(x), self._recorded(record)
-        self.reset()
-        self._forget_losses()
-        entering = self._on_host(data)
+        with self._turn:
+            data, names = self._validated(x), self._recorded(record)
+            self._forget_losses()
+            entering = self._on_host(data)
         for first in range(0, next(iter(data.values())).shape[1], samples):
             part, entered = (
                 {name: array[:, first : first + samples] for name, array in arrays.items()}
                 for arrays in (data, entering)
             )
-            self._batch = None
-            self._reset()
-            yield part, self._continue(part, entered, names)
+            with self._turn:
+                self._require_open()
+                self._start_again()
+                result = self._continue(part, entered, names)
+            yield part, result
 
     def advance(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Like :meth:`run`, from the states that the last call left.
 
         A first call, or one after :meth:`reset`, starts from fresh states.  The batch size may only change then.
         """
-        data, names = self._validated(x), self._recorded(record)
-        return self._continue(data, self._on_host(data), names)
+        with self._turn:
+            data, names = self._validated(x), self._recorded(record)
+            return self._continue(data, self._on_host(data), names)
 
     def step(self, frame: Data) -> Any:
         """One step: frame [B, *shape] → [B, *out]; the state carries over.
 
         Raises:
-            UnsupportedError: the graph works on windows of several steps.
+            InputError: shape, dtype or values do not fit.
+            UnsupportedError: the graph works on windows of several steps, or as for :meth:`run`.
         """
+        with self._turn:
+            return self._step(frame)
+
+    def _step(self, frame: Data) -> Any:
         if not self.plan.stepwise:
             found = f"works on windows of {self.plan.block} input steps, so one step has no output of its own"
             raise UnsupportedError("graph", found, "Use run or advance with whole windows")
-        frames = (
-            {k: np.asarray(v)[None] for k, v in frame.items()}
-            if isinstance(frame, Mapping)
-            else np.asarray(frame)[None]
-        )
-        output = self.advance(frames).output
+        data = self._validated(frame, one_step=True)
+        output = self._continue(data, self._on_host(data), ()).output
         return {k: v[0] for k, v in output.items()} if isinstance(output, dict) else output[0]
 
     def reset(self) -> None:
         """Puts every state back to its start."""
-        self._require_open()
-        self._batch = None
-        self._reset()
+        with self._turn:
+            self._require_open()
+            self._start_again()
+
+    def copy(self) -> Program:
+        """A program of its own with the same plan and options, from fresh states, in whatever thread or process.
+
+        The runtime makes it anew, so nothing is shared but the plan's parameters; pickles do likewise.
+
+        Raises:
+            UnsupportedError: the program was not made by :func:`nirbridge.compile`.
+        """
+        make, arguments = self.__reduce__()
+        return make(*arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Program], tuple[Any, ...]]:
+        if self._made_by is None:
+            raise UnsupportedError("program", "nirbridge.compile did not make it, so no copy can be made", "Use that")
+        return self._made_by
 
     def close(self) -> None:
         """Frees what the runtime holds; the program cannot run afterwards.  Closing twice is fine."""
+        with self._turn:
+            self._end()
+
+    def _end(self) -> None:
+        """What :meth:`close` does, for a call that is under way."""
         if not self._closed:
             self._closed = True
             self._close()
@@ -168,6 +202,10 @@ class Program(ABC):
 
     def _close(self) -> None:  # noqa: B027  a runtime that holds nothing has nothing to free
         """Frees what the runtime holds."""
+
+    def _start_again(self) -> None:
+        self._batch = None
+        self._reset()
 
     def _continue(self, data: dict[str, Array], entering: dict[str, Array], names: tuple[str, ...]) -> Recording:
         batch = next(iter(data.values())).shape[1]
@@ -219,6 +257,8 @@ class Program(ABC):
     def _require_open(self) -> None:
         if self._closed:
             raise UnsupportedError("program", "it is closed", "Compile the graph again")
+        if not self.lives_in_forks:
+            self._turn.require_own_process()
 
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
@@ -228,8 +268,12 @@ class Program(ABC):
     def _recorded(self, record: Sequence[str]) -> tuple[str, ...]:
         names = (record,) if isinstance(record, str) else tuple(dict.fromkeys(record))
         for name in names:
+            node = membrane_of(name)
             if name not in self.plan.names:
                 self._require_membrane(name)
+            elif node in self.plan.names and type(self.plan[node].node) in WITH_MEMBRANE:
+                found = f"is the name of a node, and the membrane of {self.plan[node]} too"
+                raise InputError(f"record '{name}'", found, "Rename the node")
         return names
 
     def _require_membrane(self, name: str) -> None:
@@ -242,29 +286,33 @@ class Program(ABC):
         if not self.records_membranes:
             raise UnsupportedError(where, "this runtime does not give membranes", "Use --runtime reference or norse")
 
-    def _validated(self, x: Data) -> dict[str, Array]:
+    def _validated(self, x: Data, one_step: bool = False) -> dict[str, Array]:
+        """[T, B, *shape] by input name; ``one_step`` is given without T."""
         self._require_open()
         given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(self.plan.inputs[:1], x)
         if set(given) != set(self.plan.inputs):
             found = f"data for {sorted(given)}, but the inputs are {sorted(self.plan.inputs)}"
             raise InputError("input", found, "Give one array for each input, by its name")
-        data = {name: self._validated_array(name, np.asarray(array)) for name, array in given.items()}
+        data = {name: self._validated_array(name, np.asarray(array), one_step) for name, array in given.items()}
         sizes = {array.shape[:2] for array in data.values()}
         if len(sizes) != 1:
             raise InputError("input", f"inputs disagree about time and batch: {sorted(sizes)}", "Give equal T and B")
         return data
 
-    def _validated_array(self, name: str, array: Array) -> Array:
+    def _validated_array(self, name: str, array: Array, one_step: bool) -> Array:
         planned = self.plan[name]
         where = f"input for {label(name, planned.node)}"
         shape = planned.output_shape
         if array.dtype.kind not in "fiub":
             raise InputError(where, f"dtype {array.dtype}, expected real numbers", "Convert it to float32")
-        if array.ndim != len(shape) + 2 or array.shape[2:] != shape:
-            wanted = ", ".join(("T", "B", *map(str, shape)))
-            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", "Add or move the time and batch axes")
+        axes, names = (("B",), "batch axis") if one_step else (("T", "B"), "time and batch axes")
+        if array.ndim != len(shape) + len(axes) or array.shape[len(axes) :] != shape:
+            wanted = ", ".join((*axes, *map(str, shape)))
+            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", f"Add or move the {names}")
+        array = array[None] if one_step else array
         if 0 in array.shape[:2]:
-            raise InputError(where, f"shape {array.shape} holds no step or no sample", "Give at least one of each")
+            found = f"shape {array.shape[2 - len(axes) :]} holds no step or no sample"
+            raise InputError(where, found, "Give at least one of each")
         if array.shape[0] % self.plan.block:
             found = f"{array.shape[0]} steps are no multiple of the {self.plan.block} steps of a window"
             raise InputError(where, found, "Give whole windows")

@@ -48,7 +48,8 @@ class Runtime(Protocol):
         options: the other keywords of ``nirbridge.compile`` that it knows.
         supported: the exact node types that it runs.
 
-    A runtime may also have ``streaming_options``, a mapping of options with which it streams best.
+    A runtime may also have ``streaming_options``, a mapping of options with which it streams best, and ``resets``, the
+    values of ``reset`` that it knows: by default "to_value" alone.
     """
 
     name: str
@@ -68,3 +69,10 @@ class Runtime(Protocol):
     def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
         """The program for a plan that :meth:`check` finds nothing wrong with."""
         ...
+
+
+def make_program(runtime: Runtime, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
+    """What the runtime compiles; it knows how it was made, so that ``Program.copy`` can make another."""
+    program = runtime.compile(plan, precision, options)
+    program._made_by = make_program, (runtime, plan, precision, dict(options))
+    return program

@@ -12,7 +12,7 @@ from nirbridge.runtime.protocol import Runtime
 
 
 def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
-    """Node types that the runtime lacks, then what its own rules find; what the host does is nothing to a runtime."""
+    """Node types that the runtime lacks, then resets, then what its own rules find; what the host does is left out."""
     plan = without_host(plan)
     missing = [
         Problem(
@@ -24,7 +24,18 @@ def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
         for planned in plan.nodes
         if type(planned.node) not in runtime.supported
     ]
-    return missing or list(runtime.check(plan))
+    return missing or [*_reset_problems(runtime, plan), *runtime.check(plan)]
+
+
+def _reset_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
+    if "subtract" in getattr(runtime, "resets", ("to_value",)):
+        return []
+    found = f"runtime '{runtime.name}' does not know reset 'subtract'"
+    return [
+        Problem(str(planned), found, "Use --runtime reference", rule="runtime_supports_reset")
+        for planned in plan.nodes
+        if planned.reset_amount is not None
+    ]
 
 
 def fixed_problems(plan: Plan) -> list[Problem]:

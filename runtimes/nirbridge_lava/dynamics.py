@@ -34,10 +34,11 @@ class Lanes(NamedTuple):
 
 
 class Fire(NamedTuple):
-    """What a binary neuron compares with and falls back to."""
+    """What a binary neuron compares with and falls back to; with ``amount`` a spike takes that off instead."""
 
     v_threshold: Array
     v_reset: Array
+    amount: Array | None = None
 
 
 class Integrate(NamedTuple):
@@ -86,13 +87,13 @@ def lanes_fired(p: Lanes, u: Array) -> Step:
 
 
 def integrate_step(p: Integrate, x: Array, state: Array) -> Step:
-    """v += r x, per step; a spike where v > v_threshold, then v = v_reset."""
+    """v += r x, per step; a spike as in :func:`fired`."""
     y, v = fired(p.fire, state[0] + p.r * x)
     return y, v[None]
 
 
 def leak_step(p: Leak, x: Array, state: Array) -> Step:
-    """v += dt/tau (v_leak - v + r x); a spike where v > v_threshold, then v = v_reset."""
+    """v += dt/tau (v_leak - v + r x); a spike as in :func:`fired`."""
     y, v = fired(p.fire, _leaked(p, x, state[0]))
     return y, v[None]
 
@@ -116,8 +117,8 @@ def _leaked(p: Leak, x: Array, v: Array) -> Array:
 
 
 def fired(p: Fire | None, v: Array) -> Step:
-    """A spike where v > v_threshold, then v = v_reset; where p is None the membrane itself."""
+    """A spike where v > v_threshold, then v = v_reset or v -= amount; where p is None the membrane itself."""
     if p is None:
         return v, v
     spikes = v > p.v_threshold
-    return spikes.astype(v.dtype), np.where(spikes, p.v_reset, v)
+    return spikes.astype(v.dtype), np.where(spikes, p.v_reset if p.amount is None else v - p.amount, v)

@@ -128,10 +128,11 @@ def _multi_level(planned: PlannedNode, dt: float) -> Cell:
 
 
 def _fire(planned: PlannedNode) -> Fire | None:
-    node = planned.node
-    return (
-        Fire(_vector(node.v_threshold, planned), _vector(node.v_reset, planned)) if hasattr(node, "v_reset") else None
-    )
+    node, amount = planned.node, planned.reset_amount
+    if not hasattr(node, "v_threshold"):
+        return None
+    taken = None if amount is None else _vector(amount, planned)
+    return Fire(_vector(node.v_threshold, planned), _vector(node.v_reset, planned), taken)
 
 
 def _leak(planned: PlannedNode, tau: Any, dt: float) -> Leak:

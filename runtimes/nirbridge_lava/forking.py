@@ -10,14 +10,17 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from types import FrameType
+from typing import Any, TextIO, cast
+
+from nirbridge.errors import UnsupportedError
 
 _ORPHAN_CHECK_SECONDS = 1.0
 _LOCK = threading.RLock()
@@ -41,7 +44,13 @@ def making_processes() -> Iterator[None]:
 
     The start method of multiprocessing, the loggers' handlers and the number of BLAS threads are as before
     afterwards.  A Ctrl-C takes effect at the end.
+
+    Raises:
+        UnsupportedError: this process is daemonic, so Python lets it start none.
     """
+    if multiprocessing.current_process().daemon:
+        found = "this process is daemonic, as those of multiprocessing.Pool are, and may start none of Lava's"
+        raise UnsupportedError("runtime 'lava'", found, "Use concurrent.futures.ProcessPoolExecutor, or daemon=False")
     with _LOCK, ExitStack() as undo:
         undo.enter_context(later_signals())
         undo.enter_context(_start_method_fork())
@@ -102,13 +111,35 @@ def _quiet() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     handlers = [list(logger.handlers) for logger in loggers]
     try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(cast(TextIO, _Muted(sys.stdout))):
             for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
                 warnings.simplefilter("ignore", category)
             yield
     finally:
         for logger, before in zip(loggers, handlers, strict=True):
             logger.handlers[:] = before
+
+
+class _Muted:
+    """The standard output without what this thread writes; other threads go on printing."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Passes on what another thread writes."""
+        if self._stream is not None and threading.get_ident() != self._thread:
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As of the stream."""
+        if self._stream is not None:
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -121,7 +152,10 @@ def _one_blas_thread() -> Iterator[None]:
 
 
 def _in_child() -> None:
+    global _LOCK
     if _FORKS.thread != threading.get_ident():
+        # Another thread of the parent may hold it, and none of this process.
+        _LOCK, _FORKS.thread = threading.RLock(), 0
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

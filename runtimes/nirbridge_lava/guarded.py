@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing.process
 import os
 import signal
 import threading
@@ -250,5 +251,16 @@ def _stop_all() -> None:
         runtime.stop()
 
 
+def _disown() -> None:
+    """In a fork: multiprocessing would wait for the parent's processes, or end them, when the fork exits.
+
+    A fork by multiprocessing itself forgets its parent's children in the same way.
+    """
+    if _LIVE:
+        _LIVE.clear()
+        multiprocessing.process._children.clear()  # type: ignore[attr-defined]
+
+
+os.register_at_fork(after_in_child=_disown)
 # Registered after multiprocessing's own exit handler, which waits for all children, so it runs before that one.
 atexit.register(_stop_all)

@@ -63,22 +63,22 @@ def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
 
 
 def integrate_step(p: Integrate, x: Array, state: Array) -> Step:
-    """v = clip(v + r x); a spike where v > v_threshold, then v = v_reset."""
+    """v = clip(v + r x); a spike as in :func:`fired`; what is left clips."""
     y, v = fired(p.fire, clip(state[0] + p.r * x))
-    return y, v[None]
+    return y, clip(v)[None]
 
 
 def leak_step(p: Leak, x: Array, state: Array) -> Step:
-    """v = clip(tz(v k) + x); a spike where v > v_threshold, then v = v_reset."""
+    """v = clip(tz(v k) + x); a spike as in :func:`fired`; what is left clips."""
     y, v = fired(p.fire, clip(tz(state[0], p.kept) + x))
-    return y, v[None]
+    return y, clip(v)[None]
 
 
 def current_step(p: Current, x: Array, state: Array) -> Step:
     """i = clip(tz(i k_syn) + x), then the membrane as in :func:`leak_step` with input i."""
     i = clip(tz(state[0], p.kept) + x)
     y, v = fired(p.leak.fire, clip(tz(state[1], p.leak.kept) + i))
-    return y, np.stack([i, v])
+    return y, np.stack([i, clip(v)])
 
 
 def product(p: Product, x: Array) -> Array:

@@ -217,8 +217,9 @@ def lanes_of(planned: PlannedNode) -> Lanes:
 
 
 def _fire(planned: PlannedNode) -> Fire:
-    node, shape = planned.node, planned.output_shape
-    return Fire(flat(node.v_threshold, shape), flat(node.v_reset, shape))
+    node, shape, amount = planned.node, planned.output_shape, planned.reset_amount
+    taken = None if amount is None else flat(amount, shape)
+    return Fire(flat(node.v_threshold, shape), flat(node.v_reset, shape), taken)
 
 
 def _leak(planned: PlannedNode, tau: Any, dt: float, fire: Fire | None) -> Leak:

@@ -39,6 +39,7 @@ class LavaProgram(Program):
     """
 
     records_membranes = True
+    lives_in_forks = False
 
     def __init__(self, plan: Plan, precision: str, mapping: str | None, timeout: float | None) -> None:
         super().__init__(plan)
@@ -54,11 +55,11 @@ class LavaProgram(Program):
         """ "processes" or "fused"; what it is, or what a run would make it."""
         return self._mapping or "processes"
 
-    def step(self, frame: Data) -> Any:
-        """One step, as in every program; one whose first data come this way is "fused" unless told otherwise."""
+    def _step(self, frame: Data) -> Any:
+        """A program whose first data come one step at a time is "fused" unless told otherwise."""
         if self._mapping is None and self._engine is None and self.plan.stepwise:
             self._mapping = "fused"
-        return super().step(frame)
+        return super()._step(frame)
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         deadline = deadline_after(self.timeout)
@@ -67,7 +68,7 @@ class LavaProgram(Program):
         try:
             results = engine.run(frames, deadline)
         except BaseException:
-            self.close()
+            self._end()
             raise
         return {name: self._shaped(name, results[name]) for name in (*self.lowered.outputs, *record)}
 

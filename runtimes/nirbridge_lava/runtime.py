@@ -12,7 +12,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import InputError, Problem
-from nirbridge.runtime import Availability, Plan, Program, require_option
+from nirbridge.runtime import RESETS, Availability, Plan, Program, require_option
 from nirbridge_lava.lowering import LOWERING
 
 MAPPINGS = ("processes", "fused")
@@ -32,6 +32,7 @@ class LavaRuntime:
     name = "lava"
     summary = "Lava's CPU simulator of Loihi: a Lava Process per node, or one for all to stream (Python 3.10 only)"
     precisions: tuple[str, ...] = ("float", "fixed")
+    resets: tuple[str, ...] = RESETS
     options: frozenset[str] = frozenset({"timeout", "mapping"})
     streaming_options: Mapping[str, Any] = MappingProxyType({"mapping": "fused"})
     """What a program that is stepped frame by frame should be compiled with."""

@@ -143,6 +143,8 @@ def _neuron(planned: PlannedNode, setting: Setting) -> Stage:
     module = getattr(_late("modules"), f"NIR{kind.__name__}")
     parameters = getattr(_late("functional"), f"{kind.__name__}Parameters")
     values = {name: setting.tensor(field(planned.node, setting.dt)) for name, field in _NEURONS[kind].items()}
+    if planned.reset_amount is not None:
+        values["amount"] = setting.tensor(planned.reset_amount)
     return _late("stages").Neuron(module(parameters(**values), setting.dt))
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nirbridge.errors import InputError
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
+from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.dataflow import make_segments
+from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.setting import Setting, exact_arithmetic
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
@@ -27,15 +28,26 @@ class NorseProgram(Program):
         plan: the plan.
         setting: device, dtype and dt.
         lowering: node type → stage, in the arithmetic of the precision.
+        careful: of single precision, refuse what may leave its range, and not only what does.
+
+    Raises:
+        NarrowError: single precision does not do for the plan.
     """
 
     records_membranes = True
 
-    def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any]) -> None:
+    def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any], careful: bool = False) -> None:
         super().__init__(plan)
         self.setting = setting
+        self.lives_in_forks = setting.device.type == "cpu"
         with exact_arithmetic():
-            self._stages = {p.name: lowering[type(p.node)](p, setting) for p in plan.nodes}
+            self._stages = {p.name: _lowered(p, setting, lowering) for p in plan.nodes}
+        self._in_range = np.inf
+        if careful:
+            require_range(plan, DATA_LIMIT)
+            require_bits(plan)
+            require_exact_sums(plan)
+            self._in_range = DATA_LIMIT
         self._segments = make_segments(plan, self._stages)
         self._largest = max(prod(p.output_shape) * float(p.rate) for p in plan.nodes)
         self._late: dict[str, Tensor] = {}
@@ -118,22 +130,40 @@ class NorseProgram(Program):
         return total
 
     def _to_tensor(self, name: str, array: Array) -> Tensor:
-        dtype = self._data_dtype()
-        cast = np.ascontiguousarray(array, dtype=dtype) if array.dtype == dtype else self._cast(name, array)
+        with np.errstate(over="ignore", under="ignore"):
+            cast = np.ascontiguousarray(array, dtype=self._data_dtype())
         # torch warns about memory that it may not write into.
-        return torch.from_numpy(cast if cast.flags.writeable else cast.copy()).to(self.setting.device)
+        tensor = torch.from_numpy(cast if cast.flags.writeable else cast.copy())
+        if self.setting.dtype is torch.float32 and not (array.dtype.kind in "bui" and array.dtype.itemsize < 3):
+            self._require_same(name, array, tensor)
+        return tensor.to(self.setting.device)
+
+    def _require_same(self, name: str, given: Array, cast: Tensor) -> None:
+        """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
+        low, high = torch.aminmax(cast)
+        magnitude = max(-float(low), float(high))
+        where = f"input for {label(name, self.lowered[name].node)}"
+        if magnitude == np.inf:
+            raise NarrowError(where, "holds values beyond the range of float32")
+        if magnitude > self._in_range:
+            require_range(self.lowered, magnitude)
+            self._in_range = magnitude
+        if magnitude >= SINGLE and given.dtype != np.float32:
+            lost = lost_values(given, cast.numpy())
+            whole = lost[np.abs(lost) >= SINGLE]
+            if whole.size:
+                raise NarrowError(where, f"holds {whole.flat[0]:.9g}, which float32 rounds")
 
     def _data_dtype(self) -> np.dtype[Any]:
         return self.setting.numpy_dtype
 
-    def _cast(self, name: str, array: Array) -> Array:
-        try:
-            with np.errstate(over="raise"):
-                return np.ascontiguousarray(array, dtype=self._data_dtype())
-        except FloatingPointError:
-            found = f"holds values beyond the range of {self.setting.numpy_dtype}"
-            where = f"input for {label(name, self.lowered[name].node)}"
-            raise InputError(where, found, "Compile with dtype='float64'") from None
+
+def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any]) -> Any:
+    try:
+        return lowering[type(planned.node)](planned, setting)
+    except NarrowError as error:
+        (problem,) = error.problems
+        raise NarrowError(str(planned), problem.found) from None
 
 
 def _joined(blocks: list[Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import Availability, Plan, Program, require_option
+from nirbridge.runtime import RESETS, Availability, Plan, Program, require_option
 from nirbridge_norse.lowering import LOWERING
 
 _NEEDED = ("torch", "norse")
@@ -21,12 +21,15 @@ class NorseRuntime:
     """torch in float32 or float64, on CPU or CUDA; runs every primitive.
 
     Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu") and ``dtype`` ("float32",
-    "float64"; default "float32").  Precision "fixed" holds its integers in float64, whatever the device.
+    "float64").  The default is "float32" where its range does for the graph: for each parameter, and for all products
+    and sums with data up to 2^24; else "float64".  Precision "fixed" holds its integers in float64, whatever the
+    device.
     """
 
     name = "norse"
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
+    resets: tuple[str, ...] = RESETS
     options: frozenset[str] = frozenset({"device", "dtype"})
 
     @property
@@ -53,9 +56,11 @@ class NorseRuntime:
         """The program for a plan.
 
         Raises:
-            InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there.
+            InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there; or ``dtype`` is "float32"
+                and its range does not do.
         """
         from nirbridge_norse.program import NorseProgram
+        from nirbridge_norse.ranges import NarrowError
         from nirbridge_norse.setting import make_setting
 
         if precision == "fixed":
@@ -63,7 +68,12 @@ class NorseRuntime:
 
             require_option("dtype", options.get("dtype", "float64"), ("float64",))
             return FixedProgram(plan, make_setting(plan.dt, **{**options, "dtype": "float64"}))
-        return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING)
+        if "dtype" in options:
+            return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING)
+        try:
+            return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING, careful=True)
+        except NarrowError:
+            return NorseProgram(plan, make_setting(plan.dt, **options, dtype="float64"), LOWERING)
 
 
 RUNTIME = NorseRuntime()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from nirbridge.errors import InputError
 from nirbridge.runtime import require_option
+from nirbridge_norse.ranges import NarrowError, lost_values
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _EXACT = ("ieee", "none")
@@ -27,15 +30,26 @@ class Setting:
         device: where tensors live.
         dtype: of data, parameters and states.
         dt: seconds per step.
+        any_value: whether parameters may lose what single precision does not hold.
     """
 
     device: torch.device
     dtype: torch.dtype
     dt: float
+    any_value: bool = False
 
     def tensor(self, value: Any) -> Tensor:
-        """``value`` as a tensor of its own, cast once to the program's dtype."""
-        return torch.tensor(np.asarray(value, dtype=self.numpy_dtype), device=self.device)
+        """``value`` as a tensor of its own, cast once to the program's dtype.
+
+        Raises:
+            NarrowError: the dtype rounds a number by more than its last bits.
+        """
+        given = np.asarray(value)
+        with np.errstate(over="ignore", under="ignore"):
+            cast = given.astype(self.numpy_dtype)
+        if not self.any_value and (lost := lost_values(given, cast)).size:
+            raise NarrowError("parameter", f"holds {lost.flat[0]:.9g}, which {self.numpy_dtype} does not")
+        return torch.tensor(cast, device=self.device)
 
     @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -63,24 +77,64 @@ def _device(name: Any) -> torch.device:
         raise InputError(where, f"{name!r} is not among 'cpu', 'cuda', 'cuda:0'", "Choose one of them")
     if device.type == "cpu":
         return torch.device("cpu")
+    if getattr(torch.cuda, "_is_in_bad_fork", bool)():
+        raise InputError(where, f"{name!r} asked for in a fork of a process that uses CUDA", "Start it by 'spawn'")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found <= (device.index or 0):
         raise InputError(where, f"{name!r} asked for, but torch finds {found} CUDA devices", "Use device='cpu'")
     return device
 
 
+class _ExactSwitches:
+    """torch's switches belong to the whole process: the first of several threads sets them, the last sets them back."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._undo = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                for place in _precisions():
+                    if (before := place.fp32_precision) not in _EXACT:
+                        place.fp32_precision = "ieee"
+                        self._undo.callback(setattr, place, "fp32_precision", before)
+                self._undo.enter_context(torch.backends.nnpack.flags(enabled=False))
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._undo.close()
+
+
+_SWITCHES = _ExactSwitches()
+
+
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Inference in IEEE arithmetic: no TF32, no bfloat16 products, no Winograd of NNPACK; the settings come back."""
-    changed = [(place, place.fp32_precision) for place in _precisions() if place.fp32_precision not in _EXACT]
-    for place, _ in changed:
-        place.fp32_precision = "ieee"
-    try:
-        with torch.backends.nnpack.flags(enabled=False), torch.inference_mode():
-            yield
-    finally:
-        for place, before in changed:
-            place.fp32_precision = before
+    """Inference in IEEE arithmetic: no TF32, no bfloat16 products, no Winograd of NNPACK; the settings come back.
+
+    A forked process runs with one thread of torch, because those of its parent are not there and would be waited for.
+    """
+    if _FORKED.is_set() and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+    with _SWITCHES, torch.inference_mode():
+        yield
+
+
+_FORKED = Event()
+
+
+def _after_fork() -> None:
+    global _SWITCHES
+    _FORKED.set()
+    _SWITCHES = _ExactSwitches()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class _GlobalMatmul:

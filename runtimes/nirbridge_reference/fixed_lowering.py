@@ -13,7 +13,7 @@ from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Tempo
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
 from nirbridge_reference import fixed_neurons, fixed_windows, linear, windows
-from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay
+from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay, reset_of
 from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed, WindowedNeuron
 
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
@@ -67,13 +67,13 @@ _TWO_STATES: dict[type[nir.NIRNode], Callable[..., Any]] = {
 @FIXED_LOWERING.register(*_ONE_STATE)
 def _one_state(planned: PlannedNode, batch: int, dt: float) -> Stage:
     start = _start(planned, batch, getattr(planned.node, "v_init", 0))
-    return Stepwise(partial(_ONE_STATE[type(planned.node)], planned.node, dt=dt), start)
+    return Stepwise(partial(_ONE_STATE[type(planned.node)], planned.node, dt=dt, **reset_of(planned)), start)
 
 
 @FIXED_LOWERING.register(*_TWO_STATES)
 def _two_states(planned: PlannedNode, batch: int, dt: float) -> Stage:
     start = _start(planned, batch, 0)
-    return Stepwise(partial(_TWO_STATES[type(planned.node)], planned.node, dt=dt), (start, start))
+    return Stepwise(partial(_TWO_STATES[type(planned.node)], planned.node, dt=dt, **reset_of(planned)), (start, start))
 
 
 @FIXED_LOWERING.register(nir.Delay)

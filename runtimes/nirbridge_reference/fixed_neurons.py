@@ -10,6 +10,7 @@ import numpy as np
 from nirbridge.checking.fixed_point import DECAY_ONE, STATE_LIMIT, leak_steps, whole
 from nirbridge.ir import MultiLevelLIF
 from nirbridge.runtime import Array
+from nirbridge_reference.neurons import Amount
 
 Step = tuple[Array, Array]
 TwoStates = tuple[Array, Array]
@@ -36,9 +37,9 @@ def integrator(node: nir.I, x: Array, v: Array, dt: float) -> Step:
     return v, v
 
 
-def integrate_and_fire(node: nir.IF, x: Array, v: Array, dt: float) -> Step:
-    """v = clip(v + R x); a spike where v > v_threshold, then v = v_reset."""
-    return _fire(node, clip(v + whole(node.r) * x))
+def integrate_and_fire(node: nir.IF, x: Array, v: Array, dt: float, amount: Amount = None) -> Step:
+    """v = clip(v + R x); a spike where v > v_threshold, then v = v_reset, or v = clip(v - amount)."""
+    return _fire(node, clip(v + whole(node.r) * x), amount)
 
 
 def leaky_integrator(node: nir.LI, x: Array, v: Array, dt: float) -> Step:
@@ -47,9 +48,9 @@ def leaky_integrator(node: nir.LI, x: Array, v: Array, dt: float) -> Step:
     return v, v
 
 
-def leaky_integrate_and_fire(node: nir.LIF, x: Array, v: Array, dt: float) -> Step:
-    """As LI; a spike where v > v_threshold, then v = v_reset."""
-    return _fire(node, clip(decayed(v, _kept(dt, node.tau)) + x))
+def leaky_integrate_and_fire(node: nir.LIF, x: Array, v: Array, dt: float, amount: Amount = None) -> Step:
+    """As LI; a spike as in :func:`integrate_and_fire`."""
+    return _fire(node, clip(decayed(v, _kept(dt, node.tau)) + x), amount)
 
 
 def current_leaky_integrator(node: nir.CubaLI, x: Array, state: TwoStates, dt: float) -> tuple[Array, TwoStates]:
@@ -59,11 +60,11 @@ def current_leaky_integrator(node: nir.CubaLI, x: Array, state: TwoStates, dt: f
 
 
 def current_leaky_integrate_and_fire(
-    node: nir.CubaLIF, x: Array, state: TwoStates, dt: float
+    node: nir.CubaLIF, x: Array, state: TwoStates, dt: float, amount: Amount = None
 ) -> tuple[Array, TwoStates]:
-    """As CubaLI; a spike where v > v_threshold, then v = v_reset."""
+    """As CubaLI; a spike as in :func:`integrate_and_fire`."""
     i, v = _synapse_and_membrane(node, x, state, dt)
-    spikes, v = _fire(node, v)
+    spikes, v = _fire(node, v, amount)
     return spikes, (i, v)
 
 
@@ -82,9 +83,10 @@ def multi_level(node: MultiLevelLIF, x: Array, v: Array, dt: float) -> Step:
     return y, clip(v)
 
 
-def _fire(node: nir.IF | nir.LIF | nir.CubaLIF, v: Array) -> Step:
+def _fire(node: nir.IF | nir.LIF | nir.CubaLIF, v: Array, amount: Amount) -> Step:
     spikes = v > whole(node.v_threshold)
-    return spikes.astype(np.int64), np.where(spikes, whole(node.v_reset), v)
+    after = whole(node.v_reset) if amount is None else clip(v - whole(amount))
+    return spikes.astype(np.int64), np.where(spikes, after, v)
 
 
 def _synapse_and_membrane(node: nir.CubaLI | nir.CubaLIF, x: Array, state: TwoStates, dt: float) -> TwoStates:

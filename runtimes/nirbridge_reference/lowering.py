@@ -83,6 +83,11 @@ def _phase_neuron(planned: PlannedNode, batch: int, dt: float) -> Stage:
     return WindowedNeuron(planned.window, partial(_PHASE_NEURONS[type(planned.node)], planned.node))
 
 
+def reset_of(planned: PlannedNode) -> dict[str, Array]:
+    """The argument by which a neuron resets by subtraction; none where it sets v_reset."""
+    return {} if planned.reset_amount is None else {"amount": planned.reset_amount}
+
+
 _IN_STEPS: dict[type[nir.NIRNode], Callable[..., Any]] = {
     nir.I: neurons.integrator,
     nir.IF: neurons.integrate_and_fire,
@@ -91,7 +96,7 @@ _IN_STEPS: dict[type[nir.NIRNode], Callable[..., Any]] = {
 
 @LOWERING.register(*_IN_STEPS)
 def _in_steps(planned: PlannedNode, batch: int, dt: float) -> Stage:
-    return Stepwise(partial(_IN_STEPS[type(planned.node)], planned.node), _zeros(planned, batch))
+    return Stepwise(partial(_IN_STEPS[type(planned.node)], planned.node, **reset_of(planned)), _zeros(planned, batch))
 
 
 _IN_SECONDS: dict[type[nir.NIRNode], Callable[..., Any]] = {
@@ -102,7 +107,8 @@ _IN_SECONDS: dict[type[nir.NIRNode], Callable[..., Any]] = {
 
 @LOWERING.register(*_IN_SECONDS)
 def _in_seconds(planned: PlannedNode, batch: int, dt: float) -> Stage:
-    return Stepwise(partial(_IN_SECONDS[type(planned.node)], planned.node, dt=dt), _zeros(planned, batch))
+    step = partial(_IN_SECONDS[type(planned.node)], planned.node, dt=dt, **reset_of(planned))
+    return Stepwise(step, _zeros(planned, batch))
 
 
 _WITH_SYNAPSE: dict[type[nir.NIRNode], Callable[..., Any]] = {
@@ -114,7 +120,7 @@ _WITH_SYNAPSE: dict[type[nir.NIRNode], Callable[..., Any]] = {
 @LOWERING.register(*_WITH_SYNAPSE)
 def _with_synapse(planned: PlannedNode, batch: int, dt: float) -> Stage:
     state = (_zeros(planned, batch), _zeros(planned, batch))
-    return Stepwise(partial(_WITH_SYNAPSE[type(planned.node)], planned.node, dt=dt), state)
+    return Stepwise(partial(_WITH_SYNAPSE[type(planned.node)], planned.node, dt=dt, **reset_of(planned)), state)
 
 
 @LOWERING.register(MultiLevelLIF)

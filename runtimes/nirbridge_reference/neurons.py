@@ -10,6 +10,8 @@ from nirbridge.runtime import Array
 
 Step = tuple[Array, Array]
 TwoStates = tuple[Array, Array]
+Amount = Array | None
+"""What a spike takes off the membrane; None where it sets v_reset."""
 
 
 def threshold(node: nir.Threshold, x: Array) -> Array:
@@ -23,9 +25,9 @@ def integrator(node: nir.I, x: Array, v: Array) -> Step:
     return v, v
 
 
-def integrate_and_fire(node: nir.IF, x: Array, v: Array) -> Step:
-    """v += R x; a spike where v > v_threshold, then v = v_reset."""
-    return _fire(node, v + node.r * x)
+def integrate_and_fire(node: nir.IF, x: Array, v: Array, amount: Amount = None) -> Step:
+    """v += R x; a spike where v > v_threshold, then v = v_reset, or v -= amount."""
+    return _fire(node, v + node.r * x, amount)
 
 
 def leaky_integrator(node: nir.LI, x: Array, v: Array, dt: float) -> Step:
@@ -34,9 +36,9 @@ def leaky_integrator(node: nir.LI, x: Array, v: Array, dt: float) -> Step:
     return v, v
 
 
-def leaky_integrate_and_fire(node: nir.LIF, x: Array, v: Array, dt: float) -> Step:
-    """v += dt/tau (v_leak - v + R x); a spike where v > v_threshold, then v = v_reset."""
-    return _fire(node, v + dt / node.tau * (node.v_leak - v + node.r * x))
+def leaky_integrate_and_fire(node: nir.LIF, x: Array, v: Array, dt: float, amount: Amount = None) -> Step:
+    """v += dt/tau (v_leak - v + R x); a spike as in :func:`integrate_and_fire`."""
+    return _fire(node, v + dt / node.tau * (node.v_leak - v + node.r * x), amount)
 
 
 def current_leaky_integrator(node: nir.CubaLI, x: Array, state: TwoStates, dt: float) -> tuple[Array, TwoStates]:
@@ -46,11 +48,11 @@ def current_leaky_integrator(node: nir.CubaLI, x: Array, state: TwoStates, dt: f
 
 
 def current_leaky_integrate_and_fire(
-    node: nir.CubaLIF, x: Array, state: TwoStates, dt: float
+    node: nir.CubaLIF, x: Array, state: TwoStates, dt: float, amount: Amount = None
 ) -> tuple[Array, TwoStates]:
-    """As CubaLI; a spike where v > v_threshold, then v = v_reset."""
+    """As CubaLI; a spike as in :func:`integrate_and_fire`."""
     i, v = _synapse_and_membrane(node, x, state, dt)
-    spikes, v = _fire(node, v)
+    spikes, v = _fire(node, v, amount)
     return spikes, (i, v)
 
 
@@ -69,9 +71,9 @@ def multi_level(node: MultiLevelLIF, x: Array, v: Array) -> Step:
     return y, v
 
 
-def _fire(node: nir.IF | nir.LIF | nir.CubaLIF, v: Array) -> Step:
+def _fire(node: nir.IF | nir.LIF | nir.CubaLIF, v: Array, amount: Amount) -> Step:
     spikes = v > node.v_threshold
-    return spikes.astype(np.float64), np.where(spikes, node.v_reset, v)
+    return spikes.astype(np.float64), np.where(spikes, node.v_reset if amount is None else v - amount, v)
 
 
 def _synapse_and_membrane(node: nir.CubaLI | nir.CubaLIF, x: Array, state: TwoStates, dt: float) -> TwoStates:

@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.runtime import Availability, Plan, Program
+from nirbridge.runtime import RESETS, Availability, Plan, Program
 from nirbridge_reference.fixed_lowering import FIXED_LOWERING
 from nirbridge_reference.lowering import LOWERING
 from nirbridge_reference.program import ReferenceProgram
@@ -21,6 +21,7 @@ class ReferenceRuntime:
     name = "reference"
     summary = "numpy, double precision, slow; it defines the meaning of every node"
     precisions: tuple[str, ...] = ("float", "fixed")
+    resets: tuple[str, ...] = RESETS
     options: frozenset[str] = frozenset()
 
     @property

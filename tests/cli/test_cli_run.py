@@ -45,6 +45,34 @@ def test_the_file_holds_the_output_and_the_records(
     assert f"6 steps, 2 samples, output 6x2x3, {spikes} spikes" in result.stderr
 
 
+def test_the_summary_calls_spikes_what_are_spikes(tmp_path: Path, invoke: Invoke) -> None:
+    """An analog output, one of spikes that come through a Delay, and a sum of two trains, which is neither."""
+    ones = np.ones(2)
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "act": nir.IF(ones, ones / 2, 0 * ones),
+        "late": nir.Delay(ones * 1e-3),
+        "spikes": nir.Output(np.array([2])),
+        "analog": nir.Output(np.array([2])),
+        "sum": nir.Output(np.array([2])),
+    }
+    edges = [
+        ("input", "act"),
+        ("act", "late"),
+        ("late", "spikes"),
+        ("input", "analog"),
+        ("act", "sum"),
+        ("late", "sum"),
+    ]
+    nirbridge.write(tmp_path / "g.nir", build_graph(nodes, edges))
+    x = np.array([[1.0, 0.25], [0, 0.25], [1, 0.0]])[:, None]
+    np.save(tmp_path / "x.npy", x)
+    result = invoke("run", tmp_path / "g.nir", "-i", tmp_path / "x.npy")
+    assert result.exit_code == 0, result.output
+    # act: 1 0 1 and 0 0 0; late: 0 1 0; their sum: 1 1 1.
+    assert ", 1 spike, 7 nonzero analog values, " in result.stderr
+
+
 def test_without_a_file_a_summary_goes_to_stdout(
     graph_file: Path, data_file: Path, data: np.ndarray, invoke: Invoke
 ) -> None:

@@ -208,13 +208,13 @@ def test_two_states_are_two_accesses() -> None:
 
 
 def test_a_synapse_of_its_own_is_handed_over_within_the_step() -> None:
-    values = (2e-3, 2e-3, 1.0, 0.0, 1e9, 0.0)
-    graph = line(nir.Linear(np.ones((3, 2))), nir.CubaLIF(*(np.full(3, v) for v in values)), entry=entry(2))
-    x = np.ones((4, 1, 2))
-    report = nirbridge.energy(graph, x, model="memory", input_kind="events", reset="subtract", dt=1e-3)
-    assert [row.layer for row in report.layers] == ["n0", "n1"]
+    synapse = nir.LI(*(np.full(3, v) for v in (2e-3, 1.0, 0.0)))
+    membrane = MultiLevelLIF.one_hot((3,), 1, threshold=1e9, decay=0.5)
+    graph = line(nir.Linear(np.ones((3, 2))), synapse, membrane, entry=entry(2))
+    report = nirbridge.energy(graph, np.ones((4, 1, 2)), model="memory", input_kind="events")
+    assert [row.layer for row in report.layers] == ["n0", "n2"]
     assert "output writes" not in report["n0"].counts
-    assert report["n1"].counts == {"potentials reads": 12, "potentials writes": 12, "adds": 12, "macs": 12}
+    assert report["n2"].counts == {"potentials reads": 12, "potentials writes": 12, "adds": 12, "macs": 12}
 
 
 def test_a_phase_neuron_works_while_it_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import nir
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.errors import InputError
+from nirbridge.errors import InputError, Problem
+from nirbridge.runtime import Availability, Plan, Program, make_plan, support_problems
 from tests.ir.graphs import chain
 
 DT = 1e-3
@@ -32,7 +34,12 @@ def _leak(v: np.ndarray, i: np.ndarray, tau: np.ndarray, leak: Any, integrator: 
 
 
 def _expected(kind: type[nir.NIRNode], integrator: str, reset: str) -> np.ndarray:
-    v, i, out = np.zeros((2, SIZE)), np.zeros((2, SIZE)), []
+    return _expected_pair(kind, integrator, reset)[0]
+
+
+def _expected_pair(kind: type[nir.NIRNode], integrator: str, reset: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the node sends, and its membrane after each step."""
+    v, i, out, membranes = np.zeros((2, SIZE)), np.zeros((2, SIZE)), [], []
     for x in X:
         if kind is nir.IF:
             v = v + R * x
@@ -42,12 +49,14 @@ def _expected(kind: type[nir.NIRNode], integrator: str, reset: str) -> np.ndarra
             v = _leak(v, R * (i if kind in (nir.CubaLIF, nir.CubaLI) else x), TAU, LEAK, integrator)
         if kind in (nir.LI, nir.CubaLI):
             out.append(v)
+            membranes.append(v)
             continue
         spikes = v > THRESHOLD
         out.append(spikes.astype(float))
         after = RESET if reset == "to_value" else v - (THRESHOLD - RESET)
         v = np.where(spikes, after, v)
-    return np.stack(out)
+        membranes.append(v)
+    return np.stack(out), np.stack(membranes)
 
 
 NODES = {
@@ -121,3 +130,160 @@ def test_lava_knows_the_options_without_knowing_of_them(integrator: str, reset: 
     graph = chain(NODES[nir.CubaLIF], shape=(SIZE,), out=(SIZE,))
     with nirbridge.compile(graph, "lava", dt=DT, integrator=integrator, reset=reset) as program:
         assert np.array_equal(program.run(X[:60]).output, _expected(nir.CubaLIF, integrator, reset)[:60])
+
+
+RUNTIMES: dict[str, tuple[str, dict[str, Any]]] = {
+    "reference": ("reference", {}),
+    "norse": ("norse", {"dtype": "float64"}),
+    "lava": ("lava", {"mapping": "processes"}),
+    "lava, fused": ("lava", {"mapping": "fused"}),
+}
+
+
+def _program(name: str, graph: nir.NIRGraph, **how: Any) -> nirbridge.Program:
+    runtime, options = RUNTIMES[name]
+    if not nirbridge.runtimes()[runtime].usable:
+        pytest.skip(f"{runtime} is not usable here")
+    return nirbridge.compile(graph, runtime, dt=DT, **options, **how)
+
+
+def _side_by_side(nodes: dict[str, nir.NIRNode], size: int) -> nir.NIRGraph:
+    every = {"input": nir.Input(np.array([size])), **nodes}
+    every |= {f"{name} out": nir.Output(np.array([size])) for name in nodes}
+    edges = [("input", name) for name in nodes] + [(name, f"{name} out") for name in nodes]
+    return nir.NIRGraph(every, edges, type_check=False)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "exact", "hold"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_membranes_are_those_of_the_file(runtime: str, integrator: str) -> None:
+    """In the origin of the file, with v_leak and v_reset other than 0, however the data come."""
+    kinds = (nir.IF, nir.LIF, nir.CubaLIF)
+    graph = _side_by_side({kind.__name__: NODES[kind] for kind in kinds}, SIZE)
+    record = [f"{kind.__name__}:v" for kind in kinds]
+    with _program(runtime, graph, integrator=integrator, reset="subtract") as program:
+        assert set(program.plan.names) == set(graph.nodes)
+        unwatched = program.run(X[:80]).output
+        whole = program.run(X[:80], record)
+        program.reset()
+        parts = [program.advance(X[:7], record), program.advance(X[7:60], record)]
+        stepped = [program.step(frame) for frame in X[60:63]]
+        parts.append(program.advance(X[63:80], record))
+    for kind in kinds:
+        name = kind.__name__
+        spikes, membranes = (values[:80] for values in _expected_pair(kind, integrator, "subtract"))
+        assert whole.records[f"{name}:v"] == pytest.approx(membranes, abs=1e-12)
+        assert np.array_equal(whole.output[f"{name} out"], spikes)
+        assert np.array_equal(unwatched[f"{name} out"], spikes)
+        assert np.array_equal(np.stack([frame[f"{name} out"] for frame in stepped]), spikes[60:63])
+        joined = np.concatenate([part.records[f"{name}:v"] for part in parts])
+        assert np.array_equal(joined, np.delete(whole.records[f"{name}:v"], slice(60, 63), axis=0))
+
+
+@pytest.mark.parametrize("integrator", ["euler", "hold"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_both_resets_are_one_until_the_first_spike(runtime: str, integrator: str) -> None:
+    """Bit for bit, and a steady state just at the threshold fires in neither: 0.4 + 0.1 is not above 0.5."""
+    one = np.ones(1)
+    graph = _side_by_side({"lif": nir.LIF(one * 0.01, one, one * 0.4, one * 0.5)}, 1)
+    x = np.full((600, 1, 1), 0.1)
+    runs = []
+    for reset in ("to_value", "subtract"):
+        with _program(runtime, graph, integrator=integrator, reset=reset) as program:
+            runs.append(program.run(x, ["lif:v"]))
+    assert not runs[0].output.any()
+    assert not runs[1].output.any()
+    assert np.array_equal(runs[0].records["lif:v"], runs[1].records["lif:v"])
+    assert runs[0].records["lif:v"][-1].item() == pytest.approx(0.5)
+
+
+def _fixed_membranes(node: nir.LIF | nir.CubaLIF | nir.IF, x: np.ndarray) -> tuple[list[int], list[int]]:
+    """docs/fixed_point.md with plain integers: decays of 1/2, states that clip at 2^23 - 1."""
+    limit, v, i, spikes, membranes = 2**23 - 1, 0, 0, [], []
+    for value in x.ravel().astype(int).tolist():
+        i = int(i / 2) + value if type(node) is nir.CubaLIF else value
+        v = (v if type(node) is nir.IF else int(v / 2)) + i
+        v = max(-limit, min(limit, v))
+        fires = v > int(node.v_threshold[0])
+        v -= (int(node.v_threshold[0]) - int(node.v_reset[0])) if fires else 0
+        v = max(-limit, min(limit, v))
+        spikes.append(int(fires))
+        membranes.append(v)
+    return spikes, membranes
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_membranes_in_integers(runtime: str) -> None:
+    """A reset of 2^22 below a threshold of 10 pushes the membrane up until it clips."""
+    if runtime == "norse":
+        pytest.importorskip("norse")
+    threshold, after = np.array([10], dtype=np.int8), np.array([-3], dtype=np.int8)
+    tau, two = np.array([2e-3]), np.array([2.0])
+    nodes: dict[str, nir.NIRNode] = {
+        "if": nir.IF(np.array([1]), threshold, after),
+        "lif": nir.LIF(tau, two, np.array([0]), threshold, after),
+        "cuba": nir.CubaLIF(tau, tau, two, np.array([0]), threshold, after, two),
+        "far": nir.IF(np.array([1]), np.array([10]), np.array([2**22])),
+    }
+    x = np.random.default_rng(3).integers(-5, 16, (40, 1, 1)).astype(np.float64)
+    record = [f"{name}:v" for name in nodes]
+    with _program(runtime, _side_by_side(nodes, 1), reset="subtract", precision="fixed") as program:
+        found = program.run(x, record)
+        unwatched = program.run(x).output
+    for name, node in nodes.items():
+        spikes, membranes = _fixed_membranes(node, x)
+        assert found.output[f"{name} out"].ravel().tolist() == spikes
+        assert found.records[f"{name}:v"].ravel().tolist() == membranes
+        assert unwatched[f"{name} out"].ravel().tolist() == spikes
+        assert sum(spikes) > 0
+
+
+def test_a_synapse_is_no_node_to_record() -> None:
+    """Recordable are the nodes of the file, and a node of the user's may be called like a part of another."""
+    nodes = {"n": NODES[nir.CubaLIF], "n.synapse": NODES[nir.LIF]}
+    with _program("reference", _side_by_side(nodes, SIZE), reset="subtract") as program:
+        found = program.run(X, ["n.synapse:v"]).records["n.synapse:v"]
+        assert found == pytest.approx(_expected_pair(nir.LIF, "euler", "subtract")[1], abs=1e-12)
+        with pytest.raises(InputError, match="record 'n.i': no node has this name"):
+            program.run(X, ["n.i"])
+    alone = chain(NODES[nir.CubaLIF], shape=(SIZE,), out=(SIZE,))
+    with (
+        _program("reference", alone, reset="subtract") as program,
+        pytest.raises(InputError, match=r"record 'n0.synapse': no node has this name. Nodes: input, n0, output"),
+    ):
+        program.run(X, ["n0.synapse"])
+
+
+def test_a_node_called_like_a_membrane_is_not_taken_for_it() -> None:
+    nodes = {"n": NODES[nir.LIF], "n:v": NODES[nir.LIF], "m:v": NODES[nir.LIF]}
+    with _program("reference", _side_by_side(nodes, SIZE)) as program:
+        found = program.run(X, ["m:v", "m:v:v"]).records
+        assert np.array_equal(found["m:v"], _expected(nir.LIF, "euler", "to_value"))
+        assert found["m:v:v"] == pytest.approx(_expected_pair(nir.LIF, "euler", "to_value")[1], abs=1e-12)
+        with pytest.raises(
+            InputError, match=r"record 'n:v': is the name of a node, and the membrane of node 'n' \(LIF\)"
+        ):
+            program.run(X, ["n:v"])
+
+
+class _ValueOnly:
+    """A plugin's runtime that says nothing of resets."""
+
+    name, summary, precisions, options = "plain", "", ("float",), frozenset[str]()
+    supported = frozenset({nir.Input, nir.Output, nir.LIF})
+
+    def availability(self) -> Availability:
+        return Availability("1")
+
+    def check(self, plan: Plan) -> tuple[Problem, ...]:
+        return ()
+
+    def compile(self, plan: Plan, precision: str, options: Mapping[str, Any]) -> Program:
+        raise NotImplementedError
+
+
+def test_a_runtime_that_does_not_know_a_reset_is_not_given_it() -> None:
+    graph = chain(NODES[nir.LIF], shape=(SIZE,), out=(SIZE,))
+    assert support_problems(_ValueOnly(), make_plan(graph)) == []
+    (problem,) = support_problems(_ValueOnly(), make_plan(graph, reset="subtract"))
+    assert str(problem).startswith("node 'n0' (LIF): runtime 'plain' does not know reset 'subtract'")

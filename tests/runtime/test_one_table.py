@@ -16,7 +16,7 @@ from nirbridge.conformance.cases import line, net
 from nirbridge.conformance.integer_cases import INTEGER_CASES, data
 from nirbridge.costing.layers import layers_of
 from nirbridge.costing.roles import ROLES, SPIKING
-from nirbridge.ir import PRIMITIVES, Aggregate, MultiLevelLIF, Place, Product
+from nirbridge.ir import PRIMITIVES, Aggregate, MultiLevelLIF, Place, Product, Quantize
 from nirbridge.ir import SPIKING as SENDS_SPIKES
 from nirbridge.runtime import RUNNABLE, entering_exponents, find_runtime, make_plan, message_cost, sent_exponents
 from nirbridge_lava.fixed_lowering import FIXED_LOWERING as LAVA_FIXED
@@ -38,7 +38,8 @@ NAMES = {kind.__name__ for kind in RUNNABLE} | {"ProductNode"}
 @pytest.mark.parametrize("name", TABLES)
 def test_a_runtime_supports_what_its_tables_lower(name: str) -> None:
     table, fixed = TABLES[name]
-    assert find_runtime(name).supported == table.kinds == fixed.kinds == RUNNABLE
+    assert find_runtime(name).supported == table.kinds == RUNNABLE
+    assert fixed.kinds == RUNNABLE - {Quantize}  # the host rounds data; elsewhere integers refuse it
     assert isinstance(type(find_runtime(name)).supported, property)
 
 

@@ -61,6 +61,23 @@ def test_bad_data_is_one_line(x: object, found: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("frame", "found"),
+    [
+        (np.ones(3), r"shape \(3,\), expected \[B, 3\]. Add or move the batch axis"),
+        (np.ones((4, 1, 3)), r"shape \(4, 1, 3\), expected \[B, 3\]"),
+        (np.ones((1, 2)), r"shape \(1, 2\), expected \[B, 3\]"),
+        (np.float64(1), r"shape \(\), expected \[B, 3\]"),
+        (np.ones((0, 3)), r"shape \(0, 3\) holds no step or no sample"),
+        ({"input": np.ones(3)}, r"shape \(3,\), expected \[B, 3\]"),
+    ],
+)
+def test_a_bad_frame_is_named_as_it_was_given(frame: object, found: str) -> None:
+    """Not with the axis of time that a step adds."""
+    with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match=found):
+        program.step(frame)
+
+
 def test_unknown_record_is_named() -> None:
     with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match="'n7'.*no node has this name"):
         program.run(np.ones((1, 1, 3)), record=["n7"])

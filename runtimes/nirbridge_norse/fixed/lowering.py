@@ -59,7 +59,8 @@ _AS_IN_FLOAT: tuple[type[nir.NIRNode], ...] = (
 def _as_in_float(planned: PlannedNode, setting: Setting) -> Stage:
     wide = LOWERING[type(planned.node)](planned, setting)
     if isinstance(wide, (Stateless, Windowed)) and not wide.view:
-        return EitherPrecision(wide, LOWERING[type(planned.node)](planned, replace(setting, dtype=torch.float32)))
+        single = replace(setting, dtype=torch.float32, any_value=True)
+        return EitherPrecision(wide, LOWERING[type(planned.node)](planned, single))
     return wide
 
 
@@ -103,4 +104,4 @@ class EitherPrecision:
 
 @FIXED_LOWERING.register(*NEURONS)
 def _neuron(planned: PlannedNode, setting: Setting) -> Stage:
-    return FixedNeuron(fixed_parameters(planned.node, setting), planned.output_shape)
+    return FixedNeuron(fixed_parameters(planned.node, setting, planned.reset_amount), planned.output_shape)

@@ -39,9 +39,13 @@ class FixedParameters(NamedTuple):
     at_least: bool = False
 
 
-def fixed_parameters(node: nir.NIRNode, setting: Setting) -> FixedParameters:
-    """The one form of a neuron node."""
-    return _FORMS[type(node)](node, setting)
+def fixed_parameters(node: nir.NIRNode, setting: Setting, amount: Any = None) -> FixedParameters:
+    """The one form of a neuron node; with ``amount`` a spike takes it off the membrane."""
+    form = _FORMS[type(node)](node, setting)
+    if amount is None:
+        return form
+    threshold, taken = _whole(node.v_threshold, setting)[None], _whole(amount, setting)[None]
+    return form._replace(lanes=lane_table(threshold, setting.tensor(np.ones(1)), taken), subtract=True)
 
 
 def _whole(value: Any, setting: Setting) -> Tensor:

@@ -39,6 +39,7 @@ class CubaLIFParameters(NamedTuple):
         r: factor on the current.
         v_threshold: the membrane above which it fires.
         v_reset: the membrane after a spike.
+        amount: what a spike takes off the membrane instead; None where it sets v_reset.
     """
 
     dt_over_tau_syn: Tensor
@@ -48,6 +49,7 @@ class CubaLIFParameters(NamedTuple):
     r: Tensor
     v_threshold: Tensor
     v_reset: Tensor
+    amount: Tensor | None = None
 
 
 class CurrentState(NamedTuple):
@@ -74,12 +76,12 @@ def cuba_li_step(x: Tensor, state: CurrentState, p: CubaLIParameters, dt: float 
 def cuba_lif_step(
     x: Tensor, state: CurrentState, p: CubaLIFParameters, dt: float = 1e-3
 ) -> tuple[Tensor, CurrentState]:
-    """As :func:`cuba_li_step`; a spike where v > v_threshold, then v = v_reset.
+    """As :func:`cuba_li_step`; a spike where v > v_threshold, then v = v_reset, or v -= amount.
 
     Source: NIR's CubaLIF.
     """
     i, v = _charged(x, state, p)
-    spikes, v = fire(v, p.v_threshold, p.v_reset)
+    spikes, v = fire(v, p.v_threshold, p.v_reset, p.amount)
     return spikes, CurrentState(i, v)
 
 

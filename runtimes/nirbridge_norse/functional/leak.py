@@ -32,6 +32,7 @@ class LIFParameters(NamedTuple):
         r: factor on the input.
         v_threshold: the membrane above which it fires.
         v_reset: the membrane after a spike.
+        amount: what a spike takes off the membrane instead; None where it sets v_reset.
     """
 
     dt_over_tau: Tensor
@@ -39,6 +40,7 @@ class LIFParameters(NamedTuple):
     r: Tensor
     v_threshold: Tensor
     v_reset: Tensor
+    amount: Tensor | None = None
 
 
 def li_step(x: Tensor, state: MembraneState, p: LIParameters, dt: float = 1e-3) -> tuple[Tensor, MembraneState]:
@@ -51,11 +53,11 @@ def li_step(x: Tensor, state: MembraneState, p: LIParameters, dt: float = 1e-3) 
 
 
 def lif_step(x: Tensor, state: MembraneState, p: LIFParameters, dt: float = 1e-3) -> tuple[Tensor, MembraneState]:
-    """v += dt/tau (v_leak - v + R x); a spike where v > v_threshold, then v = v_reset.
+    """v += dt/tau (v_leak - v + R x); a spike where v > v_threshold, then v = v_reset, or v -= amount.
 
     Source: NIR's LIF.
     """
-    spikes, v = fire(leaked(x, state.v, p.dt_over_tau, p.v_leak, p.r), p.v_threshold, p.v_reset)
+    spikes, v = fire(leaked(x, state.v, p.dt_over_tau, p.v_leak, p.r), p.v_threshold, p.v_reset, p.amount)
     return spikes, MembraneState(v)
 
 

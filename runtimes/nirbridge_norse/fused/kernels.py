@@ -19,8 +19,17 @@ Array = np.ndarray[Any, Any]
 
 
 @compiled
-def integrate(data: Array, v: Array, r: Array, threshold: Array, reset: Array, spiking: bool, chunks: Array) -> None:
-    """I and IF: v += r x; where ``spiking``, a spike where v > threshold, then v = reset."""
+def integrate(
+    data: Array,
+    v: Array,
+    r: Array,
+    threshold: Array,
+    reset: Array,
+    spiking: bool,
+    subtract: bool,
+    chunks: Array,
+) -> None:
+    """I and IF: v += r x; where ``spiking``, a spike where v > threshold, then v = reset (``subtract``: v -= reset)."""
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -35,7 +44,8 @@ def integrate(data: Array, v: Array, r: Array, threshold: Array, reset: Array, s
                     u = state[i] + factor[i] * row[i]
                     fires = u > limit[i]
                     row[i] = 1 if fires else 0
-                    state[i] = after[i] if fires else u
+                    left = u - after[i] if subtract else after[i]
+                    state[i] = left if fires else u
             else:
                 for i in range(size):
                     state[i] = state[i] + factor[i] * row[i]
@@ -52,6 +62,7 @@ def leak(
     threshold: Array,
     reset: Array,
     spiking: bool,
+    subtract: bool,
     chunks: Array,
 ) -> None:
     """LI and LIF: v += rate (v_leak - v + r x); where ``spiking``, a spike as in :func:`integrate`."""
@@ -71,7 +82,8 @@ def leak(
                     u = state[i] + share[i] * (rest[i] - state[i] + factor[i] * row[i])
                     fires = u > limit[i]
                     row[i] = 1 if fires else 0
-                    state[i] = after[i] if fires else u
+                    left = u - after[i] if subtract else after[i]
+                    state[i] = left if fires else u
             else:
                 for i in range(size):
                     u = state[i] + share[i] * (rest[i] - state[i] + factor[i] * row[i])
@@ -92,6 +104,7 @@ def current_leak(
     threshold: Array,
     reset: Array,
     spiking: bool,
+    subtract: bool,
     chunks: Array,
 ) -> None:
     """CubaLI and CubaLIF: i += rate_syn (w_in x - i), then :func:`leak` with i as the input."""
@@ -117,7 +130,8 @@ def current_leak(
                     u = row[i]
                     fires = u > limit[i]
                     row[i] = 1 if fires else 0
-                    state[i] = after[i] if fires else u
+                    left = u - after[i] if subtract else after[i]
+                    state[i] = left if fires else u
             else:
                 for i in range(size):
                     state[i] = row[i]

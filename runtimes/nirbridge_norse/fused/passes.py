@@ -37,10 +37,10 @@ def integrate_pass(p: IParameters | IFParameters, features: tuple[int, ...], bat
     """I and IF."""
     layout = make_layout(features, batch)
     r = layout.parameters(p.r)
-    limit, reset, spiking = _firing(p, layout.parameters, r)
+    limit, after, flags = _firing(p, layout.parameters, r)
 
     def run(data: Array, state: MembraneState) -> None:
-        kernels.integrate(data, _flat(state.v), r, limit, reset, spiking, layout.chunks)
+        kernels.integrate(data, _flat(state.v), r, limit, after, *flags, layout.chunks)
 
     return run
 
@@ -49,10 +49,10 @@ def leak_pass(p: LIParameters | LIFParameters, features: tuple[int, ...], batch:
     """LI and LIF."""
     layout = make_layout(features, batch)
     rate, v_leak, r = (layout.parameters(field) for field in (p.dt_over_tau, p.v_leak, p.r))
-    limit, reset, spiking = _firing(p, layout.parameters, r)
+    limit, after, flags = _firing(p, layout.parameters, r)
 
     def run(data: Array, state: MembraneState) -> None:
-        kernels.leak(data, _flat(state.v), rate, v_leak, r, limit, reset, spiking, layout.chunks)
+        kernels.leak(data, _flat(state.v), rate, v_leak, r, limit, after, *flags, layout.chunks)
 
     return run
 
@@ -62,10 +62,10 @@ def current_pass(p: CubaLIParameters | CubaLIFParameters, features: tuple[int, .
     layout = make_layout(features, batch)
     fields = (p.dt_over_tau_syn, p.w_in, p.dt_over_tau_mem, p.v_leak, p.r)
     constants = tuple(layout.parameters(field) for field in fields)
-    limit, reset, spiking = _firing(p, layout.parameters, constants[-1])
+    limit, after, flags = _firing(p, layout.parameters, constants[-1])
 
     def run(data: Array, state: CurrentState) -> None:
-        kernels.current_leak(data, _flat(state.i), _flat(state.v), *constants, limit, reset, spiking, layout.chunks)
+        kernels.current_leak(data, _flat(state.i), _flat(state.v), *constants, limit, after, *flags, layout.chunks)
 
     return run
 
@@ -94,11 +94,12 @@ def _lanes_are_few_and_shared(lanes: LaneTable, features: tuple[int, ...]) -> bo
     return lanes.threshold.shape[1] == 1 or len(group) >= SHORTEST_RUN * int(runs)
 
 
-def _firing(p: Any, laid_out: Callable[[Tensor], Array], unused: Array) -> tuple[Array, Array, bool]:
-    """(threshold, reset, spiking); a neuron that sends its membrane passes a vector that is not read."""
+def _firing(p: Any, laid_out: Callable[[Tensor], Array], unused: Array) -> tuple[Array, Array, tuple[bool, bool]]:
+    """(threshold, v_reset or amount, (spiking, subtract)); a neuron that sends its membrane passes unread vectors."""
     if not hasattr(p, "v_threshold"):
-        return unused, unused, False
-    return laid_out(p.v_threshold), laid_out(p.v_reset), True
+        return unused, unused, (False, False)
+    subtract = p.amount is not None
+    return laid_out(p.v_threshold), laid_out(p.amount if subtract else p.v_reset), (True, subtract)
 
 
 def _flat(state: Tensor) -> Array:
