@@ -10,6 +10,7 @@ import numpy as np
 from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.ir import BINARY, INPUTS, EventInput, MultiLevelLIF, Product, Quantize, TemporalMix
 from nirbridge.runtime import Plan, PlannedNode, fixed_problems, message_cost, sent_exponents
+from nirbridge.runtime.host import without_host
 from nirbridge.runtime.integer_bounds import message_bounds
 from nirbridge.runtime.messages import COSTS, declared_exponents
 
@@ -24,7 +25,7 @@ def message_bits(plan: Plan) -> dict[str, int | None]:
 
     Sums and membranes fill a state; what multiplies or mixes is bounded by what enters.
     """
-    bounds = {} if fixed_problems(plan) else message_bounds(plan)
+    bounds = {} if fixed_problems(plan) else message_bounds(without_host(plan))
     return {planned.name: _bits(planned, plan, bounds.get(planned.name)) for planned in plan.nodes}
 
 

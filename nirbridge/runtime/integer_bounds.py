@@ -23,6 +23,7 @@ from nirbridge.ir import (
     PhaseIF,
     Place,
     Product,
+    Quantize,
     TemporalMix,
 )
 from nirbridge.ir.shapes import pairs
@@ -189,6 +190,7 @@ GROWTH: dict[type[nir.NIRNode], Bound] = {
     nir.CubaLIF: lambda node, x: STATE_LIMIT + x,
     MaxPool2d: _same,
     EventInput: _same,
+    Quantize: lambda node, x: max(largest(node.low), largest(node.high)),
 }
 """Input bound → bound of what the node computes."""
 

@@ -106,7 +106,7 @@ class Program(ABC):
             The data by input name and the recording of each part.
 
         Raises:
-            InputError: as :meth:`run`.
+            InputError, UnsupportedError: as :meth:`run`.
         """
         with self._turn:
             data, names, entering = self._started(x, record)
@@ -116,6 +116,7 @@ class Program(ABC):
                 for arrays in (data, entering)
             )
             with self._turn:
+                self._require_open()
                 self._start_again()
                 recording = self._continue(part, entered, names)
             yield part, recording

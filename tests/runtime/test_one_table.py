@@ -39,8 +39,7 @@ NAMES = {kind.__name__ for kind in RUNNABLE} | {"ProductNode"}
 def test_a_runtime_supports_what_its_tables_lower(name: str) -> None:
     table, fixed = TABLES[name]
     assert find_runtime(name).supported == table.kinds == RUNNABLE
-    # In precision "fixed" the host has rounded data before a runtime gets them.
-    assert fixed.kinds == RUNNABLE - {Quantize}
+    assert fixed.kinds == RUNNABLE - {Quantize}  # the host rounds data; elsewhere integers refuse it
     assert isinstance(type(find_runtime(name)).supported, property)
 
 
