@@ -33,13 +33,16 @@ def beyond_single(plan: Plan, limit: int) -> PlannedNode | None:
     """
     inside: dict[str, int | None] = {}
     sent: dict[str, int] = {p.name: _spike(p.node) for p in plan.nodes if type(p.node) in SPIKING}
-    waiting = list(plan.nodes)
-    while ready := [p for p in waiting if all(source.name in sent for source in p.sources)]:
-        for planned in ready:
-            found = inside[planned.name] = _inside(plan, planned, sent, limit)
-            if found is not None:
-                sent.setdefault(planned.name, found)
-        waiting = [planned for planned in waiting if planned.name not in inside]
+    waiting: tuple[PlannedNode, ...] = ()
+    # In the order of execution one pass does, but for nodes that wait for the end of a cycle.
+    while len(waiting) != len(rest := tuple(p for p in plan.nodes if p.name not in inside)):
+        waiting = rest
+        for planned in waiting:
+            if all(source.name in sent for source in planned.sources):
+                found = inside[planned.name] = _inside(plan, planned, sent, limit)
+                if found is not None:
+                    # No more digits than it takes: a chain of products would double them with every link.
+                    sent.setdefault(planned.name, min(found, SINGLE_RANGE))
     return next((p for p in plan.nodes if (found := inside.get(p.name)) is None or found >= SINGLE_RANGE), None)
 
 

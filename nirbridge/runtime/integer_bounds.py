@@ -60,12 +60,18 @@ def single_precision_limit(plan: Plan) -> int:
     """
     for bits in range(MOST_BITS, 0, -1):
         limit = 2**bits - 1
-        bounds = _bounds(plan, limit)
-        if len(bounds) == len(plan.nodes) and all(
-            max(bounds[p.name], _entering(p, bounds, limit)) < SINGLE for p in plan.nodes
-        ):
+        found = carried(plan, limit)
+        if found is not None and max(found.values()) < SINGLE:
             return int(limit)
     return 0
+
+
+def carried(plan: Plan, limit: int) -> dict[str, int] | None:
+    """The largest magnitude that enters or leaves each node, for inputs up to ``limit``; None without a bound."""
+    bounds = _bounds(plan, limit)
+    if len(bounds) != len(plan.nodes):
+        return None
+    return {p.name: max(bounds[p.name], _entering(p, bounds, limit)) for p in plan.nodes}
 
 
 def bound_problems(plan: Plan) -> list[Problem]:

@@ -13,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import InputError
-from nirbridge.ir import SparseMatrix
+from nirbridge.ir import SPIKING, MultiLevelLIF, PhaseDecode, Product, SparseMatrix
 from nirbridge.runtime import Plan, below_single, beyond_single
-from nirbridge.runtime.integer_bounds import SINGLE, single_precision_limit
+from nirbridge.runtime.integer_bounds import SINGLE, carried
 
 DATA_LIMIT = 2.0**24
 """Data up to this magnitude must do in single precision, else double precision is the default."""
 _BYTE = 255
 _WEIGHTS = ("weight", "bias", "scale")
 _LONGEST = 2**53
+_SHORT = 12
+"""Bits behind the point that a dyadic weight may have."""
+_MEMBRANES = (nir.I, nir.LI, nir.CubaLI, PhaseDecode)
 
 
 class NarrowError(InputError):
@@ -70,23 +73,50 @@ def require_bits(plan: Plan) -> None:
 
 
 def require_exact_sums(plan: Plan) -> None:
-    """Refuses a plan of whole weights, which promise exact agreement, where sums of bytes can pass 2^24.
+    """Refuses a plan of whole or short dyadic weights, which promise exact agreement, where sums need too many bits.
+
+    That is for data of a byte; what neurons compute is left aside.
 
     Raises:
-        NarrowError: they can.
+        NarrowError: those of a node do.
     """
-    if _has_whole_weights(plan) and single_precision_limit(plan) < _BYTE:
-        raise NarrowError("graph", "its weights are whole numbers, and float32 rounds sums of theirs beyond 2^24")
+    fractions = _fraction_bits(plan)
+    if fractions is None:
+        return
+    found = carried(plan, _BYTE)
+    for planned in plan.nodes:
+        if found is None or found[planned.name] << fractions[planned.name] >= SINGLE:
+            text = "its weights are whole or dyadic numbers, and float32 rounds sums of theirs"
+            raise NarrowError(str(planned), text)
 
 
-def _has_whole_weights(plan: Plan) -> bool:
-    nodes = [planned.node for planned in plan.nodes]
-    if any(type(node) is nir.AvgPool2d for node in nodes):
-        return False
-    fields = [vars(node)[name] for node in nodes for name in _WEIGHTS if vars(node).get(name) is not None]
-    return bool(fields) and all(map(_is_whole, fields))
+def _fraction_bits(plan: Plan) -> dict[str, int] | None:
+    """Bits behind the point of what each node sends, for whole data; None where weights are no short dyadic numbers."""
+    bits: dict[str, int] = {}
+    weighted = False
+    for planned in plan.nodes:
+        node = planned.node
+        if type(node) is nir.AvgPool2d:
+            return None
+        own = 0
+        for name in _WEIGHTS:
+            value = vars(node).get(name)
+            if value is not None:
+                needed = _bits(value.value if isinstance(value, SparseMatrix) else value)
+                if needed is None:
+                    return None
+                own, weighted = max(own, needed), True
+        if type(node) in SPIKING or type(node) in _MEMBRANES:
+            bits[planned.name] = (_bits(node.lane_weight) or 0) if type(node) is MultiLevelLIF else 0
+        else:
+            entering = max((bits.get(source.name, 0) for source in planned.sources), default=0)
+            bits[planned.name] = (entering + own) * (node.factors if type(node) is Product else 1)
+    return bits if weighted else None
 
 
-def _is_whole(values: Any) -> bool:
-    array = np.asarray(values.value if isinstance(values, SparseMatrix) else values)
-    return bool((array == np.rint(array)).all())
+def _bits(values: Any) -> int | None:
+    """The fewest bits behind the point with which all numbers are written, up to :data:`_SHORT`."""
+    scaled = np.ldexp(np.asarray(values, dtype=np.float64), _SHORT)
+    if (scaled != np.rint(scaled)).any():
+        return None
+    return next(n for n in range(_SHORT + 1) if not np.fmod(scaled, 2.0 ** (_SHORT - n)).any())

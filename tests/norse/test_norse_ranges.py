@@ -70,11 +70,18 @@ def test_the_default_dtype_gives_the_right_answer(name: str) -> None:
         np.testing.assert_array_equal(program.run(data).output, found)
 
 
-def test_sums_of_whole_weights_are_exact() -> None:
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([linear(2.0**23, 2.0**23, 1.0)], 2**24 + 1),
+        ([linear(2.0**11, 2.0**11, 2.0**-12)], 2**12 + 2**-12),
+        ([nir.Scale(np.array([2.0**-7, 2.0**-7, 2.0**-12])), linear(2.0**18, 2.0**18, 2.0**-12)], 2**12 + 2**-24),
+    ],
+)
+def test_sums_of_whole_and_dyadic_weights_are_exact(nodes: list[nir.NIRNode], expected: float) -> None:
     """2^23 + 2^23 + 1 is no float32."""
-    graph = chain((3,), linear(2.0**23, 2.0**23, 1.0))
-    with nirbridge.compile(graph, "norse", precision="float") as program:
-        assert program.run(np.ones((1, 1, 3))).output.item() == 2**24 + 1
+    with nirbridge.compile(chain((3,), *nodes), "norse", precision="float") as program:
+        assert program.run(np.ones((1, 1, 3))).output.item() == expected
 
 
 def test_an_unstable_decay_and_a_cycle_without_a_neuron() -> None:
