@@ -78,7 +78,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     When the block raises, or the disk is full, an existing ``path`` stays as it was.  Links are followed; into a FIFO,
     a device or an open file (/dev/stdout) the content is written at the end of the block.  Until then it is in an
     unnamed file or beside the target, where it is removed whatever ends the block; after SIGKILL, by the next one that
-    writes into the folder.
+    writes into the folder.  Of several hard links the others keep the old content.
 
     The file has no ``fileno``: a library that writes past Python's files could not say what went wrong, and HDF5
     crashes the process where the disk is full.  Build such a file in ``io.BytesIO``.
@@ -206,9 +206,8 @@ def _created(part: Path) -> tuple[Path, int] | None:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except FileExistsError:
         return None
-    # Between the two lines another process may have taken the file for a dead one's.
-    _lock(descriptor)
-    if _is_at(part, descriptor):
+    # Before it is locked another process may take the file for a dead one's: it holds the lock then, or has removed it.
+    if _lock(descriptor) is not False and _is_at(part, descriptor):
         return part, descriptor
     os.close(descriptor)
     return None
@@ -227,11 +226,14 @@ def _remove_dead(part: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int) -> bool | None:
+    """Whether the lock is taken; None where the file system has none, so that nothing there counts as dead."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # its process lives, or the file system has no locks
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nir
@@ -215,3 +216,11 @@ def test_what_a_killed_process_left_is_removed_and_living_ones_keep_theirs(tmp_p
             process.communicate()
     write_whole(tmp_path / "y", "again")
     assert _names(tmp_path) == ["y"]
+
+
+def test_many_writers_of_one_folder_do_not_take_each_other_for_dead(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: write_whole(tmp_path / f"{k % 3}", f"{k}\n" * 100), range(1600)))
+    assert _names(tmp_path) == ["0", "1", "2"]
+    for name in _names(tmp_path):
+        assert len(set((tmp_path / name).read_text().splitlines())) == 1

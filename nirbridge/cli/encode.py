@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from nirbridge.cli.common import require_output
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo
@@ -81,17 +82,16 @@ def _gallery(picture: Path, settings: Any, name: str) -> Any:
     """What collects windows for the picture; imports what draws it, so that a lack of it shows before the work."""
     from nirbridge_events.pictures import gallery_for
 
-    return gallery_for(picture.suffix.lower(), settings, name)
+    suffix = picture.suffix.lower()
+    return gallery_for(suffix if suffix in PICTURES else PICTURES[0], settings, name)  # a pipe has none
 
 
 def _require_targets(output: Path | None, picture: Path | None) -> None:
     if output is None and picture is None:
         raise InputError("option -o or --picture", "is missing, so nothing would be written", "Give one, or both")
-    if output is not None:
-        _require_npy(output)
-    if picture is not None and picture.suffix.lower() not in PICTURES:
-        found = f"pictures are written as {' or '.join(PICTURES)}"
-        raise InputError(f"file '{picture}'", found, "Give a name that ends so")
+    for path, suffix in ((output, ".npy"), (picture, PICTURES)):
+        if path is not None:
+            require_output(path, suffix)
 
 
 def _write_frames(
@@ -121,8 +121,3 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     import numpy as np
 
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-
-
-def _require_npy(output: Path) -> None:
-    if output.suffix != ".npy":
-        raise InputError(f"file '{output}'", "frames are written as .npy", "Give a name that ends in .npy")

@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-import click
-
-from nirbridge.cli.output import echo
+from nirbridge.cli.output import echo, echo_text
 from nirbridge.errors import GraphWarning, NirbridgeError
 
 DEBUG = "nirbridge.debug"
@@ -90,7 +88,7 @@ def report(error: BaseException, debug: bool) -> int:
     if isinstance(error, KeyboardInterrupt):
         return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     if debug:
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        echo_text("".join(traceback.format_exception(error)).rstrip("\n"), err=True)
     lines, code = _explain(error)
     for line in lines:
         echo(f"Error: {' '.join(line.split())}", err=True)

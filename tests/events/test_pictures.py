@@ -114,7 +114,7 @@ def test_a_film_of_a_large_sensor_is_small():
     ("arguments", "found"),
     [
         ([], "option -o or --picture: is missing"),
-        (["--picture", "p.jpg"], "pictures are written as .png or .gif"),
+        (["--picture", "p.jpg"], "ends with '.jpg', expected '.png' or '.gif'"),
         (["--picture", "p.png"], "option --window and --coding: is missing"),
         (["--picture", "p.png", "--window", "10ms", "--coding", "count", "--crop", "5"], "'5' is not X,Y,WIDTHxHEIGHT"),
     ],

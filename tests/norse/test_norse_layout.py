@@ -46,27 +46,6 @@ def test_small_samples_share_a_chunk():
     assert len(make_layout((10,), 103).chunks) == 2
 
 
-def test_without_a_writable_cache_passes_are_compiled_all_the_same(monkeypatch):
-    from nirbridge_norse.fused import caching
-
-    real, asked = caching.njit, []
-
-    def njit(**options):
-        asked.append(options)
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
-
-    def double(values: np.ndarray) -> None:
-        values *= 2
-
-    monkeypatch.setattr(caching, "njit", njit)
-    values = np.arange(3.0)
-    caching.compiled(double)(values)
-    assert values.tolist() == [0.0, 2.0, 4.0]
-    assert [options.get("cache", False) for options in asked] == [True, False]
-
-
 def test_no_pass_may_reorder_or_fuse_operations():
     from nirbridge_norse.fused import kernels
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from nirbridge.machine_code import compiled as cached
 
 # Python's error model tests every divisor for 0, which keeps divisions from SIMD.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -17,22 +17,14 @@ def compiled(function: Callable[..., Any]) -> Any:
     Without ``fastmath``: the compiler may neither reorder nor fuse operations. Those processes look at the function's
     own file alone: who changes another that it calls deletes ``__pycache__``.
     """
-    return _compiled(function, {})
+    return cached(function, **_OPTIONS)
 
 
 def compiled_sums(function: Callable[..., Any]) -> Any:
     """Likewise, but sums may be taken in another order, without which a sum over neurons gets no SIMD."""
-    return _compiled(function, {"fastmath": {"reassoc", "contract"}})
+    return cached(function, **_OPTIONS, fastmath={"reassoc", "contract"})
 
 
 def compiled_slopes(function: Callable[..., Any]) -> Any:
     """Likewise, but a product and a sum may be fused: for slopes, which decide nothing that is compared."""
-    return _compiled(function, {"fastmath": {"contract"}})
-
-
-def _compiled(function: Callable[..., Any], more: dict[str, Any]) -> Any:
-    try:
-        return njit(cache=True, **_OPTIONS, **more)(function)
-    except RuntimeError:
-        # Neither the package's folder nor the user's cache folder can be written.
-        return njit(**_OPTIONS, **more)(function)
+    return cached(function, **_OPTIONS, fastmath={"contract"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from nirbridge.machine_code import compiled as cached
 
 
 def compiled(function: Callable[..., None]) -> Any:
@@ -13,8 +13,4 @@ def compiled(function: Callable[..., None]) -> Any:
 
     Without ``fastmath``: the compiler may neither reorder nor fuse operations.
     """
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        # Neither the package's folder nor the user's cache folder can be written.
-        return njit(nogil=True)(function)
+    return cached(function, nogil=True)
