@@ -25,7 +25,7 @@ import numpy as np
 import nirbridge
 from nirbridge.costing import NetworkFile, Sweep, candidate, read_network_list, sweep, write_network_list
 from nirbridge.errors import InputError, NirbridgeError
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file, write_whole
 from nirbridge.training import CHECKPOINT, Configuration, Data, Processes, Run, processes, read_configuration
 from train import progress
 from train_data import load
@@ -91,8 +91,7 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, values: Any) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
 def save_data(data: Data, samples: int | None, folder: Path, name: str) -> tuple[Path, np.ndarray]:
@@ -101,8 +100,8 @@ def save_data(data: Data, samples: int | None, folder: Path, name: str) -> tuple
     pairs = [data.test[index] for index in range(count)]
     x = np.stack([np.asarray(frames, np.float32) for frames, _ in pairs])
     path = folder / f"{name}.npy"
-    with atomic_write(path) as temporary:
-        np.save(temporary, x.swapaxes(0, 1) if data.has_time else x)
+    with whole_file(path) as file:
+        np.save(file, x.swapaxes(0, 1) if data.has_time else x)
     return path, np.array([int(label) for _, label in pairs])
 
 
@@ -120,8 +119,8 @@ def run_all(found: list[Cell], place: Processes, out: Path, samples: int | None)
             known[key], labels = save_data(data, samples, out, f"data-{len(known)}")
         steps = None if data.has_time else c.steps
         files.append(NetworkFile(out / cell.name / MODEL, known[key], steps, label=f"T={c.steps}"))
-    with atomic_write(out / LABELS) as temporary:
-        np.save(temporary, labels)
+    with whole_file(out / LABELS) as file:
+        np.save(file, labels)
     write_network_list(out / NETWORKS, files)
     return out / NETWORKS, data.has_time
 

@@ -26,7 +26,8 @@ import torch
 
 import nirbridge
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
+from nirbridge.reports import printable
 from nirbridge.runtime import usable_runtime
 from nirbridge.training import (
     CHECKPOINT,
@@ -166,8 +167,7 @@ def train(configuration: Configuration, place: Processes, options: Options) -> b
     history = load_checkpoint(options.out / CHECKPOINT, told).history if place.is_first else []
     if len(history) < configuration.all_epochs:
         return True
-    with atomic_write(options.out / "history.json") as temporary:
-        temporary.write_text(json.dumps({"configuration": told, "epochs": history}, indent=1))
+    write_whole(options.out / "history.json", json.dumps({"configuration": told, "epochs": history}, indent=1))
     return export(network, configuration, data, options.out, runtimes)
 
 
@@ -216,7 +216,7 @@ def main(config: Path, changes: tuple[str, ...], **options: Any) -> None:
             prepare(told)
             agrees = train(configuration, place, told)
     except NirbridgeError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(*(f"Error: {printable(str(problem))}" for problem in error.problems), sep="\n", file=sys.stderr)
         sys.exit(2)
     sys.exit(0 if agrees else 1)
 

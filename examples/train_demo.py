@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from grid_training import train
 from nirbridge.demo.network import WEIGHTS, DemoNetwork
 from nirbridge.demo.scene import TRAINING, digits, film, frames
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 from nirbridge.neurons import OverTime
 
 
@@ -38,8 +38,7 @@ def main(out: Path, epochs: int, count: int) -> None:
     train(network, x[:, :split], y[:split], epochs, roll=1)
     with torch.inference_mode():
         right = (network(x[:, split:]).mean(0).argmax(1) == y[split:]).float().mean().item()
-    with atomic_write(out) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in network.module.state_dict().items()}, temporary)
+    write_whole(out, save({name: tensor.contiguous() for name, tensor in network.module.state_dict().items()}))
     print(f"{right:.1%} of {count - split} test digits right; wrote {out}")
 
 

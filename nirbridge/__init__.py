@@ -56,6 +56,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        import_module("nirbridge.needed_nir")
         return getattr(import_module(_HOMES[name]), name)
     if name in ("errors", "ir", "neurons", "runtime"):
         return import_module(f"nirbridge.{name}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import FileError
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 
 Array = NDArray[Any]
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -60,8 +60,8 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
         FileError: the file cannot be written.
     """
     with (
-        atomic_write(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        whole_file(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

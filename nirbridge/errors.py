@@ -92,6 +92,10 @@ class UnsupportedError(NirbridgeError):
     """A runtime does not run this node, option or precision."""
 
 
+class LibraryError(NirbridgeError, ImportError):
+    """A library that every part of nirbridge needs is missing or too old."""
+
+
 class RuntimeUnavailableError(NirbridgeError):
     """A runtime is unknown or cannot be used here."""
 

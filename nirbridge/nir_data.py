@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
 from nirbridge.runtime import Array, Plan, sends_spikes
@@ -50,8 +51,9 @@ def write_nir_data(path: str | os.PathLike[str], arrays: Mapping[str, Array], pl
         spiking = sends_spikes(plan, name)
         data = _events(flat, dt) if spiking else nir.TimeGriddedData(np.ascontiguousarray(flat), dt)
         nodes[name] = nir.NIRNodeData({"spikes" if spiking else "values": data})
-    with atomic_write(path) as temporary:
-        nir.write_data(temporary, nir.NIRGraphData(nodes))
+    image = io.BytesIO()  # HDF5 crashes the process where the disk is full
+    nir.write_data(image, nir.NIRGraphData(nodes))
+    write_whole(path, image.getbuffer())
 
 
 def _events(flat: Array, dt: float) -> nir.EventData:

@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def drawable(text: str) -> str:
+    """``text`` as it is in a picture of matplotlib, which would read what stands between dollars as mathematics."""
+    return printable(text).replace("$", r"\$")
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()) -> str:
     """Columns aligned under their headers, with no space behind the last one.
 

@@ -37,3 +37,33 @@ def test_links_and_pictures_exist() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+_SOURCES = ("nirbridge", "runtimes", "datasets", "examples", "benchmarks", "docs", "tests", "tools")
+_OURS_ALONE = re.compile(
+    r"\bseeds? (?:paper|\d{3})|\bseed papers?|\b(?:neurons|facts|style|ir)\.md\b|shared/spec", re.IGNORECASE
+)
+_ON_NO_INDEX = re.compile(r"nirbridge\[\w")
+
+
+def _lines() -> list[tuple[str, str]]:
+    """Every line of text that a user can meet: code, its help and pages."""
+    files = [ROOT / "README.md", *(file for top in _SOURCES for file in (ROOT / top).rglob("*"))]
+    texts = [file for file in files if file.suffix in (".py", ".md") and file != Path(__file__)]
+    return [(str(file.relative_to(ROOT)), line) for file in texts for line in file.read_text().splitlines()]
+
+
+def test_papers_are_cited_by_author_and_year_and_not_by_what_no_user_has() -> None:
+    generated = {"docs/cli.md"}  # of the help texts, which are looked at here too
+    assert [line for file, line in _lines() if _OURS_ALONE.search(line) and file not in generated] == []
+
+
+def test_hints_name_packages_that_an_index_has() -> None:
+    assert [line for file, line in _lines() if _ON_NO_INDEX.search(line)] == []
+
+
+def test_what_the_command_line_says_to_install_is_what_the_project_needs() -> None:
+    from nirbridge.cli.failures import _PACKAGES
+
+    needed = (ROOT / "pyproject.toml").read_text()
+    assert [package for package in _PACKAGES.values() if f'"{package}' not in needed] == []

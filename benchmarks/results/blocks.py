@@ -14,7 +14,7 @@ from .statistics import Runs, Sample
 from .verdicts import Claim, at_least, larger, within
 
 NAME = "blocks"
-TITLE = "Sparse-ResNet against SEW, MS and Spiking blocks (seed 002)"
+TITLE = "Sparse-ResNet against SEW, MS and Spiking blocks (Castagnetti et al.)"
 BLOCKS = {DIGITS: ("sparse", "sew", "ms", "spiking"), NMNIST: ("sparse", "sew")}
 LEVELS, WIDTH, SIZE, INPUT_LANES = 4, 8, 17, 4
 

@@ -16,7 +16,7 @@ from .statistics import Runs, Sample
 from .verdicts import NOT_SUPPORTED, SUPPORTED, Claim, Finding, larger, within
 
 NAME = "conversion"
-TITLE = "One-Spike conversion without training (seed 001)"
+TITLE = "One-Spike conversion without training (Hwang and Kung)"
 NODES = "digits-graph"
 PHASES, BASES, WAITS = (4, 8, 16, 24, 32, 64), (1.1, 1.2, 1.3, 1.5, 2.0), (2, 4, 8, 12, 16)
 PAPER = {"phases": 16, "base": 1.3}

@@ -13,7 +13,7 @@ from .statistics import Runs, mean_of
 from .verdicts import Claim, larger, within
 
 NAME = "lanes"
-TITLE = "One-hot M-LIF against LIF (seed 000)"
+TITLE = "One-hot M-LIF against LIF (Abillama et al.)"
 STEPS, LANES = (1, 2, 3, 5, 10), (1, 2, 3, 4)
 
 

@@ -14,7 +14,7 @@ from .statistics import Runs, Sample
 from .verdicts import Claim, at_least, larger, within
 
 NAME = "levels"
-TITLE = "Multi-level IF over its levels (seed 002)"
+TITLE = "Multi-level IF over its levels (Castagnetti et al.)"
 STEPS, LEVELS = (1, 2, 4), (1, 2, 4, 8)
 BINARY_STEPS = {NMNIST: (8, 10), DIGITS: (8,)}
 """More steps of the binary neuron alone."""

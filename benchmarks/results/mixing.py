@@ -14,7 +14,7 @@ from .statistics import Runs, Sample
 from .verdicts import Claim, larger, within
 
 NAME = "mixing"
-TITLE = "LM-HT against IF, hybrid against direct training (seed 003)"
+TITLE = "LM-HT against IF, hybrid against direct training (Hao et al.)"
 DIRECT, HYBRID = "lm-ht", "qcfs-lm-ht"
 CELLS = ((4, 1), (2, 2), (1, 4), (4, 2), (2, 4))
 """L, T."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 
 from . import blocks, conversion, energies, lanes, levels, mixing, trials
 from .markdown import claims_table, table
@@ -71,8 +71,7 @@ def write_page(page: Path, content: dict[str, Any]) -> None:
         blocks_ = module.section(runs, folder) if name in shown else ["Not run."]
         parts.append("\n\n".join([f"## {module.TITLE}", *blocks_]))
     parts.append(trials.section(trials.read(folder)))
-    with atomic_write(page) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_whole(page, "\n\n".join(parts) + "\n")
 
 
 def _head(content: dict[str, Any], runs: Runs) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 
 from .statistics import Sample
 
@@ -73,8 +73,8 @@ def _finish(figure: Any, axis: Any, x_label: str, y_label: str, title: str, path
         figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     else:
         axis.legend(frameon=False, fontsize=9)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=100)
     _pyplot().close(figure)
 
 

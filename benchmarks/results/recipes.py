@@ -71,7 +71,7 @@ def recipe(plan: Plan, group: str) -> Recipe:
 
 
 def nmnist(plan: Plan, steps: int, lanes: int, size: int = 34, group: str = NMNIST, **changes: Any) -> Section:
-    """Direct training with TET on T·2^(S-1) binary frames of equal event count, encoded in S lanes (neurons.md §1)."""
+    """Direct training with TET on T·2^(S-1) binary frames of equal event count, encoded in S lanes."""
     data = {"name": "nmnist", "folder": plan.nmnist, "equal_count": True, "lanes": lanes, "size": size, "shift": 1}
     chosen = recipe(plan, group)
     told = {

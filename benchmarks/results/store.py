@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nirbridge.errors import FileError
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 
 from .jobs import Job
 from .sources import code_digest
@@ -63,8 +63,7 @@ def write_runs(path: Path, content: dict[str, Any]) -> None:
     head = {name: value for name, value in content.items() if name != "runs"}
     lines = ",\n  ".join(json.dumps(run) for run in content["runs"])
     text = json.dumps(head, indent=1)[:-2] + f',\n "runs": [\n  {lines}\n ]\n}}\n'
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def read_runs(path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class FlipAndRoll:
     Raises:
         InputError: an argument is out of range.
 
-    Source: seed 000's code, with the defaults.
+    Source: public code of Abillama et al., IEEE Access 2025, with its defaults.
     """
 
     def __init__(self, roll: int = 5, flip: float = 0.5) -> None:
@@ -57,8 +57,8 @@ class NeuromorphicAugment:
     Raises:
         InputError: an argument is out of range.
 
-    Source: seed 003's code, with the defaults; Li et al. 2022, "Neuromorphic data augmentation for training spiking
-    neural networks".
+    Source: public code of Hao et al., NeurIPS 2024, with its defaults; Li et al. 2022, "Neuromorphic
+    data augmentation for training spiking neural networks".
     """
 
     def __init__(

@@ -112,12 +112,13 @@ def dvs_gesture(root: Place, encoding: Encoding, train: bool = True, **options: 
 def cifar10_dvs(root: Place, encoding: Encoding, train: bool = True, **options: object) -> EncodedEvents:
     """DVS-CIFAR10, 128x128; of each class the first 900 recordings train and the last 100 test.
 
-    Recordings are counted by the numbers in their names: 0 to 899 train and 900 to 999 test, as in seed 000's code.
-    Seed 003's code also takes the first 900 of each class, but in the order of the alphabet (0, 1, 10, 100, ..).
+    Recordings are counted by the numbers in their names: 0 to 899 train and 900 to 999 test, as in the code of
+    Abillama et al. (2025). That of Hao et al. (2024) also takes the first 900 of each class, but in the order of the
+    alphabet (0, 1, 10, 100, ..).
 
-    The papers shrink frames to 48x48 (``"size": (48, 48)``).  Seed 000 trains with ``augment=FlipAndRoll()`` and makes
-    frames of equal event count (``Encoding({"pooled": 40, "lanes": 3, "size": (48, 48)}, equal_count=True)`` gives
-    T = 10); seed 003 trains with ``augment=NeuromorphicAugment()`` on counts.  Other arguments as of ``nmnist``.
+    The papers shrink frames to 48x48 (``"size": (48, 48)``).  Abillama et al. train with ``augment=FlipAndRoll()`` and
+    make frames of equal event count (``Encoding({"pooled": 40, "lanes": 3, "size": (48, 48)}, equal_count=True)`` gives
+    T = 10); Hao et al. train with ``augment=NeuromorphicAugment()`` on counts.  Other arguments as of ``nmnist``.
     """
     return _from_tonic("cifar10_dvs", root, encoding, train, options)
 

@@ -59,8 +59,8 @@ class FrameEncoder:
     Raises:
         InputError: an argument is out of range, or of another coding.
 
-    Source: seed 000, section on the DVS encoding; neurons.md §1; "phase": seed 001, the multi-spike binary code of the
-    input; neurons.md §2.
+    Source: Abillama et al., IEEE Access 2025, section on the DVS encoding; "phase": Hwang and Kung, 2024, the
+    multi-spike binary code of the input.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def encode_equal_count(
         InputError: an argument is out of range, there are fewer events than ``splits``, times go back, or an event
             lies outside the sensor.
 
-    Source: seed 000, section on the DVS encoding; neurons.md §1 (downsampling first).
+    Source: Abillama et al., IEEE Access 2025, section on the DVS encoding; here downsampled first.
     """
     encoder = _encoder(pooled, splits, options)
     settings = encoder.settings

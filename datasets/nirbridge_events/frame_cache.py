@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nirbridge.errors import ExecutionError, FileError, InputError, NirbridgeError
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 from nirbridge.workers import worker_pool
 from nirbridge_events.encoding import encode
 from nirbridge_events.equal_count import encode_equal_count
@@ -147,8 +147,8 @@ class FrameCache:
         """Encodes a recording and writes its frames."""
         frames = self.encoding.frames(sample)
         small = frames.astype(np.uint8)
-        with atomic_write(self.path(sample)) as temporary:
-            np.save(temporary, small if np.array_equal(small, frames) else frames, allow_pickle=False)
+        with whole_file(self.path(sample)) as file:
+            np.save(file, small if np.array_equal(small, frames) else frames, allow_pickle=False)
         return frames
 
     def missing(self, samples: Sequence[Sample]) -> list[Sample]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
+from nirbridge.reports import drawable
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.settings import EncoderSettings
 from nirbridge_events.viewing.snapshots import channels, lane_numbers, shrunk
@@ -35,7 +35,7 @@ class Gallery(Protocol):
     def watch(self, windows: Iterator[Window]) -> Iterator[Window]:
         """The same windows; what the picture needs of them is kept."""
 
-    def save(self, path: Path) -> None:
+    def save(self, file: BinaryIO) -> None:
         """Writes the picture."""
 
 
@@ -48,7 +48,7 @@ def gallery_for(suffix: str, settings: EncoderSettings, name: str) -> Gallery:
     module = _NEEDS[suffix]
     if find_spec(module) is None:
         found = f"needs {_PACKAGES[module]}, which is not installed"
-        raise InputError(f"a {suffix} picture", found, "Run pip install 'nirbridge[demo]'")
+        raise InputError(f"a {suffix} picture", found, f"Run: pip install {_PACKAGES[module]}")
     return Sheet(settings, name) if suffix == ".png" else Film(settings, name)
 
 
@@ -91,7 +91,7 @@ class Sheet:
                 self._stride *= 2
             yield window
 
-    def save(self, path: Path) -> None:
+    def save(self, file: BinaryIO) -> None:
         """See ``Gallery.save``."""
         import matplotlib
 
@@ -124,7 +124,7 @@ class Sheet:
             bar.set_ticks(list(lanes), labels=["none", *(f"lane {s}: {2**s}" for s in range(self._settings.lanes))])
         bar.ax.tick_params(labelsize=8)
         figure.suptitle(self._title(), fontsize=10)
-        figure.savefig(path, dpi=120)
+        figure.savefig(file, format="png", dpi=120)
         plt.close(figure)
 
     def _shown(self) -> list[Window]:
@@ -152,7 +152,7 @@ class Sheet:
     def _title(self) -> str:
         settings = self._settings
         return (
-            f"{self._name}: {self._events} events, {self._count} windows of {settings.window / 1e3:g} ms, "
+            f"{drawable(self._name)}: {self._events} events, {self._count} windows of {settings.window / 1e3:g} ms, "
             f"coding '{settings.coding}', frames {'×'.join(map(str, settings.frame_shape))}"
         )
 
@@ -176,13 +176,13 @@ class Film:
             self._pictures.append(self._picture(window))
             yield window
 
-    def save(self, path: Path) -> None:
+    def save(self, file: BinaryIO) -> None:
         """See ``Gallery.save``."""
         if not self._pictures:
             raise InputError("picture", "there is no frame to draw", "Check the recording and the window")
         first, *others = self._pictures
         duration = max(40, round(self._settings.window / 1000))
-        first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0, optimize=False)
+        first.save(file, format="GIF", save_all=True, append_images=others, duration=duration, loop=0, optimize=False)
 
     def _picture(self, window: Window) -> Any:
         from PIL import Image as Pillow

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 from nirbridge_events.events import Events, Size, as_events, as_size, first_backwards, first_outside
 from nirbridge_events.readers import event_stream, nmnist
 
@@ -32,8 +32,7 @@ def write_nmnist(path: str | os.PathLike[str], events: Events | npt.NDArray[Any]
     words[:, 0], words[:, 1] = events.x, events.y
     words[:, 2] = events.p << 7 | (events.t >> 16).astype(np.uint8)
     words[:, 3], words[:, 4] = events.t >> 8 & 0xFF, events.t & 0xFF
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(words.tobytes())
+    write_whole(path, words.tobytes())
 
 
 def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], sensor_size: Size) -> None:
@@ -55,8 +54,7 @@ def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], se
     for place, values in enumerate(fields):
         data[starts + place] = values
     header = event_stream.MAGIC + bytes([2, 0, 0, 1]) + width.to_bytes(2, "little") + height.to_bytes(2, "little")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(header + data.tobytes())
+    write_whole(path, header + data.tobytes())
 
 
 def _checked(events: Events, limit: Size) -> Events:

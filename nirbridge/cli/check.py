@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nirbridge.cli.common import (
-    dt_option,
-    graph_argument,
-    json_option,
-    note_precision,
-    precision_option,
-    print_json,
-    read_graph,
-)
+from nirbridge.cli.common import dt_option, graph_argument, json_option, note_precision, precision_option, read_graph
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError
-from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir
@@ -77,12 +69,12 @@ def command(
         print_json(found if placed is None else {**found, "chip": placed.to_dict()})
     else:
         if placed is not None:
-            click.echo("\n".join((placed.table(), *placed.summary())))
+            echo_text("\n".join((placed.table(), *placed.summary())))
         for problem in problems:
             mark = "warning: " if problem.severity == "warning" else ""
-            click.echo(mark + printable(f"{problem} [{problem.rule}]" if problem.rule else str(problem)))
+            echo(mark + (f"{problem} [{problem.rule}]" if problem.rule else str(problem)))
         if not problems:
-            click.echo(f"{graph}: no problems" + (f" for runtime {runtime}" if runtime else ""))
+            echo(f"{graph}: no problems" + (f" for runtime {runtime}" if runtime else ""))
     if any(strict or problem.severity == "error" for problem in problems):
         ctx.exit(ANSWER_IS_NO)
 

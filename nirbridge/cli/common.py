@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nirbridge.cli.output import echo, take_stdout
 from nirbridge.errors import InputError, NirbridgeError
-from nirbridge.reports import printable
 
 if TYPE_CHECKING:
     import nir
+
+    from nirbridge.runtime import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +29,8 @@ input_option: Callable[[F], F] = click.option(
     type=click.Path(path_type=Path),
     required=True,
     metavar="X.npy",
-    help="Data [T, B, *shape]: .npy, .npz with one array or one for each input by name, or .nird, NIR's data format.",
+    help="Data [T, B, *shape], or [T, *shape] of one sample: .npy, .npz with one array or one for each input by name, "
+    "or .nird, NIR's data format.",
 )
 dt_option: Callable[[F], F] = click.option(
     "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
@@ -61,7 +63,8 @@ _ENERGY = (
         type=click.Choice(["m-lif", "one-spike", "memory"]),
         default="m-lif",
         show_default=True,
-        help="Synaptic operations of seed papers 000 (m-lif) or 001 (one-spike), or memory accesses too (memory).",
+        help="Synaptic operations as Abillama et al. 2025 (m-lif) or Hwang and Kung 2024 (one-spike) count them, or "
+        "memory accesses too, as Lemaire et al. 2022 (memory).",
     ),
     click.option(
         "--bits",
@@ -123,13 +126,54 @@ def read_graph(path: Path) -> nir.NIRGraph:
         return read(path)
 
 
-def read_data(path: Path, graph: nir.NIRGraph, dt: float | None) -> Any:
-    """The data for a graph: NIR's own format by the suffix .nird, else .npy or .npz."""
+def read_data(path: Path, graph: nir.NIRGraph, dt: float | None, samples: int | None = None) -> Any:
+    """The data for a graph: NIR's own format by the suffix .nird, else .npy or .npz.
+
+    Arrays [T, *shape], as ``nirbridge encode`` writes them, get a batch axis, which is said.
+
+    Args:
+        path: the file.
+        graph: the graph; its inputs say their shape.
+        dt: seconds per step.
+        samples: how many there must be, where arrays [samples, *shape] are still images; None where there are none.
+    """
     from nirbridge.arrays import read_arrays
     from nirbridge.nir_data import SUFFIX, read_nir_data
     from nirbridge.runtime import make_plan
 
-    return read_nir_data(path, make_plan(graph, dt)) if path.suffix.lower() == SUFFIX else read_arrays(path)
+    if path.suffix.lower() == SUFFIX:
+        return read_nir_data(path, make_plan(graph, dt))
+    found = read_arrays(path)
+    return found if samples not in (None, 1) else _with_batch_axis(path, found, graph, images=samples is not None)
+
+
+def _with_batch_axis(path: Path, found: Any, graph: nir.NIRGraph, images: bool) -> Any:
+    """``found`` with a batch axis where all that its shape can mean is [T, *shape]."""
+    shapes = input_shapes(graph)
+    if not isinstance(found, dict):
+        shape = next(iter(shapes.values())) if len(shapes) == 1 else None
+        return _batched(f"file '{path}'", found, shape, images)
+    return {
+        name: _batched(f"file '{path}', array '{name}'", array, shapes.get(name), images)
+        for name, array in found.items()
+    }
+
+
+def input_shapes(graph: nir.NIRGraph) -> dict[str, tuple[int, ...] | None]:
+    """The shapes that the inputs of a graph state."""
+    from nirbridge.ir import INPUTS
+    from nirbridge.ir.shapes import declared_shape
+
+    return {name: declared_shape(node) for name, node in graph.nodes.items() if type(node) in INPUTS}
+
+
+def _batched(where: str, array: Array, shape: tuple[int, ...] | None, images: bool) -> Array:
+    if shape is None or array.ndim == 0 or array.shape[1:] != shape or (images and len(array) == 1):
+        return array
+    steps = len(array)
+    other = "" if images else f" For {steps} samples of one step, save x[None]."
+    echo(f"{where}: {array.shape} has no batch axis, so it counts as {steps} steps of one sample.{other}", err=True)
+    return array[:, None]
 
 
 def note_precision(path: Path, graph: nir.NIRGraph, precision: str | None, dt: float | None = None) -> None:
@@ -146,28 +190,26 @@ def note_precision(path: Path, graph: nir.NIRGraph, precision: str | None, dt: f
     if open_question:
         found = "all its numbers are integers, and no Quantize node says that they are those of a chip"
         text = f"file '{path}': {found}: taken in precision 'float'. Give --precision fixed for 24-bit states."
-        click.echo(f"Note: {printable(text)}", err=True)
+        echo(f"Note: {text}", err=True)
 
 
 def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> None:
     """Refuses an output file of the wrong kind, in no folder, or that is one of the inputs, before work is done.
 
     Raises:
-        InputError: the name does not end with ``suffix`` or one of them, or it is an input.
-        FileError: its folder does not exist.
+        InputError: the name does not end with ``suffix`` or one of them and is none of a pipe or device, or it is an
+            input.
+        FileError: it cannot be written there.
     """
-    from nirbridge.files import require_target
+    from nirbridge.files import is_stdout, is_stream, require_target
 
     known = (suffix,) if isinstance(suffix, str) else suffix
-    if path.suffix.lower() not in known:
+    if is_stdout(path):
+        take_stdout()
+    if path.suffix.lower() not in known and not is_stream(path):
         expected = " or ".join(f"'{one}'" for one in known)
         raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
     require_target(path)
     for other in inputs:
         if other.exists() and path.exists() and other.samefile(path):
             raise InputError(f"file '{path}'", "is an input and would be overwritten", "Choose another output")
-
-
-def print_json(data: Any) -> None:
-    """Prints plain data; NaN and infinity, which JSON lacks, become null beforehand."""
-    click.echo(json.dumps(data, indent=2, allow_nan=False))

@@ -15,11 +15,11 @@ from nirbridge.cli.common import (
     naming,
     note_precision,
     precision_option,
-    print_json,
     read_data,
     read_graph,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -70,9 +70,9 @@ def command(
     if as_json:
         print_json({"file": str(graph), **found.to_dict()})
     else:
-        click.echo(found.table())
-        click.echo("")
+        echo_text(found.table())
+        echo("")
         for line in found.verdicts():
-            click.echo(line)
+            echo(line)
     if not found.agrees:
         ctx.exit(ANSWER_IS_NO)

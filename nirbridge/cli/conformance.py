@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from nirbridge.cli.common import json_option, print_json
+from nirbridge.cli.common import json_option
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError
 
 
@@ -59,13 +60,13 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
         print_json({"runtime": runtime, "conforms": not bad, "cases": [asdict(verdict) for verdict in verdicts]})
     else:
         if not random:
-            click.echo(to_table(support_cells(verdicts)))
+            echo_text(to_table(support_cells(verdicts)))
         for verdict in bad:
-            click.echo(f"{verdict.case}: {verdict.state}, {verdict.detail}")
+            echo(f"{verdict.case}: {verdict.state}, {verdict.detail}")
         claimed = declared_but_refused(runtime, verdicts) if precision is None else []
         if claimed:
-            click.echo(f"listed in 'supported', and refused in every case: {', '.join(claimed)}")
+            echo(f"listed in 'supported', and refused in every case: {', '.join(claimed)}")
         counts = {state: sum(v.state == state for v in verdicts) for state in ("exact", "refused", "differs", "fails")}
-        click.echo(f"{len(verdicts)} cases: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+        echo(f"{len(verdicts)} cases: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if bad:
         ctx.exit(ANSWER_IS_NO)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError, NirbridgeError
 
 if TYPE_CHECKING:
@@ -106,14 +108,14 @@ def command(
     from nirbridge.ir import write
 
     values = _samples(data)
-    module = load_module(spec)
-    if weights is not None:
-        load_weights(module, weights)
     given = {name: value for name, value in options.items() if value is not None}
-    with _naming(data):
+    with _naming(data), redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
+        module = load_module(spec)
+        if weights is not None:
+            load_weights(module, weights)
         conversion = convert_in_full(module, values, method, progress=_say, **given)
     for note in conversion.notes:
-        click.echo(f"Warning: {note}", err=True)
+        echo(f"Warning: {note}", err=True)
     if report is not None or plot is not None:
         _say(f"measuring {min(samples, len(values))} samples on {runtime}")
         _write_report(measure(conversion, values[:samples], runtime), report, plot)
@@ -138,7 +140,7 @@ def _naming(data: Path) -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _options(options: dict[str, Any]) -> str:
@@ -186,7 +188,7 @@ def _samples(path: Path) -> Any:
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:
-    from nirbridge.files import atomic_write
+    from nirbridge.files import write_whole
 
     if plot is not None:
         from nirbridge.converting.plotting import draw
@@ -194,7 +196,6 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
         draw(found, plot)
         _say(f"wrote {plot}")
     if report is not None:
-        with atomic_write(report) as temporary:
-            temporary.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(report, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
         _say(f"wrote {report}")
     _say(f"output error {found.output_error:.2%}, same answer for {found.agreement:.2%} of the decisions")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nirbridge.cli.output import echo
+
 if TYPE_CHECKING:
     from nirbridge.demo.run import Streamed
 
@@ -50,16 +52,16 @@ def command(out: Path, count: int) -> None:
         with click.progressbar(digits, length=count, label="   streaming", file=sys.stderr) as bar:
             return list(bar)
 
-    result = run_demo(out, count, click.echo, progress)
+    result = run_demo(out, count, echo, progress)
     if not result.comparison.agrees:
         raise ExecutionError("runtimes", "they disagree about the demo's network", "Please report this")
     wrong = [digit for digit in result.streamed if digit.decision != digit.label]
     decisions = " ".join(f"{d.decision}{'' if d.decision == d.label else f'({d.label})'}" for d in result.streamed)
     p50, p99 = np.percentile(result.latencies, (50, 99))
-    click.echo(f"4. stream   {count} digits, 9 windows of 10 ms each, through '{result.runtime}'")
-    click.echo(f"   decisions, the truth in brackets where they are wrong: {decisions}")
-    click.echo(f"   accuracy  {result.accuracy:.1%} ({len(result.streamed) - len(wrong)} of {len(result.streamed)})")
-    click.echo(f"   latency   p50 {p50:.2f} ms, p99 {p99:.2f} ms from the end of a window to its decision")
+    echo(f"4. stream   {count} digits, 9 windows of 10 ms each, through '{result.runtime}'")
+    echo(f"   decisions, the truth in brackets where they are wrong: {decisions}")
+    echo(f"   accuracy  {result.accuracy:.1%} ({len(result.streamed) - len(wrong)} of {len(result.streamed)})")
+    echo(f"   latency   p50 {p50:.2f} ms, p99 {p99:.2f} ms from the end of a window to its decision")
     draw(result, out / "demo.png")
-    click.echo(f"5. picture  {out / 'demo.png'}")
-    click.echo(f"done in {perf_counter() - start:.0f} s")
+    echo(f"5. picture  {out / 'demo.png'}")
+    echo(f"done in {perf_counter() - start:.0f} s")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import json_option, print_json, read_graph
+from nirbridge.cli.common import json_option, read_graph
 from nirbridge.cli.failures import ANSWER_IS_NO
-from nirbridge.reports import printable
+from nirbridge.cli.output import echo, print_json
 
 
 @click.command()
@@ -34,8 +34,8 @@ def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> Non
         print_json({"a": str(first), "b": str(second), "differences": [asdict(difference) for difference in found]})
     else:
         for difference in found:
-            click.echo(printable(str(difference)))
+            echo(str(difference))
         if not found:
-            click.echo(f"{first} and {second}: equal")
+            echo(f"{first} and {second}: equal")
     if found:
         ctx.exit(ANSWER_IS_NO)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from nirbridge.cli.common import require_output
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def command(
       nirbridge encode rec.es --picture lanes.png --window 10ms --coding one-hot
     """
     import nirbridge
-    from nirbridge.files import atomic_write
+    from nirbridge.files import whole_file
 
     _require_targets(output, picture)
     graph = None if model is None else nirbridge.read(model)
@@ -58,38 +60,37 @@ def command(
             for _ in windows:
                 tick()
         else:
-            with atomic_write(output) as temporary:
-                shape = _write_frames(temporary, windows, encoder.frame_shape, tick)
+            with whole_file(output) as file:
+                shape = _write_frames(file, windows, encoder.frame_shape, tick)
     if gallery is not None and picture is not None:
-        with atomic_write(picture) as temporary:
-            gallery.save(temporary)
+        with whole_file(picture) as file:
+            gallery.save(file)
     for line in report_lines(recording, encoder):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if output is not None:
-        click.echo(f"{output}: {shape}")
+        echo(f"{output}: {shape}")
     if picture is not None:
-        click.echo(str(picture))
+        echo(str(picture))
 
 
 def _gallery(picture: Path, settings: Any, name: str) -> Any:
     """What collects windows for the picture; imports what draws it, so that a lack of it shows before the work."""
     from nirbridge_events.pictures import gallery_for
 
-    return gallery_for(picture.suffix.lower(), settings, name)
+    suffix = picture.suffix.lower()
+    return gallery_for(suffix if suffix in PICTURES else PICTURES[0], settings, name)  # a pipe has none
 
 
 def _require_targets(output: Path | None, picture: Path | None) -> None:
     if output is None and picture is None:
         raise InputError("option -o or --picture", "is missing, so nothing would be written", "Give one, or both")
-    if output is not None:
-        _require_npy(output)
-    if picture is not None and picture.suffix.lower() not in PICTURES:
-        found = f"pictures are written as {' or '.join(PICTURES)}"
-        raise InputError(f"file '{picture}'", found, "Give a name that ends so")
+    for path, suffix in ((output, ".npy"), (picture, PICTURES)):
+        if path is not None:
+            require_output(path, suffix)
 
 
 def _write_frames(
-    path: Path, windows: Iterator[Window], frame_shape: tuple[int, int, int], tick: Callable[[], None]
+    file: BinaryIO, windows: Iterator[Window], frame_shape: tuple[int, int, int], tick: Callable[[], None]
 ) -> tuple[int, ...]:
     """Writes frame after frame, so that memory does not grow; the header is written again when their number is known.
 
@@ -98,26 +99,20 @@ def _write_frames(
     import numpy as np
 
     count = 0
-    with path.open("wb") as file:
-        _write_header(file, (0, *frame_shape))
-        begin = file.tell()
-        for window in windows:
-            np.ascontiguousarray(window.frames, dtype="<f4").tofile(file)
-            count += len(window.frames)
-            tick()
-        file.seek(0)
-        _write_header(file, (count, *frame_shape))
-        if file.tell() != begin:
-            raise RuntimeError(f"the header of {path} grew from {begin} to {file.tell()} bytes")
+    _write_header(file, (0, *frame_shape))
+    begin = file.tell()
+    for window in windows:
+        file.write(np.ascontiguousarray(window.frames, dtype="<f4").data)
+        count += len(window.frames)
+        tick()
+    file.seek(0)
+    _write_header(file, (count, *frame_shape))
+    if file.tell() != begin:
+        raise RuntimeError(f"the header grew from {begin} to {file.tell()} bytes")
     return (count, *frame_shape)
 
 
-def _write_header(file: Any, shape: tuple[int, ...]) -> None:
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     import numpy as np
 
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-
-
-def _require_npy(output: Path) -> None:
-    if output.suffix != ".npy":
-        raise InputError(f"file '{output}'", "frames are written as .npy", "Give a name that ends in .npy")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def open_encoder(
     if graph is not None:
         _check_shape(graph, encoder.frame_shape)
     for note in recording.notes():
-        click.echo(note, err=True)
+        echo(note, err=True)
     return recording, encoder
 
 

@@ -17,11 +17,11 @@ from nirbridge.cli.common import (
     naming,
     note_precision,
     precision_option,
-    print_json,
     read_data,
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -64,8 +64,8 @@ def command(graph: Path, source: Path, bits: str | None, as_json: bool, plot: Pa
         )
     if plot is not None:
         draw_report(report, plot)
-        click.echo(f"wrote {plot}", err=True)
+        echo(f"wrote {plot}", err=True)
     if as_json:
         print_json({"file": str(graph), **report.to_dict()})
     else:
-        click.echo(report.table())
+        echo_text(report.table())

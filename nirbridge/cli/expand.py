@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nirbridge.cli.common import dt_option, graph_argument, naming, read_data, read_graph, require_output
+from nirbridge.cli.output import echo
 
 
 @click.command()
@@ -58,8 +59,8 @@ def command(
             error = measured_error(network, expanded, data, exact_for, dt)
     write(output, expanded)
     for note in notes:
-        click.echo(f"Warning: {note}", err=True)
+        echo(f"Warning: {note}", err=True)
     exact = f"exact for {exact_for}" if not notes else f"approximate in {counted(len(notes), 'node')}"
-    click.echo(f"{output}: {len(network.nodes)} nodes became {len(expanded.nodes)}, {exact}", err=True)
+    echo(f"{output}: {len(network.nodes)} nodes became {len(expanded.nodes)}, {exact}", err=True)
     if error is not None:
-        click.echo(f"measured: {error}")
+        echo(f"measured: {error}")

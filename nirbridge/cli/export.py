@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import InputError
 
 
@@ -58,11 +61,12 @@ def command(spec: str, output: Path, input_shape: tuple[int, ...], weights: Path
     from nirbridge.exporting import export, load_module, load_weights
     from nirbridge.ir import write
 
-    module = load_module(spec)
-    if weights is not None:
-        load_weights(module, weights)
-    graph = export(module, input_shape, dt=dt)
+    with redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
+        module = load_module(spec)
+        if weights is not None:
+            load_weights(module, weights)
+        graph = export(module, input_shape, dt=dt)
     write(output, graph)
     shapes = ", ".join(str(tuple(int(n) for n in node.output_type["output"])) for node in graph.outputs.values())
     counts = f"{len(graph.nodes)} nodes, {len(graph.edges)} edges"
-    click.echo(f"{output}: {counts}, {input_shape} -> {shapes}", err=True)
+    echo(f"{output}: {counts}, {input_shape} -> {shapes}", err=True)

@@ -1,19 +1,21 @@
-"""Exceptions → lines on stderr and exit codes."""
+"""Exceptions and signals → lines on stderr and exit codes."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
 
+from nirbridge.cli.output import echo
 from nirbridge.errors import GraphWarning, NirbridgeError
-from nirbridge.reports import printable
 
 DEBUG = "nirbridge.debug"
 """Key of click's ``ctx.meta`` that tells whether tracebacks are wanted."""
@@ -22,19 +24,43 @@ BAD_INPUT = 2
 INTERNAL = 3
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-_EXTRAS = {
-    "torch": "norse",
-    "norse": "norse",
-    "numba": "norse",
-    "safetensors": "norse",
-    "lava": "lava",
-    "lz4": "events",
-    "zstandard": "events",
-    "sklearn": "demo",
-    "matplotlib": "demo",
-    "PIL": "demo",
+TERMINATED = 143
+_PACKAGES = {
+    "nir": "nir>=1.0.8,<2",
+    "numpy": "numpy>=1.24",
+    "h5py": "h5py>=3.8",
+    "torch": "torch>=2.2",
+    "norse": "norse>=1.1",
+    "numba": "numba>=0.59",
+    "safetensors": "safetensors>=0.4",
+    "lava": "lava-nc>=0.10",
+    "lz4": "lz4>=4",
+    "zstandard": "zstandard>=0.19",
+    "sklearn": "scikit-learn>=1.3",
+    "matplotlib": "matplotlib>=3.7",
+    "PIL": "pillow>=10",
 }
-"""Library → the extra of nirbridge that brings it."""
+"""Library → what to install; nirbridge itself is on no index, so its extras cannot be named."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whatever Ctrl-C ends, it ends too."""
+
+
+def end_on_sigterm() -> None:
+    """Lets SIGTERM raise ``Terminated``, so that unfinished files are removed and programs closed."""
+    owner = os.getpid()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a forked child, as of Lava: it ends as it would without nirbridge
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        signal.signal(number, signal.SIG_IGN)  # once is enough; a second one must not break the clearing up
+        raise Terminated
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager
@@ -48,7 +74,7 @@ def warnings_as_lines() -> Iterator[None]:
             usual(message, category, *where, **more)
         elif text not in said:
             said.add(text)
-            click.echo(f"Warning: {printable(' '.join(text.split()))}", err=True)
+            echo(f"Warning: {' '.join(text.split())}", err=True)
 
     with warnings.catch_warnings():
         usual = warnings.showwarning
@@ -60,33 +86,30 @@ def warnings_as_lines() -> Iterator[None]:
 def report(error: BaseException, debug: bool) -> int:
     """Says on stderr what went wrong, one line for each problem; returns the exit code."""
     if isinstance(error, BrokenPipeError):
-        _silence_stdout()
         return BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     lines, code = _explain(error)
     for line in lines:
-        click.echo(f"Error: {printable(' '.join(line.split()))}", err=True)
+        echo(f"Error: {' '.join(line.split())}", err=True)
     return code
 
 
 def _explain(error: BaseException) -> tuple[list[str], int]:
     if isinstance(error, NirbridgeError):
         return [str(problem) for problem in error.problems], BAD_INPUT
-    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+    if isinstance(error, ModuleNotFoundError) and error.name in _PACKAGES:
         name = error.name
-        return [f"library '{name}': is not installed. Run: pip install \"nirbridge[{_EXTRAS[name]}]\"."], BAD_INPUT
+        return [f"library '{name}': is not installed. Run: pip install '{_PACKAGES[name]}'."], BAD_INPUT
     if isinstance(error, MemoryError):
         detail = str(error) or "an allocation failed"
         return [f"memory: {detail}. Give fewer steps or samples at once."], BAD_INPUT
+    if isinstance(error, RecursionError):
+        return [f"input: it is nested deeper than {sys.getrecursionlimit()} calls. Nest it less."], BAD_INPUT
+    if isinstance(error, OSError) and error.strerror:
+        where = "system" if error.filename is None else f"file '{error.filename}'"
+        return [f"{where}: {error.strerror}. Check the place, its permissions and its space."], BAD_INPUT
     detail = f"{type(error).__name__}: {error}".rstrip(": ")
     return [f"internal error ({detail}). Run it with --debug and report the traceback."], INTERNAL
-
-
-def _silence_stdout() -> None:
-    """Points stdout to nowhere, so that the interpreter's last flush has no broken pipe to complain about."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)

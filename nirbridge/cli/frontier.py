@@ -14,16 +14,17 @@ import click
 from nirbridge.cli.common import (
     dt_option,
     energy_options,
+    input_shapes,
     json_option,
     meaning_options,
     naming,
     note_precision,
     precision_option,
-    print_json,
     read_data,
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError, NirbridgeError, Problem
 
 if TYPE_CHECKING:
@@ -123,14 +124,14 @@ def command(
     found = collected(outcomes)
     if output is not None:
         found.draw(output)
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     if as_json:
         rows = found.to_dict()
         for file, row in zip(files, rows["networks"], strict=True):
             row["file"] = str(file.graph)
         print_json(rows)
     else:
-        click.echo(found.table())
+        echo_text(found.table())
 
 
 def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | None, dt: float | None) -> list[Candidate]:
@@ -140,14 +141,14 @@ def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | Non
     classes = _labels(labels)
     problems: list[Problem] = []
     found = []
-    known: dict[Path, Any] = {}
+    known: dict[Any, Any] = {}
     for file, name in zip(files, distinct_names([file.graph for file in files]), strict=True):
         with _gathering(problems), _naming(file, labels):
             graph = read_graph(file.graph)
             made = candidate(
                 name,
                 graph,
-                _data(file, graph, dt, known),
+                _data(file, graph, dt, known, classes.size),
                 classes,
                 steps=file.steps,
                 samples=samples,
@@ -161,16 +162,17 @@ def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | Non
     return found
 
 
-def _data(file: NetworkFile, graph: nir.NIRGraph, dt: float | None, known: dict[Path, Any]) -> Any:
+def _data(file: NetworkFile, graph: nir.NIRGraph, dt: float | None, known: dict[Any, Any], samples: int) -> Any:
     """The data of a network; a file of arrays that several take is kept once."""
     from nirbridge.nir_data import SUFFIX
 
     assert file.input is not None, "a listed network has data"
     if file.input.suffix.lower() == SUFFIX:
-        return read_data(file.input, graph, dt)
-    if file.input not in known:
-        known[file.input] = read_data(file.input, graph, dt)
-    return known[file.input]
+        return read_data(file.input, graph, dt, samples)
+    key = file.input, *input_shapes(graph).values()
+    if key not in known:
+        known[key] = read_data(file.input, graph, dt, samples)
+    return known[key]
 
 
 def _labels(path: Path) -> Array:

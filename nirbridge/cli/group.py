@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +13,7 @@ import click
 
 from nirbridge import __version__
 from nirbridge.cli import failures
+from nirbridge.cli.output import echo_text, guard_streams
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nirbridge.cli.export", "Turn a torch module into a graph file."),
@@ -36,7 +41,7 @@ Exit codes:
   1  the answer is no (check, compare, diff, conformance)
   2  bad input or usage: one line for each problem on stderr
   3  internal error, a defect of nirbridge itself
-  130 interrupted, 141 the reader of the output went away
+  130 interrupted, 141 the reader of the output went away, 143 terminated
 
 \b
 Example:
@@ -66,20 +71,40 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Runs the program; where it is the process's own, its streams and signals become its concern."""
+        if sys.stdout is sys.__stdout__:
+            guard_streams()
+            failures.end_on_sigterm()
+        return super().main(*args, **extra)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Reads the options of the program itself, of which --help and --version print."""
+        with _exits(None):
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; whatever it raises becomes lines on stderr and an exit code."""
-        try:
-            with failures.warnings_as_lines():
-                return super().invoke(ctx)
-        except click.ClickException as error:
-            # Click's own default is 1, which means "the answer is no" here.
-            error.show()
-            raise click.exceptions.Exit(failures.BAD_INPUT) from error
-        except (click.exceptions.Exit, click.Abort):
-            raise
-        except (Exception, KeyboardInterrupt) as error:
-            code = failures.report(error, debug=bool(ctx.meta.get(failures.DEBUG)))
-            raise click.exceptions.Exit(code) from error
+        """Runs the command."""
+        with _exits(ctx), failures.warnings_as_lines():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _exits(ctx: click.Context | None) -> Iterator[None]:
+    """Whatever the block raises becomes lines on stderr and an exit code."""
+    try:
+        yield
+    except click.ClickException as error:
+        # Click's own default is 1, which means "the answer is no" here.
+        text = io.StringIO()
+        error.show(file=text)
+        echo_text(text.getvalue().rstrip("\n"), err=True)
+        raise click.exceptions.Exit(failures.BAD_INPUT) from error
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        debug = ctx is not None and bool(ctx.meta.get(failures.DEBUG))
+        raise click.exceptions.Exit(failures.report(error, debug)) from error
 
 
 def _debug_option() -> click.Option:

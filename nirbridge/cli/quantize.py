@@ -11,11 +11,11 @@ from nirbridge.cli.common import (
     graph_argument,
     json_option,
     naming,
-    print_json,
     read_data,
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -76,17 +76,17 @@ def command(
     if as_json:
         print_json({"file": str(graph), "output": str(output), **report.to_dict()})
     else:
-        click.echo(report.table())
+        echo_text(report.table())
         for name, scale in report.input_scale.items():
-            click.echo(f"input '{name}': 1 stands for {scale:g}, {_rounding(form, report.input_limit)}")
+            echo(f"input '{name}': 1 stands for {scale:g}, {_rounding(form, report.input_limit)}")
         for name, unit in report.output_scale.items():
             units = f"{unit.min():g}" if unit.min() == unit.max() else f"{unit.min():g} to {unit.max():g}"
-            click.echo(f"output '{name}': 1 stands for {units}")
-    click.echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
+            echo(f"output '{name}': 1 stands for {units}")
+    echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
     if source is None and form == "data" and any(type(node) is nir.Input for node in network.nodes.values()):
-        click.echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
+        echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
     if form == "integers":
-        click.echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)
+        echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)
 
 
 def _rounding(form: str, limit: int) -> str:

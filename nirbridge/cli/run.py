@@ -20,8 +20,9 @@ from nirbridge.cli.common import (
     read_graph,
     require_output,
 )
+from nirbridge.cli.output import echo, echo_text
 from nirbridge.errors import InputError
-from nirbridge.reports import count_text, counted, printable, seconds_text, shape_text, table
+from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
 
 if TYPE_CHECKING:
     import nir
@@ -94,13 +95,13 @@ def command(
     if output is not None and output.suffix.lower() == SUFFIX:
         outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
         write_nir_data(output, {**result.records, **outputs}, program.plan)
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     elif output is not None:
         write_arrays(output, arrays)
-        click.echo(f"wrote {output}", err=True)
+        echo(f"wrote {output}", err=True)
     else:
-        click.echo(_summary(arrays))
-    click.echo(_line(runtime, result, program.plan, seconds), err=True)
+        echo_text(_summary(arrays))
+    echo(_line(runtime, result, program.plan, seconds), err=True)
 
 
 def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None:
@@ -112,7 +113,7 @@ def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None
     steps = len(next(iter(outputs.values())))
     if frames is not None and steps > frames:
         found = f"was converted for {counted(frames, 'frame')} an inference, and {steps} followed one another"
-        click.echo(f"Note: file '{printable(str(path))}': {found}, membranes carried over.", err=True)
+        echo(f"Note: file '{path}': {found}, membranes carried over.", err=True)
 
 
 def _named(result: Recording) -> dict[str, Array]:

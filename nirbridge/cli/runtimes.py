@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from nirbridge.cli.common import json_option, print_json
+from nirbridge.cli.common import json_option
+from nirbridge.cli.output import echo_text, print_json
 
 
 @click.command()
@@ -45,7 +46,7 @@ def command(as_json: bool) -> None:
         )
         for name, s in states.items()
     ]
-    click.echo(table(("runtime", "version", "state", "is"), rows))
+    echo_text(table(("runtime", "version", "state", "is"), rows))
 
 
 def _sentence(text: str) -> str:

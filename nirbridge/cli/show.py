@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import graph_argument, json_option, print_json, read_graph, require_output
+from nirbridge.cli.common import graph_argument, json_option, read_graph, require_output
+from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
@@ -25,17 +26,16 @@ def command(graph: Path, as_json: bool, output: Path | None) -> None:
       nirbridge show model.nir -o graph.svg
       nirbridge show model.nir --json | jq .totals
     """
-    from nirbridge.files import atomic_write
+    from nirbridge.files import write_whole
     from nirbridge.showing import describe, to_svg, to_text
 
     if output is not None:
         require_output(output, ".svg", graph)
     description = describe(read_graph(graph))
     if output is not None:
-        with atomic_write(output) as temporary:
-            temporary.write_text(to_svg(description, graph.name), encoding="utf-8")
-        click.echo(f"wrote {output}", err=True)
+        write_whole(output, to_svg(description, graph.name))
+        echo(f"wrote {output}", err=True)
     if as_json:
         print_json({"file": str(graph), **description.to_dict()})
-    elif output is None:
-        click.echo(to_text(description, str(graph)))
+    else:
+        echo_text(to_text(description, str(graph)))

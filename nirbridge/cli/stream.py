@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.output import echo, print_json
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def command(
         stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
         finished, summary = _print_stream(stream, recording)
         for line in (*report_lines(recording, encoder), *program.loss_lines()):
-            click.echo(line, err=True)
+            echo(line, err=True)
         if page is not None and finished:
             _hold(page, summary)
 
@@ -135,7 +135,7 @@ def _preferred_runtime(graph: nir.NIRGraph) -> str:
     states = nirbridge.runtimes()
     for name in PREFERRED:
         if name in states and states[name].usable and _runs(graph, name):
-            click.echo(f"Runs on '{name}'.", err=True)
+            echo(f"Runs on '{name}'.", err=True)
             return name
     return PREFERRED[-1]
 
@@ -161,7 +161,7 @@ def _open_view(
 
     names = None if labels is None else tuple(labels)
     view = View(About(source, model.name, runtime, names, _spiking(program), settings), port)
-    click.echo(f"Page: {view.url}", err=True)
+    echo(f"Page: {view.url}", err=True)
     return view
 
 
@@ -182,10 +182,10 @@ def _hold(page: View, summary: dict[str, Any]) -> None:
     """Keeps the page until Ctrl-C, so that a short recording can be looked at."""
     page.end(summary)
     try:
-        click.echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
+        echo(f"The stream is over; {page.url} stays until Ctrl-C.", err=True)
         threading.Event().wait()
     except KeyboardInterrupt:
-        click.echo("Page closed.", err=True)
+        echo("Page closed.", err=True)
 
 
 def _print_stream(stream: Stream, recording: Recording) -> tuple[bool, dict[str, Any]]:
@@ -197,15 +197,15 @@ def _print_stream(stream: Stream, recording: Recording) -> tuple[bool, dict[str,
     try:
         with progress(recording, "streaming") as tick:
             for decision in stream:
-                click.echo(json.dumps(decision.to_dict(), allow_nan=False))
+                print_json(decision.to_dict(), indent=None)
                 tick()
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        echo("Interrupted.", err=True)
         finished = False
     finally:
         stream.close()
         summary = stream.summary.to_dict()
-        click.echo(json.dumps({"summary": summary}, allow_nan=False))
+        print_json({"summary": summary}, indent=None)
     return finished, summary
 
 

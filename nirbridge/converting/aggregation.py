@@ -26,7 +26,7 @@ class Aggregate(nn.Module):
     Raises:
         InputError: the weight is not a square matrix.
 
-    Source: seed 001, graph networks.
+    Source: Hwang and Kung, 2024, graph networks.
     """
 
     weight: Tensor

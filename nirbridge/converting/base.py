@@ -32,7 +32,7 @@ def quantised(
         first_phase: exponent of the first phase.
         rounding: compare with the middle between two values.
 
-    Source: seed 001, equations 3 and 4.
+    Source: Hwang and Kung, 2024, equations 3 and 4.
     """
     levels = base ** -np.arange(first_phase, first_phase + phases, dtype=np.float64)
     limits = levels * ((1 + 1 / base) / 2 if rounding else 1.0)
@@ -53,7 +53,7 @@ def mape(base: float, phases: int, mean: float = 0.0, deviation: float = 1.0, fi
     since the code jumps at every mid_k, a grid of 1000 places moves the minimum by 0.005 and its value by 0.03 points.
     For T = 24 both have 1.205, with 6.36 and 6.35 %.
 
-    Source: seed 001, equation 5; with μ = 0 and σ = 1 its minima fit the bases that the text uses.
+    Source: Hwang and Kung, 2024, equation 5; with μ = 0 and σ = 1 its minima fit the bases that the text uses.
     """
     a = (np.arange(_PLACES) + 0.5) / _PLACES
     density = np.exp(-0.5 * ((a - mean) / deviation) ** 2)

@@ -17,6 +17,7 @@ from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
 from nirbridge.converting.percentiles import TopValues
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
+from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.ir import MaxPool2d
 
 BATCH = 64
@@ -83,11 +84,10 @@ def require_same(module: nn.Module, graph: AnalogGraph, x: Tensor) -> None:
     """
     where = f"module {type(module).__name__}"
     try:
-        with evaluation(module):
+        with evaluation(module), user_code():
             expected = module(x.to(module_device(module))).cpu()
     except Exception as error:
-        text = " ".join(str(error).split())[:160]
-        raise ExportError(where, f"raises {type(error).__name__} on the data ({text})", "Run it yourself") from error
+        raise ExportError(where, f"raises {describe(error)} on the data", "Run it yourself") from error
     with torch.no_grad():
         found = next(y for name, _, y in values(graph, functions(graph, x.dtype), x) if name == graph.output)
     scale = float(expected.abs().max())

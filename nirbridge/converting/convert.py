@@ -18,6 +18,7 @@ from nirbridge.converting.conversion import Conversion, ConversionWarning
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.errors import GraphError, InputError
+from nirbridge.exporting.user_code import nested
 
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
@@ -74,7 +75,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
             negative scale, too few phases for the base, an input in another base than 2, or samples beyond
             ``input_scale``; the text names the layer.
 
-    Source: seed 001 (One-Spike SNN), algorithm 1; seed 003 (LM-HT), theorem 4.4.
+    Source: Hwang and Kung, 2024 (One-Spike SNN), algorithm 1; Hao et al., NeurIPS 2024 (LM-HT),
+        theorem 4.4.
     """
     conversion = convert_in_full(ann, data, method, **options)
     for note in conversion.notes:
@@ -102,7 +104,8 @@ def convert_in_full(
     if unknown:
         known = ", ".join(OPTIONS[method])
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
-    conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
+    with nested(ann):
+        conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
     problems = find_problems(conversion.graph)
     if problems:
         raise GraphError.from_problems(problems)

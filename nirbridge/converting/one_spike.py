@@ -1,4 +1,4 @@
-"""One-spike conversion of a trained ReLU network, without training it again (seed 001, algorithm 1)."""
+"""One-spike conversion of a trained ReLU network, without training it again (Hwang and Kung, algorithm 1)."""
 
 from __future__ import annotations
 

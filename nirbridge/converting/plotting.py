@@ -7,8 +7,8 @@ from typing import Any
 
 from nirbridge.converting.measuring import LayerError, Report
 from nirbridge.errors import InputError
-from nirbridge.files import atomic_write
-from nirbridge.reports import counted
+from nirbridge.files import whole_file
+from nirbridge.reports import counted, drawable
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
 _SHOWN_NAME = 22
@@ -41,13 +41,13 @@ def draw(report: Report, path: Path) -> None:
         range(len(layers)), [_short(layer.name) for layer in layers], rotation=60, ha="right", fontsize=8
     )
     figure.suptitle(_title(report), fontsize=11)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _SHOWN_NAME else f"…{name[1 - _SHOWN_NAME :]}"
+    return drawable(name if len(name) <= _SHOWN_NAME else f"…{name[1 - _SHOWN_NAME :]}")
 
 
 def _title(report: Report) -> str:

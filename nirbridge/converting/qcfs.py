@@ -1,4 +1,4 @@
-"""QCFS network → multi-level graph (T = 1) or LM-HT graph (T > 1), exact at L T = Q (seed 003).
+"""QCFS network → multi-level graph (T = 1) or LM-HT graph (T > 1), exact at L T = Q (Hao et al.).
 
 Each QCFS becomes a neuron of L = Q/T levels, θ = λ_q/L, v[-1] = θ/2, that sends values.  For T > 1 a TemporalMix by
 Ω = 1/T stands before each neuron, and before each max pooling, so that every step of the window carries the mean; one

@@ -21,7 +21,7 @@ class Costs:
 
 
 SYNAPTIC = {32: Costs(mac=4.6, add=0.9), 8: Costs(mac=0.23, add=0.03)}
-"""By bits of a number: floating point at 32, integer at 8.  Source: seeds 000 (energy section) and 001 (equation 6)."""
+"""By bits of a number: floating point at 32, integer at 8.  Source: Abillama et al. 2025, Hwang and Kung 2024."""
 
 INTEGER = {32: Costs(mac=3.2, add=0.1), 8: Costs(mac=0.23, add=0.03)}
 """By bits: integers, E_MAC = E_mul + E_add with E_mul 3.1 and 0.2 pJ.
@@ -41,7 +41,7 @@ def ram_access(words: float, bits: int) -> float:
         words: n, words in the memory; 0 for a queue of events.
         bits: width of a word.
 
-    Source: Lemaire et al., ICONIP 2022; neurons.md section 3.
+    Source: Lemaire et al., ICONIP 2022.
     """
     return 1.09e-5 * words * bits + 13.2
 

@@ -13,8 +13,8 @@ from nirbridge.costing.label_places import place_labels
 from nirbridge.costing.report import EnergyReport
 from nirbridge.costing.text import energy_text, ratio_text
 from nirbridge.errors import InputError
-from nirbridge.files import atomic_write
-from nirbridge.reports import printable
+from nirbridge.files import whole_file
+from nirbridge.reports import drawable
 
 _SNN, _ANN, _RATE = "#2166ac", "#bdbdbd", "#4d9221"
 _MARKERS = "osD^vP*Xhp"
@@ -95,20 +95,20 @@ def draw_frontier(
     colours = _colours(points)
     for index, group in enumerate(dict.fromkeys(point.group for point in points)):
         members = sorted((p for p in points if p.group == group), key=lambda p: p.energy_pj)
-        _draw_group(axis, members, best, colours, _MARKERS[index % len(_MARKERS)], printable(group))
+        _draw_group(axis, members, best, colours, _MARKERS[index % len(_MARKERS)], drawable(group))
     figure.colorbar(colours, ax=axis, label=f"latency, {latency_unit}", ticks=_ticks(points))
     axis.set_xscale("log")
     _number(axis.xaxis, points)
     axis.margins(x=0.12, y=0.1)
     axis.set_xlabel("energy of one inference, nJ")
     axis.set_ylabel("accuracy, %")
-    axis.set_title(f"{printable(title)}\nfilled: no other point is as accurate, cheap and fast", fontsize=11)
+    axis.set_title(f"{drawable(title)}\nfilled: no other point is as accurate, cheap and fast", fontsize=11)
     axis.grid(alpha=0.25, which="both")
     if any(point.group for point in points):
         names = axis.get_legend_handles_labels()
         columns = min(len(names[0]), _LEGEND_COLUMNS)
         figure.legend(*names, loc="outside lower center", ncols=columns, frameon=False, columnspacing=1.2)
-    place_labels(axis, [(printable(p.label), (p.energy_pj * 1e-3, p.accuracy * 100)) for p in points])
+    place_labels(axis, [(drawable(p.label), (p.energy_pj * 1e-3, p.accuracy * 100)) for p in points])
     _save(figure, path)
 
 
@@ -160,7 +160,7 @@ def _draw_group(
 
 
 def _short(name: str) -> str:
-    name = printable(name)
+    name = drawable(name)
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
@@ -178,7 +178,7 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> None:
     import matplotlib.pyplot as plt
 
     try:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, dpi=110)
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", dpi=110)
     finally:
         plt.close(figure)

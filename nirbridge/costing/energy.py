@@ -79,7 +79,8 @@ def energy(
         UnsupportedError: the runtime does not run the graph, or no model has a rule for a node.
         RuntimeUnavailableError: the runtime is missing.
 
-    Source: seed 000, equations 13 to 17; seed 001, equation 6; seed 002 with Lemaire et al., ICONIP 2022.
+    Source: Abillama et al., IEEE Access 2025, equations 13 to 17; Hwang and Kung, 2024, equation 6;
+    Castagnetti, Pegatoquet and Miramond, 2025, with Lemaire et al., ICONIP 2022.
     """
     require_option("model", model, MODELS)
     if bits is not None:

@@ -19,7 +19,7 @@ def latency_steps(plan: Plan, steps: int) -> int:
     T_w is the wait of each PhaseIF on the path; other nodes answer within the step.  A network that is pipelined
     takes the next input after T steps already, so that N of them take N T + Σ T_w.
 
-    Source: seed 001, latency with pipelining; neurons.md section 2.
+    Source: Hwang and Kung, 2024, latency with pipelining.
     """
     waited: dict[str, int] = {}
     for planned in plan.nodes:  # in the order of execution, so that only edges which close a cycle are missing

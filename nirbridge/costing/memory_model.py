@@ -1,4 +1,4 @@
-"""The memory-aware model of seed 002: accesses of memories besides arithmetic."""
+"""The memory-aware model of Lemaire et al., ICONIP 2022: accesses of memories besides arithmetic."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def memory_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Lay
     ANN: a convolution reads an input and a weight for each MAC, a linear layer each input once; both read M biases
     where there are any, write M outputs, and do one MAC a synapse and one addition a bias.
 
-    Source: Lemaire et al., ICONIP 2022 (equations 3 to 15); seed 002; neurons.md section 3.
+    Source: Lemaire et al., ICONIP 2022 (equations 3 to 15), as Castagnetti, Pegatoquet and Miramond, 2025,
+    use it.
     """
     return [_row(layer, measured) for layer in layers], {}
 

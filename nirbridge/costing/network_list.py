@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nirbridge.errors import FileError, InputError
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 
 T = TypeVar("T")
 SUFFIX = ".csv"
@@ -91,12 +92,13 @@ def write_network_list(path: str | os.PathLike[str], networks: Sequence[NetworkF
         FileError: the file cannot be written.
     """
     folder = Path(path).parent
-    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for one in networks:
-            places = [_relative(place, folder) if place is not None else "" for place in (one.graph, one.input)]
-            writer.writerow([*places, one.steps or "", one.label, one.group])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in networks:
+        places = [_relative(place, folder) if place is not None else "" for place in (one.graph, one.input)]
+        writer.writerow([*places, one.steps or "", one.label, one.group])
+    write_whole(path, text.getvalue())
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The models of seeds 000 and 001: energy is the number of synaptic operations."""
+"""The models of Abillama et al. 2025 and Hwang and Kung 2024: energy is the number of synaptic operations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rate_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Layer
     TemporalMix costs a MAC for each of its entries other than 0, value and window.  A Product of I factors costs I - 1
     operations for each value that it sends: additions where powers of two enter it, which are exponents, else MACs.
 
-    Source: seed 000, equations 13 to 17; seed 001, equation 6.
+    Source: Abillama et al., IEEE Access 2025, equations 13 to 17; Hwang and Kung, 2024, equation 6.
     """
     rows, skipped = [], {}
     for layer in layers:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nirbridge.demo.run import DemoResult, Streamed
 from nirbridge.demo.scene import EVENT_INPUT, frames
-from nirbridge.files import atomic_write
+from nirbridge.files import whole_file
 
 SHOWN = 4
 _LEVELS = ("#ffffff", "#c6dbef", "#4292c6", "#08306b")
@@ -35,8 +35,8 @@ def draw(result: DemoResult, path: Path) -> None:
         f"{result.accuracy:.0%} right after 90 ms of events"
     )
     _legend(figure)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 

@@ -35,9 +35,10 @@ def join_substeps(y: NDArray[Any], count: int) -> NDArray[Any]:
 def as_substeps(flat: FlatGraph, shapes: dict[str, Shapes], approximate: bool) -> tuple[FlatGraph, list[Problem]]:
     r"""Uniform neurons with N levels of step q → IF neurons; inputs and biases are divided by N.
 
-    Source: seeds 002 and 003: N levels in one step are N steps of x/N through a binary IF with the same threshold,
-    while its membrane starts within [0, q).  NIR's IF fires above its threshold and not at it: the threshold is the
-    single-precision number below q and v_reset just as far below 0, so that a soft reset takes off q.
+    Source: Castagnetti, Pegatoquet and Miramond, 2025; Hao et al., NeurIPS 2024: N levels in one step are N
+    steps of x/N through a binary IF with the same threshold, while its membrane starts within [0, q).  NIR's IF
+    fires above its threshold and not at it: the threshold is the single-precision number below q and v_reset just as
+    far below 0, so that a soft reset takes off q.
 
     A TemporalMix with rows of one sum passes an input on that is constant over each of its windows.
 

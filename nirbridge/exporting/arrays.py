@@ -17,9 +17,11 @@ def array(value: Any) -> NDArray[Any]:
     """A copy of a tensor in its own dtype; bfloat16, which numpy lacks, becomes float32 without loss.
 
     Raises:
-        RefusalError: the dtype is not a floating-point one.
+        RefusalError: the dtype is not a floating-point one, or there are no values.
     """
     tensor = torch.as_tensor(value).detach()
+    if tensor.is_meta:
+        raise RefusalError("holds parameters without values, on the meta device", "Load its weights first")
     if tensor.dtype is torch.bfloat16:
         tensor = tensor.float()
     if tensor.dtype not in _KEPT or tensor.layout is not torch.strided:

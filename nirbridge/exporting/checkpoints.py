@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.errors import FileError
+from nirbridge.exporting.user_code import nested
 
 _SHOWN = 4
+_LONGEST = 100
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _SAFETENSORS = "Save it with safetensors.torch.save_file(module.state_dict(), path)"
 
@@ -32,7 +34,8 @@ def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     where = f"file '{path}'"
     state = read_state(path)
-    own = module.state_dict()
+    with nested(module):
+        own = module.state_dict()
     _require_same_keys(where, own, state)
     unlike = [
         f"'{key}' is {_kind(state[key])}, the module has {_kind(own[key])}"
@@ -70,6 +73,10 @@ def read_state(path: str | os.PathLike[str]) -> Mapping[str, Tensor]:
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise FileError(where, "holds no dictionary of tensors by name", "Save module.state_dict()")
+    odd = [repr(name) for name, value in state.items() if value.is_meta or value.is_nested or value.is_sparse]
+    if odd:
+        found = f"holds sparse or nested tensors, or such without values: {_listed(odd)}"
+        raise FileError(where, found, "Save dense tensors with their values")
     return state
 
 
@@ -116,8 +123,9 @@ def _kind(tensor: Tensor) -> str:
 
 
 def _listed(items: list[str]) -> str:
+    shown = [item if len(item) <= _LONGEST else f"{item[:_LONGEST]}..." for item in items[:_SHOWN]]
     rest = len(items) - _SHOWN
-    return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
+from nirbridge.exporting.user_code import nested
 from nirbridge.ir import Shape, graphs_equal, time_step
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.shapes import declared_shape
@@ -73,11 +74,12 @@ def export(
     """
     if not isinstance(module, nn.Module):
         raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
-    _require_plain(module)
     inputs = _input_nodes(input_shape, input_node)
     step = _time_step(dt, input_node)
-    with evaluation(module):
-        graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
+    with nested(module):
+        _require_plain(module)
+        with evaluation(module):
+            graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
     problems = find_problems(graph)
     if problems:
         raise GraphError.from_problems(problems)

@@ -16,6 +16,7 @@ from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.functions import attribute
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
+from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Handler, Vocabulary
 
 _RECORDED = (Signal, State, Unknown)
@@ -110,7 +111,8 @@ class Trace:
         _refuse_hooks(self.module)
         self.tracer.arguments = self._bind(args, kwargs)
         try:
-            graph = self.tracer.trace(self.module)
+            with user_code():
+                graph = self.tracer.trace(self.module)
         except RefusalError:
             raise
         except Exception as error:
@@ -240,10 +242,10 @@ def _refuse_writing(in_place: bool) -> None:
 def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What code computes from parameters and numbers alone."""
     try:
-        with torch.no_grad():
+        with torch.no_grad(), user_code():
             return function(*args, **kwargs)
     except Exception as error:
-        raise RefusalError(f"raises {type(error).__name__}: {error}", "Run the module itself first") from error
+        raise RefusalError(f"raises {describe(error)}", "Run the module itself first") from error
 
 
 def _function_name(node: fx.Node) -> str:
@@ -251,6 +253,10 @@ def _function_name(node: fx.Node) -> str:
 
 
 def _tracing_refusal(error: Exception) -> RefusalError:
+    if isinstance(error, RecursionError):
+        return RefusalError(
+            "forward cannot be traced: it is nested too deeply for Python's limit of calls", "Nest less"
+        )
     line = failing_line(error.__traceback__)
     text = str(error).strip().split("\n")[0] or type(error).__name__
     if "RecordedTensor" in text or isinstance(error, fx.proxy.TraceError):

@@ -14,6 +14,7 @@ from torch import nn
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.exporting.tracing import failing_line
+from nirbridge.exporting.user_code import describe, user_code
 
 _FORM = "Write it as package.module:callable or file.py:callable"
 
@@ -38,8 +39,9 @@ def load_module(spec: str) -> nn.Module:
     if not callable(found):
         raise InputError(where, f"'{name}' is a {type(found).__name__}, not callable", "Name a function or class")
     try:
-        built = found()
-    except (Exception, SystemExit) as error:
+        with user_code():
+            built = found()
+    except Exception as error:
         raise InputError(where, f"calling '{name}()' raises {_described(error)}", "It takes no arguments") from error
     if not isinstance(built, nn.Module):
         raise InputError(where, f"'{name}()' gives a {type(built).__name__}, not an nn.Module", "Return the module")
@@ -60,8 +62,9 @@ def _import_file(path: Path, where: str) -> ModuleType:
     # Dataclasses and pickles look their module up by name; an installed one of the same name is left alone.
     sys.modules.setdefault(name, module)
     try:
-        specification.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+        with user_code():
+            specification.loader.exec_module(module)
+    except Exception as error:
         if sys.modules.get(name) is module:
             del sys.modules[name]
         raise InputError(where, f"importing '{path}' raises {_described(error)}", "Fix the file") from error
@@ -73,18 +76,24 @@ def _import_package(home: str, where: str) -> ModuleType:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return importlib.import_module(home)
+        with user_code():
+            return importlib.import_module(home)
     except ModuleNotFoundError as error:
         missing = f"no module named '{error.name}'"
         raise InputError(where, missing, "Install it, or give the path of a .py file") from error
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise InputError(where, f"importing '{home}' raises {_described(error)}", "Fix the module") from error
 
 
 def _attribute(source: ModuleType, name: str, where: str) -> Any:
     found: Any = source
     for part in name.split("."):
-        if not hasattr(found, part):
+        try:
+            with user_code():
+                present = hasattr(found, part)
+        except Exception as error:
+            raise InputError(where, f"looking for '{part}' raises {_described(error)}", "Fix the file") from error
+        if not present:
             near = get_close_matches(part, dir(found), 1)
             hint = f"Did you mean '{near[0]}'" if near else "Check the name behind the colon"
             raise InputError(where, f"'{source.__name__}' has no '{part}'", hint)
@@ -92,7 +101,6 @@ def _attribute(source: ModuleType, name: str, where: str) -> Any:
     return found
 
 
-def _described(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:200]
+def _described(error: Exception) -> str:
     line = failing_line(error.__traceback__)
-    return f"{type(error).__name__}{f': {text}' if text else ''}{f' at {line}' if line else ''}"
+    return f"{describe(error)}{f' at {line}' if line else ''}"

@@ -1,5 +1,8 @@
 """The extended NIR: primitives, files, shapes and order."""
 
+from nirbridge.needed_nir import NEEDED  # noqa: F401  (first, before anything asks nir for what it may lack)
+
+# isort: split
 from nirbridge.ir.compare import graph_differences, graphs_equal
 from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput

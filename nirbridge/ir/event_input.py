@@ -27,7 +27,7 @@ class EventInput(Extension):
     Raises:
         GraphError: a field is out of range.
 
-    Source: seed 000, section on the DVS encoding.
+    Source: Abillama et al., IEEE Access 2025, section on the DVS encoding.
     """
 
     shape: Shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
@@ -10,7 +11,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import GraphError
-from nirbridge.files import atomic_write
+from nirbridge.files import write_whole
 from nirbridge.ir.foreign_arrays import with_numpy_parameters
 from nirbridge.ir.registry import PRIMITIVES
 
@@ -35,9 +36,12 @@ def write(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
             text or array of them.
         FileError: the file cannot be written.
     """
-    with atomic_write(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    # In memory first: HDF5 crashes the process where the disk is full.
+    image = io.BytesIO()
+    with h5py.File(image, "w", track_order=True) as file:
         file.create_dataset("version", data=nir.version, dtype=h5py.string_dtype())
         _write_node(file.create_group("node", track_order=True), graph, "graph")
+    write_whole(path, image.getbuffer())
 
 
 def _write_node(group: h5py.Group, node: nir.NIRNode, where: str) -> None:

@@ -25,7 +25,7 @@ class TemporalMix(Extension):
     Raises:
         GraphError: the weight is not a matrix of numbers.
 
-    Source: seed 003 (LM-HT), equation 12.
+    Source: Hao et al., NeurIPS 2024 (LM-HT), equation 12.
     """
 
     weight: NDArray[Any]
@@ -51,7 +51,7 @@ class MaxPool2d(Extension):
     Raises:
         GraphError: a field is not one or two whole numbers, or the padding exceeds half the kernel.
 
-    Source: seed 001 (max pooling of a decreasing phase code is the first spike).
+    Source: Hwang and Kung, 2024 (max pooling of a decreasing phase code is the first spike).
     """
 
     kernel_size: NDArray[Any]
@@ -79,7 +79,7 @@ class Aggregate(Extension):
     Raises:
         GraphError: the weight is not a square matrix of numbers.
 
-    Source: seed 001, graph networks (A X is a layer of its own).
+    Source: Hwang and Kung, 2024, graph networks (A X is a layer of its own).
     """
 
     weight: NDArray[Any] | SparseMatrix

@@ -43,7 +43,8 @@ class MultiLevelLIF(Extension):
     Raises:
         GraphError: a field has the wrong shape, dtype or choice.
 
-    Source: seed 000 (one-hot M-LIF), equations 8 and 9; seeds 002 and 003 with uniform lanes.
+    Source: Abillama et al., IEEE Access 2025 (one-hot M-LIF), equations 8 and 9; with uniform lanes
+    Castagnetti, Pegatoquet and Miramond, 2025, and Hao et al., NeurIPS 2024.
     """
 
     shape: Shape
@@ -113,7 +114,8 @@ class MultiLevelLIF(Extension):
         Raises:
             GraphError: lanes below 1, or a field that does not fit.
 
-        Source: seed 000, section III; the scaled weights are those of its spike-driven transformer.
+        Source: Abillama et al., IEEE Access 2025, section III; the scaled weights are those of its
+        spike-driven transformer.
         """
         if lanes < 1:
             raise GraphError(_WHERE, f"lanes {lanes} is below 1")
@@ -164,7 +166,8 @@ class MultiLevelLIF(Extension):
         Raises:
             GraphError: levels below 1, an unknown output, or a field that does not fit.
 
-        Source: seed 002 (multi-level IF, q = V_th/N) and seed 003 (LM-HT, q = θ).
+        Source: Castagnetti, Pegatoquet and Miramond, 2025 (multi-level IF, q = V_th/N), and
+        Hao et al., NeurIPS 2024 (LM-HT, q = θ).
         """
         if levels < 1:
             raise GraphError(_WHERE, f"levels {levels} is below 1")

@@ -47,7 +47,7 @@ class PhaseIF(Extension):
     Raises:
         GraphError: a field is out of range or does not broadcast.
 
-    Source: seed 001 (One-Spike SNN), equations 3 and 4 and algorithm 1.
+    Source: Hwang and Kung, 2024 (One-Spike SNN), equations 3 and 4 and algorithm 1.
     """
 
     shape: Shape
@@ -91,13 +91,13 @@ class PhaseEncode(Extension):
     Args:
         shape: the shape of one frame.
         phases: spikes a window at most, and steps in it.
-        base: Q of the code; 2 is the binary code of seed 001's input layer.
+        base: Q of the code; 2 is the binary code of One-Spike SNN's input layer.
         scale: the value that 1.0 stands for; broadcastable to ``shape``.
 
     Raises:
         GraphError: a field is out of range or does not broadcast.
 
-    Source: seed 001, section on input coding.
+    Source: Hwang and Kung, 2024, section on input coding.
     """
 
     shape: Shape
@@ -135,7 +135,7 @@ class PhaseDecode(Extension):
     Raises:
         GraphError: a field is out of range or does not broadcast.
 
-    Source: seed 001, last layer ("no spikes, argmax of V").
+    Source: Hwang and Kung, 2024, last layer ("no spikes, argmax of V").
     """
 
     shape: Shape

@@ -31,7 +31,7 @@ class Place(Extension):
     Raises:
         GraphError: the slot lies outside of the output, or the input does not broadcast to it.
 
-    Source: seed 000, the attention of its spike-driven transformer.
+    Source: Abillama et al., IEEE Access 2025, the attention of its spike-driven transformer.
     """
 
     input_shape: Shape
@@ -76,7 +76,7 @@ class Product(Extension):
     Raises:
         GraphError: fewer than 2 factors, or an axis 0 that does not divide into them.
 
-    Source: seed 000, the attention of its spike-driven transformer.
+    Source: Abillama et al., IEEE Access 2025, the attention of its spike-driven transformer.
     """
 
     input_shape: Shape

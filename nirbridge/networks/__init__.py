@@ -81,4 +81,7 @@ def build_network(name: str, **options: Any) -> nn.Module:
     try:
         return NETWORKS[name](**options)
     except TypeError as error:
-        raise InputError(f"network '{name}'", str(error), "Check the names of its options") from error
+        raise InputError(f"network '{name}'", str(error)[:200], "Check the names of its options") from error
+    except (RuntimeError, MemoryError) as error:  # torch's allocator raises the former
+        found = f"cannot be built ({' '.join(str(error).split())[:160]})"
+        raise InputError(f"network '{name}'", found, "Choose smaller sizes") from error

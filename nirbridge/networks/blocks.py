@@ -18,7 +18,7 @@ class SpikingBlock(nn.Module):
     With ``nn.ReLU`` this is the basic block of analog ResNets, hence the block of hybrid training. s is the identity,
     or a 1x1 convolution with BN where the shape changes.
 
-    Source: seed 000 (ResNet-20); seed 002 (Spiking block).
+    Source: Abillama et al., IEEE Access 2025 (ResNet-20); Castagnetti et al., 2025 (Spiking block).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, neuron: MakeNeuron, barrier: MakeNeuron) -> None:
@@ -40,7 +40,7 @@ class SEWBlock(nn.Module):
 
     s is the identity, or a 1x1 convolution with BN and neurons.
 
-    Source: seed 002 (SEW block).
+    Source: Castagnetti, Pegatoquet and Miramond, 2025 (SEW block).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, neuron: MakeNeuron, barrier: MakeNeuron) -> None:
@@ -62,7 +62,7 @@ class MSBlock(nn.Module):
 
     s is the identity, or a 1x1 convolution with BN of the first neuron's output, so that every convolution sees spikes.
 
-    Source: seed 002 (MS block).
+    Source: Castagnetti, Pegatoquet and Miramond, 2025 (MS block).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, neuron: MakeNeuron, barrier: MakeNeuron) -> None:
@@ -85,7 +85,7 @@ class MSBlock(nn.Module):
 class SparseBlock(SEWBlock):
     """y = barrier(n(BN conv n(BN conv x)) + s(x)): the barrier re-quantises the sum to the levels 0..N.
 
-    Source: seed 002 (Sparse-ResNet).
+    Source: Castagnetti, Pegatoquet and Miramond, 2025 (Sparse-ResNet).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, neuron: MakeNeuron, barrier: MakeNeuron) -> None:

@@ -32,7 +32,7 @@ class TextGCN(nn.Module):
     Raises:
         InputError: an adjacency that is not square, symmetric, finite and non-negative.
 
-    Source: seed 001, graph networks: X W and Â X are two layers of neurons.
+    Source: Hwang and Kung, 2024, graph networks: X W and Â X are two layers of neurons.
     """
 
     def __init__(

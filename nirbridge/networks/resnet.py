@@ -39,7 +39,8 @@ class ResNet(nn.Module):
     Raises:
         InputError: sizes that do not fit, or an unknown block.
 
-    Source: seed 000 (ResNet-20), 002 (ResNet-18 with the four blocks), 003 (ResNet-18, -19, -20).
+    Source: Abillama et al., IEEE Access 2025 (ResNet-20); Castagnetti, Pegatoquet and Miramond, 2025
+    (ResNet-18 with the four blocks); Hao et al., NeurIPS 2024 (ResNet-18, -19, -20).
     """
 
     def __init__(

@@ -22,7 +22,7 @@ class SpikeAttention(nn.Module):
     Shapes:
         [B, C, H, W], kept.
 
-    Source: the spike-driven self-attention that seed 000 runs with M-LIF neurons.
+    Source: the spike-driven self-attention that Abillama et al., IEEE Access 2025, run with M-LIF neurons.
     """
 
     def __init__(self, channels: int, neuron: MakeNeuron) -> None:
@@ -83,7 +83,7 @@ class SpikeTransformer(nn.Module):
     Raises:
         InputError: sizes that do not fit.
 
-    Source: seed 000, Transformer-2-512.
+    Source: Abillama et al., IEEE Access 2025, Transformer-2-512.
     """
 
     def __init__(

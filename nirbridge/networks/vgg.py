@@ -37,7 +37,7 @@ class VGG(nn.Module):
     Raises:
         InputError: sizes that do not fit.
 
-    Source: seed 000 (VGG-16) and 003 (VGG-13, VGG-16).
+    Source: Abillama et al., IEEE Access 2025 (VGG-16); Hao et al., NeurIPS 2024 (VGG-13, VGG-16).
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class VGGSNN(nn.Module):
     Raises:
         InputError: sizes that do not fit.
 
-    Source: seed 000, DVS-CIFAR10.
+    Source: Abillama et al., IEEE Access 2025, DVS-CIFAR10.
     """
 
     def __init__(

@@ -30,7 +30,8 @@ class TimeDropout(nn.Module):
     Raises:
         InputError: p outside 0 to 1, or an unknown mask.
 
-    Source: seed 000, training of static images (public code: one mask per image and lane, here one per image).
+    Source: Abillama et al., IEEE Access 2025, training of static images (public code: one mask per image and
+    lane, here one per image).
     """
 
     def __init__(self, p: float = 0.5, mask: str = "image") -> None:

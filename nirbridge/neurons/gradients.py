@@ -27,7 +27,7 @@ class OneHotSlope:
     ordered by h this gives c_s = w_s - w_{s-1}, where w_{-1} = 0. Mode "sum" adds the two terms, as the authors' code
     does: c_s = w_s + w_{s-1}.
 
-    Source: seed 000, equation 10.
+    Source: Abillama et al., IEEE Access 2025, equation 10.
     """
 
     surrogate: Surrogate
@@ -52,7 +52,8 @@ class UniformSlope:
 
     Mode "sum": Σ_{n=1..N} h(u/q - n)/q. Mode "single": h(u/V_th - 1)/q, one rise at V_th = N q. Equal for N = 1.
 
-    Source: seed 002; how the levels share the surrogate is not stated there, so it is a parameter.
+    Source: Castagnetti, Pegatoquet and Miramond, 2025; how the levels share the surrogate is not stated there,
+    so it is a parameter.
     """
 
     surrogate: Surrogate

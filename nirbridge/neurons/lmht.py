@@ -45,7 +45,7 @@ class LMHT(SpikingNeuron):
     Raises:
         InputError: an argument outside its limits, or an input with another number of steps.
 
-    Source: seed 003, equations 8 to 16.
+    Source: Hao et al., NeurIPS 2024, equations 8 to 16.
     """
 
     sends_values = True

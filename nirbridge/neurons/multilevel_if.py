@@ -56,7 +56,7 @@ class MultiLevelIF(_UniformLevels):
     Raises:
         InputError: an argument outside its limits.
 
-    Source: seed 002, the multi-level neuron and its Fig. 2 and 5.
+    Source: Castagnetti, Pegatoquet and Miramond, 2025, the multi-level neuron and its Fig. 2 and 5.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Barrier(_UniformLevels):
     Raises:
         InputError: an argument outside its limits.
 
-    Source: seed 002, the barrier neuron of Sparse-ResNet.
+    Source: Castagnetti, Pegatoquet and Miramond, 2025, the barrier neuron of Sparse-ResNet.
     """
 
     sends_values = True

@@ -57,7 +57,7 @@ class MultiLevelLIF(SpikingNeuron):
     Raises:
         InputError: an argument outside its limits.
 
-    Source: seed 000, equations 8 to 10; surrogates and variants from its public code.
+    Source: Abillama et al., IEEE Access 2025, equations 8 to 10; surrogates and variants from its public code.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ class QCFS(nn.Module):
     Raises:
         InputError: levels outside 1 to 65536, or a scale that is not positive.
 
-    Source: seed 003, equation 7.
+    Source: Hao et al., NeurIPS 2024, equation 7.
     """
 
     def __init__(self, levels: int, scale: float = 8.0) -> None:

@@ -38,7 +38,7 @@ class Triangle:
     Raises:
         InputError: γ is not a positive number.
 
-    Source: seed 000, training of static images (γ = 0.3).
+    Source: Abillama et al., IEEE Access 2025, training of static images (γ = 0.3).
     """
 
     gamma: float = 0.3
@@ -65,7 +65,7 @@ class Tet:
     Raises:
         InputError: g is not a positive number.
 
-    Source: seed 000, training of event recordings (g = 1).
+    Source: Abillama et al., IEEE Access 2025, training of event recordings (g = 1).
     """
 
     g: float = 1.0
@@ -92,7 +92,8 @@ class Sigmoid:
     Raises:
         InputError: α is not a positive number.
 
-    Source: seed 000, spike-driven transformer (α = 4); seed 002 (α = 5).
+    Source: Abillama et al., IEEE Access 2025, spike-driven transformer (α = 4); Castagnetti, Pegatoquet and Miramond,
+    2025 (α = 5).
     """
 
     alpha: float = 4.0

@@ -120,9 +120,10 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
             its limits.
     """
     known = {entry.name: entry for entry in fields(Configuration)}
+    _require_no_nul(where, "", values)
     for name in values:
         if name not in known:
-            raise InputError(where, f"unknown key '{name}'", f"Use {', '.join(known)}")
+            raise InputError(where, f"unknown key {_short(name)}", f"Use {', '.join(known)}")
     for name in ("data", "network"):
         if name not in values:
             raise InputError(where, f"has no section '{name}'", "Add it with at least a name")
@@ -136,7 +137,7 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
         raise InputError(where, "section 'barrier' holds no keys", 'Write "barrier": {"levels": 8}')
     for name, options in (("recipe", tuple(READ)), ("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
         if name in values and values[name] not in options:
-            raise InputError(where, f"{name} is {values[name]!r}", f"Use one of {', '.join(map(repr, options))}")
+            raise InputError(where, f"{name} is {_short(values[name])}", f"Use one of {', '.join(map(repr, options))}")
     recipe = values.get("recipe", "direct")
     for name in values:
         readers = [other for other, read in READ.items() if name in read]
@@ -150,6 +151,7 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
 
 
 _MOST = 1e12
+_DEEPEST = 8
 _NUMBERS: dict[str, tuple[type[int] | type[float], float, float]] = {
     **dict.fromkeys(("steps", "epochs", "batch", "levels"), (int, 1, _MOST)),
     **dict.fromkeys(("analog_epochs", "seed", "workers", "check_samples"), (int, 0, _MOST)),
@@ -164,22 +166,40 @@ def _number(where: str, name: str, value: Any, kind: type[int] | type[float], lo
     if not fits or not low <= value <= high:
         limits = f"from {low:g}" if high == _MOST else f"from {low:g} to {high:g}"
         word = "whole number" if kind is int else "number"
-        raise InputError(where, f"{name}={value!r} is not a {word} {limits}", f"Choose another {name}")
+        raise InputError(where, f"{name}={_short(value)} is not a {word} {limits}", f"Choose another {name}")
     return kind(value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _require_no_nul(where: str, name: str, value: Any) -> None:
+    """No text may hold what the system's calls end at; pathlib and torch would raise errors of their own."""
+    if name.count(".") > _DEEPEST:
+        raise InputError(where, f"{_short(name)} is nested too deeply", "Leave it out")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _require_no_nul(where, f"{name}.{key}" if name else str(key), inner)
+    elif isinstance(value, str) and "\0" in value:
+        raise InputError(where, f"{name}={_short(value)} holds a NUL", "Leave it out")
 
 
 def _read(path: Path) -> dict[str, Any]:
     where = f"file '{path}'"
     try:
+        if path.is_char_device():  # /dev/zero never ends
+            raise FileError(where, "is no file", "Give a .json or .toml file")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # it is no text, or its name holds a NUL
         reason = getattr(error, "strerror", None) or "it is not text"
         raise FileError(where, f"cannot be read ({reason})", "Give a .json or .toml file") from error
     try:
         values = _toml(where).loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:  # both parsers' errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # both parsers' errors are ValueErrors
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise FileError(where, f"is not {kind} ({error})", "Correct it there") from error
+        raise FileError(where, f"is not {kind} ({' '.join(str(error).split())[:160]})", "Correct it there") from error
     if not isinstance(values, dict):
         raise FileError(where, "does not hold keys and values", 'Begin with {"data": ...}')
     return values
@@ -197,5 +217,5 @@ def _toml(where: str) -> Any:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -42,7 +42,8 @@ def hybrid_network(
     Raises:
         InputError: no ReLU module, ReLU as a function, steps below 1, or a layer without a positive threshold.
 
-    Source: seed 000, training of static images; percentile 90 in the text, 99.7 times a factor in the public code.
+    Source: Abillama et al., IEEE Access 2025, training of static images; percentile 90 in the text, 99.7 times a
+    factor in the public code.
     """
     if steps < 1:
         raise InputError("hybrid_network", f"steps is {steps}, below 1", "Use 1 or more")
@@ -78,7 +79,7 @@ def set_thresholds(
     Raises:
         InputError: an argument outside its limits, no neuron, ReLU in use, or a layer whose percentile is not positive.
 
-    Source: seed 000, training of static images.
+    Source: Abillama et al., IEEE Access 2025, training of static images.
     """
     if not 0.0 < percentile <= 100.0 or factor <= 0.0:
         found = f"percentile {percentile:g} and factor {factor:g} are not in (0, 100] and above 0"

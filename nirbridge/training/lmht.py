@@ -21,7 +21,7 @@ def direct_lmht(network: nn.Module, levels: int, steps: int) -> OverTime:
     Raises:
         InputError: no ReLU module, or L or T out of range.
 
-    Source: seed 003, direct training.
+    Source: Hao et al., NeurIPS 2024, direct training.
     """
     return OverTime(replace_modules(network, nn.ReLU, lambda _: LMHT(levels, steps, 2.0 / levels), "by LM-HT"))
 
@@ -40,7 +40,7 @@ def lmht_from_qcfs(network: nn.Module, steps: int, levels: int | None = None) ->
     Raises:
         InputError: no QCFS module, or T does not divide the Q of one and ``levels`` is not given.
 
-    Source: seed 003, hybrid training.
+    Source: Hao et al., NeurIPS 2024, hybrid training.
     """
     if steps < 1:
         raise InputError("lmht_from_qcfs", f"steps is {steps}, below 1", "Use 1 or more")

@@ -26,7 +26,8 @@ def mean_cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float = 0.0) 
     Raises:
         InputError: the shapes do not fit.
 
-    Source: seed 000, training of static images; seed 003, direct and hybrid training.
+    Source: Abillama et al., IEEE Access 2025, training of static images; Hao et al., NeurIPS 2024, direct and
+    hybrid training.
     """
     _check(outputs, labels)
     return functional.cross_entropy(outputs.mean(0), labels, label_smoothing=smoothing)
@@ -47,7 +48,7 @@ def tet_loss(outputs: Tensor, labels: Tensor, mu: float = 1e-3, target: float = 
     Raises:
         InputError: the shapes do not fit, or μ is outside 0 to 1.
 
-    Source: seed 000, training on event recordings.
+    Source: Abillama et al., IEEE Access 2025, training on event recordings.
     """
     _check(outputs, labels)
     if not 0.0 <= mu <= 1.0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset
 
-from nirbridge.errors import InputError
+from nirbridge.errors import FileError, InputError
 from nirbridge.ir import EventInput
 from nirbridge.training.batches import Share, SizedBatches
-from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, restore, save_checkpoint
 from nirbridge.training.configuration import Configuration
 from nirbridge.training.distributed import Processes
 from nirbridge.training.loop import Precision, evaluate, train_epoch
@@ -93,14 +93,14 @@ class Run:
             raise InputError(f"recipe '{c.recipe}'", "begins with an analog network, which has no time", "Use direct")
         network: nn.Module | None = None
         history: list[dict[str, Any]] = [] if saved is None else saved.history
-        done = [stage.name for stage in found].index(saved.stage) if saved is not None else 0
+        done = self._stages_done(found, saved)
         source: dict[str, Any] = {} if saved is None else saved.source
         for index, stage in enumerate(found):
             self._seed(index, 0)
             network = stage.begin(network, self._first_images()).to(self.processes.device)
             self._require_statistics(network)
             if index < done:
-                network.load_state_dict(source)
+                restore(self.folder / CHECKPOINT, "analog network", network, source)
                 network.eval()
                 continue
             current = saved if saved is not None and index == done else None
@@ -111,6 +111,15 @@ class Run:
         if network is None:
             raise InputError("recipe", "has no stage", "Choose another")
         return network.eval()
+
+    def _stages_done(self, found: Sequence[Stage], saved: Checkpoint | None) -> int:
+        names = [stage.name for stage in found]
+        if saved is None:
+            return 0
+        if saved.stage not in names:
+            where = f"checkpoint '{self.folder / CHECKPOINT}'"
+            raise FileError(where, f"its stage is none of {', '.join(names)}", "Give a checkpoint.pt of this script")
+        return names.index(saved.stage)
 
     def _require_statistics(self, network: nn.Module) -> None:
         """Batch normalisation needs two samples in every process."""
@@ -162,15 +171,14 @@ class Run:
     def _tools(self, stage: Stage, network: nn.Module, loss: Loss, saved: Checkpoint | None) -> _Tools:
         """What trains the network, as it was where the checkpoint was made."""
         if saved is not None:
-            network.load_state_dict(saved.network)
+            restore(self.folder / CHECKPOINT, "network", network, saved.network)
         precision = Precision(self.configuration.precision, self.processes.device.type)
         optimizer = _optimizer(self.configuration, network, stage.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(stage.epochs, 1))
         tools = _Tools(self.processes.wrapped(network), optimizer, schedule, precision.scaler(), precision, loss)
         if saved is not None:
-            tools.optimizer.load_state_dict(saved.optimizer)
-            tools.schedule.load_state_dict(saved.schedule)
-            tools.scaler.load_state_dict(saved.scaler)
+            for name in ("optimizer", "schedule", "scaler"):
+                restore(self.folder / CHECKPOINT, name, getattr(tools, name), getattr(saved, name))
         return tools
 
     def _epoch(self, index: int, stage: Stage, epoch: int, tools: _Tools) -> dict[str, Any]:

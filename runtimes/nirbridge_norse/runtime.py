@@ -13,8 +13,7 @@ from nirbridge.errors import Problem
 from nirbridge.runtime import RESETS, Availability, Plan, Program, require_option
 from nirbridge_norse.lowering import LOWERING
 
-_NEEDED = ("torch", "norse")
-_INSTALL = 'Run: pip install "nirbridge[norse]"'
+_NEEDED = {"torch": "'torch>=2.2'", "norse": "'norse>=1.1'"}
 
 
 class NorseRuntime:
@@ -42,7 +41,11 @@ class NorseRuntime:
         missing = [name for name in _NEEDED if find_spec(name) is None]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
-            return Availability("", f"{' and '.join(missing)} {verb} not installed", _INSTALL)
+            return Availability(
+                "",
+                f"{' and '.join(missing)} {verb} not installed",
+                f"Run: pip install {' '.join(_NEEDED[name] for name in missing)}",
+            )
         try:
             return Availability(version("norse"))
         except PackageNotFoundError:

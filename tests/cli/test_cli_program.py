@@ -37,6 +37,7 @@ def test_the_overview_loads_no_command_and_no_library() -> None:
     assert {module for module in loaded if module.startswith("nirbridge.cli.")} == {
         "nirbridge.cli.group",
         "nirbridge.cli.failures",
+        "nirbridge.cli.output",
     }
 
 

@@ -136,8 +136,8 @@ def _bad_data(kind: str, path: Path) -> None:
             np.save(path, good * 1j)
         case "shape":
             np.save(path, np.ones((6, 2, 5)))
-        case "no batch":
-            np.save(path, np.ones((6, 4)))
+        case "one axis":
+            np.save(path, np.ones(4))
         case "no step":
             np.save(path, np.ones((0, 2, 4)))
         case "NaN":
@@ -159,7 +159,7 @@ BAD_DATA = {
     "text": "dtype <U3, expected real numbers",
     "complex": "dtype complex64",
     "shape": "shape (6, 2, 5), expected [T, B, 4]",
-    "no batch": "shape (6, 4), expected [T, B, 4]",
+    "one axis": "shape (4,), expected [T, B, 4]",
     "no step": "holds no step or no sample",
     "NaN": "holds NaN or infinity",
     "foreign": "is neither .npy nor .npz",

@@ -39,7 +39,7 @@ def accuracy(conversion: Conversion, x: np.ndarray, labels: np.ndarray) -> float
 def test_two_layers_become_four_of_spikes_and_lose_less_than_a_point(
     digits: tuple[TextGCN, np.ndarray, np.ndarray],
 ) -> None:
-    """Seed 001: four layers, 0.9 points lost in the mean at T = 16 and Q = 1.3."""
+    """Hwang and Kung: four layers, 0.9 points lost in the mean at T = 16 and Q = 1.3."""
     net, x, labels = digits
     with torch.no_grad():
         analog = 100 * (net(torch.as_tensor(x))[0].numpy().argmax(0) == labels).mean()

@@ -1,4 +1,4 @@
-"""Model "memory" against the formulas of neurons.md section 3."""
+"""Model "memory" against the formulas of Lemaire et al., ICONIP 2022."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def mlif(lanes: int) -> nir.NIRGraph:
 
 
 def by_hand(lanes: int, steps: int) -> tuple[float, float, float]:
-    """Accuracy, energy of model "m-lif" and of model "memory" in pJ, straight from neurons.md sections 1 and 3."""
+    """Accuracy, energy of model "m-lif" and of model "memory" in pJ, straight from the papers' formulas."""
     current = IMAGES @ W1.T
     v, scores = np.zeros_like(current), np.zeros((len(IMAGES), 3))
     events = values = 0

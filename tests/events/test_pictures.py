@@ -114,7 +114,7 @@ def test_a_film_of_a_large_sensor_is_small():
     ("arguments", "found"),
     [
         ([], "option -o or --picture: is missing"),
-        (["--picture", "p.jpg"], "pictures are written as .png or .gif"),
+        (["--picture", "p.jpg"], "ends with '.jpg', expected '.png' or '.gif'"),
         (["--picture", "p.png"], "option --window and --coding: is missing"),
         (["--picture", "p.png", "--window", "10ms", "--coding", "count", "--crop", "5"], "'5' is not X,Y,WIDTHxHEIGHT"),
     ],
@@ -129,7 +129,7 @@ def test_a_missing_package_is_said_before_the_work(tmp_path, recording, monkeypa
     result = run(recording, "--picture", tmp_path / f"p{suffix}", "--window", "10ms", "--coding", "count")
     assert isinstance(result.exception, InputError)
     assert str(result.exception) == (
-        f"a {suffix} picture: needs {package}, which is not installed. Run pip install 'nirbridge[demo]'."
+        f"a {suffix} picture: needs {package}, which is not installed. Run: pip install {package}."
     )
 
 

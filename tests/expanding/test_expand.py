@@ -140,7 +140,7 @@ def _uniform(levels: int = 4, v_init: float = 0.125, **changes: Any) -> nir.NIRG
 @pytest.mark.parametrize("runtime", ["reference", "norse"])
 @pytest.mark.parametrize("output", ["level", "value"])
 def test_substeps_are_exact_for_constant_input(runtime: str, output: str) -> None:
-    """Seeds 002 and 003: N levels in one step are N binary steps of x/N, from a membrane within [0, q)."""
+    """Castagnetti et al., Hao et al.: N levels in one step are N binary steps of x/N, from a membrane within [0, q)."""
     if runtime == "norse":
         pytest.importorskip("norse")
     graph = _uniform(output=output)

@@ -63,7 +63,7 @@ def test_boundaries_differ_just_on_the_threshold() -> None:
 
 @pytest.mark.parametrize(("levels", "steps"), [(2, 4), (1, 4), (8, 1), (3, 5)])
 def test_multi_level_if_equals_binary_if_over_more_steps(levels: int, steps: int) -> None:
-    """Seed 002: N levels over T steps are N·T + 1 values, those of a binary IF over N·T steps."""
+    """Castagnetti et al.: N levels over T steps are N·T + 1 values, those of a binary IF over N·T steps."""
     x = np.linspace(-0.25, 1.5, 113)[None, None]
     q = 1.0 / levels
     multi = run(MultiLevelLIF.uniform((113,), levels, q), x=np.repeat(x, steps, 0)).sum(0) / (levels * steps)
@@ -74,7 +74,7 @@ def test_multi_level_if_equals_binary_if_over_more_steps(levels: int, steps: int
 
 
 def test_uniform_equals_qcfs_in_the_mean() -> None:
-    """Seed 003: mean of T steps from v = θ/2 is λ clip(floor(x Q/λ + 1/2)/Q, 0, 1) with Q = L T."""
+    """Hao et al.: mean of T steps from v = θ/2 is λ clip(floor(x Q/λ + 1/2)/Q, 0, 1) with Q = L T."""
     scale, levels, steps = 2.0, 4, 4
     x = RNG.integers(-64, 192, (1, 1, 200)) / 64
     theta = scale / levels
@@ -85,7 +85,7 @@ def test_uniform_equals_qcfs_in_the_mean() -> None:
 
 
 def _one_spike_value(a: float, base: float, phases: int) -> float:
-    """Seed 001, equation 4: the largest base^-k whose middle with the next one a reaches."""
+    """Hwang and Kung, equation 4: the largest base^-k whose middle with the next one a reaches."""
     middles = [base**-k * (1 + 1 / base) / 2 for k in range(1, phases + 1)]
     return next((base**-k for k, middle in enumerate(middles, 1) if a >= middle), 0.0)
 

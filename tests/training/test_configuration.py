@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nirbridge.errors import FileError, InputError
+from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.training import read_configuration
 from nirbridge.training.configuration import READ
 
@@ -106,3 +106,31 @@ def test_missing_file_and_bad_changes(tmp_path):
         read_configuration(path, ("epochs",))
     with pytest.raises(InputError, match="'epochs' is no section"):
         read_configuration(write(tmp_path, GOOD | {"epochs": 2}), ("epochs.x=1",))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[" * 100_000, "is not JSON"),
+        ('{"a":' * 100_000, "is not JSON"),
+        ('{"epochs": ' + "9" * 100_000 + "}", "is not JSON"),
+        (json.dumps(GOOD | {"epochs": 10**30}), "epochs=1000000000000000000000000000000 is not a whole number"),
+        (json.dumps(GOOD | {"learning_rate": float("nan")}), "learning_rate=nan is not a number"),
+        (json.dumps(GOOD | {"data": {"name": "x", "folder": "/tmp/a\0b"}}), r"data.folder='/tmp/a\x00b' holds a NUL"),
+        (json.dumps(GOOD | {"k" * 100_000: 1}), "unknown key 'kkkk"),
+    ],
+)
+def test_hostile_files_are_one_short_line(tmp_path, text, found):
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    with pytest.raises(NirbridgeError) as error:
+        read_configuration(path)
+    assert found in str(error.value)
+    assert len(str(error.value)) < 600
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["a\0b.json", "x" * 300 + ".json", "/dev/zero", "."])
+def test_paths_that_are_no_file_are_one_line(path):
+    with pytest.raises(FileError, match="cannot be read|is no file"):
+        read_configuration(path)

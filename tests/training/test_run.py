@@ -132,6 +132,40 @@ def test_checkpoints_that_do_not_fit_are_one_line(tmp_path):
         Run(configuration, squares(), ALONE, tmp_path).train(resume=True)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("epoch", None, "its epoch is missing"),
+        ("network", None, "its network is missing"),
+        ("extra", 1, "holds 'extra', which no checkpoint has"),
+        ("epoch", "1", "its epoch is no int"),
+        ("epoch", -1, "its epoch is -1"),
+        ("configuration", "[" * 100_000, "its configuration is no JSON"),
+        ("configuration", "[]", "its configuration has no keys"),
+        ("stage", "dreaming", "its stage is none of spiking"),
+        ("network", {}, "its network lacks '"),
+        ("network", {"x" * 1000: torch.ones(1)}, "and has an unknown 'xxx"),
+        ("optimizer", {"state": {}, "param_groups": []}, "its optimizer does not fit (loaded state dict has"),
+        ("schedule", {"step": 3}, "its schedule lacks 'T_max' and has an unknown 'step'"),
+        ("scaler", {"scale": 1}, "its scaler has an unknown 'scale'"),
+    ],
+)
+def test_missing_or_odd_entries_of_a_checkpoint_are_named(tmp_path, key, value, found):
+    configuration = replace(RECIPES["direct"], epochs=2)
+    Run(configuration, squares(), ALONE, tmp_path).train(stop_after=1)
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    if value is None:
+        del content[key]
+    else:
+        content[key] = value
+    torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(FileError) as error:
+        Run(configuration, squares(), ALONE, tmp_path).train(resume=True)
+    assert str(error.value).startswith(f"checkpoint '{tmp_path / CHECKPOINT}': ")
+    assert found in str(error.value)
+    assert len(str(error.value)) < 400
+
+
 def test_code_in_a_checkpoint_is_not_executed(tmp_path):
     class Harm:
         def __reduce__(self):
@@ -147,12 +181,12 @@ def test_a_failed_write_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     Run(configuration, squares(), ALONE, tmp_path).train()
     before = (tmp_path / CHECKPOINT).read_bytes()
 
-    def fail(content, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(path))
+    def fail(content, file):
+        file.write(b"half")
+        raise RuntimeError("broken off")
 
     monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(FileError, match="No space left"):
+    with pytest.raises(RuntimeError, match="broken off"):
         Run(configuration, squares(), ALONE, tmp_path).train()
     assert (tmp_path / CHECKPOINT).read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]

@@ -74,7 +74,8 @@ def multilevel_lif_step(
 
     Not differentiable; :class:`nirbridge.neurons.MultiLevelLIF` is the one to train with.
 
-    Source: seed 000, equations 8 and 9; seeds 002 and 003 with uniform lanes.
+    Source: Abillama et al., IEEE Access 2025, equations 8 and 9; with uniform lanes Castagnetti, Pegatoquet and
+    Miramond, 2025, and Hao et al., NeurIPS 2024.
     """
     u = p.decay * state.v + p.gain * x
     place = highest_lane(u, p.lanes, p.boundary)
