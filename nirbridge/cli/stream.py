@@ -131,28 +131,11 @@ def command(
       nirbridge stream rec.es --model model.nir --runtime norse --pace real --policy drop-oldest
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
     """
-    with ExitStack() as stack:
-        _stream(stack, source, model, runtime, precision, pace, sensor, labels, view, port, flags)
-
-
-def _stream(
-    stack: ExitStack,
-    source: str,
-    model: Path,
-    runtime: str | None,
-    precision: str | None,
-    pace: str | None,
-    sensor: tuple[int, int] | None,
-    labels: str | None,
-    view: bool,
-    port: int,
-    flags: dict[str, Any],
-) -> None:
-    """The command, on a stack of what must be closed."""
     import nirbridge
     from nirbridge.runtime import streaming_options
     from nirbridge_events import Stream
 
+    stack = click.get_current_context().with_resource(ExitStack())
     names = None if labels is None else _labels(labels)
     graph = nirbridge.read(model)
     note_precision(model, graph, precision)
