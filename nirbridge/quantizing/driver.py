@@ -180,6 +180,9 @@ def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
     Raises:
         InputError: an input is missing, or the array has another shape or kind.
     """
+    if not isinstance(data, Mapping) and not np.ndim(data):
+        found = f"{data!r} is no array [T, B, *shape]"
+        raise InputError("argument 'data'", found, "Give calibration data, and the bits by name: weight_bits=8")
     given = dict(data) if isinstance(data, Mapping) else dict.fromkeys(plan.inputs[:1], data)
     if set(given) != set(plan.inputs):
         found = f"data for {sorted(given)}, but the inputs are {sorted(plan.inputs)}"
@@ -187,9 +190,6 @@ def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
     arrays = {name: np.asarray(array) for name, array in given.items()}
     for name, array in arrays.items():
         shape = plan[name].output_shape
-        if not array.ndim:
-            found = f"{given[name]!r} is no array [T, B, *shape]"
-            raise InputError("argument 'data'", found, "Give calibration data, and the bits by name: weight_bits=8")
         if array.dtype.kind not in "fiub" or array.ndim != len(shape) + 2 or array.shape[2:] != shape or not array.size:
             wanted = ", ".join(("T", "B", *map(str, shape)))
             found = f"{array.dtype} data of shape {array.shape}, expected numbers [{wanted}]"
