@@ -6,6 +6,8 @@ them into exit codes; the library raises.
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -13,6 +15,24 @@ from dataclasses import asdict, dataclass
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
     return text if text.endswith((".", "!", "?")) else text + "."
+
+
+_QUOTE = reprlib.Repr()
+_QUOTE.maxstring = _QUOTE.maxother = _QUOTE.maxlong = 60
+_QUOTE.maxlist = _QUOTE.maxtuple = _QUOTE.maxdict = _QUOTE.maxarray = _QUOTE.maxset = 8
+
+
+def brief(value: object) -> str:
+    """A value as errors quote it: what a file or a caller gave can be of any length.
+
+    Up to 8 values and 60 characters are quoted, the rest is cut; a larger array is named by its shape.
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and hasattr(value, "tolist"):
+        if math.prod(shape) > _QUOTE.maxlist:
+            return f"array of shape {shape}"
+        value = value.tolist()
+    return _QUOTE.repr(value)
 
 
 @dataclass(frozen=True)

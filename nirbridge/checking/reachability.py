@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
 from nirbridge.ir import EventInput, FlatGraph, MultiLevelLIF, Place, Product, infer_shapes, label
-from nirbridge.ir.shapes import Shapes, conv_padding
+from nirbridge.ir.inference import Shapes
+from nirbridge.ir.shapes import conv_padding
 
 Array = NDArray[Any]
 

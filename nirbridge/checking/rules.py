@@ -36,6 +36,8 @@ WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
 def find_problems(graph: nir.NIRGraph) -> list[Problem]:
     """Every error in ``graph`` itself, each with the rule that found it; with one, no runtime runs the graph."""
     flat = flatten(graph)
+    if any(problem.rule == "names_are_unique" for problem in flat.problems):
+        return list(flat.problems)  # the rest of the graph cannot be told apart
     return [*flat.problems, *_found(RULES, flat, "error")]
 
 

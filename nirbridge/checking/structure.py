@@ -45,9 +45,9 @@ def inputs_begin_and_outputs_end(flat: FlatGraph) -> list[Problem]:
 
 
 def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
-    """Data reach every node, and every node reaches an output."""
-    fed = _closure(flat.inputs, flat.edges)
-    used = _closure(flat.outputs, [(target, source) for source, target in flat.edges])
+    """Data, or a cycle that runs on biases alone, reach every node, and every node reaches an output."""
+    fed = reached((*flat.inputs, *flat.topology().loop), flat.edges)
+    used = reached(flat.outputs, [(target, source) for source, target in flat.edges])
     problems = []
     for name, node in flat.nodes.items():
         if flat.inputs and name not in fed:
@@ -57,17 +57,27 @@ def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
     return problems
 
 
-def _closure(starts: tuple[str, ...], edges: Iterable[tuple[str, str]]) -> set[str]:
+def reached(starts: tuple[str, ...], edges: Iterable[tuple[str, str]]) -> set[str]:
+    """The nodes that edges lead to from ``starts``, these included."""
     targets: dict[str, list[str]] = {}
     for source, target in edges:
         targets.setdefault(source, []).append(target)
-    reached, pending = set(starts), list(starts)
+    found, pending = set(starts), list(starts)
     while pending:
         for target in targets.get(pending.pop(), ()):
-            if target not in reached:
-                reached.add(target)
+            if target not in found:
+                found.add(target)
                 pending.append(target)
-    return reached
+    return found
+
+
+def names_of_records_are_free(flat: FlatGraph) -> list[Problem]:
+    """No node bears the name by which the membrane of another is recorded."""
+    return [
+        Problem(label(name, node), f"its name is that of the membrane of node '{name[:-2]}'", "Rename one of them")
+        for name, node in flat.nodes.items()
+        if name.endswith(":v") and name[:-2] in flat.nodes
+    ]
 
 
 def products_have_their_factors(flat: FlatGraph) -> list[Problem]:
@@ -96,5 +106,6 @@ STRUCTURE_RULES = (
     graph_has_input_and_output,
     inputs_begin_and_outputs_end,
     nodes_are_reached,
+    names_of_records_are_free,
     products_have_their_factors,
 )

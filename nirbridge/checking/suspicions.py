@@ -8,9 +8,10 @@ from typing import Any
 import nir
 import numpy as np
 
+from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem
 from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label, time_step
-from nirbridge.ir.shapes import declared_shape
+from nirbridge.ir.stated_shapes import contradicts
 
 SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
 """Node type → its fields in seconds."""
@@ -35,16 +36,25 @@ _FACTORS = {
 """Node type → fields that all of its input passes through."""
 
 
-def declared_output_shapes_match(flat: FlatGraph) -> list[Problem]:
-    """An Output declares the shape that arrives; axes of size 1 more or less are taken for a slip of the exporter."""
+def stated_shapes_match(flat: FlatGraph) -> list[Problem]:
+    """What a node states of shapes is what arrives; a slip of an exporter, or of NIR's own inference, is not used."""
     shapes, _ = infer_shapes(flat)
-    problems = []
-    for name in flat.outputs:
-        declared = declared_shape(flat.nodes[name])
-        if name in shapes and declared is not None and declared != shapes[name].input:
-            found = f"declares shape {declared}, while {shapes[name].input} arrives"
-            problems.append(Problem(label(name, flat.nodes[name]), found, "The shape that arrives is used"))
-    return problems
+    return [
+        Problem(label(name, flat.nodes[name]), found, "The latter is used")
+        for name, shape in shapes.items()
+        if (found := contradicts(flat.nodes[name], shape.input))
+    ]
+
+
+def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
+    """Data reach every cycle; one that they do not reach runs on its biases and start values alone."""
+    fed = reached(flat.inputs, flat.edges)
+    found = "no data reach the cycle that it stands in: it runs on biases and start values alone"
+    return [
+        Problem(label(name, flat.nodes[name]), found, "If this is not meant, connect it to an Input")
+        for name in flat.topology().loop
+        if name not in fed
+    ]
 
 
 def times_look_like_seconds(flat: FlatGraph) -> list[Problem]:
@@ -144,7 +154,8 @@ def parameters_are_used(flat: FlatGraph) -> list[Problem]:
 
 
 SUSPICION_RULES = (
-    declared_output_shapes_match,
+    stated_shapes_match,
+    cycles_are_fed,
     times_look_like_seconds,
     resistances_count_steps,
     euler_steps_are_stable,

@@ -353,7 +353,7 @@ def _topology_cases() -> list[Case]:
         Case(
             "parallel edges",
             (nir.Affine,),
-            lambda: net(deep, "input a b output", "input a", "input c d output", shape=(4,)),
+            lambda: net(deep, "input a b output", "input c d output", shape=(4,)),
         ),
         Case(
             "fan out",

@@ -22,7 +22,7 @@ from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unkn
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.ir import Shape, graphs_equal, time_step
 from nirbridge.ir.registry import INPUTS
-from nirbridge.ir.shapes import declared_shape
+from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, SpikingNeuron
 
 _MOST_AXES = 8

@@ -7,13 +7,13 @@ from nirbridge.ir.families import BINARY, DEFAULT_DT, SPIKING, TIME_CONSTANTS, t
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
+from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
 from nirbridge.ir.provenance import mark_copy, original
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
-from nirbridge.ir.shapes import Shapes, build_graph, infer_shapes
 from nirbridge.ir.sparse import SparseMatrix
 from nirbridge.ir.topology import Topology, find_topology
 

@@ -8,7 +8,7 @@ import nir
 
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.multilevel import MultiLevelLIF
-from nirbridge.ir.phase import PhaseEncode, PhaseIF
+from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 
 BINARY: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
 """Nodes that send 0 or 1, whatever comes in."""
@@ -21,6 +21,8 @@ TIME_CONSTANTS: dict[type[nir.NIRNode], tuple[str, ...]] = {
     nir.CubaLIF: ("tau_syn", "tau_mem"),
 }
 """Node type → its time constants in seconds."""
+NEURONS: frozenset[type[nir.NIRNode]] = frozenset((*SPIKING, *TIME_CONSTANTS, nir.I, PhaseDecode))
+"""Nodes that spike or have a membrane."""
 DEFAULT_DT = 1e-3
 """Seconds a step where neither the call nor an EventInput says."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import nir
 
-from nirbridge.errors import Problem
-from nirbridge.ir.foreign_arrays import with_numpy_parameters
+from nirbridge.errors import GraphError, Problem, brief
+from nirbridge.ir.families import NEURONS
+from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.topology import Edge, Topology, find_topology
 
@@ -17,8 +19,8 @@ from nirbridge.ir.topology import Edge, Topology, find_topology
 class FlatGraph:
     """Nodes by name and edges between them; nodes of nested graphs are named ``outer.inner``.
 
-    The nodes are those of the graph itself, not copies, save where parameters are arrays of another library.  Nested
-    ``Input`` and ``Output`` nodes are gone: edges run through them.  Repeated edges stay and add up.
+    The nodes are those of the graph itself, not copies, save where :func:`~nirbridge.ir.normal_form.normal_form` mends
+    them.  Nested ``Input`` and ``Output`` nodes are gone: edges run through them.
     """
 
     nodes: dict[str, nir.NIRNode]
@@ -36,8 +38,21 @@ class FlatGraph:
         return tuple(name for name, node in self.nodes.items() if type(node) is nir.Output)
 
     def topology(self) -> Topology:
-        """The execution order."""
-        return find_topology(tuple(self.nodes), self.edges, self.inputs)
+        """The execution order.
+
+        The walk starts at the inputs.  In a cycle that no data reach it starts behind a neuron, so that the edge out
+        of a neuron closes the cycle and biases reach the neurons at the first step, whatever the order of the nodes.
+        """
+        behind = (t for s, t in self.edges if type(self.nodes[s]) in NEURONS and type(self.nodes[t]) not in NEURONS)
+        return find_topology(tuple(self.nodes), self.edges, (*self.inputs, *behind))
+
+
+MAX_DEPTH = 16
+"""Graphs within graphs: deeper ones are refused, as one that holds itself is."""
+
+_Path = tuple[str, ...]
+_PathEdges = dict[tuple[_Path, _Path], int]
+"""Edges between nodes by the names of the graphs around them → how often each is there, counted up to 2."""
 
 
 def label(name: str, node: nir.NIRNode) -> str:
@@ -46,78 +61,138 @@ def label(name: str, node: nir.NIRNode) -> str:
 
 
 def flatten(graph: nir.NIRGraph) -> FlatGraph:
-    """The graph with all nesting resolved; what is wrong with its structure stands in ``problems``."""
-    nodes: dict[str, nir.NIRNode] = {}
-    edges: list[Edge] = []
-    problems: list[Problem] = []
-    _collect(graph, "", nodes, edges, problems)
-    virtual = [name for name, node in nodes.items() if "." in name and _is_boundary(name, node, graph)]
-    for name in virtual:
-        edges = _splice(edges, name)
-        del nodes[name]
-    return FlatGraph(nodes, tuple(edges), tuple(problems))
+    """The graph with all nesting resolved; what is wrong with its structure stands in ``problems``.
+
+    An edge that is there twice, in the list or by two ways through nested graphs, is a problem and counts once.
+    """
+    found = _Collected()
+    _collect(graph, (), found)
+    edges = found.edges
+    ports = [path for path, node in found.nodes.items() if len(path) > 1 and type(node) in (nir.Input, nir.Output)]
+    for path in ports:
+        edges = _splice(edges, path)
+    names = _names(found)
+    nodes = {names[path]: node for path, node in found.nodes.items() if path in names and path not in set(ports)}
+    flat = {(names[s], names[t]): times for (s, t), times in edges.items() if s in names and t in names}
+    found.problems += [
+        Problem(
+            f"edge '{source}' -> '{target}'",
+            "is there twice, by two ways through nested graphs",
+            "Remove one; a Scale of 2 doubles a signal",
+            rule="edges_are_listed_once",
+        )
+        for (source, target), times in flat.items()
+        if times > 1
+    ]
+    return FlatGraph(nodes, tuple(flat), tuple(found.problems))
 
 
-def _is_boundary(name: str, node: nir.NIRNode, graph: nir.NIRGraph) -> bool:
-    """Whether the node is an Input or Output of a nested graph, and not one whose own name has a dot."""
-    return type(node) in (nir.Input, nir.Output) and graph.nodes.get(name) is not node
+def edge_problems(graph: nir.NIRGraph, prefix: str = "") -> list[Problem]:
+    """What is wrong with a graph's own list of edges, whatever they lead to: no pair of names, or an edge listed twice.
+
+    Source: NIR 1.0.8 refuses the same when it builds a graph with its type check.
+    """
+    problems = []
+    seen: set[Edge] = set()
+    for edge in graph.edges:
+        if not _is_edge(edge):
+            found = f"{brief(edge)} is no pair of names"
+            problems.append(Problem("edges", found, "Give (source, target)", rule="edges_are_pairs"))
+            continue
+        source, target = edge
+        if (source, target) in seen:
+            where = f"edge '{prefix}{source}' -> '{prefix}{target}'"
+            next_step = "Remove one; a Scale of 2 doubles a signal"
+            problems.append(Problem(where, "is listed twice", next_step, rule="edges_are_listed_once"))
+        seen.add((source, target))
+    return problems
 
 
-def _collect(
-    graph: nir.NIRGraph,
-    prefix: str,
-    nodes: dict[str, nir.NIRNode],
-    edges: list[Edge],
-    problems: list[Problem],
-) -> None:
+def _is_edge(edge: Any) -> bool:
+    return isinstance(edge, (tuple, list)) and len(edge) == 2 and all(isinstance(name, str) for name in edge)
+
+
+@dataclass
+class _Collected:
+    """What the walk through nested graphs found so far; ports of nested graphs are still nodes."""
+
+    nodes: dict[_Path, nir.NIRNode] = field(default_factory=dict)
+    edges: _PathEdges = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def _collect(graph: nir.NIRGraph, outer: _Path, found: _Collected) -> None:
+    if len(outer) > MAX_DEPTH:
+        raise GraphError(f"node '{outer[0]}'", f"graphs are nested deeper than {MAX_DEPTH}", "Flatten some")
     for name, node in graph.nodes.items():
-        full = prefix + name
-        if type(node) is nir.NIRGraph:
-            _collect(node, full + ".", nodes, edges, problems)
-        elif full in nodes:
-            problems.append(Problem(f"node '{full}'", "its name is taken by a node of a nested graph", "Rename it"))
+        path = (*outer, name)
+        if not isinstance(name, str) or not name:
+            where = f"node {brief(name)}"
+            found.problems.append(Problem(where, "its name is empty or no text", "Rename it", rule="names_are_texts"))
+        elif type(node) is nir.NIRGraph:
+            _collect(node, path, found)
         else:
-            nodes[full] = with_numpy_parameters(node)
-    for source, target in graph.edges:
+            found.nodes[path] = normal_form(node)
+    prefix = "".join(f"{name}." for name in outer)
+    found.problems += edge_problems(graph, prefix)
+    for source, target in dict.fromkeys(tuple(edge) for edge in graph.edges if _is_edge(edge)):
         start = _endpoint(graph, source, prefix, lambda inner: type(inner) is nir.Output, "Output")
         end = _endpoint(graph, target, prefix, lambda inner: type(inner) in INPUTS, "Input")
-        for found in (start, end):
-            if isinstance(found, Problem):
-                problems.append(found)
-        if isinstance(start, str) and isinstance(end, str):
-            edges.append((start, end))
+        found.problems += [it for it in (start, end) if isinstance(it, Problem)]
+        if not isinstance(start, Problem) and not isinstance(end, Problem):
+            _count(found.edges, (*outer, *start), (*outer, *end), 1)
 
 
 def _endpoint(
     graph: nir.NIRGraph, name: str, prefix: str, is_port: Callable[[nir.NIRNode], bool], port: str
-) -> str | Problem:
-    """The flat name of an edge's end; a nested graph stands for its only port, or its port is named by a dot."""
+) -> _Path | Problem:
+    """The path of an edge's end; a nested graph stands for its only port, or its port is named by a dot."""
     node = graph.nodes.get(name)
     if node is None:
-        outer, _, inner = name.rpartition(".")
-        nested = graph.nodes.get(outer)
-        if type(nested) is nir.NIRGraph and inner in nested.nodes and is_port(nested.nodes[inner]):
-            return prefix + name
-        known = ", ".join(list(graph.nodes)[:8])
+        for dot in (place for place, letter in enumerate(name) if letter == "."):
+            nested, inner = graph.nodes.get(name[:dot]), name[dot + 1 :]
+            if type(nested) is nir.NIRGraph and inner in nested.nodes and is_port(nested.nodes[inner]):
+                return name[:dot], inner
+        known = ", ".join(map(brief, list(graph.nodes)[:8]))
         return Problem(
             f"edge to or from '{prefix}{name}'", "no node has this name", f"Nodes: {known}", rule="no_dangling_edges"
         )
     if type(node) is not nir.NIRGraph:
-        return prefix + name
+        return (name,)
     ports = [inner for inner, child in node.nodes.items() if is_port(child)]
     if len(ports) == 1:
-        return f"{prefix}{name}.{ports[0]}"
+        return name, ports[0]
     found = f"has {len(ports)} {port} nodes, so an edge must name one as '{name}.{port.lower()}'"
     return Problem(f"node '{prefix}{name}' (NIRGraph)", found, "Name it in the edge", rule="no_dangling_edges")
 
 
-def _splice(edges: list[Edge], name: str) -> list[Edge]:
-    """The edges with ``name`` taken out: all that led to it leads on to all that it led to."""
-    targets = [target for source, target in edges if source == name]
-    spliced: list[Edge] = []
-    for source, target in edges:
-        if target == name:
-            spliced.extend((source, onward) for onward in targets)
-        elif source != name:
-            spliced.append((source, target))
+def _splice(edges: _PathEdges, port: _Path) -> _PathEdges:
+    """The edges with ``port`` taken out: all that led to it leads on to all that it led to."""
+    targets = {target: times for (source, target), times in edges.items() if source == port}
+    spliced: _PathEdges = {}
+    for (source, target), times in edges.items():
+        if target == port:
+            for onward, again in targets.items():
+                _count(spliced, source, onward, times * again)
+        elif source != port:
+            _count(spliced, source, target, times)
     return spliced
+
+
+def _count(edges: _PathEdges, source: _Path, target: _Path, times: int) -> None:
+    edges[source, target] = min(2, edges.get((source, target), 0) + times)
+
+
+def _names(found: _Collected) -> dict[_Path, str]:
+    """The flat name of every node; one whose name another has, be it a port, is a problem and gets none."""
+    names: dict[_Path, str] = {}
+    taken: set[str] = set()
+    for path in found.nodes:
+        name = ".".join(path)
+        if name in taken:
+            about = "its name is taken by a node of a nested graph"
+            found.problems.append(Problem(f"node '{name}'", about, "Rename it", rule="names_are_unique"))
+        else:
+            taken.add(name)
+            names[path] = name
+    return names

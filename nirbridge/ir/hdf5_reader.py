@@ -17,8 +17,8 @@ from nirbridge.errors import FileError, GraphError, NirbridgeError
 from nirbridge.ir.extension import Extension
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
+from nirbridge.ir.inference import set_types
 from nirbridge.ir.registry import PRIMITIVES
-from nirbridge.ir.shapes import set_types
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEWEST_MAJOR = 1

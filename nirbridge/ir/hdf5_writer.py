@@ -11,7 +11,7 @@ import numpy as np
 
 from nirbridge.errors import GraphError
 from nirbridge.files import atomic_write
-from nirbridge.ir.foreign_arrays import with_numpy_parameters
+from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import PRIMITIVES
 
 _COMPRESS_FROM = 64
@@ -46,7 +46,7 @@ def _write_node(group: h5py.Group, node: nir.NIRNode, where: str) -> None:
     if type(node) is nir.NIRGraph:
         _write_graph(group, node, where)
         return
-    stored = with_numpy_parameters(node).to_dict()
+    stored = normal_form(node).to_dict()
     if type(node) is nir.Input or type(node) is nir.Output:
         stored = {"type": stored["type"], "shape": stored["shape"], "metadata": stored["metadata"]}
     where = f"{where} ({type(node).__name__})"

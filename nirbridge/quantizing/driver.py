@@ -15,7 +15,7 @@ from nirbridge.checking import find_problems
 from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.errors import GraphError, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
-from nirbridge.ir.shapes import set_types
+from nirbridge.ir.inference import set_types
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.refusals import RefusedError, TooFineError

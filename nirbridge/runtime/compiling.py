@@ -11,7 +11,7 @@ import nir
 
 from nirbridge.checking import find_problems
 from nirbridge.checking.fixed_point import fixed_point_problems
-from nirbridge.checking.suspicions import declared_output_shapes_match
+from nirbridge.checking.suspicions import stated_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, InputError, Problem, UnsupportedError
 from nirbridge.ir import flatten
 from nirbridge.passes.find_integers import stores_integers
@@ -54,8 +54,8 @@ def compile(
         A program; use it as a context manager.
 
     Warns:
-        GraphWarning: an Output declares a shape that differs from the one that arrives by axes of size 1; the shape
-            that arrives is used.
+        GraphWarning: a node declares another shape than arrives, by a slip of an exporter or of NIR's own inference;
+            the shape that arrives is used.
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed or not usable here.
@@ -72,7 +72,7 @@ def compile(
     problems = find_problems(graph)
     if problems:
         raise GraphError.from_problems(problems)
-    for warning in declared_output_shapes_match(flatten(graph)):
+    for warning in stated_shapes_match(flatten(graph)):
         warnings.warn(str(warning), GraphWarning, stacklevel=2)
     plan = make_plan(graph, dt, integrator, reset)
     unsupported = support_problems(found, plan)

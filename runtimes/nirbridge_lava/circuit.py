@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,10 @@ class Loop(NamedTuple):
     stages: tuple[Stage, ...]
     biases: dict[str, Array | None]
     """Of every node that an edge leaves late: constant that belongs to its value."""
+    silent: dict[str, int]
+    """What :func:`entrance` of nodes that only late edges lead to brings: zeros, as many as given."""
+    clock: str
+    """Whose steps the cycle takes: what enters it, or in a cycle that no data reach an input."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def make_circuit(plan: Plan, cells: Cells) -> Circuit:
                 if outside:
                     tap = joined(outside)
                     parts.append(Stage(entrance(planned.name), None, tap.senders, (), tap.offset))
-            parts.append(make_loop(segment, cells))
+            parts.append(make_loop(segment, cells, plan.inputs[0]))
             taps.update({name: Tap((name,), _bias(cells[name])) for name in inside})
         elif segment[0].name not in plan.inputs:
             (planned,) = segment
@@ -106,19 +111,28 @@ def make_circuit(plan: Plan, cells: Cells) -> Circuit:
     return Circuit(tuple(parts), taps)
 
 
-def make_loop(segment: Sequence[PlannedNode], cells: Cells) -> Loop:
-    """One cycle; what enters a node from outside stands under :func:`entrance`."""
+def make_loop(segment: Sequence[PlannedNode], cells: Cells, clock: str) -> Loop:
+    """One cycle; what enters a node from outside stands under :func:`entrance`.
+
+    ``clock`` names an input whose steps it takes where nothing enters.
+    """
     inside = {planned.name for planned in segment}
-    stages, late = [], set()
+    stages: list[Stage] = []
+    late: set[str] = set()
+    silent: dict[str, int] = {}
     for planned in segment:
         forward = [source.name for source in planned.sources if source.name in inside and not source.delayed]
         behind = tuple(source.name for source in planned.sources if source.delayed)
         enters = any(source.name not in inside for source in planned.sources)
         tap = joined([Tap((name,), _bias(cells[name])) for name in forward])
-        senders = (entrance(planned.name), *tap.senders) if enters else tap.senders
+        if not enters and not tap.senders:
+            silent[entrance(planned.name)] = prod(planned.input_shape)
+        first = (entrance(planned.name),) if enters or not tap.senders else ()
+        senders = (*first, *tap.senders)
+        clock = first[0] if enters else clock
         stages.append(Stage(planned.name, cells[planned.name], senders, behind, tap.offset))
         late |= set(behind)
-    return Loop(tuple(stages), {name: _bias(cells[name]) for name in sorted(late)})
+    return Loop(tuple(stages), {name: _bias(cells[name]) for name in sorted(late)}, silent, clock)
 
 
 def entrance(name: str) -> str:
@@ -183,7 +197,7 @@ def _stages(part: Stage | Loop) -> tuple[Stage, ...]:
 
 def _acting(stage: Stage, behaviours: Mapping[str, Behaviour], beat: Callable[[], None]) -> Action:
     """A stage as a function; all that does not change from step to step is looked up here."""
-    # Every node is reached by a forward edge, so there is a sender; before the first step late values are 0.
+    # A node that only late edges lead to has a silent sender; before the first step late values are 0.
     name, cell, (first, *others), late, offset = stage
 
     def gather(values: Values, memory: Memory) -> Array:
@@ -214,12 +228,15 @@ def _turning(loop: Loop, behaviours: Mapping[str, Behaviour], beat: Callable[[],
     """A cycle as a function."""
     actions = [_acting(stage, behaviours, beat) for stage in loop.stages]
     inside = [stage.name for stage in loop.stages]
-    entering = sorted({sender for stage in loop.stages for sender in stage.senders}.difference(inside))
+    entering = sorted({sender for stage in loop.stages for sender in stage.senders}.difference(inside, loop.silent))
 
     def turn(values: Values, memory: Memory, membranes: Membranes) -> None:
         history: dict[str, list[Array]] = {name: [] for name in inside}
-        for t in range(len(values[entering[0]])):
-            now = {name: values[name][t : t + 1] for name in entering}
+        steps, samples = values[loop.clock].shape[:2]
+        # of the narrowest type, so that a sum takes the type of what is added
+        nothing = {name: np.zeros((1, samples, size), np.int8) for name, size in loop.silent.items()}
+        for t in range(steps):
+            now = {**nothing, **{name: values[name][t : t + 1] for name in entering}}
             for act in actions:
                 act(now, memory, membranes)
             for name, bias in loop.biases.items():

@@ -176,7 +176,8 @@ def processes_network(plan: Plan, cells: Cells, recorded: Sequence[str], model: 
     """One process a node; ``recorded`` nodes and outputs get a sink each."""
     sinks = _Sinks.of(plan, recorded)
     wiring = _Wiring(plan, cells, sinks, own_dense=model != "floating_pt")
-    for segment in plan.segments():
+    # Inputs first: a cycle that no data reach takes its steps from one, wherever it stands.
+    for segment in sorted(plan.segments(), key=lambda nodes: nodes[0].name not in plan.inputs):
         if segment[0].loop is None:
             wiring.add(segment[0])
         else:
@@ -227,16 +228,17 @@ class _Wiring:
         leaving = {s.name for p in self.plan.nodes if p.name not in inside for s in p.sources}.union(
             self.sinks.nodes
         ) & inside
-        inputs = _side_by_side({p.name: prod(p.input_shape) for p in segment if p.name in entering})
+        clock = self.plan.inputs[0]
+        inputs = _side_by_side({p.name: prod(p.input_shape) for p in segment if p.name in entering} or {clock: 1})
         outputs = _side_by_side({p.name: prod(p.output_shape) for p in segment})
         steps = self.made[segment[0].name]
         wide, sent = (Frame(steps, _length(slices)) for slices in (inputs, outputs))
         placed = [self._placed(name, self._sum(signals), inputs[name], wide) for name, signals in entering.items()]
         watched = {node: area for node, area in self.sinks.areas.items() if node in inside}
-        entrances = {entrance(name): where for name, where in inputs.items()}
-        plan = LoopPlan(make_loop(segment, self.cells), entrances, outputs, watched)
+        entrances = {entrance(name) if entering else clock: where for name, where in inputs.items()}
+        plan = LoopPlan(make_loop(segment, self.cells, clock), entrances, outputs, watched)
         name = f"cycle of {', '.join(planned.name for planned in segment)}"
-        arriving = self._sum(placed)
+        arriving = self._sum(placed) if placed else self._ticking(clock, wide)
         index = self._append(name, Cell("Cycle", plan), arriving, wide, sent)
         for planned in segment:
             if planned.name in leaving:
@@ -246,6 +248,14 @@ class _Wiring:
                     planned.name, Cell("Take", part), Signal((index,), arriving.depth, None), sent, out
                 )
                 self.signals[planned.name] = Signal((taken,), arriving.depth, None if cell is None else cell.bias)
+
+    def _ticking(self, clock: str, one: Frame) -> Signal:
+        """One value of an input, for a cycle that no data reach to take its steps."""
+        port = Frame(one.steps, prod(self.plan[clock].output_shape))
+        signal = self._sum([self.signals[clock]])
+        return Signal(
+            (self._append(f"{clock}:clock", Cell("Take", slice(0, 1)), signal, port, one),), signal.depth, None
+        )
 
     def add_sink(self, planned: PlannedNode) -> int:
         """Attaches a sink to what a node sends; returns its depth."""

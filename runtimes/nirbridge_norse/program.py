@@ -73,10 +73,11 @@ class NorseProgram(Program):
 
     def _block(self, data: dict[str, Array], names: tuple[str, ...]) -> dict[str, Tensor]:
         values = {name: self._to_tensor(name, array) for name, array in data.items()}
+        some = next(iter(values.values()))
         kept = frozenset(names)
         for segment in self._segments:
             if segment.loop:
-                self._loop(segment.nodes, values)
+                self._loop(segment.nodes, values, some)
             elif segment.name not in data:
                 first, *others = segment.sources
                 incoming = values[first]
@@ -88,10 +89,14 @@ class NorseProgram(Program):
                     del values[name]
         return {name: values[name] for name in names}
 
-    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor]) -> None:
-        """A cycle, one step of all its nodes at a time; a closing edge brings the step before."""
+    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor], some: Tensor) -> None:
+        """A cycle, one step of all its nodes at a time; a closing edge brings the step before.
+
+        ``some`` input tells the batch, and the steps where no data reach the cycle.
+        """
         inside = {planned.name for planned in segment}
-        steps = next(len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
+        outside = (len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
+        steps = next(outside, len(some))
         history: dict[str, list[Tensor]] = {planned.name: [] for planned in segment}
         for t in range(steps):
             for planned in segment:
@@ -103,14 +108,13 @@ class NorseProgram(Program):
                     else values[source.name][t]
                     for source in planned.sources
                 ]
-                incoming = self._sum(planned, [term for term in terms if term is not None], values)
+                incoming = self._sum(planned, [term for term in terms if term is not None], some)
                 history[planned.name].append(self._stages[planned.name].run(incoming[None], scratch=False)[0])
             self._late.update({name: history[name][t] for name in inside})
         values.update({name: torch.stack(frames) for name, frames in history.items()})
 
-    def _sum(self, planned: PlannedNode, terms: list[Tensor], values: dict[str, Tensor]) -> Tensor:
+    def _sum(self, planned: PlannedNode, terms: list[Tensor], some: Tensor) -> Tensor:
         if not terms:
-            some = next(iter(values.values()))
             return some.new_zeros((some.shape[1], *planned.input_shape))
         total = terms[0]
         for term in terms[1:]:

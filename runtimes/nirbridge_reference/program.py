@@ -45,7 +45,7 @@ class ReferenceProgram(Program):
                 if planned.name not in data:
                     values[planned.name] = self._whole(planned, values)
             else:
-                self._loop(segment, values, batch)
+                self._loop(segment, values, next(iter(data.values())).shape[:2])
         values.update({name: np.stack(self._stages[node].membranes or []) for name, node in neurons.items()})
         return {name: values[name].astype(np.float64, copy=False) for name in (*self.plan.outputs, *record)}
 
@@ -54,10 +54,11 @@ class ReferenceProgram(Program):
         incoming = sum(values[source.name] for source in planned.sources)
         return self._stages[planned.name].run(np.asarray(incoming))
 
-    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Array], batch: int) -> None:
+    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Array], size: tuple[int, ...]) -> None:
         """A cycle, one step of all its nodes at a time; a closing edge brings the step before."""
         inside = {planned.name for planned in segment}
-        steps = next(len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
+        alone, batch = size  # a cycle that no data reach takes the steps of the input
+        steps = next((len(values[s.name]) for p in segment for s in p.sources if s.name not in inside), alone)
         nothing: Array = np.zeros((), self._dtype)
         history: dict[str, list[Array]] = {name: [] for name in inside}
         for t in range(steps):

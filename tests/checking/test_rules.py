@@ -74,7 +74,7 @@ def test_real_graphs_are_good(shared_data: Path) -> None:
     for file in shared_data.glob("nir-paper/*/*.nir"):
         problems = nirbridge.check(nirbridge.read(file))
         expected = {
-            "lif_rockpool.nir": {"declared_output_shapes_match"},  # its Output declares (1, 1, 1) where (1,) arrives
+            "lif_rockpool.nir": {"stated_shapes_match"},  # its Output declares (1, 1, 1) where (1,) arrives
             "braille_noDelay_bias_zero.nir": {"euler_steps_are_stable"},  # made for steps of 0.1 ms
             "braille_noDelay_noBias_subtract.nir": {"euler_steps_are_stable"},
         }

@@ -38,7 +38,7 @@ def _events(**changes: object) -> nir.NIRGraph:
 
 
 CASES = {
-    "declared_output_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
+    "stated_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
     "euler_steps_are_stable": chain(_lif(tau=np.array([0.02, 0.0004, 0.02])), shape=(3,), out=(3,)),
     "resistances_count_steps": chain(nir.IF(ONE * 1e4, ONE), shape=(3,), out=(3,)),
@@ -80,7 +80,7 @@ def test_a_tau_of_twenty_is_named() -> None:
 
 def test_compile_says_which_shape_it_takes() -> None:
     with pytest.warns(GraphWarning, match=r"declares shape \(1, 1, 3\), while \(3,\) arrives"):
-        nirbridge.compile(CASES["declared_output_shapes_match"]).close()
+        nirbridge.compile(CASES["stated_shapes_match"]).close()
 
 
 def test_other_wrong_output_shapes_stay_errors() -> None:
@@ -166,7 +166,7 @@ def test_exit_codes_and_the_version(tmp_path: Path) -> None:
 
 def test_the_command_line_warns_once(tmp_path: Path) -> None:
     path, data = tmp_path / "g.nir", tmp_path / "x.npy"
-    nirbridge.write(path, CASES["declared_output_shapes_match"])
+    nirbridge.write(path, CASES["stated_shapes_match"])
     np.save(data, np.ones((2, 1, 3)))
     result = CliRunner().invoke(main, ["compare", str(path), "-i", str(data), "--runtimes", "norse"])
     assert result.exit_code == 0

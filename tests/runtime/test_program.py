@@ -132,11 +132,11 @@ def test_several_inputs_and_outputs() -> None:
         "one": nir.Output(np.array([3])),
         "two": nir.Output(np.array([3])),
     }
-    edges = [("a", "sum"), ("b", "sum"), ("sum", "one"), ("b", "two"), ("a", "sum")]
+    edges = [("a", "sum"), ("b", "sum"), ("sum", "one"), ("b", "two")]
     with nirbridge.compile(nir.NIRGraph(nodes, edges, type_check=False)) as program:
         a, b = np.ones((2, 1, 3)), np.full((2, 1, 3), 5.0)
         result = program.run({"a": a, "b": b}).output
-        assert (result["one"] == 14).all()
+        assert (result["one"] == 12).all()
         assert (result["two"] == 5).all()
         with pytest.raises(InputError, match="disagree"):
             program.run({"a": a, "b": b[:1]})
