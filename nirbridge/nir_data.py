@@ -15,7 +15,9 @@ from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import atomic_write
 from nirbridge.ir import SPIKING, EventInput
 from nirbridge.ir.guard import guard
+from nirbridge.ir.hdf5_reader import SIGNATURE
 from nirbridge.ir.heaps import longest_text
+from nirbridge.ir.sources import Origin, opened
 from nirbridge.runtime import Array, Plan
 
 SUFFIX = ".nird"
@@ -119,9 +121,8 @@ def _load(path: Path, where: str) -> nir.NIRGraphData:
     if not path.is_file():
         raise FileError(where, "does not exist" if not path.exists() else "is no file", "Check the path")
     try:
-        longest = longest_text(path, where)
-        with h5py.File(path, "r") as file:
-            guard(file, where, longest)
+        with opened(Origin(path, "read"), SIGNATURE) as data, h5py.File(path, "r") as file:
+            guard(file, where, len(data), longest_text(data, where))
         return nir.read_data(path)
     except NirbridgeError:
         raise

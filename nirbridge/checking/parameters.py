@@ -10,6 +10,7 @@ import numpy as np
 
 from nirbridge.errors import Problem
 from nirbridge.ir import (
+    TEXT_FIELDS,
     TIME_CONSTANTS,
     FlatGraph,
     MultiLevelLIF,
@@ -17,11 +18,11 @@ from nirbridge.ir import (
     PhaseEncode,
     PhaseIF,
     SparseMatrix,
+    is_real,
     label,
 )
 
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
-_TEXTS = ("padding", "reset", "boundary", "coding", "downsample")
 _PHASE_CODED = (PhaseIF, PhaseEncode, PhaseDecode)
 _LARGEST_EXPONENT = 1000
 
@@ -52,15 +53,15 @@ def parameters_are_finite(flat: FlatGraph) -> list[Problem]:
 
 
 def parameters_are_real_numbers(flat: FlatGraph) -> list[Problem]:
-    """No field that holds numbers holds nothing, text or complex numbers: files can."""
+    """No field that holds numbers holds nothing, text, complex or longer numbers: files can."""
     problems = []
     for node_name, node in flat.nodes.items():
         for name, value in vars(node).items():
-            if name in _NOT_PARAMETERS or name in _TEXTS or (value is None and name == "input_shape"):
+            if name in _NOT_PARAMETERS or name in TEXT_FIELDS or (value is None and name == "input_shape"):
                 continue
             dtype = (value.value if isinstance(value, SparseMatrix) else np.asarray(value)).dtype
-            if dtype.kind not in "fiub":
-                found = f"{name} has dtype {dtype}, expected real numbers"
+            if not is_real(dtype):
+                found = f"{name} has dtype {dtype}, expected real numbers of up to 64 bits"
                 problems.append(Problem(label(node_name, node), found, "Export the graph again"))
     return problems
 

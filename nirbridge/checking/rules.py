@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import nir
 
-from nirbridge.checking.parameters import PARAMETER_RULES
+from nirbridge.checking.parameters import PARAMETER_RULES, parameters_are_real_numbers
 from nirbridge.checking.reachability import REACHABILITY_RULES
-from nirbridge.checking.structure import STRUCTURE_RULES
+from nirbridge.checking.structure import STRUCTURE_RULES, types_are_known
 from nirbridge.checking.suspicions import SUSPICION_RULES
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, flatten, infer_shapes
@@ -29,6 +29,7 @@ def windows_agree(flat: FlatGraph) -> list[Problem]:
     return infer_rates(resolve_phase_pooling(flat))[1]
 
 
+KIND_RULES: tuple[Rule, ...] = (types_are_known, parameters_are_real_numbers)
 RULES: tuple[Rule, ...] = (*STRUCTURE_RULES, *PARAMETER_RULES, shapes_agree, windows_agree)
 WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
 
@@ -38,7 +39,8 @@ def find_problems(graph: nir.NIRGraph) -> list[Problem]:
     flat = flatten(graph)
     if any(problem.rule == "names_are_unique" for problem in flat.problems):
         return list(flat.problems)  # the rest of the graph cannot be told apart
-    return [*flat.problems, *_found(RULES, flat, "error")]
+    rules = KIND_RULES if _found(KIND_RULES, flat, "error") else RULES  # no rule computes with what is no number
+    return [*flat.problems, *_found(rules, flat, "error")]
 
 
 def find_warnings(graph: nir.NIRGraph) -> list[Problem]:

@@ -351,7 +351,7 @@ def _topology_cases() -> list[Case]:
             lambda: net(deep, "input a b c d output", "a d", "input output", shape=(4,)),
         ),
         Case(
-            "parallel edges",
+            "parallel paths",
             (nir.Affine,),
             lambda: net(deep, "input a b output", "input c d output", shape=(4,)),
         ),

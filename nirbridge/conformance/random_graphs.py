@@ -1,4 +1,4 @@
-"""Random graphs with skips, parallel edges, cycles, nesting, several inputs and outputs, on which runtimes must agree.
+"""Random graphs with skips, parallel paths, cycles, nesting, several inputs and outputs, on which runtimes must agree.
 
 Parameters and data are dyadic with few bits and runs are short, so that double precision holds every value exactly.
 """
@@ -111,15 +111,13 @@ def _encode_inputs(graph: _Growing) -> None:
 
 
 def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
-    """One more node behind a random one, and sometimes behind a second of the same shape, or twice behind the same."""
+    """One more node behind a random one, and sometimes behind a second of the same shape."""
     rng, names = graph.rng, list(graph.sends)
     first = names[-1] if rng.random() < 0.6 else names[rng.integers(len(names))]
     shape, sources = graph.sends[first], [first]
     alike = [other for other in names if graph.sends[other] == shape and other != first]
     if alike and rng.random() < 0.4:
         sources.append(alike[rng.integers(len(alike))])
-    elif rng.random() < 0.1:
-        sources.append(first)
     makers = [*(maker for length, maker in _MAKERS if length in (0, len(shape))), *windowed]
     while True:
         node = makers[rng.integers(len(makers))](graph, shape)
@@ -144,7 +142,11 @@ def _close_cycle(graph: _Growing) -> None:
     if not targets:
         return
     target = targets[graph.rng.integers(len(targets))]
-    senders = [name for name, shape in graph.sends.items() if shape == graph.takes[target] and name.startswith("n")]
+    senders = [
+        name
+        for name, shape in graph.sends.items()
+        if shape == graph.takes[target] and name.startswith("n") and (name, target) not in graph.edges
+    ]
     if senders:
         graph.edges.append((senders[graph.rng.integers(len(senders))], target))
 

@@ -2,7 +2,7 @@
 
 from nirbridge.ir.compare import graph_differences, graphs_equal
 from nirbridge.ir.event_input import EventInput
-from nirbridge.ir.extension import OPSET, Extension, Shape
+from nirbridge.ir.extension import OPSET, TEXT_FIELDS, Extension, Shape, is_real
 from nirbridge.ir.families import BINARY, DEFAULT_DT, SPIKING, TIME_CONSTANTS, time_step
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.hdf5_reader import read
@@ -26,6 +26,7 @@ __all__ = [
     "OPSET",
     "PRIMITIVES",
     "SPIKING",
+    "TEXT_FIELDS",
     "TIME_CONSTANTS",
     "Aggregate",
     "EventInput",
@@ -49,6 +50,7 @@ __all__ = [
     "graph_differences",
     "graphs_equal",
     "infer_shapes",
+    "is_real",
     "label",
     "mark_copy",
     "original",

@@ -23,7 +23,7 @@ def graph_differences(left: nir.NIRGraph, right: nir.NIRGraph, where: str = "") 
         lines.append(f"{where or 'graph'}: edges {left.edges} != {right.edges}")
     lines += _value_differences(left.metadata, right.metadata, f"{where}metadata")
     for name in left.nodes.keys() & right.nodes.keys():
-        lines += _node_differences(left.nodes[name], right.nodes[name], f"{where}{name}")
+        lines += node_differences(left.nodes[name], right.nodes[name], f"{where}{name}")
     return lines
 
 
@@ -32,7 +32,8 @@ def graphs_equal(left: nir.NIRGraph, right: nir.NIRGraph) -> bool:
     return not graph_differences(left, right)
 
 
-def _node_differences(left: nir.NIRNode, right: nir.NIRNode, where: str) -> list[str]:
+def node_differences(left: nir.NIRNode, right: nir.NIRNode, where: str) -> list[str]:
+    """One line for each difference between two nodes."""
     if type(left) is not type(right):
         return [f"{where}: {type(left).__name__} != {type(right).__name__}"]
     if isinstance(left, nir.NIRGraph):
@@ -59,9 +60,13 @@ def _value_differences(left: Any, right: Any, where: str) -> list[str]:
             for line in _value_differences(left[key], right[key], f"{where}.{key}")
         ]
     a, b = np.asarray(left), np.asarray(right)
-    if a.dtype != b.dtype and not a.dtype.kind == b.dtype.kind == "U":
+    if a.dtype != b.dtype and not (_is_text(a) and _is_text(b)):
         return [f"{where}: dtype {a.dtype} != {b.dtype}"]
     if a.shape != b.shape:
         return [f"{where}: shape {a.shape} != {b.shape}"]
     same = np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     return [] if same else [f"{where}: values differ"]
+
+
+def _is_text(array: np.ndarray[Any, Any]) -> bool:
+    return array.dtype.kind == "U" or (array.dtype.kind == "O" and all(isinstance(item, str) for item in array.flat))

@@ -10,12 +10,16 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import GraphError
+from nirbridge.errors import GraphError, brief
 
 OPSET = 1
 """The newest version of the extension primitives that this nirbridge reads and writes."""
 
 Shape = tuple[int, ...]
+MOST_AXES = 30
+"""numpy's arrays have up to 32, two of them for time and batch."""
+TEXT_FIELDS = ("padding", "reset", "boundary", "coding", "downsample")
+"""Fields that hold a text, some only at times; all others hold numbers."""
 _NOT_FIELDS = ("input_type", "output_type", "metadata")
 
 
@@ -55,7 +59,7 @@ class Extension(nir.NIRNode):
             )
         unknown = sorted(set(fields) - set(cls.field_names()) - {"metadata"})
         if unknown:
-            raise GraphError(cls.__name__, f"unknown field {unknown[0]!r}", f"Known fields: {_listed(cls)}")
+            raise GraphError(cls.__name__, f"unknown field {brief(unknown[0])}", f"Known fields: {_listed(cls)}")
         try:
             return cls(**fields)
         except TypeError as error:
@@ -80,9 +84,11 @@ def as_shape(where: str, value: Any, ndim: int | None = None) -> Shape:
     Raises:
         GraphError: it is not one, or has not ``ndim`` entries.
     """
-    numbers = [value] if isinstance(value, (int, np.integer)) else list(value)
-    if any(int(n) != n or n < 1 for n in numbers):
-        raise GraphError(where, f"shape {tuple(numbers)} has an entry that is not a positive whole number")
+    if np.size(value) > MOST_AXES:
+        raise GraphError(where, f"shape {brief(value)} has more than {MOST_AXES} axes")
+    numbers = np.atleast_1d(value).tolist()
+    if any(not isinstance(n, (int, float)) or not float(n).is_integer() or n < 1 for n in numbers):
+        raise GraphError(where, f"shape {brief(tuple(numbers))} has an entry that is not a positive whole number")
     if ndim is not None and len(numbers) != ndim:
         raise GraphError(where, f"shape {tuple(numbers)} has {len(numbers)} axes, expected {ndim}")
     return tuple(int(n) for n in numbers)
@@ -92,8 +98,13 @@ def as_pair(where: str, name: str, value: Any, minimum: int) -> NDArray[np.int64
     """``value`` as (height, width), whole numbers of at least ``minimum``; one number counts for both."""
     pair = np.asarray(value)
     if pair.size not in (1, 2) or not np.issubdtype(pair.dtype, np.integer) or (pair < minimum).any():
-        raise GraphError(where, f"{name} {value!r} is not one or two whole numbers of at least {minimum}")
+        raise GraphError(where, f"{name} {brief(value)} is not one or two whole numbers of at least {minimum}")
     return np.broadcast_to(pair.ravel(), (2,)).astype(np.int64)
+
+
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether values of this type are numbers as every runtime and reader knows them: no complex, no long double."""
+    return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
 
 
 def as_number(where: str, name: str, value: Any) -> NDArray[Any]:
@@ -103,23 +114,24 @@ def as_number(where: str, name: str, value: Any) -> NDArray[Any]:
         GraphError: it is not numeric.
     """
     array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise GraphError(where, f"{name} has dtype {array.dtype}", "Give real numbers")
+    if not is_real(array.dtype):
+        raise GraphError(where, f"{name} has dtype {array.dtype}", "Give real numbers of up to 64 bits")
     return array
 
 
 def as_count(where: str, name: str, value: Any, minimum: int) -> int:
     """``value`` as a whole number of at least ``minimum``."""
-    if np.asarray(value).dtype.kind not in "fiu" or int(value) != value or value < minimum:
-        raise GraphError(where, f"{name} {value!r} is not a whole number of at least {minimum}")
-    return int(value)
+    number = np.asarray(value)
+    if number.size != 1 or number.dtype.kind not in "fiu" or not np.inf > number == np.rint(number) >= minimum:
+        raise GraphError(where, f"{name} {brief(value)} is not a whole number of at least {minimum}")
+    return int(number)
 
 
 def as_choice(where: str, name: str, value: Any, choices: Sequence[str]) -> str:
     """``value`` as one of ``choices``."""
     text = value.decode() if isinstance(value, bytes) else str(value)
     if text not in choices:
-        raise GraphError(where, f"{name} {text!r} is unknown", f"Known: {', '.join(choices)}")
+        raise GraphError(where, f"{name} {brief(text)} is unknown", f"Known: {', '.join(choices)}")
     return text
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 
 from nirbridge.errors import FileError
+from nirbridge.ir.sources import MAX_BYTES
 
-MAX_BYTES = 4 * 2**30
 MAX_OBJECTS = 50_000
-MAX_DEPTH = 32
+MAX_DEPTH = 48
 SMALL_BYTES = 2**27
 """Data up to this size are loaded whatever the file's size is."""
 MAX_EXPANSION = 64
@@ -19,18 +17,19 @@ MAX_EXPANSION = 64
 _BATCH_BYTES = 2**24
 
 
-def guard(file: h5py.File, where: str, longest_text: int) -> None:
+def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:
     """Refuses links out of the file, data kept elsewhere, and declared sizes that would exhaust memory.
 
     Args:
         file: the opened file.
         where: how messages name it.
+        size: its bytes.
         longest_text: bytes that no text in it exceeds, see :func:`nirbridge.ir.heaps.longest_text`.
 
     Raises:
         FileError: the file breaks one of the limits of this module.
     """
-    budget = _Budget(where, Path(file.filename).stat().st_size, longest_text)
+    budget = _Budget(where, size, longest_text)
     pending: list[tuple[h5py.Group, int]] = [(file, 0)]
     while pending:
         group, depth = pending.pop()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
+import mmap
+from dataclasses import fields, replace
 from typing import Any
 
 import h5py
@@ -13,49 +11,46 @@ import nir
 import numpy as np
 from nir.serialization import hdf2dict
 
-from nirbridge.errors import FileError, GraphError, NirbridgeError
-from nirbridge.ir.extension import Extension
+from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
+from nirbridge.ir.extension import TEXT_FIELDS, Extension, is_real
+from nirbridge.ir.flat import MAX_DEPTH, edge_problems
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.inference import set_types
+from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import PRIMITIVES
+from nirbridge.ir.shapes import ELEMENTWISE
+from nirbridge.ir.sources import Origin, opened
 
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEWEST_MAJOR = 1
-_MAX_GRAPH_DEPTH = 16
-_OPTIONAL = {nir.Conv1d: ("input_shape",), nir.Conv2d: ("input_shape",)}
+_MOST_TEXT = 2**27
+"""Bytes that an array of texts may take, in which each text takes as much as the longest."""
 
 
-def read(path: str | os.PathLike[str]) -> nir.NIRGraph:
+def read(source: Any) -> nir.NIRGraph:
     """Reads a NIR file, extended or not.
 
     Nodes keep the order in which they were written where the file records it; NIR's own writer does not, and its
-    files come back in the order of their names.
+    files come back in the order of their names.  Parameters of a node keep the shapes that they have in the file,
+    scalars beside arrays too.
 
     Args:
-        path: the file.
+        source: the path of a file, or an object that gives its bytes, as ``open(path, "rb")``, ``io.BytesIO`` and
+            ``tempfile.TemporaryFile()``; from its beginning where it can seek.
 
     Returns:
         The graph, with the types of nodes whose shape follows from the graph filled in.
 
     Raises:
         FileError: the file is missing, truncated, no HDF5, no NIR, or of a newer major version of NIR.
-        GraphError: a primitive, a field or an opset is unknown, or a field has a value that the primitive refuses.
+        GraphError: a primitive, a field or an opset is unknown, a field has a value that the primitive refuses, or an
+            edge is listed twice.
     """
-    where = f"file '{path}'"
-    _require_hdf5(Path(path), where)
-    longest = longest_text(Path(path), where)
-    try:
-        with h5py.File(path, "r") as file:
-            guard(file, where, longest)
-            _require_version(file, where)
-            if not isinstance(file.get("node"), h5py.Group):
-                raise FileError(where, "holds no group 'node'", "This HDF5 file is no NIR graph")
-            stored = hdf2dict(file["node"])
-    except NirbridgeError:
-        raise
-    except Exception as error:  # h5py raises a dozen types on damaged files, the name of the file is what matters
-        raise FileError(where, f"is damaged ({_short(error)})", "Export or copy it again") from error
+    origin = Origin(source, "read")
+    where = origin.where
+    with opened(origin, SIGNATURE) as data:
+        stored = _stored(data, origin)
     graph = _node(stored, where, 0)
     if type(graph) is not nir.NIRGraph:
         raise GraphError(where, f"holds a single {type(graph).__name__}", "A NIR file holds a NIRGraph")
@@ -63,19 +58,22 @@ def read(path: str | os.PathLike[str]) -> nir.NIRGraph:
     return graph
 
 
-def _require_hdf5(path: Path, where: str) -> None:
-    if not path.exists():
-        raise FileError(where, "does not exist", "Check the path")
-    if path.is_dir():
-        raise FileError(where, "is a folder", "Give the .nir file inside it")
+def _stored(data: bytes | mmap.mmap, origin: Origin) -> dict[str, Any]:
+    where = origin.where
+    longest = longest_text(data, where)
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_HDF5_SIGNATURE))
-    except OSError as error:
-        raise FileError(where, f"cannot be read ({error.strerror})", "Check its permissions") from error
-    if head != _HDF5_SIGNATURE:
-        found = "is empty" if not head else "is no HDF5 file"
-        raise FileError(where, found, "nirbridge reads NIR graphs, which are HDF5 files")
+        mapped = isinstance(data, mmap.mmap) and origin.path is not None
+        with h5py.File(origin.path if mapped else h5py.h5f.open_file_image(data), "r") as file:
+            guard(file, where, len(data), longest)
+            _require_version(file, where)
+            if not isinstance(file.get("node"), h5py.Group):
+                raise FileError(where, "holds no group 'node'", "This HDF5 file is no NIR graph")
+            stored: dict[str, Any] = hdf2dict(file["node"])
+            return stored
+    except NirbridgeError:
+        raise
+    except Exception as error:  # h5py raises a dozen types on damaged files, the name of the file is what matters
+        raise FileError(where, f"is damaged ({_short(error)})", "Export or copy it again") from error
 
 
 def _require_version(file: h5py.File, where: str) -> None:
@@ -85,9 +83,9 @@ def _require_version(file: h5py.File, where: str) -> None:
     text = version.decode("utf8", "replace") if isinstance(version, bytes) else str(version)
     major = text.split(".")[0]
     if not major.isdigit():
-        raise FileError(where, f"NIR version {text!r} is not a version", "Export it again")
+        raise FileError(where, f"NIR version {brief(text)} is not a version", "Export it again")
     if int(major) > _NEWEST_MAJOR:
-        raise FileError(where, f"NIR version {text} is newer than {_NEWEST_MAJOR}.x", "Update nirbridge")
+        raise FileError(where, f"NIR version {text[:40]} is newer than {_NEWEST_MAJOR}.x", "Update nirbridge")
 
 
 def _node(stored: Any, where: str, depth: int) -> nir.NIRNode:
@@ -96,40 +94,63 @@ def _node(stored: Any, where: str, depth: int) -> nir.NIRNode:
     kind = stored["type"]
     cls = PRIMITIVES.get(kind)
     if cls is None:
-        raise GraphError(where, f"unknown primitive {kind!r}", f"Known: {', '.join(sorted(PRIMITIVES))}")
+        raise GraphError(where, f"unknown primitive {brief(kind)}", f"Known: {', '.join(sorted(PRIMITIVES))}")
     where = f"{where} ({kind})"
     if not isinstance(stored.get("metadata", {}), dict):
         raise GraphError(where, "its metadata are no group of entries", "Export the graph again")
-    if cls is nir.NIRGraph:
-        return _graph(stored, where, depth)
-    values = {key: _restored(value) for key, value in stored.items()}
-    if issubclass(cls, Extension):
-        build: Callable[[dict[str, Any]], nir.NIRNode] = cls.from_dict
-    else:
-        _require_known_fields(cls, values, where)
-        build = cls.from_dict
-        for name in _OPTIONAL.get(cls, ()):
-            values.setdefault(name, None)
+    return _graph(stored, where, depth) if cls is nir.NIRGraph else build_node(cls, stored, where)
+
+
+def build_node(cls: type[nir.NIRNode], stored: dict[str, Any], where: str) -> nir.NIRNode:
+    """The node whose fields are ``stored`` in a file.
+
+    Raises:
+        GraphError: a field is unknown, missing, or has a value that the primitive refuses.
+    """
+    values = {key: restored(value, f"{where}, field {brief(key)}") for key, value in stored.items()}
+    _require_known_fields(cls, values, where)
+    _require_real_numbers(cls, values, where)
     try:
-        return build(values)
+        node = cls.from_dict(values) if issubclass(cls, Extension) else _core_node(cls, values)
     except GraphError as error:
         problem = error.problems[0]
         raise GraphError(where, problem.found, problem.next_step) from error
     except Exception as error:  # a primitive of NIR refuses by assert, TypeError, KeyError or AttributeError
         raise GraphError(where, f"its fields do not fit ({_short(error)})", "Export the graph again") from error
+    return normal_form(node)
+
+
+def _core_node(cls: type[nir.NIRNode], values: dict[str, Any]) -> nir.NIRNode:
+    """A node of NIR, which wants parameters of one shape and infers shapes: both is done here instead."""
+    kept: dict[str, Any] = {}
+    if cls in ELEMENTWISE:
+        kept = {name: np.asarray(values[name]) for name in ELEMENTWISE[cls] if values.get(name) is not None}
+        shape = np.broadcast_shapes(*(value.shape for value in kept.values()))
+        values = {**values, **{name: np.broadcast_to(value, shape) for name, value in kept.items()}}
+    elif cls in (nir.Conv1d, nir.Conv2d):
+        kept = {"input_shape": values.get("input_shape")}
+        values = {"bias": None, **values, "input_shape": None}
+    node = cls.from_dict(values)
+    for name, value in kept.items():
+        setattr(node, name, value)
+    return node
 
 
 def _graph(stored: dict[str, Any], where: str, depth: int) -> nir.NIRGraph:
-    if depth > _MAX_GRAPH_DEPTH:
-        raise GraphError(where, f"graphs are nested deeper than {_MAX_GRAPH_DEPTH}")
+    if depth > MAX_DEPTH:
+        raise GraphError(where, f"graphs are nested deeper than {MAX_DEPTH}")
     unknown = sorted(set(stored) - {"type", "nodes", "edges", "metadata"})
     if unknown:
-        raise GraphError(where, f"unknown field {unknown[0]!r}", "Known: nodes, edges, metadata")
+        raise GraphError(where, f"unknown field {brief(unknown[0])}", "Known: nodes, edges, metadata")
     if not isinstance(stored.get("nodes"), dict):
         raise GraphError(where, "has no nodes", "Export the graph again")
-    nodes = {name: _node(child, f"node {name!r}", depth + 1) for name, child in stored["nodes"].items()}
-    metadata = _restored(stored.get("metadata", {}))
-    return nir.NIRGraph(nodes, _edges(stored.get("edges"), where), metadata=metadata, type_check=False)
+    nodes = {name: _node(child, f"node {brief(name)}", depth + 1) for name, child in stored["nodes"].items()}
+    metadata = restored(stored.get("metadata", {}), f"{where}, metadata")
+    graph = nir.NIRGraph(nodes, _edges(stored.get("edges"), where), metadata=metadata, type_check=False)
+    problems = edge_problems(graph)
+    if problems:
+        raise GraphError.from_problems([replace(p, where=f"{where}, {p.where}") for p in problems])
+    return graph
 
 
 def _edges(stored: Any, where: str) -> list[tuple[str, str]]:
@@ -144,21 +165,43 @@ def _edges(stored: Any, where: str) -> list[tuple[str, str]]:
 
 
 def _require_known_fields(cls: type[nir.NIRNode], values: dict[str, Any], where: str) -> None:
+    if issubclass(cls, Extension):
+        return  # it names its own
     names = {field.name for field in fields(cls)} | {"type", "metadata"}
     names |= {"shape"} if cls in (nir.Input, nir.Output) else set()
     unknown = sorted(set(values) - names)
     if unknown:
-        raise GraphError(where, f"unknown field {unknown[0]!r}", "nirbridge drops nothing silently: remove it")
+        raise GraphError(where, f"unknown field {brief(unknown[0])}", "nirbridge drops nothing silently: remove it")
 
 
-def _restored(value: Any) -> Any:
-    """Undoes what HDF5 does to None and to arrays of text."""
+def _require_real_numbers(cls: type[nir.NIRNode], values: dict[str, Any], where: str) -> None:
+    for name, value in values.items():
+        if name in ("type", "metadata") or value is None:
+            continue
+        parts = value.values() if isinstance(value, dict) else (value,)
+        for dtype in (np.asarray(part).dtype for part in parts):
+            may_be_text = issubclass(cls, Extension) or name in TEXT_FIELDS
+            if not is_real(dtype) and not (dtype.kind == "U" and may_be_text):
+                found = f"field {brief(name)} holds {dtype}, expected real numbers of up to 64 bits"
+                raise GraphError(where, found, "Export the graph again")
+
+
+def restored(value: Any, where: str) -> Any:
+    """Undoes what HDF5 does to None and to arrays of text.
+
+    Raises:
+        GraphError: it is an array of something else, or of texts that would take too much memory.
+    """
     if isinstance(value, dict):
-        return {key: _restored(item) for key, item in value.items()}
+        return {key: restored(item, f"{where}.{brief(key)}") for key, item in value.items()}
     if isinstance(value, h5py.Empty):
         return None
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return np.array([_text(item) for item in value.flat]).reshape(value.shape)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OS":
+        if not all(isinstance(item, (str, bytes)) for item in value.flat):
+            raise GraphError(where, "is an array of neither numbers nor texts", "Store one or the other")
+        if value.size * max(map(len, value.flat), default=0) * 4 > _MOST_TEXT:
+            raise GraphError(where, f"texts of shape {value.shape} take more than {_MOST_TEXT} bytes", "Shorten them")
+        return np.array([_text(item) for item in value.flat], dtype=np.str_).reshape(value.shape)
     return value
 
 
@@ -167,5 +210,5 @@ def _text(value: Any) -> str:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error)[:1000].split()) or type(error).__name__
     return text if len(text) <= 120 else text[:117] + "..."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-from pathlib import Path
 
 from nirbridge.errors import FileError
 
@@ -12,8 +11,8 @@ _UNIT = 16
 """Bytes of a collection's head, and of each object's head: index (2), references (2), reserved (4), size (8)."""
 
 
-def longest_text(path: Path, where: str) -> int:
-    """Bytes of the largest object in the global heaps of a file; no text in it is longer.
+def longest_text(data: bytes | mmap.mmap, where: str) -> int:
+    """Bytes of the largest object in the global heaps of a file's ``data``; no text in it is longer.
 
     A file with a heap whose objects do not fill it from end to end is refused.
 
@@ -22,17 +21,16 @@ def longest_text(path: Path, where: str) -> int:
 
     Source: HDF5 file format specification, section III.E; version 1 of the heap is the only one.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        longest, start = 0, data.find(_HEAD)
-        while start >= 0:
-            found = _longest_object(data, start)
-            if found is None:
-                raise FileError(where, f"is damaged (its texts at byte {start})", "Export or copy it again")
-            longest, start = max(longest, found), data.find(_HEAD, start + len(_HEAD))
+    longest, start = 0, data.find(_HEAD)
+    while start >= 0:
+        found = _longest_object(data, start)
+        if found is None:
+            raise FileError(where, f"is damaged (its texts at byte {start})", "Export or copy it again")
+        longest, start = max(longest, found), data.find(_HEAD, start + len(_HEAD))
     return longest
 
 
-def _longest_object(data: mmap.mmap, start: int) -> int | None:
+def _longest_object(data: bytes | mmap.mmap, start: int) -> int | None:
     """Bytes of the largest object of the heap at ``start``, None where it is damaged."""
     place, end = start + _UNIT, start + _number(data, start + 8)
     if end > len(data) or end < place:
@@ -49,5 +47,5 @@ def _longest_object(data: mmap.mmap, start: int) -> int | None:
     return longest
 
 
-def _number(data: mmap.mmap, place: int) -> int:
+def _number(data: bytes | mmap.mmap, place: int) -> int:
     return int.from_bytes(data[place : place + 8], "little")

@@ -12,11 +12,8 @@ import nir
 import numpy as np
 
 from nirbridge.errors import brief
-from nirbridge.ir.extension import Shape
+from nirbridge.ir.extension import MOST_AXES, Shape
 from nirbridge.ir.shapes import ELEMENTWISE, ShapeMismatchError, convolution, pairs, shape_rule
-
-_MOST_AXES = 30
-"""numpy's arrays have up to 32, two of them for time and batch."""
 
 
 def declared_shape(node: nir.NIRNode) -> Shape | None:
@@ -110,8 +107,8 @@ def _as_shape(value: Any) -> Shape | None:
     if value is None:
         return None
     numbers = np.atleast_1d(value)
-    if numbers.ndim != 1 or numbers.size > _MOST_AXES or (numbers.size and numbers.dtype.kind not in "fiu"):
-        raise ShapeMismatchError(f"states shape {brief(value)}, which is no list of up to {_MOST_AXES} whole numbers")
+    if numbers.ndim != 1 or numbers.size > MOST_AXES or (numbers.size and numbers.dtype.kind not in "fiu"):
+        raise ShapeMismatchError(f"states shape {brief(value)}, which is no list of up to {MOST_AXES} whole numbers")
     if not all(float(n).is_integer() for n in numbers):
         raise ShapeMismatchError(f"states shape {brief(value)}, which has an entry that is no whole number")
     return tuple(int(n) for n in numbers)

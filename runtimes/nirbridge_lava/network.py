@@ -291,7 +291,7 @@ class _Wiring:
         return Signal((self._append(f"{name}:in", cell, signal, port, wide),), signal.depth, None)
 
     def _sum(self, sources: list[Signal]) -> Signal:
-        """Signals brought to one depth and added; an edge that comes twice gets a unit of its own."""
+        """Signals brought to one depth and added; a sender that comes by two ways gets a second unit."""
         depth = max(signal.depth for signal in sources)
         units: list[int] = []
         for signal in sources:

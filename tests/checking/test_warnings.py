@@ -37,7 +37,15 @@ def _events(**changes: object) -> nir.NIRGraph:
     return build_graph(nodes, [("events", "output")])
 
 
+def _alone() -> nir.NIRGraph:
+    """A neuron that drives itself by a bias, beside what data reach."""
+    nodes = {"input": nir.Input(np.array([3])), "lif": _lif(v_leak=ONE), "output": nir.Output(np.array([3]))}
+    edges = [("lif", "lif"), ("lif", "output"), ("input", "output")]
+    return nir.NIRGraph(nodes, edges, type_check=False)
+
+
 CASES = {
+    "cycles_are_fed": _alone(),
     "stated_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
     "euler_steps_are_stable": chain(_lif(tau=np.array([0.02, 0.0004, 0.02])), shape=(3,), out=(3,)),
