@@ -151,8 +151,12 @@ def _endpoint(
     if node is None:
         for dot in (place for place, letter in enumerate(name) if letter == "."):
             nested, inner = graph.nodes.get(name[:dot]), name[dot + 1 :]
-            if type(nested) is nir.NIRGraph and inner in nested.nodes and is_port(nested.nodes[inner]):
-                return name[:dot], inner
+            if type(nested) is nir.NIRGraph and inner in nested.nodes:
+                if is_port(nested.nodes[inner]):
+                    return name[:dot], inner
+                where = f"edge to or from '{prefix}{name}'"
+                found = f"it lies inside of '{prefix}{name[:dot]}', which edges enter and leave by its ports"
+                return Problem(where, found, f"Lead it through an {port} node", rule="no_dangling_edges")
         known = ", ".join(map(brief, list(graph.nodes)[:8]))
         return Problem(
             f"edge to or from '{prefix}{name}'", "no node has this name", f"Nodes: {known}", rule="no_dangling_edges"

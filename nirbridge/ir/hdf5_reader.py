@@ -178,10 +178,10 @@ def _require_real_numbers(cls: type[nir.NIRNode], values: dict[str, Any], where:
     for name, value in values.items():
         if name in ("type", "metadata") or value is None:
             continue
-        parts = value.values() if isinstance(value, dict) else (value,)
+        extended = issubclass(cls, Extension)  # may hold sparse matrices, and texts of its own
+        parts = value.values() if isinstance(value, dict) and extended else (value,)
         for dtype in (np.asarray(part).dtype for part in parts):
-            may_be_text = issubclass(cls, Extension) or name in TEXT_FIELDS
-            if not is_real(dtype) and not (dtype.kind == "U" and may_be_text):
+            if not is_real(dtype) and not (dtype.kind == "U" and (extended or name in TEXT_FIELDS)):
                 found = f"field {brief(name)} holds {dtype}, expected real numbers of up to 64 bits"
                 raise GraphError(where, found, "Export the graph again")
 

@@ -68,7 +68,7 @@ class _Writer:
         if PRIMITIVES.get(type(node).__name__) is not type(node):
             raise GraphError(where, f"type {type(node).__name__!r} is no NIR primitive", "See nirbridge.ir.PRIMITIVES")
         where = f"{where} ({type(node).__name__})"
-        if not isinstance(node.metadata or {}, dict):
+        if not (node.metadata is None or isinstance(node.metadata, dict)):
             raise GraphError(where, f"metadata {brief(node.metadata)} are no dictionary", "Give entries by name")
         if type(node) is nir.NIRGraph:
             self.graph(group, node, where, depth)
@@ -115,7 +115,7 @@ class _Writer:
         elif isinstance(value, dict):
             child = group.create_group(key, track_order=True)
             for inner, item in value.items():
-                self.value(child, inner, item, f"{where}.{inner}" if isinstance(inner, str) else where)
+                self.value(child, inner, item, f"{where}.{brief(inner)}")
         elif isinstance(value, str):
             _require_text(value, where)
             group.create_dataset(key, data=value, dtype=h5py.string_dtype())

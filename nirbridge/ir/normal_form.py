@@ -32,7 +32,7 @@ def normal_form(node: nir.NIRNode) -> nir.NIRNode:
     """The node itself where its parameters are numpy's or plain Python, else a copy with numpy arrays for them.
 
     Norse's and sinabs' exporters give torch tensors, of which numpy's functions accept only some; Spyx leaves None
-    for the bias that a convolution does not have.
+    for the bias that a convolution does not have; torch takes numbers in the machine's order of bytes alone.
     """
     mended = {name: _as_numpy(value) for name, value in vars(node).items() if _is_foreign(value)}
     plain = _with(node, mended)
@@ -50,7 +50,9 @@ def _with(node: nir.NIRNode, values: dict[str, Any]) -> nir.NIRNode:
 
 
 def _is_foreign(value: Any) -> bool:
-    return hasattr(value, "__array__") and not isinstance(value, (np.ndarray, np.generic))
+    if isinstance(value, (np.ndarray, np.generic)):
+        return not value.dtype.isnative
+    return hasattr(value, "__array__")
 
 
 def _as_numpy(value: Any) -> Any:
@@ -58,4 +60,5 @@ def _as_numpy(value: Any) -> Any:
     for method in ("detach", "cpu"):
         if hasattr(value, method):
             value = getattr(value, method)()
-    return np.asarray(value)
+    array = np.asarray(value)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
