@@ -1,4 +1,4 @@
-"""Reads mutated files: each must give a graph or an error of nirbridge's own, within 1 s and 1 GB.
+"""Reads, checks, shows and writes mutated files: each gives a graph or an error of nirbridge's own, in 1 s and 1 GB.
 
 ``python benchmarks/fuzz_read.py --count 10000`` prints the outcome; it exits with 1 if a file breaks a limit.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import json
 import os
@@ -26,6 +27,7 @@ import numpy as np
 import nirbridge
 from nirbridge.errors import NirbridgeError
 from nirbridge.ir import EventInput, MultiLevelLIF, PhaseIF, build_graph
+from nirbridge.showing import describe
 
 SECONDS, BYTES = 1.0, 2**30
 CHUNK = 250
@@ -173,9 +175,46 @@ def nesting(file: h5py.File, rng: np.random.Generator) -> None:
             file.create_group(f"node/nodes/wide{index}")
 
 
+def swollen_field(file: h5py.File, rng: np.random.Generator) -> None:
+    """A field of few values holds millions of ones, small when packed."""
+    name = _datasets(file)[rng.integers(len(_datasets(file)))]
+    del file[name]
+    shape = (int(rng.integers(1, 2048)), 4095)
+    file.create_dataset(name, data=np.ones(shape, np.int64), chunks=(1, 4095), compression="gzip")
+
+
+def extreme_number(file: h5py.File, rng: np.random.Generator) -> None:
+    """Numbers at the ends of their types, and of types that few know."""
+    numeric = [name for name in _datasets(file) if file[name].dtype.kind in "fiu"]
+    name = numeric[rng.integers(len(numeric))]
+    shape = file[name].shape
+    del file[name]
+    values = (
+        np.longdouble("0.1"), np.longdouble("1e400"), np.float32(3.4e38), -1.7e308, 5e-324, np.float16(65504),
+        np.uint64(2**64 - 1), np.int64(-(2**63)), np.int8(-128), np.complex64(1j), np.array(0.5, ">f8"),
+    )  # fmt: skip
+    file[name] = np.full(shape, values[rng.integers(len(values))])
+
+
+def no_neurons(file: h5py.File, rng: np.random.Generator) -> None:
+    """A field, or what a shape states, holds nothing."""
+    name = _datasets(file)[rng.integers(len(_datasets(file)))]
+    shape = file[name].shape
+    del file[name]
+    file[name] = np.zeros(shape, np.int64) if rng.random() < 0.5 else np.zeros((0, *shape[1:]))
+
+
+def padded_texts(file: h5py.File, rng: np.random.Generator) -> None:
+    """Texts, of which one is so long that as many of its length would fill the memory."""
+    name = _datasets(file)[rng.integers(len(_datasets(file)))]
+    del file[name]
+    texts = ["x" * int(2 ** rng.integers(10, 22)), *["y"] * int(rng.integers(1, 20_000))]
+    file.create_dataset(name, data=np.array(texts, dtype=object), dtype=h5py.string_dtype())
+
+
 HDF5_MUTATIONS: tuple[Callable[[h5py.File, np.random.Generator], None], ...] = (
     wrong_value, wrong_value, wrong_value, missing_field, other_type, declared_bomb, packed_bomb, text_bomb, links,
-    nesting,
+    nesting, swollen_field, extreme_number, extreme_number, no_neurons, padded_texts,
 )  # fmt: skip
 
 
@@ -229,10 +268,14 @@ def _timed(path: Path) -> tuple[str, float]:
 
 def _outcome(path: Path) -> str:
     try:
-        nirbridge.check(nirbridge.read(path))
+        graph = nirbridge.read(path)
+        nirbridge.check(graph)
+        json.dumps(describe(graph).to_dict(), allow_nan=False)
+        nirbridge.write(io.BytesIO(), graph)
         return "graph"
     except NirbridgeError as error:
-        return "refused" if "\n" not in str(error.problems[0]) else "several lines"
+        line = str(error.problems[0])
+        return "several lines" if "\n" in line else "a long line" if len(line) > 2000 else "refused"
     except BaseException as error:  # whatever else comes is what this program looks for
         return f"{type(error).__name__}: {error}"
 

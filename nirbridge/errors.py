@@ -22,6 +22,14 @@ _QUOTE.maxstring = _QUOTE.maxother = _QUOTE.maxlong = 60
 _QUOTE.maxlist = _QUOTE.maxtuple = _QUOTE.maxdict = _QUOTE.maxarray = _QUOTE.maxset = 8
 
 
+_LONGEST = {"where": 400, "found": 1200, "next_step": 800}
+"""Characters of each part of a message; names, lists of names and values come from files and can be of any length."""
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
+
+
 def brief(value: object) -> str:
     """A value as errors quote it: what a file or a caller gave can be of any length.
 
@@ -52,6 +60,10 @@ class Problem:
     next_step: str = ""
     rule: str = ""
     severity: str = "error"
+
+    def __post_init__(self) -> None:
+        for name, most in _LONGEST.items():
+            object.__setattr__(self, name, _cut(getattr(self, name), most))
 
     def __str__(self) -> str:
         line = f"{self.where}: {_sentence(self.found)}"

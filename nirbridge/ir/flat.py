@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +79,7 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
         Problem(
             f"edge '{source}' -> '{target}'",
             "is there twice, by two ways through nested graphs",
-            "Remove one; a Scale of 2 doubles a signal",
+            "Remove one, or double the signal by a Scale of 2",
             rule="edges_are_listed_once",
         )
         for (source, target), times in flat.items()
@@ -93,18 +94,18 @@ def edge_problems(graph: nir.NIRGraph, prefix: str = "") -> list[Problem]:
     Source: NIR 1.0.8 refuses the same when it builds a graph with its type check.
     """
     problems = []
-    seen: set[Edge] = set()
+    times: Counter[Edge] = Counter()
     for edge in graph.edges:
-        if not _is_edge(edge):
+        if _is_edge(edge):
+            times[edge[0], edge[1]] += 1
+        else:
             found = f"{brief(edge)} is no pair of names"
             problems.append(Problem("edges", found, "Give (source, target)", rule="edges_are_pairs"))
-            continue
-        source, target = edge
-        if (source, target) in seen:
+    for (source, target), count in times.items():
+        if count > 1:
             where = f"edge '{prefix}{source}' -> '{prefix}{target}'"
-            next_step = "Remove one; a Scale of 2 doubles a signal"
-            problems.append(Problem(where, "is listed twice", next_step, rule="edges_are_listed_once"))
-        seen.add((source, target))
+            found = "is listed twice" if count == 2 else f"is listed {count} times"
+            problems.append(Problem(where, found, "Remove all but one", rule="edges_are_listed_once"))
     return problems
 
 
