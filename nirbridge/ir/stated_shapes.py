@@ -88,7 +88,7 @@ def require_stated(node: nir.NIRNode, arriving: Shape, by_nir: Shape | None) -> 
 def shape_by_nir(node: nir.NIRNode, shape: Shape) -> Shape | None:
     """What NIR infers to leave a node, None where it cannot: square kernels of the first side's size, else the same."""
     try:
-        if type(node) is nir.Conv2d:
+        if type(node) is nir.Conv2d and not (isinstance(node.padding, str) and node.padding == "same"):
             return convolution(node, shape, (node.weight.shape[2],) * 2)
         return shape_rule(node)(node, shape)
     except (ShapeMismatchError, ArithmeticError, AttributeError, IndexError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Parameters in double precision, so that every runtime derives the same numbers from them."""
+"""Parameters in double precision and of one shape, so that every runtime derives the same numbers from them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import nir
 import numpy as np
 
 from nirbridge.ir import FlatGraph, SparseMatrix
+from nirbridge.ir.shapes import ELEMENTWISE
 
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
 
 
 def widen_parameters(flat: FlatGraph) -> FlatGraph:
     """Replaces every floating-point parameter by its float64 copy; integers keep their dtype.
+
+    Where a neuron holds parameters of several shapes, as a scalar beside an array, all get the shape that they
+    broadcast to: what passes and runtimes derive from some of them then fits the others.
 
     A file's float32 time constant would otherwise make ``dt/tau`` a float32 number in numpy and a float64 one
     elsewhere.  Widening is exact; a runtime narrows once, after it has computed what it needs.
@@ -28,6 +32,11 @@ def _widened_node(node: nir.NIRNode) -> nir.NIRNode:
     for name, value in vars(node).items():
         if name not in _NOT_PARAMETERS:
             setattr(wide, name, _widened(value))
+    names = ELEMENTWISE.get(type(node), ())
+    shapes = {np.shape(getattr(wide, name)) for name in names}
+    if len(shapes) > 1:
+        for name in names:
+            setattr(wide, name, np.broadcast_to(getattr(wide, name), np.broadcast_shapes(*shapes)).copy())
     return wide
 
 

@@ -124,7 +124,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     Raises:
         GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
     """
-    flat = widen_parameters(resolve_phase_pooling(flatten(graph)))
+    flat = resolve_phase_pooling(flatten(graph))
     shapes, problems = infer_shapes(flat)
     problems = [*flat.problems, *problems]
     rates, rate_problems = infer_rates(flat)
@@ -135,7 +135,7 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     if problems:
         raise GraphError.from_problems(problems)
     step = time_step(flat.nodes.values(), dt)
-    flat = _resolved(flat, shapes, step, integrator, reset)
+    flat = _resolved(widen_parameters(flat), shapes, step, integrator, reset)
     shapes, _ = infer_shapes(flat)
     rates, _ = infer_rates(flat)
     return Plan(

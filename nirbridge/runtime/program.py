@@ -184,7 +184,10 @@ class Program(ABC):
             raise InputError(where, f"dtype {array.dtype}, expected real numbers", "Convert it to float32")
         if array.ndim != len(shape) + 2 or array.shape[2:] != shape:
             wanted = ", ".join(("T", "B", *map(str, shape)))
-            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", "Add or move the time and batch axes")
+            next_step = "Add or move the time and batch axes"
+            if len(shape) > 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim <= len(shape) + 1:
+                next_step += f", or state {shape[1:]} in the Input: its first axis is probably the batch"
+            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", next_step)
         if 0 in array.shape[:2]:
             raise InputError(where, f"shape {array.shape} holds no step or no sample", "Give at least one of each")
         if array.shape[0] % self.plan.block:
