@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def put(origin: Origin, data: bytes) -> None:
             written = stream.write(rest)
             rest = rest[written if isinstance(written, int) else len(rest) :]
         if _can_seek(stream) and hasattr(stream, "truncate"):
-            stream.truncate()
+            with suppress(io.UnsupportedOperation):  # compressed streams end where they are closed
+                stream.truncate()
         if hasattr(stream, "flush"):
             stream.flush()
     except (OSError, TypeError, ValueError) as error:
