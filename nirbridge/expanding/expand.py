@@ -16,7 +16,7 @@ from nirbridge.expanding import multilevel, others, products
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
 from nirbridge.expanding.substeps import as_substeps, spikes_before
 from nirbridge.ir import (
-    EXTENSIONS,
+    CORE,
     Aggregate,
     EventInput,
     FlatGraph,
@@ -35,6 +35,7 @@ from nirbridge.ir import (
     label,
     time_step,
 )
+from nirbridge.ir.shapes import ELEMENTWISE
 from nirbridge.runtime import require_option
 
 EXACT_FOR = ("any-steps", "one-step", "substeps")
@@ -115,6 +116,10 @@ def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
     if type(node) is nir.Output:
         return nir.Output(np.array(shapes.output))
     stated = copy(node)
+    fields = ELEMENTWISE.get(type(node), ())
+    if len({np.shape(getattr(node, name)) for name in fields}) > 1:  # NIR's reader wants parameters of one shape
+        for name in fields:
+            setattr(stated, name, np.broadcast_to(getattr(node, name), shapes.input).copy())
     if type(node) is nir.Flatten:
         stated.input_type = {"input": np.array(shapes.input)}
     if type(node) in (nir.Conv1d, nir.Conv2d):
@@ -127,10 +132,10 @@ def _fragments(setting: _Setting) -> tuple[dict[str, Fragment], list[Problem]]:
     fragments: dict[str, Fragment] = {}
     refused: list[Problem] = []
     for name, node in setting.flat.nodes.items():
-        if type(node) not in EXTENSIONS:
+        if type(node) in CORE:
             continue
         try:
-            fragments[name] = _EXPANSIONS[type(node)](name, node, setting)
+            fragments[name] = _EXPANSIONS.get(type(node), _unknown)(name, node, setting)
         except CannotExpandError as error:
             refused.append(Problem(label(name, node), error.found, error.next_step, "has_core_counterpart"))
     return fragments, refused
@@ -159,6 +164,12 @@ def _temporal_mix(name: str, node: TemporalMix, at: _Setting) -> Fragment:
     if not held and not others.mixes_nothing(node):
         fragment.approximation = "takes the input of each step for the whole window's"
     return fragment
+
+
+def _unknown(name: str, node: nir.NIRNode, at: _Setting) -> Fragment:
+    raise CannotExpandError(
+        f"nirbridge knows no core counterpart of {type(node).__name__}", "Run it on a runtime that knows it"
+    )
 
 
 _EXPANSIONS: dict[type[nir.NIRNode], Callable[[str, Any, _Setting], Fragment]] = {

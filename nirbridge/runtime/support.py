@@ -9,11 +9,12 @@ from nirbridge.runtime.protocol import Runtime
 
 def support_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
     """Node types that the runtime lacks, then what its own rules find."""
+    next_step = "Use --runtime reference" if runtime.name != "reference" else "Give the runtime a lowering for it"
     missing = [
         Problem(
             str(planned),
             f"runtime '{runtime.name}' does not run {type(planned.node).__name__}",
-            "Use --runtime reference",
+            next_step,
             rule="runtime_supports_node",
         )
         for planned in plan.nodes

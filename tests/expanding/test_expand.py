@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,19 @@ import nirbridge
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.expanding import join_substeps, repeat_substeps
 from nirbridge.expanding.expand import _EXPANSIONS
-from nirbridge.ir import EXTENSIONS, Aggregate, MaxPool2d, MultiLevelLIF, Place, Product, TemporalMix, flatten
+from nirbridge.ir import (
+    EXTENSIONS,
+    PRIMITIVES,
+    Aggregate,
+    Extension,
+    MaxPool2d,
+    MultiLevelLIF,
+    Place,
+    Product,
+    TemporalMix,
+    flatten,
+    shapes,
+)
 from tests.conformance.cases import CASES, Case, data, dyadic, line, net, positive, weights
 from tests.conformance.test_conformance import as_dict
 
@@ -70,6 +83,38 @@ def test_same_values_over_many_steps(case: Case, runtime: str, tmp_path: Path) -
 
 def test_every_extension_is_expanded_or_has_its_reason() -> None:
     assert set(_EXPANSIONS) == set(EXTENSIONS)
+
+
+@dataclass(eq=False)
+class _Square(Extension):
+    """A primitive that somebody else registered."""
+
+    gain: float
+
+    def __post_init__(self) -> None:
+        self._set_types(None, None)
+
+
+@pytest.mark.parametrize("exact_for", ["any-steps", "one-step"])
+def test_an_extension_that_nirbridge_does_not_know_is_refused_by_name(
+    exact_for: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRIMITIVES, "_Square", _Square)
+    monkeypatch.setitem(shapes._RULES, _Square, lambda node, shape: shape)
+    nodes = {"input": nir.Input(np.array([2])), "sq": _Square(2.0), "output": nir.Output(np.array([2]))}
+    graph = nir.NIRGraph(nodes, [("input", "sq"), ("sq", "output")], type_check=False)
+    assert nirbridge.check(graph) == []
+    with pytest.raises(UnsupportedError, match="node 'sq' .* knows no core counterpart of _Square"):
+        nirbridge.expand(graph, exact_for=exact_for)
+
+
+def test_parameters_of_several_shapes_are_written_out_for_other_readers(tmp_path: Path) -> None:
+    lif = nir.LIF(*(np.full(2, value) for value in (0.01, 1.0, 0.0, 0.5, 0.0)))
+    lif.r, lif.v_leak = np.float32(1.0), np.zeros(1)
+    nodes = {"input": nir.Input(np.array([2])), "n": lif, "output": nir.Output(np.array([2]))}
+    graph = nir.NIRGraph(nodes, [("input", "n"), ("n", "output")], type_check=False)
+    nirbridge.write(tmp_path / "core.nir", nirbridge.expand(graph))
+    assert nir.read(tmp_path / "core.nir").nodes["n"].r.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("name", REFUSED)
