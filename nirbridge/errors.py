@@ -75,7 +75,7 @@ class Problem:
 
 
 class GraphWarning(UserWarning):
-    """A graph contradicts itself in a way that has one sensible reading, which is taken."""
+    """A graph contradicts itself in a way that has one sensible reading, which is taken, or sums leave their range."""
 
 
 class NirbridgeError(Exception):

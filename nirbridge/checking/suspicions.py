@@ -8,6 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from nirbridge.checking.parameters import number_fields
 from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem
 from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label, time_step
@@ -17,6 +18,8 @@ SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
 """Node type → its fields in seconds."""
 LONGEST_SECONDS = 1.0
 """Time constants and delays of neurons are milliseconds; from here on a file more likely counts in ms or in steps."""
+LARGEST_MAGNITUDE = 1e30
+"""Sums of 10^8 products of 1 stay finite in 32 bits up to here."""
 _PER_SECOND = 1000.0
 """Steps in a second: from here on a factor more likely counts in seconds than in steps."""
 _FACTORS = {
@@ -55,6 +58,18 @@ def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
         for name in flat.topology().loop
         if name not in fed
     ]
+
+
+def magnitudes_leave_room(flat: FlatGraph) -> list[Problem]:
+    """Parameters lie far within the range of 32-bit floats, in which most platforms compute their sums."""
+    problems = []
+    for name, node in flat.nodes.items():
+        for field, array in number_fields(node):
+            largest = float(np.max(np.abs(array), initial=0.0))
+            if array.dtype.kind == "f" and largest > LARGEST_MAGNITUDE and field not in SECONDS.get(type(node), ()):
+                found = f"{field} holds {largest:g}, so sums may leave the range of 32-bit floats, which ends at 3.4e38"
+                problems.append(Problem(label(name, node), found, "Scale the weights and thresholds down"))
+    return problems
 
 
 def times_look_like_seconds(flat: FlatGraph) -> list[Problem]:
@@ -156,6 +171,7 @@ def parameters_are_used(flat: FlatGraph) -> list[Problem]:
 SUSPICION_RULES = (
     stated_shapes_match,
     cycles_are_fed,
+    magnitudes_leave_room,
     times_look_like_seconds,
     resistances_count_steps,
     euler_steps_are_stable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import InputError, UnsupportedError
+from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseIF, label
 from nirbridge.runtime.plan import Plan
 
@@ -144,6 +145,10 @@ class Program(ABC):
 
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
+        for name, array in outputs.items():
+            if not np.isfinite(array).all():
+                found = f"{label(name, self.plan[name].node)}: holds infinity or NaN: sums left the range of numbers."
+                warnings.warn(f"{found} Scale the input or the weights down.", GraphWarning, stacklevel=3)
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs
         return Recording(output, {name: values[name] for name in names})
 

@@ -47,6 +47,7 @@ def _alone() -> nir.NIRGraph:
 CASES = {
     "cycles_are_fed": _alone(),
     "stated_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
+    "magnitudes_leave_room": chain(nir.Scale(ONE * 3.3e38), shape=(3,), out=(3,)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
     "euler_steps_are_stable": chain(_lif(tau=np.array([0.02, 0.0004, 0.02])), shape=(3,), out=(3,)),
     "resistances_count_steps": chain(nir.IF(ONE * 1e4, ONE), shape=(3,), out=(3,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 
 import nir
@@ -140,6 +141,29 @@ def test_several_inputs_and_outputs() -> None:
         assert (result["two"] == 5).all()
         with pytest.raises(InputError, match="disagree"):
             program.run({"a": a, "b": b[:1]})
+
+
+@pytest.mark.parametrize("runtime", ["reference", "lava"])
+def test_output_beyond_the_range_of_numbers_is_said(runtime: str) -> None:
+    nodes = {"input": nir.Input(np.array([2])), "w": nir.Linear(np.full((1, 2), 1e308)), "out": nir.Output(None)}
+    graph = nirbridge.ir.build_graph(nodes, [("input", "w"), ("w", "out")])
+    assert "magnitudes_leave_room" in {problem.rule for problem in nirbridge.check(graph)}
+    with (
+        nirbridge.compile(graph, runtime) as program,
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(over="ignore"),
+    ):
+        warnings.simplefilter("always")
+        assert np.isinf(program.run(np.full((1, 1, 2), 2.0)).output).all()
+    assert any("'out' (Output): holds infinity or NaN" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize("delay", [1e30, 3.4e38])
+def test_a_delay_that_no_memory_holds_is_refused(delay: float) -> None:
+    nodes = {"input": nir.Input(np.array([2])), "d": nir.Delay(np.full(2, delay)), "out": nir.Output(None)}
+    graph = nirbridge.ir.build_graph(nodes, [("input", "d"), ("d", "out")])
+    with pytest.raises(GraphError, match="steps of 0.001 s, more than"):
+        nirbridge.compile(graph)
 
 
 def test_lowering_is_by_exact_type() -> None:
