@@ -52,11 +52,17 @@ def stated_shapes_match(flat: FlatGraph) -> list[Problem]:
 def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
     """Data reach every cycle; one that they do not reach runs on its biases and start values alone."""
     fed = reached(flat.inputs, flat.edges)
-    found = "no data reach the cycle that it stands in: it runs on biases and start values alone"
+    alone: dict[int, list[str]] = {}
+    for name, loop in flat.topology().loop.items():
+        if name not in fed:
+            alone.setdefault(loop, []).append(name)
     return [
-        Problem(label(name, flat.nodes[name]), found, "If this is not meant, connect it to an Input")
-        for name in flat.topology().loop
-        if name not in fed
+        Problem(
+            label(first, flat.nodes[first]),
+            f"no data reach its cycle of {1 + len(rest)} nodes: it runs on biases and start values alone",
+            "If this is not meant, connect it to an Input",
+        )
+        for first, *rest in alone.values()
     ]
 
 

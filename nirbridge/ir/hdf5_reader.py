@@ -12,7 +12,7 @@ import numpy as np
 from nir.serialization import hdf2dict
 
 from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
-from nirbridge.ir.extension import TEXT_FIELDS, Extension, is_real
+from nirbridge.ir.extension import TEXT_FIELDS, Extension
 from nirbridge.ir.flat import MAX_DEPTH, edge_problems
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
@@ -109,7 +109,7 @@ def build_node(cls: type[nir.NIRNode], stored: dict[str, Any], where: str) -> ni
     """
     values = {key: restored(value, f"{where}, field {brief(key)}") for key, value in stored.items()}
     _require_known_fields(cls, values, where)
-    _require_real_numbers(cls, values, where)
+    _require_numbers(cls, values, where)
     try:
         node = cls.from_dict(values) if issubclass(cls, Extension) else _core_node(cls, values)
     except GraphError as error:
@@ -174,16 +174,18 @@ def _require_known_fields(cls: type[nir.NIRNode], values: dict[str, Any], where:
         raise GraphError(where, f"unknown field {brief(unknown[0])}", "nirbridge drops nothing silently: remove it")
 
 
-def _require_real_numbers(cls: type[nir.NIRNode], values: dict[str, Any], where: str) -> None:
+def _require_numbers(cls: type[nir.NIRNode], values: dict[str, Any], where: str) -> None:
+    """Refuses what no later rule could compute with; `check` refuses complex numbers and long doubles."""
     for name, value in values.items():
         if name in ("type", "metadata") or value is None:
             continue
         extended = issubclass(cls, Extension)  # may hold sparse matrices, and texts of its own
         parts = value.values() if isinstance(value, dict) and extended else (value,)
         for dtype in (np.asarray(part).dtype for part in parts):
-            if not is_real(dtype) and not (dtype.kind == "U" and (extended or name in TEXT_FIELDS)):
-                found = f"field {brief(name)} holds {dtype}, expected real numbers of up to 64 bits"
-                raise GraphError(where, found, "Export the graph again")
+            if dtype.kind not in "iubfc" and not (dtype.kind == "U" and (extended or name in TEXT_FIELDS)):
+                raise GraphError(
+                    where, f"field {brief(name)} holds {dtype}, expected numbers", "Export the graph again"
+                )
 
 
 def restored(value: Any, where: str) -> Any:

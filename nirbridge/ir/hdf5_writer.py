@@ -140,8 +140,7 @@ def _as_array(value: Any, where: str) -> np.ndarray[Any, Any]:
     except ValueError as error:
         raise GraphError(where, f"{brief(value)} is no array", "Use numbers, texts or arrays of them") from error
     texts = array.dtype.kind in "UO" and all(isinstance(item, str) for item in np.asarray(value, dtype=object).flat)
-    numbers = array.dtype.kind in "iubfc" and array.dtype.itemsize <= (16 if array.dtype.kind == "c" else 8)
-    if not (texts or numbers) or isinstance(value, np.ma.MaskedArray):
+    if not (texts or array.dtype.kind in "iubfc") or isinstance(value, np.ma.MaskedArray):
         held = type(value).__name__ if isinstance(value, np.ma.MaskedArray) else array.dtype
         raise GraphError(where, f"holds {held}, which NIR cannot store", "Use numbers, texts or arrays of them")
     return array

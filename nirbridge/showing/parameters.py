@@ -20,6 +20,7 @@ from nirbridge.ir import (
     Product,
     SparseMatrix,
     TemporalMix,
+    is_real,
 )
 
 _NOT_STORED = ("input_type", "output_type", "metadata")
@@ -121,7 +122,7 @@ def _is_usual(name: str, value: Any) -> bool:
     if name not in _USUAL or isinstance(value, str):
         return False
     array = _array(value)
-    return array.dtype.kind in "fiub" and bool((array == _USUAL[name]).all())
+    return is_real(array.dtype) and bool((array == _USUAL[name]).all())
 
 
 def _shape_of_weight(value: Any) -> str:
@@ -133,7 +134,7 @@ def _short(value: Any) -> str:
     if isinstance(value, str):
         return value
     array = _array(value)
-    if array.dtype.kind not in "fiub" or array.size == 0:
+    if not is_real(array.dtype) or array.size == 0:
         return "x".join(map(str, array.shape)) + f" {array.dtype}"
     low, high = array.min(), array.max()
     if low == high:
@@ -151,7 +152,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (str, bool, int)):
         return value
     array = _array(value)
-    if array.dtype.kind not in "fiub":
+    if not is_real(array.dtype):
         return {"shape": list(array.shape), "dtype": str(array.dtype)}
     if array.size <= _LISTED_UP_TO:
         return _finite(array.tolist())
