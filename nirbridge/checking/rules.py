@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import nir
 
-from nirbridge.checking.parameters import PARAMETER_RULES, parameters_are_real_numbers
+from nirbridge.checking.parameters import PARAMETER_RULES, parameters_are_finite, parameters_are_real_numbers
 from nirbridge.checking.reachability import REACHABILITY_RULES
-from nirbridge.checking.structure import STRUCTURE_RULES, types_are_known
+from nirbridge.checking.structure import STRUCTURE_RULES
 from nirbridge.checking.suspicions import SUSPICION_RULES
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, flatten, infer_shapes
@@ -29,7 +29,8 @@ def windows_agree(flat: FlatGraph) -> list[Problem]:
     return infer_rates(resolve_phase_pooling(flat))[1]
 
 
-KIND_RULES: tuple[Rule, ...] = (types_are_known, parameters_are_real_numbers)
+RULES_OF_FORM: tuple[Rule, ...] = (*STRUCTURE_RULES, parameters_are_real_numbers, parameters_are_finite, shapes_agree)
+"""Those that may see fields of any kind."""
 RULES: tuple[Rule, ...] = (*STRUCTURE_RULES, *PARAMETER_RULES, shapes_agree, windows_agree)
 WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
 
@@ -39,7 +40,7 @@ def find_problems(graph: nir.NIRGraph) -> list[Problem]:
     flat = flatten(graph)
     if any(problem.rule == "names_are_unique" for problem in flat.problems):
         return list(flat.problems)  # the rest of the graph cannot be told apart
-    rules = KIND_RULES if _found(KIND_RULES, flat, "error") else RULES  # no rule computes with what is no number
+    rules = RULES_OF_FORM if parameters_are_real_numbers(flat) else RULES  # the rest computes with the numbers
     return [*flat.problems, *_found(rules, flat, "error")]
 
 

@@ -15,6 +15,14 @@ SMALL_BYTES = 2**27
 MAX_EXPANSION = 64
 """Bytes of data that a byte of file may stand for beyond that: weights do not compress like this, bombs do."""
 _BATCH_BYTES = 2**24
+_FEW = frozenset(
+    (
+        *("stride", "padding", "dilation", "groups", "kernel_size", "start_dim", "end_dim", "shape", "input_shape"),
+        *("input_type", "output_shape", "sensor_size", "type", "opset", "version"),
+    )
+)
+"""Fields of a node that hold a few numbers, or one text."""
+_FEW_VALUES = 64
 
 
 def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:
@@ -67,6 +75,9 @@ class _Budget:
             return
         if item.is_virtual or item.external:
             raise FileError(self.where, f"{item.name} keeps its data in another file", "Store the data itself")
+        if item.name.rpartition("/")[2] in _FEW and "/metadata/" not in item.name and int(item.size or 0) > _FEW_VALUES:
+            found = f"{item.name} holds {item.size} values, expected up to {_FEW_VALUES}"
+            raise FileError(self.where, found, "This is no NIR graph")
         self._count(int(item.nbytes), item)
         if h5py.check_vlen_dtype(item.dtype) is not None or h5py.check_string_dtype(item.dtype) is not None:
             self._count_texts(item)

@@ -12,7 +12,7 @@ import numpy as np
 from nir.serialization import hdf2dict
 
 from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
-from nirbridge.ir.extension import TEXT_FIELDS, Extension
+from nirbridge.ir.extension import Extension
 from nirbridge.ir.flat import MAX_DEPTH, edge_problems
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
@@ -109,7 +109,6 @@ def build_node(cls: type[nir.NIRNode], stored: dict[str, Any], where: str) -> ni
     """
     values = {key: restored(value, f"{where}, field {brief(key)}") for key, value in stored.items()}
     _require_known_fields(cls, values, where)
-    _require_numbers(cls, values, where)
     try:
         node = cls.from_dict(values) if issubclass(cls, Extension) else _core_node(cls, values)
     except GraphError as error:
@@ -124,7 +123,7 @@ def _core_node(cls: type[nir.NIRNode], values: dict[str, Any]) -> nir.NIRNode:
     """A node of NIR, which wants parameters of one shape and infers shapes: both is done here instead."""
     kept: dict[str, Any] = {}
     if cls in ELEMENTWISE:
-        kept = {name: np.asarray(values[name]) for name in ELEMENTWISE[cls] if values.get(name) is not None}
+        kept = {name: _numbers(values[name], name) for name in ELEMENTWISE[cls] if values.get(name) is not None}
         shape = np.broadcast_shapes(*(value.shape for value in kept.values()))
         values = {**values, **{name: np.broadcast_to(value, shape) for name, value in kept.items()}}
     elif cls in (nir.Conv1d, nir.Conv2d):
@@ -134,6 +133,13 @@ def _core_node(cls: type[nir.NIRNode], values: dict[str, Any]) -> nir.NIRNode:
     for name, value in kept.items():
         setattr(node, name, value)
     return node
+
+
+def _numbers(value: Any, name: str) -> np.ndarray[Any, Any]:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iubfc":
+        raise TypeError(f"{name} holds {array.dtype}, expected numbers")
+    return array
 
 
 def _graph(stored: dict[str, Any], where: str, depth: int) -> nir.NIRGraph:
@@ -172,20 +178,6 @@ def _require_known_fields(cls: type[nir.NIRNode], values: dict[str, Any], where:
     unknown = sorted(set(values) - names)
     if unknown:
         raise GraphError(where, f"unknown field {brief(unknown[0])}", "nirbridge drops nothing silently: remove it")
-
-
-def _require_numbers(cls: type[nir.NIRNode], values: dict[str, Any], where: str) -> None:
-    """Refuses what no later rule could compute with; `check` refuses complex numbers and long doubles."""
-    for name, value in values.items():
-        if name in ("type", "metadata") or value is None:
-            continue
-        extended = issubclass(cls, Extension)  # may hold sparse matrices, and texts of its own
-        parts = value.values() if isinstance(value, dict) and extended else (value,)
-        for dtype in (np.asarray(part).dtype for part in parts):
-            if dtype.kind not in "iubfc" and not (dtype.kind == "U" and (extended or name in TEXT_FIELDS)):
-                raise GraphError(
-                    where, f"field {brief(name)} holds {dtype}, expected numbers", "Export the graph again"
-                )
 
 
 def restored(value: Any, where: str) -> Any:

@@ -36,8 +36,8 @@ def write(target: Any, graph: nir.NIRGraph) -> None:
         target: the path of a file, which is replaced only when the new one is complete, or an object that takes its
             bytes, as ``open(path, "wb")``, ``io.BytesIO`` and ``tempfile.TemporaryFile()``; from its beginning where
             it can seek.
-        graph: the graph, nested ones included.  None counts as 0 for the bias of a convolution or Affine and for
-            ``v_reset``, as 1 for ``w_in``.
+        graph: the graph, nested ones included.  None counts as 0 for the bias of a convolution and for ``v_reset``,
+            as 1 for ``w_in``.
 
     Raises:
         GraphError: a node type is unknown, a name cannot be stored, an edge is listed twice, or a field holds something

@@ -11,13 +11,12 @@ import numpy as np
 
 
 def _zero_bias(node: Any) -> Any:
-    """A value for each row of an Affine, for each output channel of a convolution."""
+    """A value for each output channel of a convolution."""
     weight = np.asarray(node.weight)
-    return np.zeros(weight.shape[:-1] if type(node) is nir.Affine else weight.shape[:1], weight.dtype)
+    return np.zeros(weight.shape[:1], weight.dtype)
 
 
 _NONE_MEANS: dict[type[nir.NIRNode], dict[str, Callable[[Any], Any]]] = {
-    nir.Affine: {"bias": _zero_bias},
     nir.Conv1d: {"bias": _zero_bias},
     nir.Conv2d: {"bias": _zero_bias},
     nir.IF: {"v_reset": lambda node: np.zeros_like(node.v_threshold)},
@@ -25,7 +24,8 @@ _NONE_MEANS: dict[type[nir.NIRNode], dict[str, Callable[[Any], Any]]] = {
     nir.CubaLI: {"w_in": lambda node: np.ones_like(node.v_leak)},
     nir.CubaLIF: {"v_reset": lambda node: np.zeros_like(node.v_threshold), "w_in": lambda node: np.ones_like(node.r)},
 }
-"""What None says in a field: that torch's layer has no bias, and the defaults of NIR's own constructors."""
+"""What None says in a field: that torch's layer has no bias, and the defaults of NIR's own constructors.  An Affine
+without a bias is a Linear, and None in it an error."""
 
 
 def normal_form(node: nir.NIRNode) -> nir.NIRNode:

@@ -54,9 +54,8 @@ def _require_window(node: nir.NIRNode, axes: int) -> None:
         value = getattr(node, name, None)
         if value is None or isinstance(value, str):
             continue
-        if np.size(value) > axes or not np.isfinite(np.asarray(value, dtype=np.float64)).all():
-            raise ShapeMismatchError(f"{name} {brief(value)} is not {axes} whole numbers")
-        if min(pairs(value, axes)) < least:
+        finite = np.size(value) > axes or np.isfinite(np.asarray(value, dtype=np.float64)).all()
+        if not finite or min(pairs(value, axes)) < least:
             raise ShapeMismatchError(f"{name} {brief(value)} is not whole numbers from {least} on")
 
 

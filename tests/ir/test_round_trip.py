@@ -126,7 +126,6 @@ def test_any_names(names: list[str]) -> None:
     [
         nir.Conv1d(9, np.ones((2, 1, 3), np.float32), 1, 0, 1, 1, None),
         nir.Conv2d((5, 5), np.ones((2, 1, 3, 3), np.float32), 1, 1, 1, 1, None),
-        nir.Affine(np.ones((2, 3), np.float32), None),
     ],
 )
 def test_no_bias_is_a_bias_of_zeros(node: nir.NIRNode) -> None:
@@ -134,7 +133,7 @@ def test_no_bias_is_a_bias_of_zeros(node: nir.NIRNode) -> None:
     assert back is not None
     assert back.nodes["x"].bias.tolist() == [0.0, 0.0]
     assert back.nodes["x"].bias.dtype == np.float32
-    shape = {nir.Conv1d: (1, 9), nir.Conv2d: (1, 5, 5), nir.Affine: (3,)}[type(node)]
+    shape = {nir.Conv1d: (1, 9), nir.Conv2d: (1, 5, 5)}[type(node)]
     nodes = {"input": nir.Input(np.array(shape)), "x": node, "output": nir.Output(None)}
     graph = nirbridge.ir.build_graph(nodes, [("input", "x"), ("x", "output")])
     with nirbridge.compile(graph) as program:
@@ -148,6 +147,9 @@ def test_fields_that_no_reader_takes_are_named() -> None:
     with pytest.raises(GraphError, match=r"node 'x' \(LIF\), field 'tau': holds object"):
         nirbridge.write(io.BytesIO(), nir.NIRGraph({"x": lif}, [], type_check=False))
     lif.tau = None
+    affine = nir.Affine(np.ones((2, 3)), None)
+    with pytest.raises(GraphError, match=r"node 'x' \(Affine\): its fields do not fit .*bias"):
+        nirbridge.write(io.BytesIO(), nir.NIRGraph({"x": affine}, [], type_check=False))
     with pytest.raises(GraphError, match=r"node 'x' \(LIF\)"):
         nirbridge.write(io.BytesIO(), nir.NIRGraph({"x": lif}, [], type_check=False))
 
