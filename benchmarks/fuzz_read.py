@@ -179,7 +179,7 @@ def swollen_field(file: h5py.File, rng: np.random.Generator) -> None:
     """A field of few values holds millions of ones, small when packed."""
     name = _datasets(file)[rng.integers(len(_datasets(file)))]
     del file[name]
-    shape = (int(rng.integers(1, 2048)), 4095)
+    shape = (int(rng.integers(1, 512)), 4095)
     file.create_dataset(name, data=np.ones(shape, np.int64), chunks=(1, 4095), compression="gzip")
 
 

@@ -139,3 +139,39 @@ def test_texts_whose_heap_is_damaged(fuzz: ModuleType, tmp_path: Path, size: int
     path.write_bytes(data)
     with pytest.raises(FileError, match="is damaged .its texts at byte"):
         nirbridge.read(path)
+
+
+def test_a_stride_of_millions_is_refused_before_it_is_loaded(fuzz: ModuleType, tmp_path: Path) -> None:
+    """16 million ones in 11 KB: the error quotes none of them."""
+    path = _graph_file(fuzz, tmp_path / "stride.nir")
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/conv/stride"]
+        file.create_dataset("node/nodes/conv/stride", data=np.ones((4096, 4095), np.int64), compression="gzip")
+    text, mebibytes = _read(path)
+    assert "/node/nodes/conv/stride holds 16773120 values, expected up to 64" in text
+    assert mebibytes < 100
+
+
+def test_texts_that_would_be_padded_to_the_longest(fuzz: ModuleType, tmp_path: Path) -> None:
+    """One text of 1 MiB beside 20,000 of one letter: an array of text would take 80 GB."""
+    path = _graph_file(fuzz, tmp_path / "texts.nir")
+    with h5py.File(path, "r+") as file:
+        texts = np.array(["x" * 2**20, *["y"] * 20_000], dtype=object)
+        file.create_dataset("node/nodes/fc/metadata/notes", data=texts, dtype=h5py.string_dtype())
+    text, mebibytes = _read(path)
+    assert "texts of shape (20001,) take more than" in text
+    assert mebibytes < 300
+
+
+def test_errors_cut_what_they_quote(fuzz: ModuleType, tmp_path: Path) -> None:
+    """Names and values of any length, in every part of a message."""
+    long = "x" * 10**6
+    graph = fuzz.seed_graph()
+    graph.edges.append((long, "output"))
+    graph.nodes["fc"].weight = np.ones((3, 10**6), np.int8)
+    problems = nirbridge.check(graph)
+    assert len(problems) >= 2
+    assert all(len(str(problem)) < 2500 for problem in problems)
+    with pytest.raises(nirbridge.errors.GraphError) as error:
+        nirbridge.ir.MultiLevelLIF.one_hot((3,), 2, reset=long)
+    assert len(str(error.value)) < 300
