@@ -84,7 +84,7 @@ def command(
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started
-    arrays = _named(result)
+    arrays = _named(result, program.plan.outputs)
     if output is not None and output.suffix.lower() == SUFFIX:
         outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
         write_nir_data(output, {**result.records, **outputs}, program.plan)
@@ -97,15 +97,15 @@ def command(
     click.echo(_line(runtime, result, seconds), err=True)
 
 
-def _named(result: Recording) -> dict[str, Array]:
-    """The arrays of the file, by name.
+def _named(result: Recording, names: tuple[str, ...]) -> dict[str, Array]:
+    """The arrays of the file, by name; ``names`` are those of the output nodes.
 
     Raises:
         InputError: a recorded node has the name under which the file keeps the output.
     """
     outputs = result.output if isinstance(result.output, dict) else {OUTPUT: result.output}
-    for name, array in result.records.items():
-        if name in outputs and array.shape != outputs[name].shape:
+    for name in result.records:
+        if name in outputs and name not in names:
             found = "the file keeps the graph's output under this name"
             raise InputError(f"record '{name}'", found, "Rename the node")
     return {**result.records, **outputs}

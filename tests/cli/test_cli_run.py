@@ -192,12 +192,15 @@ def test_options_that_do_not_fit(
     assert not out.exists()
 
 
-def test_a_record_under_the_name_of_the_output_is_refused(tmp_path: Path, data_file: Path, invoke: Invoke) -> None:
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_record_under_the_name_of_the_output_is_refused(
+    size: int, tmp_path: Path, data_file: Path, invoke: Invoke
+) -> None:
     nodes = {
         "input": nir.Input(np.array([4])),
         "output": nir.Linear(np.ones((3, 4))),
-        "last": nir.Linear(np.ones((2, 3))),
-        "end": nir.Output(np.array([2])),
+        "last": nir.Linear(np.ones((size, 3))),
+        "end": nir.Output(np.array([size])),
     }
     names = list(nodes)
     nirbridge.write(tmp_path / "n.nir", build_graph(nodes, list(itertools.pairwise(names))))
