@@ -24,6 +24,8 @@ _COMPRESS_UP_TO = SMALL_BYTES // 2
 """Bytes of data that a file holds compressed; what exceeds them is stored plainly, for `read` refuses files that unpack
 to many times their size."""
 _BLOCK = 2**22
+_MAY_BE_NONE = ("input_shape", "input_type")
+"""Fields that say nothing where the shape follows from the graph."""
 
 
 def write(target: Any, graph: nir.NIRGraph) -> None:
@@ -85,6 +87,8 @@ class _Writer:
         for key, value in stored.items():
             if value is not None:
                 self.value(group, key, value, f"{where}, field {key!r}")
+            elif key not in _MAY_BE_NONE:
+                raise GraphError(f"{where}, field {key!r}", "is None, which stands for no value", "Give numbers")
         _require_same(plain, stored, where)
 
     def graph(self, group: h5py.Group, graph: nir.NIRGraph, where: str, depth: int) -> None:
