@@ -46,12 +46,14 @@ def _inferred(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
     shapes: dict[str, Shapes] = {}
     by_nir: dict[str, Shape | None] = {}
     entries: dict[str, Shape] = {}
+    rounds: set[int] = {-1}  # cycles that entries have been looked for in, and -1 for nodes outside of cycles
     problems: list[Problem] = []
     for name in order.order:
         node = flat.nodes[name]
         sources = [s for s in forward[name] if s in shapes]
         try:
-            if not sources and name in order.loop and name not in entries:
+            if not sources and order.loop.get(name, -1) not in rounds:
+                rounds.add(order.loop.get(name, -1))
                 entries |= _round_the_cycle(flat, order, name)
             incoming = _incoming([(s, shapes[s].output) for s in sources])
             if incoming is None:
@@ -101,6 +103,10 @@ def _round_the_cycle(flat: FlatGraph, order: Topology, name: str) -> dict[str, S
     """What enters the nodes of the cycle of ``name``, followed round from the node whose own shape says most."""
     members = {other for other, number in order.loop.items() if number == order.loop[name]}
     first = min((other for other in order.order if other in members), key=lambda other: _vagueness(flat.nodes[other]))
+    targets: dict[str, list[str]] = {other: [] for other in members}
+    for source, target in flat.edges:
+        if source in members and target in members:
+            targets[source].append(target)
     shape = declared_shape(flat.nodes[first])
     entries = {} if shape is None else {first: shape}
     pending = list(entries)
@@ -110,7 +116,7 @@ def _round_the_cycle(flat: FlatGraph, order: Topology, name: str) -> dict[str, S
             output = shape_rule(flat.nodes[source])(flat.nodes[source], entries[source])
         except (ShapeMismatchError, *_UNFIT):
             continue  # the node itself will say so
-        following = [t for s, t in flat.edges if s == source and t in members and t not in entries]
+        following = [target for target in targets[source] if target not in entries]
         entries |= dict.fromkeys(following, output)
         pending += following
     return entries
