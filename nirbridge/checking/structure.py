@@ -46,13 +46,14 @@ def inputs_begin_and_outputs_end(flat: FlatGraph) -> list[Problem]:
 
 def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
     """Data, or a cycle that runs on biases alone, reach every node, and every node reaches an output."""
-    fed = reached((*flat.inputs, *flat.topology().loop), flat.edges)
-    used = reached(flat.outputs, [(target, source) for source, target in flat.edges])
+    inputs, outputs = flat.inputs, flat.outputs
+    fed = reached((*inputs, *flat.topology().loop), flat.edges)
+    used = reached(outputs, [(target, source) for source, target in flat.edges])
     problems = []
     for name, node in flat.nodes.items():
-        if flat.inputs and name not in fed:
+        if inputs and name not in fed:
             problems.append(Problem(label(name, node), "no data reach it", "Connect it to an Input or remove it"))
-        elif flat.outputs and name not in used:
+        elif outputs and name not in used:
             problems.append(Problem(label(name, node), "it leads to no Output", "Connect it or remove it"))
     return problems
 

@@ -45,10 +45,12 @@ def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:
     """
     phases: dict[str, int] = {}
     nodes = dict(flat.nodes)
-    order = flat.topology()
-    for name in order.order:
+    sources: dict[str, list[str]] = {name: [] for name in nodes}
+    for source, target in flat.edges:
+        sources[target].append(source)
+    for name in flat.topology().order:
         node = nodes[name]
-        before = {phases.get(source) for source, target in flat.edges if target == name}
+        before = {phases.get(source) for source in sources[name]}
         code = before.pop() if len(before) == 1 else None
         if type(node) is PhaseIF:
             phases[name] = node.phases
