@@ -131,6 +131,7 @@ def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
             setattr(stated, name, np.broadcast_to(getattr(node, name), shapes.input).copy())
     if type(node) is nir.Flatten:
         stated.input_type = {"input": np.array(shapes.input)}
+        stated.output_type = {"output": np.array(shapes.output)}
     if type(node) in (nir.Conv1d, nir.Conv2d):
         spatial = shapes.input[1:]
         stated.input_shape = spatial[0] if type(node) is nir.Conv1d else spatial

@@ -13,6 +13,7 @@ import numpy as np
 
 from nirbridge.errors import brief
 from nirbridge.ir.extension import MOST_AXES, Shape
+from nirbridge.ir.families import STATES_ITS_SHAPE
 from nirbridge.ir.shapes import ELEMENTWISE, ShapeMismatchError, convolution, pairs, shape_rule
 
 
@@ -47,7 +48,7 @@ def entering_shape(node: nir.NIRNode, targets: list[nir.NIRNode]) -> Shape | Non
 
 def stated_beside(node: nir.NIRNode) -> tuple[str, Shape] | None:
     """What a node states though it follows from what arrives: the name of the field, and the shape it would have."""
-    if type(node) in (nir.Output, nir.Flatten, nir.Input):
+    if type(node) in STATES_ITS_SHAPE:
         stated = declared_shape(node)
         return None if stated is None else ("input_type" if type(node) is nir.Flatten else "shape", stated)
     if type(node) in (nir.Conv1d, nir.Conv2d):

@@ -273,12 +273,8 @@ class Program(ABC):
     def _recorded(self, record: Sequence[str]) -> tuple[str, ...]:
         names = (record,) if isinstance(record, str) else tuple(dict.fromkeys(record))
         for name in names:
-            node = membrane_of(name)
             if name not in self.plan.names:
                 self._require_membrane(name)
-            elif node in self.plan.names and type(self.plan[node].node) in WITH_MEMBRANE:
-                found = f"is the name of a node, and the membrane of {self.plan[node]} too"
-                raise InputError(f"record '{name}'", found, "Rename the node")
         return names
 
     def _require_membrane(self, name: str) -> None:

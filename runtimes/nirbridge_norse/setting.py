@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Event, Lock
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -115,22 +115,15 @@ _SWITCHES = _ExactSwitches()
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Inference in IEEE arithmetic: no TF32, no bfloat16 products, no Winograd of NNPACK; the settings come back.
-
-    A forked process runs with one thread of torch, because those of its parent are not there and would be waited for.
-    """
-    if _FORKED.is_set() and torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
+    """Inference in IEEE arithmetic: no TF32, no bfloat16 products, no Winograd of NNPACK; the settings come back."""
     with _SWITCHES, torch.inference_mode():
         yield
 
 
-_FORKED = Event()
-
-
 def _after_fork() -> None:
+    """A fork has one thread of torch: its parent's are not there, and its work and its end would wait for them."""
     global _SWITCHES
-    _FORKED.set()
+    torch.set_num_threads(1)
     _SWITCHES = _ExactSwitches()
 
 

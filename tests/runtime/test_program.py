@@ -179,7 +179,7 @@ def test_output_beyond_the_range_of_numbers_is_said(runtime: str) -> None:
 def test_a_delay_that_no_memory_holds_is_refused(delay: float) -> None:
     nodes = {"input": nir.Input(np.array([2])), "d": nir.Delay(np.full(2, delay)), "out": nir.Output(None)}
     graph = nirbridge.ir.build_graph(nodes, [("input", "d"), ("d", "out")])
-    with pytest.raises(GraphError, match="steps of 0.001 s, more than"):
+    with pytest.raises(GraphError, match="steps of 0.001 s for 2 neurons; at most"):
         nirbridge.compile(graph)
 
 
