@@ -8,9 +8,9 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir.families import STATES_ITS_SHAPE
-
 _SHAPE_FIELDS = ("input_type", "output_type")
+_STATED = {nir.Input: "input_type", nir.Output: "output_type", nir.Flatten: "input_type"}
+"""Node type → the one of these that files hold."""
 
 
 def graph_differences(left: nir.NIRGraph, right: nir.NIRGraph, where: str = "") -> list[str]:
@@ -40,8 +40,8 @@ def node_differences(left: nir.NIRNode, right: nir.NIRNode, where: str) -> list[
         return [f"{where}: {type(left).__name__} != {type(right).__name__}"]
     if isinstance(left, nir.NIRGraph):
         return graph_differences(left, right, f"{where}.")
-    boundary = isinstance(left, STATES_ITS_SHAPE)
-    names = [field.name for field in fields(left) if boundary or field.name not in _SHAPE_FIELDS]
+    stated = _STATED.get(type(left))
+    names = [field.name for field in fields(left) if field.name == stated or field.name not in _SHAPE_FIELDS]
     return [
         line
         for name in names

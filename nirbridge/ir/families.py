@@ -16,6 +16,8 @@ SPIKING: tuple[type[nir.NIRNode], ...] = (*BINARY, MultiLevelLIF)
 """Nodes that send spikes: 0, or one of few values."""
 RESETTING: tuple[type[nir.NIRNode], ...] = (nir.IF, nir.LIF, nir.CubaLIF)
 """Core neurons that a spike resets: to v_reset, or by subtraction, as the call says."""
+SENDS_MEMBRANE: tuple[type[nir.NIRNode], ...] = (nir.I, nir.LI, nir.CubaLI, PhaseDecode)
+"""Nodes that send the membrane itself."""
 PHASE_CODED: tuple[type[nir.NIRNode], ...] = (PhaseIF, PhaseEncode, PhaseDecode)
 """Nodes whose values are sent as phases of a window."""
 STATES_ITS_SHAPE: tuple[type[nir.NIRNode], ...] = (nir.Input, nir.Output, nir.Flatten)

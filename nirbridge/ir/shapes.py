@@ -55,7 +55,8 @@ def _require_window(node: nir.NIRNode, axes: int) -> None:
         value = getattr(node, name, None)
         if value is None or isinstance(value, str):
             continue
-        finite = np.size(value) > axes or np.isfinite(np.asarray(value, dtype=np.float64)).all()
+        array = np.asarray(value)
+        finite = array.dtype.kind not in "fiu" or array.size > axes or np.isfinite(array).all()
         if not finite or min(pairs(value, axes)) < least:
             raise ShapeMismatchError(f"{name} {brief(value)} is not whole numbers from {least} on")
 
@@ -83,7 +84,7 @@ def convolution(node: nir.Conv1d | nir.Conv2d, shape: Shape, kernel: Shape) -> S
         raise ShapeMismatchError(
             f"input {shape} has {len(shape)} axes, expected (channels, {'x, y' if axes == 2 else 'x'})"
         )
-    groups = int(node.groups)
+    groups = pairs(node.groups, 1)[0]
     channels = node.weight.shape[1] * groups
     if shape[0] != channels:
         raise ShapeMismatchError(f"input {shape} has {shape[0]} channels, the weight takes {channels}")
@@ -176,7 +177,7 @@ def _declared(node: Any, shape: Shape) -> Shape:
 
 
 def _flatten(node: nir.Flatten, shape: Shape) -> Shape:
-    start, end = (int(d) + (len(shape) if d < 0 else 0) for d in (node.start_dim, node.end_dim))
+    start, end = (d + (len(shape) if d < 0 else 0) for d in (*pairs(node.start_dim, 1), *pairs(node.end_dim, 1)))
     if not 0 <= start <= end < len(shape):
         raise ShapeMismatchError(f"dimensions {node.start_dim}..{node.end_dim} are not within input {shape}")
     return (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])

@@ -32,7 +32,7 @@ def declared_shape(node: nir.NIRNode) -> Shape | None:
         return (*node.weight.shape[:-2], *node.weight.shape[-1:])
     if kind in (nir.Conv1d, nir.Conv2d):
         spatial = _spatial(node)
-        return None if spatial is None else (node.weight.shape[1] * int(node.groups), *spatial)
+        return None if spatial is None else (node.weight.shape[1] * pairs(node.groups, 1)[0], *spatial)
     return _as_shape((node.input_type or {}).get("input"))
 
 
@@ -40,9 +40,11 @@ def entering_shape(node: nir.NIRNode, targets: list[nir.NIRNode]) -> Shape | Non
     """The shape of data for an input: what it states, save where NIR took it from one group of a convolution."""
     stated = declared_shape(node)
     if type(node) is nir.Input and stated:
-        grouped = [target for target in targets if type(target) in (nir.Conv1d, nir.Conv2d) and int(target.groups) > 1]
+        grouped = [
+            target for target in targets if type(target) in (nir.Conv1d, nir.Conv2d) and pairs(target.groups, 1)[0] > 1
+        ]
         if grouped and len(grouped) == len(targets) and {t.weight.shape[1] for t in grouped} == {stated[0]}:
-            return (stated[0] * int(grouped[0].groups), *stated[1:])
+            return (stated[0] * _groups(grouped[0]), *stated[1:])
     return stated
 
 
@@ -94,6 +96,14 @@ def shape_by_nir(node: nir.NIRNode, shape: Shape) -> Shape | None:
         return shape_rule(node)(node, shape)
     except (ShapeMismatchError, ArithmeticError, AttributeError, IndexError, TypeError, ValueError):
         return None
+
+
+def _groups(node: nir.Conv1d | nir.Conv2d) -> int:
+    """1 too where the field holds nonsense, which the node's own rule names."""
+    try:
+        return pairs(node.groups, 1)[0]
+    except (ShapeMismatchError, TypeError):
+        return 1
 
 
 def _without_ones(shape: Shape) -> list[int]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import InputError
-from nirbridge.ir import SPIKING, MultiLevelLIF, PhaseDecode, Product, SparseMatrix
+from nirbridge.ir import SPIKING, MultiLevelLIF, Product, SparseMatrix
 from nirbridge.runtime import Plan, below_single, beyond_single
 from nirbridge.runtime.integer_bounds import SINGLE, carried
 
@@ -24,7 +24,6 @@ _WEIGHTS = ("weight", "bias", "scale")
 _LONGEST = 2**53
 _SHORT = 12
 """Bits behind the point that a dyadic weight may have."""
-_MEMBRANES = (nir.I, nir.LI, nir.CubaLI, PhaseDecode)
 
 
 class NarrowError(InputError):
@@ -106,7 +105,7 @@ def _fraction_bits(plan: Plan) -> dict[str, int] | None:
                 if needed is None:
                     return None
                 own, weighted = max(own, needed), True
-        if type(node) in SPIKING or type(node) in _MEMBRANES:
+        if type(node) in SPIKING or type(node) in SENDS_MEMBRANE:
             bits[planned.name] = (_bits(node.lane_weight) or 0) if type(node) is MultiLevelLIF else 0
         else:
             entering = max((bits.get(source.name, 0) for source in planned.sources), default=0)
