@@ -133,7 +133,8 @@ def _fastest(flat: FlatGraph) -> Iterator[tuple[str, str, float]]:
     """Each leaky node with its shortest time constant."""
     for name, node in flat.nodes.items():
         fields = [
-            (float(np.min(getattr(node, field), initial=np.inf)), field) for field in TIME_CONSTANTS.get(type(node), ())
+            (float(np.min(np.asarray(getattr(node, field), dtype=np.float64), initial=np.inf)), field)
+            for field in TIME_CONSTANTS.get(type(node), ())
         ]
         if fields and min(fields)[0] > 0:
             tau, field = min(fields)

@@ -14,6 +14,7 @@ from nirbridge.chips.messages import Bits
 from nirbridge.errors import Problem
 from nirbridge.ir import MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Product, TemporalMix
 from nirbridge.ir.delays import delay_steps
+from nirbridge.ir.families import SENDS_MEMBRANE
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 from nirbridge.runtime import Plan, PlannedNode, fixed_problems
 
@@ -30,8 +31,6 @@ _UNITS = {
     "synapse_bits_per_core": "bits of synapse memory",
     "in_axons_per_core": "sources of messages",
 }
-_READ_AS_STATES = (nir.I, nir.LI, nir.CubaLI, PhaseDecode)
-"""Before an output no message carries their sums: the host reads the membrane."""
 
 
 def chip_problems(plan: Plan, layers: tuple[Layer, ...], chip: Chip, bits: Bits) -> list[Problem]:
@@ -70,7 +69,8 @@ def messages_fit_their_bits(plan: Plan, chip: Chip, bits: Bits) -> list[Problem]
     problems = []
     for planned in plan.nodes:
         kind, needed = type(planned.node), bits.get(planned.name)
-        sends = kind in POPULATIONS and (kind not in _READ_AS_STATES or planned.name in heard)
+        # Before an output no message carries a membrane: the host reads it.
+        sends = kind in POPULATIONS and (kind not in SENDS_MEMBRANE or planned.name in heard)
         brings = kind in HOST and planned.name in heard
         if (sends or brings) and (needed or 0) > limit.value:
             found = f"its messages {'can take' if kind in (Product, TemporalMix) else 'take'} {needed} bits"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import InputError
 from nirbridge.ir import SPIKING, MultiLevelLIF, Product, SparseMatrix
+from nirbridge.ir.families import SENDS_MEMBRANE
 from nirbridge.runtime import Plan, below_single, beyond_single
 from nirbridge.runtime.integer_bounds import SINGLE, carried
 

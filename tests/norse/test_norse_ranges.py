@@ -66,7 +66,7 @@ def test_the_default_dtype_gives_the_right_answer(name: str) -> None:
             found = made.run(data).output
             assert found.dtype == np.float64
             assert found.ravel().tolist() == pytest.approx(expected, rel=1e-12, abs=0)
-    with nirbridge.compile(graph, "reference", precision="float") as program:
+    with nirbridge.compile(graph, "reference", precision="float", dt=1e-3) as program:
         np.testing.assert_array_equal(program.run(data).output, found)
 
 
