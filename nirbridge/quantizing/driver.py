@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nirbridge.checking import find_problems
 from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
 from nirbridge.ir.inference import set_types
@@ -94,6 +95,8 @@ def quantize_with_report(
     given = None if data is None else _by_name(plan, data)
     steps = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
     flat = widen_parameters(flatten(graph))
+    if beyond := magnitudes_leave_room(flat):
+        raise UnsupportedError.from_problems(beyond)  # no scale would leave bits for the others
     start = Walk(flat, infer_shapes(flat)[0], int(weight_bits), plan.dt, steps, {})
     try:
         walk, states = _fitting(start, given)

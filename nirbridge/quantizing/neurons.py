@@ -7,7 +7,7 @@ reaches ⌈θ/scale⌉, so thresholds are rounded down or up and decide as the r
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, log2
+from math import log2
 from typing import Any
 
 import nir
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps
 from nirbridge.ir import MultiLevelLIF
-from nirbridge.quantizing.refusals import RefusedError, TooFineError
+from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import collapsed, common_unit, rounded
 from nirbridge.quantizing.synapses import Place, Quantised
@@ -24,6 +24,8 @@ from nirbridge.quantizing.synapses import Place, Quantised
 Array = NDArray[Any]
 FINE_THRESHOLD = 64
 """Units that lie at least between two thresholds, and below the first: coarser ones make the state finer by a shift."""
+MOST_SHIFT = 22
+"""Bits by which a state may be finer than what enters: with more, a single message would leave its 24 bits."""
 TOP_THRESHOLD = 2**21
 """Largest threshold or reset: two bits of the state stay free above it."""
 
@@ -158,11 +160,11 @@ def _shift(place: Place, thresholds: Array, others: list[Array]) -> int:
     steps = steps[steps > 0]
     top = max(float(np.abs(v).max()) for v in (thresholds, *others))
     if top > TOP_THRESHOLD:
-        bits = ceil(log2(top / TOP_THRESHOLD))
+        bits = excess_bits(top, TOP_THRESHOLD)
         raise TooFineError(place.name, bits, f"its thresholds or resets would take {top:.3g} units of a 24-bit state")
-    wanted = max(0, ceil(log2(FINE_THRESHOLD / float(steps.min())))) if steps.size else 0
-    room = int(log2(TOP_THRESHOLD / top)) if top > 0 else wanted
-    return min(wanted, room)
+    wanted = max(0, excess_bits(FINE_THRESHOLD / max(float(steps.min()), 2.0**-MOST_SHIFT), 1)) if steps.size else 0
+    room = int(log2(TOP_THRESHOLD / max(top, 2.0**-MOST_SHIFT)))
+    return min(wanted, room, MOST_SHIFT)
 
 
 def _positive(place: Place, node: nir.NIRNode, name: str) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from math import ceil, log2
+
 import nir
 
 from nirbridge.errors import Problem
@@ -26,3 +29,8 @@ class TooFineError(Exception):
         self.name = name
         self.bits = bits
         self.found = found
+
+
+def excess_bits(value: float, limit: float) -> int:
+    """Bits by which a magnitude goes beyond a limit; for infinity those of the largest number."""
+    return ceil(log2(min(value, sys.float_info.max) / limit))

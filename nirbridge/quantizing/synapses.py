@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.ir import Aggregate, Shape, SparseMatrix
-from nirbridge.quantizing.refusals import RefusedError, TooFineError
+from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import collapsed, rounded_weight, weight_exponent
 
@@ -132,7 +132,7 @@ def _bias(place: Place, bias: Array, exponent: int) -> Array:
     scaled = np.rint(np.ldexp(bias, exponent))
     largest = float(np.abs(scaled).max()) if scaled.size else 0.0
     if largest > _BIAS_LIMIT:
-        raise TooFineError(place.name, int(np.ceil(np.log2(largest / _BIAS_LIMIT))), "its bias exceeds 31 bits")
+        raise TooFineError(place.name, excess_bits(largest, _BIAS_LIMIT), "its bias exceeds 31 bits")
     return scaled.astype(np.int32)
 
 

@@ -98,7 +98,8 @@ class Walk:
                 raise self.refused[name]
             self._open.add(name)
             try:
-                self.done[name] = self._quantise(name, node)
+                with np.errstate(over="ignore"):  # what overflows is refused for its size
+                    self.done[name] = self._quantise(name, node)
             except RefusedError as error:
                 self.refused[name] = error
                 raise

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.quantizing.neurons import neuron_layer, relative
-from nirbridge.quantizing.refusals import TooFineError
+from nirbridge.quantizing.refusals import TooFineError, excess_bits
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import collapsed, is_whole, largest_weight, rounded
 from nirbridge.quantizing.synapses import Place, Quantised, rounded_layer
@@ -83,7 +83,7 @@ def _integers(place: Place, first: Any, *others: Any) -> tuple[int, list[Array]]
     real = [np.asarray(field, dtype=np.float64) / place.scale for field in (first, *others)]
     top = max(float(np.abs(values).max()) for values in real)
     if top > 2**TOP_BITS:
-        bits = ceil(log2(top) - TOP_BITS)
+        bits = excess_bits(top, 2**TOP_BITS)
         raise TooFineError(place.name, bits, f"its thresholds or biases would take {top:.3g} units of a 24-bit state")
     shift = 0
     least = float(np.abs(real[0])[real[0] != 0].min(initial=np.inf))

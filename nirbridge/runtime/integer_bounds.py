@@ -145,7 +145,7 @@ def _same(node: nir.NIRNode, x: int) -> int:
 def largest(values: Any) -> int:
     """The largest magnitude of a parameter, rounded up to a whole number."""
     array = np.abs(np.asarray(values, dtype=np.float64))
-    return ceil(array.max()) if array.size else 0
+    return ceil(min(array.max(), float(_LARGEST))) if array.size else 0
 
 
 def _row_sum(weight: Any, axes: tuple[int, ...]) -> int:

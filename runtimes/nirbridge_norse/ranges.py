@@ -117,6 +117,6 @@ def _fraction_bits(plan: Plan) -> dict[str, int] | None:
 def _bits(values: Any) -> int | None:
     """The fewest bits behind the point with which all numbers are written, up to :data:`_SHORT`."""
     scaled = np.ldexp(np.asarray(values, dtype=np.float64), _SHORT)
-    if (scaled != np.rint(scaled)).any():
+    if not np.isfinite(scaled).all() or (scaled != np.rint(scaled)).any():
         return None
     return next(n for n in range(_SHORT + 1) if not np.fmod(scaled, 2.0 ** (_SHORT - n)).any())

@@ -79,7 +79,7 @@ def test_chip_table_and_verdict(invoke: Invoke, graph_file: Path, tmp_path: Path
     assert '[TH] "Intel Reveals 4nm Loihi 2' in good.stdout
     bad = invoke("check", target, "--runtime", "lava", "--chip", "loihi1")
     assert bad.exit_code == 1
-    assert "its messages can take 3 bits, the limit is 1 (source [D18]: spikes are single bits)" in bad.stdout
+    assert "its messages take 3 bits, the limit is 1 (source [D18]: spikes are single bits)" in bad.stdout
     assert "[messages_fit_their_bits]" in bad.stdout
     unquantised = invoke("check", graph_file, "--runtime", "lava", "--chip", "loihi2")
     assert unquantised.exit_code == 1

@@ -112,7 +112,7 @@ def test_other_errors_of_the_system_are_one_line(folder: Path, invoke: Invoke) -
 _SLOW = """
 import sys
 from nirbridge.cli import main
-import nirbridge.ir.hdf5_writer as writer
+import nirbridge.ir.sources as writer
 real = writer.write_whole
 def slow(path, content):
     from nirbridge.files import whole_file

@@ -294,7 +294,7 @@ def test_streams_and_frames_are_of_one_camera(tmp_path, recording, model):
 
 def test_encode_writes_npy_only(tmp_path, recording):
     result = run(encode_module, recording, "-o", tmp_path / "f.csv", "--window", "10ms", "--coding", "count")
-    assert "Give a name that ends in .npy" in str(result.exception)
+    assert "expected '.npy'" in str(result.exception)
 
 
 def test_flags_must_not_contradict_the_model(recording, model):

@@ -20,9 +20,10 @@ MAPPINGS = ("processes", "fused")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_fused_equals_the_reference(case):
     x, names = data(case), recordable(case)
-    with nirbridge.compile(case.graph(), dt=case.dt) as reference:
+    how = {"dt": case.dt, "precision": "float"}
+    with nirbridge.compile(case.graph(), **how) as reference:
         expected = reference.run(x, record=names)
-    with nirbridge.compile(case.graph(), "lava", mapping="fused", dt=case.dt, timeout=60) as program:
+    with nirbridge.compile(case.graph(), "lava", mapping="fused", timeout=60, **how) as program:
         found = program.run(x, record=names)
         same_values(as_dict(found.output), as_dict(expected.output), "run")
         same_values(found.records, expected.records, "records")

@@ -64,7 +64,7 @@ def test_senders_come_before_receivers_and_names_are_unique():
         "f": flatten((3,)),
         "o": nir.Output(None),
     }
-    graph = build_graph(nodes, [("x", "w"), ("w", "w:sink"), ("w:sink", "f"), ("x", "f"), ("x", "f"), ("f", "o")])
+    graph = build_graph(nodes, [("x", "w"), ("w", "w:sink"), ("w:sink", "f"), ("x", "f"), ("f", "o")])
     units = make_network(make_plan(graph), ["w"]).units
     assert len({unit.name for unit in units}) == len(units)
     assert all(sender < index for index, unit in enumerate(units) for sender in unit.senders)

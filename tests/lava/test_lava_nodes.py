@@ -154,7 +154,7 @@ def test_residual_network_with_records_at_every_depth():
     compare(graph, graded(rng, 8, 3, 2, 9, 8), names)
 
 
-def test_edges_of_different_depth_several_inputs_and_repeated_edges_add_up():
+def test_edges_of_different_depth_and_several_inputs_add_up():
     rng = np.random.default_rng(10)
     nodes = {
         "x": nir.Input(np.array([6])),
@@ -168,7 +168,7 @@ def test_edges_of_different_depth_several_inputs_and_repeated_edges_add_up():
         "early": nir.Output(None),
     }
     edges = [
-        ("x", "deep"), ("deep", "n"), ("n", "deeper"), ("deeper", "sum"), ("x", "sum"), ("y", "sum"), ("y", "sum"),
+        ("x", "deep"), ("deep", "n"), ("n", "deeper"), ("deeper", "sum"), ("x", "sum"), ("y", "sum"),
         ("deep", "sum"), ("sum", "flat"), ("y", "flat"), ("flat", "out"), ("y", "early"),
     ]  # fmt: skip
     x = {"x": graded(rng, 9, 2, 6), "y": graded(rng, 9, 2, 6)}

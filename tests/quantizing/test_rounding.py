@@ -332,3 +332,25 @@ def test_every_node_type_is_quantised_or_refused_by_name(case: Case) -> None:
             found.append(output if isinstance(output, dict) else {"output": output})
     for name, values in found[0].items():
         assert (found[1][name] == values).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "spikes"),
+    [
+        ("v_threshold", np.uint64(2**64 - 1), 0),
+        ("v_threshold", 5e-324, 24),
+        ("r", 1e12, 24),
+        ("r", 1e-20, 0),
+        ("r", 3.4e38, None),
+        ("r", 5e-324, None),
+    ],
+)
+def test_extreme_numbers_are_scaled_or_refused(field: str, value: float, spikes: int | None) -> None:
+    fields = {"r": np.ones(3), "v_threshold": np.ones(3), "v_reset": np.zeros(3), field: np.full(3, value)}
+    graph = line(nir.Linear(np.array([[0.5, 1.0], [1.0, 2.0], [0.25, 1.0]])), nir.IF(**fields), shape=(2,))
+    if spikes is None:
+        with pytest.raises(UnsupportedError, match=r"(r holds 3.4e\+38|has a unit of)"):
+            nirbridge.quantize(graph)
+        return
+    with nirbridge.compile(nirbridge.quantize(graph)) as program:
+        assert program.run(np.ones((8, 1, 2))).output.sum() == spikes
