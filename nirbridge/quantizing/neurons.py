@@ -158,7 +158,7 @@ def _shift(place: Place, thresholds: Array, others: list[Array]) -> int:
     """
     steps = np.concatenate([np.abs(thresholds[:1]), np.diff(thresholds, axis=0)])
     steps = steps[steps > 0]
-    top = max(float(np.abs(v).max()) for v in (thresholds, *others))
+    top = max(float(np.nan_to_num(np.abs(v), nan=np.inf).max()) for v in (thresholds, *others))
     if top > TOP_THRESHOLD:
         bits = excess_bits(top, TOP_THRESHOLD)
         raise TooFineError(place.name, bits, f"its thresholds or resets would take {top:.3g} units of a 24-bit state")

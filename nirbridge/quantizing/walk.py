@@ -98,7 +98,7 @@ class Walk:
                 raise self.refused[name]
             self._open.add(name)
             try:
-                with np.errstate(over="ignore"):  # what overflows is refused for its size
+                with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # refused for its size
                     self.done[name] = self._quantise(name, node)
             except RefusedError as error:
                 self.refused[name] = error
