@@ -35,7 +35,8 @@ from nirbridge_events.windows import Window
 QUEUE_SIZE = 8
 GRACE = 200_000
 BUDGET = 50_000
-KEPT_LATENCIES = 1 << 20
+KEPT_LATENCIES = 1 << 16
+"""Decisions whose times stay in memory, for the percentiles of the summary."""
 JOIN_SECONDS = 1.0
 """How long the end waits for a reader that may be inside a blocking read; its thread is a daemon."""
 

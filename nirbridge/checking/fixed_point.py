@@ -6,7 +6,7 @@ See docs/fixed_point.md for the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import nir
 import numpy as np
@@ -38,7 +38,15 @@ _CLOSE = 1e-6
 """Relative difference up to which R·dt/tau counts as 1: both are quotients of rounded numbers."""
 _QUANTIZE = "Run 'nirbridge quantize' first"
 
-Reasons = Iterator[str]
+
+class Reason(NamedTuple):
+    """What speaks against a node, and what to do."""
+
+    found: str
+    next_step: str = _QUANTIZE
+
+
+Reasons = Iterator[Reason]
 
 
 def fixed_point_problems(nodes: Mapping[str, nir.NIRNode], dt: float) -> list[Problem]:
@@ -49,7 +57,7 @@ def fixed_point_problems(nodes: Mapping[str, nir.NIRNode], dt: float) -> list[Pr
         dt: seconds per step.
     """
     return [
-        Problem(label(name, node), reason, _QUANTIZE, rule="node_runs_in_fixed_point")
+        Problem(label(name, node), reason.found, reason.next_step, rule="node_runs_in_fixed_point")
         for name, node in nodes.items()
         for reason in _REASONS.get(type(node), _unknown)(node, dt)
     ]
@@ -66,7 +74,7 @@ def whole(value: Any) -> NDArray[np.int64]:
 
 
 def _unknown(node: nir.NIRNode, dt: float) -> Reasons:
-    yield f"precision 'fixed' has no integer form of {type(node).__name__}"
+    yield Reason(f"precision 'fixed' has no integer form of {type(node).__name__}")
 
 
 def _fine(node: nir.NIRNode, dt: float) -> Reasons:
@@ -86,9 +94,9 @@ def _whole_field(node: Any, name: str, limit: int | None = None) -> Reasons:
     array = np.asarray(value.value if isinstance(value, SparseMatrix) else value, dtype=np.float64)
     broken = array[array != np.rint(array)]
     if broken.size:
-        yield f"{name} holds {broken.flat[0]:g}, which is no integer"
+        yield Reason(f"{name} holds {broken.flat[0]:g}, which is no integer")
     elif limit is not None and array.size and np.abs(array).max() > limit:
-        yield f"{name} holds {int(array.flat[np.abs(array).argmax()])}, beyond the 24-bit state of ±{limit}"
+        yield Reason(f"{name} holds {int(array.flat[np.abs(array).argmax()])}, beyond the 24-bit state of ±{limit}")
 
 
 def _multi_level(node: MultiLevelLIF, dt: float) -> Reasons:
@@ -97,9 +105,9 @@ def _multi_level(node: MultiLevelLIF, dt: float) -> Reasons:
     steps = DECAY_ONE * np.asarray(node.decay, dtype=np.float64)
     broken = steps[steps != np.rint(steps)]
     if broken.size:
-        yield f"decay holds {broken.flat[0] / DECAY_ONE:g}, which is no multiple of 1/{DECAY_ONE}"
+        yield Reason(f"decay holds {broken.flat[0] / DECAY_ONE:g}, which is no multiple of 1/{DECAY_ONE}")
     if (np.abs(steps) > 2 * DECAY_ONE).any():
-        yield f"decay holds {np.abs(steps).max() / DECAY_ONE:g}, above 2"
+        yield Reason(f"decay holds {np.abs(steps).max() / DECAY_ONE:g}, above 2")
 
 
 def _integrate_and_fire(node: nir.IF, dt: float) -> Reasons:
@@ -125,19 +133,20 @@ def _with_synapse(node: nir.CubaLI | nir.CubaLIF, dt: float) -> Reasons:
 
 def _leak(node: Any, name: str, dt: float) -> Reasons:
     if (leak_steps(dt, getattr(node, name)) > DECAY_ONE).any():
-        yield f"dt/{name} is {np.max(dt / np.asarray(getattr(node, name))):g}, above 1"
+        yield Reason(f"dt/{name} is {np.max(dt / np.asarray(getattr(node, name))):g}, above 1")
 
 
 def _unit_gain(node: Any, factor: str, tau: str, dt: float) -> Reasons:
     gain = np.asarray(getattr(node, factor), dtype=np.float64) * dt / np.asarray(getattr(node, tau), dtype=np.float64)
     if (np.abs(gain - 1) > _CLOSE).any():
         worst = gain.flat[np.abs(gain - 1).argmax()]
-        yield f"{factor}·dt/{tau} is {worst:g}, not 1, at dt = {dt:g} s"
+        yield Reason(f"{factor}·dt/{tau} is {worst:g}, not 1, at dt = {dt:g} s")
 
 
 def _no_rest(node: Any) -> Reasons:
     if np.any(node.v_leak):
-        yield f"v_leak holds {np.asarray(node.v_leak).flat[np.abs(node.v_leak).argmax()]:g}, not 0"
+        furthest = np.asarray(node.v_leak).flat[np.abs(node.v_leak).argmax()]
+        yield Reason(f"v_leak holds {furthest:g}, not 0", "Move it into threshold, reset and bias")
 
 
 def _firing(node: Any) -> Reasons:
