@@ -137,15 +137,12 @@ class Program(ABC):
             InputError: shape, dtype or values do not fit.
             UnsupportedError: the graph works on windows of several steps, or as for :meth:`run`.
         """
-        with self._turn:
-            return self._step(frame)
-
-    def _step(self, frame: Data) -> Any:
         if not self.plan.stepwise:
             found = f"works on windows of {self.plan.block} input steps, so one step has no output of its own"
             raise UnsupportedError("graph", found, "Use run or advance with whole windows")
-        data = self._validated(frame, one_step=True)
-        output = self._continue(data, self._on_host(data), ()).output
+        with self._turn:
+            data = self._validated(frame, one_step=True)
+            output = self._continue(data, self._on_host(data), ()).output
         return {k: v[0] for k, v in output.items()} if isinstance(output, dict) else output[0]
 
     def reset(self) -> None:
