@@ -55,11 +55,11 @@ class LavaProgram(Program):
         """ "processes" or "fused"; what it is, or what a run would make it."""
         return self._mapping or "processes"
 
-    def _step(self, frame: Data) -> Any:
-        """A program whose first data come one step at a time is "fused" unless told otherwise."""
+    def step(self, frame: Data) -> Any:
+        """One step, as in every program; one whose first data come this way is "fused" unless told otherwise."""
         if self._mapping is None and self._engine is None and self.plan.stepwise:
             self._mapping = "fused"
-        return super()._step(frame)
+        return super().step(frame)
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         deadline = deadline_after(self.timeout)
