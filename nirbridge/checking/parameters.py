@@ -10,14 +10,14 @@ import numpy as np
 
 from nirbridge.errors import Problem
 from nirbridge.ir import (
-    PHASE_CODED,
     TEXT_FIELDS,
-    TIME_CONSTANTS,
     FlatGraph,
     MultiLevelLIF,
     SparseMatrix,
+    is_coded,
     is_real,
     label,
+    spec_of,
 )
 
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
@@ -68,7 +68,7 @@ def phase_weights_are_finite(flat: FlatGraph) -> list[Problem]:
     """The powers of its base that a phase-coded node computes with stay within double precision."""
     problems = []
     for name, node in flat.nodes.items():
-        if type(node) not in PHASE_CODED:
+        if not is_coded(node):
             continue
         steps = node.phases + getattr(node, "wait", 0) + getattr(node, "first_phase", 0)
         base = max(getattr(node, field) for field in ("base", "base_in", "base_out") if hasattr(node, field))
@@ -82,7 +82,7 @@ def time_constants_are_positive(flat: FlatGraph) -> list[Problem]:
     """Every time constant is above 0 s."""
     problems = []
     for node_name, node in flat.nodes.items():
-        for name in TIME_CONSTANTS.get(type(node), ()):
+        for name in spec_of(node).time_constants:
             smallest = np.min(getattr(node, name))
             if smallest <= 0:
                 found = f"{name} is {smallest:g} s, which is not above 0"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import PRIMITIVES, FlatGraph, Place, Product, label
-from nirbridge.ir.registry import INPUTS
+from nirbridge.ir import FlatGraph, Place, Product, is_input, label
+from nirbridge.ir.registry import type_named
 
 
 def types_are_known(flat: FlatGraph) -> list[Problem]:
@@ -16,7 +16,7 @@ def types_are_known(flat: FlatGraph) -> list[Problem]:
     return [
         Problem(label(name, node), "its type is no NIR primitive", "See nirbridge.ir.PRIMITIVES")
         for name, node in flat.nodes.items()
-        if PRIMITIVES.get(type(node).__name__) is not type(node)
+        if type_named(type(node).__name__) is not type(node)
     ]
 
 
@@ -35,7 +35,7 @@ def inputs_begin_and_outputs_end(flat: FlatGraph) -> list[Problem]:
     problems = [
         Problem(label(target, flat.nodes[target]), f"'{source}' leads into it", "Remove the edge")
         for source, target in flat.edges
-        if type(flat.nodes[target]) in INPUTS
+        if is_input(flat.nodes[target])
     ]
     return problems + [
         Problem(label(source, flat.nodes[source]), f"it leads on to '{target}'", "Remove the edge")

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import nir
 import numpy as np
 
 from nirbridge.checking.parameters import number_fields
 from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem
-from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
-from nirbridge.ir.families import RESETTING
+from nirbridge.ir import FlatGraph, infer_shapes, label, spec_of
 from nirbridge.ir.stated_shapes import contradicts
 
-SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
-"""Node type → its fields in seconds."""
 LONGEST_SECONDS = 1.0
 """Time constants and delays of neurons are milliseconds; from here on a file more likely counts in ms or in steps."""
 LARGEST_MAGNITUDE = 1e30
 """Sums of 10^8 products of 1 stay finite in 32 bits up to here."""
 _PER_SECOND = 1000.0
 """Steps in a second: from here on a factor more likely counts in seconds than in steps."""
-_FACTORS = {
-    nir.Affine: ("weight",),
-    nir.Linear: ("weight",),
-    nir.Conv1d: ("weight",),
-    nir.Conv2d: ("weight",),
-    nir.Scale: ("scale",),
-    nir.I: ("r",),
-    nir.IF: ("r",),
-    nir.LI: ("r",),
-    nir.LIF: ("r",),
-    nir.CubaLI: ("r", "w_in"),
-    nir.CubaLIF: ("r", "w_in"),
-    MultiLevelLIF: ("gain", "lane_weight"),
-}
-"""Node type → fields that all of its input passes through."""
 
 
 def stated_shapes_match(flat: FlatGraph) -> list[Problem]:
@@ -67,13 +46,19 @@ def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
     ]
 
 
+def _seconds(node: nir.NIRNode) -> tuple[str, ...]:
+    """Its fields in seconds."""
+    spec = spec_of(node)
+    return (*spec.time_constants, *spec.checks.seconds)
+
+
 def magnitudes_leave_room(flat: FlatGraph) -> list[Problem]:
     """Parameters lie far within the range of 32-bit floats, in which most platforms compute their sums."""
     problems = []
     for name, node in flat.nodes.items():
         for field, array in number_fields(node):
             largest = float(np.max(np.abs(array), initial=0.0))
-            if array.dtype.kind == "f" and largest > LARGEST_MAGNITUDE and field not in SECONDS.get(type(node), ()):
+            if array.dtype.kind == "f" and largest > LARGEST_MAGNITUDE and field not in _seconds(node):
                 found = f"{field} holds {largest:g}, so sums may leave the range of 32-bit floats, which ends at 3.4e38"
                 problems.append(Problem(label(name, node), found, "Scale the weights and thresholds down"))
     return problems
@@ -83,7 +68,7 @@ def times_look_like_seconds(flat: FlatGraph) -> list[Problem]:
     """Time constants and delays are below 1 s: NIR counts in seconds, not in milliseconds or steps."""
     problems = []
     for node_name, node in flat.nodes.items():
-        for field in SECONDS.get(type(node), ()):
+        for field in _seconds(node):
             largest = float(np.max(getattr(node, field)))
             if largest >= LONGEST_SECONDS:
                 found = f"{field} is {largest:g} s; is it meant as {largest:g} ms, or as steps?"
@@ -108,7 +93,7 @@ def resets_lie_below_thresholds(flat: FlatGraph) -> list[Problem]:
     """A reset brings the membrane under the threshold, else a neuron never stops firing."""
     problems = []
     for name, node in flat.nodes.items():
-        if type(node) not in RESETTING:
+        if not spec_of(node).resets:
             continue
         above = np.asarray(node.v_reset) > np.asarray(node.v_threshold)
         if above.any():
@@ -122,7 +107,7 @@ def inputs_count(flat: FlatGraph) -> list[Problem]:
     return [
         Problem(label(name, node), f"{field} is 0 throughout, so its input has no effect", "Load the trained weights")
         for name, node in flat.nodes.items()
-        for field in _FACTORS.get(type(node), ())
+        for field in spec_of(node).checks.factors
         if np.asarray(getattr(node, field)).size and not np.any(getattr(node, field)) and not _fires_alone(node)
     ]
 
@@ -132,29 +117,13 @@ def _fires_alone(node: nir.NIRNode) -> bool:
     return type(node) is nir.IF and bool((np.asarray(node.v_threshold) < 0).all())
 
 
-def _multi_level_unused(node: MultiLevelLIF) -> str:
-    return "v_reset" if node.reset == "subtract" and np.any(node.v_reset) else ""
-
-
-def _events_unused(node: EventInput) -> str:
-    if node.coding == "one-hot":
-        return ""
-    return "lanes" if node.lanes > 1 else "subframes" if node.subframes > 1 else ""
-
-
-_UNUSED: dict[type[nir.NIRNode], tuple[Callable[[Any], str], str]] = {
-    MultiLevelLIF: (_multi_level_unused, "reset"),
-    EventInput: (_events_unused, "coding"),
-}
-
-
 def parameters_are_used(flat: FlatGraph) -> list[Problem]:
     """No field is set that the node's own choices leave unused."""
     problems = []
     for name, node in flat.nodes.items():
-        rule, choice = _UNUSED.get(type(node), (lambda _: "", ""))
-        field = rule(node)
-        if field:
+        unused = spec_of(node).checks.unused
+        if unused is not None and (field := unused[0](node)):
+            choice = unused[1]
             chosen = getattr(node, choice)
             value = np.asarray(getattr(node, field)).ravel()[0]
             found = f"{field} is {value:g}, which {choice} {chosen!r} does not use"

@@ -11,8 +11,8 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, delay_steps, infer_shapes, label, time_step
-from nirbridge.ir.delays import is_whole, steps_asked
+from nirbridge.ir import EventInput, FlatGraph, delay_steps, infer_shapes, label, spec_of, time_step
+from nirbridge.primitives.delay import is_whole, steps_asked
 from nirbridge.reports import counted
 
 _NAMED = 4
@@ -134,7 +134,7 @@ def _fastest(flat: FlatGraph) -> Iterator[tuple[str, str, float]]:
     for name, node in flat.nodes.items():
         fields = [
             (float(np.min(np.asarray(getattr(node, field), dtype=np.float64), initial=np.inf)), field)
-            for field in TIME_CONSTANTS.get(type(node), ())
+            for field in spec_of(node).time_constants
         ]
         if fields and min(fields)[0] > 0:
             tau, field = min(fields)

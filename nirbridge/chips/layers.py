@@ -4,42 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from math import ceil, prod
-from typing import Any
+from math import prod
 
 import nir
-import numpy as np
 
 from nirbridge.chips.weights import ONE, Weights
-from nirbridge.ir import (
-    Aggregate,
-    PhaseEncode,
-    Place,
-    Product,
-    Quantize,
-    Shape,
-    SparseMatrix,
-    TemporalMix,
-    delay_steps,
-)
-from nirbridge.ir.registry import INPUTS
-from nirbridge.ir.shapes import pairs
+from nirbridge.ir import Place, Shape, TemporalMix, delay_steps, find_spec, spec_of
+from nirbridge.primitives.spec import Reach, Wiring
 from nirbridge.runtime import Plan, PlannedNode
-from nirbridge.runtime.program import WITH_MEMBRANE
 
-HOST: tuple[type[nir.NIRNode], ...] = (*INPUTS, Quantize, nir.Output)
-"""What stays outside of the chip."""
-POPULATIONS = (*WITH_MEMBRANE, nir.Threshold, PhaseEncode, Product, TemporalMix)
+_SAME_ROW = Reach(1, 1)
 _MOST_DELAYS = 128
 """Paths of one source are told apart by their delay, up to this many steps; no chip delays that long."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Which rows of a source an output row sees: ``rows`` of them, ``stride`` further for each output row."""
-
-    rows: int
-    stride: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +40,7 @@ class Path:
     source_shape: Shape
     fan_in: int = 1
     kernel: int | None = None
-    reach: Reach | None = Reach(1, 1)
+    reach: Reach | None = _SAME_ROW
     weights: Weights = ONE
     delay: int = 0
     wait: int = 0
@@ -108,7 +84,7 @@ def layers_of(plan: Plan) -> tuple[Layer, ...]:
     readouts = _readouts(plan)
     found = []
     for planned in plan.nodes:
-        if type(planned.node) in POPULATIONS:
+        if place_of(planned.node) == "population":
             found.append(Layer(planned, tuple(_arriving(planned, sent))))
         elif planned.name in readouts:
             found.append(Layer(planned, tuple(sent[planned.name])))
@@ -121,10 +97,9 @@ def _sent(plan: Plan) -> dict[str, list[Path]]:
     One pass over the nodes between populations, each behind its sources.  Among them an edge that closes a cycle is
     left out: no integer graph has a cycle without a neuron.
     """
-    sent = {p.name: [_begun(p)] for p in plan.nodes if type(p.node) in (*POPULATIONS, *HOST)}
+    sent = {p.name: [_begun(p)] for p in plan.nodes if place_of(p.node) in ("population", "host")}
     for name in plan.order_between([p.name for p in plan.nodes if p.name not in sent]):
-        extend = EXTEND.get(type(plan[name].node), _unchanged)
-        sent[name] = [extend(plan[name], path, plan.dt) for path in _arriving(plan[name], sent)]
+        sent[name] = [_extended(plan[name], path, plan.dt) for path in _arriving(plan[name], sent)]
     return sent
 
 
@@ -143,10 +118,11 @@ def _readouts(plan: Plan) -> set[str]:
     passed: set[str] = set()
     while pending:
         name = pending.pop()
-        kind = type(plan[name].node)
-        if kind in (nir.Flatten, nir.Delay) and name not in passed:
+        node = plan[name].node
+        wires = type(node) in (nir.Flatten, nir.Delay)
+        if wires and name not in passed:
             pending += [source.name for source in plan[name].sources]
-        elif kind not in (nir.Flatten, nir.Delay, *POPULATIONS, *HOST):
+        elif not wires and place_of(node) not in ("population", "host"):
             found.add(name)
         passed.add(name)
     return found
@@ -176,8 +152,19 @@ def _join(one: Path, other: Path) -> Path:
     )
 
 
-def _unchanged(planned: PlannedNode, path: Path, dt: float) -> Path:
-    return path
+def place_of(node: nir.NIRNode) -> str:
+    """Where the node goes: "population", "wiring", "host" or nowhere."""
+    spec = find_spec(type(node))
+    return "" if spec is None or spec.integers is None else spec.chip.place
+
+
+def _extended(planned: PlannedNode, path: Path, dt: float) -> Path:
+    """The path with the node behind it; what stands nowhere leaves it as it is, and is refused elsewhere."""
+    wiring = spec_of(planned.node).chip.wiring
+    if wiring is not None:
+        return _longer(planned, path, wiring(planned.node))
+    move = _MOVES.get(type(planned.node))
+    return path if move is None else move(planned, path, dt)
 
 
 def _forgets_rows(planned: PlannedNode, path: Path, dt: float) -> Path:
@@ -195,42 +182,6 @@ def _scale(planned: PlannedNode, path: Path, dt: float) -> Path:
     return replace(path, weights=path.weights.scaled(planned.node.scale), last=planned.name)
 
 
-def _dense(planned: PlannedNode, path: Path, dt: float) -> Path:
-    used = np.asarray(planned.node.weight) != 0
-    fan_in, fan_out = int(used.sum(axis=-1).max(initial=1)), int(used.sum(axis=-2).max(initial=1))
-    return _longer(planned, path, planned.node.weight, fan_in, fan_out)
-
-
-def _aggregate(planned: PlannedNode, path: Path, dt: float) -> Path:
-    weight = planned.node.weight
-    if isinstance(weight, SparseMatrix):
-        counts, outward, values = np.bincount(weight.row), np.bincount(weight.column), weight.value
-    else:
-        used = np.asarray(weight) != 0
-        counts, outward, values = used.sum(axis=1), used.sum(axis=0), weight
-    return _longer(planned, path, values, int(counts.max(initial=1)), int(outward.max(initial=1)))
-
-
-def _convolution(planned: PlannedNode, path: Path, dt: float) -> Path:
-    node = planned.node
-    used = int((np.asarray(node.weight) != 0).reshape(len(node.weight), -1).sum(axis=1).max(initial=1))
-    axes, sizes = node.weight.ndim - 2, node.weight.shape[2:]
-    stride, dilation = pairs(node.stride, axes), pairs(node.dilation, axes)
-    reach = Reach(dilation[0] * (sizes[0] - 1) + 1, stride[0]) if axes == 2 else None
-    seen = prod(
-        ceil(size / step) if gap == 1 else size for size, step, gap in zip(sizes, stride, dilation, strict=True)
-    )
-    fan_out = len(node.weight) // int(node.groups) * seen
-    return _longer(planned, path, node.weight, used, fan_out, int(np.count_nonzero(node.weight)), reach)
-
-
-def _pool(planned: PlannedNode, path: Path, dt: float) -> Path:
-    node = planned.node
-    kernel, stride = pairs(node.kernel_size, 2), pairs(node.stride, 2)
-    fan_out = prod(ceil(size / step) for size, step in zip(kernel, stride, strict=True))
-    return _longer(planned, path, 1, prod(kernel), fan_out, prod(kernel), Reach(kernel[0], stride[0]))
-
-
 def _place(planned: PlannedNode, path: Path, dt: float) -> Path:
     """Its rows stay rows where it repeats none."""
     repeats = prod(planned.node.slot_shape) // prod(planned.node.input_shape)
@@ -238,42 +189,27 @@ def _place(planned: PlannedNode, path: Path, dt: float) -> Path:
     return path if planned.input_shape[1:] == planned.output_shape[1:] else replace(path, reach=None)
 
 
-def _longer(
-    planned: PlannedNode,
-    path: Path,
-    weight: Any,
-    fan_in: int,
-    fan_out: int,
-    kernel: int | None = None,
-    reach: Reach | None = None,
-) -> Path:
+def _longer(planned: PlannedNode, path: Path, wiring: Wiring) -> Path:
     """The path with one more linear node, merged into its synapses; two ways to one source count once at most."""
-    before = path.reach
+    before, kernel = path.reach, wiring.kernel
     joined = None
-    if before is not None and reach is not None:
-        joined = Reach(before.rows + (reach.rows - 1) * before.stride, before.stride * reach.stride)
+    if before is not None and wiring.reach is not None:
+        joined = Reach(before.rows + (wiring.reach.rows - 1) * before.stride, before.stride * wiring.reach.stride)
     return replace(
         path,
-        fan_in=min(max(fan_in, 1) * path.fan_in, prod(path.source_shape)),
+        fan_in=min(max(wiring.fan_in, 1) * path.fan_in, prod(path.source_shape)),
         kernel=None if kernel is None or (path.kernel is None and path.weights.merged) else kernel * (path.kernel or 1),
         reach=joined,
-        weights=path.weights.behind(weight, fan_in, fan_out),
+        weights=path.weights.behind(wiring.weight, wiring.fan_in, wiring.fan_out),
         split=path.split or path.uneven,
         last=planned.name,
     )
 
 
-Extend = Callable[[PlannedNode, Path, float], Path]
-EXTEND: dict[type[nir.NIRNode], Extend] = {
-    nir.Affine: _dense,
-    nir.Linear: _dense,
-    nir.Conv1d: _convolution,
-    nir.Conv2d: _convolution,
-    nir.SumPool2d: _pool,
-    Aggregate: _aggregate,
+_MOVES: dict[type[nir.NIRNode], Callable[[PlannedNode, Path, float], Path]] = {
     nir.Scale: _scale,
     nir.Delay: _delay,
     nir.Flatten: _forgets_rows,
     Place: _place,
 }
-"""Node type → what it makes of a path.  What stands neither here, in POPULATIONS nor in HOST is refused by name."""
+"""What does something else to a path than add a linear node to it."""

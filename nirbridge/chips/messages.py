@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import nir
 import numpy as np
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
-from nirbridge.ir import BINARY, INPUTS, EventInput, MultiLevelLIF, Product, Quantize, TemporalMix
+from nirbridge.ir import EventInput, Product, Quantize, TemporalMix, spec_of
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.runtime import Plan, PlannedNode, fixed_problems, message_cost, sent_exponents
 from nirbridge.runtime.host import without_host
 from nirbridge.runtime.integer_bounds import message_bounds
@@ -33,12 +33,13 @@ def _bits(planned: PlannedNode, plan: Plan, bound: int | None) -> int | None:
     node = planned.node
     if type(node) is Quantize:
         return _rounded_bits(planned, plan)
-    if type(node) in BINARY:
+    sends = spec_of(node).sends
+    if sends.kind == "binary":
         return 1
-    if type(node) in INPUTS:
+    if sends.kind == "data":
         return _input_bits(node)
-    if type(node) is MultiLevelLIF:
-        values = np.asarray(node.lane_weight, dtype=np.float64)
+    if sends.values is not None:
+        values = np.asarray(sends.values(node), dtype=np.float64)
         return None if (values != np.rint(values)).any() else _of(int(values.min()), int(values.max()))
     if type(node) in (Product, TemporalMix):
         return None if bound is None else _of(-bound, bound)

@@ -7,25 +7,16 @@ from collections.abc import Callable
 import nir
 import numpy as np
 
-from nirbridge.chips.layers import EXTEND, HOST, POPULATIONS, Layer
+from nirbridge.chips.layers import Layer, place_of
 from nirbridge.chips.limits import Chip
 from nirbridge.chips.mapping import Load, broken_limits
 from nirbridge.chips.messages import Bits
 from nirbridge.errors import Problem
-from nirbridge.ir import MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Product, TemporalMix
-from nirbridge.ir.delays import delay_steps
-from nirbridge.ir.families import SENDS_MEMBRANE
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.ir import MultiLevelLIF, Product, find_spec, spec_of
+from nirbridge.primitives.delay import delay_steps
 from nirbridge.runtime import Plan, PlannedNode, fixed_problems
 
 _QUANTIZE = "Run 'nirbridge quantize' first"
-_MAXIMUM = "takes the largest of several messages, which a synapse adds; Use a SumPool2d"
-_NOT_PLACED: dict[type[nir.NIRNode], str] = {
-    nir.AvgPool2d: f"divides and rounds, which a synapse cannot; {_QUANTIZE}",
-    MaxPool2d: _MAXIMUM,
-    FirstSpikePool2d: _MAXIMUM,
-}
-"""Node type → why no chip here runs it; next step."""
 _UNITS = {
     "neurons_per_core": "neurons",
     "synapse_bits_per_core": "bits of synapse memory",
@@ -53,9 +44,10 @@ def chip_has_a_place(plan: Plan, chip: Chip) -> list[Problem]:
     """Every node is a population, a synapse or wiring of the chip, or outside of it."""
     problems = []
     for planned in plan.nodes:
-        kind = type(planned.node)
-        if kind not in EXTEND and kind not in POPULATIONS and kind not in HOST:
-            reason = _NOT_PLACED.get(kind, f"no rule places a {kind.__name__} on {chip.name}; Use other nodes")
+        if not place_of(planned.node):
+            spec = find_spec(type(planned.node))
+            without = f"no rule places a {type(planned.node).__name__} on {chip.name}; Use other nodes"
+            reason = without if spec is None else spec.chip.refused or without
             found, _, step = reason.partition("; ")
             problems.append(Problem(str(planned), found, step, rule="chip_has_a_place"))
     return problems
@@ -65,15 +57,18 @@ def messages_fit_their_bits(plan: Plan, chip: Chip, bits: Bits) -> list[Problem]
     """What a message carries has at most ``message_bits`` bits; 1 bit is a binary spike."""
     limit = chip.message_bits
     step = "Use fewer levels" if limit.value > 1 else "Run 'nirbridge expand' for binary neurons, or take loihi2"
-    heard = {s.name for reader in plan.nodes if type(reader.node) not in HOST for s in reader.sources}
+    heard = {s.name for reader in plan.nodes if place_of(reader.node) != "host" for s in reader.sources}
     problems = []
     for planned in plan.nodes:
-        kind, needed = type(planned.node), bits.get(planned.name)
+        place, needed = place_of(planned.node), bits.get(planned.name)
         # Before an output no message carries a membrane: the host reads it.
-        sends = kind in POPULATIONS and (kind not in SENDS_MEMBRANE or planned.name in heard)
-        brings = kind in HOST and planned.name in heard
+        membrane = place == "population" and spec_of(planned.node).sends.kind == "membrane"
+        sends = place == "population" and (not membrane or planned.name in heard)
+        brings = place == "host" and planned.name in heard
         if (sends or brings) and (needed or 0) > limit.value:
-            found = f"its messages {'can take' if kind in (Product, TemporalMix) else 'take'} {needed} bits"
+            found = (
+                f"its messages {'can take' if spec_of(planned.node).sends.kind == 'analog' else 'take'} {needed} bits"
+            )
             hint = "Give it data of 0 and 1, as coding 'binary' makes them, or take loihi2" if brings else step
             problems.append(_problem(planned, found, limit.value, limit.source, hint, "messages_fit_their_bits"))
         elif brings and needed is None and limit.value == 1:
@@ -148,7 +143,7 @@ def neurons_run_on_the_chip(plan: Plan, chip: Chip) -> list[Problem]:
             rule="neurons_run_on_the_chip",
         )
         for planned in plan.nodes
-        if (reason := _beyond_the_fixed_neuron(planned.node))
+        if (reason := spec_of(planned.node).chip.fixed(planned.node))
     ]
 
 
@@ -246,30 +241,6 @@ def _gain(node: nir.NIRNode) -> object:
 def _too_late(planned: PlannedNode, found: str, chip: Chip) -> Problem:
     limit, step = chip.delay_steps, "Use shorter delays, or a larger --dt"
     return _problem(planned, found, limit.value, limit.source, step, "delays_fit")
-
-
-_WINDOWED: dict[type[nir.NIRNode], str] = {
-    PhaseEncode: "sends the digits of a value",
-    PhaseIF: "compares with a threshold that decays within a window",
-    PhaseDecode: "weighs the steps of a window",
-    TemporalMix: "keeps and mixes the steps of a window",
-}
-
-
-def _beyond_the_fixed_neuron(node: nir.NIRNode) -> str:
-    if type(node) in _WINDOWED:
-        return _WINDOWED[type(node)]
-    if type(node) is MultiLevelLIF:
-        decay = np.asarray(node.decay)
-        if node.lanes > 1:
-            return f"has {node.lanes} lanes"
-        if node.reset != "value":
-            return "resets by subtraction"
-        if ((decay < 0) | (decay > 1)).any():
-            return f"has decays from {decay.min():g} to {decay.max():g}"
-    if np.any(getattr(node, "v_reset", 0)):
-        return "resets to another value than 0"
-    return ""
 
 
 def _problem(planned: PlannedNode, found: str, limit: int, source: str, step: str, rule: str) -> Problem:

@@ -161,10 +161,10 @@ def _with_batch_axis(path: Path, found: Any, graph: nir.NIRGraph, images: bool) 
 
 def input_shapes(graph: nir.NIRGraph) -> dict[str, tuple[int, ...] | None]:
     """The shapes that the inputs of a graph state."""
-    from nirbridge.ir import INPUTS
+    from nirbridge.ir import is_input
     from nirbridge.ir.stated_shapes import declared_shape
 
-    return {name: declared_shape(node) for name, node in graph.nodes.items() if type(node) in INPUTS}
+    return {name: declared_shape(node) for name, node in graph.nodes.items() if is_input(node)}
 
 
 def _batched(where: str, array: Array, shape: tuple[int, ...] | None, images: bool) -> Array:

@@ -13,7 +13,7 @@ from nirbridge.comparing.exactness import is_dyadic
 from nirbridge.comparing.judging import Judge
 from nirbridge.comparing.results import Comparison, NodeComparison
 from nirbridge.errors import InputError, NirbridgeError, RuntimeUnavailableError, UnsupportedError
-from nirbridge.ir.registry import INPUTS
+from nirbridge.ir import is_input
 from nirbridge.runtime import Array, Data, Plan, Program, compile, runtime_names
 from nirbridge.runtime.precision import FIXED
 
@@ -91,7 +91,7 @@ def _arrays(x: Data) -> list[Array]:
 def _recordable(plan: Plan) -> list[str]:
     """All nodes but inputs, which hold what was given, and outputs, which come by themselves."""
     ends = {*plan.inputs, *plan.outputs}
-    return [p.name for p in plan.nodes if p.name not in ends and type(p.node) not in INPUTS]
+    return [p.name for p in plan.nodes if p.name not in ends and not is_input(p.node)]
 
 
 def _run_all(

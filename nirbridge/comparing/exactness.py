@@ -8,7 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import TIME_CONSTANTS, SparseMatrix
+from nirbridge.ir import SparseMatrix, spec_of
 from nirbridge.runtime import Array, Plan
 
 _BITS = 12
@@ -25,7 +25,7 @@ def is_dyadic(plan: Plan, data: Iterable[Array]) -> bool:
 
 def _factors(node: nir.NIRNode, dt: float) -> Iterator[Array]:
     """The numbers that a node computes with; a time constant counts as the factor dt/tau."""
-    scaled = TIME_CONSTANTS.get(type(node), ())
+    scaled = spec_of(node).time_constants
     for name, value in vars(node).items():
         if name in _NOT_VALUES or value is None or isinstance(value, str) or name == "delay":
             continue

@@ -8,9 +8,7 @@ from math import isfinite
 from typing import Any
 
 from nirbridge.comparing.text import to_table, to_verdicts
-from nirbridge.ir import SPIKING
-
-_SENDERS = frozenset(kind.__name__ for kind in SPIKING)
+from nirbridge.ir.registry import sends_spikes
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Comparison:
 
     def differing_spikes(self, runtime: str) -> tuple[int, int]:
         """Over all nodes of a runtime that spike themselves: spikes that differ, and the reference's spikes."""
-        found = [node for node in self.nodes if node.runtime == runtime and node.type in _SENDERS]
+        found = [node for node in self.nodes if node.runtime == runtime and sends_spikes(node.type)]
         return sum(node.mismatches for node in found), sum(node.reference_spikes for node in found)
 
     def table(self) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.conformance import cases, integer_cases, random_graphs
-from nirbridge.conformance.cases import CASES, Case
-from nirbridge.conformance.integer_cases import INTEGER_CASES
+from nirbridge.conformance.cases import Case
 from nirbridge.errors import NirbridgeError, UnsupportedError
 from nirbridge.runtime import Array, Program, compile, find_runtime, make_plan, usable_runtime
 
@@ -61,11 +60,12 @@ def judge_runtime(runtime: str, precisions: tuple[str, ...] | None = None) -> It
             raise UnsupportedError(
                 f"runtime '{runtime}'", f"precision {precision!r} is not among {known}", "Choose one"
             )
-    in_integers = {kind for case in INTEGER_CASES for kind in case.kinds}
+    of_reals, of_integers = cases.all_cases(), integer_cases.all_cases()
+    in_integers = {kind for case in of_integers for kind in case.kinds}
     for precision in found.precisions if precisions is None else precisions:
-        listed = list(CASES)
+        listed = list(of_reals)
         if precision == FIXED:
-            listed = [*INTEGER_CASES, *(case for case in CASES if not in_integers.intersection(case.kinds))]
+            listed = [*of_integers, *(case for case in of_reals if not in_integers.intersection(case.kinds))]
         for case in listed:
             yield judge(case, runtime, precision)
 

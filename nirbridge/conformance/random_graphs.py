@@ -8,35 +8,34 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import nir
 import numpy as np
 
-from nirbridge.conformance.cases import Array
 from nirbridge.ir import (
-    Aggregate,
     EventInput,
-    MaxPool2d,
-    MultiLevelLIF,
-    PhaseDecode,
     PhaseEncode,
-    PhaseIF,
     Place,
     Product,
     Quantize,
     Shape,
-    TemporalMix,
     build_graph,
+    find_spec,
     flatten,
     infer_shapes,
+    is_input,
 )
-from nirbridge.ir.shapes import ShapeMismatchError, shape_rule
+from nirbridge.ir.stated_shapes import made_shape
+from nirbridge.primitives import BUILT_IN
+from nirbridge.primitives.examples import DYADIC_DT, Array, Dice, Draw
+from nirbridge.primitives.multi_level_lif import draw as draw_neuron
+from nirbridge.primitives.phase_base import PHASES
+from nirbridge.primitives.scale import draw as draw_scale
+from nirbridge.primitives.shaping import ShapeMismatchError
 
-STEPS, BATCH, PHASES = 8, 2, 4
-DT = 2.0**-10
+STEPS, BATCH = 8, 2
+DT = DYADIC_DT
 _SHAPES: tuple[Shape, ...] = ((3,), (5,), (2, 4), (3, 6), (2, 5, 4), (1, 6, 6))
-_SPIKING = (nir.Threshold, nir.IF, nir.LIF, nir.CubaLIF, MultiLevelLIF)
 
 
 @dataclass
@@ -54,14 +53,9 @@ class _Growing:
         self.edges += [(source, name) for source in sources]
         self.takes[name], self.sends[name] = taken, sent
 
-    def number(self, shape: Shape, low: int, high: int, unit: float) -> Array:
-        return self.rng.integers(low, high, shape) * unit
-
-    def parameter(self, shape: Shape, low: int, high: int, unit: float) -> Array:
-        """One number for each neuron, or the same for all of them."""
-        if self.rng.random() < 0.5:
-            return self.number(shape, low, high, unit)
-        return np.full(shape, self.number((), low, high, unit))
+    @property
+    def dice(self) -> Dice:
+        return Dice(self.rng)
 
 
 Maker = Callable[[_Growing, Shape], nir.NIRNode]
@@ -80,7 +74,7 @@ def random_graph(seed: int) -> nir.NIRGraph:
         _encode_inputs(graph)
     if not coded:
         _round_data(graph, np.random.default_rng([seed, 1]))
-    windowed = [_mix] if mixes else [_fire, _fire, _decode] if coded else []
+    windowed = _makers("mixed") if mixes else _makers("coded") if coded else []
     for index in range(int(rng.integers(2, 10))):
         _grow(graph, f"n{index}", windowed)
         if index == 0:
@@ -98,7 +92,7 @@ def random_data(graph: nir.NIRGraph, seed: int) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     steps = STEPS // PHASES if any(type(node) is PhaseEncode for node in graph.nodes.values()) else STEPS
     shapes, _ = infer_shapes(flatten(graph))
-    names = [name for name, node in graph.nodes.items() if type(node) in (nir.Input, EventInput)]
+    names = [name for name, node in graph.nodes.items() if is_input(node)]
     return {name: rng.integers(-3, 8, (steps, BATCH, *shapes[name].output)) * 0.5 for name in names}
 
 
@@ -130,6 +124,21 @@ def _round_values(graph: _Growing, rng: np.random.Generator) -> None:
         graph.add("n0_grid", Quantize(shape, 0.5, -3, 2 + rng.integers(4, size=shape)), ["n0"], shape, shape)
 
 
+def _makers(when: str) -> list[Maker]:
+    """Those of all primitives for such graphs, each as often as it is to be chosen."""
+    draws = [draw for spec in BUILT_IN for draw in spec.draws if draw.when == when for _ in range(draw.times)]
+    return [_maker(draw) for draw in draws]
+
+
+def _maker(draw: Draw) -> Maker:
+    def make(graph: _Growing, shape: Shape) -> nir.NIRNode:
+        if draw.axes not in (0, len(shape)):
+            raise ShapeMismatchError(f"{len(shape)} axes")
+        return draw.make(graph.dice, shape)
+
+    return make
+
+
 def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
     """One more node behind a random one, and sometimes behind a second of the same shape."""
     rng, names = graph.rng, list(graph.sends)
@@ -138,10 +147,10 @@ def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
     alike = [other for other in names if graph.sends[other] == shape and other != first]
     if alike and rng.random() < 0.4:
         sources.append(alike[rng.integers(len(alike))])
-    makers = [*(maker for length, maker in _MAKERS if length in (0, len(shape))), *windowed]
+    makers = [*_makers(""), _nested, _gate, *windowed]
     while True:
-        node = makers[rng.integers(len(makers))](graph, shape)
         try:
+            node = makers[rng.integers(len(makers))](graph, shape)
             sent = _sent(node, shape)
         except ShapeMismatchError:
             continue
@@ -153,12 +162,12 @@ def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
 def _sent(node: nir.NIRNode, shape: Shape) -> Shape:
     if type(node) is nir.NIRGraph:
         return shape
-    return shape_rule(node)(node, shape)
+    return made_shape(node, shape)
 
 
 def _close_cycle(graph: _Growing) -> None:
     """An edge to a spiking node, which may lie before its sender: spikes keep values in a cycle from growing."""
-    targets = [name for name, node in graph.nodes.items() if type(node) in _SPIKING]
+    targets = [name for name, node in graph.nodes.items() if _keeps_bounded(node)]
     if not targets:
         return
     target = targets[graph.rng.integers(len(targets))]
@@ -171,97 +180,9 @@ def _close_cycle(graph: _Growing) -> None:
         graph.edges.append((senders[graph.rng.integers(len(senders))], target))
 
 
-def _affine(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    rows = int(graph.rng.integers(1, 6))
-    weight = graph.number((rows, shape[-1]), -3, 5, 0.25)
-    return nir.Linear(weight) if graph.rng.random() < 0.5 else nir.Affine(weight, graph.number((rows,), -2, 3, 0.5))
-
-
-def _convolution(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    rng, axes = graph.rng, len(shape) - 1
-    groups = shape[0] if rng.random() < 0.3 else 1
-    outputs = groups * int(rng.integers(1, 3))
-    kernel = tuple(int(k) for k in rng.integers(1, 4, axes))
-    weight = graph.number((outputs, shape[0] // groups, *kernel), -3, 5, 0.25)
-    bias = graph.number((outputs,), -2, 3, 0.5)
-    if axes == 1:
-        return nir.Conv1d(shape[1], weight, int(rng.integers(1, 3)), int(rng.integers(0, 2)), 1, groups, bias)
-    stride, padding = (tuple(int(v) for v in rng.integers(low, high, 2)) for low, high in ((1, 3), (0, 2)))
-    return nir.Conv2d(shape[1:], weight, stride, padding, 1, groups, bias)
-
-
-def _pool(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    kernel, stride = np.array([2, int(graph.rng.integers(1, 3))]), graph.rng.integers(1, 3, 2)
-    kind = (nir.SumPool2d, nir.AvgPool2d, MaxPool2d)[graph.rng.integers(3)]
-    return kind(kernel, stride, np.array([int(graph.rng.integers(0, 2)), 0]))
-
-
-def _flatten(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    return nir.Flatten({"input": np.array(shape)}, 0, -1)
-
-
-def _aggregate(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    return Aggregate(graph.number((shape[0], shape[0]), -1, 3, 0.5))
-
-
-def _mix(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    return TemporalMix(graph.number((4, 4), -1, 3, 0.25))
-
-
-def _fire(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    rng = graph.rng
-    theta, start = graph.parameter(shape, 1, 6, 0.5), graph.parameter(shape, -2, 3, 0.25)
-    wait, first, rounding = int(rng.integers(PHASES + 1)), int(rng.integers(3)), bool(rng.integers(2))
-    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding)
-
-
-def _decode(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    return PhaseDecode(shape, PHASES, 2.0, graph.parameter(shape, -2, 3, 0.25))
-
-
-def _scale(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    return nir.Scale(graph.parameter(shape, -2, 4, 0.5))
-
-
-def _delay(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    return nir.Delay(graph.parameter(shape, 0, 4, DT))
-
-
-def _neuron(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    def p(low: int, high: int) -> Array:
-        return graph.parameter(shape, low, high, 0.5)
-
-    def tau() -> Array:
-        return 2.0 ** graph.parameter(shape, 0, 2, 1.0) * DT
-
-    makers: list[Callable[[], nir.NIRNode]] = [
-        lambda: nir.Threshold(p(-2, 4)),
-        lambda: nir.I(p(1, 3)),
-        lambda: nir.IF(p(1, 3), p(1, 6), p(-2, 1)),
-        lambda: nir.LI(tau(), p(1, 4), p(-1, 2)),
-        lambda: nir.LIF(tau(), p(1, 4), p(-1, 2), p(1, 4), p(-2, 1)),
-        lambda: nir.CubaLI(tau(), tau(), p(1, 4), p(-1, 2), p(1, 3)),
-        lambda: nir.CubaLIF(tau(), tau(), p(1, 4), p(-1, 2), p(1, 4), p(-2, 1), p(1, 3)),
-    ]
-    return makers[graph.rng.integers(len(makers))]()
-
-
-def _multi_level(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    rng = graph.rng
-    more: dict[str, Any] = {"gain": graph.parameter(shape, 1, 4, 0.5), "v_init": graph.parameter(shape, -1, 3, 0.25)}
-    decay = graph.parameter(shape, 0, 3, 0.5)
-    if rng.random() < 0.4:
-        return MultiLevelLIF.uniform(shape, int(rng.integers(1, 9)), graph.parameter(shape, 1, 4, 0.25), decay, **more)
-    reset = ("subtract", "value")[rng.integers(2)]
-    lanes, threshold = int(rng.integers(1, 5)), graph.parameter(shape, 1, 4, 0.5)
-    return MultiLevelLIF.one_hot(shape, lanes, threshold, decay, reset, (">", ">=")[rng.integers(2)], **more)
-
-
-def _place(graph: _Growing, shape: Shape) -> nir.NIRNode:
-    """A slot among up to two more channels; an axis of size 1 is repeated."""
-    before, behind, times = (int(n) for n in graph.rng.integers(0, 3, 3))
-    sizes = [size * (1 + times) if size == 1 else size for size in shape]
-    return Place(shape, (before + sizes[0] + behind, *sizes[1:]), before, before + sizes[0])
+def _keeps_bounded(node: nir.NIRNode) -> bool:
+    spec = find_spec(type(node))
+    return spec is not None and spec.sends.spikes and spec.window is None
 
 
 def _gate(graph: _Growing, shape: Shape) -> nir.NIRNode:
@@ -269,7 +190,7 @@ def _gate(graph: _Growing, shape: Shape) -> nir.NIRNode:
     channels, slots = shape[0], (2 * shape[0], *shape[1:])
     nodes = {
         "input": nir.Input(np.array(shape)),
-        "act": _multi_level(graph, shape),
+        "act": draw_neuron(graph.dice, shape),
         "first": Place(shape, slots, 0, channels),
         "second": Place(shape, slots, channels, 2 * channels),
         "product": Product(slots, 2),
@@ -283,31 +204,8 @@ def _nested(graph: _Growing, shape: Shape) -> nir.NIRNode:
     """A graph in the graph: shape → neuron → scale → shape."""
     nodes = {
         "input": nir.Input(np.array(shape)),
-        "act": _multi_level(graph, shape),
-        "scale": _scale(graph, shape),
+        "act": draw_neuron(graph.dice, shape),
+        "scale": draw_scale(graph.dice, shape),
         "output": nir.Output(np.array(shape)),
     }
     return build_graph(nodes, [("input", "act"), ("act", "scale"), ("scale", "output"), ("act", "output")])
-
-
-_MAKERS: tuple[tuple[int, Maker], ...] = (
-    (0, _affine),
-    (0, _scale),
-    (0, _delay),
-    (0, _neuron),
-    (0, _neuron),
-    (0, _multi_level),
-    (0, _multi_level),
-    (0, _nested),
-    (0, _place),
-    (0, _gate),
-    (0, _aggregate),
-    (2, _convolution),
-    (2, _flatten),
-    (3, _convolution),
-    (3, _convolution),
-    (3, _pool),
-    (3, _pool),
-    (3, _flatten),
-)
-"""Axes of the data that a maker is for, 0 for any, and the maker; one that comes twice is chosen more often."""

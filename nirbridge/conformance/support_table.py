@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nirbridge.conformance.judging import Verdict
-from nirbridge.ir import PRIMITIVES
+from nirbridge.ir import PRIMITIVES, all_specs
 from nirbridge.reports import table
 
 _SPLIT_AT = ". "
@@ -50,7 +50,8 @@ def support_cells(verdicts: Iterable[Verdict]) -> list[Cell]:
     """A cell for every primitive, runtime and precision."""
     listed = list(verdicts)
     columns = dict.fromkeys((verdict.runtime, verdict.precision) for verdict in listed)
-    return [_cell(node, *column, listed) for node in PRIMITIVES for column in columns]
+    plugins = [spec.node.__name__ for spec in all_specs() if spec.stored and spec.node.__name__ not in PRIMITIVES]
+    return [_cell(node, *column, listed) for node in (*PRIMITIVES, *plugins) for column in columns]
 
 
 def _cell(node: str, runtime: str, precision: str, verdicts: list[Verdict]) -> Cell:

@@ -21,7 +21,7 @@ from nirbridge.exporting.signal import Layout, RefusalError, Signal
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Shape
-from nirbridge.ir.shapes import shape_rule
+from nirbridge.ir.stated_shapes import made_shape
 
 INPUT, OUTPUT = "input", "output"
 Ends = Callable[[GraphBuilder, Signal], Signal]
@@ -75,7 +75,7 @@ class AnalogGraph:
         for name in self.order:
             node = self.nodes[name]
             entering = shapes[self.incoming[name][0]] if self.incoming[name] else _stated(node)
-            shapes[name] = shape_rule(node)(node, entering)
+            shapes[name] = made_shape(node, entering)
         return shapes
 
     def of_type(self, *kinds: type[nir.NIRNode]) -> list[str]:

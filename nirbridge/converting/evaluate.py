@@ -14,7 +14,8 @@ from torch.nn import functional
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.markers import ChannelAffine, Offset, Relu
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
-from nirbridge.ir.shapes import conv_padding, pairs
+from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.shaping import pairs
 
 Function = Callable[[Tensor], Tensor]
 

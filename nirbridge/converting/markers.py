@@ -9,8 +9,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import TemporalMix
-from nirbridge.ir.shapes import add_rule
+from nirbridge.ir import Shape
 
 Array = NDArray[Any]
 
@@ -21,6 +20,10 @@ class Marker(nir.NIRNode):
     def __post_init__(self) -> None:
         self.input_type = {"input": None}
         self.output_type = {"output": None}
+
+    def made_shape(self, shape: Shape) -> Shape:
+        """They act element by element."""
+        return shape
 
 
 @dataclass(eq=False)
@@ -51,7 +54,3 @@ class Offset(Marker):
     """y = x + value, broadcastable to the features: a constant that the code adds."""
 
     value: Array
-
-
-for _kind in (Relu, ChannelAffine, Offset):
-    add_rule(_kind, like=TemporalMix)

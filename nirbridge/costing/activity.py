@@ -13,7 +13,7 @@ from nirbridge.costing.layers import Layer, Neuron
 from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.signals import Unit
 from nirbridge.errors import InputError
-from nirbridge.ir import PHASE_CODED
+from nirbridge.ir import is_coded
 from nirbridge.runtime import Array, Data, Plan, PlannedNode, Program, Source
 
 SAMPLES_AT_ONCE = 32
@@ -114,7 +114,7 @@ def _inferences(plan: Plan, steps: int, given: int | None) -> int:
     """
     where = "option 'inferences'"
     if given is None:
-        windows = {int(steps * p.rate / p.node.phases) for p in plan.nodes if type(p.node) in PHASE_CODED}
+        windows = {int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)}
         if len(windows) > 1:
             found = f"the phase-coded nodes make {' and '.join(map(str, sorted(windows)))} windows of these data"
             raise InputError(where, found, "Say how many inferences each sample holds")

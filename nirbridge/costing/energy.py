@@ -16,13 +16,12 @@ from nirbridge.costing.memory_model import memory_rows
 from nirbridge.costing.products import multiplications
 from nirbridge.costing.rate_models import rate_rows
 from nirbridge.costing.report import EnergyReport, LayerEnergy
-from nirbridge.costing.roles import PRODUCT, SYNAPSES
+from nirbridge.costing.roles import PRODUCT, SYNAPSES, synapses_of
 from nirbridge.costing.rows import Measured
 from nirbridge.costing.signals import units_of
-from nirbridge.costing.synapses import synapses_of
 from nirbridge.costing.width import width_of
 from nirbridge.errors import InputError
-from nirbridge.ir import INPUTS, EventInput, Quantize, frames_of_inference
+from nirbridge.ir import EventInput, Quantize, frames_of_inference, is_input
 from nirbridge.reports import counted
 from nirbridge.runtime import Data, Plan, PlannedNode, compile, make_plan, require_option
 
@@ -154,16 +153,16 @@ def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
         GraphError: the graph is not valid.
         UnsupportedError: no model has a rule for a node.
     """
-    counted: dict[str, Callable[[PlannedNode], int]] = {
-        SYNAPSES: lambda planned: synapses_of(planned).macs,
-        PRODUCT: multiplications,
-    }
-    layers = layers_of(make_plan(graph))
     return {
-        layer.name: 0 if layer.copy_of else counted[layer.role](layer.planned)
-        for layer in layers
-        if layer.role in counted
+        layer.name: 0 if layer.copy_of else _macs(layer.planned)
+        for layer in layers_of(make_plan(graph))
+        if layer.role in (SYNAPSES, PRODUCT)
     }
+
+
+def _macs(planned: PlannedNode) -> int:
+    synapses = synapses_of(planned)
+    return multiplications(planned) if synapses is None else synapses.macs
 
 
 def ann_energy(graph: nir.NIRGraph, bits: int = 32) -> float:
@@ -217,5 +216,5 @@ def _assumptions(
 
 def _behind_input(plan: Plan, name: str) -> bool:
     """Whether data reach the node as they are, or rounded by the host."""
-    kinds = (*INPUTS, Quantize)
-    return any(type(plan[source.name].node) in kinds for source in plan[name].sources)
+    senders = (plan[source.name].node for source in plan[name].sources)
+    return any(is_input(sender) or type(sender) is Quantize for sender in senders)

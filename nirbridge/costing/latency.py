@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nirbridge.ir import PHASE_CODED, PhaseIF
+from nirbridge.ir import PhaseIF, is_coded
 from nirbridge.runtime import Plan
 
 
@@ -30,4 +30,4 @@ def latency_steps(plan: Plan, steps: int) -> int:
 
 def is_phase_coded(plan: Plan) -> bool:
     """Whether values are sent as phases of a window."""
-    return any(type(planned.node) in PHASE_CODED for planned in plan.nodes)
+    return any(is_coded(planned.node) for planned in plan.nodes)

@@ -16,7 +16,7 @@ from nirbridge.costing.roles import (
     SPIKING,
     SYNAPSES,
     TRANSPARENT,
-    UNCOUNTED,
+    cost_of,
     role_of,
 )
 from nirbridge.errors import UnsupportedError
@@ -152,7 +152,7 @@ def senders(plan: Plan, between: Collection[str]) -> Callable[[PlannedNode], Way
 def uncounted(plan: Plan) -> dict[str, str]:
     """The nodes that cost nothing in every model, and why."""
     return {
-        planned.name: UNCOUNTED[type(planned.node)]
+        planned.name: cost_of(planned).uncounted
         for planned in plan.nodes
         if role_of(planned) in (BOUNDARY, TRANSPARENT)
     }

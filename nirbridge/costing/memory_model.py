@@ -9,11 +9,11 @@ from nirbridge.costing.costs import INTEGER
 from nirbridge.costing.layers import Layer, Neuron
 from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import MEMBRANES, MIXING, PRODUCT
+from nirbridge.costing.roles import MIXING, PRODUCT, cost_of
 from nirbridge.costing.rows import Measured, mixing_macs, row, synapses_or_none
-from nirbridge.costing.synapses import Synapses
 from nirbridge.costing.tally import Tally
 from nirbridge.ir import PhaseIF
+from nirbridge.primitives.spec import Membrane, Synapses
 
 QUEUE = 0
 """Words of the memory that events wait in."""
@@ -125,7 +125,8 @@ def _neuron(spent: Tally, neuron: Neuron, measured: Measured) -> None:
     """T M accesses and operations, cases 1, 2 and 5."""
     planned, activity = neuron.planned, measured.activity
     size = prod(planned.output_shape)
-    membrane = MEMBRANES[type(planned.node)](planned.node)
+    rule = cost_of(planned).membrane
+    membrane = Membrane(0, 0) if rule is None else rule(planned.node)
     updates = _steps(neuron, measured) * size
     sent, direct = activity.leaving[planned.name], activity.direct[planned.name]
     spent.access("input reads", direct.events, QUEUE)

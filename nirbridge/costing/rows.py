@@ -12,10 +12,10 @@ from nirbridge.costing.activity import Activity, Traffic
 from nirbridge.costing.layers import Layer
 from nirbridge.costing.products import multiplications
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import PRODUCT, SYNAPSES
+from nirbridge.costing.roles import PRODUCT, synapses_of
 from nirbridge.costing.signals import Unit
-from nirbridge.costing.synapses import Synapses, synapses_of
 from nirbridge.costing.tally import Tally
+from nirbridge.primitives.spec import Synapses
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,4 @@ def row(
 
 def synapses_or_none(layer: Layer) -> Synapses | None:
     """The layer's synapses, where it has any."""
-    return synapses_of(layer.planned) if layer.role == SYNAPSES else None
+    return synapses_of(layer.planned)

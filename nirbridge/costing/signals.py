@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import nir
 import numpy as np
 
-from nirbridge.costing.roles import PRODUCT, SPIKING, TRANSPARENT, role_of
-from nirbridge.ir import INPUTS, EventInput, MaxPool2d, MultiLevelLIF, Place, Product, Quantize
-from nirbridge.ir.shapes import pairs
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.costing.roles import PRODUCT, TRANSPARENT, cost_of, role_of
+from nirbridge.ir import EventInput, Shape, spec_of
 from nirbridge.runtime import Array, Plan, PlannedNode
 
 Unit = Array
@@ -38,13 +32,13 @@ def units_of(plan: Plan, input_kind: str | None) -> dict[str, Unit | None]:
 
 def _sent(planned: PlannedNode, input_kind: str | None) -> Unit | None:
     """What a node sends that does not pass on what it gets."""
-    kind = type(planned.node)
-    if kind in INPUTS:
-        events = kind is EventInput if input_kind is None else input_kind == "events"
+    sends = spec_of(planned.node).sends
+    if sends.kind == "data":
+        events = type(planned.node) is EventInput if input_kind is None else input_kind == "events"
         return np.ones(planned.output_shape) if events else None
-    if kind is MultiLevelLIF:
-        return _lowest_lane(planned.node)
-    return np.ones(planned.output_shape) if role_of(planned) == SPIKING else None
+    if sends.values is not None:
+        return _lowest(sends.values(planned.node), planned.output_shape)
+    return np.ones(planned.output_shape) if sends.spikes else None
 
 
 def _passed(planned: PlannedNode, arriving: list[Unit | None]) -> Unit | None:
@@ -52,45 +46,12 @@ def _passed(planned: PlannedNode, arriving: list[Unit | None]) -> Unit | None:
     units = [unit for unit in arriving if unit is not None]
     if not units or len(units) < len(arriving):
         return None
-    return _PASSING[type(planned.node)](planned, np.minimum.reduce(units))
+    rule = cost_of(planned).unit
+    return None if rule is None else rule(planned.node, np.minimum.reduce(units), planned.output_shape)
 
 
-def _lowest_lane(node: MultiLevelLIF) -> Unit:
-    weights = np.abs(np.asarray(node.lane_weight, dtype=np.float64))
+def _lowest(values: Array, shape: Shape) -> Unit:
+    """The least magnitude on axis 0, for each neuron; lanes that send nothing count as 1."""
+    weights = np.abs(np.asarray(values, dtype=np.float64))
     lowest = np.where(weights > 0, weights, np.inf).min(axis=0)
-    return np.broadcast_to(np.where(np.isfinite(lowest), lowest, 1.0), node.shape)
-
-
-def _pooled(planned: PlannedNode, unit: Unit) -> Unit:
-    """The smallest of each channel; lanes differ between channels at most."""
-    return np.broadcast_to(unit.min(axis=(1, 2), keepdims=True), planned.output_shape)
-
-
-def _averaged(planned: PlannedNode, unit: Unit) -> Unit:
-    return _pooled(planned, unit) / float(np.prod(pairs(planned.node.kernel_size, 2)))
-
-
-def _placed(planned: PlannedNode, unit: Unit) -> Unit:
-    """Outside of the slot there is nothing, which any other sender's unit undercuts."""
-    wide = np.full(planned.output_shape, np.inf)
-    wide[planned.node.start : planned.node.stop] = unit
-    return wide
-
-
-def _multiplied(planned: PlannedNode, unit: Unit) -> Unit:
-    slots = np.split(np.where(np.isfinite(unit), unit, 1.0), planned.node.factors)
-    return np.prod(slots, axis=0)
-
-
-_PASSING: dict[type[nir.NIRNode], Callable[[PlannedNode, Unit], Any]] = {
-    nir.Flatten: lambda planned, unit: unit.reshape(planned.output_shape),
-    nir.Delay: lambda planned, unit: unit,
-    nir.Scale: lambda planned, unit: unit * np.abs(planned.node.scale),
-    nir.SumPool2d: _pooled,
-    nir.AvgPool2d: _averaged,
-    MaxPool2d: _pooled,
-    FirstSpikePool2d: _pooled,
-    Place: _placed,
-    Product: _multiplied,
-    Quantize: lambda planned, unit: unit / planned.node.step,
-}
+    return np.broadcast_to(np.where(np.isfinite(lowest), lowest, 1.0), shape)

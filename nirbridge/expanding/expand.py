@@ -17,9 +17,9 @@ from nirbridge.expanding.fragment import CannotExpandError, Fragment
 from nirbridge.expanding.rounding import without_identities
 from nirbridge.expanding.substeps import as_substeps, spikes_before
 from nirbridge.ir import (
-    CORE,
     Aggregate,
     EventInput,
+    Extension,
     FlatGraph,
     MaxPool2d,
     MultiLevelLIF,
@@ -37,9 +37,9 @@ from nirbridge.ir import (
     infer_shapes,
     label,
     mark_inference,
+    spec_of,
     time_step,
 )
-from nirbridge.ir.shapes import ELEMENTWISE
 from nirbridge.runtime import require_option
 
 EXACT_FOR = ("any-steps", "one-step", "substeps")
@@ -125,7 +125,7 @@ def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
     if type(node) is nir.Output:
         return nir.Output(np.array(shapes.output))
     stated = copy(node)
-    fields = ELEMENTWISE.get(type(node), ())
+    fields = spec_of(node).parameters
     if len({np.shape(getattr(node, name)) for name in fields}) > 1:  # NIR's reader wants parameters of one shape
         for name in fields:
             setattr(stated, name, np.broadcast_to(getattr(node, name), shapes.input).copy())
@@ -142,7 +142,7 @@ def _fragments(setting: _Setting) -> tuple[dict[str, Fragment], list[Problem]]:
     fragments: dict[str, Fragment] = {}
     refused: list[Problem] = []
     for name, node in setting.flat.nodes.items():
-        if type(node) in CORE:
+        if not isinstance(node, Extension):
             continue
         try:
             fragments[name] = _EXPANSIONS.get(type(node), _unknown)(name, node, setting)

@@ -7,7 +7,6 @@ import numpy as np
 
 from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, channel_map, full, scale
 from nirbridge.ir import (
-    BINARY,
     Aggregate,
     EventInput,
     FlatGraph,
@@ -19,6 +18,7 @@ from nirbridge.ir import (
     Place,
     Shapes,
     TemporalMix,
+    spec_of,
 )
 
 _TRANSPARENT = (MaxPool2d, Place)
@@ -135,7 +135,7 @@ def levels_entering(name: str, flat: FlatGraph) -> Array | None:
     node = flat.nodes[sources[0]]
     if type(node) in _TRANSPARENT:
         return levels_entering(sources[0], flat)
-    if type(node) in BINARY:
+    if spec_of(node).sends.kind == "binary":
         return np.ones(1)
     if type(node) is not MultiLevelLIF:
         return None

@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import full, is_throughout
 from nirbridge.expanding.others import keeps_constants
-from nirbridge.ir import INPUTS, Aggregate, FlatGraph, MultiLevelLIF, Place, Shapes, TemporalMix, label
+from nirbridge.ir import (
+    Aggregate,
+    FlatGraph,
+    MultiLevelLIF,
+    Place,
+    Shapes,
+    TemporalMix,
+    is_input,
+    label,
+)
 
 _BIASED = (nir.Affine, nir.Conv1d, nir.Conv2d)
 _LINEAR = (
-    nir.Linear, nir.Scale, nir.SumPool2d, nir.AvgPool2d, nir.Flatten, nir.Output, Aggregate, Place, *INPUTS, *_BIASED
+    nir.Linear, nir.Scale, nir.SumPool2d, nir.AvgPool2d, nir.Flatten, nir.Output, Aggregate, Place, *_BIASED
 )  # fmt: skip
 
 
@@ -72,7 +81,7 @@ def _unfit(name: str, node: nir.NIRNode, counts: set[int], flat: FlatGraph) -> P
     elif type(node) is TemporalMix:
         if not keeps_constants(node) or spikes_before(name, flat):
             found = "mixes steps of an input that it does not leave constant"
-    elif type(node) not in _LINEAR:
+    elif type(node) not in _LINEAR and not is_input(node):
         found = "is not linear, so its sub-steps do not add up"
     return (
         Problem(label(name, node), found, "Expand it exactly for any steps", "has_core_counterpart") if found else None
@@ -119,7 +128,7 @@ def _divided(flat: FlatGraph, shapes: dict[str, Shapes], count: int) -> FlatGrap
         if type(node) in _BIASED:
             nodes[name] = copy(node)
             nodes[name].bias = np.asarray(node.bias) / count
-        elif type(node) in INPUTS:
+        elif is_input(node):
             share = f"{name}.share"
             nodes[share] = nir.Scale(np.full(shape, 1 / count))
             edges = [(share if source == name else source, target) for source, target in edges] + [(name, share)]

@@ -12,7 +12,8 @@ import numpy as np
 from nirbridge.errors import Problem
 from nirbridge.exporting.signal import Layout, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph
-from nirbridge.ir.shapes import ShapeMismatchError, shape_rule
+from nirbridge.ir.stated_shapes import made_shape
+from nirbridge.primitives.shaping import ShapeMismatchError
 
 
 class GraphBuilder:
@@ -55,7 +56,7 @@ class GraphBuilder:
             RefusalError: the node does not take a signal of this shape.
         """
         try:
-            shape = shape_rule(node)(node, signal.shape)
+            shape = made_shape(node, signal.shape)
         except ShapeMismatchError as error:
             raise RefusalError(str(error), "Check the input shape and the layers before") from None
         return self._enter(name, node, signal.sources, shape, signal.layout)

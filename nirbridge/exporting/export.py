@@ -21,8 +21,7 @@ from nirbridge.exporting.norse import require_states
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import nested
-from nirbridge.ir import Shape, graphs_equal, time_step
-from nirbridge.ir.registry import INPUTS
+from nirbridge.ir import Shape, graphs_equal, is_input, time_step
 from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, SpikingNeuron
 
@@ -107,7 +106,7 @@ def _input_nodes(input_shape: Shapes | None, input_node: nir.NIRNode | None) -> 
             raise InputError("argument 'input_shape'", "is missing", "Give the shape of one frame, as (2, 34, 34)")
         named = input_shape if isinstance(input_shape, Mapping) else {"": input_shape}
         return {name: _input(_checked_shape(shape)) for name, shape in named.items()}
-    if type(input_node) not in INPUTS:
+    if not is_input(input_node):
         found = f"is a {type(input_node).__name__}, expected an EventInput or Input"
         raise InputError("argument 'input_node'", found, "Pass nirbridge.ir.EventInput(...)")
     shape = declared_shape(input_node)

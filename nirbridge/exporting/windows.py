@@ -16,7 +16,7 @@ from torch import nn
 
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_signal
 from nirbridge.ir import Shape
-from nirbridge.ir.shapes import pairs
+from nirbridge.primitives.shaping import pairs
 
 if TYPE_CHECKING:
     from nirbridge.exporting.interpreter import Call

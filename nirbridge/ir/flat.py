@@ -10,9 +10,8 @@ from typing import Any
 import nir
 
 from nirbridge.errors import GraphError, Problem, brief
-from nirbridge.ir.families import NEURONS
 from nirbridge.ir.normal_form import normal_form
-from nirbridge.ir.registry import INPUTS
+from nirbridge.ir.registry import find_spec, is_input
 from nirbridge.ir.topology import Edge, Topology, find_topology
 
 
@@ -31,7 +30,7 @@ class FlatGraph:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the nodes through which data enter."""
-        return tuple(name for name, node in self.nodes.items() if type(node) in INPUTS)
+        return tuple(name for name, node in self.nodes.items() if is_input(node))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -44,8 +43,13 @@ class FlatGraph:
         The walk starts at the inputs.  In a cycle that no data reach it starts behind a neuron, so that the edge out
         of a neuron closes the cycle and biases reach the neurons at the first step, whatever the order of the nodes.
         """
-        behind = (t for s, t in self.edges if type(self.nodes[s]) in NEURONS and type(self.nodes[t]) not in NEURONS)
+        behind = (t for s, t in self.edges if _is_neuron(self.nodes[s]) and not _is_neuron(self.nodes[t]))
         return find_topology(tuple(self.nodes), self.edges, (*self.inputs, *behind))
+
+
+def _is_neuron(node: nir.NIRNode) -> bool:
+    spec = find_spec(type(node))
+    return spec is not None and spec.is_neuron
 
 
 MAX_DEPTH = 16
@@ -138,7 +142,7 @@ def _collect(graph: nir.NIRGraph, outer: _Path, found: _Collected) -> None:
     found.problems += edge_problems(graph, prefix)
     for source, target in dict.fromkeys(tuple(edge) for edge in graph.edges if _is_edge(edge)):
         start = _endpoint(graph, source, prefix, lambda inner: type(inner) is nir.Output, "Output")
-        end = _endpoint(graph, target, prefix, lambda inner: type(inner) in INPUTS, "Input")
+        end = _endpoint(graph, target, prefix, is_input, "Input")
         found.problems += [it for it in (start, end) if isinstance(it, Problem)]
         if not isinstance(start, Problem) and not isinstance(end, Problem):
             _count(found.edges, (*outer, *start), (*outer, *end), 1)

@@ -12,15 +12,14 @@ import numpy as np
 from nir.serialization import hdf2dict
 
 from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
-from nirbridge.ir.extension import Extension
 from nirbridge.ir.flat import MAX_DEPTH, edge_problems
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.inference import set_types
 from nirbridge.ir.normal_form import normal_form
-from nirbridge.ir.registry import PRIMITIVES
-from nirbridge.ir.shapes import ELEMENTWISE
+from nirbridge.ir.registry import find_spec, stored_names, type_named
 from nirbridge.ir.sources import Origin, opened
+from nirbridge.primitives.fields import Extension
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEWEST_MAJOR = 1
@@ -92,9 +91,9 @@ def _node(stored: Any, where: str, depth: int) -> nir.NIRNode:
     if not isinstance(stored, dict) or not isinstance(stored.get("type"), str):
         raise GraphError(where, "has no field 'type'", "This is no NIR node")
     kind = stored["type"]
-    cls = PRIMITIVES.get(kind)
+    cls = type_named(kind)
     if cls is None:
-        raise GraphError(where, f"unknown primitive {brief(kind)}", f"Known: {', '.join(sorted(PRIMITIVES))}")
+        raise GraphError(where, f"unknown primitive {brief(kind)}", f"Known: {', '.join(sorted(stored_names()))}")
     where = f"{where} ({kind})"
     if not isinstance(stored.get("metadata", {}), dict):
         raise GraphError(where, "its metadata are no group of entries", "Export the graph again")
@@ -122,11 +121,12 @@ def build_node(cls: type[nir.NIRNode], stored: dict[str, Any], where: str) -> ni
 def _core_node(cls: type[nir.NIRNode], values: dict[str, Any]) -> nir.NIRNode:
     """A node of NIR, which wants parameters of one shape and infers shapes: both is done here instead."""
     kept: dict[str, Any] = {}
-    if cls in ELEMENTWISE:
-        kept = {name: _numbers(values[name], name) for name in ELEMENTWISE[cls] if values.get(name) is not None}
+    spec = find_spec(cls)
+    if spec is not None and spec.parameters:
+        kept = {name: _numbers(values[name], name) for name in spec.parameters if values.get(name) is not None}
         shape = np.broadcast_shapes(*(value.shape for value in kept.values()))
         values = {**values, **{name: np.broadcast_to(value, shape) for name, value in kept.items()}}
-    elif cls in (nir.Conv1d, nir.Conv2d):
+    elif spec is not None and spec.operation == "convolution":
         kept = {"input_shape": values.get("input_shape")}
         values = {"bias": None, **values, "input_shape": None}
     node = cls.from_dict(values)

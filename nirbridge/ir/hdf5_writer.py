@@ -15,7 +15,7 @@ from nirbridge.ir.guard import SMALL_BYTES, guard
 from nirbridge.ir.hdf5_reader import build_node
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.normal_form import normal_form
-from nirbridge.ir.registry import PRIMITIVES
+from nirbridge.ir.registry import type_named
 from nirbridge.ir.sources import Origin, put
 
 _COMPRESS_FROM = 64
@@ -67,7 +67,7 @@ class _Writer:
         self.compressed = 0
 
     def node(self, group: h5py.Group, node: nir.NIRNode, where: str, depth: int) -> None:
-        if PRIMITIVES.get(type(node).__name__) is not type(node):
+        if type_named(type(node).__name__) is not type(node):
             raise GraphError(where, f"type {type(node).__name__!r} is no NIR primitive", "See nirbridge.ir.PRIMITIVES")
         where = f"{where} ({type(node).__name__})"
         if not (node.metadata is None or isinstance(node.metadata, dict)):

@@ -11,13 +11,20 @@ import nir
 import numpy as np
 
 from nirbridge.errors import GraphError, Problem
-from nirbridge.ir.extension import Shape
-from nirbridge.ir.families import STATES_ITS_SHAPE
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.normal_form import normal_form
-from nirbridge.ir.shapes import ELEMENTWISE, ShapeMismatchError, shape_rule
-from nirbridge.ir.stated_shapes import declared_shape, entering_shape, require_stated, shape_by_nir
+from nirbridge.ir.registry import find_spec
+from nirbridge.ir.stated_shapes import (
+    declared_shape,
+    entering_shape,
+    made_shape,
+    require_stated,
+    shape_by_nir,
+    states_its_shape,
+)
 from nirbridge.ir.topology import Topology
+from nirbridge.primitives.fields import Shape
+from nirbridge.primitives.shaping import ShapeMismatchError
 
 _UNFIT = (ArithmeticError, AttributeError, IndexError, TypeError, ValueError)
 """What a rule raises where a file holds text for a stride, infinity for a shape, and so on."""
@@ -63,7 +70,7 @@ def _inferred(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
                 continue
             stated_by_nir = next((by_nir[s] for s in sources), incoming)
             require_stated(node, incoming, stated_by_nir)
-            shapes[name] = Shapes(incoming, _required(shape_rule(node)(node, incoming), incoming))
+            shapes[name] = Shapes(incoming, _required(made_shape(node, incoming), incoming))
             by_nir[name] = None if stated_by_nir is None else shape_by_nir(node, stated_by_nir)
         except ShapeMismatchError as error:
             derived = _derivation(name, forward, shapes)
@@ -114,7 +121,7 @@ def _round_the_cycle(flat: FlatGraph, order: Topology, name: str) -> dict[str, S
     while pending:
         source = pending.pop()
         try:
-            output = shape_rule(flat.nodes[source])(flat.nodes[source], entries[source])
+            output = made_shape(flat.nodes[source], entries[source])
         except (ShapeMismatchError, *_UNFIT):
             continue  # the node itself will say so
         following = [target for target in targets[source] if target not in entries]
@@ -131,9 +138,10 @@ def _vagueness(node: nir.NIRNode) -> int:
         return 3
     if shape is None:
         return 3
-    if type(node) in ELEMENTWISE:
+    spec = find_spec(type(node))
+    if spec is not None and spec.parameters:
         return 0 if np.prod(shape, dtype=object) > 1 else 2
-    return 1 if type(node) in (nir.Affine, nir.Linear) else 0
+    return 1 if spec is not None and spec.operation == "matrix" else 0
 
 
 def _incoming(sources: list[tuple[str, Shape]]) -> Shape | None:
@@ -216,7 +224,7 @@ def set_types(graph: nir.NIRGraph) -> None:
     shapes, _ = infer_shapes(flat)
     for name, found in shapes.items():
         node = flat.nodes[name]
-        if type(node) in STATES_ITS_SHAPE:
+        if states_its_shape(node):
             continue
         node.input_type = {"input": np.array(found.input, dtype=np.int64)}
         node.output_type = {"output": np.array(found.output, dtype=np.int64)}

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
 import nir
 import numpy as np
 
-
-def _zero_bias(node: Any) -> Any:
-    """A value for each output channel of a convolution."""
-    weight = np.asarray(node.weight)
-    return np.zeros(weight.shape[:1], weight.dtype)
-
-
-_NONE_MEANS: dict[type[nir.NIRNode], dict[str, Callable[[Any], Any]]] = {
-    nir.Conv1d: {"bias": _zero_bias},
-    nir.Conv2d: {"bias": _zero_bias},
-    nir.IF: {"v_reset": lambda node: np.zeros_like(node.v_threshold)},
-    nir.LIF: {"v_reset": lambda node: np.zeros_like(node.v_threshold)},
-    nir.CubaLI: {"w_in": lambda node: np.ones_like(node.v_leak)},
-    nir.CubaLIF: {"v_reset": lambda node: np.zeros_like(node.v_threshold), "w_in": lambda node: np.ones_like(node.r)},
-}
-"""What None says in a field: that torch's layer has no bias, and the defaults of NIR's own constructors.  An Affine
-without a bias is a Linear, and None in it an error."""
+from nirbridge.ir.registry import find_spec
 
 
 def normal_form(node: nir.NIRNode) -> nir.NIRNode:
@@ -36,8 +20,17 @@ def normal_form(node: nir.NIRNode) -> nir.NIRNode:
     """
     mended = {name: _as_numpy(value) for name, value in vars(node).items() if _is_foreign(value)}
     plain = _with(node, mended)
-    meanings = _NONE_MEANS.get(type(node), {})
+    meanings = _none_means(node)
     return _with(plain, {name: mean(plain) for name, mean in meanings.items() if getattr(plain, name) is None})
+
+
+def _none_means(node: nir.NIRNode) -> Mapping[str, Callable[[Any], Any]]:
+    """What None says in a field: that torch's layer has no bias, and the defaults of NIR's own constructors.
+
+    An Affine without a bias is a Linear, and None in it an error.
+    """
+    spec = find_spec(type(node))
+    return {} if spec is None else spec.none_means
 
 
 def _with(node: nir.NIRNode, values: dict[str, Any]) -> nir.NIRNode:

@@ -1,54 +1,122 @@
-"""Every primitive that a graph may hold, by the name it has on disk.
+"""Every primitive that a graph may hold: those of nirbridge, and those that installed packages register.
 
-To add a primitive: write its dataclass, list it here, give it a row in ``shapes.py``, and let each runtime lower it.
+A package names its :class:`~nirbridge.primitives.Spec` by the entry point group ``nirbridge.primitives``; it is loaded
+when a type is asked for that nothing else knows, or when all are.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+from typing import Any
+
 import nir
 
-from nirbridge.ir.event_input import EventInput
-from nirbridge.ir.extension import Extension
-from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
-from nirbridge.ir.multilevel import MultiLevelLIF
-from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
-from nirbridge.ir.products import Place, Product
-from nirbridge.ir.quantize import Quantize
+from nirbridge.errors import GraphError, UnsupportedError
+from nirbridge.primitives import BUILT_IN, Extension, Spec
 
-EXTENSIONS: tuple[type[Extension], ...] = (
-    MultiLevelLIF,
-    PhaseIF,
-    PhaseEncode,
-    PhaseDecode,
-    TemporalMix,
-    MaxPool2d,
-    Aggregate,
-    Place,
-    Product,
-    Quantize,
-    EventInput,
-)
-CORE: tuple[type[nir.NIRNode], ...] = (
-    nir.Input,
-    nir.Output,
-    nir.Affine,
-    nir.Linear,
-    nir.Scale,
-    nir.Conv1d,
-    nir.Conv2d,
-    nir.SumPool2d,
-    nir.AvgPool2d,
-    nir.Flatten,
-    nir.Delay,
-    nir.Threshold,
-    nir.I,
-    nir.IF,
-    nir.LI,
-    nir.LIF,
-    nir.CubaLI,
-    nir.CubaLIF,
-    nir.NIRGraph,
-)
-PRIMITIVES: dict[str, type[nir.NIRNode]] = {cls.__name__: cls for cls in (*CORE, *EXTENSIONS)}
-INPUTS: tuple[type[nir.NIRNode], ...] = (nir.Input, EventInput)
-"""The types through which data enter a graph."""
+GROUP = "nirbridge.primitives"
+PRIMITIVES: dict[str, type[nir.NIRNode]] = {
+    **{spec.node.__name__: spec.node for spec in BUILT_IN if spec.stored and not issubclass(spec.node, Extension)},
+    nir.NIRGraph.__name__: nir.NIRGraph,
+    **{spec.node.__name__: spec.node for spec in BUILT_IN if issubclass(spec.node, Extension)},
+}
+"""Name on disk → type, of all that nirbridge brings itself: NIR's own, then what it adds."""
+_specs: dict[type[nir.NIRNode], Spec] = {spec.node: spec for spec in BUILT_IN}
+_plugins_loaded = False
+
+
+def register(spec: Spec) -> Spec:
+    """Makes a primitive known to this process, as an entry point does for every process.
+
+    Raises:
+        GraphError: it is no Spec, its node is no Extension, or another type has its name.
+    """
+    if not isinstance(spec, Spec):
+        raise GraphError("primitive", f"{spec!r} is no nirbridge.primitives.Spec", "Register the Spec of the node")
+    name = spec.node.__name__
+    if not issubclass(spec.node, Extension):
+        raise GraphError(f"primitive {name}", "its node is no nirbridge.primitives.Extension", "Derive it from one")
+    known = next((kind for kind in (*_specs, nir.NIRGraph) if kind.__name__ == name), spec.node)
+    if known is not spec.node:
+        raise GraphError(f"primitive {name}", "another primitive has this name", "Rename it")
+    _specs[spec.node] = spec
+    return spec
+
+
+def _load_plugins() -> None:
+    global _plugins_loaded
+    if not _plugins_loaded:
+        _plugins_loaded = True
+        for entry in entry_points(group=GROUP):
+            try:
+                found = entry.load()
+            except Exception as error:  # a package may do anything at import
+                raise UnsupportedError(
+                    f"primitive '{entry.name}'",
+                    f"{entry.value} cannot be loaded ({type(error).__name__}: {error})",
+                    "Mend or uninstall its package",
+                ) from error
+            register(found)
+
+
+def find_spec(kind: type[nir.NIRNode]) -> Spec | None:
+    """What is known of exactly this type; None where it is no primitive."""
+    found = _specs.get(kind)
+    if found is None and kind is not nir.NIRGraph:
+        _load_plugins()
+        found = _specs.get(kind)
+    return found
+
+
+def spec_of(node: Any) -> Spec:
+    """What is known of the exact type of ``node``.
+
+    Raises:
+        UnsupportedError: it is no primitive.
+    """
+    found = find_spec(type(node))
+    if found is None:
+        where = f"node type {type(node).__name__}"
+        raise UnsupportedError(where, "it is no primitive", "Register its Spec by the entry point nirbridge.primitives")
+    return found
+
+
+def all_specs() -> tuple[Spec, ...]:
+    """Every primitive, those of nirbridge first."""
+    _load_plugins()
+    return tuple(_specs.values())
+
+
+def type_named(name: str) -> type[nir.NIRNode] | None:
+    """The type that files know by this name; None where nothing does."""
+    if name == nir.NIRGraph.__name__:
+        return nir.NIRGraph
+    found = next((kind for kind, spec in _specs.items() if kind.__name__ == name and spec.stored), None)
+    if found is None and not _plugins_loaded:
+        _load_plugins()
+        return type_named(name)
+    return found
+
+
+def stored_names() -> tuple[str, ...]:
+    """The names of all types that files may hold."""
+    return (nir.NIRGraph.__name__, *(spec.node.__name__ for spec in all_specs() if spec.stored))
+
+
+def sends_spikes(name: str) -> bool:
+    """Whether the type that files know by this name sends spikes, whatever comes in."""
+    kind = type_named(name)
+    spec = None if kind is None else find_spec(kind)
+    return spec is not None and spec.sends.spikes
+
+
+def is_coded(node: nir.NIRNode) -> bool:
+    """Whether it sends its values as phases of a window, or reads such a code."""
+    spec = find_spec(type(node))
+    return spec is not None and spec.window is not None and spec.window.coded
+
+
+def is_input(node: nir.NIRNode) -> bool:
+    """Whether data enter a graph through it."""
+    spec = _specs.get(type(node))
+    return spec is not None and spec.sends.kind == "data"

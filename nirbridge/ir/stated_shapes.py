@@ -6,15 +6,26 @@ what its files state for this reason is known to be wrong, and what arrives is u
 
 from __future__ import annotations
 
-from typing import Any
-
 import nir
-import numpy as np
 
-from nirbridge.errors import brief
-from nirbridge.ir.extension import MOST_AXES, Shape
-from nirbridge.ir.families import STATES_ITS_SHAPE
-from nirbridge.ir.shapes import ELEMENTWISE, ShapeMismatchError, convolution, pairs, shape_rule
+from nirbridge.ir.registry import find_spec
+from nirbridge.primitives.convolution import convolution, spatial_shape
+from nirbridge.primitives.fields import Shape
+from nirbridge.primitives.shaping import ShapeMismatchError, pairs, stated
+
+
+def made_shape(node: nir.NIRNode, shape: Shape) -> Shape:
+    """The shape that the node makes of the one that enters.
+
+    Raises:
+        ShapeMismatchError: that shape does not fit, or the type is no primitive.
+    """
+    spec = find_spec(type(node))
+    if spec is not None:
+        return spec.shape(node, shape)
+    if hasattr(node, "made_shape"):  # what exists while a graph is converted brings its own rule
+        return node.made_shape(shape)
+    raise ShapeMismatchError(f"type {type(node).__name__!r} is no NIR primitive")
 
 
 def declared_shape(node: nir.NIRNode) -> Shape | None:
@@ -23,38 +34,37 @@ def declared_shape(node: nir.NIRNode) -> Shape | None:
     Raises:
         ShapeMismatchError: what it states is no shape.
     """
-    if isinstance(getattr(node, "shape", None), tuple):
-        return tuple(node.shape)
-    kind = type(node)
-    if kind in ELEMENTWISE:
-        return np.broadcast_shapes(*(np.shape(getattr(node, name)) for name in ELEMENTWISE[kind]))
-    if kind in (nir.Affine, nir.Linear):
-        return (*node.weight.shape[:-2], *node.weight.shape[-1:])
-    if kind in (nir.Conv1d, nir.Conv2d):
-        spatial = _spatial(node)
-        return None if spatial is None else (node.weight.shape[1] * pairs(node.groups, 1)[0], *spatial)
-    return _as_shape((node.input_type or {}).get("input"))
+    spec = find_spec(type(node))
+    return stated(node) if spec is None else spec.states(node)
+
+
+def states_its_shape(node: nir.NIRNode) -> bool:
+    """Whether its type fields are parameters that files hold; inference must not write into them."""
+    return type(node) in (nir.Input, nir.Output, nir.Flatten)
 
 
 def entering_shape(node: nir.NIRNode, targets: list[nir.NIRNode]) -> Shape | None:
     """The shape of data for an input: what it states, save where NIR took it from one group of a convolution."""
-    stated = declared_shape(node)
-    if type(node) is nir.Input and stated:
-        grouped = [
-            target for target in targets if type(target) in (nir.Conv1d, nir.Conv2d) and pairs(target.groups, 1)[0] > 1
-        ]
-        if grouped and len(grouped) == len(targets) and {t.weight.shape[1] for t in grouped} == {stated[0]}:
-            return (stated[0] * _groups(grouped[0]), *stated[1:])
-    return stated
+    found = declared_shape(node)
+    if type(node) is nir.Input and found:
+        grouped = [target for target in targets if _convolves(target) and _groups(target) > 1]
+        if grouped and len(grouped) == len(targets) and {t.weight.shape[1] for t in grouped} == {found[0]}:
+            return (found[0] * _groups(grouped[0]), *found[1:])
+    return found
+
+
+def _convolves(node: nir.NIRNode) -> bool:
+    spec = find_spec(type(node))
+    return spec is not None and spec.operation == "convolution"
 
 
 def stated_beside(node: nir.NIRNode) -> tuple[str, Shape] | None:
     """What a node states though it follows from what arrives: the name of the field, and the shape it would have."""
-    if type(node) in STATES_ITS_SHAPE:
+    if states_its_shape(node):
         stated = declared_shape(node)
         return None if stated is None else ("input_type" if type(node) is nir.Flatten else "shape", stated)
-    if type(node) in (nir.Conv1d, nir.Conv2d):
-        spatial = _spatial(node)
+    if _convolves(node):
+        spatial = spatial_shape(node)
         return None if spatial is None else ("input_shape", spatial)
     return None
 
@@ -93,12 +103,12 @@ def shape_by_nir(node: nir.NIRNode, shape: Shape) -> Shape | None:
     try:
         if type(node) is nir.Conv2d and not (isinstance(node.padding, str) and node.padding == "same"):
             return convolution(node, shape, (node.weight.shape[2],) * 2)
-        return shape_rule(node)(node, shape)
+        return made_shape(node, shape)
     except (ShapeMismatchError, ArithmeticError, AttributeError, IndexError, TypeError, ValueError):
         return None
 
 
-def _groups(node: nir.Conv1d | nir.Conv2d) -> int:
+def _groups(node: nir.NIRNode) -> int:
     """1 too where the field holds nonsense, which the node's own rule names."""
     try:
         return pairs(node.groups, 1)[0]
@@ -108,18 +118,3 @@ def _groups(node: nir.Conv1d | nir.Conv2d) -> int:
 
 def _without_ones(shape: Shape) -> list[int]:
     return [n for n in shape if n != 1]
-
-
-def _spatial(node: nir.Conv1d | nir.Conv2d) -> Shape | None:
-    return None if node.input_shape is None else pairs(node.input_shape, node.weight.ndim - 2)
-
-
-def _as_shape(value: Any) -> Shape | None:
-    if value is None:
-        return None
-    numbers = np.atleast_1d(value)
-    if numbers.ndim != 1 or numbers.size > MOST_AXES or (numbers.size and numbers.dtype.kind not in "fiu"):
-        raise ShapeMismatchError(f"states shape {brief(value)}, which is no list of up to {MOST_AXES} whole numbers")
-    if not all(float(n).is_integer() for n in numbers):
-        raise ShapeMismatchError(f"states shape {brief(value)}, which has an entry that is no whole number")
-    return tuple(int(n) for n in numbers)

@@ -7,27 +7,7 @@ from collections.abc import Iterable
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, SparseMatrix, TemporalMix
-
-_SYNAPSES: dict[type[nir.NIRNode], tuple[str, ...]] = {
-    nir.Affine: ("weight", "bias"),
-    nir.Linear: ("weight",),
-    nir.Conv1d: ("weight", "bias"),
-    nir.Conv2d: ("weight", "bias"),
-    nir.Scale: ("scale",),
-    Aggregate: ("weight",),
-    TemporalMix: ("weight",),
-}
-_NEURONS: dict[type[nir.NIRNode], tuple[str, ...]] = {
-    nir.Threshold: ("threshold",),
-    nir.IF: ("v_threshold", "v_reset"),
-    nir.LIF: ("v_threshold", "v_reset"),
-    nir.CubaLIF: ("v_threshold", "v_reset"),
-    MultiLevelLIF: ("lane_threshold", "lane_weight", "lane_reset", "v_init", "v_reset"),
-    PhaseEncode: ("scale",),
-    PhaseIF: ("v_threshold", "v_init"),
-    PhaseDecode: ("v_init",),
-}
+from nirbridge.ir import SparseMatrix, spec_of
 
 
 def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
@@ -37,14 +17,16 @@ def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
     command line and reports do.  An AvgPool2d speaks against it, since it sends fractions, which integers would cut.
     """
     found = list(nodes)
-    if any(type(node) is nir.AvgPool2d for node in found):
+    if any(type(node) is nir.AvgPool2d or spec_of(node).integers is None for node in found):
         return False
-    fields = [
-        getattr(node, field)
-        for node in found
-        for field in (*_SYNAPSES.get(type(node), ()), *_NEURONS.get(type(node), ()))
-    ]
-    return any(type(node) in _SYNAPSES for node in found) and all(_is_whole_dtype(field) for field in fields)
+    fields = [getattr(node, field) for node in found for field in _fields(node)]
+    synapses = [node for node in found if not spec_of(node).is_neuron and _fields(node)]
+    return bool(synapses) and all(_is_whole_dtype(field) for field in fields)
+
+
+def _fields(node: nir.NIRNode) -> tuple[str, ...]:
+    integers = spec_of(node).integers
+    return () if integers is None else integers.fields
 
 
 def _is_whole_dtype(value: object) -> bool:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import FlatGraph
-from nirbridge.ir.families import RESETTING
+from nirbridge.ir import FlatGraph, spec_of
 
 
 def find_reset_amounts(flat: FlatGraph) -> dict[str, NDArray[Any]]:
@@ -21,9 +20,7 @@ def find_reset_amounts(flat: FlatGraph) -> dict[str, NDArray[Any]]:
     Source: the usual soft reset, as in snnTorch ("subtract") and sinabs (MembraneSubtract).
     """
     return {
-        name: _wide(node.v_threshold) - _wide(node.v_reset)
-        for name, node in flat.nodes.items()
-        if type(node) in RESETTING
+        name: _wide(node.v_threshold) - _wide(node.v_reset) for name, node in flat.nodes.items() if spec_of(node).resets
     }
 
 

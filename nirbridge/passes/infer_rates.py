@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from math import lcm
-from typing import Any
 
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix, label
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
-
-_WINDOWS: dict[type[nir.NIRNode], Callable[[Any], int]] = {
-    PhaseIF: lambda node: node.phases,
-    PhaseDecode: lambda node: node.phases,
-    FirstSpikePool2d: lambda node: node.phases,
-    TemporalMix: lambda node: node.weight.shape[1],
-}
-_RATIOS: dict[type[nir.NIRNode], Callable[[Any], Fraction]] = {
-    PhaseEncode: lambda node: Fraction(node.phases),
-    TemporalMix: lambda node: Fraction(*node.weight.shape),
-}
+from nirbridge.ir import FlatGraph, label, spec_of
 
 
 def window_of(node: nir.NIRNode) -> int:
     """Input steps of the node that belong together."""
-    rule = _WINDOWS.get(type(node))
-    return int(rule(node)) if rule else 1
+    window = spec_of(node).window
+    return 1 if window is None else window.steps(node)
+
+
+def _ratio(node: nir.NIRNode) -> Fraction:
+    """Output steps for one input step of the node."""
+    window = spec_of(node).window
+    return Fraction(1) if window is None else window.ratio(node)
 
 
 def infer_rates(flat: FlatGraph) -> tuple[dict[str, Fraction], list[Problem]]:
@@ -48,13 +40,12 @@ def infer_rates(flat: FlatGraph) -> tuple[dict[str, Fraction], list[Problem]]:
             problems.append(
                 Problem(label(name, node), f"its inputs come at {text} steps per input step", "Bring them to one rate")
             )
-        windowed = window_of(node) > 1 or type(node) in _RATIOS
+        windowed = window_of(node) > 1 or spec_of(node).window is not None
         if windowed and name in order.loop:
             problems.append(
                 Problem(label(name, node), "works on whole windows but stands in a cycle", "Break the cycle")
             )
-        ratio = _RATIOS.get(type(node))
-        rates[name] = (min(found) if found else Fraction(1)) * (ratio(node) if ratio else 1)
+        rates[name] = (min(found) if found else Fraction(1)) * _ratio(node)
     return rates, problems
 
 
@@ -62,8 +53,7 @@ def block_of(flat: FlatGraph, rates: dict[str, Fraction]) -> int:
     """Steps of graph input that a run must be a multiple of, so that every node gets whole windows."""
     block = 1
     for name, node in flat.nodes.items():
-        ratio = _RATIOS.get(type(node))
-        entering = rates[name] / (ratio(node) if ratio else 1)
+        entering = rates[name] / _ratio(node)
         needed = Fraction(window_of(node)) / entering
         block = lcm(block, needed.numerator)
     return block

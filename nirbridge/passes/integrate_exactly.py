@@ -9,15 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import FlatGraph
-
-_LEAKS: dict[type[nir.NIRNode], tuple[tuple[str, str], ...]] = {
-    nir.LI: (("tau", "r"),),
-    nir.LIF: (("tau", "r"),),
-    nir.CubaLI: (("tau_syn", "w_in"), ("tau_mem", "r")),
-    nir.CubaLIF: (("tau_syn", "w_in"), ("tau_mem", "r")),
-}
-"""Node type → its time constants, each with the factor on what flows into it."""
+from nirbridge.ir import FlatGraph, spec_of
 
 
 def integrate_exactly(flat: FlatGraph, dt: float, impulses: bool) -> FlatGraph:
@@ -52,7 +44,8 @@ def integrate_exactly(flat: FlatGraph, dt: float, impulses: bool) -> FlatGraph:
 
 def _exact(node: nir.NIRNode, dt: float, impulses: bool) -> nir.NIRNode:
     changed = copy(node)
-    for constant, factor in _LEAKS.get(type(node), ()):
+    dynamics = spec_of(node).dynamics
+    for constant, factor in () if dynamics is None else dynamics.leaks:
         tau = np.asarray(getattr(node, constant), dtype=np.float64)
         equivalent: Any = dt / -np.expm1(-dt / tau)
         setattr(changed, constant, equivalent)

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import nir
-from numpy.typing import NDArray
 
 from nirbridge.ir import FlatGraph, MaxPool2d, PhaseIF
-from nirbridge.ir.shapes import add_rule
+from nirbridge.primitives import FirstSpikePool2d
 
 _TRANSPARENT = (nir.Flatten,)
 """Nodes that keep a phase code a phase code."""
-
-
-@dataclass(eq=False)
-class FirstSpikePool2d(nir.NIRNode):
-    """Max pooling of a phase code; it exists between passes and runtimes only and is never stored.
-
-    In each window of ``phases`` steps an output spikes at the first step at which any input of its spatial window
-    spikes, and stays silent after it: for a code with decreasing weights that is the maximum.
-    """
-
-    kernel_size: NDArray[Any]
-    stride: NDArray[Any]
-    padding: NDArray[Any]
-    phases: int
-
-    def __post_init__(self) -> None:
-        self.input_type = {"input": None}
-        self.output_type = {"output": None}
-
-
-add_rule(FirstSpikePool2d, like=MaxPool2d)
 
 
 def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:

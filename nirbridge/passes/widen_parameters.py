@@ -9,8 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import FlatGraph, SparseMatrix
-from nirbridge.ir.shapes import ELEMENTWISE
+from nirbridge.ir import FlatGraph, SparseMatrix, spec_of
 
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
 
@@ -32,7 +31,7 @@ def _widened_node(node: nir.NIRNode) -> nir.NIRNode:
     for name, value in vars(node).items():
         if name not in _NOT_PARAMETERS:
             setattr(wide, name, _widened(value))
-    names = ELEMENTWISE.get(type(node), ())
+    names = spec_of(node).parameters
     shapes = {np.shape(getattr(wide, name)) for name in names}
     if len(shapes) > 1:
         for name in names:

@@ -10,12 +10,11 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
-from nirbridge.ir import PhaseIF
-from nirbridge.quantizing.scales import MESSAGE_LIMIT
+from nirbridge.ir import PhaseIF, spec_of
+from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.phase_tables import fire_tables
+from nirbridge.primitives.units import MESSAGE_LIMIT
 from nirbridge.runtime import MEMBRANE, compile, make_plan, runtimes
-from nirbridge.runtime.phase_tables import fire_tables
-from nirbridge.runtime.program import WITH_MEMBRANE
 
 Array = NDArray[Any]
 FAST, SLOW = "norse", "reference"
@@ -51,7 +50,7 @@ def input_scale(x: Array) -> float:
 def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict[str, StateRange]:
     """What the states of every neuron reach: runs a graph of integers in floating point, where none meets an end."""
     plan = make_plan(graph, dt)
-    neurons = [planned.name for planned in plan.nodes if type(planned.node) in WITH_MEMBRANE]
+    neurons = [planned.name for planned in plan.nodes if spec_of(planned.node).has_membrane]
     units = {name: _units(plan[name].node) for name in neurons}
     found = {name: StateRange() for name in neurons}
     if not neurons:

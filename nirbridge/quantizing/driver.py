@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.checking import find_problems
-from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
 from nirbridge.ir.inference import set_types
 from nirbridge.passes.widen_parameters import widen_parameters
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.inputs import with_quantize_nodes
 from nirbridge.quantizing.refusals import RefusedError, TooFineError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import nir
 
-from nirbridge.ir import INPUTS, Quantize
+from nirbridge.ir import Quantize, is_input
 from nirbridge.ir.stated_shapes import declared_shape
 
 
@@ -15,7 +15,7 @@ def with_quantize_nodes(graph: nir.NIRGraph, steps: Mapping[str, float], limit: 
 
     An Input that feeds a Quantize already feeds it on: its integers are the graph's own.
     """
-    names = {name: _free(f"{name}_quantize", graph) for name, node in graph.nodes.items() if type(node) in INPUTS}
+    names = {name: _free(f"{name}_quantize", graph) for name, node in graph.nodes.items() if is_input(node)}
     edges = []
     used = set()
     for source, target in graph.edges:

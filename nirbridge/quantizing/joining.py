@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.quantizing.scales import collapsed, finest_exponent, is_power_of_two, rounded_weight
+from nirbridge.primitives.units import collapsed
+from nirbridge.quantizing.scales import finest_exponent, is_power_of_two, rounded_weight
 
 Array = NDArray[Any]
 WIDEST = 15

@@ -6,7 +6,6 @@ reaches ⌈θ/scale⌉, so thresholds are rounded down or up and decide as the r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import log2
 from typing import Any
 
@@ -14,11 +13,12 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps
 from nirbridge.ir import MultiLevelLIF
+from nirbridge.primitives.integers import DECAY_ONE, leak_steps
+from nirbridge.primitives.units import collapsed, common_unit
 from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.scales import collapsed, common_unit, rounded
+from nirbridge.quantizing.scales import rounded
 from nirbridge.quantizing.synapses import Place, Quantised
 
 Array = NDArray[Any]
@@ -33,7 +33,7 @@ TOP_THRESHOLD = 2**21
 def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
     """gain·s goes into the state's scale; lanes send weight/unit."""
     state: Array = place.scale * _positive(place, node, "gain")
-    unit = message_unit(node)
+    unit = common_unit(node.lane_weight)
     axes = np.ndim(state)
     lanes: dict[str, Array] = {name: _aligned(getattr(node, name), axes) for name in ("lane_threshold", "lane_reset")}
     others = [np.asarray(getattr(node, name)) / state for name in ("v_init", "v_reset")]
@@ -115,11 +115,6 @@ def with_synapse(node: nir.CubaLI | nir.CubaLIF, place: Place) -> Quantised:
     times = [np.broadcast_to(v, shape).copy() for v in (tau_syn, tau_mem, tau_mem / dt, np.zeros(()))]
     new = type(node)(*times, *fields, w_in=np.broadcast_to(tau_syn / dt, shape).copy())
     return quantised(new, max(error, other))
-
-
-def message_unit(node: MultiLevelLIF) -> Array:
-    """What the integer 1 stands for in what the lanes send."""
-    return common_unit(node.lane_weight)
 
 
 def _fields(node: Any, place: Place, state: Array, *taus: Array) -> tuple[list[Array], tuple[int, ...], Any]:
@@ -207,23 +202,3 @@ def relative(found: Array, wanted: Any) -> float:
     wanted = np.broadcast_to(np.asarray(wanted, dtype=np.float64), np.shape(found))
     counts = wanted != 0
     return float((np.abs(found - wanted)[counts] / np.abs(wanted[counts])).max(initial=0.0))
-
-
-NEURONS: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
-    MultiLevelLIF: multi_level,
-    nir.Threshold: threshold,
-    nir.I: integrator,
-    nir.IF: integrate_and_fire,
-    nir.LI: leaky,
-    nir.LIF: leaky,
-    nir.CubaLI: with_synapse,
-    nir.CubaLIF: with_synapse,
-}
-NEURON_UNITS: dict[type[nir.NIRNode], Callable[[Any], Array]] = {
-    MultiLevelLIF: message_unit,
-    nir.Threshold: lambda node: np.ones(()),
-    nir.IF: lambda node: np.ones(()),
-    nir.LIF: lambda node: np.ones(()),
-    nir.CubaLIF: lambda node: np.ones(()),
-}
-"""Neurons whose messages have a unit of their own, whatever enters: they break the circle in a cycle."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from math import prod
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 
 from nirbridge.ir import MaxPool2d, Product
 from nirbridge.ir import Place as PlaceNode
-from nirbridge.ir.shapes import pairs
+from nirbridge.primitives.shaping import pairs
+from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.refusals import RefusedError
-from nirbridge.quantizing.scales import collapsed
 from nirbridge.quantizing.synapses import Place, Quantised, along
 
 
@@ -69,15 +68,3 @@ def _one_scale(node: PlaceNode | Product, place: Place) -> Any:
     if scale.ndim:
         raise RefusedError(place.name, node, "the neurons before it send values of different units")
     return scale
-
-
-PASSING: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
-    nir.Output: output,
-    nir.Delay: same,
-    nir.Flatten: flatten,
-    nir.SumPool2d: pool,
-    MaxPool2d: pool,
-    PlaceNode: place,
-    Product: product,
-    nir.AvgPool2d: average_pool,
-}

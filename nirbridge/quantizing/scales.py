@@ -8,9 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-MESSAGE_LIMIT = 255
-"""Largest magnitude of the integers that stand for lane weights without a common unit, and for analog inputs."""
-_MOST_PARTS = 8
 _MOST_CUT = 6
 """Bits by which a weight scale may be finer than the one at which all weights fit."""
 _CLOSE = 1e-5
@@ -54,29 +51,6 @@ def rounded_weight(weight: Array, exponent: int, bits: int) -> tuple[Array, int]
     limit = largest_weight(bits)
     integers = np.rint(scaled)
     return np.clip(integers, -limit, limit).astype(np.int8), int((np.abs(integers) > limit).sum())
-
-
-def common_unit(values: Array) -> Array:
-    """q with values[s]/q whole for every lane s, by neuron, as large as there is; the lanes stand on axis 0.
-
-    One-hot weights 1/4, 1/2, 1 have the unit 1/4, levels q, 2q, 3q have q.  Values without a unit get the finest
-    power of two at which they stay within 255; rounding them is the quantisation of the message.
-    """
-    magnitudes = np.abs(np.asarray(values, dtype=np.float64))
-    filled = np.where(magnitudes > 0, magnitudes, np.inf)
-    smallest: Array = np.where(np.isfinite(filled.min(axis=0)), filled.min(axis=0), 1.0)
-    for parts in range(1, _MOST_PARTS + 1):
-        ratio = magnitudes * parts / smallest
-        if (np.abs(ratio - np.rint(ratio)) <= _CLOSE * np.maximum(ratio, 1)).all():
-            return collapsed(smallest / parts)
-    top = max(float(magnitudes.max()), float(np.finfo(np.float64).tiny))
-    return np.asarray(2.0 ** np.ceil(np.log2(top / MESSAGE_LIMIT)))
-
-
-def collapsed(scale: Array) -> Array:
-    """A scale that is the same everywhere as one number."""
-    scale = np.asarray(scale, dtype=np.float64)
-    return scale.flat[0] * np.ones(()) if scale.size and np.ptp(scale) <= 1e-12 * np.abs(scale).max() else scale
 
 
 def is_power_of_two(scale: Array) -> bool:

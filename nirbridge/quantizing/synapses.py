@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.ir import Aggregate, Shape, SparseMatrix
+from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.scales import collapsed, rounded_weight, weight_exponent
+from nirbridge.quantizing.scales import rounded_weight, weight_exponent
 
 Array = NDArray[Any]
 _BIAS_LIMIT = 2**30
@@ -153,13 +153,3 @@ def rounded_layer(node: nir.NIRNode, place: Place, real: Array) -> tuple[Array, 
         weights_cut=cut,
     )
     return integers, exponent, layer
-
-
-SYNAPSES: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
-    nir.Affine: matrix,
-    nir.Linear: matrix,
-    nir.Conv1d: convolution,
-    nir.Conv2d: convolution,
-    nir.Scale: scaling,
-    Aggregate: aggregation,
-}

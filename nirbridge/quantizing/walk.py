@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,21 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, Quantize, Shapes, TemporalMix
-from nirbridge.ir.registry import INPUTS
+from nirbridge.ir import FlatGraph, Quantize, Shapes, is_input, spec_of
+from nirbridge.primitives.spec import Integers
+from nirbridge.quantizing import neurons, passing, synapses, windows
 from nirbridge.quantizing.joining import Join, join
-from nirbridge.quantizing.neurons import NEURON_UNITS, NEURONS
-from nirbridge.quantizing.passing import PASSING
 from nirbridge.quantizing.refusals import RefusedError, TooFineError
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.synapses import SYNAPSES, Place, Quantised
-from nirbridge.quantizing.windows import PHASE_UNITS, WINDOWS
+from nirbridge.quantizing.synapses import Place, Quantised
 
 Array = NDArray[Any]
-UNITS = {**NEURON_UNITS, **PHASE_UNITS}
-WEIGHTED = (*SYNAPSES, TemporalMix)
-"""Nodes whose weights may become coarser."""
-_RULES = {**SYNAPSES, **NEURONS, **PASSING, **WINDOWS}
+RULES: dict[str, Callable[[Any, Place], Quantised]] = {
+    function.__name__: function
+    for function in (
+        *(synapses.matrix, synapses.convolution, synapses.scaling, synapses.aggregation),
+        *(neurons.multi_level, neurons.threshold, neurons.integrator, neurons.integrate_and_fire),
+        *(neurons.leaky, neurons.with_synapse),
+        *(passing.output, passing.same, passing.flatten, passing.pool, passing.average_pool),
+        *(passing.place, passing.product),
+        *(windows.encode, windows.fire, windows.decode, windows.mix),
+    )
+}
+"""The rules that a Spec names; it may bring one of its own."""
+_WEIGHTED = ("matrix", "convolution", "scaling", "aggregation", "mix")
+"""Rules whose weights may become coarser."""
 _LARGEST_FACTOR = 2**20
 _LEAST_UNIT = 2.0**-900
 """Weights times such a unit are still normal numbers of double precision."""
@@ -82,7 +90,7 @@ class Walk:
                 order.append(current)
             elif current not in entered and current not in self.done and current not in self.refused:
                 entered.add(current)
-                before = [s for s in self.sources(current) if type(self.flat.nodes[s]) not in UNITS]
+                before = [s for s in self.sources(current) if not has_unit(self.flat.nodes[s])]
                 pending += [(current, True), *((source, False) for source in reversed(before))]
         return order
 
@@ -110,8 +118,9 @@ class Walk:
     def scale(self, name: str) -> Array:
         """What the integer 1 stands for in what a node sends."""
         node = self.flat.nodes[name]
-        if type(node) in UNITS:
-            return UNITS[type(node)](node)
+        integers = spec_of(node).integers
+        if integers is not None and integers.unit is not None:
+            return integers.unit(node)
         return self.quantised(name).scale
 
     def sources(self, name: str) -> list[str]:
@@ -126,18 +135,19 @@ class Walk:
         return found
 
     def _quantise(self, name: str, node: nir.NIRNode) -> Quantised:
-        if type(node) in INPUTS:
+        if is_input(node):
             return Quantised(copy(node), np.asarray(self.input_scale[name]))
-        if type(node) is Quantize and all(type(self.flat.nodes[source]) in INPUTS for source in self.sources(name)):
+        if type(node) is Quantize and all(is_input(self.flat.nodes[source]) for source in self.sources(name)):
             # Its integers are values of the float graph already, whatever enters.
             return Quantised(copy(node), np.ones(()))
-        if type(node) not in _RULES:
+        rule = _rule(spec_of(node).integers)
+        if rule is None:
             raise RefusedError(name, node, "has no integer form")
         scale = self._entering(name)
         shapes = self.shapes[name]
         coarser = self.coarser.get(name, 0)
         place = Place(name, shapes.input, shapes.output, scale, self.weight_bits, coarser, self.dt)
-        found = _RULES[type(node)](node, place)
+        found = rule(node, place)
         found.node.metadata = dict(node.metadata)
         unit = np.abs(np.asarray(found.scale))
         if not ((unit > _LEAST_UNIT) & (unit < 1 / _LEAST_UNIT)).all():
@@ -151,7 +161,7 @@ class Walk:
         if found.too_fine is not None:
             index, bits = found.too_fine
             finest = sources[index]
-            if type(self.flat.nodes[finest]) not in UNITS and synapse_levels(self.flat, finest):
+            if not has_unit(self.flat.nodes[finest]) and synapse_levels(self.flat, finest):
                 raise TooFineError(finest, bits, "is much finer than what it adds to")
         if max(int(np.abs(factor).max()) for factor in found.factors) > _LARGEST_FACTOR:
             units = "the values that add up have units more than 2^20 apart"
@@ -195,6 +205,18 @@ class Walk:
         return nir.NIRGraph(nodes, edges, type_check=False)
 
 
+def _rule(integers: Integers | None) -> Callable[[Any, Place], Quantised] | None:
+    if integers is None or callable(integers.quantise):
+        return None if integers is None else integers.quantise  # type: ignore[return-value]
+    return RULES.get(integers.quantise)
+
+
+def has_unit(node: nir.NIRNode) -> bool:
+    """Whether its messages have a unit of their own, whatever enters: it breaks the circle in a cycle."""
+    integers = spec_of(node).integers
+    return integers is not None and integers.unit is not None
+
+
 def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
     """The synapses that decide the scale of what ``name`` sends, by the number of synapses between them and it.
 
@@ -218,11 +240,12 @@ def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> 
     pending = list(start)
     while pending:
         current = pending.pop()
-        if current in seen or (type(flat.nodes[current]) in UNITS and current != name):
+        if current in seen or (has_unit(flat.nodes[current]) and current != name):
             continue
         seen.add(current)
         before = [source for source, target in flat.edges if target == current]
-        if type(flat.nodes[current]) in WEIGHTED:
+        integers = spec_of(flat.nodes[current]).integers
+        if integers is not None and integers.quantise in _WEIGHTED:
             found.add(current)
             farther += before
         else:

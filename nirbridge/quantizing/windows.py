@@ -6,7 +6,6 @@ what enters is made finer by a power of two; the bits behind the point of the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil, log2
 from typing import Any
 
@@ -15,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.primitives.phase_tables import TOP_BITS
+from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.neurons import neuron_layer, relative
 from nirbridge.quantizing.refusals import TooFineError, excess_bits
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.scales import collapsed, is_whole, largest_weight, rounded
+from nirbridge.quantizing.scales import is_whole, largest_weight, rounded
 from nirbridge.quantizing.synapses import Place, Quantised, rounded_layer
-from nirbridge.runtime.phase_tables import TOP_BITS
 
 Array = NDArray[Any]
 FINE_PHASE = 2**10
@@ -97,16 +97,3 @@ def _layer(place: Place, node: nir.NIRNode, shift: int, found: Array, wanted: An
     layer = neuron_layer(place, node, unit, shift, 0.0)
     layer.threshold_error = relative(found * unit, wanted)
     return layer
-
-
-WINDOWS: dict[type[nir.NIRNode], Callable[[Any, Place], Quantised]] = {
-    PhaseEncode: encode,
-    PhaseIF: fire,
-    PhaseDecode: decode,
-    TemporalMix: mix,
-}
-PHASE_UNITS: dict[type[nir.NIRNode], Callable[[Any], Array]] = {
-    PhaseEncode: lambda node: np.ones(()),
-    PhaseIF: lambda node: np.ones(()),
-}
-"""Nodes of a phase code whose messages have a unit of their own."""

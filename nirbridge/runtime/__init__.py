@@ -5,7 +5,7 @@ from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, s
 from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
-from nirbridge.runtime.plan import RESETS, RUNNABLE, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.plan import RESETS, Plan, PlannedNode, Source, make_plan
 from nirbridge.runtime.program import (
     MEMBRANE,
     Array,
@@ -23,7 +23,6 @@ from nirbridge.runtime.support import fixed_problems, support_problems
 __all__ = [
     "MEMBRANE",
     "RESETS",
-    "RUNNABLE",
     "Array",
     "Availability",
     "Data",

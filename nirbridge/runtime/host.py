@@ -13,7 +13,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import INPUTS, Quantize
+from nirbridge.ir import Quantize, is_input
 from nirbridge.runtime.plan import Plan, PlannedNode
 
 Array = NDArray[Any]
@@ -28,7 +28,7 @@ def without_host(plan: Plan) -> Plan:
     others = {s.name for p in plan.nodes if p.name not in hosted for s in p.sources}
     gone = read - others
     nodes = tuple(_as_input(p) if p.name in hosted else p for p in plan.nodes if p.name not in gone)
-    inputs = tuple(p.name for p in nodes if type(p.node) in INPUTS)
+    inputs = tuple(p.name for p in nodes if is_input(p.node))
     return replace(plan, nodes=nodes, inputs=inputs, whole=plan)
 
 

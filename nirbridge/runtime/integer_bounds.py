@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import accumulate
-from math import ceil, prod
 from operator import mul
-from typing import Any
 
 import nir
-import numpy as np
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.errors import Problem
-from nirbridge.ir import (
-    Aggregate,
-    EventInput,
-    MaxPool2d,
-    MultiLevelLIF,
-    PhaseDecode,
-    PhaseEncode,
-    PhaseIF,
-    Place,
-    Product,
-    Quantize,
-    TemporalMix,
-)
-from nirbridge.ir.shapes import pairs
-from nirbridge.runtime.phase_tables import Factor, decode_tables, encode_tables, fire_tables
+from nirbridge.ir import Place, Product, spec_of
+from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.magnitudes import LARGEST, largest
 from nirbridge.runtime.plan import Plan, PlannedNode
 
 EXACT = 2**53
 """Integers below it are exact in double precision, and so is every sum of them that stays below it."""
 SINGLE = 2**24
 """Likewise in single precision."""
-_LARGEST = 2**200
-"""Where bounds stop growing: a chain of products would double their digits with every link."""
 MOST_BITS, LEAST_BITS = 23, 8
 """Bits of magnitude that graph inputs may have: a 24-bit message at most, and no less than a byte."""
-
-Bound = Callable[[Any, int], int]
 
 
 def integer_input_limit(plan: Plan) -> int | None:
@@ -102,7 +81,7 @@ def _beyond(plan: Plan, limit: int) -> dict[str, str]:
 
 def _bounds(plan: Plan, limit: int) -> dict[str, int]:
     """What each node can send; nodes of a cycle without a neuron are left out."""
-    bounds: dict[str, int] = {p.name: _FIXED[type(p.node)](p.node) for p in plan.nodes if type(p.node) in _FIXED}
+    bounds = {p.name: found for p in plan.nodes if (found := _sent_at_most(p.node)) is not None}
     waiting = [planned for planned in plan.nodes if planned.name not in bounds]
     while waiting:
         ready = [p for p in waiting if all(source.name in bounds for source in p.sources)]
@@ -113,6 +92,18 @@ def _bounds(plan: Plan, limit: int) -> dict[str, int]:
     return bounds
 
 
+def _sent_at_most(node: nir.NIRNode) -> int | None:
+    """What a neuron sends at most, whatever enters; None for other nodes."""
+    sends = spec_of(node).sends
+    return int(largest(sends.largest(node))) if sends.spikes else STATE_LIMIT if sends.kind == "membrane" else None
+
+
+def grown(node: nir.NIRNode, entering: int) -> int:
+    """The bound of what a node computes with, from that of what enters."""
+    integers = spec_of(node).integers
+    return entering if integers is None else integers.grows(node, entering)
+
+
 def _entering(planned: PlannedNode, bounds: dict[str, int], limit: int) -> int:
     return sum(bounds.get(source.name, 0) for source in planned.sources) if planned.sources else limit
 
@@ -121,8 +112,8 @@ def _inside(plan: Plan, planned: PlannedNode, bounds: dict[str, int], limit: int
     """The largest magnitude that the node computes with."""
     entering = _entering(planned, bounds, limit)
     if type(planned.node) is Product:
-        return min(max(entering, product_bound(plan, planned, bounds)), _LARGEST)
-    return min(max(entering, GROWTH.get(type(planned.node), _same)(planned.node, entering)), _LARGEST)
+        return min(max(entering, product_bound(plan, planned, bounds)), LARGEST)
+    return min(max(entering, grown(planned.node, entering)), LARGEST)
 
 
 def product_bound(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:
@@ -136,81 +127,3 @@ def product_bound(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> i
         for slot in range(node.factors) if reached is None else reached:
             slots[slot] += bounds.get(source.name, 0)
     return max(accumulate(slots, mul))
-
-
-def _same(node: nir.NIRNode, x: int) -> int:
-    return x
-
-
-def largest(values: Any) -> int:
-    """The largest magnitude of a parameter, rounded up to a whole number."""
-    array = np.abs(np.asarray(values, dtype=np.float64))
-    return ceil(min(array.max(), float(_LARGEST))) if array.size else 0
-
-
-def _row_sum(weight: Any, axes: tuple[int, ...]) -> int:
-    return largest(np.abs(np.asarray(weight, dtype=np.float64)).sum(axis=axes))
-
-
-def _matrix(node: nir.Linear | nir.Affine, x: int) -> int:
-    return _row_sum(node.weight, (-1,)) * x + largest(getattr(node, "bias", 0))
-
-
-def _convolution(node: nir.Conv1d | nir.Conv2d, x: int) -> int:
-    return _row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + largest(node.bias)
-
-
-def _pool(node: nir.SumPool2d | nir.AvgPool2d, x: int) -> int:
-    return prod(pairs(node.kernel_size, 2)) * x
-
-
-def _phase_sum(gains: tuple[Factor, ...], x: int) -> int:
-    """A product before its shift, or the state with what the shift leaves of it."""
-    return STATE_LIMIT + max(gain.multiplier for gain in gains) * x
-
-
-def _input_of_neuron(name: str) -> Bound:
-    """|state| + |gain x|; the decay is at most 2."""
-    return lambda node, x: 2 * STATE_LIMIT + largest(getattr(node, name)) * x
-
-
-GROWTH: dict[type[nir.NIRNode], Bound] = {
-    nir.Affine: _matrix,
-    nir.Linear: _matrix,
-    nir.Conv1d: _convolution,
-    nir.Conv2d: _convolution,
-    nir.Scale: lambda node, x: largest(node.scale) * x,
-    Aggregate: lambda node, x: _row_sum(node.dense_weight(), (1,)) * x,
-    nir.SumPool2d: _pool,
-    nir.AvgPool2d: _pool,
-    TemporalMix: lambda node, x: _row_sum(node.weight, (1,)) * x,
-    PhaseEncode: lambda node, x: x << encode_tables(node).fraction,
-    PhaseIF: lambda node, x: _phase_sum(fire_tables(node).gains, x),
-    PhaseDecode: lambda node, x: _phase_sum(decode_tables(node).gains, x),
-    MultiLevelLIF: _input_of_neuron("gain"),
-    nir.I: _input_of_neuron("r"),
-    nir.IF: _input_of_neuron("r"),
-    nir.LI: lambda node, x: STATE_LIMIT + x,
-    nir.LIF: lambda node, x: STATE_LIMIT + x,
-    nir.CubaLI: lambda node, x: STATE_LIMIT + x,
-    nir.CubaLIF: lambda node, x: STATE_LIMIT + x,
-    MaxPool2d: _same,
-    EventInput: _same,
-    Quantize: lambda node, x: max(largest(node.low), largest(node.high)),
-}
-"""Input bound → bound of what the node computes."""
-
-_FIXED: dict[type[nir.NIRNode], Callable[[Any], int]] = {
-    MultiLevelLIF: lambda node: largest(node.lane_weight),
-    nir.Threshold: lambda node: 1,
-    nir.IF: lambda node: 1,
-    nir.LIF: lambda node: 1,
-    nir.CubaLIF: lambda node: 1,
-    nir.I: lambda node: STATE_LIMIT,
-    nir.LI: lambda node: STATE_LIMIT,
-    nir.CubaLI: lambda node: STATE_LIMIT,
-    PhaseEncode: lambda node: 1,
-    PhaseIF: lambda node: 1,
-    PhaseDecode: lambda node: STATE_LIMIT,
-}
-"""Nodes that send bounded messages whatever enters."""

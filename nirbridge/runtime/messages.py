@@ -10,12 +10,9 @@ from collections.abc import Mapping
 import nir
 import numpy as np
 
-from nirbridge.ir import BINARY, EventInput, MaxPool2d, MultiLevelLIF, Place, Product
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.ir import EventInput, Place, Product, spec_of
 from nirbridge.runtime.plan import Plan, PlannedNode
 
-TRANSPARENT = (nir.Flatten, nir.Delay, MaxPool2d, FirstSpikePool2d, Place)
-"""What hands on numbers that it gets, and no others."""
 COSTS = ("add", "shift", "multiply")
 """Of one message at a synapse, the cheapest first."""
 
@@ -27,11 +24,11 @@ _MOST_EXPONENTS = 64
 
 def message_exponents(node: nir.NIRNode) -> Exponents | None:
     """The exponents e of the messages 2^e that a neuron sends beside 0; None where it may send other numbers."""
-    if type(node) in BINARY:
-        return (0,)
-    if type(node) is not MultiLevelLIF:
+    sends = spec_of(node).sends
+    if not sends.spikes:
         return None
-    mantissas, exponents = np.frexp(np.unique(np.asarray(node.lane_weight, dtype=np.float64)))
+    values = np.ones(1) if sends.values is None else np.asarray(sends.values(node), dtype=np.float64)
+    mantissas, exponents = np.frexp(np.unique(values))
     return tuple(int(exponent) - 1 for exponent in exponents) if (mantissas == 0.5).all() else None
 
 
@@ -46,7 +43,7 @@ def sent_exponents(plan: Plan) -> dict[str, Exponents | None]:
     """:func:`message_exponents` of every node of a plan, those that hand on or multiply what they get included."""
     sent = {planned.name: message_exponents(planned.node) for planned in plan.nodes}
     for planned in plan.nodes:
-        if type(planned.node) in TRANSPARENT:
+        if spec_of(planned.node).sends.kind == "passed":
             sent[planned.name] = entering_exponents(planned, sent)
         elif type(planned.node) is Product:
             sent[planned.name] = _of_product(planned, plan, sent)

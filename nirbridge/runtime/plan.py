@@ -15,15 +15,13 @@ from typing import Any
 import nir
 
 from nirbridge.errors import GraphError, Problem
-from nirbridge.ir import PRIMITIVES, FlatGraph, Shape, Shapes, find_topology, flatten, infer_shapes, label, time_step
+from nirbridge.ir import FlatGraph, Shape, Shapes, find_topology, flatten, infer_shapes, label, time_step
 from nirbridge.passes.find_reset_amounts import find_reset_amounts
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
 from nirbridge.passes.integrate_exactly import integrate_exactly
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d, resolve_phase_pooling
+from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
 
-RUNNABLE: frozenset[type[nir.NIRNode]] = frozenset({*PRIMITIVES.values(), FirstSpikePool2d} - {nir.NIRGraph})
-"""Every node type that a plan may hold: nesting is resolved, and max pooling of phase codes has a node of its own."""
 INTEGRATORS = ("euler", "exact", "hold")
 """How a core neuron leaks over a step: forward Euler; by exp(-dt/tau), the input at once; the same, the input held."""
 RESETS = ("to_value", "subtract")

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import nir
 import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseIF, label
+from nirbridge.ir import label, spec_of
 from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
 from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.turn import Turn
@@ -23,8 +22,6 @@ from nirbridge.runtime.turn import Turn
 Array = NDArray[Any]
 Data = Array | Mapping[str, Array]
 MEMBRANE = ":v"
-WITH_MEMBRANE = (MultiLevelLIF, PhaseIF, PhaseDecode, nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF)
-"""Neurons whose membrane can be recorded."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +276,7 @@ class Program(ABC):
         where, node = f"record '{name}'", membrane_of(name)
         if node is None or node not in self.plan.names:
             raise InputError(where, "no node has this name", f"Nodes: {', '.join(self.plan.names)}")
-        if type(self.plan[node].node) not in WITH_MEMBRANE:
+        if not spec_of(self.plan[node].node).has_membrane:
             raise InputError(where, f"{self.plan[node]} has no membrane", f"Record '{node}', or a neuron's membrane")
         if not self.records_membranes:
             raise UnsupportedError(where, "this runtime does not give membranes", "Use --runtime reference or norse")

@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, Shape, flatten, infer_shapes
+from nirbridge.ir import FlatGraph, Shape, find_spec, flatten, infer_shapes
 from nirbridge.showing.parameters import count_parameters, key_parameters, level_count, stored_parameters
 from nirbridge.showing.roles import NEURON_ROLES, role_of
 
@@ -145,7 +145,8 @@ def describe(graph: nir.NIRGraph) -> Description:
 
 def _rates(flat: FlatGraph) -> dict[str, Fraction]:
     """Imported on use: only graphs with windows need what the runtimes know about rates."""
-    if not any(role_of(node) == "phase" or type(node).__name__ == "TemporalMix" for node in flat.nodes.values()):
+    specs = [find_spec(type(node)) for node in flat.nodes.values()]
+    if None in specs or not any(spec.window for spec in specs if spec is not None):
         return {}
     from nirbridge.passes.infer_rates import infer_rates
     from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling

@@ -11,7 +11,7 @@ import nir
 import numpy as np
 
 from nirbridge.ir import SparseMatrix
-from nirbridge.ir.families import STATES_ITS_SHAPE
+from nirbridge.ir.stated_shapes import states_its_shape
 from nirbridge.reports import counted, shape_text
 
 _INFERRED = ("input_type", "output_type")
@@ -63,7 +63,7 @@ def _node(left: nir.NIRNode, right: nir.NIRNode, where: str) -> list[Difference]
         return [Difference(where, "changed", f"type {type(left).__name__} became {type(right).__name__}")]
     if isinstance(left, nir.NIRGraph) and isinstance(right, nir.NIRGraph):
         return differences(left, right, f"{where}.")
-    skipped = () if isinstance(left, STATES_ITS_SHAPE) else _INFERRED
+    skipped = () if states_its_shape(left) else _INFERRED
     return [
         difference
         for field in fields(left)

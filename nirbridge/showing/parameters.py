@@ -7,22 +7,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import (
-    SPIKING,
-    Aggregate,
-    EventInput,
-    MaxPool2d,
-    MultiLevelLIF,
-    PhaseDecode,
-    PhaseEncode,
-    PhaseIF,
-    Place,
-    Product,
-    Quantize,
-    SparseMatrix,
-    TemporalMix,
-    is_real,
-)
+from nirbridge.ir import SparseMatrix, find_spec, is_real
 
 _NOT_STORED = ("input_type", "output_type", "metadata")
 _STRUCTURE = frozenset(
@@ -37,35 +22,6 @@ _STRUCTURE = frozenset(
 _LISTED_UP_TO = 6
 """A larger array is shown by its range."""
 
-_KEYS: dict[type[nir.NIRNode], tuple[str, ...]] = {
-    nir.Affine: ("weight",),
-    nir.Linear: ("weight",),
-    nir.Scale: ("scale",),
-    nir.Conv1d: ("weight", "stride", "padding", "dilation", "groups"),
-    nir.Conv2d: ("weight", "stride", "padding", "dilation", "groups"),
-    nir.SumPool2d: ("kernel_size", "stride", "padding"),
-    nir.AvgPool2d: ("kernel_size", "stride", "padding"),
-    MaxPool2d: ("kernel_size", "stride", "padding"),
-    nir.Flatten: ("start_dim", "end_dim"),
-    nir.Delay: ("delay",),
-    nir.Threshold: ("threshold",),
-    nir.I: ("r",),
-    nir.IF: ("v_threshold", "v_reset", "r"),
-    nir.LI: ("tau", "v_leak", "r"),
-    nir.LIF: ("tau", "v_threshold", "v_reset", "v_leak", "r"),
-    nir.CubaLI: ("tau_syn", "tau_mem", "v_leak", "r", "w_in"),
-    nir.CubaLIF: ("tau_syn", "tau_mem", "v_threshold", "v_reset", "v_leak", "r", "w_in"),
-    MultiLevelLIF: ("decay", "gain", "lane_threshold", "lane_weight", "reset", "boundary", "v_init"),
-    PhaseIF: ("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding"),
-    PhaseEncode: ("base", "scale"),
-    PhaseDecode: ("base",),
-    TemporalMix: ("weight",),
-    Aggregate: ("weight",),
-    Place: ("start", "stop"),
-    Product: ("factors",),
-    Quantize: ("step", "low", "high"),
-    EventInput: ("sensor_size", "window", "coding", "subframes", "lanes", "downsample"),
-}
 _USUAL: dict[str, Any] = {
     "stride": 1,
     "padding": 0,
@@ -86,9 +42,10 @@ _UNITS = {"tau": " s", "tau_syn": " s", "tau_mem": " s", "delay": " s", "window"
 
 def level_count(node: nir.NIRNode) -> int | None:
     """Values above 0 that a spike can have: lanes of a multi-level neuron, 1 of a binary one, None without spikes."""
-    if type(node) is MultiLevelLIF:
-        return node.lanes
-    return 1 if type(node) in SPIKING else None
+    spec = find_spec(type(node))
+    if spec is None or not spec.sends.spikes:
+        return None
+    return 1 if spec.sends.values is None else len(spec.sends.values(node))
 
 
 def count_parameters(node: nir.NIRNode) -> int:
@@ -100,7 +57,8 @@ def key_parameters(node: nir.NIRNode) -> tuple[str, ...]:
     """The parameters that tell a reader what the node does, as ``name value``; usual values are left out."""
     stored = _stored(node)
     lines = []
-    for name in _KEYS.get(type(node), ()):
+    spec = find_spec(type(node))
+    for name in () if spec is None else spec.shown.fields:
         if name in stored and not _is_usual(name, stored[name]):
             text = _shape_of_weight(stored[name]) if name == "weight" else _short(stored[name])
             lines.append(f"{name} {text}{_UNITS.get(name, '')}")

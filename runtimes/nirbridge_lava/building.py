@@ -12,7 +12,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
 
 from nirbridge_lava.network import Network, Unit
-from nirbridge_lava.processes import frames, fused, neurons, phases, stateless
+from nirbridge_lava.processes import frames, fused, nodes
 from nirbridge_lava.shared import Board
 from nirbridge_lava.windowed import PortlessProcess
 
@@ -20,7 +20,7 @@ _CHANNEL_FRAMES = 2
 """All processes end a step before any begins the next, so a channel never holds more than one frame."""
 
 
-MODULES = (frames, fused, neurons, phases, stateless)
+MODULES = (frames, fused, nodes)
 
 
 def _processes_of(module: Any) -> dict[str, Callable[[Unit, Board], AbstractProcess]]:
@@ -44,7 +44,7 @@ PROCESSES: dict[str, Callable[[Unit, Board], AbstractProcess]] = {
 
 def build(network: Network, board: Board) -> tuple[AbstractProcess, ...]:
     """One connected Lava Process for each unit."""
-    processes = tuple(PROCESSES[unit.cell.process](unit, board) for unit in network.units)
+    processes = tuple(PROCESSES.get(unit.cell.process, nodes.OtherNode)(unit, board) for unit in network.units)
     for unit, receiver in zip(network.units, processes, strict=True):
         for sender in unit.senders:
             _out_port(processes[sender]).connect(_in_port(receiver))

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.runtime import Plan, PlannedNode
-from nirbridge_lava.behaviours import Behaviour
 from nirbridge_lava.cell import Cell
 
 Array = NDArray[Any]
@@ -156,7 +155,6 @@ class Executor:
 
     Args:
         parts: stages and loops, in order.
-        behaviours: what each kind of cell does.
         beat: called after every stage, to show that things move.
         watched: names of nodes whose membranes are kept.
     """
@@ -164,16 +162,12 @@ class Executor:
     def __init__(
         self,
         parts: Sequence[Stage | Loop],
-        behaviours: Mapping[str, Behaviour],
         beat: Callable[[], None],
         watched: Collection[str] = (),
     ) -> None:
         self.watched = frozenset(watched)
         self.cells = {s.name: s.cell for part in parts for s in _stages(part) if s.cell is not None}
-        self.actions = [
-            _turning(part, behaviours, beat) if isinstance(part, Loop) else _acting(part, behaviours, beat)
-            for part in parts
-        ]
+        self.actions = [_turning(part, beat) if isinstance(part, Loop) else _acting(part, beat) for part in parts]
 
     def fresh(self, samples: int) -> Memory:
         """The states before the first step."""
@@ -195,7 +189,7 @@ def _stages(part: Stage | Loop) -> tuple[Stage, ...]:
     return part.stages if isinstance(part, Loop) else (part,)
 
 
-def _acting(stage: Stage, behaviours: Mapping[str, Behaviour], beat: Callable[[], None]) -> Action:
+def _acting(stage: Stage, beat: Callable[[], None]) -> Action:
     """A stage as a function; all that does not change from step to step is looked up here."""
     # A node that only late edges lead to has a silent sender; before the first step late values are 0.
     name, cell, (first, *others), late, offset = stage
@@ -214,7 +208,8 @@ def _acting(stage: Stage, behaviours: Mapping[str, Behaviour], beat: Callable[[]
 
     if cell is None:
         return add
-    behave = behaviours[cell.process]
+    behave = cell.behave
+    assert behave is not None
 
     def act(values: Values, memory: Memory, membranes: Membranes) -> None:
         states = memory.states
@@ -224,9 +219,9 @@ def _acting(stage: Stage, behaviours: Mapping[str, Behaviour], beat: Callable[[]
     return act
 
 
-def _turning(loop: Loop, behaviours: Mapping[str, Behaviour], beat: Callable[[], None]) -> Action:
+def _turning(loop: Loop, beat: Callable[[], None]) -> Action:
     """A cycle as a function."""
-    actions = [_acting(stage, behaviours, beat) for stage in loop.stages]
+    actions = [_acting(stage, beat) for stage in loop.stages]
     inside = [stage.name for stage in loop.stages]
     entering = sorted({sender for stage in loop.stages for sender in stage.senders}.difference(inside, loop.silent))
 

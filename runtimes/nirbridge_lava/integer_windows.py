@@ -1,6 +1,6 @@
 """Phase codes of precision "fixed" on (W, samples, n) windows of int64: products with short numbers, shifts, sums.
 
-The tables come from :mod:`nirbridge.runtime.phase_tables`, docs/fixed_point.md has the equations.
+The tables come from :mod:`nirbridge.primitives.phase_tables`, docs/fixed_point.md has the equations.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.runtime.phase_tables import Factor
-from nirbridge_lava.integers import clip, toward_zero
+from nirbridge.primitives.integers import clip
+from nirbridge.primitives.phase_tables import Factor
+from nirbridge_lava.integers import toward_zero
 
 Array = NDArray[Any]
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.primitives.integers import clip
 from nirbridge_lava import kernels
-from nirbridge_lava.dynamics import Fire, Integrate, Lanes, Step, fired, lanes_fired
+from nirbridge_lava.dynamics import Lanes, Step, lanes_fired
 from nirbridge_lava.kernels import Convolve, Product
 
 Array = NDArray[Any]
@@ -20,18 +20,20 @@ Array = NDArray[Any]
 DECAY_BITS = 12
 
 
-class Leak(NamedTuple):
-    """v = clip(tz(v kept) + x), with kept = 4096 - δ; ``fire`` is None for an integrator that sends its membrane."""
+class Neuron(NamedTuple):
+    """The one normal form of all neurons, :class:`~nirbridge.primitives.integers.IntegerForm`, in flat vectors.
+
+    Attributes:
+        kept: k of the membrane, of 4096.
+        gain: factor on the input; None for 1.
+        kept_current: k of the synapse; None without one.
+        lanes: None for a neuron that sends its membrane.
+    """
 
     kept: Array
-    fire: Fire | None
-
-
-class Current(NamedTuple):
-    """i = clip(tz(i kept) + x) before the membrane ``leak`` takes i for its input."""
-
-    kept: Array
-    leak: Leak
+    gain: Array | None
+    kept_current: Array | None
+    lanes: Lanes | None
 
 
 class Shifted(NamedTuple):
@@ -39,11 +41,6 @@ class Shifted(NamedTuple):
 
     synapse: Product | Convolve
     exponents: tuple[int, ...]
-
-
-def clip(state: Array) -> Array:
-    """A state stays within ±(2^23 - 1)."""
-    return np.clip(state, -STATE_LIMIT, STATE_LIMIT)
 
 
 def tz(state: Array, kept: Array) -> Array:
@@ -56,29 +53,17 @@ def toward_zero(value: Array, bits: int) -> Array:
     return (value + ((value >> 63) & ((1 << bits) - 1))) >> bits
 
 
-def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
-    """u = clip(tz(v k) + gain x), ``decay`` being k; lanes, reset and output as in floating point."""
-    y, v = lanes_fired(p, clip(tz(state[0], p.decay) + (x if p.gain is None else p.gain * x)))
-    return y, clip(v)
-
-
-def integrate_step(p: Integrate, x: Array, state: Array) -> Step:
-    """v = clip(v + r x); a spike as in :func:`fired`; what is left clips."""
-    y, v = fired(p.fire, clip(state[0] + p.r * x))
-    return y, clip(v)[None]
-
-
-def leak_step(p: Leak, x: Array, state: Array) -> Step:
-    """v = clip(tz(v k) + x); a spike as in :func:`fired`; what is left clips."""
-    y, v = fired(p.fire, clip(tz(state[0], p.kept) + x))
-    return y, clip(v)[None]
-
-
-def current_step(p: Current, x: Array, state: Array) -> Step:
-    """i = clip(tz(i k_syn) + x), then the membrane as in :func:`leak_step` with input i."""
-    i = clip(tz(state[0], p.kept) + x)
-    y, v = fired(p.leak.fire, clip(tz(state[1], p.leak.kept) + i))
-    return y, np.stack([i, clip(v)])
+def neuron_step(p: Neuron, x: Array, state: Array) -> Step:
+    """i = clip(tz(i k_i) + x) where there is a synapse, u = clip(tz(v k) + gain i), then lanes; what is left clips."""
+    if p.kept_current is None:
+        (v,) = state
+    else:
+        i, v = state
+        x = i = clip(tz(i, p.kept_current) + x)
+    u = clip(tz(v, p.kept) + (x if p.gain is None else p.gain * x))
+    y, after = (u, u[None]) if p.lanes is None else lanes_fired(p.lanes, u)
+    after = clip(after)
+    return y, after if p.kept_current is None else np.concatenate([i[None], after])
 
 
 def product(p: Product, x: Array) -> Array:

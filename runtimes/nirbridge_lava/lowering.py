@@ -1,41 +1,25 @@
-"""Node type → what its Lava Process is and gets, in double precision.  Nothing here needs Lava.
-
-To add a primitive: its function in dynamics, kernels or windows, its behaviour, its Process, and an entry here.
-"""
+"""What a node does → what its Lava Process is and gets, in double precision.  Nothing here needs Lava."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import (
-    Aggregate,
-    EventInput,
-    MaxPool2d,
-    MultiLevelLIF,
-    PhaseDecode,
-    PhaseEncode,
-    PhaseIF,
-    Place,
-    Quantize,
-    TemporalMix,
-    delay_steps,
-)
-from nirbridge.ir import Product as ProductNode
-from nirbridge.ir.shapes import conv_padding, pairs
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
+from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode
-from nirbridge_lava import windows
+from nirbridge.runtime.stepping import stepping_of
+from nirbridge_lava import dynamics, kernels, windows
+from nirbridge_lava.behaviours import pointwise, stepwise, windowed, windowed_neuron
 from nirbridge_lava.cell import Cell
-from nirbridge_lava.dynamics import Current, Fire, Integrate, Lanes, Leak
+from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
 
 Array = NDArray[Any]
-
 
 Lowering = Callable[[PlannedNode, float], Cell | None]
 LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
@@ -52,30 +36,30 @@ def flat(value: Any, shape: tuple[int, ...]) -> Array:
     return array.reshape(()) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
 
 
-def _zeros(planned: PlannedNode, rows: int) -> Array:
-    return np.zeros((rows, int(np.prod(planned.output_shape))))
+@LOWERING.register("identity")
+def _end(planned: PlannedNode, dt: float) -> Cell | None:
+    """An input's frames come from shared memory; ports are flat, so an output is a connection and no process."""
+    return Cell("FrameSource") if is_input(planned.node) else None
 
 
-@LOWERING.register(nir.Input, EventInput)
-def _source(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("FrameSource")
-
-
-@LOWERING.register(nir.Output, nir.Flatten)
+@LOWERING.register("flatten")
 def _wire(planned: PlannedNode, dt: float) -> None:
-    """Ports are flat already, so these are connections and no processes."""
+    """Likewise."""
     return
 
 
-def _matrix(planned: PlannedNode, dt: float) -> Cell:
-    node = planned.node
+@LOWERING.register("matrix")
+def matrix(planned: PlannedNode, dt: float) -> Cell:
+    """W x, with the bias beside it."""
+    node, shape = planned.node, planned.output_shape
     weight = np.asarray(node.weight, dtype=np.float64)
-    shape = planned.output_shape
-    bias = np.broadcast_to(node.bias, shape).reshape(-1) if type(node) is nir.Affine else None
-    return Cell("MatrixSynapse", Product(weight, planned.input_shape), steps=1, bias=bias)
+    bias = np.broadcast_to(node.bias, shape).reshape(-1) if hasattr(node, "bias") else None
+    return Cell("MatrixSynapse", pointwise(kernels.product), Product(weight, planned.input_shape), steps=1, bias=bias)
 
 
-def _convolution(planned: PlannedNode, dt: float) -> Cell:
+@LOWERING.register("convolution")
+def convolution(planned: PlannedNode, dt: float) -> Cell:
+    """A convolution, with the bias beside it."""
     node = planned.node
     weight = np.asarray(node.weight, dtype=np.float64)
     axes, groups = weight.ndim - 2, int(node.groups)
@@ -88,91 +72,98 @@ def _convolution(planned: PlannedNode, dt: float) -> Cell:
         dilation=pairs(node.dilation, axes),
     )
     bias = np.asarray(node.bias, dtype=np.float64).reshape(-1, *(1,) * axes)
-    return Cell("ConvSynapse", parameters, steps=1, bias=np.broadcast_to(bias, planned.output_shape).reshape(-1))
+    flat_bias = np.broadcast_to(bias, planned.output_shape).reshape(-1)
+    return Cell("ConvSynapse", pointwise(kernels.convolve), parameters, steps=1, bias=flat_bias)
 
 
-@LOWERING.register(nir.Scale)
+@LOWERING.register("aggregate")
+def aggregate(planned: PlannedNode, dt: float) -> Cell:
+    """W x over the nodes of a graph network."""
+    weight = planned.node.dense_weight().astype(np.float64)
+    return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), steps=1)
+
+
+@LOWERING.register("scale")
 def _scale(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Scale", flat(planned.node.scale, planned.output_shape))
+    return Cell("Scale", pointwise(kernels.scale), flat(planned.node.scale, planned.output_shape))
 
 
-@LOWERING.register(nir.Threshold)
+@LOWERING.register("threshold")
 def _threshold(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Threshold", flat(planned.node.threshold, planned.output_shape))
+    return Cell("Threshold", pointwise(kernels.threshold), flat(planned.node.threshold, planned.output_shape))
 
 
-_POOLS: dict[type[nir.NIRNode], tuple[str, float]] = {
-    nir.SumPool2d: ("sum", 0.0),
-    nir.AvgPool2d: ("mean", 0.0),
-    MaxPool2d: ("max", -np.inf),
-    FirstSpikePool2d: ("any", 0.0),
-}
-
-
-def pooling(planned: PlannedNode) -> Pool:
+def pooling(planned: PlannedNode, reduce: str, fill: float) -> Pool:
     """The parameters of any spatial pool."""
     node = planned.node
-    reduce, fill = _POOLS[type(node)]
     kernel, padding, stride = (pairs(value, 2) for value in (node.kernel_size, node.padding, node.stride))
     return Pool(reduce, fill, planned.input_shape, kernel, padding, stride)
 
 
-@LOWERING.register(nir.SumPool2d, nir.AvgPool2d, MaxPool2d)
-def _pool(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Pool2d", pooling(planned))
+def pool(reduce: str, fill: float) -> Lowering:
+    """The lowering of a pool, per step."""
+    return lambda planned, dt: Cell("Pool2d", pointwise(kernels.pool), pooling(planned, reduce, fill))
 
 
-@LOWERING.register(FirstSpikePool2d)
-def _first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("FirstSpikePool2d", pooling(planned), window=planned.window)
+LOWERING.register("sum pool")(pool("sum", 0.0))
+LOWERING.register("mean pool")(pool("mean", 0.0))
+LOWERING.register("max pool")(pool("max", -np.inf))
 
 
-def _aggregate(planned: PlannedNode, dt: float) -> Cell:
-    weight = planned.node.dense_weight().astype(np.float64)
-    return Cell("AggregateSynapse", Product(weight, planned.input_shape), steps=1)
+@LOWERING.register("first spike pool")
+def first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
+    """The same in integers: it only asks what is 0."""
+    parameters = pooling(planned, "any", 0)
+    return Cell("FirstSpikePool2d", windowed(windows.first_spike_pool), parameters, window=planned.window)
 
 
-@LOWERING.register(Place)
-def _place(planned: PlannedNode, dt: float) -> Cell:
+@LOWERING.register("place")
+def place(planned: PlannedNode, dt: float) -> Cell:
+    """Moves values."""
     node = planned.node
-    return Cell("SlotPlace", Slot(node.input_shape, node.output_shape, node.start, node.stop))
+    slot = Slot(node.input_shape, node.output_shape, node.start, node.stop)
+    return Cell("SlotPlace", pointwise(kernels.place), slot)
 
 
-@LOWERING.register(ProductNode)
-def _product(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("SlotProduct", planned.node.factors)
+@LOWERING.register("product")
+def product(planned: PlannedNode, dt: float) -> Cell:
+    """Multiplies its slots."""
+    return Cell("SlotProduct", pointwise(kernels.multiply), planned.node.factors)
 
 
-@LOWERING.register(Quantize)
+@LOWERING.register("quantize")
 def _quantize(planned: PlannedNode, dt: float) -> Cell:
     """In the middle of a graph; behind an Input the host does it."""
     node, shape = planned.node, planned.output_shape
-    return Cell("Quantize", Grid(*(flat(value, shape) for value in (node.step, node.low, node.high))))
+    grid = Grid(*(flat(value, shape) for value in (node.step, node.low, node.high)))
+    return Cell("Quantize", pointwise(kernels.quantize), grid)
 
 
-@LOWERING.register(TemporalMix)
+@LOWERING.register("temporal mix")
 def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("TemporalMix", planned.node.weight.astype(np.float64), window=planned.window)
+    weight = planned.node.weight.astype(np.float64)
+    return Cell("TemporalMix", windowed(windows.temporal_mix), weight, window=planned.window)
 
 
-def _phase_values(node: PhaseEncode | PhaseDecode) -> tuple[float, ...]:
+def _phase_values(node: Any) -> tuple[float, ...]:
     return tuple(node.base**-k for k in range(1, node.phases + 1))
 
 
-@LOWERING.register(PhaseEncode)
+@LOWERING.register("phase encode")
 def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
     node = planned.node
-    return Cell("PhaseEncode", windows.Encode(_phase_values(node), flat(node.scale, planned.output_shape)))
+    parameters = windows.Encode(_phase_values(node), flat(node.scale, planned.output_shape))
+    return Cell("PhaseEncode", windowed(windows.phase_encode), parameters)
 
 
-@LOWERING.register(PhaseDecode)
+@LOWERING.register("phase decode")
 def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
     node = planned.node
     parameters = windows.Decode(_phase_values(node), flat(node.v_init, planned.output_shape))
-    return Cell("PhaseDecode", parameters, window=planned.window)
+    return Cell("PhaseDecode", windowed_neuron(windows.phase_decode), parameters, window=planned.window)
 
 
-@LOWERING.register(PhaseIF)
+@LOWERING.register("phase fire")
 def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
     node, shape = planned.node, planned.output_shape
     first = node.first_phase - 1
@@ -184,97 +175,62 @@ def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
     )
     start = flat(node.v_init * node.base_in**first, shape)
     values = tuple(node.base_in ** -(t + first) for t in range(1, node.phases + 1))
-    return Cell("PhaseIF", windows.Fire(node.base_in, start, values, node.wait, limits), window=planned.window)
+    parameters = windows.Fire(node.base_in, start, values, node.wait, limits)
+    return Cell("PhaseIF", windowed_neuron(windows.phase_fire), parameters, window=planned.window)
 
 
-@LOWERING.register(MultiLevelLIF)
-def _multi_level(planned: PlannedNode, dt: float) -> Cell:
-    start = np.broadcast_to(np.asarray(planned.node.v_init, dtype=np.float64), planned.output_shape)
-    return Cell("MultiLevelLIF", lanes_of(planned), start.reshape(1, -1))
+@LOWERING.register("step")
+def _step(planned: PlannedNode, dt: float) -> Cell:
+    """The primitive's own function, on flat vectors."""
+    found, shape = stepping_of(planned, dt), planned.output_shape
+    parameters = found, tuple(flat(value, shape) for value in found.parameters.values())
+    start = np.stack([np.broadcast_to(value, shape).reshape(-1) for value in found.start])
+    name = type(planned.node).__name__
+    return Cell(name, stepwise(dynamics.run_step), parameters, start, found.membrane)
 
 
-def lanes_of(planned: PlannedNode) -> Lanes:
-    """The parameters of a multi-level neuron; lanes that all neurons share stay shared."""
+@LOWERING.register("lanes")
+def _lanes(planned: PlannedNode, dt: float) -> Cell:
     node, shape = planned.node, planned.output_shape
-    lanes = (node.lane_threshold, node.lane_weight, node.lane_reset)
-    if all(field[0].size == 1 for field in lanes):
-        threshold, weight, amount = (field.reshape(node.lanes) for field in lanes)
-    else:
-        threshold, weight, amount = (
-            np.stack([np.broadcast_to(lane, shape).reshape(-1) for lane in field]) for field in lanes
-        )
-    none = np.zeros((1, *weight.shape[1:]))
-    by_what_is_sent = node.reset == "subtract" and np.array_equal(weight, amount)
+    start = np.broadcast_to(np.asarray(node.v_init, dtype=np.float64), shape).reshape(1, -1)
+    return Cell("MultiLevelLIF", stepwise(dynamics.lanes_step), lanes_of(node, shape), start)
+
+
+def lanes_of(node: MultiLevelLIF, shape: tuple[int, ...]) -> Lanes:
+    """The parameters of a multi-level neuron; lanes that all neurons share stay shared."""
     return Lanes(
         decay=flat(node.decay, shape),
         gain=None if np.all(node.gain == 1) else flat(node.gain, shape),
-        threshold=threshold.astype(np.float64),
-        inclusive=node.boundary == ">=",
-        weight=np.concatenate([none, weight.astype(np.float64)]),
-        amount=None if by_what_is_sent else np.concatenate([none, amount.astype(np.float64)]),
         v_reset=flat(node.v_reset, shape) if node.reset == "value" else None,
+        inclusive=node.boundary == ">=",
+        **lane_rows(node.lane_threshold, node.lane_weight, node.lane_reset, node.reset == "subtract", shape),
     )
 
 
-def _fire(planned: PlannedNode) -> Fire:
-    node, shape, amount = planned.node, planned.output_shape, planned.reset_amount
-    taken = None if amount is None else flat(amount, shape)
-    return Fire(flat(node.v_threshold, shape), flat(node.v_reset, shape), taken)
+def lane_rows(threshold: Array, weight: Array, amount: Array, subtract: bool, shape: tuple[int, ...]) -> dict[str, Any]:
+    """(S, ...) lane fields as ``threshold`` and, with a row for no lane before them, ``weight`` and ``amount``."""
+    fields = (threshold, weight, amount)
+    if all(field[0].size == 1 for field in fields):
+        limits, values, taken = (field.reshape(len(threshold)) for field in fields)
+    else:
+        limits, values, taken = (
+            np.stack([np.broadcast_to(lane, shape).reshape(-1) for lane in field]) for field in fields
+        )
+    none = np.zeros((1, *values.shape[1:]), values.dtype)
+    by_what_is_sent = subtract and np.array_equal(values, taken)
+    return {
+        "threshold": limits,
+        "weight": np.concatenate([none, values]),
+        "amount": None if by_what_is_sent else np.concatenate([none, taken]),
+    }
 
 
-def _leak(planned: PlannedNode, tau: Any, dt: float, fire: Fire | None) -> Leak:
-    node, shape = planned.node, planned.output_shape
-    return Leak(flat(dt / tau, shape), flat(node.r, shape), flat(node.v_leak, shape), fire)
-
-
-@LOWERING.register(nir.I)
-def _integrator(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("I", Integrate(flat(planned.node.r, planned.output_shape), None), _zeros(planned, 1))
-
-
-@LOWERING.register(nir.IF)
-def _integrate_and_fire(planned: PlannedNode, dt: float) -> Cell:
-    parameters = Integrate(flat(planned.node.r, planned.output_shape), _fire(planned))
-    return Cell("IF", parameters, _zeros(planned, 1))
-
-
-@LOWERING.register(nir.LI)
-def _leaky(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("LI", _leak(planned, planned.node.tau, dt, None), _zeros(planned, 1))
-
-
-@LOWERING.register(nir.LIF)
-def _leaky_and_fire(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("LIF", _leak(planned, planned.node.tau, dt, _fire(planned)), _zeros(planned, 1))
-
-
-@LOWERING.register(nir.CubaLI, nir.CubaLIF)
-def _current(planned: PlannedNode, dt: float) -> Cell:
-    node, shape = planned.node, planned.output_shape
-    fire = _fire(planned) if type(node) is nir.CubaLIF else None
-    membrane = _leak(planned, node.tau_mem, dt, fire)
-    parameters = Current(flat(dt / node.tau_syn, shape), flat(node.w_in, shape), membrane)
-    return Cell(type(node).__name__, parameters, _zeros(planned, 2))
-
-
-@LOWERING.register(nir.Delay)
+@LOWERING.register("delay")
 def _delay(planned: PlannedNode, dt: float) -> Cell:
-    steps = steps_of(planned, dt)
-    return Cell("Delay", steps, _zeros(planned, int(steps.max())))
+    return delay(planned, dt, np.float64)
 
 
-def steps_of(planned: PlannedNode, dt: float) -> Array:
-    """Each neuron's delay in whole steps."""
-    return np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
-
-
-SYNAPSES: dict[type[nir.NIRNode], Callable[[PlannedNode, float], Cell]] = {
-    nir.Affine: _matrix,
-    nir.Linear: _matrix,
-    nir.Conv1d: _convolution,
-    nir.Conv2d: _convolution,
-    Aggregate: _aggregate,
-}
-"""Lowering of everything that has weights."""
-for _kind, _rule in SYNAPSES.items():
-    LOWERING.register(_kind)(_rule)
+def delay(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
+    """Each neuron's input, its own number of whole steps later."""
+    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
+    return Cell("Delay", stepwise(dynamics.delay_step), steps, np.zeros((int(steps.max()), steps.size), dtype))

@@ -167,7 +167,7 @@ class _Sinks:
 def fused_network(plan: Plan, cells: Cells, recorded: Sequence[str], model: str = "floating_pt") -> Network:
     """One process that holds the whole graph and reads and writes the shared memory itself: no delay, no messages."""
     sinks = _Sinks.of(plan, recorded)
-    cell = Cell("FusedGraph", FusedPlan(make_circuit(plan, cells), plan.inputs, sinks.nodes, sinks.areas))
+    cell = Cell("FusedGraph", parameters=FusedPlan(make_circuit(plan, cells), plan.inputs, sinks.nodes, sinks.areas))
     unit = Unit("graph", cell, (), 0, None, Frame(1, 1), Frame(1, 1))
     return Network((unit,), sinks.frames(plan), sinks.names, 0, plan.block, True, model)
 
@@ -239,13 +239,13 @@ class _Wiring:
         plan = LoopPlan(make_loop(segment, self.cells, clock), entrances, outputs, watched)
         name = f"cycle of {', '.join(planned.name for planned in segment)}"
         arriving = self._sum(placed) if placed else self._ticking(clock, wide)
-        index = self._append(name, Cell("Cycle", plan), arriving, wide, sent)
+        index = self._append(name, Cell("Cycle", parameters=plan), arriving, wide, sent)
         for planned in segment:
             if planned.name in leaving:
                 cell, part = self.cells[planned.name], outputs[planned.name]
                 out = Frame(steps, part.stop - part.start)
                 taken = self._append(
-                    planned.name, Cell("Take", part), Signal((index,), arriving.depth, None), sent, out
+                    planned.name, Cell("Take", parameters=part), Signal((index,), arriving.depth, None), sent, out
                 )
                 self.signals[planned.name] = Signal((taken,), arriving.depth, None if cell is None else cell.bias)
 
@@ -254,14 +254,16 @@ class _Wiring:
         port = Frame(one.steps, prod(self.plan[clock].output_shape))
         signal = self._sum([self.signals[clock]])
         return Signal(
-            (self._append(f"{clock}:clock", Cell("Take", slice(0, 1)), signal, port, one),), signal.depth, None
+            (self._append(f"{clock}:clock", Cell("Take", parameters=slice(0, 1)), signal, port, one),),
+            signal.depth,
+            None,
         )
 
     def add_sink(self, planned: PlannedNode) -> int:
         """Attaches a sink to what a node sends; returns its depth."""
         signal = self.signals[planned.name]
         port = Frame(self.made[planned.name], prod(planned.output_shape))
-        self._append(f"{planned.name}:sink", Cell("FrameSink", planned.name), signal, port, port)
+        self._append(f"{planned.name}:sink", Cell("FrameSink", parameters=planned.name), signal, port, port)
         return signal.depth
 
     def tie(self) -> None:
@@ -287,7 +289,7 @@ class _Wiring:
 
     def _placed(self, name: str, signal: Signal, where: slice, wide: Frame) -> Signal:
         port = Frame(wide.steps, where.stop - where.start)
-        cell = Cell("Place", Slice(where.start, where.stop, wide.values))
+        cell = Cell("Place", parameters=Slice(where.start, where.stop, wide.values))
         return Signal((self._append(f"{name}:in", cell, signal, port, wide),), signal.depth, None)
 
     def _sum(self, sources: list[Signal]) -> Signal:
@@ -307,7 +309,7 @@ class _Wiring:
         if (unit, steps) not in self.aligned:
             sender = self.units[unit]
             depth = sender.depth + sender.cell.steps
-            cell = Cell("Align", steps, steps=steps)
+            cell = Cell("Align", parameters=steps, steps=steps)
             signal = Signal((unit,), depth, None)
             self.aligned[unit, steps] = self._append(
                 f"{sender.name}:align{steps}", cell, signal, sender.outputs, sender.outputs

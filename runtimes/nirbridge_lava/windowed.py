@@ -19,7 +19,6 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from nirbridge_lava.behaviours import FIXED, FLOAT, Behaviour
 from nirbridge_lava.network import Unit
 from nirbridge_lava.shared import Board, Control
 
@@ -70,7 +69,6 @@ class PortionModel(PyLoihiProcessModel):
     """Knows which portion of the block a Lava step brings, and whose states it moves."""
 
     dtype: type = np.float64
-    behaviours: dict[str, Behaviour] = FLOAT
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -144,8 +142,9 @@ class WindowedModel(PortionModel):
     def respond(self, x: Array) -> Array:
         """What it sends; the state of the sample moves on."""
         cell = self.unit.cell
+        assert cell.behave is not None
         membranes: list[Array] | None = None if self.unit.membrane is None else []
-        y, self.states[self.part] = self.behaviours[cell.process](cell, x, self.states[self.part], membranes)
+        y, self.states[self.part] = cell.behave(cell, x, self.states[self.part], membranes)
         if membranes is not None and self.unit.membrane is not None:
             self.keep(self.unit.membrane, np.stack(membranes))
         return y
@@ -169,7 +168,6 @@ class Integers:
     """Put in front of a model class, makes it one on integers."""
 
     dtype: type = np.int64
-    behaviours: dict[str, Behaviour] = FIXED
 
 
 class IntegerPorts(Integers):
@@ -185,3 +183,13 @@ class FixedModel(IntegerPorts, WindowedModel):
 
 class FixedSynapseModel(IntegerPorts, SynapseModel):
     """A :class:`SynapseModel` on integers."""
+
+
+def define_process(namespace: dict[str, Any], name: str, what: str, real: type, integer: type) -> None:
+    """Adds the Process ``name`` and its two models, ``Py{name}Float`` and ``Py{name}Fixed``, to a file's namespace."""
+    module = {"__module__": namespace["__name__"]}
+    process = type(name, (WindowedProcess,), {**module, "__doc__": what})
+    namespace[name] = process
+    for precision, base, decorate in (("Float", real, floating_pt), ("Fixed", integer, fixed_pt)):
+        model = f"Py{name}{precision}"
+        namespace[model] = decorate(process)(type(model, (base,), {**module, "__doc__": base.__doc__}))

@@ -6,7 +6,6 @@ All sums of products are plain sums: what is exact in the dtype (integers, dyadi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import prod
 
 import nir
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.ir import Aggregate, MaxPool2d, Place, Product, Quantize, SparseMatrix
-from nirbridge.ir.shapes import conv_padding, pairs
+from nirbridge.ir import Aggregate, Place, Product, Quantize, SparseMatrix
+from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
 from nirbridge_norse.setting import Setting
 
@@ -49,7 +49,7 @@ def matrix(planned: PlannedNode, setting: Setting) -> Function:
     """y[..., o] = Σ_i weight[..., o, i] x[..., i], plus the bias of an Affine."""
     node = planned.node
     weight = setting.tensor(node.weight)
-    bias = setting.tensor(node.bias) if type(node) is nir.Affine else None
+    bias = setting.tensor(node.bias) if hasattr(node, "bias") else None
     if weight.ndim > 2:
         return _matrices(weight, bias)
     if bias is None or bias.ndim <= 1:
@@ -144,11 +144,18 @@ def _as_product(
     return run
 
 
-def mean_or_sum_pool(planned: PlannedNode, setting: Setting) -> Function:
-    """The sum of each window, for an AvgPool2d over all its places; padding counts as 0."""
-    node: nir.SumPool2d | nir.AvgPool2d = planned.node
-    kernel, stride, padding = _window(node)
-    places = prod(kernel) if type(node) is nir.AvgPool2d else 1
+def sum_pool(planned: PlannedNode, setting: Setting) -> Function:
+    """The sum of each window; padding counts as 0."""
+    return _sums_over(planned, 1)
+
+
+def mean_pool(planned: PlannedNode, setting: Setting) -> Function:
+    """The sum of each window over all of its places; padding counts as 0."""
+    return _sums_over(planned, prod(pairs(planned.node.kernel_size, 2)))
+
+
+def _sums_over(planned: PlannedNode, places: int) -> Function:
+    kernel, stride, padding = _window(planned.node)
     sides = (padding[1], padding[1], padding[0], padding[0])
     sizes = planned.output_shape[1:]
 
@@ -167,10 +174,8 @@ def integer_mean_pool(planned: PlannedNode, setting: Setting) -> Function:
 
     A quotient of exact whole numbers that is rounded to nearest never reaches the next whole number.
     """
-    node: nir.AvgPool2d = planned.node
-    total = nir.SumPool2d(node.kernel_size, node.stride, node.padding)
-    total_of = mean_or_sum_pool(replace(planned, node=total), setting)
-    places = prod(pairs(node.kernel_size, 2))
+    total_of = sum_pool(planned, setting)
+    places = prod(pairs(planned.node.kernel_size, 2))
     return lambda x: total_of(x).div_(places).trunc_()
 
 
@@ -196,7 +201,7 @@ def max_pool(planned: PlannedNode, setting: Setting) -> Function:
     return lambda x: functional.max_pool2d(x, kernel, stride, padding)
 
 
-def _window(node: nir.SumPool2d | nir.AvgPool2d | MaxPool2d) -> tuple[tuple[int, ...], ...]:
+def _window(node: nir.NIRNode) -> tuple[tuple[int, ...], ...]:
     return tuple(pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import InputError
-from nirbridge.ir import SPIKING, MultiLevelLIF, Product, SparseMatrix
-from nirbridge.ir.families import SENDS_MEMBRANE
+from nirbridge.ir import Product, SparseMatrix, spec_of
 from nirbridge.runtime import Plan, below_single, beyond_single
 from nirbridge.runtime.integer_bounds import SINGLE, carried
 
@@ -106,8 +105,8 @@ def _fraction_bits(plan: Plan) -> dict[str, int] | None:
                 if needed is None:
                     return None
                 own, weighted = max(own, needed), True
-        if type(node) in SPIKING or type(node) in SENDS_MEMBRANE:
-            bits[planned.name] = (_bits(node.lane_weight) or 0) if type(node) is MultiLevelLIF else 0
+        if spec_of(node).is_neuron:
+            bits[planned.name] = _bits(spec_of(node).sends.largest(node)) or 0
         else:
             entering = max((bits.get(source.name, 0) for source in planned.sources), default=0)
             bits[planned.name] = (entering + own) * (node.factors if type(node) is Product else 1)

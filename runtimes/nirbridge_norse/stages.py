@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nirbridge_norse.modules.fused_snn import FusedSNN
+from nirbridge_norse.neurons.fused_snn import FusedSNN
 
 
 class Stage(Protocol):

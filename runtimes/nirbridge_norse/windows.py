@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
-from nirbridge.ir.shapes import pairs
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.primitives import FirstSpikePool2d
+from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Kept

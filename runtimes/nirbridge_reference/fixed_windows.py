@@ -1,6 +1,6 @@
 """Every node that works on windows in precision "fixed", as functions of one int64 [W, B, *shape] window.
 
-The tables come from :mod:`nirbridge.runtime.phase_tables`, docs/fixed_point.md has the equations.
+The tables come from :mod:`nirbridge.primitives.phase_tables`, docs/fixed_point.md has the equations.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.primitives.integers import clip, toward_zero
+from nirbridge.primitives.phase_tables import Factor, decode_tables, encode_tables, fire_tables
 from nirbridge.runtime import Array
-from nirbridge.runtime.phase_tables import Factor, decode_tables, encode_tables, fire_tables
-from nirbridge_reference.fixed_neurons import clip, toward_zero
 
 
 def phase_encode(node: PhaseEncode, x: Array) -> Array:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import nir
 import numpy as np
 
 from nirbridge.ir import Aggregate, MaxPool2d, Place, Product
-from nirbridge.ir.shapes import conv_padding, convolved, pairs
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.primitives import FirstSpikePool2d
+from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.integers import toward_zero
+from nirbridge.primitives.shaping import convolved, pairs
 from nirbridge.runtime import Array
-from nirbridge_reference.fixed_neurons import toward_zero
 
 Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
 
 
-def linear(weight: Array, x: Array) -> Array:
-    """y[..., o] = Σ_i weight[..., o, i] x[..., i]."""
-    return np.matmul(np.asarray(weight).astype(x.dtype), x[..., None])[..., 0]
+def matrix(node: Any, x: Array) -> Array:
+    """y[..., o] = Σ_i weight[..., o, i] x[..., i], plus the bias where the node has one."""
+    y: Array = np.matmul(np.asarray(node.weight).astype(x.dtype), x[..., None])[..., 0]
+    return y + np.asarray(node.bias).astype(x.dtype) if hasattr(node, "bias") else y
 
 
-def affine(node: nir.Affine, x: Array) -> Array:
-    """y = W x + b."""
-    return linear(node.weight, x) + np.asarray(node.bias).astype(x.dtype)
+def threshold(node: nir.Threshold, x: Array) -> Array:
+    """y = 1 where x > threshold."""
+    return (x > node.threshold).astype(x.dtype)
 
 
 def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from nirbridge.runtime import Array
-
-S = TypeVar("S")
 
 
 class Stage(Protocol):
@@ -42,11 +40,17 @@ class Stateless:
 
 
 class Stepwise:
-    """A node with a state: ``step(x [B, *shape], state) -> (y, state)``; of several states the last is the membrane."""
+    """A node with states: ``step(x [B, *shape], states) -> (y, states)``; state number ``membrane`` can be recorded."""
 
-    def __init__(self, step: Callable[[Array, Any], tuple[Array, Any]], state: Any) -> None:
+    def __init__(
+        self,
+        step: Callable[[Array, tuple[Array, ...]], tuple[Array, tuple[Array, ...]]],
+        state: tuple[Array, ...],
+        membrane: int = 0,
+    ) -> None:
         self.step = step
         self.state = state
+        self.membrane = membrane
         self.membranes: list[Array] | None = None
 
     def run(self, x: Array) -> Array:
@@ -56,7 +60,7 @@ class Stepwise:
             y, self.state = self.step(frame, self.state)
             outputs.append(y)
             if self.membranes is not None:
-                self.membranes.append(self.state[-1] if isinstance(self.state, tuple) else self.state)
+                self.membranes.append(self.state[self.membrane])
         return np.stack(outputs)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.primitives import FirstSpikePool2d
 from nirbridge.runtime import Array
 from nirbridge_reference.linear import windows
 

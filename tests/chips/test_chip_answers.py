@@ -19,7 +19,7 @@ from nirbridge.cli import main
 from nirbridge.conformance.cases import line, net
 from nirbridge.conformance.integer_cases import INTEGER_CASES
 from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, PhaseIF, Place, SparseMatrix
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
+from nirbridge.primitives import FirstSpikePool2d
 from nirbridge.runtime import RUNNABLE, make_plan
 
 PLACED = {*EXTEND, *POPULATIONS, *HOST}

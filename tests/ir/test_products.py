@@ -14,7 +14,7 @@ import nirbridge
 from nirbridge.checking.reachability import thresholds_can_be_reached
 from nirbridge.errors import GraphError, UnsupportedError
 from nirbridge.ir import OPSET, Place, Product, build_graph, flatten, graphs_equal
-from nirbridge.ir.extension import Extension
+from nirbridge.primitives.fields import Extension
 
 
 def pair(second: tuple[int, int] = (3, 6), gate: tuple[int, ...] = (3,)) -> nir.NIRGraph:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
-from nirbridge.ir.shapes import pairs
+from nirbridge.primitives.shaping import pairs
 from nirbridge_norse import linear
 from tests.norse.norse_graphs import assert_equals_reference, chain, dyadic, uniform
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import nirbridge
 from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, SparseMatrix, flatten
-from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d, resolve_phase_pooling
+from nirbridge.primitives import resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
 from tests.ir.graphs import chain
 

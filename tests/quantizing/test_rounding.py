@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.checking.fixed_point import STATE_LIMIT, fixed_point_problems
+from nirbridge.checking.fixed_point import fixed_point_problems
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.errors import GraphError, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Quantize, TemporalMix
 from nirbridge.quantizing import quantize, quantize_with_report

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nirbridge.ir import CORE, EXTENSIONS, MultiLevelLIF, PhaseEncode, SparseMatrix, build_graph
-from nirbridge.ir.linear import Aggregate
+from nirbridge.ir import Aggregate
 from nirbridge.showing import describe, to_svg, to_text
 from nirbridge.showing.parameters import _KEYS, count_parameters, key_parameters, stored_parameters
 from nirbridge.showing.roles import role_of

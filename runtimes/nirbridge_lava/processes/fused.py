@@ -38,9 +38,7 @@ class _FusedGraphModel(PortionModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.executor = Executor(
-            self.parameters.circuit.parts, self.behaviours, self.board.beat, self.parameters.membranes
-        )
+        self.executor = Executor(self.parameters.circuit.parts, self.board.beat, self.parameters.membranes)
         self.inputs = [(name, in_area(name)) for name in self.parameters.inputs]
         self.sinks = [(out_area(name), self.parameters.circuit.taps[name]) for name in self.parameters.sinks]
         self.memories: list[Memory] = []
@@ -93,7 +91,7 @@ class _CycleModel(WindowedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.executor = Executor((self.parameters.loop,), self.behaviours, self.board.beat, self.parameters.membranes)
+        self.executor = Executor((self.parameters.loop,), self.board.beat, self.parameters.membranes)
 
     def restart(self, parts: int) -> None:
         """Fresh states for every sample."""

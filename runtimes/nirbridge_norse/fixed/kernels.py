@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge_norse.fused.caching import compiled
+from nirbridge_norse.fused.kernels import Lanes
 
 Array = np.ndarray[Any, Any]
 HIGH, LOW = float(STATE_LIMIT), -float(STATE_LIMIT)
@@ -22,38 +23,52 @@ def charge(row: Array, state: Array, keep: Array, gain: Array) -> None:
         state[i] = min(max(u, LOW), HIGH)
 
 
+class Neurons(NamedTuple):
+    """Parameters [P] of the neurons; decays as k/4096.
+
+    Attributes:
+        keep: of the membrane.
+        gain: on the input.
+        keep_current: of the synapse, where there is one.
+        ones: as many ones.
+        v_reset: the membrane after a spike that does not subtract.
+        group: which of the lanes' columns is theirs.
+    """
+
+    keep: Array
+    gain: Array
+    keep_current: Array
+    ones: Array
+    v_reset: Array
+    group: Array
+
+
 @compiled
-def send_membrane(
-    data: Array, v: Array, current: Array, keep: Array, gain: Array, keep_current: Array, ones: Array, chunks: Array
-) -> None:
-    """I, LI and CubaLI; an empty ``current`` means no synapse."""
+def charge_all(row: Array, state: Array, flow: Array, neurons: Neurons, offset: int, end: int) -> None:
+    """The synapse, where ``flow`` is not empty, and the membrane behind it."""
+    if flow.shape[0]:
+        charge(row, flow, neurons.keep_current[offset:end], neurons.ones[offset:end])
+        row[:] = flow
+    charge(row, state, neurons.keep[offset:end], neurons.gain[offset:end])
+
+
+@compiled
+def send_membrane(data: Array, v: Array, current: Array, neurons: Neurons, chunks: Array) -> None:
+    """Neurons without lanes; an empty ``current`` means no synapse."""
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
-        end = offset + last - first
-        state = v[first:last]
+        state, flow = v[first:last], current[first:last]
         for t in range(data.shape[0]):
             row = data[t, first:last]
-            if current.shape[0]:
-                flow = current[first:last]
-                charge(row, flow, keep_current[offset:end], ones[offset:end])
-                row[:] = flow
-            charge(row, state, keep[offset:end], gain[offset:end])
+            charge_all(row, state, flow, neurons, offset, offset + last - first)
             row[:] = state
 
 
 @compiled
-def sweep(
-    row: Array,
-    state: Array,
-    u: Array,
-    limits: Array,
-    values: Array,
-    amounts: Array,
-    after: Array,
-    subtract: bool,
-    at_least: bool,
-) -> None:
+def sweep(row: Array, state: Array, u: Array, lanes: Lanes, after: Array, how: tuple[bool, bool]) -> None:
     """Few lanes that all neurons share: one sweep over the neurons for each lane."""
+    limits, values, amounts = lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel()
+    subtract, at_least = how
     for i in range(row.shape[0]):
         u[i] = state[i]
         row[i] = 0
@@ -68,19 +83,12 @@ def sweep(
 
 @compiled
 def search(
-    row: Array,
-    state: Array,
-    place: Array,
-    start: Array,
-    limits: Array,
-    values: Array,
-    amounts: Array,
-    groups: int,
-    after: Array,
-    subtract: bool,
-    at_least: bool,
+    row: Array, state: Array, place: Array, start: Array, lanes: Lanes, after: Array, how: tuple[bool, bool]
 ) -> None:
     """Any lanes: a search by halves in the ascending thresholds of the neuron's group, as in ``many_lanes``."""
+    limits, values, amounts = lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel()
+    groups = lanes.threshold.shape[1]
+    subtract, at_least = how
     size, end = row.shape[0], limits.shape[0] + groups
     for i in range(size):
         place[i] = start[i]
@@ -105,40 +113,20 @@ def search(
 
 @compiled
 def fire(
-    data: Array,
-    v: Array,
-    current: Array,
-    keep: Array,
-    gain: Array,
-    keep_current: Array,
-    ones: Array,
-    group: Array,
-    threshold: Array,
-    weight: Array,
-    amount: Array,
-    v_reset: Array,
-    subtract: bool,
-    at_least: bool,
-    chunks: Array,
+    data: Array, v: Array, current: Array, neurons: Neurons, lanes: Lanes, how: tuple[bool, bool], chunks: Array
 ) -> None:
-    """Neurons with lanes; tables as in ``many_lanes``, an empty ``current`` means no synapse."""
-    lanes, groups = threshold.shape
-    limits, values, amounts = threshold.ravel(), weight.ravel(), amount.ravel()
+    """Neurons with lanes; ``how`` as for ``few_lanes``, an empty ``current`` means no synapse."""
+    levels, groups = lanes.threshold.shape
     widest = np.max(chunks[:, 1] - chunks[:, 0])
     place, u = np.empty(widest, np.int64), np.empty(widest, np.float64)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         end = offset + last - first
-        state, after = v[first:last], v_reset[offset:end]
+        state, flow, after = v[first:last], current[first:last], neurons.v_reset[offset:end]
         for t in range(data.shape[0]):
             row = data[t, first:last]
-            if current.shape[0]:
-                flow = current[first:last]
-                charge(row, flow, keep_current[offset:end], ones[offset:end])
-                row[:] = flow
-            charge(row, state, keep[offset:end], gain[offset:end])
-            if groups == 1 and lanes <= FEW_LANES:
-                sweep(row, state, u, limits, values, amounts, after, subtract, at_least)
+            charge_all(row, state, flow, neurons, offset, end)
+            if groups == 1 and levels <= FEW_LANES:
+                sweep(row, state, u, lanes, after, how)
             else:
-                start = group[offset:end]
-                search(row, state, place, start, limits, values, amounts, groups, after, subtract, at_least)
+                search(row, state, place, neurons.group[offset:end], lanes, after, how)

@@ -66,22 +66,23 @@ class FixedNeuron:
 def make_pass(p: FixedParameters, features: tuple[int, ...], batch: int) -> Pass:
     """The compiled pass over contiguous [T, B, *features] data, in place, with the state."""
     from nirbridge_norse.fixed import kernels
+    from nirbridge_norse.fused.kernels import Lanes
 
-    layout = make_layout(features, batch)
+    layout, lanes = make_layout(features, batch), p.lanes
     keep, gain, after = (layout.parameters(value) for value in (p.keep, p.gain, p.v_reset))
     ones = np.ones_like(keep)
-    constants = (keep, gain, ones if p.keep_current is None else layout.parameters(p.keep_current), ones)
-    lanes = p.lanes
+    current = ones if p.keep_current is None else layout.parameters(p.keep_current)
+    group = ones if lanes is None else layout.parameters(lanes.group)
+    neurons = kernels.Neurons(keep, gain, current, ones, after, group.astype(np.int64))
+    how = (p.subtract, p.at_least)
+    tables = None if lanes is None else Lanes(lanes.threshold.numpy(), lanes.weight.numpy(), lanes.amount.numpy())
 
     def run(data: Tensor, state: FixedState) -> None:
         rows = data.numpy().reshape(len(data), -1)
         states = (state.v.numpy().reshape(-1), state.i.numpy().reshape(-1))
-        if lanes is None:
-            kernels.send_membrane(rows, *states, *constants, layout.chunks)
+        if tables is None:
+            kernels.send_membrane(rows, *states, neurons, layout.chunks)
         else:
-            kernels.fire(rows, *states, *constants, group, *tables, after, p.subtract, p.at_least, layout.chunks)
+            kernels.fire(rows, *states, neurons, tables, how, layout.chunks)
 
-    if lanes is not None:
-        group = layout.parameters(lanes.group)
-        tables = tuple(table.numpy() for table in (lanes.threshold, lanes.weight, lanes.amount))
     return run

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import nir
-import numpy as np
 from torch import Tensor
 
-from nirbridge.checking.fixed_point import DECAY_ONE, leak_steps
-from nirbridge.ir import MultiLevelLIF
-from nirbridge_norse.functional import LaneTable, lane_table
+from nirbridge.ir import spec_of
+from nirbridge.primitives.integers import DECAY_ONE
+from nirbridge.runtime import PlannedNode
+from nirbridge_norse.neurons.lanes import LaneTable, lane_table
 from nirbridge_norse.setting import Setting
 
 
@@ -39,66 +37,25 @@ class FixedParameters(NamedTuple):
     at_least: bool = False
 
 
-def fixed_parameters(node: nir.NIRNode, setting: Setting, amount: Any = None) -> FixedParameters:
-    """The one form of a neuron node; with ``amount`` a spike takes it off the membrane."""
-    form = _FORMS[type(node)](node, setting)
-    if amount is None:
-        return form
-    threshold, taken = _whole(node.v_threshold, setting)[None], _whole(amount, setting)[None]
-    return form._replace(lanes=lane_table(threshold, setting.tensor(np.ones(1)), taken), subtract=True)
-
-
-def _whole(value: Any, setting: Setting) -> Tensor:
-    return setting.tensor(np.rint(np.asarray(value, dtype=np.float64)))
-
-
-def _kept(tau: Any, setting: Setting) -> Tensor:
-    return setting.tensor((DECAY_ONE - leak_steps(setting.dt, tau)) / DECAY_ONE)
-
-
-def _integrator(node: nir.I | nir.IF, setting: Setting) -> FixedParameters:
-    return _membrane(node, setting, setting.tensor(1.0), node.r)
-
-
-def _leaky(node: nir.LI | nir.LIF, setting: Setting) -> FixedParameters:
-    return _membrane(node, setting, _kept(node.tau, setting), 1)
-
-
-def _with_synapse(node: nir.CubaLI | nir.CubaLIF, setting: Setting) -> FixedParameters:
-    membrane = _membrane(node, setting, _kept(node.tau_mem, setting), 1)
-    return membrane._replace(keep_current=_kept(node.tau_syn, setting))
-
-
-def _membrane(node: Any, setting: Setting, keep: Tensor, gain: Any) -> FixedParameters:
-    zero = setting.tensor(0.0)
-    plain = FixedParameters(keep, _whole(gain, setting), zero, zero)
-    if not hasattr(node, "v_threshold"):
-        return plain
-    threshold = _whole(node.v_threshold, setting)[None]
-    one = setting.tensor(np.ones(1))
-    return plain._replace(v_reset=_whole(node.v_reset, setting), lanes=lane_table(threshold, one, 0 * one))
-
-
-def _multi_level(node: MultiLevelLIF, setting: Setting) -> FixedParameters:
-    fields = (_whole(field, setting) for field in (node.lane_threshold, node.lane_weight, node.lane_reset))
+def fixed_parameters(planned: PlannedNode, setting: Setting) -> FixedParameters:
+    """The normal form of a neuron node as tensors; with a reset amount a spike takes that off the membrane."""
+    integers = spec_of(planned.node).integers
+    assert integers is not None
+    assert integers.form is not None
+    form = integers.form(planned.node, setting.dt)
+    if planned.reset_amount is not None:
+        form = form.subtracting(planned.reset_amount)
+    lanes = None
+    if form.threshold is not None:
+        lanes = lane_table(*(setting.tensor(field) for field in (form.threshold, form.weight, form.amount)))
+    current = form.keep_current
     return FixedParameters(
-        keep=_whole(DECAY_ONE * np.asarray(node.decay, dtype=np.float64), setting) / DECAY_ONE,
-        gain=_whole(node.gain, setting),
-        v_init=_whole(node.v_init, setting),
-        v_reset=_whole(node.v_reset, setting),
-        lanes=lane_table(*fields),
-        subtract=node.reset == "subtract",
-        at_least=node.boundary == ">=",
+        keep=setting.tensor(form.keep / DECAY_ONE),
+        gain=setting.tensor(form.gain),
+        v_init=setting.tensor(form.v_init),
+        v_reset=setting.tensor(form.v_reset),
+        keep_current=None if current is None else setting.tensor(current / DECAY_ONE),
+        lanes=lanes,
+        subtract=form.subtract,
+        at_least=form.at_least,
     )
-
-
-_FORMS: dict[type[nir.NIRNode], Callable[[Any, Setting], FixedParameters]] = {
-    nir.I: _integrator,
-    nir.IF: _integrator,
-    nir.LI: _leaky,
-    nir.LIF: _leaky,
-    nir.CubaLI: _with_synapse,
-    nir.CubaLIF: _with_synapse,
-    MultiLevelLIF: _multi_level,
-}
-NEURONS = tuple(_FORMS)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge_norse.fixed.parameters import FixedParameters
-from nirbridge_norse.functional.multilevel import highest_lane
+from nirbridge_norse.neurons.lanes import highest_lane
 
 
 class FixedState(NamedTuple):

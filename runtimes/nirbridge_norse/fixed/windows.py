@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.phase_tables import Factor, decode_tables, encode_tables, fire_tables
 from nirbridge.runtime import PlannedNode
-from nirbridge.runtime.phase_tables import Factor, decode_tables, encode_tables, fire_tables
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Kept
 

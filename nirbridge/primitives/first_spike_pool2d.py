@@ -1,0 +1,60 @@
+"""Max pooling of a phase code, which exists between passes and runtimes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import nir
+from numpy.typing import NDArray
+
+from nirbridge.primitives import pooling
+from nirbridge.primitives.examples import no_examples
+from nirbridge.primitives.integers import fine, same_bound
+from nirbridge.primitives.shaping import stated
+from nirbridge.primitives.spec import NOTHING_TO_CHECK, PASSED, PLAIN, Integers, Spec, Window, transparent
+
+
+@dataclass(eq=False)
+class FirstSpikePool2d(nir.NIRNode):
+    """Max pooling of a phase code; never stored.
+
+    In each window of ``phases`` steps an output spikes at the first step at which any input of its spatial window
+    spikes, and stays silent after it: for a code with decreasing weights that is the maximum.
+    """
+
+    kernel_size: NDArray[Any]
+    stride: NDArray[Any]
+    padding: NDArray[Any]
+    phases: int
+
+    def __post_init__(self) -> None:
+        self.input_type = {"input": None}
+        self.output_type = {"output": None}
+
+
+SPEC = Spec(
+    node=FirstSpikePool2d,
+    stored=False,
+    parameters=(),
+    none_means={},
+    shape=pooling.pool_shape,
+    states=stated,
+    operation="first spike pool",
+    by_hand="it looks back over a whole window of steps and of space",
+    dynamics=None,
+    sends=PASSED,
+    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=False, keeps_membrane=False),
+    floats=PLAIN,
+    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="pool", unit=None),
+    cost=transparent(
+        "the first spike passes, the others are dropped; the published models price no pooling", pooling.channel_unit
+    ),
+    chip=pooling.refused(pooling.MAXIMUM),
+    shown=pooling.SHOWN,
+    checks=NOTHING_TO_CHECK,
+    draws=(),
+    examples=no_examples,
+    integer_examples=no_examples,
+)

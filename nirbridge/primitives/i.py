@@ -1,0 +1,55 @@
+"""NIR"s I: an integrator, which counts steps, not seconds."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+from nirbridge.primitives import core_neurons as core
+from nirbridge.primitives.examples import (
+    Draw,
+    behind_weights,
+    both_ranges,
+    positive,
+)
+from nirbridge.primitives.integers import whole_fields
+from nirbridge.primitives.spec import MEMBRANE, Dynamics, Integers, Shown, Spec
+
+
+def step(x, v, r):
+    """v += R x, per step; the output is v."""
+    v = v + r * x
+    return v, v
+
+
+SPEC = Spec(
+    **core.shapes("r"),
+    node=nir.I,
+    none_means={},
+    dynamics=Dynamics(
+        step=step,
+        state=("v",),
+        start={},
+        derived={},
+        subtracting=None,
+        choose=None,
+        leaks=(),
+    ),
+    sends=MEMBRANE,
+    floats=core.INTEGRATING,
+    integers=Integers(
+        against=whole_fields("r"),
+        form=core.integrator_form,
+        fields=(),
+        grows=core.neuron_grows("r"),
+        quantise="integrator",
+        unit=None,
+    ),
+    cost=core.analog_cost(1, 0),
+    chip=core.population(fires=False),
+    shown=Shown(role="analog", fields=("r",)),
+    checks=core.checks("r"),
+    draws=(Draw(lambda dice, shape: nir.I(dice.parameter(shape, 1, 3))),),
+    examples=lambda: [behind_weights("I", nir.I(positive(5)))],
+    integer_examples=lambda: both_ranges("I", nir.I(2 * np.ones(5))),
+)

@@ -1,0 +1,60 @@
+"""NIR's Linear: y = W x over the last axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+
+from nirbridge.primitives import matrix
+from nirbridge.primitives.examples import INTEGER_DT, Dice, Draw, Example, chain, weights, whole_numbers
+from nirbridge.primitives.integers import whole_fields
+from nirbridge.primitives.spec import ANALOG, Checks, Integers, Shown, Spec
+
+
+def _draw(dice: Dice, shape: Any) -> nir.NIRNode:
+    return nir.Linear(dice.number((int(dice.rng.integers(1, 6)), shape[-1]), -3, 5, 0.25))
+
+
+def _examples() -> list[Example]:
+    return [
+        chain("linear", nir.Linear, nir.Linear(weights(3, 4)), shape=(4,)),
+        chain("linear, last axis", nir.Linear, nir.Linear(weights(3, 4)), shape=(2, 4)),
+    ]
+
+
+def _integer_examples() -> list[Example]:
+    node = nir.Linear(whole_numbers(3, 4))
+    return [chain("linear", nir.Linear, node, shape=(2, 4), dt=INTEGER_DT)]
+
+
+SPEC = Spec(
+    node=nir.Linear,
+    parameters=(),
+    none_means={},
+    shape=matrix.matrix_shape,
+    states=matrix.taken_shape,
+    operation="matrix",
+    by_hand=matrix.BY_HAND,
+    dynamics=None,
+    sends=ANALOG,
+    window=None,
+    floats=matrix.FLOATS,
+    integers=Integers(
+        against=whole_fields("weight"),
+        form=None,
+        fields=("weight",),
+        grows=matrix.matrix_grows,
+        quantise="matrix",
+        unit=None,
+    ),
+    cost=matrix.COST,
+    chip=matrix.CHIP,
+    shown=Shown(role="weights", fields=("weight",)),
+    checks=Checks(factors=("weight",), seconds=(), unused=None, bounds=matrix.matrix_bounds, reaches=None),
+    draws=(Draw(_draw),),
+    examples=_examples,
+    integer_examples=lambda: [
+        chain("linear", nir.Linear, nir.Linear(whole_numbers(3, 4)), shape=(2, 4), dt=INTEGER_DT)
+    ],
+)

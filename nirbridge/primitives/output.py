@@ -1,0 +1,38 @@
+"""NIR's Output."""
+
+from __future__ import annotations
+
+import nir
+
+from nirbridge.primitives.examples import no_examples
+from nirbridge.primitives.integers import fine, same_bound
+from nirbridge.primitives.shaping import as_it_comes, stated
+from nirbridge.primitives.spec import HOST, PASSED, PLAIN, Bounds, Checks, Integers, Shown, Spec, boundary
+
+SPEC = Spec(
+    node=nir.Output,
+    parameters=(),
+    none_means={},
+    shape=as_it_comes,
+    states=stated,
+    operation="identity",
+    by_hand="it computes nothing",
+    dynamics=None,
+    sends=PASSED,
+    window=None,
+    floats=PLAIN,
+    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="output", unit=None),
+    cost=boundary("hands the result over"),
+    chip=HOST,
+    shown=Shown(role="boundary", fields=()),
+    checks=Checks(
+        factors=(),
+        seconds=(),
+        unused=None,
+        bounds=lambda node, x, shape: Bounds(*(end.reshape(shape) for end in x)),
+        reaches=None,
+    ),
+    draws=(),
+    examples=no_examples,
+    integer_examples=no_examples,
+)

@@ -1,0 +1,124 @@
+"""The readout of a phase code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, weights, whole_numbers
+from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
+from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
+from nirbridge.primitives.magnitudes import largest
+from nirbridge.primitives.phase_base import BY_HAND, PHASES, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_encode import PhaseEncode
+from nirbridge.primitives.phase_tables import decode_tables
+from nirbridge.primitives.shaping import declared, stated
+from nirbridge.primitives.spec import (
+    MEMBRANE,
+    NOTHING_TO_CHECK,
+    Chip,
+    Cost,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    Window,
+)
+
+
+@dataclass(eq=False)
+class PhaseDecode(Extension):
+    r"""The readout of a phase-coded network: the partial sums of the code within each window.
+
+    .. math::
+        y(t) = v_{init} + \sum_{k \le t} base^{-k} x(k)
+
+    The last step of a window holds the value of the whole window.
+
+    Args:
+        shape: the shape of one frame.
+        phases: steps in a window.
+        base: Q of the incoming code.
+        v_init: the bias; broadcastable to ``shape``.
+
+    Raises:
+        GraphError: a field is out of range or does not broadcast.
+
+    Source: Hwang and Kung, 2024, last layer ("no spikes, argmax of V").
+    """
+
+    shape: Shape
+    phases: int
+    base: float = 2.0
+    v_init: NDArray[Any] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        where = "PhaseDecode"
+        self.shape = as_shape(where, self.shape)
+        self.phases = as_count(where, "phases", self.phases, 1)
+        self.base = phase_base(where, "base", self.base)
+        self.v_init = as_number(where, "v_init", 0.0 if self.v_init is None else self.v_init)
+        require_broadcast(where, "v_init", self.v_init, self.shape)
+        self._set_types(self.shape, self.shape)
+
+
+def _state_bound(node: PhaseDecode, x: int, dt: float, taken: int) -> int:
+    """Phases weigh at most 1 each; the sums themselves are in double precision."""
+    return node.phases * x + largest(node.v_init)
+
+
+def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
+    return PhaseDecode(shape, PHASES, 2.0, dice.parameter(shape, -2, 3, 0.25))
+
+
+def _examples() -> list[Example]:
+    nodes = PhaseEncode((4,), 4, 2.0, 4.0), nir.Linear(weights(5, 4)), PhaseDecode((5,), 4, 2.0, signed(5))
+    return [chain("phase decode", PhaseDecode, *nodes, shape=(4,))]
+
+
+def _integer_examples() -> list[Example]:
+    decode = PhaseDecode((5,), 6, 1.3, whole_numbers(5, seed=8))
+    nodes = PhaseEncode((4,), 6, 2.0, np.array(5)), nir.Linear(whole_numbers(5, 4) * 400_000), decode
+    return [chain("phase decode, saturating", PhaseDecode, *nodes, shape=(4,), dt=INTEGER_DT)]
+
+
+SPEC = Spec(
+    node=PhaseDecode,
+    parameters=(),
+    none_means={},
+    shape=declared,
+    states=stated,
+    operation="phase decode",
+    by_hand=BY_HAND,
+    dynamics=None,
+    sends=MEMBRANE,
+    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=True, keeps_membrane=True),
+    floats=Floats(least=lambda node, dt: 1.0, reaches=_state_bound),
+    integers=Integers(
+        against=whole_fields("v_init", limit=STATE_LIMIT),
+        form=None,
+        fields=("v_init",),
+        grows=lambda node, x: phase_grows(decode_tables(node).gains, x),
+        quantise="decode",
+        unit=None,
+    ),
+    cost=Cost(
+        role="analog neuron",
+        uncounted="",
+        membrane=lambda node: shifted(node.base),
+        synapses=None,
+        unit=None,
+        family=None,
+    ),
+    chip=Chip(place="population", wiring=None, refused="", fixed=lambda node: "weighs the steps of a window"),
+    shown=Shown(role="phase", fields=("base",)),
+    checks=NOTHING_TO_CHECK,
+    draws=(Draw(_draw, when="coded"),),
+    examples=_examples,
+    integer_examples=_integer_examples,
+)

@@ -1,0 +1,189 @@
+"""Phase coding: the multi-level neuron unrolled in time, one spike a window at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.errors import GraphError
+from nirbridge.primitives import core_neurons as core
+from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, positive, signed, weights, whole_numbers
+from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
+from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
+from nirbridge.primitives.magnitudes import largest
+from nirbridge.primitives.max_pool2d import MaxPool2d
+from nirbridge.primitives.phase_base import BY_HAND, PHASES, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_decode import PhaseDecode
+from nirbridge.primitives.phase_encode import PhaseEncode
+from nirbridge.primitives.phase_tables import fire_tables
+from nirbridge.primitives.shaping import declared, stated
+from nirbridge.primitives.spec import (
+    BINARY,
+    NOTHING_TO_CHECK,
+    Chip,
+    Cost,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    Window,
+)
+
+
+@dataclass(eq=False)
+class PhaseIF(Extension):
+    r"""Single-spike phase-coded neuron; its state lives for one window of ``phases`` steps.
+
+    With t = 1..phases+wait counted in the window, input after the last phase being zero, and f = first_phase:
+
+    .. math::
+        V(t) &= Q_{in} V(t-1) + x(t), \qquad V(0) = v_{init} Q_{in}^{f-1} \\
+        k \text{ fires iff no earlier phase fired and } V(wait + k) &\ge v_{threshold} \, m \,
+        Q_{in}^{wait + k + f - 1} Q_{out}^{-(k + f - 1)}
+
+    where m = (1 + 1/Q_out)/2 with rounding, else 1.  The output spike of phase k is 1 at step k of the window:
+    the wait is latency, which a runtime hides.
+
+    Args:
+        shape: the neuron's shape.
+        phases: T, steps in a window.
+        wait: steps between the first input phase and the first output phase, 0..phases; ``phases`` is exact.
+        base_in: Q_in, the base of the incoming code.
+        base_out: Q_out, the base of the code sent.
+        v_threshold: θ, the activation that 1.0 stands for; broadcastable to ``shape``.
+        v_init: the bias, in units of the decoded sum; broadcastable to ``shape``.
+        first_phase: exponent of the first phase; 1 makes 1/Q the largest value.
+        rounding: compare with the middle between two representable values.
+
+    Raises:
+        GraphError: a field is out of range or does not broadcast.
+
+    Source: Hwang and Kung, 2024 (One-Spike SNN), equations 3 and 4 and algorithm 1.
+    """
+
+    shape: Shape
+    phases: int
+    wait: int
+    base_in: float
+    base_out: float
+    v_threshold: NDArray[Any]
+    v_init: NDArray[Any]
+    first_phase: int = 1
+    rounding: bool = True
+
+    def __post_init__(self) -> None:
+        where = "PhaseIF"
+        self.shape = as_shape(where, self.shape)
+        self.phases = as_count(where, "phases", self.phases, 1)
+        self.wait = as_count(where, "wait", self.wait, 0)
+        if self.wait > self.phases:
+            raise GraphError(where, f"wait {self.wait} exceeds the {self.phases} phases", "Wait at most one window")
+        self.base_in = phase_base(where, "base_in", self.base_in)
+        self.base_out = phase_base(where, "base_out", self.base_out)
+        self.first_phase = as_count(where, "first_phase", self.first_phase, 0)
+        self.rounding = bool(self.rounding)
+        for name in ("v_threshold", "v_init"):
+            array = as_number(where, name, getattr(self, name))
+            require_broadcast(where, name, array, self.shape)
+            setattr(self, name, array)
+        self._set_types(self.shape, self.shape)
+
+
+def _state_bound(node: PhaseIF, x: int, dt: float, taken: int) -> int:
+    """Phases weigh at most 1 each; the sums themselves are in double precision."""
+    return node.phases * x + largest(node.v_init)
+
+
+def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
+    rng = dice.rng
+    theta, start = dice.parameter(shape, 1, 6), dice.parameter(shape, -2, 3, 0.25)
+    wait, first, rounding = int(rng.integers(PHASES + 1)), int(rng.integers(3)), bool(rng.integers(2))
+    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding)
+
+
+def _examples() -> list[Example]:
+    code, weight = PhaseEncode((4,), 4, 2.0, 4.0), nir.Linear(weights(5, 4))
+    fire = PhaseIF((5,), 4, 4, 2.0, 2.0, positive(5), signed(5))
+    image = PhaseEncode((2, 4, 4), 4, 2.0, 4.0), PhaseIF((2, 4, 4), 4, 4, 2.0, 2.0, 1.0, 0.0), MaxPool2d(2, 2, 0)
+    early = PhaseIF((5,), 4, 1, 2.0, 2.0, 1.0, 0.25, 1, False)
+    later = PhaseIF((5,), 4, 2, 2.0, 2.0, 1.0, 0.0, 0)
+    return [
+        chain("phase if", PhaseIF, code, weight, fire, PhaseDecode((5,), 4), shape=(4,)),
+        chain("phase if early", PhaseIF, code, weight, early, shape=(4,)),
+        chain("phase if first phase 0", PhaseIF, code, weight, later, shape=(4,)),
+        chain("phase max pool", (PhaseIF, MaxPool2d), *image, shape=(2, 4, 4)),
+    ]
+
+
+def _fire(base_in: float, base_out: float, wait: int = 6, **options: Any) -> PhaseIF:
+    theta, start = whole_numbers(5, low=40, high=200, seed=4), whole_numbers(5, low=-30, high=30, seed=5)
+    return PhaseIF((5,), 6, wait, base_in, base_out, theta, start, **options)
+
+
+def _integer_examples() -> list[Example]:
+    """Several bases, waits and first phases, with sums that saturate."""
+    code, exact = PhaseEncode((4,), 6, 2.0, np.array(5)), _fire(2.0, 1.3)
+    weight, back = nir.Linear(whole_numbers(5, 4)), nir.Linear(whole_numbers(4, 5, seed=6))
+    again, decode = _fire(1.3, 1.7), PhaseDecode((5,), 6, 1.3, whole_numbers(5, seed=8))
+    large = nir.Linear(whole_numbers(5, 4) * 40_000)
+    wide = PhaseIF((2, 4, 4), 6, 6, 2.0, 1.3, np.array(1), np.array(0))
+    image = PhaseEncode((2, 4, 4), 6, 2.0, np.array(5)), wide, MaxPool2d(2, 2, 0)
+    chains: dict[str, tuple[nir.NIRNode, ...]] = {
+        "phase if": (code, weight, exact),
+        "phase if early": (code, weight, _fire(2.0, 2.0, wait=1, rounding=False)),
+        "phase if first phase 0": (code, weight, _fire(1.3, 1.3, wait=3, first_phase=0)),
+        "phase if, saturating": (code, large, exact),
+    }
+    layers = code, weight, exact, back, weight, again, decode
+    return [
+        *(chain(name, PhaseIF, *nodes, shape=(4,), dt=INTEGER_DT) for name, nodes in chains.items()),
+        chain("phase if, two layers", (PhaseIF, PhaseDecode), *layers, shape=(4,), dt=INTEGER_DT),
+        chain("phase max pool", (PhaseIF, MaxPool2d), *image, shape=(2, 4, 4), dt=INTEGER_DT),
+    ]
+
+
+SPEC = Spec(
+    node=PhaseIF,
+    parameters=(),
+    none_means={},
+    shape=declared,
+    states=stated,
+    operation="phase fire",
+    by_hand=BY_HAND,
+    dynamics=None,
+    sends=BINARY,
+    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=True, keeps_membrane=True),
+    floats=Floats(least=lambda node, dt: 1.0, reaches=_state_bound),
+    integers=Integers(
+        against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
+        form=None,
+        fields=("v_threshold", "v_init"),
+        grows=lambda node, x: phase_grows(fire_tables(node).gains, x),
+        quantise="fire",
+        unit=core.sends_unit,
+    ),
+    cost=Cost(
+        role="spiking neuron",
+        uncounted="",
+        membrane=lambda node: shifted(node.base_in),
+        synapses=None,
+        unit=None,
+        family=lambda node, mixing: f"One-Spike Q={float(node.base_out):.4g}",
+    ),
+    chip=Chip(
+        place="population",
+        wiring=None,
+        refused="",
+        fixed=lambda node: "compares with a threshold that decays within a window",
+    ),
+    shown=Shown(role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding")),
+    checks=NOTHING_TO_CHECK,
+    draws=(Draw(_draw, times=2, when="coded"),),
+    examples=_examples,
+    integer_examples=_integer_examples,
+)

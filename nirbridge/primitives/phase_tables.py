@@ -1,0 +1,121 @@
+"""What a window of a phase code needs in precision "fixed": integer tables, made once for every runtime.
+
+A runtime only looks them up, multiplies, shifts, adds and compares.  docs/fixed_point.md gives the equations.
+"""
+
+from __future__ import annotations
+
+from math import frexp
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.primitives.integers import whole
+
+if TYPE_CHECKING:
+    from nirbridge.primitives.phase_decode import PhaseDecode
+    from nirbridge.primitives.phase_encode import PhaseEncode
+    from nirbridge.primitives.phase_if import PhaseIF
+
+
+Integers = NDArray[np.int64]
+MANTISSA_BITS = 12
+"""As those of a decay."""
+TOP_BITS = 20
+"""Bits that thresholds and biases fill at most: three of the state's 23 stay free for sums above them."""
+_MOST_SHIFT = 62
+"""Products stay below 2^53, so they are 0 behind any further shift too; int64 knows none."""
+
+
+class Factor(NamedTuple):
+    """multiplier·2^-shift: a mantissa of 12 bits and a shift, which for large factors is part of the multiplier.
+
+    ``x`` times it is ``tz(x · multiplier / 2^shift)``.
+    """
+
+    multiplier: int
+    shift: int
+
+
+class EncodeTables(NamedTuple):
+    """Of a :class:`~nirbridge.primitives.PhaseEncode`.
+
+    Attributes:
+        fraction: F, bits by which the rest is finer than the input.
+        values: (phases, ...) what a spike of each phase takes off the rest.
+    """
+
+    fraction: int
+    values: Integers
+
+
+class FireTables(NamedTuple):
+    """Of a :class:`~nirbridge.primitives.PhaseIF`.
+
+    Attributes:
+        fraction: F, bits by which the state is finer than the input.
+        start: state before the first phase.
+        gains: of the input of each phase.
+        limits: (phases, ...) threshold of each output phase.
+    """
+
+    fraction: int
+    start: Integers
+    gains: tuple[Factor, ...]
+    limits: Integers
+
+
+class DecodeTables(NamedTuple):
+    """Of a :class:`~nirbridge.primitives.PhaseDecode`: what the sum starts from, and the gain of each phase's input."""
+
+    start: Integers
+    gains: tuple[Factor, ...]
+
+
+def encode_tables(node: PhaseEncode) -> EncodeTables:
+    """values[k] = ⌈scale · base^-k · 2^F⌉."""
+    scale = whole(node.scale)
+    fraction = fraction_bits(scale)
+    factors = (factor(node.base, -k, fraction) for k in range(1, node.phases + 1))
+    return EncodeTables(fraction, np.stack([_raised(scale, found) for found in factors]))
+
+
+def fire_tables(node: PhaseIF) -> FireTables:
+    """gains[t] = Q_in^-(t+f-1) · 2^F and limits[k] = ⌈θ m Q_out^-(k+f-1) · 2^F⌉."""
+    theta, start = whole(node.v_threshold), whole(node.v_init)
+    fraction = fraction_bits(theta, start)
+    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
+    exponents = [-(phase + node.first_phase) for phase in range(node.phases)]
+    limits = (factor(node.base_out, exponent, fraction, middle) for exponent in exponents)
+    return FireTables(
+        fraction,
+        start << fraction,
+        tuple(factor(node.base_in, exponent, fraction) for exponent in exponents),
+        np.stack([_raised(theta, found) for found in limits]),
+    )
+
+
+def decode_tables(node: PhaseDecode) -> DecodeTables:
+    """gains[t] = base^-t: the sum has the unit of the input."""
+    return DecodeTables(whole(node.v_init), tuple(factor(node.base, -t, 0) for t in range(1, node.phases + 1)))
+
+
+def fraction_bits(*values: Integers) -> int:
+    """F: the most bits behind the point with which no value exceeds 2^20; 0 where one does already."""
+    largest = max(int(np.abs(value).max()) for value in values)
+    return max(0, TOP_BITS - max(largest - 1, 0).bit_length())
+
+
+def factor(base: float, exponent: int, fraction: int, middle: float = 1.0) -> Factor:
+    """middle · base^exponent · 2^fraction with a mantissa of 12 bits, rounded to nearest: powers of two are exact."""
+    part, power = frexp(middle * base**exponent)
+    mantissa = round(part * 2**MANTISSA_BITS)
+    shift = MANTISSA_BITS - power - fraction
+    return Factor(mantissa << max(-shift, 0), min(max(shift, 0), _MOST_SHIFT))
+
+
+def _raised(value: Integers, by: Factor) -> Integers:
+    """⌈value · factor⌉: an integer reaches it where it reaches the real product."""
+    raised: Integers = -((-value * by.multiplier) >> by.shift)
+    return raised

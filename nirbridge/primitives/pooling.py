@@ -1,0 +1,65 @@
+"""What the pools over (C, H, W) share."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from nirbridge.primitives.examples import Array, Dice, Draw
+from nirbridge.primitives.fields import Shape
+from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_window
+from nirbridge.primitives.spec import Chip, Reach, Shown, Wiring, reads_no_field
+
+BY_HAND = "sums and maxima over windows of space, which every library has a faster way for"
+MAXIMUM = "takes the largest of several messages, which a synapse adds; Use a SumPool2d"
+
+
+def pool_shape(node: Any, shape: Shape) -> Shape:
+    """(C, H, W) → (C, ⌊(H + 2p - k)/stride⌋ + 1, ...)."""
+    require_window(node, 2)
+    if len(shape) != 3:
+        raise ShapeMismatchError(f"input {shape} has {len(shape)} axes, expected (channels, x, y)")
+    sizes = tuple(
+        convolved(size, kernel, stride, padding, padding, 1)
+        for size, kernel, stride, padding in zip(
+            shape[1:], pairs(node.kernel_size, 2), pairs(node.stride, 2), pairs(node.padding, 2), strict=True
+        )
+    )
+    return positive((shape[0], *sizes), shape)
+
+
+def pool_grows(node: Any, x: int) -> int:
+    """A sum over the window."""
+    return prod(pairs(node.kernel_size, 2)) * x
+
+
+def pool_wiring(node: Any) -> Wiring:
+    """Weights of 1 in each channel."""
+    kernel, stride = pairs(node.kernel_size, 2), pairs(node.stride, 2)
+    fan_out = prod(ceil(size / step) for size, step in zip(kernel, stride, strict=True))
+    return Wiring(1, prod(kernel), fan_out, prod(kernel), Reach(kernel[0], stride[0]))
+
+
+def channel_unit(node: Any, unit: Array, shape: Shape) -> Array:
+    """The smallest of each channel; lanes differ between channels at most."""
+    return np.broadcast_to(unit.min(axis=(1, 2), keepdims=True), shape)
+
+
+def draw_of(kind: Any) -> Draw:
+    """A pool over 2×1 or 2×2 places."""
+
+    def make(dice: Dice, shape: Shape) -> Any:
+        kernel, stride = np.array([2, int(dice.rng.integers(1, 3))]), dice.rng.integers(1, 3, 2)
+        return kind(kernel, stride, np.array([int(dice.rng.integers(0, 2)), 0]))
+
+    return Draw(make, axes=3)
+
+
+def refused(reason: str) -> Chip:
+    """No chip runs it."""
+    return Chip(place="", wiring=None, refused=reason, fixed=reads_no_field)
+
+
+SHOWN = Shown(role="reshape", fields=("kernel_size", "stride", "padding"))

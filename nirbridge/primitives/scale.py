@@ -1,0 +1,74 @@
+"""NIR's Scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, whole_numbers
+from nirbridge.primitives.integers import whole_fields
+from nirbridge.primitives.magnitudes import largest, least, times
+from nirbridge.primitives.shaping import elementwise, stated_by_parameters
+from nirbridge.primitives.spec import ANALOG, Bounds, Checks, Chip, Cost, Floats, Integers, Shown, Spec, reads_no_field
+
+
+def _examples() -> list[Example]:
+    return [
+        chain("scale", nir.Scale, nir.Scale(signed(4)), shape=(4,)),
+        chain("scale, scalar", nir.Scale, nir.Scale(np.array(0.5)), shape=(2, 4)),
+    ]
+
+
+def _integer_examples() -> list[Example]:
+    both = nir.Scale(whole_numbers(4)), nir.Scale(np.array(-8))
+    return [chain("scale", nir.Scale, *both, shape=(4,), dt=INTEGER_DT)]
+
+
+def draw(dice: Any, shape: Any) -> nir.NIRNode:
+    """A factor from -1 to 1.5."""
+    return nir.Scale(dice.parameter(shape, -2, 4))
+
+
+SPEC = Spec(
+    node=nir.Scale,
+    parameters=("scale",),
+    none_means={},
+    shape=elementwise("scale"),
+    states=stated_by_parameters("scale"),
+    operation="scale",
+    by_hand="one product without a state: a loop over steps would only cost time",
+    dynamics=None,
+    sends=ANALOG,
+    window=None,
+    floats=Floats(least=lambda node, dt: least(node.scale), reaches=None),
+    integers=Integers(
+        against=whole_fields("scale"),
+        form=None,
+        fields=("scale",),
+        grows=lambda node, x: largest(node.scale) * x,
+        quantise="scaling",
+        unit=None,
+    ),
+    cost=Cost(
+        role="transparent",
+        uncounted="one factor for each neuron, folded into the weights behind or before it",
+        membrane=None,
+        synapses=None,
+        unit=lambda node, unit, shape: unit * np.abs(node.scale),
+        family=None,
+    ),
+    chip=Chip(place="wiring", wiring=None, refused="", fixed=reads_no_field),
+    shown=Shown(role="reshape", fields=("scale",)),
+    checks=Checks(
+        factors=("scale",),
+        seconds=(),
+        unused=None,
+        bounds=lambda node, x, shape: Bounds(*times(node.scale, x)),
+        reaches=None,
+    ),
+    draws=(Draw(draw),),
+    examples=_examples,
+    integer_examples=_integer_examples,
+)

@@ -1,0 +1,42 @@
+"""NIR's Threshold."""
+
+from __future__ import annotations
+
+import nir
+
+from nirbridge.primitives import core_neurons as core
+from nirbridge.primitives.examples import Draw, behind_integers, behind_weights, signed, whole_numbers
+from nirbridge.primitives.integers import same_bound, whole_fields
+from nirbridge.primitives.shaping import elementwise, stated_by_parameters
+from nirbridge.primitives.spec import BINARY, Floats, Integers, Shown, Spec
+
+_PARAMETERS = ("threshold",)
+
+SPEC = Spec(
+    node=nir.Threshold,
+    parameters=_PARAMETERS,
+    none_means={},
+    shape=elementwise(*_PARAMETERS),
+    states=stated_by_parameters(*_PARAMETERS),
+    operation="threshold",
+    by_hand="one comparison without a state: a loop over steps would only cost time",
+    dynamics=None,
+    sends=BINARY,
+    window=None,
+    floats=Floats(least=lambda node, dt: 1.0, reaches=None),
+    integers=Integers(
+        against=whole_fields("threshold"),
+        form=None,
+        fields=("threshold",),
+        grows=same_bound,
+        quantise="threshold",
+        unit=core.sends_unit,
+    ),
+    cost=core.spiking_cost(0, 0, "Threshold"),
+    chip=core.population(fires=False),
+    shown=Shown(role="binary", fields=_PARAMETERS),
+    checks=core.checks(reaches=lambda node, x: x.high > node.threshold),
+    draws=(Draw(lambda dice, shape: nir.Threshold(dice.parameter(shape, -2, 4))),),
+    examples=lambda: [behind_weights("Threshold", nir.Threshold(signed(5)))],
+    integer_examples=lambda: [behind_integers("threshold", nir.Threshold(whole_numbers(5)))],
+)

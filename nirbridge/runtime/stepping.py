@@ -1,0 +1,61 @@
+"""A neuron's step with its parameters and starting states: what every runtime runs, in arrays of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nirbridge.ir import spec_of
+from nirbridge.primitives.spec import Dynamics, Step
+from nirbridge.runtime.plan import PlannedNode
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """The dynamics of one node of a plan.
+
+    Attributes:
+        step: ``(x, *state, *parameters) -> (y, *state)``; y may be a comparison, which counts as 1 where it holds.
+        state: names of the states.
+        start: their values before the first step, in their order; double precision, broadcastable to the node's shape.
+        parameters: by name, in the order of ``step``; double precision.
+    """
+
+    step: Step
+    state: tuple[str, ...]
+    start: tuple[Any, ...]
+    parameters: dict[str, Any]
+
+    @property
+    def membrane(self) -> int:
+        """Which of the states is the membrane."""
+        return self.state.index("v")
+
+
+def stepping_of(planned: PlannedNode, dt: float) -> Stepping:
+    """The step of a node that has one."""
+    dynamics = dynamics_of(planned)
+    node = planned.node
+    subtract = planned.reset_amount is not None
+    return Stepping(
+        step=dynamics.step_of(node, subtract),
+        state=dynamics.state,
+        start=tuple(_wide(dynamics.start[name](node)) if name in dynamics.start else 0.0 for name in dynamics.state),
+        parameters=dynamics.values(node, dt, planned.reset_amount),
+    )
+
+
+def dynamics_of(planned: PlannedNode) -> Dynamics:
+    """The dynamics of a node with a state."""
+    dynamics = spec_of(planned.node).dynamics
+    assert dynamics is not None
+    return dynamics
+
+
+def _wide(value: Any) -> Any:
+    return np.asarray(value, dtype=np.float64)

@@ -1,0 +1,43 @@
+"""One Process for every node, and its models; what each does is in the cell that it is given.
+
+Lava finds a model by the Process that it implements, and Processes by their class, so each node has classes of its own.
+"""
+
+from __future__ import annotations
+
+from nirbridge.ir import all_specs
+from nirbridge_lava.windowed import FixedModel, FixedSynapseModel, SynapseModel, WindowedModel, define_process
+
+NODES = {
+    "Delay": "Each neuron's input, its own number of data steps later.",
+    "PhaseEncode": "A value → the spikes of a window.",
+    "PhaseIF": "Single-spike phase-coded neuron; its state lives for one window.",
+    "PhaseDecode": "Partial sums of a phase code.",
+    "FirstSpikePool2d": "Max pool of a phase code: the first spike of the window wins.",
+    "TemporalMix": "Mixes the steps of a window.",
+    "Pool2d": "Sum, average or max pool, per step.",
+    "Scale": "Element-wise factor.",
+    "Threshold": "1 where the input exceeds a limit.",
+    "SlotPlace": "The input as one slot of a longer vector, repeated where it has one value for many places.",
+    "SlotProduct": "The product of the slots of its input, element by element.",
+    "Quantize": 'The input rounded to a grid and cut to a range; in precision "fixed" the host does it.',
+    "OtherNode": "A node of a primitive that was registered after this file was loaded.",
+    **{spec.node.__name__: f"One step of {spec.node.__name__}." for spec in all_specs() if spec.dynamics is not None},
+}
+"""Process → what it is; a message of those that work on windows holds a window, so none is split or mixed."""
+SYNAPSES = {
+    # Lava's Conv holds groups, stride and padding as int8, knows no one-sided padding, and calls scipy once for each
+    # pair of channels; its Dense takes neither an input of several axes nor several steps.
+    "ConvSynapse": "Convolution in one or two dimensions, one step late.",
+    "MatrixSynapse": "W x over the last axis, one step late.",
+    "AggregateSynapse": "W x over the first axis, the nodes of a graph network; one step late.",
+    "ConvShift": "Convolution for messages that are powers of two: sums of weights, shifted lane by lane.",
+    "MatrixShift": "W x for such messages; one step late.",
+    "AggregateShift": "W x over the first axis for such messages; one step late.",
+}
+"""Likewise, of those that take one Lava step."""
+
+for _name, _what in NODES.items():
+    define_process(globals(), _name, _what, WindowedModel, FixedModel)
+for _name, _what in SYNAPSES.items():
+    define_process(globals(), _name, _what, SynapseModel, FixedSynapseModel)

@@ -1,0 +1,199 @@
+"""A primitive's step → the source of its compiled pass.
+
+numba keeps the machine code of files, not of strings, so the passes are written to :mod:`nirbridge_norse.fused.steps`,
+which is committed; ``python -m nirbridge_norse.fused.generating`` writes it anew, and a test compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from nirbridge.primitives import BUILT_IN
+from nirbridge.primitives.spec import Step
+
+_HEAD = '''"""Compiled passes over all steps of a neuron; written by ``python -m nirbridge_norse.fused.generating``.
+
+Each takes ``data`` [T, N] (inputs, overwritten by outputs), the states [N], the parameters [P] and ``chunks``
+(first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the first-level cache
+over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD.  Without fused
+multiply-add or other shortcuts the bits are those of the primitive's step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nirbridge_norse.fused.caching import compiled
+
+Array = np.ndarray[Any, Any]
+Arrays = tuple[Array, ...]
+'''
+
+
+class UnwritableError(Exception):
+    """The step holds something that no loop is written for."""
+
+
+def pass_name(step: Step) -> str:
+    """The name of a step's pass: that of its file, with what the function's name says besides."""
+    file = step.__module__.rsplit(".", 1)[-1].strip("_")
+    return "run_" + file + step.__name__.removeprefix("step")
+
+
+def all_steps() -> dict[str, tuple[Step, tuple[str, ...]]]:
+    """Name of the pass → (step, its states), of every primitive that is run by its step."""
+    found: dict[str, tuple[Step, tuple[str, ...]]] = {}
+    for spec in BUILT_IN:
+        if spec.operation == "step" and spec.dynamics is not None:
+            for step in filter(None, (spec.dynamics.step, spec.dynamics.subtracting)):
+                found[pass_name(step)] = step, spec.dynamics.state
+    return found
+
+
+def module_source() -> str:
+    """All passes as one file."""
+    return _HEAD + "".join(f"\n\n{pass_source(name, *found)}" for name, found in all_steps().items())
+
+
+def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
+    """The pass of one step.
+
+    Raises:
+        UnwritableError: the step holds something else than assignments, arithmetic, comparisons and ``where``.
+    """
+    tree = ast.parse(textwrap.dedent(inspect.getsource(step))).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise UnwritableError("it is no plain function")
+    arguments = [argument.arg for argument in tree.args.args]
+    parameters = arguments[1 + len(state) :]
+    body = _Body(arguments, state)
+    statements = list(body.written(tree.body))
+    entering = ["row[n]", *(f"{name}_[n]" for name in (*state, *parameters))]
+    lines = [
+        "@compiled",
+        f"def {name}(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:",
+        f'    """{(ast.get_docstring(tree) or "").splitlines()[0]}"""',
+        *(f"    {constant} = data.dtype.type({value})" for value, constant in body.constants.items()),
+        "    for c in range(chunks.shape[0]):",
+        "        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]",
+        "        size = last - first",
+        *(f"        {name}_ = state[{index}][first:last]" for index, name in enumerate(state)),
+        *(f"        {name}_ = parameters[{i}][offset : offset + size]" for i, name in enumerate(parameters)),
+        "        for t in range(data.shape[0]):",
+        "            row = data[t, first:last]",
+        "            for n in range(size):",
+        *(f"                {name} = {value}" for name, value in zip(arguments, entering, strict=True)),
+        *(f"                {line}" for line in statements),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_OWN = {"c", "chunks", "data", "first", "last", "n", "np", "offset", "parameters", "row", "size", "state", "t"}
+"""Names that a pass has for itself."""
+
+
+class _Body:
+    """The statements of a step, one neuron at a time."""
+
+    def __init__(self, arguments: list[str], state: tuple[str, ...]) -> None:
+        self.numbers = set(arguments)
+        self.comparisons: set[str] = set()
+        self.state = state
+        self.constants: dict[str, str] = {}
+        self._temporaries = 0
+        self._pending: list[str] = []
+
+    def written(self, body: list[ast.stmt]) -> Iterator[str]:
+        for statement in body:
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                continue  # the docstring
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                name = statement.targets[0].id
+                if name in _OWN:
+                    raise UnwritableError(f"{name!r} is a name that the pass has for itself")
+                compares = self._compares(statement.value)
+                value = self._expression(statement.value) if compares else self._number(statement.value)
+                yield from self._flushed()
+                (self.comparisons if compares else self.numbers).add(name)
+                (self.numbers if compares else self.comparisons).discard(name)
+                yield f"{name} = {value}"
+            elif isinstance(statement, ast.Return) and isinstance(statement.value, ast.Tuple):
+                values = [self._number(value) for value in statement.value.elts]
+                yield from self._flushed()
+                yield f"row[n] = {values[0]}"
+                yield from (f"{name}_[n] = {value}" for name, value in zip(self.state, values[1:], strict=True))
+            else:
+                raise UnwritableError(f"line {statement.lineno} is no assignment to a name and no return of a tuple")
+
+    def _flushed(self) -> Iterator[str]:
+        yield from self._pending
+        self._pending.clear()
+
+    def _compares(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Name):
+            return node.id in self.comparisons
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
+            return self._compares(node.left) and self._compares(node.right)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
+            return self._compares(node.operand)
+        return isinstance(node, ast.Compare)
+
+    def _number(self, node: ast.expr) -> str:
+        """The expression; a comparison counts as 1 where it holds."""
+        if not self._compares(node):
+            return self._expression(node)
+        return f"{self._constant('1')} if {self._expression(node)} else {self._constant('0')}"
+
+    def _inner(self, node: ast.expr) -> str:
+        text = self._number(node)
+        return text if isinstance(node, (ast.Name, ast.Constant)) and not self._compares(node) else f"({text})"
+
+    def _expression(self, node: ast.expr) -> str:
+        if isinstance(node, ast.Name):
+            if node.id not in self.numbers | self.comparisons or node.id in _OWN:
+                raise UnwritableError(f"{node.id!r} is no argument and no name given before")
+            return node.id
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+            return self._constant(repr(node.value))
+        if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+            return f"{self._inner(node.left)} {_ARITHMETIC[type(node.op)]} {self._inner(node.right)}"
+        if isinstance(node, ast.BinOp) and self._compares(node):
+            sign = "&" if isinstance(node.op, ast.BitAnd) else "|"
+            return f"({self._expression(node.left)}) {sign} ({self._expression(node.right)})"
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return f"-{self._inner(node.operand)}"
+        if isinstance(node, ast.UnaryOp) and self._compares(node):
+            return f"not ({self._expression(node.operand)})"
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
+            sign = _COMPARISONS[type(node.ops[0])]
+            return f"{self._inner(node.left)} {sign} {self._inner(node.comparators[0])}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "where":
+            condition, first, second = node.args
+            return f"{self._branch(first)} if {self._expression(condition)} else {self._branch(second)}"
+        raise UnwritableError(f"line {node.lineno} holds {ast.unparse(node)!r}")
+
+    def _branch(self, node: ast.expr) -> str:
+        """Both branches of a choice are computed before it: it is then no jump, and the loop stays SIMD."""
+        if isinstance(node, ast.Name) and not self._compares(node):
+            return self._expression(node)
+        self._temporaries += 1
+        name = f"either{self._temporaries}"
+        self._pending.append(f"{name} = {self._number(node)}")
+        return name
+
+    def _constant(self, value: str) -> str:
+        """Numbers take the dtype of the data, as with numpy and torch; numba would widen them."""
+        return self.constants.setdefault(value, f"constant{len(self.constants) + 1}")
+
+
+_ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_COMPARISONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
+
+if __name__ == "__main__":
+    Path(__file__).with_name("steps.py").write_text(module_source())
