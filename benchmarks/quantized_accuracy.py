@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nirbridge
+from nirbridge.ir import spec_of
 from nirbridge.neurons import QCFS, OverTime
 from nirbridge.quantizing import QuantizeReport, quantize_with_report
-from nirbridge.runtime.program import WITH_MEMBRANE
 from nirbridge.training import lmht_from_qcfs
 
 BITS = (8, 6, 4, 3, 2, 1)
@@ -111,7 +111,7 @@ def nmnist_subject(folder: Path, labels: Path) -> Subject:
 def differing(graph: nir.NIRGraph, x: np.ndarray) -> tuple[int, int]:
     """(values of spikes, membranes and outputs that are not the same on every runtime, values compared)."""
     with nirbridge.compile(graph) as program:
-        neurons = [p.name for p in program.plan.nodes if type(p.node) in WITH_MEMBRANE]
+        neurons = [p.name for p in program.plan.nodes if spec_of(p.node).has_membrane]
     names = [record for name in neurons for record in (name, f"{name}:v")]
     runs = []
     for runtime, options in EVERYWHERE:

@@ -17,7 +17,7 @@ from nirbridge.ir import (
     is_coded,
     is_real,
     label,
-    spec_of,
+    time_constants,
 )
 
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata")
@@ -82,7 +82,7 @@ def time_constants_are_positive(flat: FlatGraph) -> list[Problem]:
     """Every time constant is above 0 s."""
     problems = []
     for node_name, node in flat.nodes.items():
-        for name in spec_of(node).time_constants:
+        for name in time_constants(node):
             smallest = np.min(getattr(node, name))
             if smallest <= 0:
                 found = f"{name} is {smallest:g} s, which is not above 0"

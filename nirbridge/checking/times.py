@@ -11,7 +11,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.ir import EventInput, FlatGraph, delay_steps, infer_shapes, label, spec_of, time_step
+from nirbridge.ir import EventInput, FlatGraph, delay_steps, infer_shapes, label, time_constants, time_step
 from nirbridge.primitives.delay import is_whole, steps_asked
 from nirbridge.reports import counted
 
@@ -134,7 +134,7 @@ def _fastest(flat: FlatGraph) -> Iterator[tuple[str, str, float]]:
     for name, node in flat.nodes.items():
         fields = [
             (float(np.min(np.asarray(getattr(node, field), dtype=np.float64), initial=np.inf)), field)
-            for field in spec_of(node).time_constants
+            for field in time_constants(node)
         ]
         if fields and min(fields)[0] > 0:
             tau, field = min(fields)

@@ -8,7 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import SparseMatrix, spec_of
+from nirbridge.ir import SparseMatrix, time_constants
 from nirbridge.runtime import Array, Plan
 
 _BITS = 12
@@ -25,7 +25,7 @@ def is_dyadic(plan: Plan, data: Iterable[Array]) -> bool:
 
 def _factors(node: nir.NIRNode, dt: float) -> Iterator[Array]:
     """The numbers that a node computes with; a time constant counts as the factor dt/tau."""
-    scaled = spec_of(node).time_constants
+    scaled = time_constants(node)
     for name, value in vars(node).items():
         if name in _NOT_VALUES or value is None or isinstance(value, str) or name == "delay":
             continue

@@ -9,7 +9,16 @@ from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
 from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
-from nirbridge.ir.registry import PRIMITIVES, all_specs, find_spec, is_coded, is_input, register, spec_of
+from nirbridge.ir.registry import (
+    PRIMITIVES,
+    all_specs,
+    find_spec,
+    is_coded,
+    is_input,
+    register,
+    spec_of,
+    time_constants,
+)
 from nirbridge.ir.time_step import DEFAULT_DT, time_step
 from nirbridge.ir.topology import Topology, find_topology
 from nirbridge.primitives import (
@@ -77,6 +86,7 @@ __all__ = [
     "read",
     "register",
     "spec_of",
+    "time_constants",
     "time_step",
     "write",
 ]

@@ -110,6 +110,12 @@ def sends_spikes(name: str) -> bool:
     return spec is not None and spec.sends.spikes
 
 
+def time_constants(node: nir.NIRNode) -> tuple[str, ...]:
+    """Its fields that hold time constants, in seconds; none of what is no primitive."""
+    spec = find_spec(type(node))
+    return () if spec is None else spec.time_constants
+
+
 def is_coded(node: nir.NIRNode) -> bool:
     """Whether it sends its values as phases of a window, or reads such a code."""
     spec = find_spec(type(node))

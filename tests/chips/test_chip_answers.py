@@ -13,16 +13,15 @@ from click.testing import CliRunner
 
 import nirbridge
 from nirbridge.chips import CHIPS, check_chip
-from nirbridge.chips.layers import EXTEND, HOST, POPULATIONS, layers_of
+from nirbridge.chips.layers import layers_of, place_of
 from nirbridge.chips.weights import Weights
 from nirbridge.cli import main
 from nirbridge.conformance.cases import line, net
 from nirbridge.conformance.integer_cases import INTEGER_CASES
 from nirbridge.ir import Aggregate, EventInput, MaxPool2d, MultiLevelLIF, PhaseIF, Place, SparseMatrix
-from nirbridge.primitives import FirstSpikePool2d
-from nirbridge.runtime import RUNNABLE, make_plan
+from nirbridge.primitives import BUILT_IN, FirstSpikePool2d
+from nirbridge.runtime import make_plan
 
-PLACED = {*EXTEND, *POPULATIONS, *HOST}
 REFUSED = {nir.AvgPool2d, MaxPool2d, FirstSpikePool2d}
 I4 = np.full(4, 1, np.int32)
 
@@ -40,8 +39,8 @@ def rules(graph: nir.NIRGraph, chip: str = "loihi2", dt: float | None = None) ->
 
 
 def test_every_node_type_is_placed_or_refused() -> None:
-    assert PLACED | REFUSED == RUNNABLE
-    assert not PLACED & REFUSED
+    assert {spec.node for spec in BUILT_IN if not place_of(object.__new__(spec.node))} == REFUSED
+    assert all(bool(spec.chip.refused) == (spec.node in REFUSED) for spec in BUILT_IN)
 
 
 @pytest.mark.parametrize("chip", CHIPS)

@@ -7,8 +7,8 @@ import pytest
 
 import nirbridge
 from nirbridge.errors import InputError, UnsupportedError
+from nirbridge.ir import spec_of
 from nirbridge.runtime import find_runtime, make_plan, support_problems
-from nirbridge.runtime.program import WITH_MEMBRANE
 from tests.conformance.cases import CASES, Case
 from tests.conformance.cases import data as float_data
 from tests.conformance.integer_cases import INTEGER_CASES, STATE, data
@@ -20,7 +20,7 @@ IN_FIXED = [name for name in JUDGED if "fixed" in find_runtime(name).precisions]
 def everything(case: Case) -> list[str]:
     """All nodes, and the membranes of all neurons."""
     plan = make_plan(case.graph(), case.dt)
-    return [*plan.names, *(f"{p.name}:v" for p in plan.nodes if type(p.node) in WITH_MEMBRANE)]
+    return [*plan.names, *(f"{p.name}:v" for p in plan.nodes if spec_of(p.node).has_membrane)]
 
 
 @pytest.mark.parametrize("runtime", IN_FIXED)

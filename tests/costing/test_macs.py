@@ -10,7 +10,8 @@ import pytest
 
 from nirbridge.costing import ann_energy, count_macs
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import PRIMITIVES, Aggregate, SparseMatrix
+from nirbridge.ir import Aggregate, SparseMatrix, find_spec
+from nirbridge.primitives import BUILT_IN
 from nirbridge.runtime import make_plan
 from tests.costing.nets import conv, entry, line, vgg16
 
@@ -73,26 +74,20 @@ def test_eight_bits_are_cheaper() -> None:
 
 
 def test_every_primitive_has_a_role_and_its_rule() -> None:
-    from nirbridge.costing import roles
-    from nirbridge.costing.synapses import _RULES
-
-    assert {kind for kind in PRIMITIVES.values() if kind is not nir.NIRGraph} <= set(roles.ROLES)
-    for kind, role in roles.ROLES.items():
-        table = {roles.SYNAPSES: _RULES, roles.SPIKING: roles.MEMBRANES, roles.ANALOG_STATE: roles.MEMBRANES}
-        table |= {
-            roles.BOUNDARY: roles.UNCOUNTED,
-            roles.TRANSPARENT: roles.UNCOUNTED,
-            roles.MIXING: roles.ROLES,
-            roles.PRODUCT: roles.ROLES,
-        }
-        assert kind in table[role], kind
+    for spec in BUILT_IN:
+        cost = spec.cost
+        assert bool(cost.uncounted) == (cost.role in ("boundary", "transparent")), spec.node
+        assert (cost.synapses is not None) == (cost.role == "synapses"), spec.node
+        assert (cost.membrane is not None) == (cost.role in ("spiking neuron", "analog neuron")), spec.node
+        assert (cost.unit is not None) == (cost.role in ("transparent", "product")), spec.node
+        assert (cost.role == "spiking neuron") == spec.sends.spikes, spec.node
 
 
 def test_a_node_without_a_role_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nirbridge.costing import roles
-
     graph = line(nir.Linear(np.ones((3, 4))), nir.Scale(np.ones(3)), entry=entry(4))
     assert make_plan(graph)["n1"]
-    monkeypatch.delitem(roles.ROLES, nir.Scale)
+    monkeypatch.setattr(
+        "nirbridge.costing.roles.find_spec", lambda kind: None if kind is nir.Scale else find_spec(kind)
+    )
     with pytest.raises(UnsupportedError, match=r"node 'n1' \(Scale\): no energy model has a rule"):
         count_macs(graph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.expanding import join_substeps, repeat_substeps
 from nirbridge.expanding.expand import _EXPANSIONS
 from nirbridge.ir import (
-    EXTENSIONS,
     PRIMITIVES,
     Aggregate,
     EventInput,
@@ -28,12 +27,14 @@ from nirbridge.ir import (
     TemporalMix,
     build_graph,
     flatten,
-    shapes,
+    registry,
 )
+from nirbridge.primitives import scale
+from nirbridge.primitives.shaping import as_it_comes
 from tests.conformance.cases import CASES, Case, data, dyadic, line, net, positive, weights
 from tests.conformance.test_conformance import as_dict
 
-EXTENDED = [case for case in CASES if any(type(node) in EXTENSIONS for node in flatten(case.graph()).nodes.values())]
+EXTENDED = [case for case in CASES if any(isinstance(node, Extension) for node in flatten(case.graph()).nodes.values())]
 # What core NIR cannot say for any number of steps, and a word of the reason.
 REFUSED = {
     **{
@@ -76,7 +77,7 @@ def test_same_values_over_many_steps(case: Case, runtime: str, tmp_path: Path) -
         pytest.importorskip("norse")
     graph, x = case.graph(), data(case)
     expanded = nirbridge.expand(graph, dt=case.dt)
-    assert not any(type(node) in EXTENSIONS for node in expanded.nodes.values())
+    assert not any(isinstance(node, Extension) for node in expanded.nodes.values())
     nirbridge.write(tmp_path / "core.nir", expanded)
     # NIR's own inference is wrong for a Linear over the last of two axes and for kernels that are not square.
     wrong = ("aggregate", "place", "place, one channel for many", "spike-driven attention")
@@ -86,7 +87,7 @@ def test_same_values_over_many_steps(case: Case, runtime: str, tmp_path: Path) -
 
 
 def test_every_extension_is_expanded_or_has_its_reason() -> None:
-    assert set(_EXPANSIONS) == set(EXTENSIONS)
+    assert set(_EXPANSIONS) == {kind for kind in PRIMITIVES.values() if issubclass(kind, Extension)}
 
 
 @dataclass(eq=False)
@@ -103,8 +104,7 @@ class _Square(Extension):
 def test_an_extension_that_nirbridge_does_not_know_is_refused_by_name(
     exact_for: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PRIMITIVES, "_Square", _Square)
-    monkeypatch.setitem(shapes._RULES, _Square, lambda node, shape: shape)
+    monkeypatch.setitem(registry._specs, _Square, replace(scale.SPEC, node=_Square, shape=as_it_comes, parameters=()))
     nodes = {"input": nir.Input(np.array([2])), "sq": _Square(2.0), "output": nir.Output(np.array([2]))}
     graph = nir.NIRGraph(nodes, [("input", "sq"), ("sq", "output")], type_check=False)
     assert nirbridge.check(graph) == []
@@ -296,7 +296,7 @@ def test_what_stays_refused_of_a_hard_reset_is_replaced_when_asked(changes: dict
         nirbridge.expand(graph)
     with pytest.warns(GraphWarning, match="takes the lane's threshold off"):
         core = nirbridge.expand(graph, approximate=True)
-    assert not any(type(node) in EXTENSIONS for node in core.nodes.values())
+    assert not any(isinstance(node, Extension) for node in core.nodes.values())
     one_step = nirbridge.expand(graph, exact_for="one-step")
     x = dyadic((1, 32, 4), -6, 8, 0.25, 2)
     _assert_equal(_outputs(one_step, x), _outputs(graph, x))

@@ -11,8 +11,9 @@ import pytest
 
 import nirbridge
 from nirbridge.errors import GraphError
-from nirbridge.ir.shapes import ELEMENTWISE
+from nirbridge.primitives import BUILT_IN
 
+ELEMENTWISE = {spec.node: spec.parameters for spec in BUILT_IN if spec.parameters}
 SHAPE = (3, 2, 2)
 _RANGES = {"tau": (0.005, 0.02), "tau_syn": (0.005, 0.02), "tau_mem": (0.005, 0.02), "v_threshold": (0.3, 0.8)}
 

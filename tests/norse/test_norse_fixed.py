@@ -9,11 +9,10 @@ import torch
 
 import nirbridge
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, Quantize
+from nirbridge.ir import MultiLevelLIF, Quantize, spec_of
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
 from nirbridge_norse.fixed.neuron import FixedNeuron
-from nirbridge_norse.fixed.parameters import NEURONS as COMPILED
 from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.setting import make_setting
 from tests.conformance.cases import line, net
@@ -23,7 +22,7 @@ NEURONS = {
     f"{case.name}": planned
     for case in INTEGER_CASES
     for planned in make_plan(case.graph(), case.dt).nodes
-    if "saturating" not in case.name and planned.name == "n1" and type(planned.node) in COMPILED
+    if "saturating" not in case.name and planned.name == "n1" and spec_of(planned.node).dynamics is not None
     if planned.output_shape == (5,)
 }
 
@@ -32,7 +31,7 @@ NEURONS = {
 @pytest.mark.parametrize("name", NEURONS)
 def test_compiled_pass_equals_torch_steps(name: str, largest: int) -> None:
     planned = NEURONS[name]
-    p = fixed_parameters(planned.node, make_setting(DT, dtype="float64"))
+    p = fixed_parameters(planned, make_setting(DT, dtype="float64"))
     x = torch.from_numpy(np.random.default_rng(0).integers(-largest, largest, (40, 6, 5)).astype(np.float64))
     compiled, stepped = (FixedNeuron(p, planned.output_shape) for _ in range(2))
     assert compiled.compiled

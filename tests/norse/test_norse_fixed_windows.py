@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.ir import PhaseIF, TemporalMix
+from nirbridge.ir import PhaseIF, TemporalMix, spec_of
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
-from nirbridge.runtime.program import WITH_MEMBRANE
 from tests.conformance.cases import Case, line
 from tests.conformance.integer_cases import DT, INTEGER_CASES
 
@@ -19,7 +18,7 @@ WINDOWS = [case for case in INTEGER_CASES if make_plan(case.graph(), case.dt).bl
 @pytest.mark.parametrize("case", WINDOWS, ids=lambda case: case.name)
 def test_small_and_large_inputs_mix_in_one_run(case: Case) -> None:
     plan = make_plan(case.graph(), case.dt)
-    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if type(p.node) in WITH_MEMBRANE)]
+    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if spec_of(p.node).has_membrane)]
     random = np.random.default_rng(5)
     x = random.integers(-3, 7, (case.steps, 2, *plan[plan.inputs[0]].output_shape)).astype(np.float64)
     with nirbridge.compile(case.graph(), precision="fixed", dt=case.dt) as program:

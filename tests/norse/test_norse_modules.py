@@ -2,70 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from nirbridge_norse import functional, modules
-from nirbridge_norse.lowering import LOWERING, multilevel_parameters
-from nirbridge_norse.modules import fused_snn
-from nirbridge_norse.norse_base import SNN, SNNCell
+from nirbridge.primitives import cuba_lif, lif, where
+from nirbridge.runtime import make_plan
+from nirbridge_norse.fused import generating, steps
+from nirbridge_norse.lowering import LOWERING
+from nirbridge_norse.neurons import fused_snn
+from nirbridge_norse.neurons.lanes import lane_parameters
+from nirbridge_norse.norse_base import SNN
 from nirbridge_norse.setting import exact_arithmetic, make_setting
 from tests.norse.norse_graphs import chain, core_neurons, dyadic, multilevel, outputs, uniform
 
 SETTING = make_setting(1e-3, dtype="float64")
-F = 7
-X = torch.tensor(uniform(1, (11, 2, F), -1, 3))
+SHAPE = (3, 4, 5)
+X = torch.tensor(uniform(1, (11, 2, *SHAPE), -1, 3))
+NEURONS = {**core_neurons(), "MultiLevelLIF": multilevel(3, (3, 1, 1), "subtract", ">")}
 
 
-def p(seed, low=0.1, high=2.0):
-    return torch.tensor(uniform(seed, (F,), low, high))
+def module_of(node):
+    plan = make_plan(chain(SHAPE, node))
+    return LOWERING[type(node)](plan["n0"], SETTING).module
 
 
-FIRING = {"v_threshold": p(4, 0.3, 0.8), "v_reset": p(5, -0.5, 0.1)}
-LEAK = {"dt_over_tau": p(1, 0.05, 0.5), "v_leak": p(2, -0.3, 0.3), "r": p(3, 1, 5)}
-CURRENT = {"dt_over_tau_syn": p(6, 0.1, 0.9), "w_in": p(7), "dt_over_tau_mem": p(1, 0.05, 0.5)}
-CURRENT |= {"v_leak": p(2, -0.3, 0.3), "r": p(3, 1, 5)}
-LANES = functional.lane_table(*(torch.tensor(np.arange(1.0, 4.0)) / 2 for _ in range(3)))
-LIF_PARAMETERS = functional.LIFParameters(**LEAK, **FIRING)
-PAIRS = {
-    "I": (modules.NIRI, modules.NIRICell, functional.IParameters(p(3))),
-    "IF": (modules.NIRIF, modules.NIRIFCell, functional.IFParameters(p(3), **FIRING)),
-    "LI": (modules.NIRLI, modules.NIRLICell, functional.LIParameters(**LEAK)),
-    "LIF": (modules.NIRLIF, modules.NIRLIFCell, LIF_PARAMETERS),
-    "CubaLI": (modules.NIRCubaLI, modules.NIRCubaLICell, functional.CubaLIParameters(**CURRENT)),
-    "CubaLIF": (modules.NIRCubaLIF, modules.NIRCubaLIFCell, functional.CubaLIFParameters(**CURRENT, **FIRING)),
-    "MultiLevelLIF": (
-        modules.MultiLevelLIF,
-        modules.MultiLevelLIFCell,
-        functional.MultiLevelLIFParameters(p(8, 0.5, 1), p(3), p(9, -1, 1), p(5, -1, 0), LANES),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", PAIRS)
-def test_cell_by_cell_equals_over_time(name):
-    whole, cell, parameters = PAIRS[name]
-    over_time, one_step = whole(parameters), cell(parameters)
-    assert isinstance(over_time, SNN)
-    assert isinstance(one_step, SNNCell)
+@pytest.mark.parametrize("name", NEURONS)
+def test_step_by_step_equals_over_time(name):
+    module = module_of(NEURONS[name])
+    assert isinstance(module, SNN)
     before = X.clone()
-    expected, last = over_time(X)
+    expected, last = module(X)
     torch.testing.assert_close(X, before, rtol=0, atol=0)
     assert expected.unique().numel() > 1
-    state, frames = None, []
+    state, frames = module.state_fallback(X[0]), []
     for frame in X:
-        y, state = one_step(frame, state)
+        y, state = module.activation(frame, state, module.p, module.dt)
         frames.append(y)
     torch.testing.assert_close(torch.stack(frames), expected, rtol=0, atol=0)
     for found, wanted in zip(state, last, strict=True):
         torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", NEURONS)
 def test_a_given_state_is_continued_and_kept(name):
-    whole, _, parameters = PAIRS[name]
-    module = whole(parameters)
+    module = module_of(NEURONS[name])
     expected, _ = module(X)
     first, state = module(X[:4])
     kept = [t.clone() for t in state]
@@ -76,38 +59,37 @@ def test_a_given_state_is_continued_and_kept(name):
 
 
 def test_input_without_a_batch_axis():
-    module = modules.NIRLIF(LIF_PARAMETERS)
+    module = module_of(NEURONS["LIF"])
     expected, _ = module(X)
     found, state = module(X[:, 1])
     torch.testing.assert_close(found, expected[:, 1], rtol=0, atol=0)
-    assert state.v.shape == (F,)
+    assert state.v.shape == SHAPE
 
 
 def test_lif_step_by_hand():
     """dt/tau = 1/2, R = 4, v_leak = 1, threshold 1.5, reset -1, v = 0.5: 0.5 + (1 - 0.5 + 4x)/2."""
-    numbers = functional.LIFParameters(*(torch.tensor(v) for v in (0.5, 1.0, 4.0, 1.5, -1.0)))
-    state = functional.MembraneState(torch.tensor([0.5, 0.5, 0.5]))
-    spikes, after = functional.lif_step(torch.tensor([0.0, 0.375, 0.5]), state, numbers)
+    numbers = (torch.tensor(v) for v in (0.5, 1.0, 4.0, 1.5, -1.0))
+    spikes, v = lif.step(torch.tensor([0.0, 0.375, 0.5]), torch.full((3,), 0.5), *numbers)
     assert spikes.tolist() == [0.0, 0.0, 1.0]
-    assert after.v.tolist() == [0.75, 1.5, -1.0]
+    assert v.tolist() == [0.75, 1.5, -1.0]
 
 
 def test_cuba_lif_step_runs_the_synapse_first():
     """i = 0 + 1/2 (2·1 - 0) = 1, then v = 0 + 1/4 (0 - 0 + 8·1) = 2 > 1: a spike, v = 0.25."""
-    numbers = functional.CubaLIFParameters(*(torch.tensor(v) for v in (0.5, 2.0, 0.25, 0.0, 8.0, 1.0, 0.25)))
+    numbers = (torch.tensor(v) for v in (0.5, 2.0, 0.25, 0.0, 8.0, 1.0, 0.25))
     zero = torch.zeros(1)
-    spikes, after = functional.cuba_lif_step(torch.ones(1), functional.CurrentState(zero, zero), numbers)
-    assert (spikes.item(), after.i.item(), after.v.item()) == (1.0, 1.0, 0.25)
+    spikes, i, v = cuba_lif.step(torch.ones(1), zero, zero, *numbers)
+    assert (spikes.item(), i.item(), v.item()) == (1.0, 1.0, 0.25)
 
 
 def test_gradients_take_norses_own_loop():
-    module = modules.NIRLI(functional.LIParameters(**LEAK))
+    module = module_of(NEURONS["LI"])
     x = X.clone().requires_grad_()
     y, _ = module(x)
     y.sum().backward()
     torch.testing.assert_close(y.detach(), module(X)[0], rtol=0, atol=0)
     # The last input reaches the output once, through dt/tau R.
-    torch.testing.assert_close(x.grad[-1], (LEAK["dt_over_tau"] * LEAK["r"]).expand(2, F))
+    torch.testing.assert_close(x.grad[-1], (module.p.dt_over_tau * module.p.r).expand(2, *SHAPE))
 
 
 def test_without_numba_the_program_gives_the_same(monkeypatch):
@@ -124,19 +106,63 @@ def test_without_numba_the_program_gives_the_same(monkeypatch):
 
 
 def test_parameters_of_a_node_keep_their_shape():
-    parameters = multilevel_parameters(multilevel(4, (3, 1, 1), "value", ">="), SETTING)
+    parameters = lane_parameters(multilevel(4, (3, 1, 1), "value", ">="), SETTING)
     assert parameters.lanes.threshold.shape == (4, 3)
     assert parameters.lanes.weight[0].tolist() == [0.0, 0.0, 0.0]
     assert (parameters.reset, parameters.boundary) == ("value", ">=")
 
 
 def test_the_table_hands_out_modules_in_norses_style():
-    from nirbridge.runtime import make_plan
-
     plan = make_plan(chain((3, 4, 5), core_neurons()["LIF"]))
     stage = LOWERING[type(plan["n0"].node)](plan["n0"], SETTING)
-    assert isinstance(stage.module, modules.NIRLIF)
+    assert isinstance(stage.module, SNN)
     assert stage.module.p.v_threshold.dtype == torch.float64
+
+
+def test_the_passes_are_those_of_the_primitives() -> None:
+    """numba caches files, so the passes are committed; what is there is what the steps say."""
+    written = Path(generating.__file__).with_name("steps.py").read_text()
+    assert written == generating.module_source()
+    assert set(generating.all_steps()) == {name for name in vars(steps) if name.startswith("run_")}
+
+
+def _renamed(x, v, row):
+    return row, v
+
+
+def _branching(x, v):
+    if v > 0:
+        v = x
+    return v, v
+
+
+def _foreign(x, v):
+    return np.abs(x), v
+
+
+@pytest.mark.parametrize("step", [_renamed, _branching, _foreign])
+def test_what_no_loop_is_written_for_is_refused(step):
+    with pytest.raises(generating.UnwritableError):
+        generating.pass_source("p", step, ("v",))
+
+
+def test_numbers_and_comparisons_keep_the_dtype_of_the_data():
+    source = generating.pass_source("p", _arithmetic, ("v",))
+    compiled = source.replace("@compiled\n", "")
+    namespace = {"Array": None, "Arrays": None}
+    exec(compiled, namespace)
+    data, v, k = (np.array(values, np.float32) for values in ([[0.5, 2.0, 3.0]], [0.1, 0.2, 0.3], [1.5, 0.5, 1.0]))
+    y, after = _arithmetic(data[0], v, k)
+    namespace["p"](data, (v,), (k,), np.array([[0, 3, 0, 0]]))
+    np.testing.assert_array_equal(data[0], y.astype(np.float32))
+    np.testing.assert_array_equal(v, after.astype(np.float32))
+
+
+def _arithmetic(x, v, k):
+    """Constants, negation, and comparisons that count as numbers."""
+    s = (x > k) & ~(v >= 0.25)
+    u = -v / 3 + s * k
+    return s, where(s | (u < 0), u - 0.1, x)
 
 
 def test_reduced_precision_of_the_process_is_left_alone_and_not_used():
@@ -173,8 +199,8 @@ def test_exact_arithmetic_restores_what_it_changes():
 
 def test_dyadic_input_of_every_scale():
     """Denormal and huge currents pass both ways alike."""
-    x = np.exp2(dyadic(1, (12, 1, F), 60, 2.0)) * np.sign(dyadic(2, (12, 1, F)))
-    module = modules.NIRLIF(LIF_PARAMETERS)
+    x = np.exp2(dyadic(1, (12, 1, *SHAPE), 60, 2.0)) * np.sign(dyadic(2, (12, 1, *SHAPE)))
+    module = module_of(NEURONS["LIF"])
     fused, _ = module(torch.tensor(x))
     looped, _ = super(fused_snn.FusedSNN, module).forward(torch.tensor(x), module.state_fallback(torch.tensor(x[0])))
     torch.testing.assert_close(fused, looped, rtol=0, atol=0)

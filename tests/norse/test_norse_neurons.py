@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nirbridge.ir import MultiLevelLIF
-from nirbridge_norse.modules import fused_snn
+from nirbridge_norse.neurons import fused_snn
 from tests.norse.norse_graphs import (
     DT,
     SHAPE,
@@ -152,11 +152,11 @@ def test_every_neuron_meets_its_own_parameters(shape, batch):
 
 def test_many_levels_need_no_memory_for_each_level():
     """One threshold a layer stays one table row a level, whatever the layer's size."""
-    from nirbridge_norse.lowering import multilevel_parameters
+    from nirbridge_norse.neurons.lanes import lane_parameters
     from nirbridge_norse.setting import make_setting
 
     node = MultiLevelLIF.uniform((64, 48, 48), 255, np.full((64, 1, 1), 1 / 16))
-    lanes = multilevel_parameters(node, make_setting(DT)).lanes
+    lanes = lane_parameters(node, make_setting(DT)).lanes
     assert lanes.threshold.shape == (255, 64)
     assert lanes.weight.shape == lanes.amount.shape == (256, 64)
     assert lanes.group.shape == (64, 1, 1)

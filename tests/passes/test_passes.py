@@ -7,8 +7,9 @@ import numpy as np
 
 import nirbridge
 from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, SparseMatrix, flatten
-from nirbridge.primitives import resolve_phase_pooling
+from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
+from nirbridge.primitives import FirstSpikePool2d
 from tests.ir.graphs import chain
 
 IMAGE = (2, 4, 4)

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.ir import MultiLevelLIF, graphs_equal
+from nirbridge.ir import MultiLevelLIF, graphs_equal, spec_of
 from nirbridge.passes.find_integers import stores_integers
 from nirbridge.quantizing import quantize, quantize_with_report
 from nirbridge.runtime import find_runtime, make_plan, runtime_names, support_problems
-from nirbridge.runtime.program import WITH_MEMBRANE
 from tests.conformance.cases import dyadic, net
 from tests.quantizing.networks import NETWORKS, Maker, frames
 
@@ -26,7 +25,7 @@ def test_no_mismatch_in_spikes_and_membranes(name: str, bits: int) -> None:
     integers = quantize(graph, frames(graph), weight_bits=bits)
     assert stores_integers(integers.nodes.values())
     plan = make_plan(integers)
-    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if type(p.node) in WITH_MEMBRANE)]
+    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if spec_of(p.node).has_membrane)]
     x = frames(graph, seed=1)
     with nirbridge.compile(integers) as program:
         assert program.plan.input_limit

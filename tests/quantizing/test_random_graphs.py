@@ -9,10 +9,9 @@ import pytest
 import nirbridge
 from nirbridge.conformance.random_graphs import DT, random_data, random_graph
 from nirbridge.errors import UnsupportedError
-from nirbridge.ir import PhaseIF, TemporalMix
+from nirbridge.ir import PhaseIF, TemporalMix, spec_of
 from nirbridge.quantizing import quantize
 from nirbridge.runtime import Data, make_plan
-from nirbridge.runtime.program import WITH_MEMBRANE
 
 COUNT, BATCHES = 120, 4
 
@@ -28,7 +27,7 @@ def _quantised(seed: int) -> tuple[nir.NIRGraph, Data] | None:
 
 def _run(graph: nir.NIRGraph, x: Data, runtime: str, **options: object) -> dict[str, np.ndarray]:
     plan = make_plan(graph, DT)
-    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if type(p.node) in WITH_MEMBRANE)]
+    names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if spec_of(p.node).has_membrane)]
     with nirbridge.compile(graph, runtime, dt=DT, precision="fixed", **options) as program:
         return program.run(x, record=names).records
 

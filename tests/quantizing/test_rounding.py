@@ -8,11 +8,12 @@ import pytest
 
 import nirbridge
 from nirbridge.checking.fixed_point import fixed_point_problems
-from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.errors import GraphError, InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Quantize, TemporalMix
+from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.units import common_unit
 from nirbridge.quantizing import quantize, quantize_with_report
-from nirbridge.quantizing.scales import common_unit, finest_exponent, rounded_weight, weight_exponent
+from nirbridge.quantizing.scales import finest_exponent, rounded_weight, weight_exponent
 from tests.conformance.cases import CASES, Case, Graph, data, line, net
 from tests.quantizing.networks import NETWORKS, Maker, frames
 

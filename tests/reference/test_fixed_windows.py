@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.phase_tables import Factor, decode_tables, encode_tables, fire_tables
 from tests.conformance.cases import line
 

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.checking.fixed_point import _REASONS, fixed_point_problems
+from nirbridge.checking.fixed_point import fixed_point_problems
 from nirbridge.conformance.cases import line, net
 from nirbridge.conformance.integer_cases import INTEGER_CASES, data
 from nirbridge.costing.layers import layers_of
-from nirbridge.costing.roles import ROLES, SPIKING
 from nirbridge.ir import PRIMITIVES, Aggregate, MultiLevelLIF, Place, Product, Quantize
-from nirbridge.ir import SPIKING as SENDS_SPIKES
-from nirbridge.runtime import RUNNABLE, entering_exponents, find_runtime, make_plan, message_cost, sent_exponents
+from nirbridge.primitives import BUILT_IN
+from nirbridge.runtime import entering_exponents, find_runtime, make_plan, message_cost, sent_exponents
 from nirbridge_lava.fixed_lowering import FIXED_LOWERING as LAVA_FIXED
 from nirbridge_lava.lowering import LOWERING as LAVA
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING as NORSE_FIXED
@@ -32,6 +31,7 @@ TABLES = {
     "lava": (LAVA, LAVA_FIXED),
 }
 ROOT = Path(nirbridge.__file__).parents[1]
+RUNNABLE = {spec.node for spec in BUILT_IN}
 NAMES = {kind.__name__ for kind in RUNNABLE} | {"ProductNode"}
 
 
@@ -43,12 +43,9 @@ def test_a_runtime_supports_what_its_tables_lower(name: str) -> None:
     assert isinstance(type(find_runtime(name)).supported, property)
 
 
-def test_every_type_has_an_integer_form_and_a_role_in_energy() -> None:
-    assert set(ROLES) == RUNNABLE
-    assert {kind for kind, role in ROLES.items() if role == SPIKING} == set(SENDS_SPIKES)
+def test_what_is_no_primitive_has_no_integer_form() -> None:
     (problem,) = fixed_point_problems({"n": object.__new__(nir.NIRNode)}, 1e-3)
     assert "no integer form of NIRNode" in problem.found
-    assert set(_REASONS) == RUNNABLE
 
 
 def _lists(tree: ast.AST) -> Iterator[tuple[frozenset[str], int]]:

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.phase_tables import Factor, decode_tables, encode_tables, factor, fire_tables, fraction_bits
 
 BASES = st.floats(1.01, 4.0)

@@ -8,10 +8,9 @@ import nir
 import numpy as np
 import pytest
 
-from nirbridge.ir import CORE, EXTENSIONS, MultiLevelLIF, PhaseEncode, SparseMatrix, build_graph
-from nirbridge.ir import Aggregate
+from nirbridge.ir import PRIMITIVES, Aggregate, MultiLevelLIF, PhaseEncode, SparseMatrix, build_graph, find_spec
 from nirbridge.showing import describe, to_svg, to_text
-from nirbridge.showing.parameters import _KEYS, count_parameters, key_parameters, stored_parameters
+from nirbridge.showing.parameters import count_parameters, key_parameters, stored_parameters
 from nirbridge.showing.roles import role_of
 from tests.ir.graphs import every_node
 
@@ -86,12 +85,12 @@ def test_rates_of_a_phase_coded_graph() -> None:
     assert "16 phases" in to_text(found)
 
 
-@pytest.mark.parametrize("kind", [k for k in (*CORE, *EXTENSIONS) if k is not nir.NIRGraph], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("kind", [k for k in PRIMITIVES.values() if k is not nir.NIRGraph], ids=lambda k: k.__name__)
 def test_every_primitive_has_a_family_and_key_parameters(kind: type[nir.NIRNode]) -> None:
     node = next(node for node in every_node().values() if type(node) is kind) if kind not in (nir.Output,) else None
     if node is not None:
         assert role_of(node) != "unknown"
-    assert kind in _KEYS or kind in (nir.Input, nir.Output)
+    assert find_spec(kind).shown.fields or kind in (nir.Input, nir.Output)
 
 
 def test_every_node_alone_is_described_without_its_shapes() -> None:
