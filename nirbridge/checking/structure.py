@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import nir
 
@@ -47,8 +47,8 @@ def inputs_begin_and_outputs_end(flat: FlatGraph) -> list[Problem]:
 def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
     """Data, or a cycle that runs on biases alone, reach every node, and every node reaches an output."""
     inputs, outputs = flat.inputs, flat.outputs
-    fed = reached((*inputs, *flat.topology().loop), flat.edges)
-    used = reached(outputs, [(target, source) for source, target in flat.edges])
+    fed = reached((*inputs, *flat.topology.loop), flat.targets)
+    used = reached(outputs, flat.sources)
     problems = []
     for name, node in flat.nodes.items():
         if inputs and name not in fed:
@@ -58,17 +58,14 @@ def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
     return problems
 
 
-def reached(starts: tuple[str, ...], edges: Iterable[tuple[str, str]]) -> set[str]:
-    """The nodes that edges lead to from ``starts``, these included."""
-    targets: dict[str, list[str]] = {}
-    for source, target in edges:
-        targets.setdefault(source, []).append(target)
-    found, pending = set(starts), list(starts)
+def reached(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> set[str]:
+    """The nodes that one comes to from ``starts``, these included, where ``onward`` gives those next to a node."""
+    pending = list(starts)
+    found = set(pending)
     while pending:
-        for target in targets.get(pending.pop(), ()):
-            if target not in found:
-                found.add(target)
-                pending.append(target)
+        following = set(onward(pending.pop())) - found
+        found |= following
+        pending += following
     return found
 
 
@@ -87,7 +84,7 @@ def products_have_their_factors(flat: FlatGraph) -> list[Problem]:
     for name, node in flat.nodes.items():
         if type(node) is not Product:
             continue
-        senders = [flat.nodes[source] for source, target in flat.edges if target == name]
+        senders = [flat.nodes[source] for source in flat.sources(name)]
         if not senders or any(type(sender) is not Place for sender in senders):
             continue
         fed = 0

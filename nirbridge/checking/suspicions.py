@@ -52,9 +52,9 @@ def stated_shapes_match(flat: FlatGraph) -> list[Problem]:
 
 def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
     """Data reach every cycle; one that they do not reach runs on its biases and start values alone."""
-    fed = reached(flat.inputs, flat.edges)
+    fed = reached(flat.inputs, flat.targets)
     alone: dict[int, list[str]] = {}
-    for name, loop in flat.topology().loop.items():
+    for name, loop in flat.topology.loop.items():
         if name not in fed:
             alone.setdefault(loop, []).append(name)
     return [

@@ -10,6 +10,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import full, is_throughout
 from nirbridge.expanding.others import keeps_constants
@@ -97,17 +98,8 @@ def _not_uniform(node: MultiLevelLIF) -> str:
 
 def spikes_before(name: str, flat: FlatGraph) -> bool:
     """Whether spikes of a multi-level neuron reach the node, which change from sub-step to sub-step."""
-    pending, seen = [name], {name}
-    while pending:
-        here = pending.pop()
-        for source, target in flat.edges:
-            if target == here:
-                if type(flat.nodes[source]) is MultiLevelLIF:
-                    return True
-                if source not in seen:
-                    seen.add(source)
-                    pending.append(source)
-    return False
+    before = reached(flat.sources(name), flat.sources)
+    return any(type(flat.nodes[source]) is MultiLevelLIF for source in before)
 
 
 def _divided(flat: FlatGraph, shapes: dict[str, Shapes], count: int) -> FlatGraph:

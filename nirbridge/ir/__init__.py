@@ -8,7 +8,7 @@ from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import OPSET, TEXT_FIELDS, Extension, Shape, is_real
 from nirbridge.ir.families import BINARY, DEFAULT_DT, PHASE_CODED, SPIKING, TIME_CONSTANTS, time_step
-from nirbridge.ir.flat import FlatGraph, flatten, label
+from nirbridge.ir.flat import FlatGraph, flatten, label, once
 from nirbridge.ir.hdf5_reader import read
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
@@ -20,7 +20,7 @@ from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inferen
 from nirbridge.ir.quantize import Quantize
 from nirbridge.ir.registry import CORE, EXTENSIONS, INPUTS, PRIMITIVES
 from nirbridge.ir.sparse import SparseMatrix
-from nirbridge.ir.topology import Topology, find_topology
+from nirbridge.ir.topology import Source, Topology, find_topology
 
 __all__ = [
     "BINARY",
@@ -48,6 +48,7 @@ __all__ = [
     "Quantize",
     "Shape",
     "Shapes",
+    "Source",
     "SparseMatrix",
     "TemporalMix",
     "Topology",
@@ -63,6 +64,7 @@ __all__ = [
     "label",
     "mark_copy",
     "mark_inference",
+    "once",
     "original",
     "read",
     "time_step",

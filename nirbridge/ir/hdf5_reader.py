@@ -13,7 +13,7 @@ from nir.serialization import hdf2dict
 
 from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
 from nirbridge.ir.extension import Extension
-from nirbridge.ir.flat import MAX_DEPTH, edge_problems
+from nirbridge.ir.flat import MAX_DEPTH, edge_problems, flatten
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.inference import set_types
@@ -54,7 +54,7 @@ def read(source: Any) -> nir.NIRGraph:
     graph = _node(stored, where, 0)
     if type(graph) is not nir.NIRGraph:
         raise GraphError(where, f"holds a single {type(graph).__name__}", "A NIR file holds a NIRGraph")
-    set_types(graph)
+    set_types(flatten(graph))
     return graph
 
 

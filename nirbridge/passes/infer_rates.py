@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix, label
+from nirbridge.ir import FlatGraph, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix, label, once
 from nirbridge.passes.resolve_phase_pooling import FirstSpikePool2d
 
 _WINDOWS: dict[type[nir.NIRNode], Callable[[Any], int]] = {
@@ -31,18 +31,15 @@ def window_of(node: nir.NIRNode) -> int:
     return int(rule(node)) if rule else 1
 
 
+@once
 def infer_rates(flat: FlatGraph) -> tuple[dict[str, Fraction], list[Problem]]:
     """Output steps of every node per step of graph input, and where they do not fit."""
-    order = flat.topology()
-    incoming: dict[str, list[str]] = {name: [] for name in flat.nodes}
-    for (source, target), delayed in zip(flat.edges, order.delayed, strict=True):
-        if not delayed:
-            incoming[target].append(source)
+    order = flat.topology
     rates: dict[str, Fraction] = {}
     problems: list[Problem] = []
     for name in order.order:
         node = flat.nodes[name]
-        found = {rates[source] for source in incoming[name]}
+        found = {rates[source] for source in flat.forward_sources(name)}
         if len(found) > 1:
             text = " and ".join(str(rate) for rate in sorted(found))
             problems.append(

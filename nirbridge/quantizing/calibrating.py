@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.checking.fixed_point import STATE_LIMIT
-from nirbridge.ir import PhaseIF
+from nirbridge.ir import PhaseIF, flatten
 from nirbridge.quantizing.scales import MESSAGE_LIMIT
 from nirbridge.runtime import MEMBRANE, compile, make_plan, runtimes
 from nirbridge.runtime.phase_tables import fire_tables
@@ -50,7 +50,8 @@ def input_scale(x: Array) -> float:
 
 def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict[str, StateRange]:
     """What the states of every neuron reach: runs a graph of integers in floating point, where none meets an end."""
-    plan = make_plan(graph, dt)
+    flat = flatten(graph)
+    plan = make_plan(flat, dt)
     neurons = [planned.name for planned in plan.nodes if type(planned.node) in WITH_MEMBRANE]
     units = {name: _units(plan[name].node) for name in neurons}
     found = {name: StateRange() for name in neurons}
@@ -58,7 +59,7 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
         return found
     name = FAST if runtimes()[FAST].usable else SLOW
     options = {"dtype": "float64"} if name == FAST else {}
-    with compile(graph, name, dt=dt, precision="float", **options) as program:
+    with compile(flat, name, dt=dt, precision="float", **options) as program:
         for _, recording in program.run_in_parts(x, CHUNK, [neuron + MEMBRANE for neuron in neurons]):
             for neuron in neurons:
                 states = np.abs(recording.records[neuron + MEMBRANE]) * units[neuron]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import nir
@@ -64,7 +63,7 @@ class Walk:
         Raises:
             TooFineError: a synapse must be coarser; try again with more in ``coarser``.
         """
-        for name in (needed for last in self.flat.topology().order for needed in self._needed(last)):
+        for name in (needed for last in self.flat.topology.order for needed in self._needed(last)):
             try:
                 self.quantised(name)
             except RefusedError as error:
@@ -82,7 +81,7 @@ class Walk:
                 order.append(current)
             elif current not in entered and current not in self.done and current not in self.refused:
                 entered.add(current)
-                before = [s for s in self.sources(current) if type(self.flat.nodes[s]) not in UNITS]
+                before = [s for s in self.flat.sources(current) if type(self.flat.nodes[s]) not in UNITS]
                 pending += [(current, True), *((source, False) for source in reversed(before))]
         return order
 
@@ -114,21 +113,10 @@ class Walk:
             return UNITS[type(node)](node)
         return self.quantised(name).scale
 
-    def sources(self, name: str) -> list[str]:
-        """The senders of the edges into a node, in the order of the edges."""
-        return self._sources.get(name, [])
-
-    @cached_property
-    def _sources(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for source, target in self.flat.edges:
-            found.setdefault(target, []).append(source)
-        return found
-
     def _quantise(self, name: str, node: nir.NIRNode) -> Quantised:
         if type(node) in INPUTS:
             return Quantised(copy(node), np.asarray(self.input_scale[name]))
-        if type(node) is Quantize and all(type(self.flat.nodes[source]) in INPUTS for source in self.sources(name)):
+        if type(node) is Quantize and all(type(self.flat.nodes[s]) in INPUTS for s in self.flat.sources(name)):
             # Its integers are values of the float graph already, whatever enters.
             return Quantised(copy(node), np.ones(()))
         if type(node) not in _RULES:
@@ -146,7 +134,7 @@ class Walk:
         return found
 
     def _entering(self, name: str) -> Array:
-        sources = self.sources(name)
+        sources = self.flat.sources(name)
         found = join([self.scale(source) for source in sources], self.weight_bits)
         if found.too_fine is not None:
             index, bits = found.too_fine
@@ -162,7 +150,7 @@ class Walk:
     def layers(self) -> list[LayerReport]:
         """The rows of the report, in execution order; a factor that is no power of two has its own."""
         rows = []
-        for name in self.flat.topology().order:
+        for name in self.flat.topology.order:
             if name in self.joins and self.joins[name].error:
                 found = self.joins[name]
                 scale = float(np.min(found.scale))
@@ -221,7 +209,7 @@ def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> 
         if current in seen or (type(flat.nodes[current]) in UNITS and current != name):
             continue
         seen.add(current)
-        before = [source for source, target in flat.edges if target == current]
+        before = flat.sources(current)
         if type(flat.nodes[current]) in WEIGHTED:
             found.add(current)
             farther += before

@@ -108,11 +108,11 @@ class Description:
         }
 
 
-def describe(graph: nir.NIRGraph) -> Description:
+def describe(graph: nir.NIRGraph | FlatGraph) -> Description:
     """All that :func:`to_text` and :func:`to_svg` show of ``graph``; a shape that cannot be inferred is None."""
     flat = flatten(graph)
     shapes, problems = infer_shapes(flat)
-    order = flat.topology()
+    order = flat.topology
     rates = _rates(flat)
     nodes = []
     for name in order.order:
