@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import nir
-
 from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, flatten
+from nirbridge.ir import Graph, flatten
 from nirbridge.runtime import find_runtime, fixed_problems, make_plan, require_option, require_seconds, support_problems
 from nirbridge.runtime.precision import FIXED, PRECISIONS, meant_in_integers
 
 
 def check(
-    graph: nir.NIRGraph | FlatGraph,
-    runtime: str | None = None,
-    dt: float | None = None,
-    *,
-    precision: str | None = None,
+    graph: Graph, runtime: str | None = None, dt: float | None = None, *, precision: str | None = None
 ) -> list[Problem]:
     """All problems of ``graph``, and with ``runtime`` also what that runtime does not run.
 

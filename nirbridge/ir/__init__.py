@@ -8,12 +8,13 @@ from nirbridge.ir.delays import delay_steps
 from nirbridge.ir.event_input import EventInput
 from nirbridge.ir.extension import OPSET, TEXT_FIELDS, Extension, Shape, is_real
 from nirbridge.ir.families import BINARY, DEFAULT_DT, PHASE_CODED, SPIKING, TIME_CONSTANTS, time_step
-from nirbridge.ir.flat import FlatGraph, flatten, label, once
-from nirbridge.ir.hdf5_reader import read
+from nirbridge.ir.flat import FlatGraph, Graph, flatten, label
+from nirbridge.ir.hdf5_reader import read, read_flat
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
 from nirbridge.ir.linear import Aggregate, MaxPool2d, TemporalMix
 from nirbridge.ir.multilevel import MultiLevelLIF
+from nirbridge.ir.once import once
 from nirbridge.ir.phase import PhaseDecode, PhaseEncode, PhaseIF
 from nirbridge.ir.products import Place, Product
 from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
@@ -38,6 +39,7 @@ __all__ = [
     "EventInput",
     "Extension",
     "FlatGraph",
+    "Graph",
     "MaxPool2d",
     "MultiLevelLIF",
     "PhaseDecode",
@@ -67,6 +69,7 @@ __all__ = [
     "once",
     "original",
     "read",
+    "read_flat",
     "time_step",
     "write",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import nir
 
@@ -16,8 +16,6 @@ from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import INPUTS
 from nirbridge.ir.topology import Edge, Source, Topology, find_topology
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class FlatGraph:
@@ -26,8 +24,8 @@ class FlatGraph:
     The nodes are those of the graph itself, not copies, save where :func:`~nirbridge.ir.normal_form.normal_form` mends
     them.  Nested ``Input`` and ``Output`` nodes are gone: edges run through them.
 
-    What follows from the graph, its order and all that :func:`once` marks, is found when first asked for and stays with
-    it: hand the graph on, and nobody finds it again.  So neither the nodes nor what was found may be changed in place.
+    What follows from the graph, its order and all that :func:`~nirbridge.ir.once.once` marks, is found when first asked
+    for and stays with it: hand the graph on, and nobody finds it again.
 
     Attributes:
         nodes: by name.
@@ -40,7 +38,6 @@ class FlatGraph:
     edges: tuple[Edge, ...]
     problems: tuple[Problem, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    _found: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -86,17 +83,8 @@ class FlatGraph:
         return changed
 
 
-def once(analysis: Callable[[FlatGraph], T]) -> Callable[[FlatGraph], T]:
-    """Lets what is found about a graph be found once: it stays with the graph, for whoever asks next."""
-
-    @wraps(analysis)
-    def found(flat: FlatGraph) -> T:
-        if analysis not in flat._found:
-            flat._found[analysis] = analysis(flat)
-        result: T = flat._found[analysis]
-        return result
-
-    return found
+Graph: TypeAlias = nir.NIRGraph | FlatGraph
+"""A graph, or what :func:`flatten` made of it, which nobody analyses again."""
 
 
 MAX_DEPTH = 16
@@ -112,7 +100,7 @@ def label(name: str, node: nir.NIRNode) -> str:
     return f"node '{name}' ({type(node).__name__})"
 
 
-def flatten(graph: nir.NIRGraph | FlatGraph) -> FlatGraph:
+def flatten(graph: Graph) -> FlatGraph:
     """The graph with all nesting resolved; what is wrong with its structure stands in ``problems``.
 
     An edge that is there twice, in the list or by two ways through nested graphs, is a problem and counts once.  A flat

@@ -13,8 +13,9 @@ import numpy as np
 from nirbridge.errors import GraphError, Problem
 from nirbridge.ir.extension import Shape
 from nirbridge.ir.families import STATES_ITS_SHAPE
-from nirbridge.ir.flat import FlatGraph, flatten, label, once
+from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.normal_form import normal_form
+from nirbridge.ir.once import once
 from nirbridge.ir.shapes import ELEMENTWISE, ShapeMismatchError, shape_rule
 from nirbridge.ir.stated_shapes import declared_shape, entering_shape, require_stated, shape_by_nir
 

@@ -15,7 +15,7 @@ from nirbridge.checking import find_problems
 from nirbridge.checking.fixed_point import STATE_LIMIT
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
+from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.inputs import with_quantize_nodes
@@ -34,7 +34,7 @@ _ATTEMPTS = 8
 
 
 def quantize(
-    graph: nir.NIRGraph,
+    graph: Graph,
     data: Data | None = None,
     *,
     weight_bits: int = MOST_BITS,
@@ -46,7 +46,7 @@ def quantize(
 
 
 def quantize_with_report(
-    graph: nir.NIRGraph,
+    graph: Graph,
     data: Data | None = None,
     *,
     weight_bits: int = MOST_BITS,
@@ -63,7 +63,8 @@ def quantize_with_report(
     a phase code stay ones.  Edges that add up are brought to one scale by Scale nodes that hold powers of two.
 
     Args:
-        graph: the graph; it is not changed.  Nested graphs come back flat, nodes named ``outer.inner``.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it; it is not changed.  Nested graphs come back flat,
+            nodes named ``outer.inner``.
         data: calibration data [T, B, *shape], or a dictionary by input name.  With them inputs that are no integers
             get a step, states that would leave 24 bits get coarser weights, and the report says what states took.
             Without them inputs count as integers, step 1.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import nir
-
 from nirbridge.checking import find_problems, find_time_warnings
 from nirbridge.checking.suspicions import stated_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
-from nirbridge.ir import FlatGraph, flatten
+from nirbridge.ir import Graph, flatten
 from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
@@ -21,7 +19,7 @@ from nirbridge.runtime.support import support_problems
 
 
 def compile(
-    graph: nir.NIRGraph | FlatGraph,
+    graph: Graph,
     runtime: str = "reference",
     *,
     dt: float | None = None,

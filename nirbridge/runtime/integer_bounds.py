@@ -25,6 +25,7 @@ from nirbridge.ir import (
     Product,
     Quantize,
     TemporalMix,
+    once,
 )
 from nirbridge.ir.shapes import pairs
 from nirbridge.runtime.phase_tables import Factor, decode_tables, encode_tables, fire_tables
@@ -40,6 +41,7 @@ MOST_BITS, LEAST_BITS = 23, 8
 """Bits of magnitude that graph inputs may have: a 24-bit message at most, and no less than a byte."""
 
 Bound = Callable[[Any, int], int]
+"""Of a node, and the largest magnitude x that enters it: factor·x + offset."""
 
 
 def integer_input_limit(plan: Plan) -> int | None:
@@ -103,13 +105,13 @@ def _beyond(plan: Plan, limit: int) -> dict[str, str]:
 def _bounds(plan: Plan, limit: int) -> dict[str, int]:
     """What each node can send; nodes of a cycle without a neuron are left out."""
     bounds: dict[str, int] = {p.name: _FIXED[type(p.node)](p.node) for p in plan.nodes if type(p.node) in _FIXED}
-    waiting = [planned for planned in plan.nodes if planned.name not in bounds]
-    while waiting:
-        ready = [p for p in waiting if all(source.name in bounds for source in p.sources)]
-        if not ready:
-            break
-        bounds.update({p.name: _inside(plan, p, bounds, limit) for p in ready})
-        waiting = [planned for planned in waiting if planned.name not in bounds]
+    waiting: list[PlannedNode] = []
+    # In the order of execution one pass does, but for nodes that wait for the end of a cycle.
+    while len(waiting) != len(rest := [p for p in plan.nodes if p.name not in bounds]):
+        waiting = rest
+        for planned in waiting:
+            if all(source.name in bounds for source in planned.sources):
+                bounds[planned.name] = _inside(plan, planned, bounds, limit)
     return bounds
 
 
@@ -122,7 +124,16 @@ def _inside(plan: Plan, planned: PlannedNode, bounds: dict[str, int], limit: int
     entering = _entering(planned, bounds, limit)
     if type(planned.node) is Product:
         return min(max(entering, product_bound(plan, planned, bounds)), _LARGEST)
-    return min(max(entering, GROWTH.get(type(planned.node), _same)(planned.node, entering)), _LARGEST)
+    factor, offset = _growth(planned)
+    return min(max(entering, factor * entering + offset), _LARGEST)
+
+
+@once
+def _growth(planned: PlannedNode) -> tuple[int, int]:
+    """Factor and offset of a node's rule: searches for a limit ask often, and weights may be many."""
+    rule = GROWTH.get(type(planned.node), _same)
+    offset = rule(planned.node, 0)
+    return rule(planned.node, 1) - offset, offset
 
 
 def product_bound(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:

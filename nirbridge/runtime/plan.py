@@ -18,6 +18,7 @@ from nirbridge.errors import GraphError, Problem
 from nirbridge.ir import (
     PRIMITIVES,
     FlatGraph,
+    Graph,
     Shape,
     Shapes,
     Source,
@@ -128,9 +129,7 @@ class Plan:
             yield tuple(planned for _, planned in group)
 
 
-def make_plan(
-    graph: nir.NIRGraph | FlatGraph, dt: float | None = None, integrator: str = "euler", reset: str = "to_value"
-) -> Plan:
+def make_plan(graph: Graph, dt: float | None = None, integrator: str = "euler", reset: str = "to_value") -> Plan:
     """Resolves a graph that :func:`nirbridge.check` finds no error in.
 
     Args:
