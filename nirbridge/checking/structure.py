@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 import nir
 
 from nirbridge.errors import Problem
 from nirbridge.ir import PRIMITIVES, FlatGraph, Place, Product, label
 from nirbridge.ir.registry import INPUTS
+from nirbridge.ir.topology import reached
 
 
 def types_are_known(flat: FlatGraph) -> list[Problem]:
@@ -56,17 +55,6 @@ def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
         elif outputs and name not in used:
             problems.append(Problem(label(name, node), "it leads to no Output", "Connect it or remove it"))
     return problems
-
-
-def reached(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> set[str]:
-    """The nodes that one comes to from ``starts``, these included, where ``onward`` gives those next to a node."""
-    pending = list(starts)
-    found = set(pending)
-    while pending:
-        following = set(onward(pending.pop())) - found
-        found |= following
-        pending += following
-    return found
 
 
 def names_of_records_are_free(flat: FlatGraph) -> list[Problem]:

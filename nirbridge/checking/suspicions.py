@@ -9,11 +9,11 @@ import nir
 import numpy as np
 
 from nirbridge.checking.parameters import number_fields
-from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem
 from nirbridge.ir import TIME_CONSTANTS, EventInput, FlatGraph, MultiLevelLIF, infer_shapes, label
 from nirbridge.ir.families import RESETTING
 from nirbridge.ir.stated_shapes import contradicts
+from nirbridge.ir.topology import reached
 
 SECONDS = {**TIME_CONSTANTS, nir.Delay: ("delay",)}
 """Node type → its fields in seconds."""

@@ -10,11 +10,11 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import full, is_throughout
 from nirbridge.expanding.others import keeps_constants
 from nirbridge.ir import INPUTS, Aggregate, FlatGraph, MultiLevelLIF, Place, Shapes, TemporalMix, label
+from nirbridge.ir.topology import reached
 
 _BIASED = (nir.Affine, nir.Conv1d, nir.Conv2d)
 _LINEAR = (

@@ -5,7 +5,7 @@ Works on names and edges alone, so every user of a graph sees the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
@@ -66,6 +66,17 @@ def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[s
 
 def _frozen(lists: dict[str, list[T]]) -> dict[str, tuple[T, ...]]:
     return {name: tuple(found) for name, found in lists.items()}
+
+
+def reached(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> set[str]:
+    """The nodes that one comes to from ``starts``, these included, where ``onward`` gives those next to a node."""
+    pending = list(starts)
+    found = set(pending)
+    while pending:
+        following = set(onward(pending.pop())) - found
+        found |= following
+        pending += following
+    return found
 
 
 def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> tuple[list[str], list[str]]:
