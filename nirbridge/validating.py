@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import nir
-
 from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
+from nirbridge.ir import Graph, flatten
 from nirbridge.runtime import find_runtime, fixed_problems, make_plan, require_option, require_seconds, support_problems
 from nirbridge.runtime.precision import FIXED, PRECISIONS, meant_in_integers
 
 
 def check(
-    graph: nir.NIRGraph, runtime: str | None = None, dt: float | None = None, *, precision: str | None = None
+    graph: Graph, runtime: str | None = None, dt: float | None = None, *, precision: str | None = None
 ) -> list[Problem]:
     """All problems of ``graph``, and with ``runtime`` also what that runtime does not run.
 
     Args:
-        graph: the graph.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it.
         runtime: name of an installed runtime, which need not be usable here.
         dt: seconds per step that the graph is to run with; by default the window of an EventInput, else 1e-3.
         precision: "float" or "fixed", in which the graph is to run; by default what the graph says.
@@ -33,10 +32,11 @@ def check(
     if precision is not None:
         require_option("precision", precision, PRECISIONS)
     found = None if runtime is None else find_runtime(runtime)
-    problems = find_problems(graph, dt)
+    flat = flatten(graph)
+    problems = find_problems(flat, dt)
     if problems:
         return problems
-    plan = make_plan(graph, dt)
+    plan = make_plan(flat, dt)
     unsupported = [] if found is None else support_problems(found, plan)
     in_integers = precision == FIXED if precision else meant_in_integers(plan)
-    return [*unsupported, *(fixed_problems(plan) if in_integers else []), *find_warnings(graph, dt)]
+    return [*unsupported, *(fixed_problems(plan) if in_integers else []), *find_warnings(flat, dt)]

@@ -25,16 +25,14 @@ def thresholds_can_be_reached(flat: FlatGraph) -> list[Problem]:
 
 
 def _unreachable(flat: FlatGraph, shapes: dict[str, Shapes]) -> list[Problem]:
-    sources: dict[str, list[str]] = {name: [] for name in flat.nodes}
-    for source, target in flat.edges:
-        sources[target].append(source)
     bounds: dict[str, Bounds] = {}
     problems = []
-    for name in flat.topology().order:
+    for name in flat.topology.order:
         node = flat.nodes[name]
         if name not in shapes:
             continue
-        incoming = _sum([bounds.get(source) or _sent(flat, source, shapes) for source in sources[name]], shapes[name])
+        senders = flat.sources(name)
+        incoming = _sum([bounds.get(sender) or _sent(flat, sender, shapes) for sender in senders], shapes[name])
         checks = spec_of(node).checks
         passed = checks.bounds
         bounds[name] = _sent(flat, name, shapes) if passed is None else passed(node, incoming, shapes[name].output)

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import nir
-
 from nirbridge.checking.parameters import PARAMETER_RULES, parameters_are_finite, parameters_are_real_numbers
 from nirbridge.checking.reachability import REACHABILITY_RULES
 from nirbridge.checking.structure import STRUCTURE_RULES
 from nirbridge.checking.suspicions import SUSPICION_RULES
 from nirbridge.checking.times import TIME_ERRORS, TIME_WARNINGS, step_of
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, flatten, infer_shapes
+from nirbridge.ir import FlatGraph, infer_shapes
 from nirbridge.passes.infer_rates import infer_rates
 from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
 
@@ -37,14 +35,13 @@ RULES: tuple[Rule, ...] = (*STRUCTURE_RULES, *PARAMETER_RULES, shapes_agree, win
 WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
 
 
-def find_problems(graph: nir.NIRGraph, dt: float | None = None) -> list[Problem]:
-    """Every error in ``graph`` itself, each with the rule that found it; with one, no runtime runs the graph.
+def find_problems(flat: FlatGraph, dt: float | None = None) -> list[Problem]:
+    """Every error in a graph itself, each with the rule that found it; with one, no runtime runs the graph.
 
     Args:
-        graph: the graph.
+        flat: the graph.
         dt: seconds per step; by default the window of an EventInput, else 1 ms.
     """
-    flat = flatten(graph)
     if any(problem.rule == "names_are_unique" for problem in flat.problems):
         return list(flat.problems)  # the rest of the graph cannot be told apart
     rules = RULES_OF_FORM if parameters_are_real_numbers(flat) else RULES  # the rest computes with the numbers
@@ -52,15 +49,13 @@ def find_problems(graph: nir.NIRGraph, dt: float | None = None) -> list[Problem]
     return problems or _found(TIME_ERRORS, "error", flat, step_of(flat, dt))
 
 
-def find_warnings(graph: nir.NIRGraph, dt: float | None = None) -> list[Problem]:
-    """What is legal in ``graph`` and yet hardly meant, each with severity "warning"; for a graph without errors."""
-    flat = flatten(graph)
-    return [*_found(WARNING_RULES, "warning", flat), *find_time_warnings(graph, dt)]
+def find_warnings(flat: FlatGraph, dt: float | None = None) -> list[Problem]:
+    """What is legal in a graph and yet hardly meant, each with severity "warning"; for a graph without errors."""
+    return [*_found(WARNING_RULES, "warning", flat), *find_time_warnings(flat, dt)]
 
 
-def find_time_warnings(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "euler") -> list[Problem]:
+def find_time_warnings(flat: FlatGraph, dt: float | None = None, integrator: str = "euler") -> list[Problem]:
     """Those of the warnings that depend on the length of a step."""
-    flat = flatten(graph)
     return _found(TIME_WARNINGS, "warning", flat, step_of(flat, dt, integrator))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import nir
 
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, Place, Product, is_input, label
 from nirbridge.ir.registry import type_named
+from nirbridge.ir.topology import reached
 
 
 def types_are_known(flat: FlatGraph) -> list[Problem]:
@@ -47,8 +46,8 @@ def inputs_begin_and_outputs_end(flat: FlatGraph) -> list[Problem]:
 def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
     """Data, or a cycle that runs on biases alone, reach every node, and every node reaches an output."""
     inputs, outputs = flat.inputs, flat.outputs
-    fed = reached((*inputs, *flat.topology().loop), flat.edges)
-    used = reached(outputs, [(target, source) for source, target in flat.edges])
+    fed = reached((*inputs, *flat.topology.loop), flat.targets)
+    used = reached(outputs, flat.sources)
     problems = []
     for name, node in flat.nodes.items():
         if inputs and name not in fed:
@@ -56,20 +55,6 @@ def nodes_are_reached(flat: FlatGraph) -> list[Problem]:
         elif outputs and name not in used:
             problems.append(Problem(label(name, node), "it leads to no Output", "Connect it or remove it"))
     return problems
-
-
-def reached(starts: tuple[str, ...], edges: Iterable[tuple[str, str]]) -> set[str]:
-    """The nodes that edges lead to from ``starts``, these included."""
-    targets: dict[str, list[str]] = {}
-    for source, target in edges:
-        targets.setdefault(source, []).append(target)
-    found, pending = set(starts), list(starts)
-    while pending:
-        for target in targets.get(pending.pop(), ()):
-            if target not in found:
-                found.add(target)
-                pending.append(target)
-    return found
 
 
 def names_of_records_are_free(flat: FlatGraph) -> list[Problem]:
@@ -87,7 +72,7 @@ def products_have_their_factors(flat: FlatGraph) -> list[Problem]:
     for name, node in flat.nodes.items():
         if type(node) is not Product:
             continue
-        senders = [flat.nodes[source] for source, target in flat.edges if target == name]
+        senders = [flat.nodes[source] for source in flat.sources(name)]
         if not senders or any(type(sender) is not Place for sender in senders):
             continue
         fed = 0

@@ -6,10 +6,10 @@ import nir
 import numpy as np
 
 from nirbridge.checking.parameters import number_fields
-from nirbridge.checking.structure import reached
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, infer_shapes, label, spec_of
 from nirbridge.ir.stated_shapes import contradicts
+from nirbridge.ir.topology import reached
 
 LONGEST_SECONDS = 1.0
 """Time constants and delays of neurons are milliseconds; from here on a file more likely counts in ms or in steps."""
@@ -31,9 +31,9 @@ def stated_shapes_match(flat: FlatGraph) -> list[Problem]:
 
 def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
     """Data reach every cycle; one that they do not reach runs on its biases and start values alone."""
-    fed = reached(flat.inputs, flat.edges)
+    fed = reached(flat.inputs, flat.targets)
     alone: dict[int, list[str]] = {}
-    for name, loop in flat.topology().loop.items():
+    for name, loop in flat.topology.loop.items():
         if name not in fed:
             alone.setdefault(loop, []).append(name)
     return [

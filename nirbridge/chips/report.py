@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import nir
-
 from nirbridge.chips.layers import Layer, layers_of
 from nirbridge.chips.limits import CHIPS, KIBIBYTE, SOURCES, Chip, Limit
 from nirbridge.chips.mapping import Load, fewest_cores
@@ -19,6 +17,7 @@ from nirbridge.chips.rules import (
     out_axons_fit,
 )
 from nirbridge.errors import InputError, Problem
+from nirbridge.ir import Graph
 from nirbridge.reports import count_text, counted, shape_text, table
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.host import hosted_nodes
@@ -125,14 +124,14 @@ class ChipReport:
         }
 
 
-def check_chip(graph: nir.NIRGraph, chip: str, dt: float | None = None) -> ChipReport:
+def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
     """Maps a graph to the cores of a chip.
 
     Each layer, a population with the synapses into it, gets the fewest cores on which neurons, synapse memory and
     input axons of every core stay within their limits.  Linear nodes between two populations count as one synapse.
 
     Args:
-        graph: a graph that :func:`nirbridge.check` finds no error in.
+        graph: a graph that :func:`nirbridge.check` finds no error in, or what ``nirbridge.ir.flatten`` made of it.
         chip: "loihi1" or "loihi2".
         dt: seconds per step; by default the window of an EventInput, else 1e-3.
 

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nirbridge.cli.common import dt_option, graph_argument, json_option, note_precision, precision_option, read_graph
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    json_option,
+    note_precision,
+    precision_option,
+    read_flat_graph,
+)
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
-    import nir
-
     from nirbridge.chips import ChipReport
+    from nirbridge.ir import FlatGraph
 
 
 @click.command()
@@ -58,7 +64,7 @@ def command(
     from nirbridge import check
     from nirbridge.checking.files import find_file_warnings
 
-    network = read_graph(graph)
+    network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
     problems = [*check(network, runtime, dt, precision=precision), *find_file_warnings(graph)]
     placed = None if chip is None else _on_chip(network, runtime, chip, dt)
@@ -79,7 +85,7 @@ def command(
         ctx.exit(ANSWER_IS_NO)
 
 
-def _on_chip(network: nir.NIRGraph, runtime: str | None, chip: str, dt: float | None) -> ChipReport | None:
+def _on_chip(network: FlatGraph, runtime: str | None, chip: str, dt: float | None) -> ChipReport | None:
     """The graph on the chip; None where an error keeps it from being mapped.
 
     Raises:

@@ -16,6 +16,7 @@ from nirbridge.errors import InputError, NirbridgeError
 if TYPE_CHECKING:
     import nir
 
+    from nirbridge.ir import FlatGraph, Graph
     from nirbridge.runtime import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,7 +127,15 @@ def read_graph(path: Path) -> nir.NIRGraph:
         return read(path)
 
 
-def read_data(path: Path, graph: nir.NIRGraph, dt: float | None, samples: int | None = None) -> Any:
+def read_flat_graph(path: Path) -> FlatGraph:
+    """As :func:`read_graph`, analysed once for all that a command does with it."""
+    from nirbridge.ir import read_flat
+
+    with naming(path):
+        return read_flat(path)
+
+
+def read_data(path: Path, graph: Graph, dt: float | None, samples: int | None = None) -> Any:
     """The data for a graph: NIR's own format by the suffix .nird, else .npy or .npz.
 
     Arrays [T, *shape], as ``nirbridge encode`` writes them, get a batch axis, which is said.
@@ -147,7 +156,7 @@ def read_data(path: Path, graph: nir.NIRGraph, dt: float | None, samples: int | 
     return found if samples not in (None, 1) else _with_batch_axis(path, found, graph, images=samples is not None)
 
 
-def _with_batch_axis(path: Path, found: Any, graph: nir.NIRGraph, images: bool) -> Any:
+def _with_batch_axis(path: Path, found: Any, graph: Graph, images: bool) -> Any:
     """``found`` with a batch axis where all that its shape can mean is [T, *shape]."""
     shapes = input_shapes(graph)
     if not isinstance(found, dict):
@@ -159,7 +168,7 @@ def _with_batch_axis(path: Path, found: Any, graph: nir.NIRGraph, images: bool) 
     }
 
 
-def input_shapes(graph: nir.NIRGraph) -> dict[str, tuple[int, ...] | None]:
+def input_shapes(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     """The shapes that the inputs of a graph state."""
     from nirbridge.ir import is_input
     from nirbridge.ir.stated_shapes import declared_shape
@@ -176,7 +185,7 @@ def _batched(where: str, array: Array, shape: tuple[int, ...] | None, images: bo
     return array[:, None]
 
 
-def note_precision(path: Path, graph: nir.NIRGraph, precision: str | None, dt: float | None = None) -> None:
+def note_precision(path: Path, graph: Graph, precision: str | None, dt: float | None = None) -> None:
     """Says on stderr which precision was taken, where neither the call nor the file does and both could be meant."""
     from nirbridge.runtime import make_plan
     from nirbridge.runtime.precision import may_mean_integers

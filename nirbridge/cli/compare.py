@@ -16,7 +16,7 @@ from nirbridge.cli.common import (
     note_precision,
     precision_option,
     read_data,
-    read_graph,
+    read_flat_graph,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.output import echo, echo_text, print_json
@@ -62,7 +62,7 @@ def command(
     """
     from nirbridge.comparing import compare
 
-    network = read_graph(graph)
+    network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
     names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
     with naming(graph, source):

@@ -18,7 +18,7 @@ from nirbridge.cli.common import (
     note_precision,
     precision_option,
     read_data,
-    read_graph,
+    read_flat_graph,
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text, print_json
@@ -56,7 +56,7 @@ def command(graph: Path, source: Path, bits: str | None, as_json: bool, plot: Pa
 
     if plot is not None:
         require_output(plot, ".png", graph, source)
-    network = read_graph(graph)
+    network = read_flat_graph(graph)
     note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):
         report = energy(

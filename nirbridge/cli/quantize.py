@@ -12,7 +12,7 @@ from nirbridge.cli.common import (
     json_option,
     naming,
     read_data,
-    read_graph,
+    read_flat_graph,
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text, print_json
@@ -68,7 +68,7 @@ def command(
     from nirbridge.quantizing import quantize_with_report
 
     require_output(output, ".nir", graph, *([source] if source else []))
-    network = read_graph(graph)
+    network = read_flat_graph(graph)
     with naming(graph, source):
         data = None if source is None else read_data(source, network, dt)
         integers, report = quantize_with_report(network, data, weight_bits=weight_bits, input=form, dt=dt)

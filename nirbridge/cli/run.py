@@ -17,7 +17,7 @@ from nirbridge.cli.common import (
     note_precision,
     precision_option,
     read_data,
-    read_graph,
+    read_flat_graph,
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text
@@ -25,8 +25,7 @@ from nirbridge.errors import InputError
 from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
 
 if TYPE_CHECKING:
-    import nir
-
+    from nirbridge.ir import FlatGraph
     from nirbridge.runtime import Array, Plan, Recording
 
 OUTPUT = "output"
@@ -82,7 +81,7 @@ def command(
 
     if output is not None:
         require_output(output, (".npz", SUFFIX), graph, source)
-    network = read_graph(graph)
+    network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
     given = {name: value for name, value in options.items() if value is not None}
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given) as program:
@@ -104,7 +103,7 @@ def command(
     echo(_line(runtime, result, program.plan, seconds), err=True)
 
 
-def _note_inferences(path: Path, graph: nir.NIRGraph, result: Recording) -> None:
+def _note_inferences(path: Path, graph: FlatGraph, result: Recording) -> None:
     """Says on stderr that frames follow one another in a graph that conversion made for fewer of them."""
     from nirbridge.ir import frames_of_inference
 

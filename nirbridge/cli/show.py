@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import graph_argument, json_option, read_graph, require_output
+from nirbridge.cli.common import graph_argument, json_option, read_flat_graph, require_output
 from nirbridge.cli.output import echo, echo_text, print_json
 
 
@@ -31,7 +31,7 @@ def command(graph: Path, as_json: bool, output: Path | None) -> None:
 
     if output is not None:
         require_output(output, ".svg", graph)
-    description = describe(read_graph(graph))
+    description = describe(read_flat_graph(graph))
     if output is not None:
         write_whole(output, to_svg(description, graph.name))
         echo(f"wrote {output}", err=True)

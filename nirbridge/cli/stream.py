@@ -22,8 +22,7 @@ from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
-    import nir
-
+    from nirbridge.ir import FlatGraph
     from nirbridge.runtime import Program
     from nirbridge_events import Recording, Stream
     from nirbridge_events.settings import EncoderSettings
@@ -132,21 +131,23 @@ def command(
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
     """
     import nirbridge
+    from nirbridge.ir import flatten
     from nirbridge.runtime import streaming_options
     from nirbridge_events import Stream
 
     stack = click.get_current_context().with_resource(ExitStack())
     names = None if labels is None else _labels(labels)
     graph = nirbridge.read(model)
-    note_precision(model, graph, precision)
+    network = flatten(graph)
+    note_precision(model, network, precision)
     recording, encoder = open_encoder(source, graph, sensor, flags, gap="count")
     stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"] = pace or ("real" if view and not recording.live else "max")
     how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real")
-    chosen = runtime or _preferred_runtime(graph)
+    chosen = runtime or _preferred_runtime(network)
     options = {"precision": precision, **streaming_options(chosen)}
-    program = stack.enter_context(nirbridge.compile(graph, runtime=chosen, **options))
+    program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
     page = None
     if view:
         page = stack.enter_context(_open_view(Path(source).name, model, chosen, names, program, encoder.settings, port))
@@ -217,7 +218,7 @@ def _latency_lines(summary: dict[str, Any]) -> list[str]:
     return [f"Latency p50 / p99 {whole}, {origin}: late events {hold}, queue {queue}, model {compute}."]
 
 
-def _preferred_runtime(graph: nir.NIRGraph) -> str:
+def _preferred_runtime(graph: FlatGraph) -> str:
     """The first of ``PREFERRED`` that is usable and runs the graph; said on stderr, because the user named none."""
     import nirbridge
 
@@ -229,7 +230,7 @@ def _preferred_runtime(graph: nir.NIRGraph) -> str:
     return PREFERRED[-1]
 
 
-def _runs(graph: nir.NIRGraph, runtime: str) -> bool:
+def _runs(graph: FlatGraph, runtime: str) -> bool:
     """Whether nothing but warnings stands against it."""
     import nirbridge
 

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import nir
 import numpy as np
 
 from nirbridge.comparing.exactness import is_dyadic
 from nirbridge.comparing.judging import Judge
 from nirbridge.comparing.results import Comparison, NodeComparison
 from nirbridge.errors import InputError, NirbridgeError, RuntimeUnavailableError, UnsupportedError
-from nirbridge.ir import is_input
+from nirbridge.ir import FlatGraph, Graph, flatten, is_input
 from nirbridge.runtime import Array, Data, Plan, Program, compile, runtime_names
 from nirbridge.runtime.precision import FIXED
 
@@ -22,7 +21,7 @@ TOLERANCE = 1e-4
 
 
 def compare(
-    graph: nir.NIRGraph,
+    graph: Graph,
     x: Data,
     runtimes: Sequence[str] | None = None,
     tolerance: float | None = None,
@@ -39,7 +38,7 @@ def compare(
     on (an Output, a Flatten, a Delay, a max pool) is judged as they are.
 
     Args:
-        graph: the graph.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it.
         x: [T, B, *shape], or a dictionary by input name.
         runtimes: names; one that cannot run the graph is then an error.  By default all that are installed, and one
             that cannot is listed in ``skipped``.
@@ -61,7 +60,8 @@ def compare(
     if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance <= 1):
         raise InputError("option 'tolerance'", f"{tolerance} is not within 0..1", "Give a share, for instance 1e-4")
     how: dict[str, Any] = {"dt": dt, "integrator": integrator, "reset": reset, "precision": precision}
-    with compile(graph, REFERENCE, **how) as program:
+    flat = flatten(graph)
+    with compile(flat, REFERENCE, **how) as program:
         plan = program.plan
         expected, _ = _record(program, x, _recordable(plan))
     if plan.input_limit is not None:
@@ -69,7 +69,7 @@ def compare(
     blocks = len(_arrays(x)[0]) // plan.block
     exact = plan.input_limit is not None or is_dyadic(plan, _arrays(x))
     limits = (0.0 if exact else TOLERANCE, TOLERANCE) if tolerance is None else (tolerance, tolerance)
-    found, skipped, unrecorded = _run_all(graph, x, names, how, plan, required=runtimes is not None)
+    found, skipped, unrecorded = _run_all(flat, x, names, how, plan, required=runtimes is not None)
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "none is installed"
         raise InputError("runtimes", f"none besides the reference runs this graph here ({reasons})", "Install one")
@@ -95,14 +95,14 @@ def _recordable(plan: Plan) -> list[str]:
 
 
 def _run_all(
-    graph: nir.NIRGraph, x: Data, names: Sequence[str], how: Mapping[str, Any], plan: Plan, required: bool
+    flat: FlatGraph, x: Data, names: Sequence[str], how: Mapping[str, Any], plan: Plan, required: bool
 ) -> tuple[dict[str, dict[str, Array]], dict[str, str], dict[str, tuple[str, ...]]]:
     found: dict[str, dict[str, Array]] = {}
     skipped: dict[str, str] = {}
     unrecorded: dict[str, tuple[str, ...]] = {}
     for name in names:
         try:
-            program = compile(graph, name, **how)
+            program = compile(flat, name, **how)
         except (RuntimeUnavailableError, UnsupportedError) as error:
             if required:
                 raise

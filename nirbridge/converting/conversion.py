@@ -13,7 +13,7 @@ from torch import nn
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.markers import Array
 from nirbridge.errors import Problem
-from nirbridge.ir import PhaseIF, Shape
+from nirbridge.ir import PhaseIF, Shape, flatten
 
 
 class ConversionWarning(UserWarning):
@@ -90,20 +90,12 @@ class Conversion:
 
 
 def depth(graph: nir.NIRGraph, kind: type[nir.NIRNode] = PhaseIF) -> int:
-    """Nodes of ``kind`` on the longest path through a graph without cycles."""
+    """Nodes of ``kind`` on the longest path along edges that close no cycle."""
+    flat = flatten(graph)
     found: dict[str, int] = {}
-    incoming: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for source, target in graph.edges:
-        incoming[target].append(source)
-    pending = list(graph.nodes)
-    while pending:
-        name = pending[-1]
-        missing = [source for source in incoming[name] if source not in found]
-        if missing:
-            pending += missing
-            continue
-        found[name] = max((found[s] for s in incoming[name]), default=0) + (type(graph.nodes[name]) is kind)
-        pending.pop()
+    for name in flat.topology.order:
+        before = max((found[source] for source in flat.forward_sources(name)), default=0)
+        found[name] = before + (type(flat.nodes[name]) is kind)
     return max(found.values(), default=0)
 
 

@@ -19,6 +19,7 @@ from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.errors import GraphError, InputError
 from nirbridge.exporting.user_code import nested
+from nirbridge.ir import flatten
 
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
@@ -106,7 +107,7 @@ def convert_in_full(
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
     with nested(ann):
         conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
-    problems = find_problems(conversion.graph)
+    problems = find_problems(flatten(conversion.graph))
     if problems:
         raise GraphError.from_problems(problems)
     return conversion

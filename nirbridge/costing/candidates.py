@@ -10,7 +10,7 @@ import numpy as np
 
 from nirbridge.costing.latency import is_phase_coded, window_steps
 from nirbridge.errors import InputError
-from nirbridge.ir import PhaseEncode, frames_of_inference
+from nirbridge.ir import FlatGraph, PhaseEncode, flatten, frames_of_inference
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, make_plan
 
@@ -30,7 +30,7 @@ class Candidate:
     """
 
     name: str
-    graph: nir.NIRGraph
+    graph: FlatGraph
     plan: Plan
     x: Data
     labels: Array
@@ -75,7 +75,8 @@ def candidate(
     """
     if samples is not None and samples < 1:
         raise InputError("option 'samples'", f"{samples} is no number from 1 on", "Give for instance 100")
-    plan = make_plan(graph, dt)
+    flat = flatten(graph)
+    plan = make_plan(flat, dt)
     classes = _classes(plan)
     frames = _frames(plan, x, steps, frames_of_inference(graph))
     count = _batch(frames)
@@ -87,7 +88,7 @@ def candidate(
             if isinstance(frames, Mapping)
             else frames[:, :samples]
         )
-    return Candidate(name, graph, plan, frames, kept, label, group)
+    return Candidate(name, flat, plan, frames, kept, label, group)
 
 
 def _classes(plan: Plan) -> int:

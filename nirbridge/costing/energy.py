@@ -21,7 +21,7 @@ from nirbridge.costing.rows import Measured
 from nirbridge.costing.signals import units_of
 from nirbridge.costing.width import width_of
 from nirbridge.errors import InputError
-from nirbridge.ir import EventInput, Quantize, frames_of_inference, is_input
+from nirbridge.ir import EventInput, Graph, Quantize, frames_of_inference, is_input
 from nirbridge.reports import counted
 from nirbridge.runtime import Data, Plan, PlannedNode, compile, make_plan, require_option
 
@@ -33,7 +33,7 @@ INPUT_KINDS = ("analog", "events")
 
 
 def energy(
-    graph: nir.NIRGraph,
+    graph: Graph,
     x: Data,
     runtime: str = "reference",
     model: str = "m-lif",
@@ -57,7 +57,7 @@ def energy(
     layer of the report, or one of its neurons, or in ``not_counted``.
 
     Args:
-        graph: the graph.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it.
         x: [T, B, *shape], or a dictionary by input name.
         runtime: the runtime that records the activity.
         model: "m-lif", "one-spike" or "memory".

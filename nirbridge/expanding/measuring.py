@@ -9,8 +9,8 @@ import nir
 import numpy as np
 
 from nirbridge.expanding.substeps import join_substeps, repeat_substeps
-from nirbridge.ir import MultiLevelLIF, flatten
-from nirbridge.runtime import Array, Data, compile, make_plan
+from nirbridge.ir import FlatGraph, MultiLevelLIF, flatten
+from nirbridge.runtime import Array, Data, Plan, compile, make_plan
 
 STEPS, BATCH = 16, 4
 
@@ -47,14 +47,16 @@ def measured_error(
 
     With ``exact_for`` "one-step" every step starts from fresh states.
     """
-    data = _by_name(graph, x)
+    flat = flatten(graph)
+    plan = make_plan(flat)
+    data = _by_name(plan, x)
     if exact_for == "one-step":  # every step a sample of its own
         data = {name: array.reshape(1, -1, *array.shape[2:]) for name, array in data.items()}
-    with compile(graph, dt=dt) as program:
+    with compile(flat, dt=dt) as program:
         expected = _outputs(program.run(data).output)
-    count = _levels(graph) if exact_for == "substeps" else 1
+    count = _levels(flat) if exact_for == "substeps" else 1
     how = {"reset": "subtract"} if exact_for == "substeps" else {}
-    with compile(expanded, dt=dt if dt is not None else make_plan(graph).dt, **how) as program:
+    with compile(expanded, dt=dt if dt is not None else plan.dt, **how) as program:
         found = _outputs(program.run({name: repeat_substeps(array, count) for name, array in data.items()}).output)
     a = np.concatenate([expected[name].ravel() for name in expected])
     b = np.concatenate([join_substeps(found[name], count).ravel() for name in expected])
@@ -67,12 +69,11 @@ def measured_error(
     )
 
 
-def _levels(graph: nir.NIRGraph) -> int:
-    return next((node.lanes for node in flatten(graph).nodes.values() if type(node) is MultiLevelLIF), 1)
+def _levels(flat: FlatGraph) -> int:
+    return next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
 
 
-def _by_name(graph: nir.NIRGraph, x: Data | None) -> dict[str, Array]:
-    plan = make_plan(graph)
+def _by_name(plan: Plan, x: Data | None) -> dict[str, Array]:
     if isinstance(x, dict):
         return {name: np.asarray(array, dtype=np.float64) for name, array in x.items()}
     if x is not None:

@@ -129,7 +129,7 @@ def max_pool(name: str, node: MaxPool2d, flat: FlatGraph, shapes: dict[str, Shap
 
 def levels_entering(name: str, flat: FlatGraph) -> Array | None:
     """The ascending values that may enter a node besides 0, None where they are not known."""
-    sources = [source for source, target in flat.edges if target == name]
+    sources = flat.sources(name)
     if len(sources) != 1:
         return None
     node = flat.nodes[sources[0]]

@@ -78,7 +78,7 @@ def product(name: str, node: Product, flat: FlatGraph) -> Fragment:
 
 def _levels(name: str, node: Product, slot: int, flat: FlatGraph) -> Array:
     size = node.output_shape[0]
-    places = [source for source, target in flat.edges if target == name]
+    places = flat.sources(name)
     if any(type(flat.nodes[source]) is not Place for source in places):
         raise CannotExpandError("multiplies what no Place brings to a slot of its own", "Bring each by a Place")
     own = [source for source in places if _span(flat.nodes[source]) == (slot * size, (slot + 1) * size)]

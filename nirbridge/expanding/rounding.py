@@ -33,7 +33,7 @@ def quantize(name: str, node: Quantize) -> Fragment:
 
 
 def _changes_nothing(node: Quantize, flat: FlatGraph, name: str) -> bool:
-    senders = [flat.nodes[source] for source, target in flat.edges if target == name]
+    senders = [flat.nodes[source] for source in flat.sources(name)]
     largest = _largest(senders[0]) if len(senders) == 1 and type(senders[0]) is EventInput else None
     whole = (np.asarray(node.step) == 1).all() and (np.asarray(node.low) <= 0).all()
     return bool(largest is not None and whole and (np.asarray(node.high) >= largest).all())

@@ -23,6 +23,7 @@ from nirbridge.ir import (
     is_input,
     label,
 )
+from nirbridge.ir.topology import reached
 
 _BIASED = (nir.Affine, nir.Conv1d, nir.Conv2d)
 _LINEAR = (
@@ -106,17 +107,8 @@ def _not_uniform(node: MultiLevelLIF) -> str:
 
 def spikes_before(name: str, flat: FlatGraph) -> bool:
     """Whether spikes of a multi-level neuron reach the node, which change from sub-step to sub-step."""
-    pending, seen = [name], {name}
-    while pending:
-        here = pending.pop()
-        for source, target in flat.edges:
-            if target == here:
-                if type(flat.nodes[source]) is MultiLevelLIF:
-                    return True
-                if source not in seen:
-                    seen.add(source)
-                    pending.append(source)
-    return False
+    before = reached(flat.sources(name), flat.sources)
+    return any(type(flat.nodes[source]) is MultiLevelLIF for source in before)
 
 
 def _divided(flat: FlatGraph, shapes: dict[str, Shapes], count: int) -> FlatGraph:

@@ -21,7 +21,7 @@ from nirbridge.exporting.norse import require_states
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import nested
-from nirbridge.ir import Shape, graphs_equal, is_input, time_step
+from nirbridge.ir import Shape, flatten, graphs_equal, is_input, time_step
 from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, SpikingNeuron
 
@@ -79,7 +79,7 @@ def export(
         _require_plain(module)
         with evaluation(module):
             graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
-    problems = find_problems(graph)
+    problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
     return graph

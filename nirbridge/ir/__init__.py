@@ -4,10 +4,11 @@ from nirbridge.needed_nir import NEEDED  # noqa: F401  (first, before anything a
 
 # isort: split
 from nirbridge.ir.compare import graph_differences, graphs_equal
-from nirbridge.ir.flat import FlatGraph, flatten, label
-from nirbridge.ir.hdf5_reader import read
+from nirbridge.ir.flat import FlatGraph, Graph, flatten, label
+from nirbridge.ir.hdf5_reader import read, read_flat
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
+from nirbridge.ir.once import once
 from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
 from nirbridge.ir.registry import (
     PRIMITIVES,
@@ -20,7 +21,7 @@ from nirbridge.ir.registry import (
     time_constants,
 )
 from nirbridge.ir.time_step import DEFAULT_DT, time_step
-from nirbridge.ir.topology import Topology, find_topology
+from nirbridge.ir.topology import Source, Topology, find_topology
 from nirbridge.primitives import (
     OPSET,
     TEXT_FIELDS,
@@ -52,6 +53,7 @@ __all__ = [
     "EventInput",
     "Extension",
     "FlatGraph",
+    "Graph",
     "MaxPool2d",
     "MultiLevelLIF",
     "PhaseDecode",
@@ -62,6 +64,7 @@ __all__ = [
     "Quantize",
     "Shape",
     "Shapes",
+    "Source",
     "SparseMatrix",
     "Spec",
     "TemporalMix",
@@ -82,8 +85,10 @@ __all__ = [
     "label",
     "mark_copy",
     "mark_inference",
+    "once",
     "original",
     "read",
+    "read_flat",
     "register",
     "spec_of",
     "time_constants",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import nir
 
 from nirbridge.errors import GraphError, Problem, brief
 from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import find_spec, is_input
-from nirbridge.ir.topology import Edge, Topology, find_topology
+from nirbridge.ir.topology import Edge, Source, Topology, find_topology
 
 
 @dataclass(frozen=True)
@@ -21,30 +22,68 @@ class FlatGraph:
 
     The nodes are those of the graph itself, not copies, save where :func:`~nirbridge.ir.normal_form.normal_form` mends
     them.  Nested ``Input`` and ``Output`` nodes are gone: edges run through them.
+
+    What follows from the graph, its order and all that :func:`~nirbridge.ir.once.once` marks, is found when first asked
+    for and stays with it: hand the graph on, and nobody finds it again.
+
+    Attributes:
+        nodes: by name.
+        edges: each once.
+        problems: what is wrong with the structure.
+        metadata: of the outermost graph.
     """
 
     nodes: dict[str, nir.NIRNode]
     edges: tuple[Edge, ...]
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Names of the nodes through which data enter."""
         return tuple(name for name, node in self.nodes.items() if is_input(node))
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """Names of the nodes through which data leave."""
         return tuple(name for name, node in self.nodes.items() if type(node) is nir.Output)
 
+    @cached_property
     def topology(self) -> Topology:
-        """The execution order.
+        """The execution order and the wiring.
 
         The walk starts at the inputs.  In a cycle that no data reach it starts behind a neuron, so that the edge out
         of a neuron closes the cycle and biases reach the neurons at the first step, whatever the order of the nodes.
         """
         behind = (t for s, t in self.edges if _is_neuron(self.nodes[s]) and not _is_neuron(self.nodes[t]))
         return find_topology(tuple(self.nodes), self.edges, (*self.inputs, *behind))
+
+    @property
+    def incoming(self) -> Mapping[str, tuple[Source, ...]]:
+        """For each node the edges into it, in the order of ``edges``."""
+        return self.topology.incoming
+
+    def sources(self, name: str) -> tuple[str, ...]:
+        """The senders of the edges into a node."""
+        return tuple(source.name for source in self.incoming[name])
+
+    def forward_sources(self, name: str) -> tuple[str, ...]:
+        """The senders of the edges into a node that close no cycle."""
+        return tuple(source.name for source in self.incoming[name] if not source.delayed)
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        """The nodes that the edges out of a node lead to."""
+        return self.topology.outgoing[name]
+
+    def with_nodes(self, nodes: dict[str, nir.NIRNode]) -> FlatGraph:
+        """The graph with others in place of its nodes: inputs for inputs, neurons for neurons, so the order stays."""
+        changed = replace(self, nodes=nodes)
+        vars(changed)["topology"] = self.topology
+        return changed
+
+
+Graph: TypeAlias = nir.NIRGraph | FlatGraph
+"""A graph, or what :func:`flatten` made of it, which nobody analyses again."""
 
 
 def _is_neuron(node: nir.NIRNode) -> bool:
@@ -65,11 +104,14 @@ def label(name: str, node: nir.NIRNode) -> str:
     return f"node '{name}' ({type(node).__name__})"
 
 
-def flatten(graph: nir.NIRGraph) -> FlatGraph:
+def flatten(graph: Graph) -> FlatGraph:
     """The graph with all nesting resolved; what is wrong with its structure stands in ``problems``.
 
-    An edge that is there twice, in the list or by two ways through nested graphs, is a problem and counts once.
+    An edge that is there twice, in the list or by two ways through nested graphs, is a problem and counts once.  A flat
+    graph is given back, with all that was found about it.
     """
+    if isinstance(graph, FlatGraph):
+        return graph
     found = _Collected()
     _collect(graph, (), found)
     edges = found.edges
@@ -89,7 +131,7 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
         for (source, target), times in flat.items()
         if times > 1
     ]
-    return FlatGraph(nodes, tuple(flat), tuple(found.problems))
+    return FlatGraph(nodes, tuple(flat), tuple(found.problems), graph.metadata)
 
 
 def edge_problems(graph: nir.NIRGraph, prefix: str = "") -> list[Problem]:

@@ -12,7 +12,7 @@ import numpy as np
 from nir.serialization import hdf2dict
 
 from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
-from nirbridge.ir.flat import MAX_DEPTH, edge_problems
+from nirbridge.ir.flat import MAX_DEPTH, FlatGraph, edge_problems, flatten
 from nirbridge.ir.guard import guard
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.inference import set_types
@@ -46,6 +46,15 @@ def read(source: Any) -> nir.NIRGraph:
         GraphError: a primitive, a field or an opset is unknown, a field has a value that the primitive refuses, or an
             edge is listed twice.
     """
+    return _read(source)[0]
+
+
+def read_flat(source: Any) -> FlatGraph:
+    """As :func:`read`, with the graph flat and its shapes known: they need not be found again."""
+    return _read(source)[1]
+
+
+def _read(source: Any) -> tuple[nir.NIRGraph, FlatGraph]:
     origin = Origin(source, "read")
     where = origin.where
     with opened(origin, SIGNATURE) as data:
@@ -53,8 +62,9 @@ def read(source: Any) -> nir.NIRGraph:
     graph = _node(stored, where, 0)
     if type(graph) is not nir.NIRGraph:
         raise GraphError(where, f"holds a single {type(graph).__name__}", "A NIR file holds a NIRGraph")
-    set_types(graph)
-    return graph
+    flat = flatten(graph)
+    set_types(flat)
+    return graph, flat
 
 
 def _stored(data: bytes | mmap.mmap, origin: Origin) -> dict[str, Any]:

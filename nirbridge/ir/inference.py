@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import nir
@@ -13,6 +13,7 @@ import numpy as np
 from nirbridge.errors import GraphError, Problem
 from nirbridge.ir.flat import FlatGraph, flatten, label
 from nirbridge.ir.normal_form import normal_form
+from nirbridge.ir.once import once
 from nirbridge.ir.registry import find_spec
 from nirbridge.ir.stated_shapes import (
     declared_shape,
@@ -22,7 +23,6 @@ from nirbridge.ir.stated_shapes import (
     shape_by_nir,
     states_its_shape,
 )
-from nirbridge.ir.topology import Topology
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.shaping import ShapeMismatchError
 
@@ -38,6 +38,7 @@ class Shapes:
     output: Shape
 
 
+@once
 def infer_shapes(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
     """The shapes of every node, and what does not fit.
 
@@ -49,8 +50,7 @@ def infer_shapes(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
 
 
 def _inferred(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
-    order = flat.topology()
-    forward, backward = _sources(flat, order)
+    order = flat.topology
     shapes: dict[str, Shapes] = {}
     by_nir: dict[str, Shape | None] = {}
     entries: dict[str, Shape] = {}
@@ -58,11 +58,11 @@ def _inferred(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
     problems: list[Problem] = []
     for name in order.order:
         node = flat.nodes[name]
-        sources = [s for s in forward[name] if s in shapes]
+        sources = [s for s in flat.forward_sources(name) if s in shapes]
         try:
             if not sources and order.loop.get(name, -1) not in rounds:
                 rounds.add(order.loop.get(name, -1))
-                entries |= _round_the_cycle(flat, order, name)
+                entries |= _round_the_cycle(flat, name)
             incoming = _incoming([(s, shapes[s].output) for s in sources])
             if incoming is None:
                 incoming = entries[name] if name in entries else _start(flat, name)
@@ -73,48 +73,33 @@ def _inferred(flat: FlatGraph) -> tuple[dict[str, Shapes], list[Problem]]:
             shapes[name] = Shapes(incoming, _required(made_shape(node, incoming), incoming))
             by_nir[name] = None if stated_by_nir is None else shape_by_nir(node, stated_by_nir)
         except ShapeMismatchError as error:
-            derived = _derivation(name, forward, shapes)
+            derived = _derivation(name, flat, shapes)
             next_step = f"{derived}compare it with the nodes before" if derived else "Compare it with the nodes before"
             problems.append(Problem(label(name, node), str(error), next_step, "shapes_agree"))
         except _UNFIT as error:
             found = f"a field that its shape follows from does not fit ({error})"
             problems.append(Problem(label(name, node), found, "Export the graph again", "shapes_agree"))
-    for source, target in backward:
-        if source in shapes and target in shapes and shapes[source].output != shapes[target].input:
+    for (source, target), late in zip(flat.edges, order.delayed, strict=True):
+        if late and source in shapes and target in shapes and shapes[source].output != shapes[target].input:
             found = f"the recurrent edge from '{source}' brings {shapes[source].output}, not {shapes[target].input}"
             problems.append(Problem(label(target, flat.nodes[target]), found, "Fix the edge", "shapes_agree"))
     return shapes, problems
 
 
-def _sources(flat: FlatGraph, order: Topology) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-    """The sources of each node by edges without delay, and the edges that close cycles."""
-    forward: dict[str, list[str]] = {name: [] for name in flat.nodes}
-    backward: list[tuple[str, str]] = []
-    for (source, target), late in zip(flat.edges, order.delayed, strict=True):
-        if late:
-            backward.append((source, target))
-        else:
-            forward[target].append(source)
-    return forward, backward
-
-
 def _start(flat: FlatGraph, name: str) -> Shape | None:
     """What enters a node that nothing leads to."""
     node = flat.nodes[name]
-    shape = entering_shape(node, [flat.nodes[target] for source, target in flat.edges if source == name])
+    shape = entering_shape(node, [flat.nodes[target] for target in flat.targets(name)])
     if shape is None and type(node) is nir.Input:
         raise ShapeMismatchError("it states no shape")
     return shape
 
 
-def _round_the_cycle(flat: FlatGraph, order: Topology, name: str) -> dict[str, Shape]:
+def _round_the_cycle(flat: FlatGraph, name: str) -> dict[str, Shape]:
     """What enters the nodes of the cycle of ``name``, followed round from the node whose own shape says most."""
-    members = {other for other, number in order.loop.items() if number == order.loop[name]}
-    first = min((other for other in order.order if other in members), key=lambda other: _vagueness(flat.nodes[other]))
-    targets: dict[str, list[str]] = {other: [] for other in members}
-    for source, target in flat.edges:
-        if source in members and target in members:
-            targets[source].append(target)
+    order, loop = flat.topology.order, flat.topology.loop
+    members = {other for other, number in loop.items() if number == loop[name]}
+    first = min((other for other in order if other in members), key=lambda other: _vagueness(flat.nodes[other]))
     shape = declared_shape(flat.nodes[first])
     entries = {} if shape is None else {first: shape}
     pending = list(entries)
@@ -124,7 +109,7 @@ def _round_the_cycle(flat: FlatGraph, order: Topology, name: str) -> dict[str, S
             output = made_shape(flat.nodes[source], entries[source])
         except (ShapeMismatchError, *_UNFIT):
             continue  # the node itself will say so
-        following = [target for target in targets[source] if target not in entries]
+        following = [target for target in flat.targets(source) if target in members and target not in entries]
         entries |= dict.fromkeys(following, output)
         pending += following
     return entries
@@ -172,7 +157,7 @@ def _batch_axes(flat: FlatGraph) -> list[Problem]:
             return []
         leading = {shape[:axes] for shape in stated.values()}
         bare = {name: _bare(node, axes, leading) for name, node in flat.nodes.items()}
-        if not _inferred(replace(flat, nodes=bare))[1]:
+        if not _inferred(flat.with_nodes(bare))[1]:
             return [
                 Problem(
                     label(name, flat.nodes[name]),
@@ -203,11 +188,11 @@ def _bare(node: nir.NIRNode, axes: int, leading: set[Shape]) -> nir.NIRNode:
 _DERIVATION = 4
 
 
-def _derivation(name: str, forward: dict[str, list[str]], shapes: dict[str, Shapes]) -> str:
+def _derivation(name: str, flat: FlatGraph, shapes: dict[str, Shapes]) -> str:
     """The last steps by which the shape came about: ``Derived: 'input' (3,) -> 'fc' (4,); ``."""
     steps: list[str] = []
     while len(steps) <= _DERIVATION:
-        known = [source for source in forward[name] if source in shapes]
+        known = [source for source in flat.forward_sources(name) if source in shapes]
         if not known:
             break
         name = known[0]
@@ -218,11 +203,9 @@ def _derivation(name: str, forward: dict[str, list[str]], shapes: dict[str, Shap
     return f"Derived: {' -> '.join([*beginning, *reversed(steps[:_DERIVATION])])}; "
 
 
-def set_types(graph: nir.NIRGraph) -> None:
+def set_types(flat: FlatGraph) -> None:
     """Fills ``input_type`` and ``output_type`` of the graph's nodes with the inferred shapes, where they are known."""
-    flat = flatten(graph)
-    shapes, _ = infer_shapes(flat)
-    for name, found in shapes.items():
+    for name, found in infer_shapes(flat)[0].items():
         node = flat.nodes[name]
         if states_its_shape(node):
             continue
@@ -250,5 +233,5 @@ def build_graph(
             shape = np.array(shapes[name].output, dtype=np.int64)
             nodes[name] = nir.Output(shape, metadata=nodes[name].metadata)
     graph = nir.NIRGraph(nodes, edges, metadata=dict(metadata or {}), type_check=False)
-    set_types(graph)
+    set_types(flat)
     return graph

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import nir
 
+from nirbridge.ir.flat import Graph
+
 _COPY_OF = "copy_of"
 _FRAMES = "inference_frames"
 
@@ -22,7 +24,7 @@ def mark_copy(node: nir.NIRNode, of: str) -> None:
     node.metadata = {**node.metadata, _COPY_OF: of}
 
 
-def frames_of_inference(graph: nir.NIRGraph) -> int | None:
+def frames_of_inference(graph: Graph) -> int | None:
     """Input steps that one inference takes, where conversion made the graph for so many; else None."""
     told = graph.metadata.get(_FRAMES)
     return None if told is None else int(told)

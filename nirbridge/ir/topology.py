@@ -5,26 +5,40 @@ Works on names and edges alone, so every user of a graph sees the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from typing import TypeVar
 
 Edge = tuple[str, str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One edge into a node: the name of the sender, and whether it carries the previous step's value."""
+
+    name: str
+    delayed: bool = False
 
 
 @dataclass(frozen=True)
 class Topology:
-    """The execution order of a flat graph.
+    """The execution order of a flat graph, and its wiring.
 
     Attributes:
         order: every node once; forward edges lead from earlier to later, and a cycle's nodes stand together.
         delayed: for each edge, in the order given, whether it closes a cycle and carries the previous step's value.
         loop: the number of the cycle that a node belongs to; nodes outside of cycles are absent.
+        incoming: for each node the edges into it, in the order given.
+        outgoing: for each node the nodes that its edges lead to, in the order given.
     """
 
     order: tuple[str, ...]
     delayed: tuple[bool, ...]
     loop: dict[str, int]
+    incoming: dict[str, tuple[Source, ...]]
+    outgoing: dict[str, tuple[str, ...]]
 
 
 def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[str]) -> Topology:
@@ -41,10 +55,28 @@ def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[s
     position = {name: index for index, name in enumerate(reversed(finished))}
     # A depth-first walk finishes a node after all it leads to, save along the edges that close a cycle.
     delayed = tuple(position[source] >= position[target] for source, target in edges)
-    components = _components(targets, preorder)
+    incoming: dict[str, list[Source]] = {name: [] for name in nodes}
+    for (source, target), late in zip(edges, delayed, strict=True):
+        incoming[target].append(Source(source, late))
+    components = _components(targets, incoming, preorder)
     loops = _loops(components, edges)
     order = _order(nodes, edges, delayed, components, position)
-    return Topology(order, delayed, loops)
+    return Topology(order, delayed, loops, _frozen(incoming), _frozen(targets))
+
+
+def _frozen(lists: dict[str, list[T]]) -> dict[str, tuple[T, ...]]:
+    return {name: tuple(found) for name, found in lists.items()}
+
+
+def reached(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> set[str]:
+    """The nodes that one comes to from ``starts``, these included, where ``onward`` gives those next to a node."""
+    pending = list(starts)
+    found = set(pending)
+    while pending:
+        following = set(onward(pending.pop())) - found
+        found |= following
+        pending += following
+    return found
 
 
 def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -68,13 +100,11 @@ def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> tuple[list[st
     return list(entered), finished
 
 
-def _components(targets: dict[str, list[str]], nodes: Sequence[str]) -> dict[str, int]:
+def _components(
+    targets: dict[str, list[str]], incoming: dict[str, list[Source]], nodes: Sequence[str]
+) -> dict[str, int]:
     """The strongly connected component of each node, by two walks (Kosaraju)."""
     _, finished = _walk(targets, nodes)
-    sources: dict[str, list[str]] = {name: [] for name in targets}
-    for source, listed in targets.items():
-        for target in listed:
-            sources[target].append(source)
     component: dict[str, int] = {}
     for index, start in enumerate(reversed(finished)):
         pending = [start] if start not in component else []
@@ -82,7 +112,7 @@ def _components(targets: dict[str, list[str]], nodes: Sequence[str]) -> dict[str
             name = pending.pop()
             if name not in component:
                 component[name] = index
-                pending.extend(sources[name])
+                pending.extend(source.name for source in incoming[name])
     return component
 
 

@@ -8,7 +8,7 @@ from math import lcm
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, label, spec_of
+from nirbridge.ir import FlatGraph, label, once, spec_of
 
 
 def window_of(node: nir.NIRNode) -> int:
@@ -23,18 +23,15 @@ def _ratio(node: nir.NIRNode) -> Fraction:
     return Fraction(1) if window is None else window.ratio(node)
 
 
+@once
 def infer_rates(flat: FlatGraph) -> tuple[dict[str, Fraction], list[Problem]]:
     """Output steps of every node per step of graph input, and where they do not fit."""
-    order = flat.topology()
-    incoming: dict[str, list[str]] = {name: [] for name in flat.nodes}
-    for (source, target), delayed in zip(flat.edges, order.delayed, strict=True):
-        if not delayed:
-            incoming[target].append(source)
+    order = flat.topology
     rates: dict[str, Fraction] = {}
     problems: list[Problem] = []
     for name in order.order:
         node = flat.nodes[name]
-        found = {rates[source] for source in incoming[name]}
+        found = {rates[source] for source in flat.forward_sources(name)}
         if len(found) > 1:
             text = " and ".join(str(rate) for rate in sorted(found))
             problems.append(

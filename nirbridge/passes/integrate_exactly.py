@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import nir
@@ -39,7 +38,7 @@ def integrate_exactly(flat: FlatGraph, dt: float, impulses: bool) -> FlatGraph:
     Source: "exact" is what Sinabs and Rockpool computed for the NIR paper's first task, to the last digit of their
         membranes; "hold" is its analytic solution and Nengo.
     """
-    return replace(flat, nodes={name: _exact(node, dt, impulses) for name, node in flat.nodes.items()})
+    return flat.with_nodes({name: _exact(node, dt, impulses) for name, node in flat.nodes.items()})
 
 
 def _exact(node: nir.NIRNode, dt: float, impulses: bool) -> nir.NIRNode:

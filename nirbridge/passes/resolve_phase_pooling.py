@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import nir
 
-from nirbridge.ir import FlatGraph, MaxPool2d, PhaseIF
+from nirbridge.ir import FlatGraph, MaxPool2d, PhaseIF, once
 from nirbridge.primitives import FirstSpikePool2d
 
 _TRANSPARENT = (nir.Flatten,)
 """Nodes that keep a phase code a phase code."""
 
 
+@once
 def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:
     """Replaces every ``MaxPool2d`` that a ``PhaseIF`` feeds.
 
@@ -22,12 +21,9 @@ def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:
     """
     phases: dict[str, int] = {}
     nodes = dict(flat.nodes)
-    sources: dict[str, list[str]] = {name: [] for name in nodes}
-    for source, target in flat.edges:
-        sources[target].append(source)
-    for name in flat.topology().order:
+    for name in flat.topology.order:
         node = nodes[name]
-        before = {phases.get(source) for source in sources[name]}
+        before = {phases.get(source) for source in flat.sources(name)}
         code = before.pop() if len(before) == 1 else None
         if type(node) is PhaseIF:
             phases[name] = node.phases
@@ -36,4 +32,4 @@ def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:
             phases[name] = code
         elif code is not None and type(node) in _TRANSPARENT:
             phases[name] = code
-    return replace(flat, nodes=nodes)
+    return flat.with_nodes(nodes)

@@ -23,7 +23,7 @@ def widen_parameters(flat: FlatGraph) -> FlatGraph:
     A file's float32 time constant would otherwise make ``dt/tau`` a float32 number in numpy and a float64 one
     elsewhere.  Widening is exact; a runtime narrows once, after it has computed what it needs.
     """
-    return replace(flat, nodes={name: _widened_node(node) for name, node in flat.nodes.items()})
+    return flat.with_nodes({name: _widened_node(node) for name, node in flat.nodes.items()})
 
 
 def _widened_node(node: nir.NIRNode) -> nir.NIRNode:

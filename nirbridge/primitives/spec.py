@@ -145,7 +145,7 @@ class Integers:
         against: reasons why these parameters have no integer form, from the node and dt.
         form: of a neuron the one normal form, from the node and dt; None for what has no state of its own.
         fields: that integers are stored in, by their dtype.
-        grows: (node, bound of what enters) → bound of what it computes with.
+        grows: (node, bound x of what enters) → bound of what it computes with, a·x + b with whole a and b.
         quantise: name of the rule in :mod:`nirbridge.quantizing` that makes integers of it, or the rule.
         unit: what the integer 1 stands for in its messages, whatever enters; None where it follows from what enters.
     """

@@ -10,7 +10,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import PhaseIF, spec_of
+from nirbridge.ir import PhaseIF, flatten, spec_of
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.phase_tables import fire_tables
 from nirbridge.primitives.units import MESSAGE_LIMIT
@@ -49,7 +49,8 @@ def input_scale(x: Array) -> float:
 
 def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict[str, StateRange]:
     """What the states of every neuron reach: runs a graph of integers in floating point, where none meets an end."""
-    plan = make_plan(graph, dt)
+    flat = flatten(graph)
+    plan = make_plan(flat, dt)
     neurons = [planned.name for planned in plan.nodes if spec_of(planned.node).has_membrane]
     units = {name: _units(plan[name].node) for name in neurons}
     found = {name: StateRange() for name in neurons}
@@ -57,7 +58,7 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
         return found
     name = FAST if runtimes()[FAST].usable else SLOW
     options = {"dtype": "float64"} if name == FAST else {}
-    with compile(graph, name, dt=dt, precision="float", **options) as program:
+    with compile(flat, name, dt=dt, precision="float", **options) as program:
         for _, recording in program.run_in_parts(x, CHUNK, [neuron + MEMBRANE for neuron in neurons]):
             for neuron in neurons:
                 states = np.abs(recording.records[neuron + MEMBRANE]) * units[neuron]

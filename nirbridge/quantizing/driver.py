@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, InputError, UnsupportedError
-from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
-from nirbridge.ir.inference import set_types
+from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
@@ -35,7 +34,7 @@ _ATTEMPTS = 8
 
 
 def quantize(
-    graph: nir.NIRGraph,
+    graph: Graph,
     data: Data | None = None,
     *,
     weight_bits: int = MOST_BITS,
@@ -47,7 +46,7 @@ def quantize(
 
 
 def quantize_with_report(
-    graph: nir.NIRGraph,
+    graph: Graph,
     data: Data | None = None,
     *,
     weight_bits: int = MOST_BITS,
@@ -64,7 +63,8 @@ def quantize_with_report(
     a phase code stay ones.  Edges that add up are brought to one scale by Scale nodes that hold powers of two.
 
     Args:
-        graph: the graph; it is not changed.  Nested graphs come back flat, nodes named ``outer.inner``.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it; it is not changed.  Nested graphs come back flat,
+            nodes named ``outer.inner``.
         data: calibration data [T, B, *shape], or a dictionary by input name.  With them inputs that are no integers
             get a step, states that would leave 24 bits get coarser weights, and the report says what states took.
             Without them inputs count as integers, step 1.
@@ -88,16 +88,17 @@ def quantize_with_report(
     """
     _require_bits(weight_bits)
     require_option("input", input, FORMS)
-    problems = find_problems(graph)
+    flat = flatten(graph)
+    problems = find_problems(flat)
     if problems:
         raise GraphError.from_problems(problems)
-    plan = make_plan(graph, dt)
+    plan = make_plan(flat, dt)
     given = None if data is None else _by_name(plan, data)
     steps = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
-    flat = widen_parameters(flatten(graph))
-    if beyond := magnitudes_leave_room(flat):
+    wide = widen_parameters(flat)
+    if beyond := magnitudes_leave_room(wide):
         raise UnsupportedError.from_problems(beyond)  # no scale would leave bits for the others
-    start = Walk(flat, infer_shapes(flat)[0], int(weight_bits), plan.dt, steps, {})
+    start = Walk(wide, infer_shapes(flat)[0], int(weight_bits), plan.dt, steps, {})
     try:
         walk, states = _fitting(start, given)
     except RefusedError as error:
@@ -150,7 +151,6 @@ def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None =
     graph = walk.graph()
     if limit is not None:
         graph = with_quantize_nodes(graph, walk.input_scale, limit)
-    set_types(graph)
     return build_graph(graph.nodes, graph.edges, metadata)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import nir
@@ -72,7 +71,7 @@ class Walk:
         Raises:
             TooFineError: a synapse must be coarser; try again with more in ``coarser``.
         """
-        for name in (needed for last in self.flat.topology().order for needed in self._needed(last)):
+        for name in (needed for last in self.flat.topology.order for needed in self._needed(last)):
             try:
                 self.quantised(name)
             except RefusedError as error:
@@ -90,7 +89,7 @@ class Walk:
                 order.append(current)
             elif current not in entered and current not in self.done and current not in self.refused:
                 entered.add(current)
-                before = [s for s in self.sources(current) if not has_unit(self.flat.nodes[s])]
+                before = [s for s in self.flat.sources(current) if not has_unit(self.flat.nodes[s])]
                 pending += [(current, True), *((source, False) for source in reversed(before))]
         return order
 
@@ -123,21 +122,10 @@ class Walk:
             return integers.unit(node)
         return self.quantised(name).scale
 
-    def sources(self, name: str) -> list[str]:
-        """The senders of the edges into a node, in the order of the edges."""
-        return self._sources.get(name, [])
-
-    @cached_property
-    def _sources(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for source, target in self.flat.edges:
-            found.setdefault(target, []).append(source)
-        return found
-
     def _quantise(self, name: str, node: nir.NIRNode) -> Quantised:
         if is_input(node):
             return Quantised(copy(node), np.asarray(self.input_scale[name]))
-        if type(node) is Quantize and all(is_input(self.flat.nodes[source]) for source in self.sources(name)):
+        if type(node) is Quantize and all(is_input(self.flat.nodes[s]) for s in self.flat.sources(name)):
             # Its integers are values of the float graph already, whatever enters.
             return Quantised(copy(node), np.ones(()))
         rule = _rule(spec_of(node).integers)
@@ -156,7 +144,7 @@ class Walk:
         return found
 
     def _entering(self, name: str) -> Array:
-        sources = self.sources(name)
+        sources = self.flat.sources(name)
         found = join([self.scale(source) for source in sources], self.weight_bits)
         if found.too_fine is not None:
             index, bits = found.too_fine
@@ -172,7 +160,7 @@ class Walk:
     def layers(self) -> list[LayerReport]:
         """The rows of the report, in execution order; a factor that is no power of two has its own."""
         rows = []
-        for name in self.flat.topology().order:
+        for name in self.flat.topology.order:
             if name in self.joins and self.joins[name].error:
                 found = self.joins[name]
                 scale = float(np.min(found.scale))
@@ -243,7 +231,7 @@ def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> 
         if current in seen or (has_unit(flat.nodes[current]) and current != name):
             continue
         seen.add(current)
-        before = [source for source, target in flat.edges if target == current]
+        before = flat.sources(current)
         integers = spec_of(flat.nodes[current]).integers
         if integers is not None and integers.quantise in _WEIGHTED:
             found.add(current)

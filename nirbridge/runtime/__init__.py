@@ -1,11 +1,12 @@
 """The protocol between graphs and runtimes: plan, program, lowering table, discovery."""
 
+from nirbridge.ir import Source
 from nirbridge.runtime.compiling import compile
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
-from nirbridge.runtime.plan import RESETS, Plan, PlannedNode, Source, make_plan
+from nirbridge.runtime.plan import RESETS, Plan, PlannedNode, make_plan
 from nirbridge.runtime.program import (
     MEMBRANE,
     Array,

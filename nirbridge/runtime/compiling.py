@@ -5,12 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import nir
-
 from nirbridge.checking import find_problems, find_time_warnings
 from nirbridge.checking.suspicions import stated_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
-from nirbridge.ir import flatten
+from nirbridge.ir import Graph, flatten
 from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
@@ -21,7 +19,7 @@ from nirbridge.runtime.support import support_problems
 
 
 def compile(
-    graph: nir.NIRGraph,
+    graph: Graph,
     runtime: str = "reference",
     *,
     dt: float | None = None,
@@ -33,7 +31,7 @@ def compile(
     """Compiles ``graph`` for a runtime.
 
     Args:
-        graph: the graph; it is checked first.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it; it is checked first.
         runtime: "reference", "norse", "lava" or a plugin's name.
         dt: seconds per step for neurons with time constants; by default the EventInput's window, else 1e-3.
         precision: "float" or "fixed", where the runtime knows it.  By default "fixed" for a graph with a ``Quantize``
@@ -65,12 +63,13 @@ def compile(
     require_seconds("dt", dt)
     require_option("integrator", integrator, INTEGRATORS)
     require_option("reset", reset, RESETS)
-    problems = find_problems(graph, dt)
+    flat = flatten(graph)
+    problems = find_problems(flat, dt)
     if problems:
         raise GraphError.from_problems(problems)
-    for text in _told([*stated_shapes_match(flatten(graph)), *find_time_warnings(graph, dt, integrator)]):
+    for text in _told([*stated_shapes_match(flat), *find_time_warnings(flat, dt, integrator)]):
         warnings.warn(text, GraphWarning, stacklevel=2)
-    plan = make_plan(graph, dt, integrator, reset)
+    plan = make_plan(flat, dt, integrator, reset)
     unsupported = support_problems(found, plan)
     if unsupported:
         raise UnsupportedError.from_problems(unsupported)

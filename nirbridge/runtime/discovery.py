@@ -12,6 +12,7 @@ from nirbridge.runtime.protocol import Availability, Runtime
 
 GROUP = "nirbridge.runtimes"
 _FIRST = ("reference", "norse", "lava")
+_LOADED: dict[str, Runtime] = {}
 
 
 def runtime_names() -> tuple[str, ...]:
@@ -21,11 +22,13 @@ def runtime_names() -> tuple[str, ...]:
 
 
 def find_runtime(name: str) -> Runtime:
-    """The runtime called ``name``, whether or not it can be used here.
+    """The runtime called ``name``, whether or not it can be used here; as a module it is loaded once.
 
     Raises:
         RuntimeUnavailableError: no runtime has this name, or its plugin cannot be loaded.
     """
+    if name in _LOADED:
+        return _LOADED[name]
     entries = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in entries:
         near = get_close_matches(name, entries, 1)
@@ -42,6 +45,7 @@ def find_runtime(name: str) -> Runtime:
         ) from error
     if not isinstance(found, Runtime):
         raise RuntimeUnavailableError(f"runtime '{name}'", f"its plugin gives a {type(found).__name__}", "Update it")
+    _LOADED[name] = found
     return found
 
 

@@ -8,7 +8,7 @@ from operator import mul
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import Place, Product, spec_of
+from nirbridge.ir import Place, Product, once, spec_of
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.magnitudes import LARGEST, largest
 from nirbridge.runtime.plan import Plan, PlannedNode
@@ -82,13 +82,13 @@ def _beyond(plan: Plan, limit: int) -> dict[str, str]:
 def _bounds(plan: Plan, limit: int) -> dict[str, int]:
     """What each node can send; nodes of a cycle without a neuron are left out."""
     bounds = {p.name: found for p in plan.nodes if (found := _sent_at_most(p.node)) is not None}
-    waiting = [planned for planned in plan.nodes if planned.name not in bounds]
-    while waiting:
-        ready = [p for p in waiting if all(source.name in bounds for source in p.sources)]
-        if not ready:
-            break
-        bounds.update({p.name: _inside(plan, p, bounds, limit) for p in ready})
-        waiting = [planned for planned in waiting if planned.name not in bounds]
+    waiting: list[PlannedNode] = []
+    # In the order of execution one pass does, but for nodes that wait for the end of a cycle.
+    while len(waiting) != len(rest := [p for p in plan.nodes if p.name not in bounds]):
+        waiting = rest
+        for planned in waiting:
+            if all(source.name in bounds for source in planned.sources):
+                bounds[planned.name] = _inside(plan, planned, bounds, limit)
     return bounds
 
 
@@ -113,7 +113,15 @@ def _inside(plan: Plan, planned: PlannedNode, bounds: dict[str, int], limit: int
     entering = _entering(planned, bounds, limit)
     if type(planned.node) is Product:
         return min(max(entering, product_bound(plan, planned, bounds)), LARGEST)
-    return min(max(entering, grown(planned.node, entering)), LARGEST)
+    factor, offset = _growth(planned)
+    return min(max(entering, factor * entering + offset), LARGEST)
+
+
+@once
+def _growth(planned: PlannedNode) -> tuple[int, int]:
+    """Factor and offset of a node's rule: searches for a limit ask often, and weights may be many."""
+    offset = grown(planned.node, 0)
+    return grown(planned.node, 1) - offset, offset
 
 
 def product_bound(plan: Plan, planned: PlannedNode, bounds: dict[str, int]) -> int:

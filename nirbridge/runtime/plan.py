@@ -15,7 +15,18 @@ from typing import Any
 import nir
 
 from nirbridge.errors import GraphError, Problem
-from nirbridge.ir import FlatGraph, Shape, Shapes, find_topology, flatten, infer_shapes, label, time_step
+from nirbridge.ir import (
+    FlatGraph,
+    Graph,
+    Shape,
+    Shapes,
+    Source,
+    find_topology,
+    flatten,
+    infer_shapes,
+    label,
+    time_step,
+)
 from nirbridge.passes.find_reset_amounts import find_reset_amounts
 from nirbridge.passes.infer_rates import block_of, infer_rates, window_of
 from nirbridge.passes.integrate_exactly import integrate_exactly
@@ -26,14 +37,6 @@ INTEGRATORS = ("euler", "exact", "hold")
 """How a core neuron leaks over a step: forward Euler; by exp(-dt/tau), the input at once; the same, the input held."""
 RESETS = ("to_value", "subtract")
 """What a spike of a core neuron does: v = v_reset, or v -= v_threshold - v_reset."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One edge into a node: the name of the sender, and whether it carries the previous step's value."""
-
-    name: str
-    delayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,11 @@ class Plan:
             yield tuple(planned for _, planned in group)
 
 
-def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "euler", reset: str = "to_value") -> Plan:
+def make_plan(graph: Graph, dt: float | None = None, integrator: str = "euler", reset: str = "to_value") -> Plan:
     """Resolves a graph that :func:`nirbridge.check` finds no error in.
 
     Args:
-        graph: the graph.
+        graph: the graph, or what ``nirbridge.ir.flatten`` made of it.
         dt: seconds per step; by default the window of an EventInput, else 1 ms.
         integrator: "euler", "exact" or "hold", see :func:`~nirbridge.passes.integrate_exactly.integrate_exactly`.
         reset: "to_value" or "subtract", see
@@ -136,11 +139,11 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
     Raises:
         GraphError: the graph's structure, shapes or windows do not fit; the error lists every problem.
     """
-    flat = resolve_phase_pooling(flatten(graph))
-    shapes, problems = infer_shapes(flat)
-    problems = [*flat.problems, *problems]
+    flat = flatten(graph)
+    shapes, shape_problems = infer_shapes(flat)
+    flat = resolve_phase_pooling(flat)
     rates, rate_problems = infer_rates(flat)
-    problems += rate_problems
+    problems = [*flat.problems, *shape_problems, *rate_problems]
     if not problems and len(shapes) < len(flat.nodes):
         lost = next(name for name in flat.nodes if name not in shapes)
         problems.append(Problem(label(lost, flat.nodes[lost]), "no data reach it", "Connect it to an Input"))
@@ -163,21 +166,17 @@ def make_plan(graph: nir.NIRGraph, dt: float | None = None, integrator: str = "e
 def _planned(
     flat: FlatGraph, shapes: dict[str, Shapes], rates: dict[str, Fraction], amounts: dict[str, Any]
 ) -> tuple[PlannedNode, ...]:
-    order = flat.topology()
-    sources: dict[str, list[Source]] = {name: [] for name in flat.nodes}
-    for (source, target), delayed in zip(flat.edges, order.delayed, strict=True):
-        sources[target].append(Source(source, delayed))
     return tuple(
         PlannedNode(
             name=name,
             node=flat.nodes[name],
-            sources=tuple(sources[name]),
+            sources=flat.incoming[name],
             input_shape=shapes[name].input,
             output_shape=shapes[name].output,
             rate=rates[name],
             window=window_of(flat.nodes[name]),
-            loop=order.loop.get(name),
+            loop=flat.topology.loop.get(name),
             reset_amount=amounts.get(name),
         )
-        for name in order.order
+        for name in flat.topology.order
     )

@@ -7,10 +7,8 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-import nir
-
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, Shape, find_spec, flatten, infer_shapes
+from nirbridge.ir import FlatGraph, Graph, Shape, find_spec, flatten, infer_shapes
 from nirbridge.showing.parameters import count_parameters, key_parameters, level_count, stored_parameters
 from nirbridge.showing.roles import NEURON_ROLES, role_of
 
@@ -108,11 +106,11 @@ class Description:
         }
 
 
-def describe(graph: nir.NIRGraph) -> Description:
+def describe(graph: Graph) -> Description:
     """All that :func:`to_text` and :func:`to_svg` show of ``graph``; a shape that cannot be inferred is None."""
     flat = flatten(graph)
     shapes, problems = infer_shapes(flat)
-    order = flat.topology()
+    order = flat.topology
     rates = _rates(flat)
     nodes = []
     for name in order.order:

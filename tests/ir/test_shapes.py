@@ -105,7 +105,7 @@ def test_cycles_are_cut_where_the_walk_returns() -> None:
         "output": nir.Output(np.array([3])),
     }
     edges = [("rec", "lif"), ("lif", "output"), ("input", "lif"), ("lif", "rec")]
-    order = flatten(nir.NIRGraph(nodes, edges, type_check=False)).topology()
+    order = flatten(nir.NIRGraph(nodes, edges, type_check=False)).topology
     assert order.delayed == (True, False, False, False)
     assert set(order.loop) == {"lif", "rec"}
     assert order.order.index("rec") == order.order.index("lif") + 1
@@ -114,8 +114,8 @@ def test_cycles_are_cut_where_the_walk_returns() -> None:
 def test_a_self_loop_is_a_cycle() -> None:
     nodes = {"input": nir.Input(np.array([3])), "z": nir.Scale(np.ones(3)), "output": nir.Output(np.array([3]))}
     flat = flatten(nir.NIRGraph(nodes, [("input", "z"), ("z", "z"), ("z", "output")], type_check=False))
-    assert flat.topology().delayed == (False, True, False)
-    assert flat.topology().loop.keys() == {"z"}
+    assert flat.topology.delayed == (False, True, False)
+    assert flat.topology.loop.keys() == {"z"}
 
 
 def test_one_mistake_is_one_problem() -> None:
