@@ -22,12 +22,14 @@ class GraphBuilder:
         dt: seconds per step, for neurons with time constants.
         dtype: dtype of constants that the module's code brings along as plain numbers.
         problems: what was refused so far, with whether another layout might do.
+        cells: names of the cells so far that take one step and hand on their state.
     """
 
     def __init__(self, dt: float, dtype: Any) -> None:
         self.dt = dt
         self.dtype = dtype
         self.problems: list[tuple[Problem, bool]] = []
+        self.cells: list[str] = []
         self.nodes: dict[str, nir.NIRNode] = {}
         self.incoming: dict[str, tuple[str, ...]] = {}
         self._shapes: dict[str, Shape] = {}

@@ -163,7 +163,7 @@ def _attempt(module: nn.Module, layout: Layout, inputs: Mapping[str, nir.NIRNode
     first = signals.pop("", None)
     result = interpreter.call_module(module, "", () if first is None else (first,), signals)
     if layout is Layout.STEP:
-        require_states(interpreter, result, "")
+        require_states(builder, result, "")
     try:
         for name, signal in _outputs(result).items():
             builder.add_output(_free(name, taken), signal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
@@ -12,11 +12,9 @@ from torch import nn
 
 from nirbridge.exporting import windows
 from nirbridge.exporting.arrays import array, pair, single
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
 
@@ -146,7 +144,7 @@ def over_batch_or_time(signal: Signal, dims: tuple[int, ...]) -> RefusalError | 
     return None
 
 
-MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+MODULES: dict[type[nn.Module], Handler] = {
     nn.Linear: _linear_module,
     nn.Conv1d: _conv_module(conv1d),
     nn.Conv2d: _conv_module(conv2d),

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nirbridge.exporting.arrays import array
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import same
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, find_all, require_signal
 from nirbridge.ir import MultiLevelLIF as MultiLevelNode
 from nirbridge.ir import TemporalMix
 from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron, TimeDropout
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _NEURON_FIELDS = ("decay", "gain", "v_init", "v_reset")
 _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
@@ -47,7 +44,7 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
         found = f"runs over [T, B, ...], but its input is {signal.layout.text}"
         raise RefusalError(found, "Wrap the whole network once", layout=True)
     folded = signal.reshaped(signal.shape, Layout.FOLDED)
-    result = call.interpreter.call_module(module.module, call.name, (folded,), {})
+    result = call.call_module(module.module, call.name, (folded,), {})
     if not find_all(Signal, result):
         return result  # what was refused inside of it
     if not isinstance(result, Signal) or result.layout is not Layout.FOLDED:
@@ -86,7 +83,7 @@ def _number(value: Any, dtype: Any) -> NDArray[Any]:
     return array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=dtype)
 
 
-MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+MODULES: dict[type[nn.Module], Handler] = {
     MultiLevelLIF: multi_level,
     MultiLevelIF: multi_level,
     Barrier: multi_level,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from nirbridge.exporting.call import Call
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.ir import Place, Product, Shape
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 
 def product(call: Call, input: Any, other: Any) -> Signal:

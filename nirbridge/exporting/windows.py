@@ -8,18 +8,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
 from torch import nn
 
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_signal
 from nirbridge.ir import Shape
 from nirbridge.ir.shapes import pairs
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _PLACES = (1, 2)
 """Axes behind the channels that a convolution has."""
@@ -152,6 +150,6 @@ def _pad_module(call: Call, module: nn.ZeroPad2d | nn.ConstantPad2d, input: Any)
     return pad(call, input, module.padding, "constant", module.value)
 
 
-MODULES: dict[type[nn.Module], Any] = dict.fromkeys(
+MODULES: dict[type[nn.Module], Handler] = dict.fromkeys(
     (nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d), _pad_module
 )
