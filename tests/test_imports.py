@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 import grimp
 import pytest
 
-PACKAGES = ("nirbridge", "nirbridge_reference", "nirbridge_norse", "nirbridge_lava")
+PACKAGES = ("nirbridge", "nirbridge_reference", "nirbridge_norse", "nirbridge_lava", "nirbridge_events")
 
 
 def _modules_after(code: str) -> set[str]:
