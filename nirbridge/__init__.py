@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from nirbridge.exporting import export
     from nirbridge.ir import read, write
     from nirbridge.quantizing import quantize
-    from nirbridge.runtime import compile, runtimes
-    from nirbridge.validating import check
+    from nirbridge.runtime import check, compile, runtimes
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "check": "nirbridge.validating",
+    "check": "nirbridge.runtime",
     "compare": "nirbridge.comparing",
     "compile": "nirbridge.runtime",
     "convert": "nirbridge.converting",

@@ -29,7 +29,6 @@ def test_importing_nirbridge_is_free() -> None:
     [
         "nirbridge.ir",
         "nirbridge.runtime",
-        "nirbridge.validating",
         "nirbridge_reference",
         "nirbridge_norse",
         "nirbridge_lava",

@@ -51,8 +51,8 @@ _MEANING = (
     ),
     click.option(
         "--reset",
-        type=click.Choice(["to_value", "subtract"]),
-        default="to_value",
+        type=click.Choice(["value", "subtract"]),
+        default="value",
         show_default=True,
         help="What a spike of a core NIR neuron does: v = v_reset, or v -= v_threshold - v_reset. Files do not say.",
     ),

@@ -28,7 +28,7 @@ def compare(
     tolerance: float | None = None,
     dt: float | None = None,
     integrator: str = "euler",
-    reset: str = "to_value",
+    reset: str = "value",
     precision: str | None = None,
 ) -> Comparison:
     """Records every node of ``graph`` on each runtime and compares it with the reference.
@@ -46,7 +46,7 @@ def compare(
         tolerance: share of spikes that may differ, and relative difference of analog values, instead of the above.
         dt: seconds per step, as for :func:`nirbridge.compile`.
         integrator: "euler", "exact" or "hold", as for :func:`nirbridge.compile`.
-        reset: "to_value" or "subtract", as for :func:`nirbridge.compile`.
+        reset: "value" or "subtract", as for :func:`nirbridge.compile`.
         precision: "float" or "fixed", as for :func:`nirbridge.compile`; all runtimes get the reference's.
 
     Raises:
