@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nirbridge.networks.blocks import MSBlock, SEWBlock, SparseBlock, SpikingBlock
 from nirbridge.neurons import Barrier
-from nirbridge.training import Data, Stage, make_loss
+from nirbridge.training import Data, TrainingStage, make_loss
 from nirbridge.training.batches import SizedBatches
 from nirbridge.training.configuration import Configuration
 
@@ -53,7 +53,7 @@ def _rounded(value: Tensor) -> float:
     return float(np.round(float(value), 4))
 
 
-def gradient_growth(stage: Stage, configuration: Configuration, data: Data) -> float:
+def gradient_growth(stage: TrainingStage, configuration: Configuration, data: Data) -> float:
     """How many times longer the loss's gradient over what enters the first block is than over what leaves the last.
 
     Of the network as training finds it, on its first batch of training samples.

@@ -89,7 +89,7 @@ def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     if sizes.count(-1) == 1:
         sizes[sizes.index(-1)] = signal.elements // -prod(sizes)
     if prod(sizes) != signal.elements:
-        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", layout=True)
+        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", leading=True)
     return reshape_to(call, signal, tuple(sizes), "reshapes")
 
 
@@ -137,7 +137,7 @@ def _over_picture(call: Call, kind: Any, input: Any, dim: Any, keepdim: bool) ->
     if keepdim:
         return pooled
     flattening = replace(call, name=f"{call.name}.flatten")
-    return reshape_to(flattening, pooled, (*signal.layout.value, signal.shape[0]), "flattens")
+    return reshape_to(flattening, pooled, (*signal.leading.value, signal.shape[0]), "flattens")
 
 
 def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Signal:

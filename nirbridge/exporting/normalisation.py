@@ -53,7 +53,7 @@ def _apply(call: Call, signal: Signal, scale: Array, shift: Array, dtype: Any) -
     fold = fold_into(before, len(signal.shape))
     if fold is not None:
         folded = fold(before, scale, shift)
-        return call.builder.replace(call.name, signal.sources[0], folded, signal.layout)
+        return call.builder.replace(call.name, signal.sources[0], folded, signal.leading)
     return call.emit(_alone(signal, scale.astype(dtype), shift.astype(dtype)), signal)
 
 

@@ -31,7 +31,7 @@ from torch import nn
 
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_signal
 from nirbridge.ir import MultiLevelLIF
 
 Array = NDArray[Any]
@@ -147,20 +147,20 @@ _STEPS = ("lif_feed_forward_step", "lif_feed_forward_adjoint_step", "li_feed_for
           "lif_box_feed_forward_step", "li_box_feed_forward_step", "iaf_feed_forward_step")  # fmt: skip
 
 
-def _neuron(layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> Handler:
+def _neuron(leading: LeadingAxes, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> Handler:
     def lower(call: Call, module: Any, input_tensor: Any, state: Any = None) -> tuple[Signal, State]:
         signal = require_signal(input_tensor)
-        if signal.layout is not layout:
-            found = f"takes {layout.text}, but its input is {signal.layout.text}"
+        if signal.leading is not leading:
+            found = f"takes {leading.text}, but its input is {signal.leading.text}"
             hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
-            raise RefusalError(found, hint, layout=True)
+            raise RefusalError(found, hint, leading=True)
         if find_all(State, state):
             raise RefusalError("is called again with the state of an earlier call", "Call each cell once a step")
         if state is not None:
             raise RefusalError("is given a state to start from; a graph starts at rest", "Pass no state")
         if getattr(module.activation, "__name__", "") not in _STEPS:
             raise RefusalError(f"runs the step {module.activation!r}", "Use Norse's own step")
-        if layout is Layout.STEP:
+        if leading is LeadingAxes.STEP:
             if call.name in call.builder.cells:
                 raise RefusalError("is called twice a step, but has one state", "Use one cell for each place")
             call.builder.cells.append(call.name)
@@ -172,15 +172,15 @@ def _neuron(layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) ->
 def _lift(call: Call, module: Any, x: Any) -> Any:
     """Lift: the inner module at each step, its state carried on."""
     signal = require_signal(x[0] if isinstance(x, tuple) else x)
-    if signal.layout is not Layout.TIME:
-        raise RefusalError(f"takes [T, B, ...], but its input is {signal.layout.text}", layout=True)
-    step = signal.reshaped(signal.shape, Layout.STEP)
+    if signal.leading is not LeadingAxes.TIME:
+        raise RefusalError(f"takes [T, B, ...], but its input is {signal.leading.text}", leading=True)
+    step = signal.reshaped(signal.shape, LeadingAxes.STEP)
     result = call.call_module(module.lifted_module, call.name, (step,), {})
     require_states(call.builder, result, call.name)
     output = result[0] if module.is_stateful and isinstance(result, tuple) else result
     if not isinstance(output, Signal):
         return output
-    lifted = output.reshaped(output.shape, Layout.TIME)
+    lifted = output.reshaped(output.shape, LeadingAxes.TIME)
     return (lifted, result[1]) if module.is_stateful else lifted
 
 
@@ -201,18 +201,18 @@ def require_states(builder: GraphBuilder, result: Any, path: str) -> None:
             builder.refuse(f"module '{cell}'", RefusalError(found, _KEEP_STATE))
 
 
-def _row(module: str, layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> dict[str, Any]:
-    return {f"{_HOME}.{module}": _neuron(layout, make)}
+def _row(module: str, leading: LeadingAxes, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> dict[str, Any]:
+    return {f"{_HOME}.{module}": _neuron(leading, make)}
 
 
 MODULES: dict[str, Handler] = {
-    **_row("lif.LIFCell", Layout.STEP, _lif),
-    **_row("lif.LIF", Layout.TIME, _lif),
-    **_row("leaky_integrator.LICell", Layout.STEP, _li),
-    **_row("leaky_integrator.LI", Layout.TIME, _li),
-    **_row("lif_box.LIFBoxCell", Layout.STEP, _lif_box),
-    **_row("leaky_integrator_box.LIBoxCell", Layout.STEP, _li_box),
-    **_row("iaf.IAFCell", Layout.STEP, _iaf),
-    **_row("iaf.IAF", Layout.TIME, _iaf),
+    **_row("lif.LIFCell", LeadingAxes.STEP, _lif),
+    **_row("lif.LIF", LeadingAxes.TIME, _lif),
+    **_row("leaky_integrator.LICell", LeadingAxes.STEP, _li),
+    **_row("leaky_integrator.LI", LeadingAxes.TIME, _li),
+    **_row("lif_box.LIFBoxCell", LeadingAxes.STEP, _lif_box),
+    **_row("leaky_integrator_box.LIBoxCell", LeadingAxes.STEP, _li_box),
+    **_row("iaf.IAFCell", LeadingAxes.STEP, _iaf),
+    **_row("iaf.IAF", LeadingAxes.TIME, _iaf),
     f"{_HOME}.lift.Lift": _lift,
 }

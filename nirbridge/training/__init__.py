@@ -8,7 +8,7 @@ from nirbridge.training.hybrid import hybrid_network, set_thresholds
 from nirbridge.training.lmht import direct_lmht, lmht_from_qcfs
 from nirbridge.training.loop import Precision, evaluate, train_epoch
 from nirbridge.training.losses import LOSSES, make_loss, mean_cross_entropy, tet_loss
-from nirbridge.training.recipes import NEURONS, Stage, make_neuron, stages
+from nirbridge.training.recipes import NEURONS, TrainingStage, make_neuron, stages
 from nirbridge.training.replacing import replace_modules
 from nirbridge.training.run import CHECKPOINT, Data, Run
 
@@ -22,7 +22,7 @@ __all__ = [
     "Precision",
     "Processes",
     "Run",
-    "Stage",
+    "TrainingStage",
     "direct_lmht",
     "evaluate",
     "fold_batch_norms",
