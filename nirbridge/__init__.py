@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nirbridge.ir import read, write
     from nirbridge.quantizing import quantize
     from nirbridge.runtime import check, compile, runtimes
+    from nirbridge.showing import show
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ _HOMES = {
     "quantize": "nirbridge.quantizing",
     "read": "nirbridge.ir",
     "runtimes": "nirbridge.runtime",
+    "show": "nirbridge.showing",
     "write": "nirbridge.ir",
 }
 
@@ -49,6 +51,7 @@ __all__ = [
     "quantize",
     "read",
     "runtimes",
+    "show",
     "write",
 ]
 

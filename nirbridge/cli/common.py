@@ -86,15 +86,16 @@ _IN_DATA = ("input",)
 
 def meaning_options(function: F) -> F:
     """Adds the options that say what files leave open about core NIR neurons."""
-    return _with(_MEANING, function)
+    return with_options(_MEANING, function)
 
 
 def energy_options(function: F) -> F:
     """Adds the options that choose how energy is estimated."""
-    return _with(_ENERGY, function)
+    return with_options(_ENERGY, function)
 
 
-def _with(options: Iterable[Callable[[F], F]], function: F) -> F:
+def with_options(options: Iterable[Callable[[F], F]], function: F) -> F:
+    """Adds several options, which ``--help`` lists in this order."""
     for option in reversed(tuple(options)):
         function = option(function)
     return function
