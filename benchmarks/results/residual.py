@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from nirbridge.networks.blocks import MSBlock, SEWBlock, SparseBlock, SpikingBlock
 from nirbridge.neurons import Barrier
-from nirbridge.training import Data, TrainingStage, make_loss
-from nirbridge.training.batches import SizedBatches
-from nirbridge.training.configuration import Configuration
+from nirbridge.training import make_loss
+from training import Data, TrainingStage
+from training.batches import SizedBatches
+from training.configuration import Configuration
 
 _BLOCKS = (SpikingBlock, SEWBlock, MSBlock, SparseBlock)
 

@@ -14,9 +14,9 @@ from nirbridge.errors import InputError
 from nirbridge.networks import RESNETS, build_network, make_barrier, own_neuron
 from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime
 from nirbridge.neurons.surrogates import SURROGATES, Surrogate
-from nirbridge.training.configuration import Configuration
 from nirbridge.training.hybrid import hybrid_network
 from nirbridge.training.lmht import direct_lmht, lmht_from_qcfs
+from training.configuration import Configuration
 
 NEURONS: dict[str, Callable[..., nn.Module]] = {"m-lif": MultiLevelLIF, "multi-level-if": MultiLevelIF}
 ANALOG, SPIKING = "analog", "spiking"

@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.ir import EventInput
-from nirbridge.training.batches import Share, SizedBatches
-from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, restore, save_checkpoint
-from nirbridge.training.configuration import Configuration
-from nirbridge.training.distributed import Processes
-from nirbridge.training.loop import Precision, evaluate, train_epoch
 from nirbridge.training.losses import Loss, make_loss
-from nirbridge.training.recipes import SPIKING, TrainingStage, stages
+from training.batches import Share, SizedBatches
+from training.checkpoints import Checkpoint, load_checkpoint, restore, save_checkpoint
+from training.configuration import Configuration
+from training.distributed import Processes
+from training.loop import Precision, evaluate, train_epoch
+from training.recipes import SPIKING, TrainingStage, stages
 
 CHECKPOINT = "checkpoint.pt"
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
