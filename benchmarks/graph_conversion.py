@@ -23,8 +23,8 @@ from torch.nn import functional
 import nirbridge
 from benchmarks.results import digit_graph
 from benchmarks.results.conversion import GRAPH, PAPER, TRAINING, WEIGHT_BITS
-from examples.train_data import make_graph
 from nirbridge.converting import Aggregate, convert_in_full
+from train_data import make_graph
 
 WAYS = {"spike": {}, "spike, from 0 on": {}, "linear": {"averages": "linear"}}
 ORDERS = {"(A X) W": True, "A (X W)": False}

@@ -14,6 +14,7 @@ is for these. Then single layers by size, down to one whose calls cost more than
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +26,11 @@ from torch import Tensor, nn
 
 from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, Sigmoid, SpikingNeuron, Triangle
 from nirbridge.neurons.fused import stepwise
-from nirbridge.training import Configuration, read_configuration, stages
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+sys.path.append(str(EXAMPLES))
+
+from training import Configuration, read_configuration, stages  # noqa: E402
 
 SIZES = ((10, 40, 64, 16, 16), (8, 8, 32, 24, 24), (4, 64, 32, 16, 16), (4, 8, 16, 8, 8))
 TARGET = 3.0
@@ -226,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--configs", type=Path, default=Path(__file__).parents[1] / "examples" / "configs")
+    parser.add_argument("--configs", type=Path, default=EXAMPLES / "configs")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"float32, {options.threads} thread(s), best of {options.repeats}")

@@ -26,9 +26,9 @@ import nirbridge
 from nirbridge.costing import NetworkFile, Sweep, candidate, read_network_list, sweep, write_network_list
 from nirbridge.errors import InputError, NirbridgeError
 from nirbridge.files import whole_file, write_whole
-from nirbridge.training import CHECKPOINT, Configuration, Data, Processes, Run, processes, read_configuration
 from train import progress
 from train_data import load
+from training import CHECKPOINT, Configuration, Data, Processes, Run, processes, read_configuration
 
 MODEL, DONE, NETWORKS, LABELS = "model.nir", "configuration.json", "networks.csv", "labels.npy"
 

@@ -29,7 +29,8 @@ from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import write_whole
 from nirbridge.reports import printable
 from nirbridge.runtime import usable_runtime
-from nirbridge.training import (
+from train_data import load
+from training import (
     CHECKPOINT,
     Configuration,
     Data,
@@ -39,7 +40,6 @@ from nirbridge.training import (
     processes,
     read_configuration,
 )
-from train_data import load
 
 SHARES = ("train", "validation", "test")
 """What an epoch tells of rightly decided samples; of validation, where ``data.validation`` holds some back."""

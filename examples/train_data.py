@@ -29,9 +29,9 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.ir import EventInput
-from nirbridge.training import Data
 from nirbridge_events import Events, FrameEncoder, encode_equal_count, open_recording
 from nirbridge_events.labelled import folder_per_class
+from training import Data
 
 _CIFAR = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10),

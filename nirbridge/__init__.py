@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from nirbridge.exporting import export
     from nirbridge.ir import read, write
     from nirbridge.quantizing import quantize
-    from nirbridge.runtime import compile, runtimes
-    from nirbridge.validating import check
+    from nirbridge.runtime import check, compile, runtimes
+    from nirbridge.showing import show
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "check": "nirbridge.validating",
+    "check": "nirbridge.runtime",
     "compare": "nirbridge.comparing",
     "compile": "nirbridge.runtime",
     "convert": "nirbridge.converting",
@@ -34,6 +34,7 @@ _HOMES = {
     "quantize": "nirbridge.quantizing",
     "read": "nirbridge.ir",
     "runtimes": "nirbridge.runtime",
+    "show": "nirbridge.showing",
     "write": "nirbridge.ir",
 }
 
@@ -50,6 +51,7 @@ __all__ = [
     "quantize",
     "read",
     "runtimes",
+    "show",
     "write",
 ]
 

@@ -24,8 +24,8 @@ from nirbridge.files import is_stdout, is_stream, require_target, whole_file, wr
 from nirbridge.ir import build_graph
 from nirbridge.nir_data import write_nir_data
 from nirbridge.runtime import make_plan
-from nirbridge.training.checkpoints import Checkpoint, save_checkpoint
 from nirbridge_events.writers import write_es
+from training.checkpoints import Checkpoint, save_checkpoint
 
 LIMIT = 64 * 1024
 BIG = np.random.default_rng(0).normal(size=(256, 256))

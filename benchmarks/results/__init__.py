@@ -4,3 +4,8 @@ One file an experiment (``lanes``, ``levels``, ``blocks``, ``mixing``, ``convers
 table and picture, its claims. ``training`` and ``converting`` are what a job does; ``runner`` runs jobs in worker
 processes and ``store`` keeps what they found; ``verdicts`` judges, ``page`` writes.
 """
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "examples"))  # the runs are those of its training program

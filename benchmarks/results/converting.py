@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 import nirbridge
-from examples.train_data import DigitGraph, make_graph
 from nirbridge.converting import convert_in_full
 from nirbridge.networks import build_network
-from nirbridge.training import CHECKPOINT, Processes, Run, load_checkpoint
-from nirbridge.training.configuration import Configuration, checked
+from train_data import DigitGraph, make_graph
+from training import CHECKPOINT, Processes, Run, load_checkpoint
+from training.configuration import Configuration, checked
 
 from . import digit_graph
 from .training import RUNTIME, data_of

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from examples.train_data import DigitGraph, known_nodes
 from nirbridge.networks import TextGCN
+from train_data import DigitGraph, known_nodes
 
 
 def trained(
@@ -16,7 +16,7 @@ def trained(
     """The network in double precision, and which nodes' labels it was told.
 
     Training is full-batch Adam on the cross-entropy of the known nodes, as for graph networks of this kind, without the
-    batches and stages of ``nirbridge.training``: conversion is what is measured here.
+    batches and stages of ``examples/training``: conversion is what is measured here.
 
     Args:
         graph: the graph.

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from nirbridge.networks.blocks import MSBlock, SEWBlock, SparseBlock, SpikingBlock
 from nirbridge.neurons import Barrier
-from nirbridge.training import Data, Stage, make_loss
-from nirbridge.training.batches import SizedBatches
-from nirbridge.training.configuration import Configuration
+from nirbridge.training import make_loss
+from training import Data, TrainingStage
+from training.batches import SizedBatches
+from training.configuration import Configuration
 
 _BLOCKS = (SpikingBlock, SEWBlock, MSBlock, SparseBlock)
 
@@ -53,7 +54,7 @@ def _rounded(value: Tensor) -> float:
     return float(np.round(float(value), 4))
 
 
-def gradient_growth(stage: Stage, configuration: Configuration, data: Data) -> float:
+def gradient_growth(stage: TrainingStage, configuration: Configuration, data: Data) -> float:
     """How many times longer the loss's gradient over what enters the first block is than over what leaves the last.
 
     Of the network as training finds it, on its first batch of training samples.

@@ -16,7 +16,9 @@ FILES = ("training.py", "residual.py", "converting.py", "digit_graph.py")
 def code_digest() -> str:
     """A digest of all Python sources that a run's numbers depend on, as they are when it is first asked for."""
     here = Path(__file__).parent
-    paths = [here / name for name in FILES] + [here.parents[1] / "examples" / "train_data.py"]
+    examples = here.parents[1] / "examples"
+    paths = [here / name for name in FILES] + [examples / "train_data.py"]
+    paths += sorted((examples / "training").glob("*.py"))
     for package in PACKAGES:
         spec = find_spec(package)
         for folder in spec.submodule_search_locations or () if spec else ():

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 import nirbridge
-from examples.train_data import load
 from nirbridge.costing import EnergyReport
 from nirbridge.errors import InputError
-from nirbridge.training import Data, Processes, Run, stages
-from nirbridge.training.configuration import Configuration, checked
+from train_data import load
+from training import Data, Processes, Run, stages
+from training.configuration import Configuration, checked
 
 from .residual import blocks_of, gradient_growth, sums
 

@@ -92,7 +92,7 @@ class Arriving:
 
     @property
     def _feed(self) -> Feed | None:
-        return self._source.feed if isinstance(self._source, Recording) else None
+        return self._source.current.feed if isinstance(self._source, Recording) else None
 
     def _windows(self) -> Iterator[Window]:
         for chunk in self._source:
@@ -156,7 +156,7 @@ class Arriving:
             silent = self._clock.silent_until(time.perf_counter())
             if silent is not None:
                 return silent
-        if not self.live or not isinstance(self._source, Recording) or self._source.latest is None:
+        if not self.live or not isinstance(self._source, Recording) or self._source.current.latest is None:
             return None
         # Events may lie outside the sensor or the crop, or be held to be sorted: time goes on all the same.
-        return self._source.latest + self._shift - self._jitter
+        return self._source.current.latest + self._shift - self._jitter

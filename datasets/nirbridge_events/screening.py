@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from nirbridge.errors import NirbridgeError
-from nirbridge_events.events import Events, Size, first_outside, inside, narrowed
+from nirbridge_events.event_source import EventSource, LiveSource
+from nirbridge_events.events import Events, first_outside, inside, narrowed
 from nirbridge_events.readers.base import SKIP_ADVICE
 from nirbridge_events.readers.order import JUMP, TimeOrder
 from nirbridge_events.readers.sieve import TimeSieve
@@ -23,31 +24,17 @@ class Screen:
     else is wrong, and that is an error too, except of a live source.
 
     Args:
-        name: how messages name the source.
-        error: the class of their errors.
-        sensor_size: (width, height).
-        size_is_fixed: whether the file says its size, so that no other may be given.
+        source: where the events are from.
         jitter: how far times may go back [µs].
         policy: one of ``POLICIES``.
-        live: whether it is a live source.
 
     Attributes:
         order: what sorts the events that go back by no more than the jitter.
         outside: events outside the sensor, left out.
     """
 
-    def __init__(
-        self,
-        name: str,
-        error: type[NirbridgeError],
-        sensor_size: Size,
-        size_is_fixed: bool,
-        jitter: int,
-        policy: str,
-        live: bool,
-    ) -> None:
-        self._name, self._error, self._live = name, error, live
-        self._size, self._size_is_fixed = sensor_size, size_is_fixed
+    def __init__(self, source: EventSource, jitter: int, policy: str) -> None:
+        self._source, self._live = source, isinstance(source, LiveSource)
         self._jitter, self._skips = jitter, policy == "skip"
         self.order = TimeOrder(jitter)
         self._sieve = TimeSieve(jitter)
@@ -86,7 +73,7 @@ class Screen:
         return events, self._too_many_bad()
 
     def _without_bad(self, chunk: Events) -> Events:
-        on_sensor = inside(chunk, self._size)
+        on_sensor = inside(chunk, self._source.sensor_size)
         if on_sensor is not None:
             self.outside += int((~on_sensor).sum())
             chunk = chunk.select(on_sensor)
@@ -112,29 +99,27 @@ class Screen:
         found = f"{left_out} of {left_out + kept} events are bad ({named}), more than may be left out"
         if self.outside > astray:
             advice = self._size_advice()
-            return self._error(self._name, found, advice[0].upper() + advice[1:])
-        return self._error(
-            self._name, found, "Sort it by time, or cut it where its clock starts again, before it is read here"
-        )
+            return self._wrong(found, advice[0].upper() + advice[1:])
+        return self._wrong(found, "Sort it by time, or cut it where its clock starts again, before it is read here")
 
     def _first_bad(self, chunk: Events) -> tuple[int, NirbridgeError | None]:
         """The number of good events at the start of a chunk, and the error of the first bad one."""
-        early, outside = self.order.too_early(chunk.t), first_outside(chunk, self._size)
+        early, outside = self.order.too_early(chunk.t), first_outside(chunk, self._source.sensor_size)
         back = None if early is None else int(early.argmax())
         if back is not None and (outside is None or back <= outside):
             before = self.order.top_before(chunk.t, back)
             return back, self._goes_back(self.order.taken + back, int(chunk.t[back]), before)
         if outside is None:
             return len(chunk), None
-        width, height = self._size
+        width, height = self._source.sensor_size
         found = (
             f"event {self.order.taken + outside} lies at ({chunk.x[outside]}, {chunk.y[outside]}), "
             f"outside the sensor of {width}x{height} pixels"
         )
-        return outside, self._error(self._name, found, f"{SKIP_ADVICE}, or {self._size_advice()}")
+        return outside, self._wrong(found, f"{SKIP_ADVICE}, or {self._size_advice()}")
 
     def _size_advice(self) -> str:
-        if self._size_is_fixed:
+        if self._source.size_origin == "file":
             return "correct the file, which states that size"
         return "give the right sensor size with --sensor WxH (sensor_size)"
 
@@ -142,11 +127,14 @@ class Screen:
         found = f"event {number} has time {time} µs after {before} µs; "
         if before - time <= self._jitter:
             found += f"it goes back past {self.order.most_held} events, more than are held to sort within the jitter"
-            return self._error(self._name, found, "Sort the recording by time")
+            return self._wrong(found, "Sort the recording by time")
         found += f"times must not go back by more than {self._jitter} µs"
         if before - time > JUMP:
             found += ": the clock of the recording seems to have started again"
-            return self._error(self._name, found, f"{SKIP_ADVICE}, or cut the recording there")
+            return self._wrong(found, f"{SKIP_ADVICE}, or cut the recording there")
         enough = math.ceil((before - time) / 1000)
         next_step = f"{SKIP_ADVICE}, or sort them back with --jitter {enough}ms (jitter={enough * 1000})"
-        return self._error(self._name, found, next_step)
+        return self._wrong(found, next_step)
+
+    def _wrong(self, found: str, next_step: str) -> NirbridgeError:
+        return self._source.error(self._source.name, found, next_step)

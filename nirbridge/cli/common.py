@@ -52,8 +52,8 @@ _MEANING = (
     ),
     click.option(
         "--reset",
-        type=click.Choice(["to_value", "subtract"]),
-        default="to_value",
+        type=click.Choice(["value", "subtract"]),
+        default="value",
         show_default=True,
         help="What a spike of a core NIR neuron does: v = v_reset, or v -= v_threshold - v_reset. Files do not say.",
     ),
@@ -87,15 +87,16 @@ _IN_DATA = ("input",)
 
 def meaning_options(function: F) -> F:
     """Adds the options that say what files leave open about core NIR neurons."""
-    return _with(_MEANING, function)
+    return with_options(_MEANING, function)
 
 
 def energy_options(function: F) -> F:
     """Adds the options that choose how energy is estimated."""
-    return _with(_ENERGY, function)
+    return with_options(_ENERGY, function)
 
 
-def _with(options: Iterable[Callable[[F], F]], function: F) -> F:
+def with_options(options: Iterable[Callable[[F], F]], function: F) -> F:
+    """Adds several options, which ``--help`` lists in this order."""
     for option in reversed(tuple(options)):
         function = option(function)
     return function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,7 @@ from nirbridge.cli.common import (
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.runtime_options import given, runtime_options
 
 
 @click.command()
@@ -33,6 +35,7 @@ from nirbridge.cli.output import echo, echo_text, print_json
     help="Share of spikes of a node that may differ, and relative difference of analog values; by default 1e-4, and "
     "no spike at all where parameters and data are dyadic.",
 )
+@runtime_options
 @precision_option
 @dt_option
 @meaning_options
@@ -40,25 +43,26 @@ from nirbridge.cli.output import echo, echo_text, print_json
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     graph: Path,
     source: Path,
     runtimes: str | None,
     tolerance: float | None,
     precision: str | None,
     dt: float | None,
-    integrator: str,
-    reset: str,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Run a graph on several runtimes and compare every node with the reference.
 
     Spikes are compared one by one; analog values up to the first differing spike of their sample.  Exits with 1 if a
-    node differs beyond the tolerance.
+    node differs beyond the tolerance.  --device and the like go to the runtimes that know them.
 
     \b
     Example:
       nirbridge compare model.nir -i frames.npy
       nirbridge compare model.nir -i frames.npy --runtimes reference,lava
+      nirbridge compare model.nir -i frames.npy --runtimes lava --mapping fused
     """
     from nirbridge.comparing import compare
 
@@ -66,7 +70,8 @@ def command(
     note_precision(graph, network, precision, dt)
     names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
     with naming(graph, source):
-        found = compare(network, read_data(source, network, dt), names, tolerance, dt, integrator, reset, precision)
+        data = read_data(source, network, dt)
+        found = compare(network, data, names, tolerance, dt, precision=precision, **given(options))
     if as_json:
         print_json({"file": str(graph), **found.to_dict()})
     else:

@@ -14,7 +14,8 @@ import click
 from click.core import ParameterSource
 
 from nirbridge.cli.output import echo
-from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.cli.runtime_options import NAMES, given, runtime_options, take_runtime_options
+from nirbridge.errors import InputError, NirbridgeError, UnsupportedError
 
 if TYPE_CHECKING:
     from nirbridge.converting import Report
@@ -78,6 +79,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--plot", type=_PATH, metavar="OUT.png", help="The same as a picture.")
 @click.option("--samples", type=int, default=64, show_default=True, help="Calibration samples that the report is from.")
 @click.option("--runtime", default="norse", show_default=True, metavar="NAME", help="Runs the graph for the report.")
+@runtime_options
 def command(
     spec: str,
     data: Path,
@@ -102,23 +104,23 @@ def command(
     """
     inputs = [data, *([weights] if weights else [])]
     _require_outputs(output, report, plot, inputs)
-    _require_report_options(report is not None or plot is not None, samples, runtime)
+    how = take_runtime_options(options)
+    _require_report_options(report is not None or plot is not None, samples, runtime, how)
     from nirbridge.converting import convert_in_full, measure
     from nirbridge.exporting import load_module, load_weights
     from nirbridge.ir import write
 
     values = _samples(data)
-    given = {name: value for name, value in options.items() if value is not None}
     with _naming(data), redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
         module = load_module(spec)
         if weights is not None:
             load_weights(module, weights)
-        conversion = convert_in_full(module, values, method, progress=_say, **given)
+        conversion = convert_in_full(module, values, method, progress=_say, **given(options))
     for note in conversion.notes:
         echo(f"Warning: {note}", err=True)
     if report is not None or plot is not None:
         _say(f"measuring {min(samples, len(values))} samples on {runtime}")
-        _write_report(measure(conversion, values[:samples], runtime), report, plot)
+        _write_report(measure(conversion, values[:samples], runtime, **how), report, plot)
     write(output, conversion.graph)
     latency = conversion.latency
     _say(
@@ -157,24 +159,28 @@ def _require_outputs(output: Path, report: Path | None, plot: Path | None, input
             require_output(path, suffix, *inputs)
 
 
-def _require_report_options(reported: bool, samples: int, runtime: str) -> None:
+def _require_report_options(reported: bool, samples: int, runtime: str, how: dict[str, Any]) -> None:
     """Looks at what only the report uses, before a long conversion.
 
     Raises:
         InputError: such an option is out of range, or given without a report.
         RuntimeUnavailableError: the runtime that shall run the graph for it cannot be used.
+        UnsupportedError: that runtime does not know an option.
     """
     if samples < 1:
         raise InputError("option '--samples'", f"{samples} is below 1", "Give for instance 64")
     context = click.get_current_context()
-    for name in ("samples", "runtime"):
+    for name in ("samples", "runtime", *NAMES):
         if not reported and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             found = "is for the report, which is not asked for"
             raise InputError(f"option '--{name}'", found, f"Give --report or --plot too, or leave --{name} away")
     if reported:
         from nirbridge.runtime.discovery import usable_runtime
 
-        usable_runtime(runtime)
+        known = usable_runtime(runtime).options
+        for name in sorted(set(how) - known):
+            listed = ", ".join(sorted(known)) or "none of that kind"
+            raise UnsupportedError(f"runtime '{runtime}'", f"option '{name}' is unknown", f"It knows {listed}")
 
 
 def _samples(path: Path) -> Any:

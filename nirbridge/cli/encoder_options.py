@@ -159,8 +159,8 @@ def _make_encoder(
 def progress(recording: Recording, label: str) -> Iterator[Callable[[], None]]:
     """A bar on stderr that follows the bytes read; hidden when stderr is no terminal."""
     hidden = not sys.stderr.isatty()
-    with click.progressbar(length=recording.total_bytes, label=label, file=sys.stderr, hidden=hidden) as bar:
-        yield lambda: bar.update(max(0, recording.feed.position - bar.pos))
+    with click.progressbar(length=recording.source.total_bytes, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield lambda: bar.update(max(0, recording.current.feed.position - bar.pos))
 
 
 def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:

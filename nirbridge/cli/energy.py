@@ -22,6 +22,7 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.runtime_options import given, runtime_options
 
 
 @click.command()
@@ -34,6 +35,7 @@ from nirbridge.cli.output import echo, echo_text, print_json
     help="Inferences that the steps of X.npy hold; by default the windows of the graph's phase code, else 1.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Records the activity.")
+@runtime_options
 @precision_option
 @dt_option
 @meaning_options
@@ -59,9 +61,8 @@ def command(graph: Path, source: Path, bits: str | None, as_json: bool, plot: Pa
     network = read_flat_graph(graph)
     note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):
-        report = energy(
-            network, read_data(source, network, options["dt"]), bits=None if bits is None else int(bits), **options
-        )
+        data = read_data(source, network, options["dt"])
+        report = energy(network, data, bits=None if bits is None else int(bits), **given(options))
     if plot is not None:
         draw_report(report, plot)
         echo(f"wrote {plot}", err=True)

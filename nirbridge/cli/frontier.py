@@ -25,6 +25,7 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.runtime_options import given, runtime_options
 from nirbridge.errors import InputError, NirbridgeError, Problem
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
 @energy_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
+@runtime_options
 @precision_option
 @dt_option
 @meaning_options
@@ -120,7 +122,8 @@ def command(
     ) as bar:
         for file, one in zip(files, candidates, strict=True):
             with _naming(file, labels):
-                outcomes.append(judge(one, progress=bar.update, bits=None if bits is None else int(bits), **options))
+                width = None if bits is None else int(bits)
+                outcomes.append(judge(one, progress=bar.update, bits=width, **given(options)))
     found = collected(outcomes)
     if output is not None:
         found.draw(output)

@@ -21,6 +21,7 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text
+from nirbridge.cli.runtime_options import given, runtime_options
 from nirbridge.errors import InputError
 from nirbridge.reports import count_text, counted, seconds_text, shape_text, table
 
@@ -52,8 +53,7 @@ OUTPUT = "output"
 )
 @dt_option
 @meaning_options
-@click.option("--device", metavar="NAME", help="For runtimes that have devices: cpu, cuda, cuda:0.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes that run in processes of their own.")
+@runtime_options
 def command(
     graph: Path,
     source: Path,
@@ -74,6 +74,7 @@ def command(
       nirbridge run model.nir -i frames.npy -o out.npz
       nirbridge run model.nir -i frames.npy -o out.npz --runtime norse --record conv1.act
       nirbridge run model.nir -i events.nird -o spikes.nird
+      nirbridge run model.nir -i frames.npy --runtime lava --mapping fused
     """
     from nirbridge.arrays import write_arrays
     from nirbridge.nir_data import SUFFIX, write_nir_data
@@ -83,8 +84,7 @@ def command(
         require_output(output, (".npz", SUFFIX), graph, source)
     network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
-    given = {name: value for name, value in options.items() if value is not None}
-    with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given) as program:
+    with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given(options)) as program:
         data = read_data(source, network, dt)
         started = time.perf_counter()
         result = program.run(data, record=record)

@@ -19,6 +19,7 @@ from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo, print_json
 from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
+from nirbridge.cli.runtime_options import runtime_options, take_runtime_options
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ WATCH_SECONDS = 0.1
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model to run.")
 @precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
+@runtime_options
 @click.option(
     "--pace",
     type=click.Choice(["real", "max"]),
@@ -146,7 +148,7 @@ def command(
     how["pace"] = pace or ("real" if view and not recording.live else "max")
     how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real")
     chosen = runtime or _preferred_runtime(network)
-    options = {"precision": precision, **streaming_options(chosen)}
+    options = {"precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
     program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
     page = None
     if view:

@@ -13,7 +13,7 @@ from nirbridge.comparing.judging import Judge
 from nirbridge.comparing.results import Comparison, NodeComparison
 from nirbridge.errors import InputError, NirbridgeError, RuntimeUnavailableError, UnsupportedError
 from nirbridge.ir import FlatGraph, Graph, flatten, is_input
-from nirbridge.runtime import Array, Data, Plan, Program, compile, runtime_names
+from nirbridge.runtime import Array, Data, Plan, Program, compile, find_runtime, runtime_names
 from nirbridge.runtime.precision import FIXED
 
 REFERENCE = "reference"
@@ -27,8 +27,9 @@ def compare(
     tolerance: float | None = None,
     dt: float | None = None,
     integrator: str = "euler",
-    reset: str = "to_value",
+    reset: str = "value",
     precision: str | None = None,
+    **options: Any,
 ) -> Comparison:
     """Records every node of ``graph`` on each runtime and compares it with the reference.
 
@@ -45,20 +46,24 @@ def compare(
         tolerance: share of spikes that may differ, and relative difference of analog values, instead of the above.
         dt: seconds per step, as for :func:`nirbridge.compile`.
         integrator: "euler", "exact" or "hold", as for :func:`nirbridge.compile`.
-        reset: "to_value" or "subtract", as for :func:`nirbridge.compile`.
+        reset: "value" or "subtract", as for :func:`nirbridge.compile`.
         precision: "float" or "fixed", as for :func:`nirbridge.compile`; all runtimes get the reference's.
+        options: what runtimes know besides, as ``device`` or ``mapping``; each gets those that it knows.
 
     Raises:
         InputError: the data do not fit, or there is no runtime to compare with.
         GraphError: the graph is not valid.
         RuntimeUnavailableError: a runtime that was asked for is missing.
-        UnsupportedError: a runtime that was asked for does not run the graph.
+        UnsupportedError: a runtime that was asked for does not run the graph, or none knows an option.
     """
     names = [name for name in dict.fromkeys(runtime_names() if runtimes is None else runtimes) if name != REFERENCE]
     if runtimes is not None and not names:
         raise InputError("option 'runtimes'", "names no runtime besides the reference", "Add one, for instance norse")
     if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance <= 1):
         raise InputError("option 'tolerance'", f"{tolerance} is not within 0..1", "Give a share, for instance 1e-4")
+    own = {name: _known(name, options) for name in names}
+    for option in sorted(set(options).difference(*own.values())):
+        raise UnsupportedError(f"option '{option}'", f"is known to none of {', '.join(names)}", "Leave it away")
     how: dict[str, Any] = {"dt": dt, "integrator": integrator, "reset": reset, "precision": precision}
     flat = flatten(graph)
     with compile(flat, REFERENCE, **how) as program:
@@ -69,7 +74,9 @@ def compare(
     blocks = len(_arrays(x)[0]) // plan.block
     exact = plan.input_limit is not None or is_dyadic(plan, _arrays(x))
     limits = (0.0 if exact else TOLERANCE, TOLERANCE) if tolerance is None else (tolerance, tolerance)
-    found, skipped, unrecorded = _run_all(flat, x, names, how, plan, required=runtimes is not None)
+    found, skipped, unrecorded = _run_all(
+        flat, x, {name: {**how, **own[name]} for name in names}, plan, required=runtimes is not None
+    )
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "none is installed"
         raise InputError("runtimes", f"none besides the reference runs this graph here ({reasons})", "Install one")
@@ -84,6 +91,15 @@ def compare(
     )
 
 
+def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that the runtime knows; one that cannot be loaded is reported when it shall run."""
+    try:
+        known = find_runtime(name).options
+    except RuntimeUnavailableError:
+        return {}
+    return {option: value for option, value in options.items() if option in known}
+
+
 def _arrays(x: Data) -> list[Array]:
     return [np.asarray(array) for array in (x.values() if isinstance(x, Mapping) else [x])]
 
@@ -95,14 +111,14 @@ def _recordable(plan: Plan) -> list[str]:
 
 
 def _run_all(
-    flat: FlatGraph, x: Data, names: Sequence[str], how: Mapping[str, Any], plan: Plan, required: bool
+    flat: FlatGraph, x: Data, how: Mapping[str, Mapping[str, Any]], plan: Plan, required: bool
 ) -> tuple[dict[str, dict[str, Array]], dict[str, str], dict[str, tuple[str, ...]]]:
     found: dict[str, dict[str, Array]] = {}
     skipped: dict[str, str] = {}
     unrecorded: dict[str, tuple[str, ...]] = {}
-    for name in names:
+    for name, options in how.items():
         try:
-            program = compile(flat, name, **how)
+            program = compile(flat, name, **options)
         except (RuntimeUnavailableError, UnsupportedError) as error:
             if required:
                 raise

@@ -1,4 +1,4 @@
-"""What a comparison finds, as plain data."""
+"""What a comparison finds, as plain data and as text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
-from nirbridge.comparing.text import to_table, to_verdicts
 from nirbridge.ir.registry import sends_spikes
+from nirbridge.reports import count_text, printable, table
+
+_COUNTS = ("nonzero (reference)", "nonzero", "mismatches", "largest difference")
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,40 @@ class Comparison:
 
     def table(self) -> str:
         """One row for each node on each runtime, as text."""
-        return to_table(self)
+        rows = [
+            (
+                node.node,
+                node.type,
+                node.runtime,
+                count_text(node.reference_spikes),
+                count_text(node.spikes),
+                count_text(node.mismatches),
+                f"{node.largest_difference:.3g}",
+                "agrees" if node.agrees else "DIFFERS",
+            )
+            for node in self.nodes
+        ]
+        return table(("node", "type", "runtime", *_COUNTS, "verdict"), rows, right=_COUNTS)
 
     def verdicts(self) -> list[str]:
-        """Lines that say which runtimes agree, within which tolerance, and what was not compared."""
-        return to_verdicts(self)
+        """The tolerance, one line for each runtime, whether no neuron fired, and what was not compared."""
+        rule = "parameters and data are dyadic" if self.exact else "parameters or data are not dyadic"
+        spiking = any(node.spiking for node in self.nodes)
+        analog = f"{self.analog_tolerance:g} of analog values ({rule})"
+        lines = [f"tolerance: {self.tolerance:g} of a node's spikes, {analog}" if spiking else f"tolerance: {analog}"]
+        for runtime in self.runtimes:
+            bad = [node.node for node in self.nodes if node.runtime == runtime and not node.agrees]
+            differing, spikes = self.differing_spikes(runtime)
+            verdict = f"differs beyond the tolerance in {', '.join(bad)}" if bad else "agrees with the reference"
+            counts = f"; {count_text(differing)} of {count_text(spikes)} spikes differ" if spiking else ""
+            lines.append(f"{runtime}: {verdict}{counts}")
+        if self.silent:
+            lines.append(
+                "WARNING: no neuron fired, so this says nothing about the neurons. Use data that make them fire"
+            )
+        lines += [f"{runtime}: did not record {', '.join(names)}" for runtime, names in self.unrecorded.items()]
+        lines += [f"{runtime}: skipped, {reason}" for runtime, reason in self.skipped.items()]
+        return [printable(line) for line in lines]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

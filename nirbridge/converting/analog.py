@@ -17,7 +17,7 @@ from nirbridge.converting.vocabulary import ANALOG
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.interpreter import Interpreter
-from nirbridge.exporting.signal import Layout, RefusalError, Signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Shape
@@ -130,7 +130,7 @@ def trace(
     builder = GraphBuilder(1e-3, np.float64 if doubles else np.float32)
     taken = {name for name, _ in module.named_modules()}
     node = nir.Input({"input": np.array(shape, dtype=np.int64)})
-    signal = builder.add_input(_free(INPUT, taken), node, shape, Layout.FOLDED)
+    signal = builder.add_input(_free(INPUT, taken), node, shape, LeadingAxes.FOLDED)
     signal = enter(builder, signal) if enter else signal
     with evaluation(module):
         result: Any = Interpreter(builder, vocabulary).call_module(module, "", (signal,), {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -32,15 +32,13 @@ from nirbridge.errors import ExportError, InputError
 from nirbridge.exporting import layers, normalisation, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.call import Call
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import MultiLevelLIF, TemporalMix, mark_inference
 from nirbridge.neurons import QCFS
 from nirbridge.neurons.base import SMALLEST_THRESHOLD
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _MOST_STEPS = 4096
 _HINT = "Train with nirbridge.neurons.QCFS in its place, or use method='one-spike' for ReLU"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
@@ -16,6 +16,7 @@ from nirbridge.converting.aggregation import Aggregate
 from nirbridge.converting.markers import ChannelAffine, Offset, Relu
 from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
 from nirbridge.exporting.arrays import array
+from nirbridge.exporting.call import Call
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.functions import add as add_signals
 from nirbridge.exporting.functions import multiply as multiply_signal
@@ -24,9 +25,6 @@ from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
 from nirbridge.ir import SparseMatrix
 from nirbridge.neurons import QCFS
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
 _LINEAR = "A converted network is linear between its activations; train with spiking neurons to multiply spikes"

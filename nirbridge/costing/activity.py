@@ -66,6 +66,25 @@ class Activity:
         return float(self.steps * planned.rate / self.inferences)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A network's activity together with what its values mean.
+
+    Attributes:
+        activity: the recorded means.
+        units: value of level 1 of each sender, ``None`` for analog senders.
+        bits: width of the numbers.
+    """
+
+    activity: Activity
+    units: Mapping[str, Unit | None]
+    bits: int
+
+    def is_analog(self, layer: Layer) -> bool:
+        """Whether any of the layer's senders sends analog values, so that it is evaluated densely."""
+        return any(self.units[source.name] is None for source in layer.planned.sources)
+
+
 def measure(
     program: Program,
     layers: tuple[Layer, ...],

@@ -8,7 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.costing.activity import Activity, measure
+from nirbridge.costing.activity import Activity, Measured, measure
 from nirbridge.costing.costs import SYNAPTIC, require_bits
 from nirbridge.costing.latency import window_steps
 from nirbridge.costing.layers import Layer, layers_of, uncounted
@@ -17,7 +17,6 @@ from nirbridge.costing.products import multiplications
 from nirbridge.costing.rate_models import rate_rows
 from nirbridge.costing.report import EnergyReport, LayerEnergy
 from nirbridge.costing.roles import PRODUCT, SYNAPSES, synapses_of
-from nirbridge.costing.rows import Measured
 from nirbridge.costing.signals import units_of
 from nirbridge.costing.width import width_of
 from nirbridge.errors import InputError

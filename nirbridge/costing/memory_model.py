@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import prod
 
-from nirbridge.costing.activity import Traffic
+from nirbridge.costing.activity import Measured, Traffic
 from nirbridge.costing.costs import INTEGER
 from nirbridge.costing.layers import Layer, Neuron
 from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
 from nirbridge.costing.roles import MIXING, PRODUCT, cost_of
-from nirbridge.costing.rows import Measured, mixing_macs, row, synapses_or_none
+from nirbridge.costing.rows import mixing_macs, row, synapses_or_none
 from nirbridge.costing.tally import Tally
 from nirbridge.ir import PhaseIF
 from nirbridge.primitives.spec import Membrane, Synapses

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
 
+from nirbridge.costing.activity import Measured
+from nirbridge.costing.layers import Layer
+from nirbridge.costing.tally import Tally
 from nirbridge.runtime import PlannedNode
-
-if TYPE_CHECKING:
-    from nirbridge.costing.layers import Layer
-    from nirbridge.costing.rows import Measured
-    from nirbridge.costing.tally import Tally
 
 
 def multiplications(planned: PlannedNode) -> int:

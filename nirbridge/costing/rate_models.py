@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from nirbridge.costing.activity import Traffic
+from nirbridge.costing.activity import Measured, Traffic
 from nirbridge.costing.costs import SYNAPTIC
 from nirbridge.costing.layers import Layer
 from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
 from nirbridge.costing.roles import MIXING, PRODUCT, SYNAPSES
-from nirbridge.costing.rows import Measured, mixing_macs, row, synapses_or_none
+from nirbridge.costing.rows import mixing_macs, row, synapses_or_none
 from nirbridge.costing.tally import Tally
 
 SKIPPED_NEURON = "membranes cost nothing in this model; model 'memory' counts them"

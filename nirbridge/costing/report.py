@@ -1,4 +1,4 @@
-"""An energy estimate as plain data."""
+"""An energy estimate as plain data and as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nirbridge.costing.text import to_table
+from nirbridge.costing.text import energy_text, number, ratio_text
+from nirbridge.reports import counted, printable, table
+
+_NUMBERS = ("rate", "events", "values", "operations", "pJ", "ANN pJ", "ANN/SNN")
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,35 @@ class EnergyReport:
         return sum(row.values for row in self.layers)
 
     def table(self) -> str:
-        """One row a layer and the total, then what was assumed and what is not counted, as text."""
-        return to_table(self)
+        """One row a layer and the total, the sum in words, what was assumed and what is not counted, as text."""
+        rows: list[tuple[str, ...]] = [
+            (
+                row.layer,
+                row.type,
+                row.input,
+                "-" if row.rate is None else f"{row.rate:.4f}",
+                number(row.events),
+                number(row.values),
+                number(row.operations),
+                number(row.pj),
+                number(row.ann_pj),
+                ratio_text(row.ratio),
+            )
+            for row in self.layers
+        ]
+        total = [number(v) for v in (self.events, self.values, self.operations, self.pj, self.ann_pj)]
+        rows.append(("total", "", "", "", *total, ratio_text(self.ratio)))
+        lines = [
+            table(("layer", "type", "input", *_NUMBERS), rows, right=_NUMBERS),
+            "",
+            f"model '{self.model}', {self.bits} bits: {energy_text(self.pj)} an inference, the ANN with the same "
+            f"synapses {energy_text(self.ann_pj)}; mean of {counted(self.samples, 'sample')} of "
+            f"{counted(self.inferences, 'inference')} with {counted(self.steps, 'step')}, recorded on "
+            f"'{self.runtime}'",
+            *self.assumptions,
+            *(f"not counted: {name}: {reason}" for name, reason in self.not_counted.items()),
+        ]
+        return "\n".join((lines[0], *map(printable, lines[1:])))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from nirbridge.costing.activity import Activity, Traffic
+from nirbridge.costing.activity import Activity, Measured, Traffic
 from nirbridge.costing.layers import Layer
 from nirbridge.costing.products import multiplications
 from nirbridge.costing.report import LayerEnergy
 from nirbridge.costing.roles import PRODUCT, synapses_of
-from nirbridge.costing.signals import Unit
 from nirbridge.costing.tally import Tally
 from nirbridge.primitives.spec import Synapses
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A network's activity together with what its values mean.
-
-    Attributes:
-        activity: the recorded means.
-        units: value of level 1 of each sender, ``None`` for analog senders.
-        bits: width of the numbers.
-    """
-
-    activity: Activity
-    units: Mapping[str, Unit | None]
-    bits: int
-
-    def is_analog(self, layer: Layer) -> bool:
-        """Whether any of the layer's senders sends analog values, so that it is evaluated densely."""
-        return any(self.units[source.name] is None for source in layer.planned.sources)
 
 
 def mixing_macs(layer: Layer, activity: Activity) -> float:

@@ -1,47 +1,6 @@
-"""An energy report as text."""
+"""Counts, energies and ratios as text."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from nirbridge.reports import counted, printable, table
-
-if TYPE_CHECKING:
-    from nirbridge.costing.report import EnergyReport
-
-_NUMBERS = ("rate", "events", "values", "operations", "pJ", "ANN pJ", "ANN/SNN")
-
-
-def to_table(report: EnergyReport) -> str:
-    """One row a layer and the total, then the sum in words, the assumptions and the nodes that are not counted."""
-    rows: list[tuple[str, ...]] = [
-        (
-            row.layer,
-            row.type,
-            row.input,
-            "-" if row.rate is None else f"{row.rate:.4f}",
-            number(row.events),
-            number(row.values),
-            number(row.operations),
-            number(row.pj),
-            number(row.ann_pj),
-            ratio_text(row.ratio),
-        )
-        for row in report.layers
-    ]
-    total = [number(v) for v in (report.events, report.values, report.operations, report.pj, report.ann_pj)]
-    rows.append(("total", "", "", "", *total, ratio_text(report.ratio)))
-    lines = [
-        table(("layer", "type", "input", *_NUMBERS), rows, right=_NUMBERS),
-        "",
-        f"model '{report.model}', {report.bits} bits: {energy_text(report.pj)} an inference, the ANN with the same "
-        f"synapses {energy_text(report.ann_pj)}; mean of {counted(report.samples, 'sample')} of "
-        f"{counted(report.inferences, 'inference')} with {counted(report.steps, 'step')}, recorded on "
-        f"'{report.runtime}'",
-        *report.assumptions,
-        *(f"not counted: {name}: {reason}" for name, reason in report.not_counted.items()),
-    ]
-    return "\n".join((lines[0], *map(printable, lines[1:])))
 
 
 def number(value: float) -> str:

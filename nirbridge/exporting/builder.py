@@ -10,7 +10,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.exporting.signal import Layout, RefusalError, Signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph
 from nirbridge.ir.stated_shapes import made_shape
 from nirbridge.primitives.shaping import ShapeMismatchError
@@ -22,13 +22,15 @@ class GraphBuilder:
     Attributes:
         dt: seconds per step, for neurons with time constants.
         dtype: dtype of constants that the module's code brings along as plain numbers.
-        problems: what was refused so far, with whether another layout might do.
+        problems: what was refused so far, with whether another reading of the leading axes might do.
+        cells: names of the cells so far that take one step and hand on their state.
     """
 
     def __init__(self, dt: float, dtype: Any) -> None:
         self.dt = dt
         self.dtype = dtype
         self.problems: list[tuple[Problem, bool]] = []
+        self.cells: list[str] = []
         self.nodes: dict[str, nir.NIRNode] = {}
         self.incoming: dict[str, tuple[str, ...]] = {}
         self._shapes: dict[str, Shape] = {}
@@ -38,16 +40,16 @@ class GraphBuilder:
         """Notes a problem, once."""
         problem = Problem(where, refusal.found, refusal.next_step)
         if all(problem != known for known, _ in self.problems):
-            self.problems.append((problem, refusal.layout))
+            self.problems.append((problem, refusal.leading))
 
-    def add_input(self, name: str, node: nir.NIRNode, shape: Shape, layout: Layout) -> Signal:
+    def add_input(self, name: str, node: nir.NIRNode, shape: Shape, leading: LeadingAxes) -> Signal:
         """A node through which data enter."""
-        return self._enter(name, node, (), shape, layout)
+        return self._enter(name, node, (), shape, leading)
 
     def add_output(self, name: str, signal: Signal) -> None:
         """A node through which ``signal`` leaves."""
         node = nir.Output(output_type={"output": np.array(signal.shape, dtype=np.int64)})
-        self._enter(name, node, signal.sources, signal.shape, signal.layout)
+        self._enter(name, node, signal.sources, signal.shape, signal.leading)
 
     def add(self, name: str, node: nir.NIRNode, signal: Signal) -> Signal:
         """A node that takes ``signal``; its name gets a number where it is taken.
@@ -59,11 +61,11 @@ class GraphBuilder:
             shape = made_shape(node, signal.shape)
         except ShapeMismatchError as error:
             raise RefusalError(str(error), "Check the input shape and the layers before") from None
-        return self._enter(name, node, signal.sources, shape, signal.layout)
+        return self._enter(name, node, signal.sources, shape, signal.leading)
 
-    def replace(self, name: str, old: str, node: nir.NIRNode, layout: Layout) -> Signal:
+    def replace(self, name: str, old: str, node: nir.NIRNode, leading: LeadingAxes) -> Signal:
         """A node with the inputs and the output shape of ``old``, whose name it takes if nothing else uses ``old``."""
-        signal = self._enter(name, node, self.incoming[old], self._shapes[old], layout)
+        signal = self._enter(name, node, self.incoming[old], self._shapes[old], leading)
         self._preferred[signal.sources[0]] = self._preferred.get(old, old)
         return signal
 
@@ -74,7 +76,7 @@ class GraphBuilder:
 
     def total(self, name: str, left: Signal, right: Signal) -> Signal:
         """The sum of two signals: both sets of edges; a sender that stands in both gets a factor of its own."""
-        if left.shape != right.shape or left.layout is not right.layout:
+        if left.shape != right.shape or left.leading is not right.leading:
             found = f"adds {_text(left)} and {_text(right)}; edges that add up bring equal shapes, without broadcasting"
             raise RefusalError(found, "Bring both to one shape first")
         if set(left.sources) & set(right.sources):
@@ -83,7 +85,7 @@ class GraphBuilder:
             right = self.add(name, factor, right)
             if same:
                 return right
-        return Signal(left.sources + right.sources, left.shape, left.layout)
+        return Signal(left.sources + right.sources, left.shape, left.leading)
 
     def graph(self, metadata: dict[str, Any]) -> nir.NIRGraph:
         """The graph of all nodes that lead to an output, and of all inputs.
@@ -113,7 +115,9 @@ class GraphBuilder:
                 pending.extend(self.incoming[name])
         return {name: None for name in self.nodes if name in needed or not self.incoming[name]}
 
-    def _enter(self, name: str, node: nir.NIRNode, sources: Iterable[str], shape: Shape, layout: Layout) -> Signal:
+    def _enter(
+        self, name: str, node: nir.NIRNode, sources: Iterable[str], shape: Shape, leading: LeadingAxes
+    ) -> Signal:
         base = name.replace("/", "_").replace("\0", "_") or type(node).__name__.lower()
         unique, number = base, 0
         while unique in self.nodes:
@@ -122,8 +126,8 @@ class GraphBuilder:
         self.nodes[unique] = node
         self.incoming[unique] = tuple(sources)
         self._shapes[unique] = shape
-        return Signal((unique,), shape, layout)
+        return Signal((unique,), shape, leading)
 
 
 def _text(signal: Signal) -> str:
-    return f"{signal.shape} of {signal.layout.text}"
+    return f"{signal.shape} of {signal.leading.text}"

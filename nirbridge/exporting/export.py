@@ -18,7 +18,7 @@ from nirbridge.errors import ExportError, GraphError, InputError, Problem
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import nested
 from nirbridge.ir import Shape, flatten, graphs_equal, is_input, time_step
@@ -78,7 +78,7 @@ def export(
     with nested(module):
         _require_plain(module)
         with evaluation(module):
-            graph = _agreed([_attempt(module, layout, inputs, step) for layout in _layouts(module)], metadata or {})
+            graph = _agreed([_attempt(module, leading, inputs, step) for leading in _readings(module)], metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
@@ -137,32 +137,32 @@ def _time_step(dt: float | None, input_node: nir.NIRNode | None) -> float:
     return float(dt)
 
 
-def _layouts(module: nn.Module) -> tuple[Layout, ...]:
+def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
     """The readings of the module's own tensors that are worth a try; a wrapper over time settles it."""
     homes = {f"{type(inner).__module__}.{type(inner).__qualname__}" for inner in module.modules()}
     over_time = any(isinstance(inner, OverTime) for inner in module.modules())
     if over_time or "norse.torch.module.lift.Lift" in homes:
-        return (Layout.TIME,)
+        return (LeadingAxes.TIME,)
     if any(home.startswith("norse.") for home in homes):
-        return (Layout.STEP, Layout.TIME)
+        return (LeadingAxes.STEP, LeadingAxes.TIME)
     if any(isinstance(inner, SpikingNeuron) for inner in module.modules()):
-        return (Layout.TIME, Layout.FOLDED)
-    return (Layout.FOLDED, Layout.TIME)
+        return (LeadingAxes.TIME, LeadingAxes.FOLDED)
+    return (LeadingAxes.FOLDED, LeadingAxes.TIME)
 
 
-def _attempt(module: nn.Module, layout: Layout, inputs: Mapping[str, nir.NIRNode], dt: float) -> GraphBuilder:
+def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode], dt: float) -> GraphBuilder:
     """The graph, or its problems, under one reading."""
     builder = GraphBuilder(dt, _dtype(module))
     taken = {name for name, _ in module.named_modules()}
     signals = {
-        name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), layout)
+        name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), leading)
         for name, node in inputs.items()
     }
     interpreter = Interpreter(builder)
     first = signals.pop("", None)
     result = interpreter.call_module(module, "", () if first is None else (first,), signals)
-    if layout is Layout.STEP:
-        require_states(interpreter, result, "")
+    if leading is LeadingAxes.STEP:
+        require_states(builder, result, "")
     try:
         for name, signal in _outputs(result).items():
             builder.add_output(_free(name, taken), signal)
@@ -219,7 +219,7 @@ def _agreed(attempts: list[GraphBuilder], metadata: Mapping[str, Any]) -> nir.NI
     """
     graphs = [builder.graph(dict(metadata)) for builder in attempts if not builder.problems]
     if not graphs:
-        best = min(attempts, key=lambda builder: sum(layout for _, layout in builder.problems))
+        best = min(attempts, key=lambda builder: sum(leading for _, leading in builder.problems))
         raise ExportError.from_problems([problem for problem, _ in best.problems])
     if any(not graphs_equal(graphs[0], other) for other in graphs[1:]):
         problem = Problem(

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.exporting.arrays import array
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import (
@@ -28,10 +29,6 @@ from nirbridge.exporting.products import product
 from nirbridge.exporting.signal import RefusalError, Signal, State, require_signal
 from nirbridge.exporting.windows import item, pad
 
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
-
-Handler = Callable[..., Any]
 _FLOATING = (torch.float32, torch.float64)
 
 
@@ -92,7 +89,7 @@ def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     if sizes.count(-1) == 1:
         sizes[sizes.index(-1)] = signal.elements // -prod(sizes)
     if prod(sizes) != signal.elements:
-        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", layout=True)
+        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", leading=True)
     return reshape_to(call, signal, tuple(sizes), "reshapes")
 
 
@@ -140,7 +137,7 @@ def _over_picture(call: Call, kind: Any, input: Any, dim: Any, keepdim: bool) ->
     if keepdim:
         return pooled
     flattening = replace(call, name=f"{call.name}.flatten")
-    return reshape_to(flattening, pooled, (*signal.layout.value, signal.shape[0]), "flattens")
+    return reshape_to(flattening, pooled, (*signal.leading.value, signal.shape[0]), "flattens")
 
 
 def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Signal:

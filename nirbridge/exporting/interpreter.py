@@ -5,45 +5,22 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import nir
 import torch
 from torch import fx, nn
 
 from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.functions import attribute
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
-from nirbridge.exporting.vocabulary import SPIKING, Handler, Vocabulary
+from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
 
 _RECORDED = (Signal, State, Unknown)
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _VIEWS = ("view", "reshape", "flatten", "squeeze", "detach", "contiguous", "unflatten")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call that is being lowered: where its nodes go and what they are called.
-
-    Attributes:
-        interpreter: lowers inner modules.
-        name: the path of the module, or of the function in its module.
-    """
-
-    interpreter: Interpreter
-    name: str
-
-    @property
-    def builder(self) -> GraphBuilder:
-        """The graph that the nodes go to."""
-        return self.interpreter.builder
-
-    def emit(self, node: nir.NIRNode, signal: Signal, suffix: str = "") -> Signal:
-        """Adds a node that takes ``signal``."""
-        return self.builder.add(join(self.name, suffix), node, signal)
 
 
 class Interpreter:
@@ -52,13 +29,11 @@ class Interpreter:
     Attributes:
         builder: the graph so far.
         vocabulary: what it lowers.
-        cells: names of the cells so far that take one step and hand on their state.
     """
 
     def __init__(self, builder: GraphBuilder, vocabulary: Vocabulary = SPIKING) -> None:
         self.builder = builder
         self.vocabulary = vocabulary
-        self.cells: list[str] = []
 
     def call_module(self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What ``module`` makes of its arguments; what is refused becomes a problem and ``UNKNOWN``."""
@@ -81,7 +56,7 @@ class Interpreter:
         """Calls a handler, unless what it would work on was refused before."""
         if find_all(Unknown, (args, kwargs)):
             return UNKNOWN
-        call = Call(self, name)
+        call = Call(self.builder, name, self.call_module)
         try:
             inspect.signature(handler).bind(call, *args, **kwargs)
         except TypeError as error:
@@ -219,11 +194,6 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "call_method": Trace._call_method,
     "output": Trace._output,
 }
-
-
-def join(path: str, name: str) -> str:
-    """A dotted path."""
-    return f"{path}.{name}" if path and name else path or name
 
 
 def _refuse_hooks(module: nn.Module) -> None:

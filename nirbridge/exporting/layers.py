@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
@@ -12,11 +12,9 @@ from torch import nn
 
 from nirbridge.exporting import windows
 from nirbridge.exporting.arrays import array, pair, single
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_batch, require_signal
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
 
@@ -96,15 +94,15 @@ def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
         target: the wanted shape with the leading axes.
         what: what the code does, for the error.
     """
-    lead = signal.layout.value
+    lead = signal.leading.value
     if target[: len(lead)] == lead:
         return _merge(call, signal, target[len(lead) :], what)
-    if signal.layout is Layout.TIME and target == (*Layout.FOLDED.value, *signal.shape):
-        return signal.reshaped(signal.shape, Layout.FOLDED)
-    if signal.layout is Layout.FOLDED and target == (*Layout.TIME.value, *signal.shape):
-        return signal.reshaped(signal.shape, Layout.TIME)
+    if signal.leading is LeadingAxes.TIME and target == (*LeadingAxes.FOLDED.value, *signal.shape):
+        return signal.reshaped(signal.shape, LeadingAxes.FOLDED)
+    if signal.leading is LeadingAxes.FOLDED and target == (*LeadingAxes.TIME.value, *signal.shape):
+        return signal.reshaped(signal.shape, LeadingAxes.TIME)
     raise RefusalError(
-        f"{what}, which mixes time or batch with the features", "Flatten the axes behind time and batch", layout=True
+        f"{what}, which mixes time or batch with the features", "Flatten the axes behind time and batch", leading=True
     )
 
 
@@ -122,7 +120,7 @@ def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
 
 
 def _text(signal: Signal) -> str:
-    names = {Layout.TIME: "T, B", Layout.FOLDED: "T*B", Layout.STEP: "B"}[signal.layout]
+    names = {LeadingAxes.TIME: "T, B", LeadingAxes.FOLDED: "T*B", LeadingAxes.STEP: "B"}[signal.leading]
     return f"[{', '.join((names, *map(str, signal.shape)))}]"
 
 
@@ -141,12 +139,12 @@ def same(call: Call, module: nn.Module, input: Any) -> Signal:
 
 def over_batch_or_time(signal: Signal, dims: tuple[int, ...]) -> RefusalError | None:
     """The refusal of a reduction over leading axes, which a graph does not have."""
-    if any(dim < signal.layout.axes for dim in dims):
+    if any(dim < signal.leading.axes for dim in dims):
         return RefusalError(f"reduces the time or batch axis of {_text(signal)}", _READOUT)
     return None
 
 
-MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+MODULES: dict[type[nn.Module], Handler] = {
     nn.Linear: _linear_module,
     nn.Conv1d: _conv_module(conv1d),
     nn.Conv2d: _conv_module(conv2d),

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nirbridge.exporting.arrays import array
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import same
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, find_all, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_signal
 from nirbridge.ir import MultiLevelLIF as MultiLevelNode
 from nirbridge.ir import TemporalMix
 from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron, TimeDropout
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _NEURON_FIELDS = ("decay", "gain", "v_init", "v_reset")
 _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
@@ -43,23 +40,23 @@ def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:
 def over_time(call: Call, module: OverTime, input: Any) -> Signal:
     """The inner network on [T*B, ...]; the wrapper has no part in the names."""
     signal = require_signal(input)
-    if signal.layout is not Layout.TIME:
-        found = f"runs over [T, B, ...], but its input is {signal.layout.text}"
-        raise RefusalError(found, "Wrap the whole network once", layout=True)
-    folded = signal.reshaped(signal.shape, Layout.FOLDED)
-    result = call.interpreter.call_module(module.module, call.name, (folded,), {})
+    if signal.leading is not LeadingAxes.TIME:
+        found = f"runs over [T, B, ...], but its input is {signal.leading.text}"
+        raise RefusalError(found, "Wrap the whole network once", leading=True)
+    folded = signal.reshaped(signal.shape, LeadingAxes.FOLDED)
+    result = call.call_module(module.module, call.name, (folded,), {})
     if not find_all(Signal, result):
         return result  # what was refused inside of it
-    if not isinstance(result, Signal) or result.layout is not Layout.FOLDED:
+    if not isinstance(result, Signal) or result.leading is not LeadingAxes.FOLDED:
         raise RefusalError("its network does not return one tensor over [T*B, ...]", "Return one tensor")
-    return result.reshaped(result.shape, Layout.TIME)
+    return result.reshaped(result.shape, LeadingAxes.TIME)
 
 
 def _neuron_input(input: Any) -> Signal:
     signal = require_signal(input)
-    if signal.layout is Layout.STEP:
+    if signal.leading is LeadingAxes.STEP:
         found = "keeps no state from call to call, so it cannot take one step at a time"
-        raise RefusalError(found, "Give it [T, B, ...]", layout=True)
+        raise RefusalError(found, "Give it [T, B, ...]", leading=True)
     return signal
 
 
@@ -86,7 +83,7 @@ def _number(value: Any, dtype: Any) -> NDArray[Any]:
     return array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=dtype)
 
 
-MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+MODULES: dict[type[nn.Module], Handler] = {
     MultiLevelLIF: multi_level,
     MultiLevelIF: multi_level,
     Barrier: multi_level,

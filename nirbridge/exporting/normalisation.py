@@ -6,7 +6,7 @@ y = (x - μ)/sqrt(σ² + ε) γ + β = a x + s per channel, with a = γ/sqrt(σ�
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nirbridge.exporting.arrays import array
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 Array = NDArray[Any]
 
@@ -55,7 +53,7 @@ def _apply(call: Call, signal: Signal, scale: Array, shift: Array, dtype: Any) -
     fold = fold_into(before, len(signal.shape))
     if fold is not None:
         folded = fold(before, scale, shift)
-        return call.builder.replace(call.name, signal.sources[0], folded, signal.layout)
+        return call.builder.replace(call.name, signal.sources[0], folded, signal.leading)
     return call.emit(_alone(signal, scale.astype(dtype), shift.astype(dtype)), signal)
 
 
@@ -118,4 +116,4 @@ def _module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> 
     return batch_norm(call, signal, mean, variance, module.weight, module.bias, eps=module.eps)
 
 
-MODULES: dict[type[nn.Module], Callable[..., Any]] = {nn.BatchNorm1d: _module, nn.BatchNorm2d: _module}
+MODULES: dict[type[nn.Module], Handler] = {nn.BatchNorm1d: _module, nn.BatchNorm2d: _module}

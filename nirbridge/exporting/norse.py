@@ -21,7 +21,7 @@ Modules are told by the names of their types, so that Norse need not be installe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
@@ -29,11 +29,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, State, Unknown, find_all, require_signal
+from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_signal
 from nirbridge.ir import MultiLevelLIF
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 Array = NDArray[Any]
 _HOME = "norse.torch.module"
@@ -148,23 +147,23 @@ _STEPS = ("lif_feed_forward_step", "lif_feed_forward_adjoint_step", "li_feed_for
           "lif_box_feed_forward_step", "li_box_feed_forward_step", "iaf_feed_forward_step")  # fmt: skip
 
 
-def _neuron(layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> Callable[..., Any]:
+def _neuron(leading: LeadingAxes, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> Handler:
     def lower(call: Call, module: Any, input_tensor: Any, state: Any = None) -> tuple[Signal, State]:
         signal = require_signal(input_tensor)
-        if signal.layout is not layout:
-            found = f"takes {layout.text}, but its input is {signal.layout.text}"
+        if signal.leading is not leading:
+            found = f"takes {leading.text}, but its input is {signal.leading.text}"
             hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
-            raise RefusalError(found, hint, layout=True)
+            raise RefusalError(found, hint, leading=True)
         if find_all(State, state):
             raise RefusalError("is called again with the state of an earlier call", "Call each cell once a step")
         if state is not None:
             raise RefusalError("is given a state to start from; a graph starts at rest", "Pass no state")
         if getattr(module.activation, "__name__", "") not in _STEPS:
             raise RefusalError(f"runs the step {module.activation!r}", "Use Norse's own step")
-        if layout is Layout.STEP:
-            if call.name in call.interpreter.cells:
+        if leading is LeadingAxes.STEP:
+            if call.name in call.builder.cells:
                 raise RefusalError("is called twice a step, but has one state", "Use one cell for each place")
-            call.interpreter.cells.append(call.name)
+            call.builder.cells.append(call.name)
         return call.emit(make(call, module, signal), signal), State(call.name)
 
     return lower
@@ -173,47 +172,47 @@ def _neuron(layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) ->
 def _lift(call: Call, module: Any, x: Any) -> Any:
     """Lift: the inner module at each step, its state carried on."""
     signal = require_signal(x[0] if isinstance(x, tuple) else x)
-    if signal.layout is not Layout.TIME:
-        raise RefusalError(f"takes [T, B, ...], but its input is {signal.layout.text}", layout=True)
-    step = signal.reshaped(signal.shape, Layout.STEP)
-    result = call.interpreter.call_module(module.lifted_module, call.name, (step,), {})
-    require_states(call.interpreter, result, call.name)
+    if signal.leading is not LeadingAxes.TIME:
+        raise RefusalError(f"takes [T, B, ...], but its input is {signal.leading.text}", leading=True)
+    step = signal.reshaped(signal.shape, LeadingAxes.STEP)
+    result = call.call_module(module.lifted_module, call.name, (step,), {})
+    require_states(call.builder, result, call.name)
     output = result[0] if module.is_stateful and isinstance(result, tuple) else result
     if not isinstance(output, Signal):
         return output
-    lifted = output.reshaped(output.shape, Layout.TIME)
+    lifted = output.reshaped(output.shape, LeadingAxes.TIME)
     return (lifted, result[1]) if module.is_stateful else lifted
 
 
-def require_states(interpreter: Any, result: Any, path: str) -> None:
+def require_states(builder: GraphBuilder, result: Any, path: str) -> None:
     """Refuses a cell whose state does not come out: it would start anew at each step.
 
     Args:
-        interpreter: holds the graph so far.
+        builder: holds the graph so far.
         result: what the module that makes one step returned.
         path: the module; its nodes are looked at.
     """
     if find_all(Unknown, result):
         return
     returned = {state.cell for state in find_all(State, result)}
-    for cell in interpreter.cells:
+    for cell in builder.cells:
         if cell not in returned and (cell == path or not path or cell.startswith(f"{path}.")):
             found = "its state is not returned, so it would start anew at each step"
-            interpreter.builder.refuse(f"module '{cell}'", RefusalError(found, _KEEP_STATE))
+            builder.refuse(f"module '{cell}'", RefusalError(found, _KEEP_STATE))
 
 
-def _row(module: str, layout: Layout, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> dict[str, Any]:
-    return {f"{_HOME}.{module}": _neuron(layout, make)}
+def _row(module: str, leading: LeadingAxes, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> dict[str, Any]:
+    return {f"{_HOME}.{module}": _neuron(leading, make)}
 
 
-MODULES: dict[str, Callable[..., Any]] = {
-    **_row("lif.LIFCell", Layout.STEP, _lif),
-    **_row("lif.LIF", Layout.TIME, _lif),
-    **_row("leaky_integrator.LICell", Layout.STEP, _li),
-    **_row("leaky_integrator.LI", Layout.TIME, _li),
-    **_row("lif_box.LIFBoxCell", Layout.STEP, _lif_box),
-    **_row("leaky_integrator_box.LIBoxCell", Layout.STEP, _li_box),
-    **_row("iaf.IAFCell", Layout.STEP, _iaf),
-    **_row("iaf.IAF", Layout.TIME, _iaf),
+MODULES: dict[str, Handler] = {
+    **_row("lif.LIFCell", LeadingAxes.STEP, _lif),
+    **_row("lif.LIF", LeadingAxes.TIME, _lif),
+    **_row("leaky_integrator.LICell", LeadingAxes.STEP, _li),
+    **_row("leaky_integrator.LI", LeadingAxes.TIME, _li),
+    **_row("lif_box.LIFBoxCell", LeadingAxes.STEP, _lif_box),
+    **_row("leaky_integrator_box.LIBoxCell", LeadingAxes.STEP, _li_box),
+    **_row("iaf.IAFCell", LeadingAxes.STEP, _iaf),
+    **_row("iaf.IAF", LeadingAxes.TIME, _iaf),
     f"{_HOME}.lift.Lift": _lift,
 }

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
 from torch import nn
 
 from nirbridge.exporting.arrays import pair
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import MaxPool2d, Shape
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 Pair = tuple[int, int]
 Pool = Callable[..., nir.NIRNode]
@@ -134,7 +132,7 @@ def _adaptive_max_module(call: Call, module: nn.AdaptiveMaxPool2d, input: Any) -
     return adaptive_max_pool2d(call, input, module.output_size, module.return_indices)
 
 
-MODULES: dict[type[nn.Module], Callable[..., Any]] = {
+MODULES: dict[type[nn.Module], Handler] = {
     nn.MaxPool2d: _max_module,
     nn.AvgPool2d: _avg_module,
     nn.AdaptiveAvgPool2d: _adaptive_avg_module,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from nirbridge.exporting.call import Call
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.ir import Place, Product, Shape
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 
 def product(call: Call, input: Any, other: Any) -> Signal:
@@ -20,7 +18,7 @@ def product(call: Call, input: Any, other: Any) -> Signal:
     slots = (2 * shape[0], *shape[1:])
     placed = [_placed(call, signal, slots, index) for index, signal in enumerate((left, right))]
     sources = tuple(name for signal in placed for name in signal.sources)
-    return call.emit(Product(slots, 2), Signal(sources, slots, left.layout))
+    return call.emit(Product(slots, 2), Signal(sources, slots, left.leading))
 
 
 def _placed(call: Call, signal: Signal, slots: Shape, index: int) -> Signal:
@@ -34,9 +32,9 @@ def _common_shape(left: Signal, right: Signal) -> Shape:
     Raises:
         RefusalError: they do not, the features have different numbers of axes, or none, or do not broadcast.
     """
-    found = f"multiplies features {left.shape} of {left.layout.text} and {right.shape} of {right.layout.text}"
-    if left.layout is not right.layout:
-        raise RefusalError(found, "Bring time and batch of both to the same axes", layout=True)
+    found = f"multiplies features {left.shape} of {left.leading.text} and {right.shape} of {right.leading.text}"
+    if left.leading is not right.leading:
+        raise RefusalError(found, "Bring time and batch of both to the same axes", leading=True)
     if len(left.shape) != len(right.shape):
         step = "Give both as many axes, as (C, 1, 1) for a factor of each channel: keepdim=True keeps them"
         raise RefusalError(found, step)

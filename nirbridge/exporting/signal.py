@@ -15,7 +15,7 @@ BATCH = 1013
 """B while a module is traced."""
 
 
-class Layout(Enum):
+class LeadingAxes(Enum):
     """The leading axes of a tensor, before its features."""
 
     TIME = (STEPS, BATCH)
@@ -40,26 +40,26 @@ class Signal:
     Attributes:
         sources: names of the nodes that send it; their values add up.
         shape: the shape of its features, without time and batch.
-        layout: what stands before the features.
+        leading: what stands before the features.
     """
 
     sources: tuple[str, ...]
     shape: Shape
-    layout: Layout
+    leading: LeadingAxes
 
     @property
     def full_shape(self) -> Shape:
         """The shape with the leading axes, T and B standing for themselves."""
-        return (*self.layout.value, *self.shape)
+        return (*self.leading.value, *self.shape)
 
     @property
     def elements(self) -> int:
         """Elements of :attr:`full_shape`."""
         return prod(self.full_shape)
 
-    def reshaped(self, shape: Shape, layout: Layout | None = None) -> Signal:
-        """The same values under another shape or layout."""
-        return Signal(self.sources, shape, layout or self.layout)
+    def reshaped(self, shape: Shape, leading: LeadingAxes | None = None) -> Signal:
+        """The same values under another shape or other leading axes."""
+        return Signal(self.sources, shape, leading or self.leading)
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ class RefusalError(Exception):
     Args:
         found: what was found.
         next_step: what to do instead.
-        layout: whether another reading of the tensors' leading axes might do.
+        leading: whether another reading of the tensors' leading axes might do.
         result: what to go on with, to find more problems in one pass.
     """
 
-    def __init__(self, found: str, next_step: str = "", *, layout: bool = False, result: Any = UNKNOWN) -> None:
+    def __init__(self, found: str, next_step: str = "", *, leading: bool = False, result: Any = UNKNOWN) -> None:
         super().__init__(found)
         self.found = found
         self.next_step = next_step
-        self.layout = layout
+        self.leading = leading
         self.result = result
 
 
@@ -122,11 +122,11 @@ def require_batch(signal: Signal, axes: tuple[int, ...], expected: str) -> None:
         axes: the numbers of feature axes that the layer takes.
         expected: the layer's input in words, as "[N, C, H, W]".
     """
-    if signal.layout is Layout.TIME:
+    if signal.leading is LeadingAxes.TIME:
         raise RefusalError(
             f"takes {expected}, but its input is [T, B, {', '.join(map(str, signal.shape))}]",
             "Wrap the network in nirbridge.neurons.OverTime",
-            layout=True,
+            leading=True,
         )
     if len(signal.shape) not in axes:
         raise RefusalError(

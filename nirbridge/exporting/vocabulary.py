@@ -10,10 +10,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting.call import Handler
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError
-
-Handler = Callable[..., Any]
 
 
 @dataclass(frozen=True)

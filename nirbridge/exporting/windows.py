@@ -8,18 +8,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
 from torch import nn
 
-from nirbridge.exporting.signal import Layout, RefusalError, Signal, require_signal
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
 from nirbridge.ir import Shape
 from nirbridge.primitives.shaping import pairs
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.interpreter import Call
 
 _PLACES = (1, 2)
 """Axes behind the channels that a convolution has."""
@@ -29,7 +27,7 @@ _WHOLE = slice(None)
 def item(call: Call, input: Any, index: Any) -> Signal:
     """Every n-th place of all channels; any other part of a tensor is refused."""
     signal = require_signal(input)
-    if signal.layout is Layout.TIME and not isinstance(index, tuple):
+    if signal.leading is LeadingAxes.TIME and not isinstance(index, tuple):
         found = "takes single steps out of [T, B, ...]"
         raise RefusalError(found, "Export the module that gives [T, B, ...] and index the graph's output")
     steps = _steps(signal, index)
@@ -68,7 +66,7 @@ def _steps(signal: Signal, index: Any) -> Shape | None:
     found = [_step(part, size) for part, size in zip(parts, signal.full_shape, strict=True)]
     if None in found:
         return None
-    kept = signal.layout.axes + 1
+    kept = signal.leading.axes + 1
     steps = [step for step in found if step is not None]
     if set(steps[:kept]) != {1}:
         return None
@@ -128,7 +126,7 @@ def _before(call: Call, signal: Signal, sliced: nir.NIRNode) -> tuple[Signal, Sh
     """What a slice takes, its places and its steps."""
     axes = len(signal.shape) - 1
     places = tuple(int(n) for n in np.ravel(sliced.input_shape))
-    taken = Signal(call.builder.incoming[signal.sources[0]], (signal.shape[0], *places), signal.layout)
+    taken = Signal(call.builder.incoming[signal.sources[0]], (signal.shape[0], *places), signal.leading)
     return taken, places, pairs(sliced.stride, axes)
 
 
@@ -152,6 +150,6 @@ def _pad_module(call: Call, module: nn.ZeroPad2d | nn.ConstantPad2d, input: Any)
     return pad(call, input, module.padding, "constant", module.value)
 
 
-MODULES: dict[type[nn.Module], Any] = dict.fromkeys(
+MODULES: dict[type[nn.Module], Handler] = dict.fromkeys(
     (nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d), _pad_module
 )

@@ -7,6 +7,7 @@ from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
 from nirbridge.runtime.plan import RESETS, Plan, PlannedNode, make_plan
+from nirbridge.runtime.problems import check
 from nirbridge.runtime.program import (
     MEMBRANE,
     Array,
@@ -36,6 +37,7 @@ __all__ = [
     "Source",
     "below_single",
     "beyond_single",
+    "check",
     "compile",
     "entering_exponents",
     "find_runtime",

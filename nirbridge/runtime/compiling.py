@@ -25,7 +25,7 @@ def compile(
     dt: float | None = None,
     precision: str | None = None,
     integrator: str = "euler",
-    reset: str = "to_value",
+    reset: str = "value",
     **options: Any,
 ) -> Program:
     """Compiles ``graph`` for a runtime.
@@ -39,7 +39,7 @@ def compile(
         integrator: how LI, LIF, CubaLI and CubaLIF leak, since files do not say.  "euler": v += dt/tau (v_leak - v +
             R i).  "exact": v = v_leak + exp(-dt/tau) (v - v_leak) + dt/tau R i, as Sinabs and Rockpool do.  "hold":
             v = v_leak + R i + exp(-dt/tau) (v - v_leak - R i), the solution for an input held over the step.
-        reset: what a spike of IF, LIF and CubaLIF does: "to_value", v = v_reset, or "subtract",
+        reset: what a spike of IF, LIF and CubaLIF does: "value", v = v_reset, or "subtract",
             v -= v_threshold - v_reset.
         options: what the runtime knows besides (``device``, ``mapping``, ``timeout``); anything else is refused.
 

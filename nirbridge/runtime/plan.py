@@ -35,7 +35,7 @@ from nirbridge.passes.widen_parameters import widen_parameters
 
 INTEGRATORS = ("euler", "exact", "hold")
 """How a core neuron leaks over a step: forward Euler; by exp(-dt/tau), the input at once; the same, the input held."""
-RESETS = ("to_value", "subtract")
+RESETS = ("value", "subtract")
 """What a spike of a core neuron does: v = v_reset, or v -= v_threshold - v_reset."""
 
 
@@ -126,14 +126,14 @@ class Plan:
             yield tuple(planned for _, planned in group)
 
 
-def make_plan(graph: Graph, dt: float | None = None, integrator: str = "euler", reset: str = "to_value") -> Plan:
+def make_plan(graph: Graph, dt: float | None = None, integrator: str = "euler", reset: str = "value") -> Plan:
     """Resolves a graph that :func:`nirbridge.check` finds no error in.
 
     Args:
         graph: the graph, or what ``nirbridge.ir.flatten`` made of it.
         dt: seconds per step; by default the window of an EventInput, else 1 ms.
         integrator: "euler", "exact" or "hold", see :func:`~nirbridge.passes.integrate_exactly.integrate_exactly`.
-        reset: "to_value" or "subtract", see
+        reset: "value" or "subtract", see
             :func:`~nirbridge.passes.find_reset_amounts.find_reset_amounts`.
 
     Raises:

@@ -49,7 +49,7 @@ class Runtime(Protocol):
         supported: the exact node types that it runs.
 
     A runtime may also have ``streaming_options``, a mapping of options with which it streams best, and ``resets``, the
-    values of ``reset`` that it knows: by default "to_value" alone.
+    values of ``reset`` that it knows: by default "value" alone.
     """
 
     name: str

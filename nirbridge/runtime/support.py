@@ -37,7 +37,7 @@ def fixed_problems(plan: Plan) -> list[Problem]:
 
 
 def _reset_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
-    if "subtract" in getattr(runtime, "resets", ("to_value",)):
+    if "subtract" in getattr(runtime, "resets", ("value",)):
         return []
     found = f"runtime '{runtime.name}' does not know reset 'subtract'"
     return [

@@ -2,7 +2,8 @@
 
 from nirbridge.showing.describe import Description, EdgeInfo, NodeInfo, describe
 from nirbridge.showing.differences import Difference, differences
+from nirbridge.showing.show import show
 from nirbridge.showing.svg import to_svg
 from nirbridge.showing.text import to_text
 
-__all__ = ["Description", "Difference", "EdgeInfo", "NodeInfo", "describe", "differences", "to_svg", "to_text"]
+__all__ = ["Description", "Difference", "EdgeInfo", "NodeInfo", "describe", "differences", "show", "to_svg", "to_text"]

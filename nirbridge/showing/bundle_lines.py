@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nirbridge.reports import count_text, counted
 from nirbridge.showing.describe import EdgeInfo
 from nirbridge.showing.drawing import DASHES, EDGE, draw_text, escaped, text_width
-from nirbridge.showing.layout import BUS, GAP_BELOW, Layout
+from nirbridge.showing.placement import BUS, GAP_BELOW, Placement
 
 _STUB = 12.0
 """How far from the corner of a box a line to the bus leaves it."""
@@ -43,31 +43,31 @@ class _Line:
         )
 
 
-def draw_bundles(edges: Sequence[EdgeInfo], layout: Layout) -> list[str]:
+def draw_bundles(edges: Sequence[EdgeInfo], placement: Placement) -> list[str]:
     """The shared lines of all edges that have none of their own, with the number of edges at every box."""
-    bus = [edges[number] for number in layout.bundles.bus]
+    bus = [edges[number] for number in placement.bundles.bus]
     drawn: list[str] = []
-    for numbers in layout.bundles.gaps.values():
+    for numbers in placement.bundles.gaps.values():
         found = [edges[number] for number in numbers]
-        if len({layout.column[layout.layered.box[name]] for name in (found[0].source, found[0].target)}) == 1:
-            drawn += _gap(found, layout)
+        if len({placement.column[placement.layered.box[name]] for name in (found[0].source, found[0].target)}) == 1:
+            drawn += _gap(found, placement)
         else:  # the gap lies between two columns
             bus += found
     for delayed in (False, True):
-        drawn += _bus([edge for edge in bus if edge.delayed == delayed], layout, _Line(delayed))
+        drawn += _bus([edge for edge in bus if edge.delayed == delayed], placement, _Line(delayed))
     return drawn
 
 
-def _gap(edges: Sequence[EdgeInfo], layout: Layout) -> list[str]:
-    box, line = layout.layered.box, _Line(False)
-    y = layout.bottom[box[edges[0].source]] + GAP_BELOW / 2
-    ends = [layout.x[box[name]] for edge in edges for name in (edge.source, edge.target)]
+def _gap(edges: Sequence[EdgeInfo], placement: Placement) -> list[str]:
+    box, line = placement.layered.box, _Line(False)
+    y = placement.bottom[box[edges[0].source]] + GAP_BELOW / 2
+    ends = [placement.x[box[name]] for edge in edges for name in (edge.source, edge.target)]
     drawn = [line.path(f"M{min(ends):.1f} {y:.1f}H{max(ends):.1f}")]
     for name, targets in _targets(edges).items():
-        x = layout.x[box[name]]
-        drawn.append(line.path(f"M{x:.1f} {_foot(name, layout):.1f}V{y:.1f}", _told(name, targets)))
+        x = placement.x[box[name]]
+        drawn.append(line.path(f"M{x:.1f} {_foot(name, placement):.1f}V{y:.1f}", _told(name, targets)))
     for name in dict.fromkeys(edge.target for edge in edges):
-        x, top = layout.x[box[name]], layout.top[box[name]]
+        x, top = placement.x[box[name]], placement.top[box[name]]
         drawn.append(line.path(f"M{x:.1f} {y:.1f}V{top:.1f}", arrow=True))
     words, middle = counted(len(edges), "edge"), (min(ends) + max(ends)) / 2
     width = text_width(words, 11) + 10
@@ -75,7 +75,7 @@ def _gap(edges: Sequence[EdgeInfo], layout: Layout) -> list[str]:
     return [*drawn, draw_text(middle, y + 4, words, 11, anchor="middle", fill=EDGE)]
 
 
-def _bus(edges: Sequence[EdgeInfo], layout: Layout, line: _Line) -> list[str]:
+def _bus(edges: Sequence[EdgeInfo], placement: Placement, line: _Line) -> list[str]:
     """Down the right of every column, and from one column to the next along the top."""
     if not edges:
         return []
@@ -86,42 +86,42 @@ def _bus(edges: Sequence[EdgeInfo], layout: Layout, line: _Line) -> list[str]:
     for below, counted_names in zip((True, False), counts, strict=True):
         nearest: dict[tuple[int, float], float] = {}
         for name, count in counted_names.items():
-            vertex = layout.layered.box[name]
-            x = layout.x[vertex] + line.side * (layout.sizes[name][0] / 2 - _STUB)
+            vertex = placement.layered.box[name]
+            x = placement.x[vertex] + line.side * (placement.sizes[name][0] / 2 - _STUB)
             if below:
-                foot, y = _foot(name, layout), layout.bottom[vertex] + line.clear
+                foot, y = _foot(name, placement), placement.bottom[vertex] + line.clear
                 drawn.append(line.path(f"M{x:.1f} {foot:.1f}V{y:.1f}", sent[name]))
             else:
-                foot, y = layout.top[vertex], layout.top[vertex] - line.clear
+                foot, y = placement.top[vertex], placement.top[vertex] - line.clear
                 told = f"{counted(count, 'bundled edge')} → {name}"
                 drawn.append(line.path(f"M{x:.1f} {y:.1f}V{foot:.1f}", told, arrow=True))
             at, anchor = foot + (9 if below else -2), "start" if line.delayed else "end"
             drawn.append(draw_text(x - 9 * line.side, at, count_text(count), 9, anchor=anchor, fill=EDGE))
-            place = layout.column[vertex], y
+            place = placement.column[vertex], y
             nearest[place] = min(nearest.get(place, x), x)
         for (column, y), x in nearest.items():
-            drawn.append(line.path(f"M{x:.1f} {y:.1f}H{_beside(column, layout, line):.1f}"))
+            drawn.append(line.path(f"M{x:.1f} {y:.1f}H{_beside(column, placement, line):.1f}"))
             reached.setdefault(column, []).append(y)
-    return [*drawn, *_rails(reached, layout, line)]
+    return [*drawn, *_rails(reached, placement, line)]
 
 
-def _rails(reached: dict[int, list[float]], layout: Layout, line: _Line) -> Iterable[str]:
+def _rails(reached: dict[int, list[float]], placement: Placement, line: _Line) -> Iterable[str]:
     rail = _APART * (1 + line.delayed)
     for column, heights in reached.items():
-        x = _beside(column, layout, line)
+        x = _beside(column, placement, line)
         top = min(heights) if len(reached) == 1 else rail
         yield line.path(f"M{x:.1f} {top:.1f}V{max(heights):.1f}")
     if len(reached) > 1:
-        ends = [_beside(column, layout, line) for column in reached]
+        ends = [_beside(column, placement, line) for column in reached]
         yield line.path(f"M{min(ends):.1f} {rail:.1f}H{max(ends):.1f}")
 
 
-def _beside(column: int, layout: Layout, line: _Line) -> float:
-    return layout.rights[column] - BUS / 2 + BUS / 3 * line.delayed
+def _beside(column: int, placement: Placement, line: _Line) -> float:
+    return placement.rights[column] - BUS / 2 + BUS / 3 * line.delayed
 
 
-def _foot(name: str, layout: Layout) -> float:
-    return layout.top[layout.layered.box[name]] + layout.sizes[name][1]
+def _foot(name: str, placement: Placement) -> float:
+    return placement.top[placement.layered.box[name]] + placement.sizes[name][1]
 
 
 def _targets(edges: Sequence[EdgeInfo]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from nirbridge.showing.layout import GAP_BELOW, TRACK, Layout
+from nirbridge.showing.placement import GAP_BELOW, TRACK, Placement
 
 Point = tuple[float, float]
 _TURN = 30.0
@@ -15,32 +15,34 @@ _PORT = 14.0
 
 
 class Router:
-    """Draws every edge of one layout; lines that meet the same box arrive side by side."""
+    """Draws every edge of one placement; lines that meet the same box arrive side by side."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._boxes = {vertex: name for name, vertex in layout.layered.box.items()}
-        self._tracks = {link: (cut, i) for cut, links in enumerate(layout.cuts) for i, link in enumerate(links)}
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        self._boxes = {vertex: name for name, vertex in placement.layered.box.items()}
+        self._tracks = {link: (cut, i) for cut, links in enumerate(placement.cuts) for i, link in enumerate(links)}
         self._ports = self._make_ports()
 
     def path(self, route: list[int]) -> str:
         """The line along ``route``, which starts and ends at a box."""
         climbing = self._climbs(route)
         source, target = route[0], route[-1]
-        layout = self._layout
+        placement = self._placement
         parts = [f"M{_pair(self._leave(route))}"]
         if climbing:
             lanes = route[1:-1]
-            parts.append(_swing(self._port(source, lanes[0], "bottom"), layout.x[lanes[0]], layout.bottom[source], 1))
+            parts.append(
+                _swing(self._port(source, lanes[0], "bottom"), placement.x[lanes[0]], placement.bottom[source], 1)
+            )
             for lower, upper in zip(lanes, [*lanes[1:], None], strict=True):
-                parts.append(f"L{_pair((layout.x[lower], layout.top[lower]))}")
+                parts.append(f"L{_pair((placement.x[lower], placement.top[lower]))}")
                 if upper is not None:
                     parts.append(self._between(upper, lower, reverse=True))
             last = lanes[-1]
-            parts.append(_swing(layout.x[last], self._port(target, last, "top"), layout.top[last], -1))
+            parts.append(_swing(placement.x[last], self._port(target, last, "top"), placement.top[last], -1))
             return "".join(parts)
         for upper, lower in pairwise(route):
-            parts.append(f"L{_pair((self._port(upper, lower, 'bottom'), layout.bottom[upper]))}")
+            parts.append(f"L{_pair((self._port(upper, lower, 'bottom'), placement.bottom[upper]))}")
             parts.append(self._between(upper, lower, reverse=False))
         return "".join(parts)
 
@@ -49,29 +51,29 @@ class Router:
         if not self._climbs(route):
             return None
         lane = route[1]
-        return self._layout.x[lane], (self._layout.top[lane] + self._layout.bottom[lane]) / 2
+        return self._placement.x[lane], (self._placement.top[lane] + self._placement.bottom[lane]) / 2
 
     def _climbs(self, route: list[int]) -> bool:
-        return route[1] in self._layout.layered.anchor
+        return route[1] in self._placement.layered.anchor
 
     def _leave(self, route: list[int]) -> Point:
         source = route[0]
-        height = self._layout.sizes[self._boxes[source]][1]
-        return self._port(source, route[1], "bottom"), self._layout.top[source] + height
+        height = self._placement.sizes[self._boxes[source]][1]
+        return self._port(source, route[1], "bottom"), self._placement.top[source] + height
 
     def _port(self, vertex: int, other: int, side: str) -> float:
-        return self._ports.get((vertex, other, side), self._layout.x[vertex])
+        return self._ports.get((vertex, other, side), self._placement.x[vertex])
 
     def _make_ports(self) -> dict[tuple[int, int, str], float]:
         """Where lines meet the boxes: spread over the middle, in the order of where they lead."""
         meeting: dict[tuple[int, str], dict[int, None]] = {}
-        for route in self._layout.layered.routes:
+        for route in self._placement.layered.routes:
             meeting.setdefault((route[0], "bottom"), {})[route[1]] = None
             meeting.setdefault((route[-1], "top"), {})[route[-2]] = None
         ports = {}
-        x = self._layout.x
+        x = self._placement.x
         for (vertex, side), others in meeting.items():
-            width = self._layout.sizes[self._boxes[vertex]][0] - 24
+            width = self._placement.sizes[self._boxes[vertex]][0] - 24
             step = min(_PORT, width / max(len(others) - 1, 1))
             for i, other in enumerate(sorted(others, key=lambda v: x[v])):
                 ports[vertex, other, side] = x[vertex] + (i - (len(others) - 1) / 2) * step
@@ -79,10 +81,10 @@ class Router:
 
     def _between(self, upper: int, lower: int, reverse: bool) -> str:
         """From one rank to the next, or back; the pen is already at the near end."""
-        layout = self._layout
-        start = (self._port(upper, lower, "bottom"), layout.bottom[upper])
-        end = (self._port(lower, upper, "top"), layout.top[lower])
-        if layout.column[upper] != layout.column[lower]:
+        placement = self._placement
+        start = (self._port(upper, lower, "bottom"), placement.bottom[upper])
+        end = (self._port(lower, upper, "top"), placement.top[lower])
+        if placement.column[upper] != placement.column[lower]:
             points = self._around(start, end, upper, lower)
             return _rounded(reversed(points) if reverse else points)
         if reverse:
@@ -95,9 +97,9 @@ class Router:
     def _around(self, start: Point, end: Point, upper: int, lower: int) -> list[Point]:
         """Below its column, up between the columns, over the next one; tracks nest, so that they do not cross."""
         cut, index = self._tracks[upper, lower]
-        inner = len(self._layout.cuts[cut]) - 1 - index
+        inner = len(self._placement.cuts[cut]) - 1 - index
         below = start[1] + GAP_BELOW / 2 + TRACK * inner
-        gutter = self._layout.rights[cut] + GAP_BELOW / 2 + TRACK * inner
+        gutter = self._placement.rights[cut] + GAP_BELOW / 2 + TRACK * inner
         above = end[1] - GAP_BELOW / 2 - TRACK * index
         return [start, (start[0], below), (gutter, below), (gutter, above), (end[0], above), end]
 

@@ -8,7 +8,7 @@ from nirbridge.reports import count_text, counted, printable, shape_text
 from nirbridge.showing.bundle_lines import draw_bundles
 from nirbridge.showing.describe import Description, NodeInfo
 from nirbridge.showing.drawing import DASHES, EDGE, INK, draw_text, escaped, text_width
-from nirbridge.showing.layout import Layout, Size, lay_out
+from nirbridge.showing.placement import Placement, Size, place_boxes
 from nirbridge.showing.roles import ROLES
 from nirbridge.showing.routing import Router
 
@@ -43,15 +43,15 @@ def to_svg(description: Description, title: str = "graph") -> str:
     """
     lines = {node.name: _lines(node) for node in description.nodes}
     sizes = {name: _size(texts) for name, texts in lines.items()}
-    layout = lay_out(sizes, [(e.source, e.target, e.delayed) for e in description.edges])
+    placement = place_boxes(sizes, [(e.source, e.target, e.delayed) for e in description.edges])
     head = _header(description, title)
-    body = [*_edges(description, layout), *(_node(node, lines[node.name], layout) for node in description.nodes)]
-    legend, legend_width = _legend(description, layout.bundles.count)
+    body = [*_edges(description, placement), *(_node(node, lines[node.name], placement) for node in description.nodes)]
+    legend, legend_width = _legend(description, placement.bundles.count)
     least = _READING_WIDTH if description.problems else 0.0
-    width = max(layout.width, legend_width, text_width(title, 18, bold=True), least) + 2 * _MARGIN
+    width = max(placement.width, legend_width, text_width(title, 18, bold=True), least) + 2 * _MARGIN
     problems = _problems(description, width - 2 * _MARGIN)
-    height = _HEAD + layout.height + _LINE * len(problems) + _MARGIN
-    shift = max(0.0, (width - 2 * _MARGIN - layout.width) / 2)
+    height = _HEAD + placement.height + _LINE * len(problems) + _MARGIN
+    shift = max(0.0, (width - 2 * _MARGIN - placement.width) / 2)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -66,7 +66,7 @@ def to_svg(description: Description, title: str = "graph") -> str:
             *body,
             "</g>",
             *(
-                draw_text(_MARGIN, _HEAD + layout.height + _LINE * i, line, 11, fill=_BAD)
+                draw_text(_MARGIN, _HEAD + placement.height + _LINE * i, line, 11, fill=_BAD)
                 for i, line in enumerate(problems)
             ),
             "</svg>",
@@ -96,10 +96,10 @@ def _size(lines: list[str]) -> Size:
     return max(width + 2 * _PADDING, 84.0), _LINE * len(lines) + 2 * _PADDING - 4
 
 
-def _node(node: NodeInfo, lines: list[str], layout: Layout) -> str:
-    vertex = layout.layered.box[node.name]
-    width, height = layout.sizes[node.name]
-    centre, top = layout.x[vertex], layout.top[vertex]
+def _node(node: NodeInfo, lines: list[str], placement: Placement) -> str:
+    vertex = placement.layered.box[node.name]
+    width, height = placement.sizes[node.name]
+    centre, top = placement.x[vertex], placement.top[vertex]
     fill, stroke = _COLOURS[node.role]
     if node.output_shape is None:
         stroke = _BAD
@@ -119,10 +119,10 @@ def _node(node: NodeInfo, lines: list[str], layout: Layout) -> str:
     )
 
 
-def _edges(description: Description, layout: Layout) -> list[str]:
-    router = Router(layout)
-    drawn = draw_bundles(description.edges, layout)
-    for number, route in zip(layout.bundles.drawn, layout.layered.routes, strict=True):
+def _edges(description: Description, placement: Placement) -> list[str]:
+    router = Router(placement)
+    drawn = draw_bundles(description.edges, placement)
+    for number, route in zip(placement.bundles.drawn, placement.layered.routes, strict=True):
         edge = description.edges[number]
         dashes = DASHES if edge.delayed else ""
         told = f"{edge.source} → {edge.target}  {shape_text(edge.shape)}" + ", 1 step later" * edge.delayed

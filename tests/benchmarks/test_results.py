@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from nirbridge.errors import FileError, InputError
-from nirbridge.training.configuration import checked
+from training.configuration import checked
 
 pytest.importorskip("norse")
 pytest.importorskip("sklearn")

@@ -209,6 +209,13 @@ def test_places_where_no_output_can_be_put(graph_file: Path, data_file: Path, tm
         (("--record", "nobody"), "record 'nobody': no node has this name. Nodes: input, fc, act, output."),
         (("--record", "fc:v"), "node 'fc' (Affine) has no membrane. Record 'fc', or a neuron's membrane."),
         (("--device", "cuda"), "option 'device' is unknown"),
+        (("--dtype", "float32"), "option 'dtype' is unknown"),
+        (("--mapping", "fused"), "option 'mapping' is unknown"),
+        (
+            ("--runtime", "norse", "--mapping", "fused"),
+            "runtime 'norse': option 'mapping' is unknown. It knows device, dt, ",
+        ),
+        (("--runtime", "norse", "--dtype", "float16"), "'float16' is not among 'float32', 'float64'. Choose"),
         (("--timeout", "3"), "option 'timeout' is unknown"),
     ],
 )

@@ -95,7 +95,7 @@ def test_the_graph_of_rockpool_runs_and_says_what_it_assumes(shared_data: Path) 
         assert program.run(np.ones((50, 1, 1))).output.sum() > 0
 
 
-@pytest.mark.parametrize("reset", ["to_value", "subtract"])
+@pytest.mark.parametrize("reset", ["value", "subtract"])
 @pytest.mark.parametrize("integrator", ["euler", "exact"])
 @pytest.mark.parametrize(
     "name", ["02_cnn/cnn_sinabs", "03_rnn/braille_noDelay_bias_zero", "03_rnn/braille_noDelay_noBias_subtract"]

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from nirbridge.errors import InputError
-from nirbridge_events import Events, FrameEncoder, Stream, open_recording
+from nirbridge_events import Events, FrameEncoder, Stream
 from nirbridge_events.decisions import Readout
 from nirbridge_events.pacing import ArrivalClock
 from nirbridge_events.watching import INTERVAL, StreamStatus, Watch
 from nirbridge_events.window_queue import Ready, WindowQueue
 from nirbridge_events.windows import Window
 from tests.events import naive
+from tests.events.cameras import camera
 from tests.events.test_streaming import SENSOR, SumProgram, make_stream
 
 
@@ -250,8 +251,7 @@ def test_silence_makes_no_more_than_a_gap_at_once():
 
 def test_time_goes_on_for_events_outside_the_crop_of_a_live_source():
     events = Events.concatenate([naive.events_of([(t, 20, 20, 1)]) for t in range(0, 1000, 50)])
-    recording = open_recording(events, SENSOR, 0)
-    recording.live = True
+    recording = camera(SENSOR, [events], 0)
     encoder = FrameEncoder(SENSOR, 100, "count", crop=(0, 0, 5, 5))
     program = SumProgram()
     program.advance = lambda x, record: type("Done", (), {"output": x.sum(axis=(3, 4)), "records": {}})

@@ -2,7 +2,6 @@
 
 import struct
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +11,13 @@ from hypothesis import strategies as st
 
 from nirbridge.cli import encode as encode_module
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge_events import Events, LossWarning, Recording, encode, open_recording
+from nirbridge_events import Events, LossWarning, encode, open_recording
 from nirbridge_events.readers import base, sieve
 from nirbridge_events.readers.order import TimeOrder
 from nirbridge_events.readers.sieve import TimeSieve
 from tests.events import naive
 from tests.events import naive_formats as formats
+from tests.events.cameras import camera
 from tests.events.test_bad_recordings_formats import WRITERS
 from tests.events.test_readers_order import events_at
 
@@ -292,10 +292,7 @@ def test_a_live_source_leaves_bad_events_out_unless_told_otherwise(policy, kept)
     chunks = [
         naive.events_of(rows) for rows in ([(5000, 1, 1, 1), (5001, 9, 2, 1)], [(100, 3, 3, 1)], [(6000, 4, 4, 1)])
     ]
-    recording = Recording(
-        "camera", "udp", (8, 8), "given", 0, lambda: (base.Feed(Path(), 0), iter(chunks)), live=True,
-        bad_events=policy or "",
-    )  # fmt: skip
+    recording = camera((8, 8), chunks, bad_events=policy)
     seen = []
     with pytest.raises(FileError, match=r"camera: event 1 lies at \(9, 2\)") if policy == "error" else nullcontext():
         seen.extend(recording)

@@ -162,7 +162,7 @@ def test_a_size_that_contradicts_the_file(tmp_path):
     with pytest.raises(InputError) as error:
         open_recording(tmp_path / "a.es", (20, 8))
     assert "is of a sensor of 10x8 pixels, 20x8 was given" in message(error)
-    assert open_recording(tmp_path / "a.es", (10, 8)).size_origin == "file"
+    assert open_recording(tmp_path / "a.es", (10, 8)).source.size_origin == "file"
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5,), (5, 5, 5), "ab", (1.5, 2), (70_000, 3)])

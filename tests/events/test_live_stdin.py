@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events import Events, open_recording, write_es
+from nirbridge_events import Events, Recording, open_recording, write_es
 from nirbridge_events.live.stdin import RECORD, open_stdin
 from nirbridge_events.readers.base import CUT
+from nirbridge_events.readers.wanted import Wanted
 from tests.events import naive
 from tests.events import naive_formats as formats
 
@@ -87,10 +88,10 @@ def test_what_was_piped_is_read(tmp_path, events, name, size):
     rows = naive.rows_of(events)
     source, data = DATA[name](events, rows, tmp_path)
     with Pipe(data, size=size) as descriptor:
-        recording = open_stdin(source, SENSOR, 1000, descriptor)
-        assert recording.format == name
+        recording = Recording(open_stdin(source, Wanted(SENSOR), descriptor), 1000)
+        assert recording.source.format == name
         assert naive.rows_of(Events.concatenate(list(recording))) == rows
-        assert recording.feed.position == len(data)
+        assert recording.current.feed.position == len(data)
         with pytest.raises(InputError, match="is read once"):
             next(iter(recording))
 
@@ -106,7 +107,7 @@ def test_lines_are_read_as_they_come():
     rows = [(1000 * i, i, i, 1) for i in range(20)]
     text = formats.write_csv(rows)
     with Pipe(text, end=False, size=12, pause=0.005) as descriptor:
-        recording = open_stdin("-?size=34x34", None, 0, descriptor)
+        recording = Recording(open_stdin("-?size=34x34", descriptor=descriptor), 0)
         got = []
         for chunk in recording:
             got += naive.rows_of(chunk)
@@ -117,7 +118,7 @@ def test_lines_are_read_as_they_come():
 
 def test_a_pipe_that_stalls_is_ended_from_another_thread(events):
     with Pipe(structured(events), end=False) as descriptor:
-        recording = open_stdin("-?format=structured", SENSOR, 1000, descriptor)
+        recording = Recording(open_stdin("-?format=structured", Wanted(SENSOR), descriptor), 1000)
         timer = threading.Timer(0.3, recording.close)
         timer.start()
         begin = time.monotonic()
@@ -152,7 +153,7 @@ def test_a_pipe_that_stalls_is_ended_from_another_thread(events):
 )
 def test_pipes_that_are_refused(source, size, data, found):
     with Pipe(data) as descriptor, pytest.raises((InputError, FileError)) as error:
-        open_stdin(source, size, 1000, descriptor)
+        open_stdin(source, Wanted(size), descriptor)
     assert found in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -160,7 +161,7 @@ def test_pipes_that_are_refused(source, size, data, found):
 def test_a_pipe_that_breaks_off_keeps_what_was_whole(events):
     data = structured(events)
     with Pipe(data[: 13 * 3000 + 5]) as descriptor:
-        reading = open_stdin("-?format=structured", SENSOR, 1000, descriptor)
+        reading = Recording(open_stdin("-?format=structured", Wanted(SENSOR), descriptor), 1000)
         chunks = list(reading)
     assert naive.rows_of(Events.concatenate(chunks)) == naive.rows_of(events)[:3000]
     assert reading.report.lost == {CUT: 5}
@@ -174,7 +175,7 @@ def test_random_bytes_end_in_one_line_or_in_counts():
         data = rng.integers(0, 256, int(rng.integers(1, 3000)), dtype=np.uint8).tobytes()
         with Pipe(data) as descriptor:
             try:
-                recording = open_stdin(source, SENSOR, 1000, descriptor)
+                recording = Recording(open_stdin(source, Wanted(SENSOR), descriptor), 1000)
                 list(recording)
                 report = recording.report
                 counts = (*report.skipped.values(), *report.lost.values())
@@ -203,7 +204,7 @@ def test_lines_that_are_no_event_cost_a_live_source_only_themselves(tmp_path):
     text = b"t,x,y,p\n1,1,1,1\n2,2,2,1\nhello\n3,3\n4,4,4,0\n5,five,5,1\n6,6,6,1\n7,7,7,0\n"
     kept = [(1, 1, 1, 1), (2, 2, 2, 1), (4, 4, 4, 0), (6, 6, 6, 1), (7, 7, 7, 0)]
     with Pipe(text, size=11) as descriptor:
-        recording = open_stdin("-", SENSOR, 0, descriptor)
+        recording = Recording(open_stdin("-", Wanted(SENSOR), descriptor), 0)
         assert [row for chunk in recording for row in naive.rows_of(chunk)] == kept
     assert recording.report.lost == {"lines that are no event": 3}
     (tmp_path / "rec.csv").write_bytes(text)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge_events import FrameEncoder, Stream
+from nirbridge_events import FrameEncoder, Recording, Stream
 from nirbridge_events.live.batch import BatchSocket
 from nirbridge_events.live.clock import FORWARD, LiveClock, Restarts
 from nirbridge_events.live.evidence import FormatJudge, Senders
@@ -323,7 +323,7 @@ def test_a_pipe_that_is_silent_goes_on_with_decisions_and_counts_what_is_outside
 
 def open_stdin_of(reading, writing):
     os.write(writing, b"t,x,y,p\n1000,1,1,1\n")
-    return open_stdin("-?size=34x34", None, 0, reading)
+    return Recording(open_stdin("-?size=34x34", descriptor=reading), 0)
 
 
 def test_a_pipe_ahead_of_its_time_loses_nothing_and_a_file_on_stdin_is_a_recording(tmp_path):
@@ -336,7 +336,7 @@ def test_a_pipe_ahead_of_its_time_loses_nothing_and_a_file_on_stdin_is_a_recordi
         thread = threading.Thread(target=lambda fd=writing: os.write(fd, text) and os.close(fd))
         if piped:
             thread.start()
-        recording = open_stdin("-?size=34x34", None, 1000, reading)
+        recording = Recording(open_stdin("-?size=34x34", descriptor=reading), 1000)
         stream = live_stream(recording, SumProgram(lambda step: time.sleep(0.002)), queue_size=2, readout="sum")
         scores.append([decision.scores for decision in stream])
         assert (recording.live, stream.summary.dropped_windows) == (piped, 0)
@@ -351,7 +351,7 @@ def test_a_comment_in_a_pipe_does_not_hold_its_lines_up():
     reading, writing = os.pipe()
     os.write(writing, b"# my camera\n# 34x34\nt,x,y,p\n10,1,1,1\n20,2,2,0\n")
     begin = time.perf_counter()
-    recording = open_stdin("-?size=34x34", None, 0, reading)
+    recording = Recording(open_stdin("-?size=34x34", descriptor=reading), 0)
     assert time.perf_counter() - begin < 1
     os.close(writing)
     assert [row for chunk in recording for row in naive.rows_of(chunk)] == [(10, 1, 1, 1), (20, 2, 2, 0)]

@@ -74,7 +74,8 @@ def test_times_arrive_exactly_over_the_wrap_of_32_bits(start):
     report = recording.report
     assert (report.events, report.wraps, report.resyncs, report.lost) == (5000, int(start > 1000), 0, {})
     assert recording.live
-    assert (recording.format, recording.sensor_size, recording.size_origin) == ("udp", SENSOR, "given")
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == ("udp", SENSOR, "given")
 
 
 def test_events_without_time_take_the_moment_of_their_arrival():

@@ -26,12 +26,13 @@ def test_real_recordings_give_the_known_figures(shared_data, name):
     recording = open_recording(shared_data / "events" / name)
     chunks = list(recording)
     events = Events.concatenate(chunks)
-    assert (recording.format, recording.sensor_size, recording.size_origin) == (kind, size, origin)
-    assert (len(events), recording.events, events.t[-1] - events.t[0]) == (count, count, span)
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == (kind, size, origin)
+    assert (len(events), recording.report.events, events.t[-1] - events.t[0]) == (count, count, span)
     assert (events.x.max() + 1, events.y.max() + 1) == size
     assert (events.x.dtype, events.y.dtype, events.t.dtype, events.p.dtype) == ("u2", "u2", "i8", "u1")
     assert len(chunks) > 1
-    assert not recording.skipped
+    assert not recording.report.skipped
     assert any("does not say its sensor size" in note for note in recording.notes()) == (origin == "inferred")
 
 
@@ -71,7 +72,8 @@ def test_nmnist_recordings_equal_a_decoder_event_by_event(shared_data):
         recording = open_recording(folder / name)
         events = Events.concatenate(list(recording))
         assert naive.rows_of(events) == naive.decode_nmnist((folder / name).read_bytes())
-        assert (recording.sensor_size, recording.size_origin) == ((34, 34), "format")
+        source = recording.source
+        assert (source.sensor_size, source.size_origin) == ((34, 34), "format")
         counts.append(len(events))
         spans.append(int(events.t[-1] - events.t[0]))
     assert np.mean(counts) == pytest.approx(4133, rel=0.1)
@@ -110,7 +112,7 @@ def test_es_specials_may_look_like_events_and_events_like_specials(tmp_path, mon
     expected = naive.decode_es(data)
     for block in (1, 7, 64, 1 << 18):
         monkeypatch.setattr(base, "BLOCK_BYTES", block)
-        _, chunks = open_recording(tmp_path / "a.es").start_pass()
+        _, chunks = open_recording(tmp_path / "a.es").source.start_pass()
         rows = naive.rows_of(Events.concatenate(list(chunks)))
         assert expected == rows
 
@@ -138,7 +140,7 @@ def test_evt3_vectors_and_time_wraps(tmp_path, monkeypatch):
         monkeypatch.setattr(base, "BLOCK_BYTES", block)
         recording = open_recording(tmp_path / "a.raw", (304, 300))
         assert naive.rows_of(Events.concatenate(list(recording))) == naive.decode_evt3(data)
-        assert recording.skipped == {"trigger words": 600, "vendor words": 600}
+        assert recording.report.skipped == {"trigger words": 600, "vendor words": 600}
 
 
 def test_evt2_time_wraps_after_34_bits(tmp_path):
@@ -159,7 +161,7 @@ def test_events_without_time_or_place_are_counted(tmp_path, data, count):
     (tmp_path / "a.raw").write_bytes(data)
     recording = open_recording(tmp_path / "a.raw", (34, 34))
     assert sum(len(chunk) for chunk in recording) == 1
-    assert sum(recording.skipped.values()) == count
+    assert sum(recording.report.skipped.values()) == count
     assert f"{count} events before the first" in " ".join(recording.notes())
 
 
@@ -174,7 +176,8 @@ def test_events_without_time_or_place_are_counted(tmp_path, data, count):
 def test_the_header_gives_the_sensor_size(tmp_path, header):
     (tmp_path / "a.raw").write_bytes(header + naive.write_evt2([(70, 1, 2, 1)])[len(naive.HEADER_2) :])
     recording = open_recording(tmp_path / "a.raw")
-    assert (recording.sensor_size, recording.size_origin) == ((50, 40), "file")
+    source = recording.source
+    assert (source.sensor_size, source.size_origin) == ((50, 40), "file")
     assert [naive.rows_of(chunk) for chunk in recording] == [[(70, 1, 2, 1)]]
 
 
@@ -182,7 +185,8 @@ def test_a_structured_array_is_a_recording():
     events = naive.make_events(np.random.default_rng(0), 70_000, (300, 200), span=100_000)
     recording = open_recording(events.to_array())
     assert naive.rows_of(Events.concatenate(list(recording))) == naive.rows_of(events)
-    assert (recording.format, recording.sensor_size, recording.size_origin) == ("array", (304, 240), "inferred")
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == ("array", (304, 240), "inferred")
     # Two parts, and the last millisecond, which was held back for events that might still come before it.
     assert len(list(recording)) == 3
 

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events import Events, open_recording
+from nirbridge_events import Events, Recording, open_recording
 from nirbridge_events.live.stdin import open_stdin
 from nirbridge_events.readers import aedat4, base
 from tests.events import naive
@@ -38,7 +38,8 @@ def test_bytes_by_hand(tmp_path):
     )
     recording, rows = read(tmp_path / "a.aedat4", formats.aedat4_header(compression=0) + packet)
     assert rows == [(513, 3, 4, 1), (514, 127, 0, 0)]
-    assert (recording.format, recording.sensor_size, recording.size_origin) == ("aedat4", (128, 128), "file")
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == ("aedat4", (128, 128), "file")
 
 
 @pytest.mark.parametrize("compression", range(5))
@@ -123,7 +124,7 @@ def test_other_streams_are_counted(tmp_path):
 def test_a_stream_that_does_not_say_its_size(tmp_path):
     streams = ((0, "EVTS", "?", ""),)
     recording, rows = read(tmp_path / "a.aedat4", formats.write_aedat4(ROWS[:50], streams=streams))
-    assert (rows, recording.sensor_size, recording.size_origin) == (ROWS[:50], (128, 128), "inferred")
+    assert (rows, recording.sensor_size, recording.source.size_origin) == (ROWS[:50], (128, 128), "inferred")
 
 
 def test_packets_without_events(tmp_path):
@@ -139,7 +140,7 @@ def test_through_a_pipe():
     os.write(writing, data[: 1 << 16])
     os.close(writing)
     assert len(data) < 1 << 16
-    assert naive.rows_of(Events.concatenate(list(open_stdin("-", None, 1000, reading)))) == ROWS[:600]
+    assert naive.rows_of(Events.concatenate(list(Recording(open_stdin("-", descriptor=reading), 1000)))) == ROWS[:600]
     os.close(reading)
 
 

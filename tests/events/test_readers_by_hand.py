@@ -36,7 +36,7 @@ def test_evt21_words_as_prophesee_describes_them(tmp_path):
     little = b"".join(word.to_bytes(8, "little") for word in EVT21)
     recording, rows = read(tmp_path / "a.raw", HEADER_21 + little)
     assert rows == EVT21_ROWS
-    assert recording.skipped == {"trigger words": 1, "vendor words": 1}
+    assert recording.report.skipped == {"trigger words": 1, "vendor words": 1}
 
 
 def test_evt21_in_the_order_of_an_imx636(tmp_path):
@@ -73,7 +73,7 @@ def test_dvs128_addresses_as_jaer_extracts_them(tmp_path):
     )  # fmt: skip
     recording, rows = read(tmp_path / "a.aedat", HEADER_2 % DVS128 + data)
     assert rows == [(10, 124, 127 - 5, 1), (11, 0, 0, 0), (14, 127, 127, 0)]
-    assert recording.skipped == {"external event words": 2}
+    assert recording.report.skipped == {"external event words": 2}
 
 
 def test_davis240_addresses_as_jaer_extracts_them(tmp_path):
@@ -87,4 +87,4 @@ def test_davis240_addresses_as_jaer_extracts_them(tmp_path):
     )  # fmt: skip
     recording, rows = read(tmp_path / "a.aedat", HEADER_2 % DAVIS240 + data)
     assert rows == [(10, 239 - 3, 179 - 5, 1), (11, 239 - 239, 179 - 179, 0)]
-    assert recording.skipped == {"external event words": 1, "frame or IMU words": 2}
+    assert recording.report.skipped == {"external event words": 1, "frame or IMU words": 2}

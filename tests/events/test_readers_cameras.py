@@ -127,7 +127,8 @@ def test_chips_of_aedat2(tmp_path, chip):
     (tmp_path / "a.aedat").write_bytes(aedat2(chip, words))
     recording = open_recording(tmp_path / "a.aedat")
     assert rows_of(recording) == rows
-    assert (recording.sensor_size, recording.size_origin) == (size, "file")
+    source = recording.source
+    assert (source.sensor_size, source.size_origin) == (size, "file")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def test_what_public_tools_write_is_read(tmp_path, name):
 )
 def test_a_size_that_the_text_states_is_used(tmp_path, text, size):
     _, recording = read(tmp_path, text)
-    assert (recording.sensor_size, recording.size_origin) == (size, "file")
+    source = recording.source
+    assert (source.sensor_size, source.size_origin) == (size, "file")
 
 
 ASKED = {

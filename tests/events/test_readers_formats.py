@@ -58,8 +58,9 @@ def test_what_was_written_is_read_whatever_the_block(tmp_path, monkeypatch, name
         # A vector of EVT 2.1 holds a pixel once, and its pixels come in order of columns.
         wanted = sorted(set(rows)) if kind == "evt21" else rows
         assert (sorted(naive.rows_of(events)) if kind == "evt21" else naive.rows_of(events)) == wanted
-    assert recording.format == kind
-    assert recording.feed.position >= (tmp_path / name).stat().st_size - len(formats.HEADER_DAT) * (kind == "hdf5")
+    assert recording.source.format == kind
+    header = len(formats.HEADER_DAT) * (kind == "hdf5")
+    assert recording.current.feed.position >= recording.source.total_bytes - header
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,8 @@ def test_evt21_headers(tmp_path, header, legacy):
     (tmp_path / "a.raw").write_bytes(formats.write_evt21(rows, header, legacy))
     recording = open_recording(tmp_path / "a.raw")
     assert naive.rows_of(Events.concatenate(list(recording))) == rows
-    assert (recording.sensor_size, recording.size_origin) == ((320, 240), "file")
+    source = recording.source
+    assert (source.sensor_size, source.size_origin) == ((320, 240), "file")
     assert any("legacy" in note for note in recording.notes()) == legacy
     assert recording.report.wraps == 1
     assert any("started again 1 times" in note for note in recording.notes())
@@ -90,7 +92,7 @@ def test_evt21_counts_what_is_no_event(tmp_path):
     (tmp_path / "a.raw").write_bytes(formats.HEADER_21 + struct.pack("<5Q", *words))
     recording = open_recording(tmp_path / "a.raw", (34, 34))
     assert [naive.rows_of(chunk) for chunk in recording] == [[(64, 0, 7, 1)]]
-    assert recording.skipped == {"trigger words": 1, "vendor words": 1, "events before the first time word": 2}
+    assert recording.report.skipped == {"trigger words": 1, "vendor words": 1, "events before the first time word": 2}
     (tmp_path / "b.raw").write_bytes(b"% evt 2.1\n% endianness big\n" + struct.pack("<Q", 0))
     with pytest.raises(FileError, match="endianness 'big'; little and legacy are read"):
         open_recording(tmp_path / "b.raw")
@@ -106,7 +108,8 @@ def test_dat_equals_faery(tmp_path, version):
     faery.events_stream_from_array(array, (304, 240)).to_file(path, version=f"dat{version}")
     recording = open_recording(path)
     assert naive.rows_of(Events.concatenate(list(recording))) == naive.rows_of(events)
-    assert (recording.format, recording.sensor_size, recording.size_origin) == ("dat", (304, 240), "file")
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == ("dat", (304, 240), "file")
     header = f"% Version {version}\n% Width 304\n% Height 240\n".encode()
     path.write_bytes(formats.write_dat(naive.rows_of(events), header, version))
     theirs = faery.events_stream_from_file(path).to_array()
@@ -138,7 +141,7 @@ def test_dat_wraps_after_32_bits_and_needs_no_header(tmp_path):
     (tmp_path / "a.dat").write_bytes(formats.write_dat(rows, b""))
     recording = open_recording(tmp_path / "a.dat")
     assert naive.rows_of(Events.concatenate(list(recording))) == rows
-    assert (recording.sensor_size, recording.size_origin, recording.report.wraps) == ((34, 34), "inferred", 1)
+    assert (recording.sensor_size, recording.source.size_origin, recording.report.wraps) == ((34, 34), "inferred", 1)
 
 
 def test_aedat2_skips_and_counts_frames_and_marks(tmp_path):
@@ -147,8 +150,9 @@ def test_aedat2_skips_and_counts_frames_and_marks(tmp_path):
     (tmp_path / "a.aedat").write_bytes(data)
     recording = open_recording(tmp_path / "a.aedat")
     assert naive.rows_of(Events.concatenate(list(recording))) == [(5, 3, 4, 1), (8, 0, 0, 0)]
-    assert recording.skipped == {"frame or IMU words": 1, "external event words": 1}
-    assert (recording.sensor_size, recording.size_origin) == ((240, 180), "file")
+    assert recording.report.skipped == {"frame or IMU words": 1, "external event words": 1}
+    source = recording.source
+    assert (source.sensor_size, source.size_origin) == ((240, 180), "file")
 
 
 def test_aedat2_without_a_camera_needs_the_sensor_size(tmp_path):
@@ -158,7 +162,7 @@ def test_aedat2_without_a_camera_needs_the_sensor_size(tmp_path):
         open_recording(tmp_path / "a.aedat")
     recording = open_recording(tmp_path / "a.aedat", (128, 128))
     assert naive.rows_of(Events.concatenate(list(recording))) == rows
-    assert recording.size_origin == "given"
+    assert recording.source.size_origin == "given"
     with pytest.raises(FileError, match="no one AEDAT 2.0 address layout is known for 34x34 pixels"):
         open_recording(tmp_path / "a.aedat", (34, 34))
 
@@ -191,7 +195,7 @@ def test_aedat3_overflow_validity_and_other_packets(tmp_path):
     recording = open_recording(tmp_path / "a.aedat")
     rows = naive.rows_of(Events.concatenate(list(recording)))
     assert rows == [((1 << 31) - 2, 1, 2, 1), ((1 << 31) + 3, 4, 5, 0)]
-    assert recording.skipped == {"frame packets": 1, "events marked invalid": 1}
+    assert recording.report.skipped == {"frame packets": 1, "events marked invalid": 1}
     assert recording.sensor_size == (240, 180)
 
 
@@ -214,9 +218,10 @@ def test_hdf5_tables(tmp_path, how):
     write_hdf5(tmp_path / "a.hdf5", rows, **how)
     recording = open_recording(tmp_path / "a.hdf5")
     assert naive.rows_of(Events.concatenate(list(recording))) == rows
-    assert (recording.sensor_size, recording.size_origin) == ((320, 240), "file")
+    source = recording.source
+    assert (source.sensor_size, source.size_origin) == ((320, 240), "file")
     write_hdf5(tmp_path / "b.hdf5", rows, geometry="")
-    assert open_recording(tmp_path / "b.hdf5").size_origin == "inferred"
+    assert open_recording(tmp_path / "b.hdf5").source.size_origin == "inferred"
 
 
 def test_hdf5_columns_with_an_offset(tmp_path):

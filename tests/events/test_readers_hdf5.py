@@ -74,7 +74,7 @@ def test_layouts_of_public_files(tmp_path, name):
     rows = naive.rows_of(Events.concatenate(list(recording)))
     assert rows == list(zip((T + offset).tolist(), X.tolist(), Y.tolist(), P.tolist(), strict=True))
     assert recording.sensor_size == (size or (346, 260))
-    assert recording.size_origin == ("file" if size else "inferred")
+    assert recording.source.size_origin == ("file" if size else "inferred")
 
 
 def test_a_pixel_beyond_the_stated_size_does_not_enlarge_the_sensor(tmp_path):

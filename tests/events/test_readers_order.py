@@ -99,10 +99,10 @@ def test_a_pass_goes_on_from_an_event_or_a_time(tmp_path, monkeypatch):
         taken += naive.rows_of(chunk)
         if len(taken) > 1000:
             break
-    assert recording.events == len(taken)
-    rest = Events.concatenate(list(recording.read(from_event=recording.events)))
+    assert recording.report.events == len(taken)
+    rest = Events.concatenate(list(recording.read(from_event=recording.report.events)))
     assert taken + naive.rows_of(rest) == rows
-    assert recording.events == 3000
+    assert recording.report.events == 3000
     for start in (0, 1, 1499, 2999, 3000, 9999):
         assert naive.rows_of(Events.concatenate(list(recording.read(from_event=start)))) == rows[start:]
     late = Events.concatenate(list(recording.read(from_time=25_000)))
@@ -136,7 +136,8 @@ def test_tonic_by_name(tonic_root):
     recording = open_recording(f"tonic:NMNIST?root={tonic_root}&index=2&train=false")
     wanted = naive.make_events(np.random.default_rng(2), 100, (34, 34))
     assert naive.rows_of(Events.concatenate(list(recording))) == naive.rows_of(wanted)
-    assert (recording.format, recording.sensor_size, recording.size_origin) == ("tonic", (34, 34), "format")
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == ("tonic", (34, 34), "format")
 
 
 @pytest.mark.parametrize(

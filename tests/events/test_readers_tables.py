@@ -27,7 +27,8 @@ def test_csv_columns_in_any_order(tmp_path, monkeypatch, separator, order, block
     (tmp_path / "a.csv").write_bytes(formats.write_csv(rows, order, separator))
     recording = open_recording(tmp_path / "a.csv")
     assert naive.rows_of(Events.concatenate(list(recording))) == rows
-    assert (recording.format, recording.sensor_size, recording.size_origin) == ("csv", (34, 34), "inferred")
+    source = recording.source
+    assert (source.format, source.sensor_size, source.size_origin) == ("csv", (34, 34), "inferred")
 
 
 TEXTS = {
@@ -112,7 +113,7 @@ def test_numpy_files(tmp_path, monkeypatch, name, rows_at_once):
     recording = open_recording(tmp_path / name)
     for _ in range(2):
         assert naive.rows_of(Events.concatenate(list(recording))) == rows
-    assert recording.format == name[-3:]
+    assert recording.source.format == name[-3:]
     assert any("taken as t, x, y, p" in note for note in recording.notes()) == (name == "plain.npy")
 
 

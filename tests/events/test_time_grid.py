@@ -1,7 +1,6 @@
 """Where windows begin and end: --start, --end, --per-events, in Python and on the command line, batch and streaming."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from nirbridge.cli import encode as encode_module
 from nirbridge.cli import stream as stream_module
 from nirbridge.errors import InputError, NirbridgeError
 from nirbridge.ir import EventInput
-from nirbridge_events import EncoderSettings, Events, FrameEncoder, Recording, Stream, encode, open_recording
-from nirbridge_events.readers.base import Feed
+from nirbridge_events import EncoderSettings, Events, FrameEncoder, Stream, encode, open_recording
 from tests.events import naive
+from tests.events.cameras import camera
 from tests.events.test_event_commands import model, plain_model, write_model  # noqa: F401
 from tests.events.test_streaming import SumProgram
 
@@ -186,7 +185,7 @@ def test_a_live_stream_ends_when_its_end_is_passed():
         while True:
             yield SECOND[:0]
 
-    recording = Recording("camera", "udp", (34, 34), "given", 0, lambda: (Feed(Path(), 0), endless()), live=True)
+    recording = camera((34, 34), endless())
     encoder = FrameEncoder((34, 34), 200_000, "count", start="zero", end=500_000)
     with Stream(recording, SumProgram(), encoder) as stream:
         assert [decision.events for decision in stream] == [10, 20, 10]

@@ -69,11 +69,7 @@ def test_nmnist_decides_alike_on_norse_and_lava(shared_data: Path, tmp_path: Pat
 def test_networks_export_and_agree_with_torch(network: str) -> None:
     import torch
 
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        import networks
-    finally:
-        sys.path.remove(str(EXAMPLES))
+    import networks
     from nirbridge.neurons import OverTime
 
     torch.manual_seed(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,6 @@ from nirbridge.cli import main as nirbridge_main
 from nirbridge.costing import read_network_list
 from nirbridge_events import Events, write_nmnist
 from tests.training.test_train_example import digits_config
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_found():
-    sys.path.insert(0, str(EXAMPLES))
-    yield
-    sys.path.remove(str(EXAMPLES))
 
 
 def run(*arguments: object) -> Result:

@@ -53,7 +53,7 @@ def _expected_pair(kind: type[nir.NIRNode], integrator: str, reset: str) -> tupl
             continue
         spikes = v > THRESHOLD
         out.append(spikes.astype(float))
-        after = RESET if reset == "to_value" else v - (THRESHOLD - RESET)
+        after = RESET if reset == "value" else v - (THRESHOLD - RESET)
         v = np.where(spikes, after, v)
         membranes.append(v)
     return np.stack(out), np.stack(membranes)
@@ -69,7 +69,7 @@ NODES = {
 
 
 @pytest.mark.parametrize("runtime", ["reference", "norse"])
-@pytest.mark.parametrize("reset", ["to_value", "subtract"])
+@pytest.mark.parametrize("reset", ["value", "subtract"])
 @pytest.mark.parametrize("integrator", ["euler", "exact", "hold"])
 @pytest.mark.parametrize("kind", NODES, ids=lambda kind: kind.__name__)
 def test_equations(kind: type[nir.NIRNode], integrator: str, reset: str, runtime: str) -> None:
@@ -89,7 +89,7 @@ def test_equations(kind: type[nir.NIRNode], integrator: str, reset: str, runtime
 def test_the_options_matter() -> None:
     """Every pair of meanings differs somewhere on these data, so that a forgotten option would show."""
     for kind in (nir.LIF, nir.CubaLIF):
-        runs = [_expected(kind, i, r) for i in ("euler", "exact", "hold") for r in ("to_value", "subtract")]
+        runs = [_expected(kind, i, r) for i in ("euler", "exact", "hold") for r in ("value", "subtract")]
         assert len({run.tobytes() for run in runs}) == 6
 
 
@@ -111,7 +111,7 @@ def test_soft_reset_in_a_cycle_keeps_the_delay_of_one_step() -> None:
     graph = nir.NIRGraph(nodes, [("input", "z"), ("z", "z"), ("z", "output")], type_check=False)
     x = np.zeros((6, 1, 1))
     x[1] = 1
-    for reset in ("to_value", "subtract"):
+    for reset in ("value", "subtract"):
         with nirbridge.compile(graph, dt=DT, reset=reset) as program:
             assert program.run(x).output.ravel().tolist() == [0, 1, 1, 1, 1, 1]
 
@@ -122,7 +122,7 @@ def test_unknown_values_are_refused(option: str) -> None:
         nirbridge.compile(chain(NODES[nir.LIF], shape=(SIZE,), out=(SIZE,)), **{option: "other"})
 
 
-@pytest.mark.parametrize(("integrator", "reset"), [("exact", "to_value"), ("hold", "subtract")])
+@pytest.mark.parametrize(("integrator", "reset"), [("exact", "value"), ("hold", "subtract")])
 def test_lava_knows_the_options_without_knowing_of_them(integrator: str, reset: str) -> None:
     """They are worked into the plan, so every runtime has them."""
     if not nirbridge.runtimes()["lava"].usable:
@@ -188,7 +188,7 @@ def test_both_resets_are_one_until_the_first_spike(runtime: str, integrator: str
     graph = _side_by_side({"lif": nir.LIF(one * 0.01, one, one * 0.4, one * 0.5)}, 1)
     x = np.full((600, 1, 1), 0.1)
     runs = []
-    for reset in ("to_value", "subtract"):
+    for reset in ("value", "subtract"):
         with _program(runtime, graph, integrator=integrator, reset=reset) as program:
             runs.append(program.run(x, ["lif:v"]))
     assert not runs[0].output.any()
@@ -258,8 +258,8 @@ def test_a_node_called_like_a_membrane_is_not_taken_for_it() -> None:
     nodes = {"n": NODES[nir.LIF], "m:v": NODES[nir.LIF]}
     with _program("reference", _side_by_side(nodes, SIZE)) as program:
         found = program.run(X, ["m:v", "m:v:v"]).records
-        assert np.array_equal(found["m:v"], _expected(nir.LIF, "euler", "to_value"))
-        assert found["m:v:v"] == pytest.approx(_expected_pair(nir.LIF, "euler", "to_value")[1], abs=1e-12)
+        assert np.array_equal(found["m:v"], _expected(nir.LIF, "euler", "value"))
+        assert found["m:v:v"] == pytest.approx(_expected_pair(nir.LIF, "euler", "value")[1], abs=1e-12)
     with pytest.raises(GraphError, match="'n:v' .*its name is that of the membrane of node 'n'"):
         _program("reference", _side_by_side({**nodes, "n:v": NODES[nir.LIF]}, SIZE))
 

@@ -8,6 +8,8 @@ import nir
 import numpy as np
 import pytest
 
+import nirbridge
+from nirbridge.errors import InputError
 from nirbridge.ir import PRIMITIVES, Aggregate, MultiLevelLIF, PhaseEncode, SparseMatrix, build_graph, find_spec
 from nirbridge.showing import describe, to_svg, to_text
 from nirbridge.showing.parameters import count_parameters, key_parameters, stored_parameters
@@ -153,3 +155,13 @@ def test_the_published_cnn(shared_data) -> None:  # type: ignore[no-untyped-def]
     assert shapes["8"] == (128,)
     assert next(node.parameters for node in found.nodes if node.name == "0") == 16 * 2 * 5 * 5 + 16
     assert found.problems == ()
+
+
+def test_show_gives_what_the_command_prints() -> None:
+    graph = recurrent()
+    assert nirbridge.show(graph, title="net.nir") == to_text(describe(graph), "net.nir")
+    assert nirbridge.show(graph) == to_text(describe(graph))
+    assert nirbridge.show(graph, "svg") == to_svg(describe(graph))
+    assert json.loads(nirbridge.show(graph, form="json")) == json.loads(json.dumps(describe(graph).to_dict()))
+    with pytest.raises(InputError, match="option 'form': 'png' is not among 'text', 'svg', 'json'"):
+        nirbridge.show(graph, "png")

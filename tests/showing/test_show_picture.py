@@ -15,8 +15,8 @@ from nirbridge.ir import MultiLevelLIF
 from nirbridge.showing import describe, to_svg
 from nirbridge.showing.columns import choose_columns
 from nirbridge.showing.layering import Layered, Link, find_ranks, make_layers
-from nirbridge.showing.layout import Layout, lay_out
 from nirbridge.showing.ordering import count_crossings, order_layers
+from nirbridge.showing.placement import Placement, place_boxes
 from nirbridge.showing.positions import _spread
 from nirbridge.showing.routing import Router
 
@@ -40,19 +40,19 @@ def layered_graph(names: list[str], links: list[Link]) -> Layered:
     return make_layers(find_ranks(names, links), links)
 
 
-def laid_out(seed: int, count: int) -> tuple[Layout, list[Link]]:
+def laid_out(seed: int, count: int) -> tuple[Placement, list[Link]]:
     links = random_links(seed, count)
     rng = random.Random(seed)
-    return lay_out(
+    return place_boxes(
         {f"n{i}": (rng.choice([84.0, 120.0, 200.0]), rng.choice([50.0, 70.0])) for i in range(count)}, links
     ), links
 
 
-def boxes_of(layout: Layout) -> dict[str, tuple[float, float, float, float]]:
+def boxes_of(placement: Placement) -> dict[str, tuple[float, float, float, float]]:
     found = {}
-    for name, vertex in layout.layered.box.items():
-        width, height = layout.sizes[name]
-        x, y = layout.x[vertex], layout.top[vertex]
+    for name, vertex in placement.layered.box.items():
+        width, height = placement.sizes[name]
+        x, y = placement.x[vertex], placement.top[vertex]
         found[name] = (x - width / 2, y, x + width / 2, y + height)
     return found
 
@@ -62,37 +62,37 @@ SCENES = [(0, 6), (1, 15), (2, 40), (3, 90)]
 
 @pytest.mark.parametrize(("seed", "count"), SCENES)
 def test_boxes_and_lanes_never_overlap(seed: int, count: int) -> None:
-    layout, _ = laid_out(seed, count)
-    boxes = boxes_of(layout)
+    placement, _ = laid_out(seed, count)
+    boxes = boxes_of(placement)
     for a, b in itertools.combinations(boxes.values(), 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-    for lane in set(range(len(layout.x))) - set(layout.layered.box.values()):
-        x, top, bottom = layout.x[lane], layout.top[lane], layout.bottom[lane]
+    for lane in set(range(len(placement.x))) - set(placement.layered.box.values()):
+        x, top, bottom = placement.x[lane], placement.top[lane], placement.bottom[lane]
         for left, upper, right, lower in boxes.values():
             assert not (left < x < right and top < lower and upper < bottom)
 
 
 @pytest.mark.parametrize(("seed", "count"), SCENES)
 def test_all_lies_within_the_picture(seed: int, count: int) -> None:
-    layout, _ = laid_out(seed, count)
-    router = Router(layout)
-    paths = " ".join(router.path(route) for route in layout.layered.routes)
+    placement, _ = laid_out(seed, count)
+    router = Router(placement)
+    paths = " ".join(router.path(route) for route in placement.layered.routes)
     numbers = [float(n) for n in re.findall(r"-?\d+\.\d+", paths)]
     assert min(numbers) >= 0
-    assert max(numbers[0::2]) <= layout.width + 100
-    assert max(numbers[1::2]) <= layout.height
-    for left, top, right, bottom in boxes_of(layout).values():
+    assert max(numbers[0::2]) <= placement.width + 100
+    assert max(numbers[1::2]) <= placement.height
+    for left, top, right, bottom in boxes_of(placement).values():
         assert left >= -1e-6
         assert top >= 0
-        assert right <= layout.width + 1e-6
-        assert bottom <= layout.height
+        assert right <= placement.width + 1e-6
+        assert bottom <= placement.height
 
 
 @pytest.mark.parametrize(("seed", "count"), SCENES)
 def test_lines_leave_below_their_source_and_arrive_above_their_target(seed: int, count: int) -> None:
-    layout, links = laid_out(seed, count)
-    router, boxes = Router(layout), boxes_of(layout)
-    for (source, target, _), route in zip(links, layout.layered.routes, strict=True):
+    placement, links = laid_out(seed, count)
+    router, boxes = Router(placement), boxes_of(placement)
+    for (source, target, _), route in zip(links, placement.layered.routes, strict=True):
         numbers = [float(n) for n in re.findall(r"-?\d+\.\d+", router.path(route))]
         left, _, right, bottom = boxes[source]
         assert left < numbers[0] < right

@@ -1,19 +1,8 @@
-"""``examples/`` on the path, and its loader of data sets."""
+"""The loader of data sets in ``examples/``."""
 
 from __future__ import annotations
 
-import sys
-
 import pytest
-
-from tests.training.programs import EXAMPLES
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_found():
-    sys.path.insert(0, str(EXAMPLES))
-    yield
-    sys.path.remove(str(EXAMPLES))
 
 
 @pytest.fixture(scope="module")

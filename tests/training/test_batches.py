@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from nirbridge.errors import FileError, InputError
-from nirbridge.training import Configuration, Data, Run
-from nirbridge.training.batches import Share, SizedBatches
-from nirbridge.training.distributed import Processes
+from training import Configuration, Data, Run
+from training.batches import Share, SizedBatches
+from training.distributed import Processes
 
 SEED = 5
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
-from nirbridge.training import read_configuration
-from nirbridge.training.configuration import READ
+from training import read_configuration
+from training.configuration import READ
 
 CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
 GOOD = {"data": {"name": "digits"}, "network": {"name": "small-conv"}}

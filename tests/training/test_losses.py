@@ -6,7 +6,7 @@ import torch
 
 from nirbridge.errors import InputError
 from nirbridge.training import make_loss, mean_cross_entropy, tet_loss
-from nirbridge.training.loop import asked
+from training.loop import asked
 
 RNG = np.random.default_rng(0)
 OUTPUTS = RNG.normal(size=(3, 4, 5))

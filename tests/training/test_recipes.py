@@ -12,9 +12,9 @@ from nirbridge.training import (
     fold_batch_norms,
     hybrid_network,
     lmht_from_qcfs,
-    make_neuron,
     set_thresholds,
 )
+from training import make_neuron
 
 
 def randomise(network):

@@ -11,8 +11,8 @@ from torch.utils.data import TensorDataset
 from nirbridge.errors import FileError, InputError
 from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF
 from nirbridge.neurons.base import SpikingNeuron
-from nirbridge.training import CHECKPOINT, Configuration, Data, Precision, Run, load_checkpoint, processes, stages
-from nirbridge.training.distributed import Processes
+from training import CHECKPOINT, Configuration, Data, Precision, Run, load_checkpoint, processes, stages
+from training.distributed import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 

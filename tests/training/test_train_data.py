@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nirbridge.errors import FileError, InputError
-from nirbridge.training import read_configuration
 from nirbridge_events import write_nmnist
 from tests.training.programs import EXAMPLES, cifar_folder, dvs_file, recording
+from training import read_configuration
 
 
 @pytest.mark.parametrize(("name", "classes", "batches"), [("cifar10", 10, 5), ("cifar100", 100, 1)])

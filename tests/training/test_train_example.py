@@ -17,9 +17,9 @@ from click.testing import CliRunner
 import nirbridge
 from nirbridge.cli import main as cli
 from nirbridge.ir import EventInput, graphs_equal
-from nirbridge.training import load_checkpoint, read_configuration
 from nirbridge_events import FrameEncoder, open_recording
 from tests.training.programs import EXAMPLES, digits_config, nmnist_folder, run
+from training import load_checkpoint, read_configuration
 
 
 def test_event_networks_say_how_events_become_their_frames(load, tmp_path):
@@ -176,7 +176,8 @@ def test_no_thread_of_the_processes_stays(tmp_path):
     program.write_text(
         "from pathlib import Path\n"
         "from torch import nn, ones\n"
-        "from nirbridge.training import processes\n"
+        f"import sys; sys.path.append({str(EXAMPLES)!r})\n"
+        "from training import processes\n"
         "with processes('cpu') as place:\n"
         "    place.wrapped(nn.Linear(3, 3))(ones(2, 3)).sum().backward()\n"
         "names = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"

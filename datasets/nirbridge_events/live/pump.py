@@ -5,16 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nirbridge_events.events import Events
 from nirbridge_events.live.clock import Restarts
 from nirbridge_events.live.feed import Arrivals
-
-if TYPE_CHECKING:
-    from nirbridge_events.live.stdin import StreamFeed
+from nirbridge_events.live.stream_feed import StreamFeed
 
 HEARTBEAT = 0.01
 """After so many seconds without events an empty chunk is given."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.event_source import LiveSource
+from nirbridge_events.events import Events
 from nirbridge_events.live import address as addresses
 from nirbridge_events.live.clock import LiveClock
 from nirbridge_events.live.datagrams import FORMATS
@@ -16,14 +17,14 @@ from nirbridge_events.live.evidence import FormatJudge
 from nirbridge_events.live.feed import Arrivals, LiveFeed
 from nirbridge_events.live.receiver import Receiver
 from nirbridge_events.readers.base import Feed
-from nirbridge_events.recording import Recording
+from nirbridge_events.readers.wanted import Wanted
 
 # After so many seconds without a datagram an empty chunk is given, so that whoever reads can do something else.
 HEARTBEAT = 0.01
 DROPS_EVERY = 1.0
 
 
-def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
+def open_udp(source: str, wanted: Wanted) -> LiveSource:
     """A live source that listens from now on; the first pass over it starts receiving.
 
     Its ``name`` has the port that is listened on.  ``close`` ends it from any thread; so does a pass that is ended.
@@ -31,12 +32,13 @@ def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
     Raises:
         InputError: the name is wrong, the size of the sensor is not said, or nothing can listen there.
     """
-    address = addresses.parse(source)
     where = f"source '{source}'"
+    wanted.require_known(where, "a live source of known layout", frozenset())
+    address = addresses.parse(source)
     kind = address.format or "spif"
     if kind not in FORMATS:
         raise InputError(where, f"format '{kind}' is unknown", f"Choose of {', '.join(FORMATS)}")
-    size = address.agreed_size(where, sensor_size)
+    size = address.agreed_size(where, wanted.sensor_size)
     if size is None:
         raise InputError(where, "does not say its sensor size", "Add ?size=640x480, or give the size of the sensor")
     sock = _bind(where, address)
@@ -48,20 +50,14 @@ def open_udp(source: str, sensor_size: Size | None, jitter: int) -> Recording:
     def start_pass() -> tuple[Feed, Iterator[Events]]:
         return feed, _chunks(name, receiver, feed, FormatJudge(kind, size), address.idle)
 
-    return Recording(
-        name,
-        "udp",
-        size,
-        "given",
-        0,
-        start_pass,
-        InputError,
-        feed,
-        0,
-        jitter,
-        live=True,
-        once=True,
-        on_close=receiver.close,
+    return LiveSource(
+        name=name,
+        format="udp",
+        sensor_size=size,
+        size_origin="given",
+        start_pass=start_pass,
+        error=InputError,
+        close=receiver.close,
     )
 
 

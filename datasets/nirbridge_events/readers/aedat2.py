@@ -40,7 +40,7 @@ TIME_BITS = 32
 
 
 @dataclass(frozen=True)
-class Layout:
+class AddressBits:
     """The bits of an address.
 
     Attributes:
@@ -63,16 +63,16 @@ class Layout:
     unused: int = 0
 
 
-DVS128 = Layout(
+DVS128 = AddressBits(
     1, 0x7F, 8, 0x7F, 0, 0, ((15, "external event words"), (31, "external event words")), unused=0x7FFF_0000
 )
-DAVIS = Layout(
+DAVIS = AddressBits(
     12, 0x3FF, 22, 0x1FF, 11, 1, ((31, "frame or IMU words"), (10, "external event words")), 0xF, unused=0x3F0
 )
-DVS640 = Layout(1, 0x3FF, 11, 0x3FF, 0, 1, (), unused=0xFFE0_0000)
+DVS640 = AddressBits(1, 0x3FF, 11, 0x3FF, 0, 1, (), unused=0xFFE0_0000)
 
 # jAER's names, in lower case, with the size of their sensor.
-CHIPS: dict[str, tuple[Size, Layout]] = {
+CHIPS: dict[str, tuple[Size, AddressBits]] = {
     **dict.fromkeys(("dvs128", "tmpdiff128"), ((128, 128), DVS128)),
     "davis128": ((128, 128), DAVIS),
     **dict.fromkeys(("davis240", "davis240a", "davis240b", "davis240c", "dvs240"), ((240, 180), DAVIS)),
@@ -95,7 +95,7 @@ HEAD_RECORDS = 1 << 17
 OTHER_CAMERAS = "events of other cameras were left out"
 
 
-def decode(feed: Feed, layout: Layout, size: Size, camera: int, chosen: bool) -> Iterator[Events]:
+def decode(feed: Feed, bits: AddressBits, size: Size, camera: int, chosen: bool) -> Iterator[Events]:
     """One pass over the file, chunk by chunk.
 
     Raises:
@@ -106,60 +106,60 @@ def decode(feed: Feed, layout: Layout, size: Size, camera: int, chosen: bool) ->
     for _, records in feed.words(RECORD):
         address = records["address"].astype(np.uint32)
         t = records["t"].astype(np.int64)
-        for bit, name in layout.others:
+        for bit, name in bits.others:
             other = (address >> bit & 1).astype(np.bool_)
             if other.any():
                 feed.skipped[name] += int(other.sum())
                 address, t = address[~other], t[~other]
-        _require_chip(file_label(feed.path), address, layout)
+        _require_chip(file_label(feed.path), address, bits)
         t = feed.unwrap(t, TIME_BITS, previous)
         previous = int(t[-1]) if len(t) else previous
-        others = (address & layout.camera_mask) != camera
+        others = (address & bits.camera_mask) != camera
         if others.any():
             if not chosen:
-                _choose(feed.path, layout, address, "")
+                _choose(feed.path, bits, address, "")
             feed.lost[OTHER_CAMERAS] += int(others.sum())
             address, t = address[~others], t[~others]
-        yield _events(address, t, layout, size)
+        yield _events(address, t, bits, size)
 
 
-def _require_chip(where: str, address: npt.NDArray[np.uint32], layout: Layout) -> None:
-    strange = (address & layout.unused) != 0
+def _require_chip(where: str, address: npt.NDArray[np.uint32], bits: AddressBits) -> None:
+    strange = (address & bits.unused) != 0
     if strange.any():
-        found = f"the address {address[strange.argmax()]:#010x} has bits that a {_name_of(layout)} never sets"
+        found = f"the address {address[strange.argmax()]:#010x} has bits that a {_name_of(bits)} never sets"
         raise FileError(where, found, "Check which camera recorded it, or convert it to AEDAT 4.0 in jAER or DV")
 
 
-def _choose(path: Path, layout: Layout, address: npt.NDArray[np.uint32], wanted: str) -> int:
+def _choose(path: Path, bits: AddressBits, address: npt.NDArray[np.uint32], wanted: str) -> int:
     """The number of the camera that is read, of those that the events have."""
     event = np.ones(len(address), np.bool_)
-    for bit, _ in layout.others:
+    for bit, _ in bits.others:
         event &= (address >> bit & 1) == 0
-    _require_chip(file_label(path), address[event], layout)
-    numbers = np.unique(address[event] & layout.camera_mask).tolist() or [0]
+    _require_chip(file_label(path), address[event], bits)
+    numbers = np.unique(address[event] & bits.camera_mask).tolist() or [0]
     return int(choose_camera(file_label(path), {str(number): "" for number in numbers}, wanted))
 
 
-def _events(address: npt.NDArray[np.uint32], t: npt.NDArray[np.int64], layout: Layout, size: Size) -> Events:
-    x = size[0] - 1 - (address >> layout.x_shift & layout.x_mask).astype(np.int64)
-    y = size[1] - 1 - (address >> layout.y_shift & layout.y_mask).astype(np.int64)
-    p = (address >> layout.polarity_bit & 1) == layout.on
+def _events(address: npt.NDArray[np.uint32], t: npt.NDArray[np.int64], bits: AddressBits, size: Size) -> Events:
+    x = size[0] - 1 - (address >> bits.x_shift & bits.x_mask).astype(np.int64)
+    y = size[1] - 1 - (address >> bits.y_shift & bits.y_mask).astype(np.int64)
+    p = (address >> bits.polarity_bit & 1) == bits.on
     return Events(as_places(x), as_places(y), t, p.astype(np.uint8))
 
 
 def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     header = parse_header(path, head)
     named = next((line.split(":", 1)[1].strip() for line in header.lines if line.startswith("AEChip:")), "")
-    size, layout = _chip(file_label(path), header, named, wanted.sensor_size)
+    size, bits = _chip(file_label(path), header, named, wanted.sensor_size)
     address = np.frombuffer(_first_bytes(path, head, header.length), RECORD)["address"].astype(np.uint32)
-    camera, chosen = _choose(path, layout, address, wanted.camera), bool(wanted.camera)
-    notes = () if named else ("its header names no camera; its addresses are read as of " + _name_of(layout),)
+    camera, chosen = _choose(path, bits, address, wanted.camera), bool(wanted.camera)
+    notes = () if named else ("its header names no camera; its addresses are read as of " + _name_of(bits),)
     return Source(
-        "aedat2", header.length, size, bool(named), lambda feed: decode(feed, layout, size, camera, chosen), notes
+        "aedat2", header.length, size, bool(named), lambda feed: decode(feed, bits, size, camera, chosen), notes
     )
 
 
-def _chip(where: str, header: Header, named: str, given: Size | None) -> tuple[Size, Layout]:
+def _chip(where: str, header: Header, named: str, given: Size | None) -> tuple[Size, AddressBits]:
     """The size and the layout of the camera.
 
     Raises:
@@ -186,8 +186,8 @@ def _chip(where: str, header: Header, named: str, given: Size | None) -> tuple[S
     return given, unnamed[given]
 
 
-def _name_of(layout: Layout) -> str:
-    return next(name for name, (_, known) in CHIPS.items() if known == layout).upper()
+def _name_of(bits: AddressBits) -> str:
+    return next(name for name, (_, known) in CHIPS.items() if known == bits).upper()
 
 
 def _first_bytes(path: Path, head: bytes, start: int) -> bytes:

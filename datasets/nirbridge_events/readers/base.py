@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, InputError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers.wanted import Wanted
 
@@ -120,6 +120,21 @@ class Source:
     decode: Callable[[Feed], Iterator[Events]]
     notes: tuple[str, ...] = ()
 
+    def agreed_size(self, name: str, given: Size | None) -> tuple[Size | None, str]:
+        """The size of the sensor as far as it is known, and who says so: "given", "file" or "format".
+
+        Raises:
+            InputError: ``given`` contradicts the file.
+        """
+        if given is None:
+            return self.sensor_size, "file" if self.size_is_fixed else "format"
+        if not self.size_is_fixed or self.sensor_size is None:
+            return given, "given"
+        if given != self.sensor_size:
+            found = f"is of a sensor of {_by(self.sensor_size)} pixels, {_by(given)} was given"
+            raise InputError(name, found, "Give the size that the file states, or a model made for it")
+        return given, "file"
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -140,6 +155,10 @@ class Reader:
     open: Callable[[Path, bytes, Wanted], Source]
     extensions: tuple[str, ...] = ()
     options: frozenset[str] = frozenset()
+
+
+def _by(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def file_label(path: Path) -> str:

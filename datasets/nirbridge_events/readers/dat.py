@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,26 +28,19 @@ _NAMES = (b"Version", b"Width", b"Height")
 _FIELD = {name: re.compile(rb"^% " + name + rb" (\d+)\s*$", re.MULTILINE) for name in _NAMES}
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where a version keeps x, y and the polarity: the number of bits of x and of y."""
-
-    x_bits: int
-    y_bits: int
+PLACE_BITS = {1: (9, 8), 2: (14, 14)}
+"""Of each version: the number of bits of x and of y, which the polarity follows."""
 
 
-LAYOUTS = {1: Layout(9, 8), 2: Layout(14, 14)}
-
-
-def decode(feed: Feed, layout: Layout) -> Iterator[Events]:
+def decode(feed: Feed, x_bits: int, y_bits: int) -> Iterator[Events]:
     """One pass over the file, chunk by chunk."""
-    x_mask, y_mask = (1 << layout.x_bits) - 1, (1 << layout.y_bits) - 1
+    x_mask, y_mask = (1 << x_bits) - 1, (1 << y_bits) - 1
     previous = -1
     for _, records in feed.words(RECORD):
         t = feed.unwrap(records["t"].astype(np.int64), TIME_BITS, previous)
         place = records["place"]
-        x, y = place & x_mask, place >> layout.x_bits & y_mask
-        p = place >> (layout.x_bits + layout.y_bits) & 1
+        x, y = place & x_mask, place >> x_bits & y_mask
+        p = place >> (x_bits + y_bits) & 1
         previous = int(t[-1]) if len(t) else previous
         yield Events(x.astype(np.uint16), y.astype(np.uint16), t, p.astype(np.uint8))
 
@@ -64,7 +56,7 @@ def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     check_length(path, head, header)
     text, where = head[: header.length], file_label(path)
     version = _number(text, b"Version", 2)
-    if version not in LAYOUTS:
+    if version not in PLACE_BITS:
         raise FileError(where, f"is DAT version {version}; versions 1 and 2 are read", "Convert it to version 2")
     if len(head) < header.length + 2:
         raise FileError(where, f"ends inside its header, after {len(head)} bytes", "Copy or record it again")
@@ -74,8 +66,7 @@ def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
         raise FileError(where, found, "Give a file of CD events")
     width, height = _number(text, b"Width", 0), _number(text, b"Height", 0)
     sensor = (width, height) if 0 < width <= 65536 and 0 < height <= 65536 else None
-    layout = LAYOUTS[version]
-    shifted = header.shift(lambda feed: decode(feed, layout))
+    shifted = header.shift(lambda feed: decode(feed, *PLACE_BITS[version]))
     return Source("dat", header.length + 2, sensor, sensor is not None, shifted)
 
 

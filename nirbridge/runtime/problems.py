@@ -1,12 +1,15 @@
-"""The whole check of a graph: its own rules, then what a runtime says."""
+"""graph → problems: those of the graph itself, then those that a runtime has with it."""
 
 from __future__ import annotations
 
 from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
 from nirbridge.ir import Graph, flatten
-from nirbridge.runtime import find_runtime, fixed_problems, make_plan, require_option, require_seconds, support_problems
+from nirbridge.runtime.discovery import find_runtime
+from nirbridge.runtime.plan import make_plan
 from nirbridge.runtime.precision import FIXED, PRECISIONS, meant_in_integers
+from nirbridge.runtime.program import require_option, require_seconds
+from nirbridge.runtime.support import fixed_problems, support_problems
 
 
 def check(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
-from nirbridge.training.distributed import Processes
 from nirbridge.training.losses import Loss
+from training.distributed import Processes
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

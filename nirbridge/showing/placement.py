@@ -24,8 +24,8 @@ BUS = 34.0
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A laid-out graph; y grows downwards.
+class Placement:
+    """A graph whose boxes have their places; y grows downwards.
 
     Attributes:
         layered: the vertices and the routes of the edges that have a line of their own.
@@ -54,8 +54,8 @@ class Layout:
     height: float
 
 
-def lay_out(sizes: Mapping[str, Size], edges: Sequence[Link]) -> Layout:
-    """Lays out the boxes ``sizes``, given in the order of execution, and routes ``edges`` between them."""
+def place_boxes(sizes: Mapping[str, Size], edges: Sequence[Link]) -> Placement:
+    """Places the boxes ``sizes``, given in the order of execution, and routes ``edges`` between them."""
     ranks = find_ranks(tuple(sizes), edges)
     bundles = choose_bundles(ranks, edges)
     layered = make_layers(ranks, [edges[number] for number in bundles.drawn])
@@ -74,7 +74,7 @@ def lay_out(sizes: Mapping[str, Size], edges: Sequence[Link]) -> Layout:
     cuts = _cuts(layered, column, x)
     shifts, rights = _shift_columns(column, x, widths, cuts, BUS if bundles.count else 0.0)
     tops, bottoms = _stack(heights, columns, cuts)
-    return Layout(
+    return Placement(
         layered=layered,
         bundles=bundles,
         x=[value + shifts[column[vertex]] for vertex, value in enumerate(x)],

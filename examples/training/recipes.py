@@ -14,16 +14,16 @@ from nirbridge.errors import InputError
 from nirbridge.networks import RESNETS, build_network, make_barrier, own_neuron
 from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime
 from nirbridge.neurons.surrogates import SURROGATES, Surrogate
-from nirbridge.training.configuration import Configuration
 from nirbridge.training.hybrid import hybrid_network
 from nirbridge.training.lmht import direct_lmht, lmht_from_qcfs
+from training.configuration import Configuration
 
 NEURONS: dict[str, Callable[..., nn.Module]] = {"m-lif": MultiLevelLIF, "multi-level-if": MultiLevelIF}
 ANALOG, SPIKING = "analog", "spiking"
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """One stage of a recipe.
 
     Attributes:
@@ -47,7 +47,7 @@ def stages(
     input_shape: tuple[int, ...],
     num_classes: int,
     given: Mapping[str, Any] = MappingProxyType({}),
-) -> tuple[Stage, ...]:
+) -> tuple[TrainingStage, ...]:
     """The stages of the configuration's recipe.
 
     Args:
@@ -71,11 +71,13 @@ def stages(
             raise InputError("barrier", found, "Leave the section away, or use a ResNet with block 'sparse'")
         return network
 
-    def analog(activation: Callable[[], nn.Module]) -> Stage:
-        return Stage(ANALOG, 1, c.analog_epochs, c.analog_learning_rate, lambda before, x: OverTime(build(activation)))
+    def analog(activation: Callable[[], nn.Module]) -> TrainingStage:
+        return TrainingStage(
+            ANALOG, 1, c.analog_epochs, c.analog_learning_rate, lambda before, x: OverTime(build(activation))
+        )
 
-    def spiking(begin: Callable[[nn.Module | None, Tensor], nn.Module]) -> Stage:
-        return Stage(SPIKING, c.steps, c.epochs, c.learning_rate, begin)
+    def spiking(begin: Callable[[nn.Module | None, Tensor], nn.Module]) -> TrainingStage:
+        return TrainingStage(SPIKING, c.steps, c.epochs, c.learning_rate, begin)
 
     def neuron() -> Any:
         return own_neuron(c.network["name"])() if c.neuron is None else make_neuron(c.neuron)
@@ -92,7 +94,7 @@ def stages(
     }
     # Bad settings of the second stage are found before the first is trained.
     in_front[c.recipe]()
-    table: dict[str, tuple[Stage, ...]] = {
+    table: dict[str, tuple[TrainingStage, ...]] = {
         "direct": (spiking(lambda before, x: OverTime(build(neuron))),),
         "lm-ht": (spiking(lambda before, x: direct_lmht(build(nn.ReLU), c.levels, c.steps)),),
         "hybrid": (analog(nn.ReLU), spiking(from_relu)),

@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.ir import EventInput
-from nirbridge.training.batches import Share, SizedBatches
-from nirbridge.training.checkpoints import Checkpoint, load_checkpoint, restore, save_checkpoint
-from nirbridge.training.configuration import Configuration
-from nirbridge.training.distributed import Processes
-from nirbridge.training.loop import Precision, evaluate, train_epoch
 from nirbridge.training.losses import Loss, make_loss
-from nirbridge.training.recipes import SPIKING, Stage, stages
+from training.batches import Share, SizedBatches
+from training.checkpoints import Checkpoint, load_checkpoint, restore, save_checkpoint
+from training.configuration import Configuration
+from training.distributed import Processes
+from training.loop import Precision, evaluate, train_epoch
+from training.recipes import SPIKING, TrainingStage, stages
 
 CHECKPOINT = "checkpoint.pt"
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -112,7 +112,7 @@ class Run:
             raise InputError("recipe", "has no stage", "Choose another")
         return network.eval()
 
-    def _stages_done(self, found: Sequence[Stage], saved: Checkpoint | None) -> int:
+    def _stages_done(self, found: Sequence[TrainingStage], saved: Checkpoint | None) -> int:
         names = [stage.name for stage in found]
         if saved is None:
             return 0
@@ -132,7 +132,7 @@ class Run:
     def _stage(
         self,
         index: int,
-        stage: Stage,
+        stage: TrainingStage,
         network: nn.Module,
         loss: Loss,
         history: list[dict[str, Any]],
@@ -163,12 +163,12 @@ class Run:
             self.processes.wait()
         return True
 
-    def _loss(self, stage: Stage) -> Loss:
+    def _loss(self, stage: TrainingStage) -> Loss:
         options = dict(self.configuration.loss)
         name = options.pop("name")
         return make_loss(name, **options) if stage.name == SPIKING else make_loss("mean-ce")
 
-    def _tools(self, stage: Stage, network: nn.Module, loss: Loss, saved: Checkpoint | None) -> _Tools:
+    def _tools(self, stage: TrainingStage, network: nn.Module, loss: Loss, saved: Checkpoint | None) -> _Tools:
         """What trains the network, as it was where the checkpoint was made."""
         if saved is not None:
             restore(self.folder / CHECKPOINT, "network", network, saved.network)
@@ -181,7 +181,7 @@ class Run:
                 restore(self.folder / CHECKPOINT, name, getattr(tools, name), getattr(saved, name))
         return tools
 
-    def _epoch(self, index: int, stage: Stage, epoch: int, tools: _Tools) -> dict[str, Any]:
+    def _epoch(self, index: int, stage: TrainingStage, epoch: int, tools: _Tools) -> dict[str, Any]:
         """Trains and tests once; gives the numbers."""
         self._seed(index, epoch + 1)
         batches = self.progress(

@@ -1,0 +1,33 @@
+"""Options that some runtimes know and others refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from nirbridge.cli.common import F, with_options
+
+NAMES = ("device", "dtype", "mapping", "timeout")
+_OPTIONS = (
+    click.option("--device", metavar="NAME", help="For runtimes that have devices, as norse: cpu, cuda, cuda:0."),
+    click.option("--dtype", metavar="NAME", help="For runtimes that have several, as norse: float32, float64."),
+    click.option("--mapping", metavar="NAME", help="For runtimes that have several, as lava: processes, fused."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes with processes of their own, as lava."),
+)
+
+
+def runtime_options(function: F) -> F:
+    """Adds an option for each of ``NAMES``; where it is not given it is None, and the runtime chooses."""
+    return with_options(_OPTIONS, function)
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given: ``compile`` refuses a name that the runtime does not know, whatever its value."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def take_runtime_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Takes those of ``NAMES`` out of ``options``; gives the ones that were given."""
+    return given({name: options.pop(name) for name in NAMES})
