@@ -19,6 +19,7 @@ from nirbridge.ir import (
     Product,
     Quantize,
     Shape,
+    all_specs,
     build_graph,
     find_spec,
     flatten,
@@ -26,7 +27,6 @@ from nirbridge.ir import (
     is_input,
 )
 from nirbridge.ir.stated_shapes import made_shape
-from nirbridge.primitives import BUILT_IN
 from nirbridge.primitives.examples import DYADIC_DT, Array, Dice, Draw
 from nirbridge.primitives.multi_level_lif import draw as draw_neuron
 from nirbridge.primitives.phase_base import PHASES
@@ -126,7 +126,7 @@ def _round_values(graph: _Growing, rng: np.random.Generator) -> None:
 
 def _makers(when: str) -> list[Maker]:
     """Those of all primitives for such graphs, each as often as it is to be chosen."""
-    draws = [draw for spec in BUILT_IN for draw in spec.draws if draw.when == when for _ in range(draw.times)]
+    draws = [draw for spec in all_specs() for draw in spec.draws if draw.when == when for _ in range(draw.times)]
     return [_maker(draw) for draw in draws]
 
 

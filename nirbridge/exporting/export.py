@@ -23,7 +23,7 @@ from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import nested
 from nirbridge.ir import Shape, flatten, graphs_equal, is_input, time_step
 from nirbridge.ir.stated_shapes import declared_shape
-from nirbridge.neurons import OverTime, SpikingNeuron
+from nirbridge.neurons import OverTime, PrimitiveNeuron, SpikingNeuron
 
 _MOST_AXES = 8
 
@@ -145,7 +145,7 @@ def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
         return (LeadingAxes.TIME,)
     if any(home.startswith("norse.") for home in homes):
         return (LeadingAxes.STEP, LeadingAxes.TIME)
-    if any(isinstance(inner, SpikingNeuron) for inner in module.modules()):
+    if any(isinstance(inner, (SpikingNeuron, PrimitiveNeuron)) for inner in module.modules()):
         return (LeadingAxes.TIME, LeadingAxes.FOLDED)
     return (LeadingAxes.FOLDED, LeadingAxes.TIME)
 

@@ -12,9 +12,19 @@ from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import same
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_signal
+from nirbridge.ir import Extension, TemporalMix
 from nirbridge.ir import MultiLevelLIF as MultiLevelNode
-from nirbridge.ir import TemporalMix
-from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, SpikingNeuron, TimeDropout
+from nirbridge.neurons import (
+    LMHT,
+    QCFS,
+    Barrier,
+    MultiLevelIF,
+    MultiLevelLIF,
+    OverTime,
+    PrimitiveNeuron,
+    SpikingNeuron,
+    TimeDropout,
+)
 
 _NEURON_FIELDS = ("decay", "gain", "v_init", "v_reset")
 _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
@@ -22,12 +32,23 @@ _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
 
 def is_neuron(module: nn.Module) -> bool:
     """Whether this is a neuron of nirbridge, or a subclass of one."""
-    return isinstance(module, (SpikingNeuron, OverTime, QCFS))
+    return isinstance(module, (SpikingNeuron, PrimitiveNeuron, OverTime, QCFS))
 
 
 def multi_level(call: Call, module: SpikingNeuron, input: Any) -> Signal:
     """Any neuron with lanes: its thresholds, weights and resets as they stand, number by number."""
     return call.emit(_node(module, _neuron_input(input)), _neuron_input(input))
+
+
+def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
+    """The node of a primitive, its values as they stand; NIR's own nodes have them for each neuron."""
+    signal, kind = _neuron_input(input), module.spec.node
+    values = {name: array(getattr(module, name)) for name in module.names}
+    for name, value in values.items():
+        _require_fit(name, value, signal)
+    if issubclass(kind, Extension):
+        return call.emit(kind(signal.shape, **values), signal)
+    return call.emit(kind(**{name: np.broadcast_to(v, signal.shape).copy() for name, v in values.items()}), signal)
 
 
 def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:
@@ -87,6 +108,7 @@ MODULES: dict[type[nn.Module], Handler] = {
     MultiLevelLIF: multi_level,
     MultiLevelIF: multi_level,
     Barrier: multi_level,
+    PrimitiveNeuron: primitive,
     LMHT: mixed_in_time,
     OverTime: over_time,
     TimeDropout: same,

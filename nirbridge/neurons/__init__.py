@@ -9,6 +9,7 @@ from nirbridge.neurons.lmht import LMHT
 from nirbridge.neurons.multilevel_if import Barrier, MultiLevelIF
 from nirbridge.neurons.multilevel_lif import MultiLevelLIF
 from nirbridge.neurons.overtime import OverTime, time_steps
+from nirbridge.neurons.primitive import PrimitiveNeuron
 from nirbridge.neurons.qcfs import QCFS
 from nirbridge.neurons.surrogates import Sigmoid, Surrogate, Tet, Triangle
 
@@ -19,6 +20,7 @@ __all__ = [
     "MultiLevelIF",
     "MultiLevelLIF",
     "OverTime",
+    "PrimitiveNeuron",
     "Sigmoid",
     "SpikingNeuron",
     "Surrogate",

@@ -8,18 +8,24 @@ from math import lcm
 import nir
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, label, once, spec_of
+from nirbridge.ir import FlatGraph, find_spec, label, once
+from nirbridge.primitives.spec import Window
 
 
 def window_of(node: nir.NIRNode) -> int:
     """Input steps of the node that belong together."""
-    window = spec_of(node).window
+    window = _window(node)
     return 1 if window is None else window.steps(node)
+
+
+def _window(node: nir.NIRNode) -> Window | None:
+    spec = find_spec(type(node))  # what is no primitive is another rule's finding
+    return None if spec is None else spec.window
 
 
 def _ratio(node: nir.NIRNode) -> Fraction:
     """Output steps for one input step of the node."""
-    window = spec_of(node).window
+    window = _window(node)
     return Fraction(1) if window is None else window.ratio(node)
 
 
@@ -37,7 +43,7 @@ def infer_rates(flat: FlatGraph) -> tuple[dict[str, Fraction], list[Problem]]:
             problems.append(
                 Problem(label(name, node), f"its inputs come at {text} steps per input step", "Bring them to one rate")
             )
-        windowed = window_of(node) > 1 or spec_of(node).window is not None
+        windowed = window_of(node) > 1 or _window(node) is not None
         if windowed and name in order.loop:
             problems.append(
                 Problem(label(name, node), "works on whole windows but stands in a cycle", "Break the cycle")

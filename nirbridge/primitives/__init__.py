@@ -49,6 +49,7 @@ from nirbridge.primitives.first_spike_pool2d import FirstSpikePool2d
 from nirbridge.primitives.max_pool2d import MaxPool2d
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF
 from nirbridge.primitives.operators import where
+from nirbridge.primitives.own import neuron_spec
 from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_if import PhaseIF
@@ -56,7 +57,7 @@ from nirbridge.primitives.place import Place
 from nirbridge.primitives.product import Product
 from nirbridge.primitives.quantize import Quantize
 from nirbridge.primitives.sparse import SparseMatrix
-from nirbridge.primitives.spec import Spec
+from nirbridge.primitives.spec import BINARY, MEMBRANE, Array, Sends, Spec
 from nirbridge.primitives.temporal_mix import TemporalMix
 
 BUILT_IN: tuple[Spec, ...] = (
@@ -93,10 +94,13 @@ BUILT_IN: tuple[Spec, ...] = (
 )
 
 __all__ = [
+    "BINARY",
     "BUILT_IN",
+    "MEMBRANE",
     "OPSET",
     "TEXT_FIELDS",
     "Aggregate",
+    "Array",
     "EventInput",
     "Extension",
     "FirstSpikePool2d",
@@ -109,11 +113,13 @@ __all__ = [
     "Place",
     "Product",
     "Quantize",
+    "Sends",
     "Shape",
     "SparseMatrix",
     "Spec",
     "TemporalMix",
     "delay_steps",
     "is_real",
+    "neuron_spec",
     "where",
 ]

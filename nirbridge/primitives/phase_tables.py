@@ -6,18 +6,12 @@ A runtime only looks them up, multiplies, shifts, adds and compares.  docs/fixed
 from __future__ import annotations
 
 from math import frexp
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.integers import whole
-
-if TYPE_CHECKING:
-    from nirbridge.primitives.phase_decode import PhaseDecode
-    from nirbridge.primitives.phase_encode import PhaseEncode
-    from nirbridge.primitives.phase_if import PhaseIF
-
 
 Integers = NDArray[np.int64]
 MANTISSA_BITS = 12
@@ -73,7 +67,7 @@ class DecodeTables(NamedTuple):
     gains: tuple[Factor, ...]
 
 
-def encode_tables(node: PhaseEncode) -> EncodeTables:
+def encode_tables(node: Any) -> EncodeTables:
     """values[k] = ⌈scale · base^-k · 2^F⌉."""
     scale = whole(node.scale)
     fraction = fraction_bits(scale)
@@ -81,7 +75,7 @@ def encode_tables(node: PhaseEncode) -> EncodeTables:
     return EncodeTables(fraction, np.stack([_raised(scale, found) for found in factors]))
 
 
-def fire_tables(node: PhaseIF) -> FireTables:
+def fire_tables(node: Any) -> FireTables:
     """gains[t] = Q_in^-(t+f-1) · 2^F and limits[k] = ⌈θ m Q_out^-(k+f-1) · 2^F⌉."""
     theta, start = whole(node.v_threshold), whole(node.v_init)
     fraction = fraction_bits(theta, start)
@@ -96,7 +90,7 @@ def fire_tables(node: PhaseIF) -> FireTables:
     )
 
 
-def decode_tables(node: PhaseDecode) -> DecodeTables:
+def decode_tables(node: Any) -> DecodeTables:
     """gains[t] = base^-t: the sum has the unit of the input."""
     return DecodeTables(whole(node.v_init), tuple(factor(node.base, -t, 0) for t in range(1, node.phases + 1)))
 

@@ -1,0 +1,113 @@
+"""Any primitive that states its step, as a module to train with."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nirbridge.errors import InputError
+from nirbridge.neurons.arguments import number_or_tensor
+from nirbridge.neurons.comparing import SurrogateComparisons
+from nirbridge.neurons.overtime import fold, time_steps, unfold
+from nirbridge.neurons.surrogates import Sigmoid, Surrogate
+from nirbridge.primitives import Spec
+
+_NOT_VALUES = ("shape", "input_type", "output_type", "metadata")
+
+
+class PrimitiveNeuron(nn.Module):
+    """The neuron of a primitive over [T, B, *shape]; inside ``OverTime`` over [T*B, *shape].
+
+    Forward is the primitive's own step in torch, one step after the other, so it is what the exported node computes.
+    Backward, each comparison has the slope h(a - b) of the surrogate; what depends on it, as a reset, passes gradients
+    on like everything else.  One call is one run, from the fresh state.
+
+    Args:
+        spec: the primitive; its ``operation`` must be "step".
+        surrogate: h, by default the sigmoid with α = 4.
+        learn: names of the values that are trained.
+        dt: seconds per step, for primitives with time constants.
+        values: every field of the node but its shape: a number, or a tensor that broadcasts to the features.
+
+    Raises:
+        InputError: a value is missing, unknown or not finite, or the primitive has no step.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        surrogate: Surrogate | None = None,
+        learn: tuple[str, ...] = (),
+        dt: float = 1e-3,
+        **values: Any,
+    ) -> None:
+        super().__init__()
+        self.spec, self.dt = spec, dt
+        self.surrogate = Sigmoid(4.0) if surrogate is None else surrogate
+        self._owner = spec.node.__name__
+        if spec.operation != "step" or spec.dynamics is None:
+            raise InputError(self._owner, "states no step", "Take one of the modules of nirbridge.neurons")
+        self.names = tuple(f.name for f in fields(spec.node) if f.name not in _NOT_VALUES)
+        wrong = sorted({*values, *learn} ^ {*self.names, *learn}) or sorted({*learn} - {*self.names})
+        if wrong:
+            state = "is unknown" if wrong[0] not in self.names else "is missing"
+            raise InputError(self._owner, f"{wrong[0]} {state}", f"Its values are {', '.join(self.names)}")
+        for name in self.names:
+            value = torch.as_tensor(number_or_tensor(self._owner, name, values[name]), dtype=None)
+            value = value if value.is_floating_point() else value.to(torch.get_default_dtype())
+            if name in learn:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, *shape] -> [T, B, *shape]; inside ``OverTime`` the same with [T*B, *shape].
+
+        Raises:
+            InputError: the input has no time and batch axis, or a value does not broadcast to its features.
+        """
+        steps = time_steps()
+        sequence = x if steps is None else unfold(x, steps, self._owner)
+        self._check(sequence)
+        y = self._run(sequence)
+        return y if steps is None else fold(y)
+
+    def _run(self, x: Tensor) -> Tensor:
+        dynamics = self.spec.dynamics
+        assert dynamics is not None
+        x = x.to(torch.promote_types(x.dtype, getattr(self, self.names[0]).dtype))
+        node: Any = SimpleNamespace(**{name: getattr(self, name).to(x.dtype) for name in self.names})
+        parameters = dynamics.values(node, self.dt).values()
+        start = (dynamics.start[name](node) if name in dynamics.start else 0.0 for name in dynamics.state)
+        state = [torch.zeros_like(x[0]) + value for value in start]
+        sent = []
+        with SurrogateComparisons(self.surrogate):
+            for frame in x:
+                y, *state = dynamics.step_of(node, subtract=False)(frame, *state, *parameters)
+                sent.append(y)
+        return torch.stack(sent).to(x.dtype)
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim < 2 or x.shape[0] < 1 or x.is_complex():
+            found = f"input of shape {tuple(x.shape)} and {x.dtype} is not real [T, B, ...] with T >= 1"
+            raise InputError(
+                self._owner, found, "Put time on axis 0 and the batch on axis 1, or wrap the net in OverTime"
+            )
+        for name in self.names:
+            shape, features = getattr(self, name).shape, x.shape[2:]
+            padded = (1,) * (len(features) - len(shape)) + tuple(shape)
+            if len(padded) != len(features) or any(a not in (1, b) for a, b in zip(padded, features, strict=True)):
+                found = f"{name} of shape {tuple(shape)} does not broadcast to features {tuple(features)}"
+                raise InputError(self._owner, found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
+
+    def extra_repr(self) -> str:
+        """The primitive and its values."""
+        shown = (
+            f"{name}={value.item():g}" if (value := getattr(self, name)).ndim == 0 else f"{name}={tuple(value.shape)}"
+            for name in self.names
+        )
+        return ", ".join((self._owner, *shown))
