@@ -8,7 +8,9 @@ import pytest
 from lava_graphs import assert_same, chain, graded, needs_lava, reference_run, residual, two_layers
 
 import nirbridge
+from nirbridge.errors import ExecutionError
 from nirbridge.ir import MultiLevelLIF, build_graph
+from nirbridge_lava import dynamics
 from tests.conformance.cases import CASES, data
 from tests.conformance.test_conformance import _in_pieces, as_dict, recordable
 from tests.conformance.test_conformance import assert_same as same_values
@@ -153,13 +155,10 @@ def test_cycles_of_several_nodes_and_cycles_behind_each_other(mapping):
 
 
 def test_an_error_in_the_fused_process_arrives_with_its_own_message(monkeypatch):
-    from nirbridge.errors import ExecutionError
-    from nirbridge_lava.behaviours import FLOAT
-
-    def broken(cell, x, state, membranes):
+    def broken(parameters, x, state):
         raise ZeroDivisionError("the reason itself")
 
-    monkeypatch.setitem(FLOAT, "MultiLevelLIF", broken)
+    monkeypatch.setattr(dynamics, "lanes_step", broken)
     program = nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60)
     with pytest.raises(ExecutionError, match=r"process 'graph' failed: ZeroDivisionError: the reason itself"):
         program.run(graded(np.random.default_rng(77), 3, 1, 12))

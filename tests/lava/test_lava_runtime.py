@@ -22,8 +22,7 @@ def test_supported_is_the_lowering_table():
 
 
 @needs_lava
-def test_every_process_has_a_model_in_each_precision_that_its_behaviour_has():
-    from nirbridge_lava.behaviours import FIXED, FLOAT
+def test_every_process_has_a_model_in_each_precision():
     from nirbridge_lava.forking import making_processes
 
     with making_processes():
@@ -36,11 +35,9 @@ def test_every_process_has_a_model_in_each_precision_that_its_behaviour_has():
             for cls in vars(module).values()
             if isinstance(cls, type) and getattr(cls, "implements_process", None)
         ]
-    tables = {"floating_pt": FLOAT, "fixed_pt": FIXED}
-    either = named - FLOAT.keys() - FIXED.keys()
     assert len(set(models)) == len(models)
-    assert set(models) == {(name, tag) for tag, table in tables.items() for name in either | table.keys()}
-    assert {"FrameSource", "FrameSink", "FusedGraph", "Cycle"} < either
+    assert set(models) == {(name, tag) for tag in ("floating_pt", "fixed_pt") for name in named}
+    assert {"FrameSource", "FrameSink", "FusedGraph", "Cycle", "MultiLevelLIF", "MatrixShift"} < named
 
 
 def test_asking_costs_neither_lava_nor_torch():
