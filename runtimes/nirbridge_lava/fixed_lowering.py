@@ -16,8 +16,7 @@ from nirbridge.primitives.integers import IntegerForm, whole
 from nirbridge.primitives.phase_tables import decode_tables, encode_tables, fire_tables
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
 from nirbridge_lava import integer_windows, integers, kernels, lowering, windows
-from nirbridge_lava.behaviours import pointwise, stepwise, windowed, windowed_neuron
-from nirbridge_lava.cell import Cell
+from nirbridge_lava.cell import Cell, pointwise, stepwise, windowed
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.integers import Neuron, Shifted
 from nirbridge_lava.lowering import LOWERING, Lowering, flat
@@ -82,7 +81,7 @@ def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
 def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
     tables = decode_tables(planned.node)
     parameters = integer_windows.Sum(flat(tables.start, planned.output_shape), tables.gains)
-    return Cell("PhaseDecode", windowed_neuron(integer_windows.phase_decode), parameters, window=planned.window)
+    return lowering.window_neuron("PhaseDecode", integer_windows.phase_decode, parameters, planned)
 
 
 @FIXED_LOWERING.register("phase fire")
@@ -90,7 +89,7 @@ def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
     tables = fire_tables(planned.node)
     total = integer_windows.Sum(flat(tables.start, planned.output_shape), tables.gains)
     parameters = integer_windows.Fire(total, planned.node.wait, _rows(tables.limits, planned))
-    return Cell("PhaseIF", windowed_neuron(integer_windows.phase_fire), parameters, window=planned.window)
+    return lowering.window_neuron("PhaseIF", integer_windows.phase_fire, parameters, planned)
 
 
 @FIXED_LOWERING.register("step", "lanes")

@@ -14,8 +14,7 @@ from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of
 from nirbridge_lava import dynamics, kernels, windows
-from nirbridge_lava.behaviours import pointwise, stepwise, windowed, windowed_neuron
-from nirbridge_lava.cell import Cell
+from nirbridge_lava.cell import Cell, pointwise, same, stepwise, windowed, windowed_neuron
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
 
@@ -39,7 +38,7 @@ def flat(value: Any, shape: tuple[int, ...]) -> Array:
 @LOWERING.register("identity")
 def _end(planned: PlannedNode, dt: float) -> Cell | None:
     """An input's frames come from shared memory; ports are flat, so an output is a connection and no process."""
-    return Cell("FrameSource") if is_input(planned.node) else None
+    return Cell("FrameSource", same) if is_input(planned.node) else None
 
 
 @LOWERING.register("flatten")
@@ -54,7 +53,7 @@ def matrix(planned: PlannedNode, dt: float) -> Cell:
     node, shape = planned.node, planned.output_shape
     weight = np.asarray(node.weight, dtype=np.float64)
     bias = np.broadcast_to(node.bias, shape).reshape(-1) if hasattr(node, "bias") else None
-    return Cell("MatrixSynapse", pointwise(kernels.product), Product(weight, planned.input_shape), steps=1, bias=bias)
+    return Cell("MatrixSynapse", pointwise(kernels.product), Product(weight, planned.input_shape), latency=1, bias=bias)
 
 
 @LOWERING.register("convolution")
@@ -73,14 +72,14 @@ def convolution(planned: PlannedNode, dt: float) -> Cell:
     )
     bias = np.asarray(node.bias, dtype=np.float64).reshape(-1, *(1,) * axes)
     flat_bias = np.broadcast_to(bias, planned.output_shape).reshape(-1)
-    return Cell("ConvSynapse", pointwise(kernels.convolve), parameters, steps=1, bias=flat_bias)
+    return Cell("ConvSynapse", pointwise(kernels.convolve), parameters, latency=1, bias=flat_bias)
 
 
 @LOWERING.register("aggregate")
 def aggregate(planned: PlannedNode, dt: float) -> Cell:
     """W x over the nodes of a graph network."""
     weight = planned.node.dense_weight().astype(np.float64)
-    return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), steps=1)
+    return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), latency=1)
 
 
 @LOWERING.register("scale")
@@ -145,6 +144,12 @@ def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
     return Cell("TemporalMix", windowed(windows.temporal_mix), weight, window=planned.window)
 
 
+def window_neuron(process: str, function: Any, parameters: Any, planned: PlannedNode) -> Cell:
+    """A node whose state lives for one window: all rows of it are the membrane."""
+    behave = windowed_neuron(function)
+    return Cell(process, behave, parameters, membrane=slice(None), window=planned.window)
+
+
 def _phase_values(node: Any) -> tuple[float, ...]:
     return tuple(node.base**-k for k in range(1, node.phases + 1))
 
@@ -160,7 +165,7 @@ def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
 def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
     node = planned.node
     parameters = windows.Decode(_phase_values(node), flat(node.v_init, planned.output_shape))
-    return Cell("PhaseDecode", windowed_neuron(windows.phase_decode), parameters, window=planned.window)
+    return window_neuron("PhaseDecode", windows.phase_decode, parameters, planned)
 
 
 @LOWERING.register("phase fire")
@@ -176,7 +181,7 @@ def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
     start = flat(node.v_init * node.base_in**first, shape)
     values = tuple(node.base_in ** -(t + first) for t in range(1, node.phases + 1))
     parameters = windows.Fire(node.base_in, start, values, node.wait, limits)
-    return Cell("PhaseIF", windowed_neuron(windows.phase_fire), parameters, window=planned.window)
+    return window_neuron("PhaseIF", windows.phase_fire, parameters, planned)
 
 
 @LOWERING.register("step")
@@ -186,7 +191,7 @@ def _step(planned: PlannedNode, dt: float) -> Cell:
     parameters = found, tuple(flat(value, shape) for value in found.parameters.values())
     start = np.stack([np.broadcast_to(value, shape).reshape(-1) for value in found.start])
     name = type(planned.node).__name__
-    return Cell(name, stepwise(dynamics.run_step), parameters, start, found.membrane)
+    return Cell(name, stepwise(dynamics.run_step), parameters, start, slice(found.membrane, found.membrane + 1))
 
 
 @LOWERING.register("lanes")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge_lava.gate import Gate
+from nirbridge_lava.stages import Size
 
 Array = NDArray[Any]
 
@@ -23,14 +24,7 @@ BUFFER_BYTES = 64 << 20
 _MOST_PORTIONS = 1 << 16
 
 
-class Frame(NamedTuple):
-    """What one sample has in one portion: so many steps of so many values; one step unless the graph has windows."""
-
-    steps: int
-    values: int
-
-
-class Control(NamedTuple):
+class Block(NamedTuple):
     """The block of portions that is under way.
 
     A *portion* is what the network takes in one Lava step: the steps that form whole windows (one, mostly) of some
@@ -43,7 +37,7 @@ class Control(NamedTuple):
         parts: portions that make up the batch; portion k of the stream belongs to part k modulo parts.
         samples: samples in a portion.
         first: position of its first portion in the stream since the reset.
-        beats: changes while the network moves, written by the processes.
+        progress: changes while the network moves, written by the processes.
     """
 
     start: int
@@ -52,13 +46,13 @@ class Control(NamedTuple):
     parts: int
     samples: int
     first: int
-    beats: int = 0
+    progress: int = 0
 
 
-_BEATS = Control._fields.index("beats")
+_PROGRESS = Block._fields.index("progress")
 
 
-class Board:
+class SharedMemory:
     """The shared memory of one network.
 
     Args:
@@ -66,14 +60,14 @@ class Board:
         gate: what a process that holds the whole graph waits at; None where processes are stepped one by one.
     """
 
-    def __init__(self, frames: Mapping[str, Frame], gate: Gate | None = None) -> None:
+    def __init__(self, frames: Mapping[str, Size], gate: Gate | None = None) -> None:
         self.gate = gate
         self.shapes = dict(frames)
         per_sample = sum(steps * values for steps, values in frames.values())
         self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
-        header = len(Control._fields)
+        header = len(Block._fields)
         memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
-        self._control = memory[:header].view(np.int64).data
+        self._block = memory[:header].view(np.int64).data
         self._areas: dict[str, Array] = {}
         self._slots: dict[tuple[str, int], Array] = {}
         begin = header
@@ -94,20 +88,20 @@ class Board:
         return found
 
     @property
-    def control(self) -> Control:
+    def block(self) -> Block:
         """The block under way."""
-        return Control(*self._control.tolist())
+        return Block(*self._block.tolist())
 
-    @control.setter
-    def control(self, block: Control) -> None:
+    @block.setter
+    def block(self, block: Block) -> None:
         for place, value in enumerate(block):
-            self._control[place] = value
+            self._block[place] = value
 
     @property
-    def beats(self) -> int:
+    def progress(self) -> int:
         """A number that changes while the network moves."""
-        return int(self._control[_BEATS])
+        return int(self._block[_PROGRESS])
 
-    def beat(self) -> None:
+    def move(self) -> None:
         """Tells that something moved."""
-        self._control[_BEATS] += 1
+        self._block[_PROGRESS] += 1

@@ -85,7 +85,7 @@ def test_a_fused_run_goes_through_the_shared_memory_in_blocks(monkeypatch):
     x = graded(np.random.default_rng(73), 12, 3, 12)
     with nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60) as program:
         np.testing.assert_array_equal(program.run(x).output, reference_run(two_layers(), x).output)
-        assert program._engine._board.capacity == 5
+        assert program._engine._memory.capacity == 5
 
 
 @pytest.mark.parametrize(("ahead", "portions"), [(1, 1), (5, 1), (12, 1), (1, 5), (2, 3), (1, 256)])
@@ -152,6 +152,16 @@ def test_cycles_of_several_nodes_and_cycles_behind_each_other(mapping):
         assert_same(expected, program.run(x, ["w0", "f0", "u1", "m1"]))
         program.reset()
         np.testing.assert_array_equal(np.stack([program.step(frame) for frame in x]), expected.output)
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_a_cycle_that_no_data_reach_keeps_its_fractions(mapping):
+    nodes = {"a": nir.Input(np.array([3])), "l": nir.LI(*(np.full(3, v) for v in (0.01, 1.0, 0.5)))}
+    nodes |= {"oa": nir.Output(None), "ol": nir.Output(None)}
+    graph = build_graph(nodes, [("a", "oa"), ("l", "l"), ("l", "ol")])
+    x = graded(np.random.default_rng(80), 5, 2, 3)
+    with nirbridge.compile(graph, "lava", mapping=mapping, timeout=60) as program:
+        assert_same(reference_run(graph, x, ["l:v"]), program.run(x, ["l:v"]))
 
 
 def test_an_error_in_the_fused_process_arrives_with_its_own_message(monkeypatch):

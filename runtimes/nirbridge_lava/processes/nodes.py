@@ -1,12 +1,9 @@
-"""One Process for every node, and its models; what each does is in the cell that it is given.
-
-Lava finds a model by the Process that it implements, and Processes by their class, so each node has classes of its own.
-"""
+"""Every Process with its models; what each does is in the cells that it is given."""
 
 from __future__ import annotations
 
 from nirbridge.ir import all_specs
-from nirbridge_lava.windowed import FixedModel, FixedSynapseModel, SynapseModel, WindowedModel, define_process
+from nirbridge_lava.models import NetworkModel, NetworkProcess, StageModel, StageProcess, define_process
 
 NODES = {
     "Delay": "Each neuron's input, its own number of data steps later.",
@@ -35,9 +32,18 @@ SYNAPSES = {
     "MatrixShift": "W x for such messages; one step late.",
     "AggregateShift": "W x over the first axis for such messages; one step late.",
 }
-"""Likewise, of those that take one Lava step."""
+FRAMES = {
+    "FrameSource": "Sends the frames of an input, one portion a step.",
+    "FrameSink": "Keeps what one node sends.",
+    "Relay": "The same frames some Lava steps later, so that branches of different depth meet at the same frame.",
+    "Cycle": "The nodes of one cycle, whose edges must take exactly one step of the data.",
+    "Place": "What enters one node of a cycle, as a part of what enters all.",
+    "Take": "What leaves one node of a cycle, out of what leaves all.",
+    "Tie": "Connects parts of a graph that would else be separate networks to Lava.",
+}
+"""What the wiring adds between the nodes."""
+PROCESSES = (*NODES, *SYNAPSES, *FRAMES)
 
-for _name, _what in NODES.items():
-    define_process(globals(), _name, _what, WindowedModel, FixedModel)
-for _name, _what in SYNAPSES.items():
-    define_process(globals(), _name, _what, SynapseModel, FixedSynapseModel)
+for _name, _what in (NODES | SYNAPSES | FRAMES).items():
+    define_process(globals(), _name, _what, StageProcess, StageModel)
+define_process(globals(), "FusedGraph", "A whole graph; a portion holds all samples.", NetworkProcess, NetworkModel)
