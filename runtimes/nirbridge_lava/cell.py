@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from nirbridge.runtime import Array
+
 Behaviour = Callable[["Cell", Array, Any], tuple[Array, Any]]
 """(cell, x (T, samples, n), state) → (y (T', samples, n'), new state)."""
 

@@ -6,11 +6,11 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge_lava.forking import making_processes
 from nirbridge_lava.gate import Gate
 from nirbridge_lava.shared import Block, SharedMemory
@@ -19,7 +19,6 @@ from nirbridge_lava.stages import Network, in_area, out_area
 if TYPE_CHECKING:
     from nirbridge_lava.guarded import GuardedRuntime
 
-Array = NDArray[Any]
 
 MOST_SAMPLES = 256
 """Bound on the samples of a portion, so that one Lava step of a big network does not take minutes."""

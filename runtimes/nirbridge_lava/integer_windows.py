@@ -5,16 +5,14 @@ The tables come from :mod:`nirbridge.primitives.phase_tables`, docs/fixed_point.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.primitives.integers import clip
 from nirbridge.primitives.phase_tables import Factor
+from nirbridge.runtime import Array
 from nirbridge_lava.integers import toward_zero
-
-Array = NDArray[Any]
 
 
 class Encode(NamedTuple):

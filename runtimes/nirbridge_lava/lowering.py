@@ -6,19 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
-from nirbridge.runtime import LoweringTable, Plan, PlannedNode
+from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of
 from nirbridge_lava import dynamics, kernels, windows
 from nirbridge_lava.cell import Cell, pointwise, same, stepwise, windowed, windowed_neuron
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
-
-Array = NDArray[Any]
 
 Lowering = Callable[[PlannedNode, float], Cell | None]
 LOWERING: LoweringTable[Lowering] = LoweringTable("lava")

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nirbridge.errors import UnsupportedError
-from nirbridge.runtime import Data, Plan, Program, membrane_of
+from nirbridge.runtime import Array, Data, Plan, Program, membrane_of
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.engine import Engine, deadline_after
 from nirbridge_lava.fixed_lowering import fixed_cells
 from nirbridge_lava.lowering import float_cells
 from nirbridge_lava.report import MODELS, LoweredNode, lowering_report
 from nirbridge_lava.wiring import make_network
-
-Array = NDArray[Any]
 
 CELLS: dict[str, Callable[[Plan], dict[str, Cell | None]]] = {"float": float_cells, "fixed": fixed_cells}
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge_lava.gate import Gate
 from nirbridge_lava.stages import Size
-
-Array = NDArray[Any]
 
 BUFFER_BYTES = 64 << 20
 """Bound on the frames held at a time; longer runs go through in blocks."""
@@ -56,14 +54,14 @@ class SharedMemory:
     """The shared memory of one network.
 
     Args:
-        frames: what one sample has in a portion, for each input and each sink.
+        areas: what one sample has in a portion, for each input and each sink.
         gate: what a process that holds the whole graph waits at; None where processes are stepped one by one.
     """
 
-    def __init__(self, frames: Mapping[str, Size], gate: Gate | None = None) -> None:
+    def __init__(self, areas: Mapping[str, Size], gate: Gate | None = None) -> None:
         self.gate = gate
-        self.shapes = dict(frames)
-        per_sample = sum(steps * values for steps, values in frames.values())
+        self.sizes = dict(areas)
+        per_sample = sum(steps * values for steps, values in areas.values())
         self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
         header = len(Block._fields)
         memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
@@ -71,7 +69,7 @@ class SharedMemory:
         self._areas: dict[str, Array] = {}
         self._slots: dict[tuple[str, int], Array] = {}
         begin = header
-        for name, (steps, values) in frames.items():
+        for name, (steps, values) in areas.items():
             end = begin + self.capacity * steps * values
             self._areas[name] = memory[begin:end]
             begin = end
@@ -80,7 +78,7 @@ class SharedMemory:
         """The memory of an input or sink as (portions, steps, samples, values)."""
         found = self._slots.get((name, samples))
         if found is None:
-            steps, values = self.shapes[name]
+            steps, values = self.sizes[name]
             size = steps * samples * values
             portions = self.capacity // samples
             found = self._areas[name][: portions * size].reshape(portions, steps, samples, values)
@@ -103,5 +101,5 @@ class SharedMemory:
         return int(self._block[_PROGRESS])
 
     def move(self) -> None:
-        """Tells that something moved."""
+        """Tells that something moved; of two processes at the same time one may be lost."""
         self._block[_PROGRESS] += 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge_lava.kernels import Pool, pool
-
-Array = NDArray[Any]
 
 
 class Encode(NamedTuple):

@@ -1,12 +1,15 @@
-"""The wiring, without Lava: depths, alignment, where constants go."""
+"""The wiring, and how stages run, without Lava: depths, alignment, where constants go."""
 
 import nir
 import numpy as np
-from lava_graphs import dense, flatten, residual, two_layers
+from lava_graphs import dense, flatten, graded, reference_run, residual, two_layers
 
 from nirbridge.ir import MultiLevelLIF, build_graph
 from nirbridge.runtime import make_plan
 from nirbridge_lava.lowering import LOWERING
+from nirbridge_lava.running import Runner
+from nirbridge_lava.shared import Block, SharedMemory
+from nirbridge_lava.stages import in_area, out_area
 from nirbridge_lava.wiring import make_network as wired
 
 
@@ -111,6 +114,23 @@ def test_fused_has_the_same_stages_without_delay():
     apart = by_name(make_network(make_plan(recurrent()), ["wn"]))
     assert {stage.name for stage in network.stages} == {name for name in apart if "align" not in name}
     assert all(stage.cell.process == apart[stage.name].cell.process for stage in network.stages)
+
+
+def test_a_runner_needs_no_lava():
+    graph, record = residual(), ["n1", "n1:v", "flat"]
+    x = graded(np.random.default_rng(63), 5, 3, 2, 9, 8)
+    network = make_network(make_plan(graph), record, "fused")
+    memory = SharedMemory(network.areas)
+    memory.slots(in_area("input"), 3)[:5, 0] = x.reshape(5, 3, -1)
+    runner = Runner(network.stages, memory, np.float64)
+    block = Block(start=1, portions=5, epoch=0, parts=1, samples=3, first=0)
+    for index in range(5):
+        assert runner.enter(block, index)
+        runner.advance({})
+    assert not runner.enter(block, 5)
+    expected = reference_run(graph, x, record)
+    for name, values in {**expected.records, "output": expected.output}.items():
+        np.testing.assert_array_equal(memory.slots(out_area(name), 3)[:5, 0], values.reshape(5, 3, -1))
 
 
 def test_pieces_without_a_connection_are_tied_together():
