@@ -7,6 +7,7 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.models import PyDenseModelFloat
 from lava.proc.dense.process import Dense
 
 from nirbridge_lava.kernels import Product
@@ -21,7 +22,7 @@ _CHANNEL_FRAMES = 2
 def build(network: Network, memory: SharedMemory) -> tuple[AbstractProcess, ...]:
     """The connected Lava Processes: one for each stage, or one for all."""
     if network.fused:
-        return (vars(nodes)["FusedGraph"](network, memory),)
+        return (nodes.FusedGraph(network, memory),)
     built = {stage.name: _process(stage, memory, network.model) for stage in network.stages}
     for stage in network.stages:
         process = built[stage.name]
@@ -36,9 +37,7 @@ def _process(stage: Stage, memory: SharedMemory, model: str) -> AbstractProcess:
     if model == "floating_pt" and cell.process == "MatrixSynapse" and stage.constant is None and _is_dense(stage):
         # Without message bits Lava reduces what arrives to spike or no spike.
         return Dense(weights=cell.parameters.weight, num_message_bits=32, name=stage.name)
-    name = cell.process if cell.process in nodes.PROCESSES else "OtherNode"
-    process: AbstractProcess = vars(nodes)[name](stage, memory)
-    return process
+    return nodes.process_class(cell.process)(stage, memory)
 
 
 def _is_dense(stage: Stage) -> bool:
@@ -48,8 +47,14 @@ def _is_dense(stage: Stage) -> bool:
 
 
 def compile_processes(processes: tuple[AbstractProcess, ...], model: str) -> Any:
-    """Lava's executable for connected Processes, with the models that carry the tag ``model``."""
-    return processes[0].compile(Loihi2SimCfg(select_tag=model), {"pypy_channel_size": _CHANNEL_FRAMES})
+    """Lava's executable for connected Processes, with the models that carry the tag ``model``.
+
+    The models are named, since Lava would look for each by running every file in the folder of its Process anew, which
+    takes half of the time that a program takes to start.
+    """
+    chosen = {p: PyDenseModelFloat if isinstance(p, Dense) else p.models[model] for p in processes}
+    config = Loihi2SimCfg(select_tag=model, exception_proc_model_map=chosen)
+    return processes[0].compile(config, {"pypy_channel_size": _CHANNEL_FRAMES})
 
 
 def forget(processes: tuple[AbstractProcess, ...]) -> None:

@@ -1,6 +1,6 @@
 """The two kinds of Process, one with ports and one on shared memory alone, and their models.
 
-They stand apart from the Processes because Lava's model discovery executes every file beside those.
+They stand apart from the Processes because Lava, where it looks for a model itself, executes every file beside those.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class NetworkProcess(AbstractProcess):
 class StageModel(PyLoihiProcessModel):
     """Works on the portions of a block, and sends zeros before and after them."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    dtype: type = np.float64
+    a_in: PyInPort
+    s_out: PyOutPort
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -96,7 +96,7 @@ class NetworkModel(PyLoihiProcessModel):
     more processes: that would cost as much as all nodes together.
     """
 
-    dtype: type = np.float64
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -118,18 +118,22 @@ class NetworkModel(PyLoihiProcessModel):
                 self.gate.report()
 
 
-def define_process(namespace: dict[str, Any], name: str, what: str, process: type, model: type) -> None:
-    """Adds the Process ``name`` and its two models, ``Py{name}Float`` and ``Py{name}Fixed``, to a file's namespace.
+def define_process(name: str, what: str, process: type, model: type, namespace: dict[str, Any]) -> type:
+    """A Process and its two models, ``Py{name}Float`` and ``Py{name}Fixed``, which are added to a file's namespace.
 
-    Lava finds a model by the Process that it implements, and Processes by their class.
+    Lava tells Processes apart by their class; ``models`` of the class holds its models by their tag.
     """
     module = {"__module__": namespace["__name__"]}
-    namespace[name] = defined = type(name, (process,), {**module, "__doc__": what})
-    ports = {"a_in": PyInPort.VEC_DENSE, "s_out": PyOutPort.VEC_DENSE} if issubclass(model, StageModel) else {}
+    defined = type(name, (process,), {**module, "__doc__": what, "models": {}})
+    namespace[name] = defined
     for suffix, precision, dtype, number in (
         ("Float", "floating_pt", np.float64, float),
         ("Fixed", "fixed_pt", np.int64, int),
     ):
-        members = {"dtype": dtype, **{port: LavaPyType(kind, number) for port, kind in ports.items()}}
-        made = type(f"Py{name}{suffix}", (model,), {**module, **members, "__doc__": model.__doc__})
-        namespace[made.__name__] = implements(defined, LoihiProtocol)(requires(CPU)(tag(precision)(made)))
+        ports = {"a_in": LavaPyType(PyInPort.VEC_DENSE, number), "s_out": LavaPyType(PyOutPort.VEC_DENSE, number)}
+        members = {**module, **(ports if process is StageProcess else {}), "dtype": dtype, "__doc__": model.__doc__}
+        made = implements(defined, LoihiProtocol)(
+            requires(CPU)(tag(precision)(type(f"Py{name}{suffix}", (model,), members)))
+        )
+        namespace[made.__name__] = defined.models[precision] = made
+    return defined

@@ -18,7 +18,6 @@ NODES = {
     "SlotPlace": "The input as one slot of a longer vector, repeated where it has one value for many places.",
     "SlotProduct": "The product of the slots of its input, element by element.",
     "Quantize": 'The input rounded to a grid and cut to a range; in precision "fixed" the host does it.',
-    "OtherNode": "A node of a primitive that was registered after this file was loaded.",
     **{spec.node.__name__: f"One step of {spec.node.__name__}." for spec in all_specs() if spec.dynamics is not None},
 }
 """Process → what it is; a message of those that work on windows holds a window, so none is split or mixed."""
@@ -42,8 +41,20 @@ FRAMES = {
     "Tie": "Connects parts of a graph that would else be separate networks to Lava.",
 }
 """What the wiring adds between the nodes."""
-PROCESSES = (*NODES, *SYNAPSES, *FRAMES)
 
+FusedGraph = define_process("FusedGraph", "A whole graph.", NetworkProcess, NetworkModel, globals())
+
+
+def process_class(name: str) -> type:
+    """The Process of that name; one is made for a primitive that was registered after this file was loaded."""
+    return PROCESSES.get(name) or _define(name, f"One step of {name}.")
+
+
+def _define(name: str, what: str) -> type:
+    PROCESSES[name] = define_process(name, what, StageProcess, StageModel, globals())
+    return PROCESSES[name]
+
+
+PROCESSES: dict[str, type] = {}
 for _name, _what in (NODES | SYNAPSES | FRAMES).items():
-    define_process(globals(), _name, _what, StageProcess, StageModel)
-define_process(globals(), "FusedGraph", "A whole graph; a portion holds all samples.", NetworkProcess, NetworkModel)
+    _define(_name, _what)
