@@ -98,11 +98,6 @@ def toward_zero(value: Array, divisor: int) -> Array:
     return np.sign(value) * (np.abs(value) // divisor)
 
 
-def fine(node: Any, dt: float) -> Reasons:
-    """Nothing speaks against it."""
-    yield from ()
-
-
 def whole_fields(*names: str, limit: int | None = None) -> Against:
     """Fields that must hold integers, up to ``limit`` in magnitude."""
 
@@ -154,8 +149,3 @@ def plain_lane(node: Any) -> dict[str, Any]:
         "weight": one,
         "amount": 0 * one,
     }
-
-
-def same_bound(node: Any, x: int) -> int:
-    """What enters is what it computes with."""
-    return x

@@ -18,17 +18,7 @@ from nirbridge.primitives.phase_base import BY_HAND, PHASES, phase_base, phase_g
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import decode_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    MEMBRANE,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Window,
-)
+from nirbridge.primitives.spec import MEMBRANE, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window
 
 
 @dataclass(eq=False)
@@ -98,26 +88,17 @@ SPEC = Spec(
     dynamics=None,
     sends=MEMBRANE,
     window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=True, keeps_membrane=True),
-    floats=Floats(least=lambda node, dt: 1.0, reaches=_state_bound),
+    floats=Floats(reaches=_state_bound),
     integers=Integers(
         against=whole_fields("v_init", limit=STATE_LIMIT),
-        form=None,
         fields=("v_init",),
         grows=lambda node, x: phase_grows(decode_tables(node).gains, x),
         quantise="decode",
-        unit=None,
     ),
-    cost=Cost(
-        role="analog neuron",
-        uncounted="",
-        membrane=lambda node: shifted(node.base),
-        synapses=None,
-        unit=None,
-        family=None,
-    ),
-    chip=Chip(place="population", wiring=None, refused="", fixed=lambda node: "weighs the steps of a window"),
+    cost=Cost(role="analog neuron", membrane=lambda node: shifted(node.base)),
+    chip=Chip(place="population", fixed=lambda node: "weighs the steps of a window"),
     shown=Shown(role="phase", fields=("base",)),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(Draw(_draw, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -17,17 +17,7 @@ from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
 from nirbridge.primitives.phase_base import BY_HAND, phase_base, shifted
 from nirbridge.primitives.phase_tables import encode_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    BINARY,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Window,
-)
+from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window
 
 
 @dataclass(eq=False)
@@ -91,27 +81,19 @@ SPEC = Spec(
     by_hand=BY_HAND,
     dynamics=None,
     sends=BINARY,
-    window=Window(steps=lambda node: 1, ratio=lambda node: Fraction(node.phases), coded=True, keeps_membrane=False),
-    floats=Floats(least=lambda node, dt: 1.0, reaches=lambda node, x, dt, taken: x),
+    window=Window(steps=lambda node: 1, ratio=lambda node: Fraction(node.phases), coded=True),
+    floats=Floats(reaches=lambda node, x, dt, taken: x),
     integers=Integers(
         against=whole_fields("scale", limit=STATE_LIMIT),
-        form=None,
         fields=("scale",),
         grows=lambda node, x: x << encode_tables(node).fraction,
         quantise="encode",
         unit=core.sends_unit,
     ),
-    cost=Cost(
-        role="spiking neuron",
-        uncounted="",
-        membrane=lambda node: shifted(node.base),
-        synapses=None,
-        unit=None,
-        family=None,
-    ),
-    chip=Chip(place="population", wiring=None, refused="", fixed=lambda node: "sends the digits of a value"),
+    cost=Cost(role="spiking neuron", membrane=lambda node: shifted(node.base)),
+    chip=Chip(place="population", fixed=lambda node: "sends the digits of a value"),
     shown=Shown(role="phase", fields=("base", "scale")),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(),
     examples=_examples,
     integer_examples=_integer_examples,

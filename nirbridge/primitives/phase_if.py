@@ -22,17 +22,7 @@ from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import fire_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    BINARY,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Window,
-)
+from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window
 
 
 @dataclass(eq=False)
@@ -158,10 +148,9 @@ SPEC = Spec(
     dynamics=None,
     sends=BINARY,
     window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=True, keeps_membrane=True),
-    floats=Floats(least=lambda node, dt: 1.0, reaches=_state_bound),
+    floats=Floats(reaches=_state_bound),
     integers=Integers(
         against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
-        form=None,
         fields=("v_threshold", "v_init"),
         grows=lambda node, x: phase_grows(fire_tables(node).gains, x),
         quantise="fire",
@@ -169,20 +158,12 @@ SPEC = Spec(
     ),
     cost=Cost(
         role="spiking neuron",
-        uncounted="",
         membrane=lambda node: shifted(node.base_in),
-        synapses=None,
-        unit=None,
         family=lambda node, mixing: f"One-Spike Q={float(node.base_out):.4g}",
     ),
-    chip=Chip(
-        place="population",
-        wiring=None,
-        refused="",
-        fixed=lambda node: "compares with a threshold that decays within a window",
-    ),
+    chip=Chip(place="population", fixed=lambda node: "compares with a threshold that decays within a window"),
     shown=Shown(role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding")),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(Draw(_draw, times=2, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,
