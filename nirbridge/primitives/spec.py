@@ -6,7 +6,7 @@ import with the field's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from inspect import signature
@@ -120,6 +120,19 @@ PASSED = Sends(kind="passed")
 DATA = Sends(kind="data")
 
 
+class WindowRun(NamedTuple):
+    """What a node does with a whole window, in plain operators.
+
+    Attributes:
+        run: ``(frames, **parameters) -> (what it sends, its membrane after each input frame or None)``, all of them
+            sequences of frames [B, *shape].
+        parameters: from the node; arrays among them, also in tuples, are cast by the runtime.
+    """
+
+    run: Callable[..., tuple[Sequence[Any], Sequence[Any] | None]]
+    parameters: Callable[[Any], dict[str, Any]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """Steps that belong together.
@@ -129,12 +142,16 @@ class Window:
         ratio: output steps for one input step, from the node.
         coded: whether its values are sent as phases of the window.
         keeps_membrane: whether it keeps a membrane within the window, which can be recorded.
+        real: what it does, in floating point; None where runtimes keep it by hand.
+        integer: the same in precision "fixed", on whole numbers of whatever dtype.
     """
 
     steps: Callable[[Any], int]
     ratio: Callable[[Any], Fraction]
     coded: bool = False
     keeps_membrane: bool = False
+    real: WindowRun | None = None
+    integer: WindowRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,8 +336,9 @@ class Spec:
         none_means: field → what None says in it, from the node, as other tools leave it.
         shape: the shape that it makes of the one that enters.
         states: the input shape that a node states by itself, None where it takes what comes.
-        operation: what runtimes do with it: "step" for ``dynamics.step``, else the name of what they keep by hand.
-        by_hand: why it is kept by hand; empty for "step".
+        operation: what runtimes do with it: "step" for ``dynamics.step``, "window" for what ``window`` does, else the
+            name of what they keep by hand.
+        by_hand: why it is kept by hand; empty for "step" and "window".
         dynamics: of a node with a state; None for one without.
         sends: what it sends.
         window: of a node that works on whole windows; None for step by step.
@@ -359,7 +377,8 @@ class Spec:
 
     def __post_init__(self) -> None:
         name = self.node.__name__
-        if (self.operation == "step") == bool(self.by_hand) or (self.operation == "step" and self.dynamics is None):
+        derived = self.operation in ("step", "window")
+        if derived == bool(self.by_hand) or (self.operation == "step" and self.dynamics is None):
             raise TypeError(f"{name}: operation {self.operation!r} with the reason {self.by_hand!r} for work by hand")
         if self.dynamics is not None and is_dataclass(self.node):
             held = {field.name for field in fields(self.node)} | {*self.dynamics.derived, "amount"}
