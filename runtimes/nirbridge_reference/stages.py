@@ -81,9 +81,7 @@ class Windowed:
 class WindowedNeuron:
     """The same with a state within the window: ``function(frames) -> (sent, membranes)``, sequences of frames."""
 
-    def __init__(
-        self, window: int, function: Callable[[Array], tuple[Sequence[Array], Sequence[Array] | None]]
-    ) -> None:
+    def __init__(self, window: int, function: Callable[[Any], tuple[Sequence[Any], Sequence[Any] | None]]) -> None:
         self.window = window
         self.function = function
         self.membranes: list[Array] | None = None
