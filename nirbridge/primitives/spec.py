@@ -29,7 +29,7 @@ Step = Callable[..., Any]
 
 def arguments_of(step: Step) -> tuple[str, ...]:
     """The names of what a step takes."""
-    code = step.__code__  # type: ignore[attr-defined]
+    code = step.__code__
     return tuple(code.co_varnames[: code.co_argcount])
 
 
