@@ -83,7 +83,7 @@ def windowed(function: Callable[[Any, Array], Array]) -> Behaviour:
 
 
 def windowed_neuron(function: Callable[[Any, Array], tuple[Array, Any]]) -> Behaviour:
-    """The same with a state within the window: the function gives the membrane at each of its steps."""
+    """The same with a state within the window: the function gives the membranes at its steps."""
 
     def behave(cell: Cell, x: Array, state: Any) -> tuple[Array, Any]:
         sent = []

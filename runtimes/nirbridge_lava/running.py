@@ -100,9 +100,9 @@ def _watched(stage: Stage, behave: Behaviour, runner: Runner) -> Behaviour:
             y, state = behave(cell, x[t : t + cell.window], state)
             sent.append(y)
             for area, membrane in stage.membranes.items():
-                seen[area].append(membrane(state))
+                seen[area].extend(membrane(state))
         for area, steps in seen.items():
-            runner.keep(area, np.concatenate(steps))
+            runner.keep(area, np.stack(steps))
         return np.concatenate(sent), state
 
     return watch

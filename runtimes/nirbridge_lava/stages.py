@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,7 +35,8 @@ class Stage:
         sends: size of its output.
         reads: where in shared memory its input comes from; None for senders.
         keeps: where in shared memory its output is kept; None for nowhere.
-        membranes: where in shared memory a membrane is kept → the membrane (steps, samples, n) in the stage's state.
+        membranes: where in shared memory a membrane is kept → its value (samples, n) at each step of a window, from the
+            stage's state behind it.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Stage:
     sends: Size = (1, 1)
     reads: str | None = None
     keeps: str | None = None
-    membranes: Mapping[str, Callable[[Any], Array]] = field(default_factory=dict)
+    membranes: Mapping[str, Callable[[Any], Iterable[Array]]] = field(default_factory=dict)
 
 
 class Cycle(NamedTuple):

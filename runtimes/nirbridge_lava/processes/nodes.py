@@ -5,11 +5,9 @@ from __future__ import annotations
 from nirbridge.ir import all_specs
 from nirbridge_lava.models import NetworkModel, NetworkProcess, StageModel, StageProcess, define_process
 
+OWN = ("step", "lanes", "window")
 NODES = {
     "Delay": "Each neuron's input, its own number of data steps later.",
-    "PhaseEncode": "A value → the spikes of a window.",
-    "PhaseIF": "Single-spike phase-coded neuron; its state lives for one window.",
-    "PhaseDecode": "Partial sums of a phase code.",
     "FirstSpikePool2d": "Max pool of a phase code: the first spike of the window wins.",
     "TemporalMix": "Mixes the steps of a window.",
     "Pool2d": "Sum, average or max pool, per step.",
@@ -18,7 +16,7 @@ NODES = {
     "SlotPlace": "The input as one slot of a longer vector, repeated where it has one value for many places.",
     "SlotProduct": "The product of the slots of its input, element by element.",
     "Quantize": 'The input rounded to a grid and cut to a range; in precision "fixed" the host does it.',
-    **{spec.node.__name__: f"One step of {spec.node.__name__}." for spec in all_specs() if spec.dynamics is not None},
+    **{spec.node.__name__: f"What {spec.node.__name__} says itself." for spec in all_specs() if spec.operation in OWN},
 }
 """Process → what it is; a message of those that work on windows holds a window, so none is split or mixed."""
 SYNAPSES = {
@@ -47,7 +45,7 @@ FusedGraph = define_process("FusedGraph", "A whole graph.", NetworkProcess, Netw
 
 def process_class(name: str) -> type:
     """The Process of that name; one is made for a primitive that was registered after this file was loaded."""
-    return PROCESSES.get(name) or _define(name, f"One step of {name}.")
+    return PROCESSES.get(name) or _define(name, f"What {name} says itself.")
 
 
 def _define(name: str, what: str) -> type:
