@@ -111,7 +111,6 @@ def _watched(stage: Stage, behave: Behaviour, runner: Runner) -> Behaviour:
 def _turning(cycle: Cycle, runner: Runner) -> Behaviour:
     """All stages of a cycle at each step; its state holds theirs, and what is late."""
     actions = [_action(stage, runner) for stage in cycle.stages]
-    names = [stage.name for stage in cycle.stages]
 
     def turn(cell: Cell, x: Array, state: States) -> tuple[Array, States]:
         sent = []
@@ -123,7 +122,7 @@ def _turning(cycle: Cycle, runner: Runner) -> Behaviour:
                 act(values, state)
             for name, (sender, bias) in cycle.late.items():
                 state[name] = values[sender] if bias is None else values[sender] + bias
-            sent.append(np.concatenate([values[name] for name in names], axis=-1))
+            sent.append(np.concatenate([values[name] for name in cycle.leaving], axis=-1))
         return (sent[0] if len(sent) == 1 else np.concatenate(sent)), state
 
     return turn

@@ -58,11 +58,13 @@ class Cycle(NamedTuple):
         stages: in execution order; every step runs all of them.
         entrances: name of what enters a stage from outside → where it stands in the input.
         late: name of a value of the step before → the stage whose value it was, and the constant beside it.
+        leaving: stages whose values stand side by side in the output.
     """
 
     stages: tuple[Stage, ...]
     entrances: dict[str, slice]
     late: dict[str, tuple[str, Array | None]]
+    leaving: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,10 @@ class _Wiring:
         """A stage for a cycle, between one that puts each input in its place and one for each node that leaves."""
         inside = {planned.name: planned for planned in segment}
         entering = self._entering(inside)
+        read = {source.name for p in self.plan.nodes if p.name not in inside for source in p.sources}.union(recorded)
+        leaving = [name for name in inside if name in read] or [segment[-1].name]
         inputs = _side_by_side({name: prod(inside[name].input_shape) for name in entering} or {"": 1})
-        outputs = _side_by_side({name: prod(planned.output_shape) for name, planned in inside.items()})
+        outputs = _side_by_side({name: prod(inside[name].output_shape) for name in leaving})
         if not entering:
             # No data reach it: an input gives it its steps, and nothing else.
             clock = self.plan.inputs[0]
@@ -109,13 +111,11 @@ class _Wiring:
         placed = [self._placed(name, total, inputs[name], takes) for name, total in entering.items()]
         watched = [name for name in inside if name in self.membranes]
         kept = {out_area(self.membranes[name]): _membrane_inside(name, self.cells[name]) for name in watched}
-        cell = Cell("Cycle", None, *_cycle(segment, self.cells, inputs, self.dtype))
+        cell = Cell("Cycle", None, *_cycle(segment, self.cells, inputs, leaving, self.dtype))
         total = self._append(f"cycle of {', '.join(inside)}", cell, self._total(placed), takes, sends, membranes=kept)
-        read = {source.name for p in self.plan.nodes if p.name not in inside for source in p.sources}
-        for name in inside:
-            if name in read or name in recorded:
-                taken = Cell("Take", pointwise(kernels.take), outputs[name], bias=_bias(self.cells[name]))
-                self.sums[name] = self._append(name, taken, total, sends, self.sends(inside[name]))
+        for name, part in outputs.items():
+            taken = Cell("Take", pointwise(kernels.take), part, bias=_bias(self.cells[name]))
+            self.sums[name] = self._append(name, taken, total, sends, self.sends(inside[name]))
 
     def tie(self) -> None:
         """Lava compiles what is connected, so parts of a graph that are not meet in one more process."""
@@ -144,6 +144,8 @@ class _Wiring:
         return {name: self._total(sums) for name, sums in outside.items() if sums}
 
     def _placed(self, name: str, total: Sum, where: slice, wide: Size) -> Sum:
+        if where == slice(0, wide[1]):
+            return total
         cell = Cell("Place", pointwise(kernels.put), (where, wide[1]))
         return self._append(f"{name}:in", cell, total, self.stages[total.senders[0]].sends, wide)
 
@@ -179,7 +181,7 @@ class _Wiring:
 
 
 def _cycle(
-    segment: Sequence[PlannedNode], cells: Cells, inputs: Mapping[str, slice], dtype: type
+    segment: Sequence[PlannedNode], cells: Cells, inputs: Mapping[str, slice], leaving: Sequence[str], dtype: type
 ) -> tuple[Cycle, dict[str, Any]]:
     """The stages of a cycle, and its state before the first step, when late values are 0."""
     inside = {planned.name: planned for planned in segment}
@@ -197,7 +199,8 @@ def _cycle(
         start[name] = cell.start
         senders = (*entrance, *forward, *map(_before, behind))
         stages.append(Stage(name, cell, senders, _added([_bias(cells[source]) for source in forward])))
-    return Cycle(tuple(stages), {_entrance(name): where for name, where in inputs.items()}, late), start
+    entrances = {_entrance(name): where for name, where in inputs.items()}
+    return Cycle(tuple(stages), entrances, late, tuple(leaving)), start
 
 
 # No node has such a name: names hold no line break.
