@@ -13,8 +13,8 @@ from nirbridge.neurons.fused import StraightRule, is_fusable, run_fused
 from nirbridge.neurons.gradients import straight_through
 
 MAX_STEPS = 4096
-FUSED_STEPS = 16
-"""Up to here steps are mixed within the pass, which is compiled for each number of them; beyond, by torch."""
+FUSED_STEPS = 10
+"""Up to here steps are mixed within the pass; beyond, by torch, whose product of matrices is then faster."""
 
 
 class LMHT(SpikingNeuron):

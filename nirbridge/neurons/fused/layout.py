@@ -17,7 +17,7 @@ from nirbridge.neurons.fused.threads import in_parts
 
 Array = NDArray[Any]
 CHUNK_BYTES = 1 << 13
-"""The widest row of a chunk: with shorter ones stores to memory take twice as long."""
+"""The widest row of a chunk: a few of them fit the first-level cache; shorter ones feel the calls of loops."""
 STEPS_BYTES = 1 << 17
 """What one row of all steps of a chunk may take; a few of them fit the second-level cache."""
 SHORTEST_ROW = 64
