@@ -15,8 +15,9 @@ LAVA = re.compile(
     r"|tests/cli/test_cli_quantize\.py::test_quantised_graphs_are_compared"
     r"|tests/demo/test_demo\.py::test_the_demo"
     r"|tests/ir/test_mixed_shapes\.py::test_mixed_shapes_mean"
-    r"|tests/networks/test_networks\.py::test_(network_agrees|blocks_agree|large_inputs)"
+    r"|tests/networks/test_networks\.py::test_(network_agrees|blocks_agree|large_inputs|text_gcn_against)"
     r"|tests/quantizing/test_agreement\.py::test_no_mismatch.*-8\]"
+    r"|tests/runtime/test_host\.py::test_inside_a_graph"
 )
 """Node ids of tests that start Lava's processes."""
 
@@ -46,11 +47,21 @@ def group_of(item: pytest.Item) -> str | None:
 
 
 SLOW = re.compile(
-    r"tests/(benchmarks|examples|training|converting/test_digits)"
-    r"|tests/conformance/test_(random_graphs|live_exports|authors_kit)"
-    r"|tests/events/test_(bad_recordings|live|pictures)"
+    r"tests/(benchmarks|demo|examples|training)/"
+    r"|tests/cli/test_cli_(program|streams)"
+    r"|tests/conformance/test_(authors_kit|live_exports|random_graphs)"
+    r"|tests/converting/test_(digits|graph_networks|networks|report|signed_pairs)"
+    r"|tests/events/test_(bad_recordings|datasets|event_commands|live|pictures|readers_memory|viewing)"
+    r"|tests/expanding/test_(random_graphs|expand\.py::test_same_values)"
+    r"|tests/exporting/test_(export_command|random_networks)"
+    r"|tests/ir/test_(fuzzing|names\.py::test_any|round_trip\.py::test_any)"
+    r"|tests/networks/test_(networks\.py::test_a_sparse|transformer)"
+    r"|tests/neurons/test_neurons_train"
+    r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
+    r"|tests/runtime/test_turns\.py::test_forks"
+    r"|tests/test_(docs\.py::test_code|imports|needed_nir|workers)"
 )
-"""Node ids of tests that train, start processes by the dozen, or go through hundreds of files or graphs."""
+"""Node ids of tests that train, start processes, wait for clocks, or go through dozens of networks or files."""
 
 
 def is_slow(item: pytest.Item) -> bool:
