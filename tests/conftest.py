@@ -15,7 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import torch
 
-from tests.grouping import LavaForks, group_of, is_slow
+from tests.grouping import LavaForks, all_slow, group_of, is_slow
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -31,6 +31,12 @@ LAVA_FORKS = LavaForks()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group(name): tests of one name run in one worker, one after the other")
     config.addinivalue_line("markers", "slow: left out by `make test-fast`; tests/grouping.py says which and why")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """In the edit loop, files of slow tests are not even imported."""
+    loop = config.option.markexpr == "not slow" and collection_path.suffix == ".py"
+    return True if loop and all_slow(os.path.relpath(collection_path, config.rootpath)) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook

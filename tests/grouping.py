@@ -50,10 +50,11 @@ SLOW = re.compile(
     r"tests/(benchmarks|demo|examples|training)/"
     r"|tests/cli/test_cli_(program|streams)"
     r"|tests/conformance/test_(authors_kit|live_exports|random_graphs)"
-    r"|tests/converting/test_(digits|graph_networks|networks|report|signed_pairs)"
+    r"|tests/converting/test_(digits|graph_networks|networks|option_a|random_networks|report|signed_pairs)"
     r"|tests/events/test_(bad_recordings|datasets|event_commands|live|pictures|readers_memory|viewing)"
     r"|tests/expanding/test_(random_graphs|expand\.py::test_same_values)"
-    r"|tests/exporting/test_(export_command|random_networks)"
+    r"|tests/costing/test_(energy_command|frontier)"
+    r"|tests/exporting/test_(export_command|random_networks|refusals\.py::test_compiled)"
     r"|tests/ir/test_(fuzzing|names\.py::test_any|round_trip\.py::test_any)"
     r"|tests/networks/test_(networks\.py::test_a_sparse|transformer)"
     r"|tests/neurons/test_neurons_train"
@@ -67,6 +68,11 @@ SLOW = re.compile(
 def is_slow(item: pytest.Item) -> bool:
     """Whether a test is left out of the edit loop."""
     return group_of(item) in ("lava", "trained") or SLOW.match(item.nodeid) is not None
+
+
+def all_slow(file: str) -> bool:
+    """Whether the edit loop needs no test of a file, so that it need not be imported."""
+    return file.startswith("tests/lava/") or SLOW.match(f"{file}::") is not None
 
 
 class LavaForks:
