@@ -16,6 +16,7 @@ LAVA = re.compile(
     r"|tests/demo/test_demo\.py::test_the_demo"
     r"|tests/ir/test_mixed_shapes\.py::test_mixed_shapes_mean"
     r"|tests/networks/test_networks\.py::test_(network_agrees|blocks_agree|large_inputs|text_gcn_against)"
+    r"|tests/own_neuron/test_own_neuron\.py::test_commands"
     r"|tests/quantizing/test_agreement\.py::test_no_mismatch.*-8\]"
     r"|tests/runtime/test_host\.py::test_inside_a_graph"
 )
@@ -58,6 +59,7 @@ SLOW = re.compile(
     r"|tests/ir/test_(fuzzing|names\.py::test_any|round_trip\.py::test_any)"
     r"|tests/networks/test_(networks\.py::test_a_sparse|transformer)"
     r"|tests/neurons/test_neurons_train"
+    r"|tests/own_neuron/"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
     r"|tests/test_(docs\.py::test_code|imports|needed_nir|workers)"
