@@ -30,7 +30,7 @@ def leaked(state: float, rest: float, drive: float, tau: float, dt: float, integ
 
 
 def after_spike(v: float, v_threshold: float, v_reset: float, reset: str) -> float:
-    """"value": v_reset; "subtract": v less the way from threshold to reset."""
+    """ "value": v_reset; "subtract": v less the way from threshold to reset."""
     return v_reset if reset == "value" else v - (v_threshold - v_reset)
 
 
@@ -252,13 +252,19 @@ def test_threshold(precision: str) -> None:
     same(run(nir.Threshold(threshold), x=x, precision=precision).output, np.array(expected))
 
 
+ENTRY = EventInput((2, 2, 3), (6, 4), 2_500, 1, 1, "count", "sum")
+FRAMES = np.random.default_rng(5).integers(0, 4, (STEPS, BATCH, 2, 2, 3))
+
+
+@judges(EventInput, precisions=("float", "fixed"))
+def test_an_event_input_hands_frames_on(precision: str) -> None:
+    same(run(x=FRAMES, precision=precision, entry=ENTRY).output, FRAMES.astype(float))
+
+
 @judges(EventInput, nir.LIF)
-def test_an_event_input_hands_frames_on_and_states_the_step(precision: str) -> None:
-    entry = EventInput((2, 2, 3), (6, 4), 2_500, 1, 1, "count", "sum")
+def test_the_window_of_an_event_input_is_the_step(precision: str) -> None:
     given = parameters(nir.LIF, (2, 2, 3))
-    x = np.random.default_rng(5).integers(0, 4, (STEPS, BATCH, 2, 2, 3)).astype(float)
-    found = run(nir.LIF(**given), x=x, precision=precision, entry=entry, record=("input", "n0:v"))
-    same(found.records["input"], x)
-    spikes, membranes = each_neuron(lambda s, **p: leaky_and_fire(s, 2.5e-3, "euler", "value", **p), x, **given)
+    found = run(nir.LIF(**given), x=FRAMES, precision=precision, entry=ENTRY, record=("n0:v",))
+    spikes, membranes = each_neuron(lambda s, **p: leaky_and_fire(s, 2.5e-3, "euler", "value", **p), FRAMES, **given)
     same(found.output, spikes)
     same(found.records["n0:v"], membranes)
