@@ -43,20 +43,12 @@ SPEC = Spec(
     window=None,
     floats=matrix.FLOATS,
     integers=Integers(
-        against=whole_fields("weight", "bias"),
-        form=None,
-        fields=(
-            "weight",
-            "bias",
-        ),
-        grows=matrix.matrix_grows,
-        quantise="matrix",
-        unit=None,
+        against=whole_fields("weight", "bias"), fields=("weight", "bias"), grows=matrix.matrix_grows, quantise="matrix"
     ),
     cost=matrix.COST,
     chip=matrix.CHIP,
     shown=Shown(role="weights", fields=("weight",)),
-    checks=Checks(factors=("weight",), seconds=(), unused=None, bounds=matrix.matrix_bounds, reaches=None),
+    checks=Checks(factors=("weight",), bounds=matrix.matrix_bounds),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=lambda: [

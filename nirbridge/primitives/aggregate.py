@@ -18,19 +18,7 @@ from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import least, row_sum
 from nirbridge.primitives.shaping import ShapeMismatchError, stated
 from nirbridge.primitives.sparse import SparseMatrix
-from nirbridge.primitives.spec import (
-    ANALOG,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Synapses,
-    Wiring,
-    reads_no_field,
-)
+from nirbridge.primitives.spec import ANALOG, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Synapses, Wiring
 
 
 @dataclass(eq=False)
@@ -133,19 +121,17 @@ SPEC = Spec(
     dynamics=None,
     sends=ANALOG,
     window=None,
-    floats=Floats(least=lambda node, dt: least(node.dense_weight(), 1), reaches=None),
+    floats=Floats(least=lambda node, dt: least(node.dense_weight(), 1)),
     integers=Integers(
         against=whole_fields("weight"),
-        form=None,
         fields=("weight",),
         grows=lambda node, x: row_sum(node.dense_weight(), (1,)) * x,
         quantise="aggregation",
-        unit=None,
     ),
-    cost=Cost(role="synapses", uncounted="", membrane=None, synapses=_synapses, unit=None, family=None),
-    chip=Chip(place="wiring", wiring=_wiring, refused="", fixed=reads_no_field),
+    cost=Cost(role="synapses", synapses=_synapses),
+    chip=Chip(place="wiring", wiring=_wiring),
     shown=Shown(role="weights", fields=("weight",)),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

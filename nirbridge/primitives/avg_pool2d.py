@@ -12,17 +12,8 @@ from nirbridge.primitives import pooling
 from nirbridge.primitives.convolution import example
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain
 from nirbridge.primitives.fields import Shape
-from nirbridge.primitives.integers import fine
 from nirbridge.primitives.shaping import pairs, stated
-from nirbridge.primitives.spec import (
-    ANALOG,
-    NOTHING_TO_CHECK,
-    PLAIN,
-    Array,
-    Integers,
-    Spec,
-    transparent,
-)
+from nirbridge.primitives.spec import ANALOG, Array, Checks, Floats, Integers, Spec, transparent
 
 
 def _unit(node: Any, unit: Array, shape: Shape) -> Array:
@@ -55,12 +46,12 @@ SPEC = Spec(
     dynamics=None,
     sends=ANALOG,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=pooling.pool_grows, quantise="average_pool", unit=None),
+    floats=Floats(),
+    integers=Integers(grows=pooling.pool_grows, quantise="average_pool"),
     cost=transparent("its factor 1/k² folds into the weights; the published models price no pooling", _unit),
     chip=pooling.refused("divides and rounds, which a synapse cannot; Run 'nirbridge quantize' first"),
     shown=pooling.SHOWN,
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(pooling.draw_of(nir.AvgPool2d),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -23,9 +23,5 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
-    **SHARED,
-    node=nir.Conv1d,
-    draws=(Draw(draw, axes=2),),
-    examples=_examples,
-    integer_examples=_integer_examples,
+    **SHARED, node=nir.Conv1d, draws=(Draw(draw, axes=2),), examples=_examples, integer_examples=_integer_examples
 )

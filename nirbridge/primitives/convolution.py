@@ -13,14 +13,7 @@ from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import largest, least, row_sum, times
 from nirbridge.primitives.matrix import bias_words
-from nirbridge.primitives.shaping import (
-    ShapeMismatchError,
-    convolved,
-    pairs,
-    positive,
-    require_fit,
-    require_window,
-)
+from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_fit, require_window
 from nirbridge.primitives.spec import (
     ANALOG,
     Bounds,
@@ -33,7 +26,6 @@ from nirbridge.primitives.spec import (
     Shown,
     Synapses,
     Wiring,
-    reads_no_field,
 )
 
 BY_HAND = "a convolution, which every library has a faster way for than one number after the other"
@@ -184,18 +176,16 @@ SHARED: dict[str, Any] = {
     "dynamics": None,
     "sends": ANALOG,
     "window": None,
-    "floats": Floats(least=lambda node, dt: least(node.weight, tuple(range(1, node.weight.ndim))), reaches=None),
+    "floats": Floats(least=lambda node, dt: least(node.weight, tuple(range(1, node.weight.ndim)))),
     "integers": Integers(
         against=whole_fields("weight", "bias"),
-        form=None,
         fields=("weight", "bias"),
         grows=lambda node, x: row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + largest(node.bias),
         quantise="convolution",
-        unit=None,
     ),
-    "cost": Cost(role="synapses", uncounted="", membrane=None, synapses=conv_synapses, unit=None, family=None),
-    "chip": Chip(place="wiring", wiring=conv_wiring, refused="", fixed=reads_no_field),
+    "cost": Cost(role="synapses", synapses=conv_synapses),
+    "chip": Chip(place="wiring", wiring=conv_wiring),
     "shown": Shown(role="weights", fields=("weight", "stride", "padding", "dilation", "groups")),
-    "checks": Checks(factors=("weight",), seconds=(), unused=None, bounds=conv_bounds, reaches=None),
+    "checks": Checks(factors=("weight",), bounds=conv_bounds),
 }
 """All fields of the two specs but the node, the draws and the examples."""

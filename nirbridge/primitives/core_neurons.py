@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.integers import (
     STATE_LIMIT,
     IntegerForm,
@@ -21,7 +20,7 @@ from nirbridge.primitives.integers import (
 )
 from nirbridge.primitives.magnitudes import MOST_STEPS, largest, least, times
 from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import Array, Bounds, Checks, Chip, Cost, Floats, Membrane, reads_no_field
+from nirbridge.primitives.spec import POPULATION, Array, Bounds, Checks, Chip, Cost, Floats, Membrane
 
 ZERO = np.zeros((), np.int64)
 
@@ -50,7 +49,7 @@ def resets_elsewhere(node: Any) -> str:
 
 def population(fires: bool) -> Chip:
     """A neuron on the chip."""
-    return Chip(place="population", wiring=None, refused="", fixed=resets_elsewhere if fires else reads_no_field)
+    return Chip(place="population", fixed=resets_elsewhere) if fires else POPULATION
 
 
 def spiking_cost(states: int, multiplies: int, family: str) -> Cost:
@@ -65,7 +64,7 @@ def analog_cost(states: int, multiplies: int) -> Cost:
 
 def _cost(role: Any, states: int, multiplies: int, family: Any) -> Cost:
     membrane = Membrane(states, multiplies)
-    return Cost(role=role, uncounted="", membrane=lambda node: membrane, synapses=None, unit=None, family=family)
+    return Cost(role=role, membrane=lambda node: membrane, family=family)
 
 
 def sends_unit(node: Any) -> Array:
@@ -180,14 +179,9 @@ def settled(factor: Any, x: Bounds) -> Array:
 
 def checks(*factors: str, reaches: Any = None) -> Checks:
     """Zeros in ``factors`` mute the neuron."""
-    return Checks(factors=factors, seconds=(), unused=None, bounds=None, reaches=reaches)
+    return Checks(factors=factors, reaches=reaches)
 
 
 def share(tau: str) -> Any:
     """dt/tau, divided in double precision."""
     return lambda node, dt: dt / getattr(node, tau)
-
-
-def any_shape(node: Any) -> Shape | None:
-    """It takes what comes."""
-    return None

@@ -51,21 +51,13 @@ SPEC = Spec(
     dynamics=Dynamics(
         step=step,
         state=("i", "v"),
-        start={},
         derived={"dt_over_tau_syn": core.share("tau_syn"), "dt_over_tau_mem": core.share("tau_mem")},
-        subtracting=None,
-        choose=None,
         leaks=(("tau_syn", "w_in"), ("tau_mem", "r")),
     ),
     sends=MEMBRANE,
     floats=core.WITH_SYNAPSE,
     integers=Integers(
-        against=core.synapse_against,
-        form=core.synapse_form,
-        fields=(),
-        grows=core.unit_grows,
-        quantise="with_synapse",
-        unit=None,
+        against=core.synapse_against, form=core.synapse_form, grows=core.unit_grows, quantise="with_synapse"
     ),
     cost=core.analog_cost(2, 2),
     chip=core.population(fires=False),

@@ -25,18 +25,7 @@ from nirbridge.primitives.operators import where
 from nirbridge.primitives.spec import BINARY, Bounds, Dynamics, Integers, Shown, Spec
 
 
-def step(
-    x,
-    i,
-    v,
-    dt_over_tau_syn,
-    w_in,
-    dt_over_tau_mem,
-    v_leak,
-    r,
-    v_threshold,
-    v_reset,
-):
+def step(x, i, v, dt_over_tau_syn, w_in, dt_over_tau_mem, v_leak, r, v_threshold, v_reset):
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); above v_threshold a spike, v = v_reset."""
     i = i + dt_over_tau_syn * (w_in * x - i)
     v = v + dt_over_tau_mem * (v_leak - v + r * i)
@@ -44,18 +33,7 @@ def step(
     return s, i, where(s, v_reset, v)
 
 
-def step_subtracting(
-    x,
-    i,
-    v,
-    dt_over_tau_syn,
-    w_in,
-    dt_over_tau_mem,
-    v_leak,
-    r,
-    v_threshold,
-    amount,
-):
+def step_subtracting(x, i, v, dt_over_tau_syn, w_in, dt_over_tau_mem, v_leak, r, v_threshold, amount):
     """The same; a spike takes ``amount`` off the membrane."""
     i = i + dt_over_tau_syn * (w_in * x - i)
     v = v + dt_over_tau_mem * (v_leak - v + r * i)
@@ -94,10 +72,8 @@ SPEC = Spec(
     dynamics=Dynamics(
         step=step,
         state=("i", "v"),
-        start={},
         derived={"dt_over_tau_syn": core.share("tau_syn"), "dt_over_tau_mem": core.share("tau_mem")},
         subtracting=step_subtracting,
-        choose=None,
         leaks=(("tau_syn", "w_in"), ("tau_mem", "r")),
     ),
     sends=BINARY,

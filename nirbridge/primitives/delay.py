@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.examples import DYADIC_DT, INTEGER_DT, Draw, Example, behind_weights, chain
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import MOVES, PASSED, PLAIN, Checks, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import MOVES, PASSED, Checks, Floats, Integers, Shown, Spec, transparent
 
 CLOSE = 2.0**-22
 """Part of itself by which a number of steps counts as a whole or half one: float32 delays are exact to 2^-24 of
@@ -74,14 +73,14 @@ SPEC = Spec(
     dynamics=None,
     sends=PASSED,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="same", unit=None),
+    floats=Floats(),
+    integers=Integers(quantise="same"),
     cost=transparent(
         "keeps events in a queue of their own, which no model has a price for", lambda node, unit, shape: unit
     ),
     chip=MOVES,
     shown=Shown(role="time", fields=("delay",)),
-    checks=Checks(factors=(), seconds=("delay",), unused=None, bounds=None, reaches=None),
+    checks=Checks(seconds=("delay",)),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -11,10 +11,9 @@ import numpy as np
 from nirbridge.errors import GraphError
 from nirbridge.primitives.examples import DYADIC_DT, INTEGER_DT, Example, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_choice, as_count, as_shape
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import HOST, PLAIN, Checks, Integers, Sends, Shown, Spec, boundary
+from nirbridge.primitives.spec import HOST, Checks, Floats, Integers, Sends, Shown, Spec, boundary
 
 CODINGS = ("binary", "count", "one-hot")
 DOWNSAMPLES = ("or", "sum", "max")
@@ -99,14 +98,14 @@ SPEC = Spec(
     operation="identity",
     by_hand="it computes nothing; encoding is done before data reach a runtime",
     dynamics=None,
-    sends=Sends(kind="data", values=None, range=_range),
+    sends=Sends(kind="data", range=_range),
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="input", unit=None),
+    floats=Floats(),
+    integers=Integers(quantise="input"),
     cost=boundary("brings the data; the sensor and its encoding are outside of the network"),
     chip=HOST,
     shown=Shown(role="boundary", fields=("sensor_size", "window", "coding", "subframes", "lanes", "downsample")),
-    checks=Checks(factors=(), seconds=(), unused=(_unused, "coding"), bounds=None, reaches=None),
+    checks=Checks(unused=(_unused, "coding")),
     draws=(),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import no_examples
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.shaping import stated
-from nirbridge.primitives.spec import NOTHING_TO_CHECK, PASSED, PLAIN, Integers, Spec, Window, transparent
+from nirbridge.primitives.spec import PASSED, Checks, Floats, Integers, Spec, Window, transparent
 
 
 @dataclass(eq=False)
@@ -45,15 +44,15 @@ SPEC = Spec(
     by_hand="it looks back over a whole window of steps and of space",
     dynamics=None,
     sends=PASSED,
-    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=False, keeps_membrane=False),
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="pool", unit=None),
+    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1)),
+    floats=Floats(),
+    integers=Integers(quantise="pool"),
     cost=transparent(
         "the first spike passes, the others are dropped; the published models price no pooling", pooling.channel_unit
     ),
     chip=pooling.refused(pooling.MAXIMUM),
     shown=pooling.SHOWN,
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(),
     examples=no_examples,
     integer_examples=no_examples,

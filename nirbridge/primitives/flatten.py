@@ -10,9 +10,8 @@ import numpy as np
 
 from nirbridge.primitives.examples import Draw, Example, chain, no_examples, weights
 from nirbridge.primitives.fields import Shape
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.shaping import ShapeMismatchError, pairs, stated
-from nirbridge.primitives.spec import MOVES, PASSED, PLAIN, Bounds, Checks, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import MOVES, PASSED, Bounds, Checks, Floats, Integers, Shown, Spec, transparent
 
 
 def _shape(node: nir.Flatten, shape: Shape) -> Shape:
@@ -45,18 +44,12 @@ SPEC = Spec(
     dynamics=None,
     sends=PASSED,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="flatten", unit=None),
+    floats=Floats(),
+    integers=Integers(quantise="flatten"),
     cost=transparent("renames positions, moves no data", lambda node, unit, shape: unit.reshape(shape)),
     chip=MOVES,
     shown=Shown(role="reshape", fields=("start_dim", "end_dim")),
-    checks=Checks(
-        factors=(),
-        seconds=(),
-        unused=None,
-        bounds=lambda node, x, shape: Bounds(*(end.reshape(shape) for end in x)),
-        reaches=None,
-    ),
+    checks=Checks(bounds=lambda node, x, shape: Bounds(*(end.reshape(shape) for end in x))),
     draws=(Draw(_draw, axes=2), Draw(_draw, axes=3)),
     examples=_examples,
     integer_examples=no_examples,

@@ -6,12 +6,7 @@ import nir
 import numpy as np
 
 from nirbridge.primitives import core_neurons as core
-from nirbridge.primitives.examples import (
-    Draw,
-    behind_weights,
-    both_ranges,
-    positive,
-)
+from nirbridge.primitives.examples import Draw, behind_weights, both_ranges, positive
 from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.spec import MEMBRANE, Dynamics, Integers, Shown, Spec
 
@@ -26,24 +21,11 @@ SPEC = Spec(
     **core.shapes("r"),
     node=nir.I,
     none_means={},
-    dynamics=Dynamics(
-        step=step,
-        state=("v",),
-        start={},
-        derived={},
-        subtracting=None,
-        choose=None,
-        leaks=(),
-    ),
+    dynamics=Dynamics(step=step, state=("v",)),
     sends=MEMBRANE,
     floats=core.INTEGRATING,
     integers=Integers(
-        against=whole_fields("r"),
-        form=core.integrator_form,
-        fields=(),
-        grows=core.neuron_grows("r"),
-        quantise="integrator",
-        unit=None,
+        against=whole_fields("r"), form=core.integrator_form, grows=core.neuron_grows("r"), quantise="integrator"
     ),
     cost=core.analog_cost(1, 0),
     chip=core.population(fires=False),

@@ -8,15 +8,7 @@ import nir
 import numpy as np
 
 from nirbridge.primitives import core_neurons as core
-from nirbridge.primitives.examples import (
-    Draw,
-    Example,
-    behind_weights,
-    both_ranges,
-    positive,
-    signed,
-    whole_numbers,
-)
+from nirbridge.primitives.examples import Draw, Example, behind_weights, both_ranges, positive, signed, whole_numbers
 from nirbridge.primitives.integers import STATE_LIMIT, Reasons, whole_field, whole_fields
 from nirbridge.primitives.operators import where
 from nirbridge.primitives.spec import BINARY, Dynamics, Integers, Shown, Spec
@@ -54,15 +46,7 @@ SPEC = Spec(
     **core.shapes("r", "v_threshold", "v_reset"),
     node=nir.IF,
     none_means={"v_reset": core.zero_reset},
-    dynamics=Dynamics(
-        step=step,
-        state=("v",),
-        start={},
-        derived={},
-        subtracting=step_subtracting,
-        choose=None,
-        leaks=(),
-    ),
+    dynamics=Dynamics(step=step, state=("v",), subtracting=step_subtracting),
     sends=BINARY,
     floats=core.INTEGRATING,
     integers=Integers(

@@ -16,7 +16,8 @@ from nirbridge.primitives.sparse import SparseMatrix
 Array = NDArray[Any]
 STATE_LIMIT = 2**23 - 1
 """Largest magnitude of a 24-bit state."""
-DECAY_ONE = 4096
+DECAY_BITS = 12
+DECAY_ONE = 1 << DECAY_BITS
 """A decay is a multiple of 1/DECAY_ONE."""
 _CLOSE = 1e-6
 """Relative difference up to which R·dt/tau counts as 1: both are quotients of rounded numbers."""
@@ -88,19 +89,19 @@ def whole(value: Any) -> NDArray[np.int64]:
     return np.rint(np.asarray(value, dtype=np.float64)).astype(np.int64)
 
 
-def clip(state: Array) -> Array:
+def clip(state: Any) -> Any:
     """A state has 24 bits and stays at its end: ±(2^23 - 1)."""
-    return np.clip(state, -STATE_LIMIT, STATE_LIMIT)
+    return state.clip(-STATE_LIMIT, STATE_LIMIT)
 
 
-def toward_zero(value: Array, divisor: int) -> Array:
-    """value/divisor, rounded toward zero."""
-    return np.sign(value) * (np.abs(value) // divisor)
+def toward_zero(value: Any, bits: int) -> Any:
+    """value/2^bits rounded toward zero, of int64 or of whole numbers in float64.
 
-
-def fine(node: Any, dt: float) -> Reasons:
-    """Nothing speaks against it."""
-    yield from ()
+    A right shift rounds down, so negative integers go up first.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "i":
+        return (value + ((value >> 63) & ((1 << bits) - 1))) >> bits
+    return (value * 2.0**-bits).trunc()
 
 
 def whole_fields(*names: str, limit: int | None = None) -> Against:
@@ -154,8 +155,3 @@ def plain_lane(node: Any) -> dict[str, Any]:
         "weight": one,
         "amount": 0 * one,
     }
-
-
-def same_bound(node: Any, x: int) -> int:
-    """What enters is what it computes with."""
-    return x

@@ -66,10 +66,8 @@ SPEC = Spec(
     dynamics=Dynamics(
         step=step,
         state=("v",),
-        start={},
         derived={"dt_over_tau": core.share("tau")},
         subtracting=step_subtracting,
-        choose=None,
         leaks=(("tau", "r"),),
     ),
     sends=BINARY,

@@ -10,7 +10,7 @@ import numpy as np
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.magnitudes import largest, least, row_sum, times
 from nirbridge.primitives.shaping import ShapeMismatchError, require_fit
-from nirbridge.primitives.spec import Bounds, Chip, Cost, Floats, Synapses, Wiring, reads_no_field
+from nirbridge.primitives.spec import Bounds, Chip, Cost, Floats, Synapses, Wiring
 
 BY_HAND = "a product of matrices, which every library has a faster way for than one number after the other"
 
@@ -73,6 +73,6 @@ def matrix_wiring(node: Any) -> Wiring:
     return Wiring(node.weight, int(used.sum(axis=-1).max(initial=1)), int(used.sum(axis=-2).max(initial=1)))
 
 
-FLOATS = Floats(least=lambda node, dt: least(node.weight, -1), reaches=None)
-COST = Cost(role="synapses", uncounted="", membrane=None, synapses=matrix_synapses, unit=None, family=None)
-CHIP = Chip(place="wiring", wiring=matrix_wiring, refused="", fixed=reads_no_field)
+FLOATS = Floats(least=lambda node, dt: least(node.weight, -1))
+COST = Cost(role="synapses", synapses=matrix_synapses)
+CHIP = Chip(place="wiring", wiring=matrix_wiring)

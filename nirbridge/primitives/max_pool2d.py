@@ -11,16 +11,8 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain
 from nirbridge.primitives.fields import Extension, as_pair
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.shaping import stated
-from nirbridge.primitives.spec import (
-    NOTHING_TO_CHECK,
-    PASSED,
-    PLAIN,
-    Integers,
-    Spec,
-    transparent,
-)
+from nirbridge.primitives.spec import PASSED, Checks, Floats, Integers, Spec, transparent
 
 
 @dataclass(eq=False)
@@ -75,12 +67,12 @@ SPEC = Spec(
     dynamics=None,
     sends=PASSED,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="pool", unit=None),
+    floats=Floats(),
+    integers=Integers(quantise="pool"),
     cost=transparent("comparisons without weights; the published models price no pooling", pooling.channel_unit),
     chip=pooling.refused(pooling.MAXIMUM),
     shown=pooling.SHOWN,
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(pooling.draw_of(MaxPool2d),),
     examples=_examples,
     integer_examples=_integer_examples,

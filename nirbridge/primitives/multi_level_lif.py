@@ -398,10 +398,7 @@ SPEC = Spec(
         step=_STEPS["subtract", ">"],
         state=("v",),
         start={"v": lambda node: node.v_init},
-        derived={},
-        subtracting=None,
         choose=lambda node: _STEPS[node.reset, node.boundary],
-        leaks=(),
     ),
     sends=Sends(kind="levels", values=lambda node: node.lane_weight, range=_range),
     window=None,
@@ -416,19 +413,14 @@ SPEC = Spec(
     ),
     cost=Cost(
         role="spiking neuron",
-        uncounted="",
         membrane=lambda node: Membrane(1, int(bool((np.asarray(node.decay) != 1).any()))),
-        synapses=None,
-        unit=None,
         family=_family,
     ),
-    chip=Chip(place="population", wiring=None, refused="", fixed=_beyond_a_fixed_neuron),
+    chip=Chip(place="population", fixed=_beyond_a_fixed_neuron),
     shown=Shown(
         role="multilevel", fields=("decay", "gain", "lane_threshold", "lane_weight", "reset", "boundary", "v_init")
     ),
-    checks=Checks(
-        factors=("gain", "lane_weight"), seconds=(), unused=(_unused, "reset"), bounds=None, reaches=_reaches
-    ),
+    checks=Checks(factors=("gain", "lane_weight"), unused=(_unused, "reset"), reaches=_reaches),
     draws=(Draw(draw, times=2),),
     examples=_examples,
     integer_examples=_integer_examples,

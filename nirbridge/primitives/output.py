@@ -5,9 +5,8 @@ from __future__ import annotations
 import nir
 
 from nirbridge.primitives.examples import no_examples
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.shaping import as_it_comes, stated
-from nirbridge.primitives.spec import HOST, PASSED, PLAIN, Bounds, Checks, Integers, Shown, Spec, boundary
+from nirbridge.primitives.spec import HOST, PASSED, Bounds, Checks, Floats, Integers, Shown, Spec, boundary
 
 SPEC = Spec(
     node=nir.Output,
@@ -20,18 +19,12 @@ SPEC = Spec(
     dynamics=None,
     sends=PASSED,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="output", unit=None),
+    floats=Floats(),
+    integers=Integers(quantise="output"),
     cost=boundary("hands the result over"),
     chip=HOST,
-    shown=Shown(role="boundary", fields=()),
-    checks=Checks(
-        factors=(),
-        seconds=(),
-        unused=None,
-        bounds=lambda node, x, shape: Bounds(*(end.reshape(shape) for end in x)),
-        reaches=None,
-    ),
+    shown=Shown(role="boundary"),
+    checks=Checks(bounds=lambda node, x, shape: Bounds(*(end.reshape(shape) for end in x))),
     draws=(),
     examples=no_examples,
     integer_examples=no_examples,

@@ -14,19 +14,7 @@ from nirbridge.primitives.examples import Dice, Draw, Example, behind_weights, b
 from nirbridge.primitives.fields import Neuron, Shape
 from nirbridge.primitives.magnitudes import least
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    Checks,
-    Chip,
-    Cost,
-    Dynamics,
-    Floats,
-    Integers,
-    Membrane,
-    Sends,
-    Shown,
-    Spec,
-    Step,
-)
+from nirbridge.primitives.spec import Checks, Chip, Cost, Dynamics, Floats, Integers, Membrane, Sends, Shown, Spec, Step
 
 _EXAMPLES = 3
 
@@ -83,24 +71,19 @@ def neuron_spec(
         states=stated,
         operation="step",
         by_hand="",
-        dynamics=Dynamics(
-            step=step, state=state, start=start or {}, derived={}, subtracting=None, choose=None, leaks=()
-        ),
+        dynamics=Dynamics(step=step, state=state, start=start or {}, leaks=()),
         sends=sends,
         window=None,
-        floats=Floats(least=lambda one, dt: min(least(getattr(one, name)) for name in names), reaches=None),
+        floats=Floats(least=lambda one, dt: min(least(getattr(one, name)) for name in names)),
         integers=integers,
         cost=Cost(
             role="spiking neuron" if spiking else "analog neuron",
-            uncounted="",
             membrane=lambda one: Membrane(len(state), multiplies),
-            synapses=None,
-            unit=None,
             family=lambda one, mixing: node.__name__,
         ),
-        chip=Chip(place="population", wiring=None, refused="", fixed=lambda one: f"is a {node.__name__}"),
+        chip=Chip(place="population", fixed=lambda one: f"is a {node.__name__}"),
         shown=Shown(role="binary" if sends.kind == "binary" else "multilevel" if spiking else "analog", fields=names),
-        checks=Checks(factors=(), seconds=(), unused=None, bounds=None, reaches=None),
+        checks=Checks(factors=()),
         draws=(Draw(draw, times=2),),
         examples=examples,
         integer_examples=integer_examples,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nirbridge.errors import GraphError
-from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.integers import STATE_LIMIT, clip, toward_zero
+from nirbridge.primitives.operators import where
 from nirbridge.primitives.phase_tables import Factor
 from nirbridge.primitives.spec import Membrane
 
-BY_HAND = "it works on whole windows, and every phase has a weight and a threshold of its own"
 PHASES = 4
 """Phases of the windows of random graphs."""
 
@@ -32,3 +33,32 @@ def phase_grows(gains: tuple[Factor, ...], x: int) -> int:
 def shifted(base: float) -> Membrane:
     """One state; a multiplication by the base, where that is no shift."""
     return Membrane(1, int(base != 2.0))
+
+
+def digits(rest: Any, values: Sequence[Any]) -> tuple[list[Any], None]:
+    """At each phase a spike where rest >= value, which is then taken off."""
+    sent = []
+    for value in values:
+        fires = rest >= value
+        rest = where(fires, rest - value, rest)
+        sent.append(fires)
+    return sent, None
+
+
+def integer_sums(frames: Sequence[Any], start: Any, gains: Sequence[Factor]) -> list[Any]:
+    """v(t) = clip(v(t-1) + tz(x(t)·G[t])), after each phase."""
+    v, states = start, []
+    for gain, frame in zip(gains, frames, strict=True):
+        v = clip(v + toward_zero(frame * gain.multiplier, gain.shift))
+        states.append(v)
+    return states
+
+
+def first_crossings(states: Sequence[Any], limits: Sequence[Any]) -> list[Any]:
+    """One spike at most: at the first phase whose state reaches its limit."""
+    silent, sent = states[0] == states[0], []
+    for state, limit in zip(states, limits, strict=True):
+        fires = silent & (state >= limit)
+        silent = silent & ~fires
+        sent.append(fires)
+    return sent

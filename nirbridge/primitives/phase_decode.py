@@ -14,21 +14,11 @@ from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, sign
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
 from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
 from nirbridge.primitives.magnitudes import largest
-from nirbridge.primitives.phase_base import BY_HAND, PHASES, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import PHASES, integer_sums, phase_base, phase_grows, shifted
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import decode_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    MEMBRANE,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Window,
-)
+from nirbridge.primitives.spec import MEMBRANE, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -87,37 +77,58 @@ def _integer_examples() -> list[Example]:
     return [chain("phase decode, saturating", PhaseDecode, *nodes, shape=(4,), dt=INTEGER_DT)]
 
 
+def _values(node: PhaseDecode) -> dict[str, Any]:
+    return {"values": tuple(node.base**-k for k in range(1, node.phases + 1)), "start": np.asarray(node.v_init)}
+
+
+def _run(frames, values, start):
+    """y(t) = v_init + Σ_{k <= t} base^-k x(k), which is the membrane too."""
+    total, sums = start, []
+    for value, frame in zip(values, frames, strict=True):
+        total = total + value * frame
+        sums.append(total)
+    return sums, sums
+
+
+def _integer_values(node: PhaseDecode) -> dict[str, Any]:
+    return decode_tables(node)._asdict()
+
+
+def _integer_run(frames, start, gains):
+    """y(t) = clip(y(t-1) + tz(x(t)·G[t])), which is the membrane too."""
+    sums = integer_sums(frames, start, gains)
+    return sums, sums
+
+
 SPEC = Spec(
     node=PhaseDecode,
     parameters=(),
     none_means={},
     shape=declared,
     states=stated,
-    operation="phase decode",
-    by_hand=BY_HAND,
+    operation="window",
+    by_hand="",
     dynamics=None,
     sends=MEMBRANE,
-    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=True, keeps_membrane=True),
-    floats=Floats(least=lambda node, dt: 1.0, reaches=_state_bound),
+    window=Window(
+        steps=lambda node: node.phases,
+        ratio=lambda node: Fraction(1),
+        coded=True,
+        keeps_membrane=True,
+        real=WindowRun(_run, _values),
+        integer=WindowRun(_integer_run, _integer_values),
+    ),
+    floats=Floats(reaches=_state_bound),
     integers=Integers(
         against=whole_fields("v_init", limit=STATE_LIMIT),
-        form=None,
         fields=("v_init",),
         grows=lambda node, x: phase_grows(decode_tables(node).gains, x),
         quantise="decode",
-        unit=None,
     ),
-    cost=Cost(
-        role="analog neuron",
-        uncounted="",
-        membrane=lambda node: shifted(node.base),
-        synapses=None,
-        unit=None,
-        family=None,
-    ),
-    chip=Chip(place="population", wiring=None, refused="", fixed=lambda node: "weighs the steps of a window"),
+    cost=Cost(role="analog neuron", membrane=lambda node: shifted(node.base)),
+    chip=Chip(place="population", fixed=lambda node: "weighs the steps of a window"),
     shown=Shown(role="phase", fields=("base",)),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(Draw(_draw, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -13,21 +13,11 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
-from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
-from nirbridge.primitives.phase_base import BY_HAND, phase_base, shifted
+from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
+from nirbridge.primitives.phase_base import digits, phase_base, shifted
 from nirbridge.primitives.phase_tables import encode_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    BINARY,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Window,
-)
+from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -81,37 +71,54 @@ def _integer_examples() -> list[Example]:
     return [chain(name, PhaseEncode, node, shape=(4,), dt=INTEGER_DT) for name, node in nodes.items()]
 
 
+def _values(node: PhaseEncode) -> dict[str, Any]:
+    return {"values": tuple(node.base**-k for k in range(1, node.phases + 1)), "scale": np.asarray(node.scale)}
+
+
+def _run(frames, values, scale):
+    """s(k) = 1 where the rest r >= base^-k, which is then taken off r; r starts at x / scale."""
+    return digits(frames[0] / scale, values)
+
+
+def _integer_values(node: PhaseEncode) -> dict[str, Any]:
+    tables = encode_tables(node)
+    return {"fraction": tables.fraction, "values": tuple(tables.values)}
+
+
+def _integer_run(frames, fraction, values):
+    """r = clip(x·2^F); at phase k a spike where r >= B[k], then r = r - B[k]."""
+    return digits(clip(frames[0] * 2**fraction), values)
+
+
 SPEC = Spec(
     node=PhaseEncode,
     parameters=(),
     none_means={},
     shape=declared,
     states=stated,
-    operation="phase encode",
-    by_hand=BY_HAND,
+    operation="window",
+    by_hand="",
     dynamics=None,
     sends=BINARY,
-    window=Window(steps=lambda node: 1, ratio=lambda node: Fraction(node.phases), coded=True, keeps_membrane=False),
-    floats=Floats(least=lambda node, dt: 1.0, reaches=lambda node, x, dt, taken: x),
+    window=Window(
+        steps=lambda node: 1,
+        ratio=lambda node: Fraction(node.phases),
+        coded=True,
+        real=WindowRun(_run, _values),
+        integer=WindowRun(_integer_run, _integer_values),
+    ),
+    floats=Floats(reaches=lambda node, x, dt, taken: x),
     integers=Integers(
         against=whole_fields("scale", limit=STATE_LIMIT),
-        form=None,
         fields=("scale",),
         grows=lambda node, x: x << encode_tables(node).fraction,
         quantise="encode",
         unit=core.sends_unit,
     ),
-    cost=Cost(
-        role="spiking neuron",
-        uncounted="",
-        membrane=lambda node: shifted(node.base),
-        synapses=None,
-        unit=None,
-        family=None,
-    ),
-    chip=Chip(place="population", wiring=None, refused="", fixed=lambda node: "sends the digits of a value"),
+    cost=Cost(role="spiking neuron", membrane=lambda node: shifted(node.base)),
+    chip=Chip(place="population", fixed=lambda node: "sends the digits of a value"),
     shown=Shown(role="phase", fields=("base", "scale")),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -17,22 +17,12 @@ from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, a
 from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
 from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.max_pool2d import MaxPool2d
-from nirbridge.primitives.phase_base import BY_HAND, PHASES, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import PHASES, first_crossings, integer_sums, phase_base, phase_grows, shifted
 from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import fire_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import (
-    BINARY,
-    NOTHING_TO_CHECK,
-    Chip,
-    Cost,
-    Floats,
-    Integers,
-    Shown,
-    Spec,
-    Window,
-)
+from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -147,21 +137,67 @@ def _integer_examples() -> list[Example]:
     ]
 
 
+def _values(node: PhaseIF) -> dict[str, Any]:
+    """``values`` make the membrane the decoded sum; ``limits`` are those of the step at which a phase is decided."""
+    first = node.first_phase - 1
+    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
+    phases = range(1, node.phases + 1)
+    limits = (
+        node.v_threshold * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first)
+        for k in phases
+    )
+    return {
+        "base": node.base_in,
+        "wait": node.wait,
+        "start": np.asarray(node.v_init * node.base_in**first),
+        "values": tuple(node.base_in ** -(t + first) for t in phases),
+        "limits": tuple(map(np.asarray, limits)),
+    }
+
+
+def _run(frames, base, wait, start, values, limits):
+    """V(t) = Q_in V(t-1) + x(t), x = 0 behind the last phase; phase k fires once, where V(wait + k) >= limit(k)."""
+    v, states = start + 0 * frames[0], []
+    for t in range(len(frames) + wait):
+        v = base * v + frames[t] if t < len(frames) else base * v
+        states.append(v)
+    decoded = [state * value for state, value in zip(states, values, strict=False)]
+    return first_crossings(states[wait:], limits), decoded
+
+
+def _integer_values(node: PhaseIF) -> dict[str, Any]:
+    tables = fire_tables(node)
+    return {"start": tables.start, "gains": tables.gains, "wait": node.wait, "limits": tuple(tables.limits)}
+
+
+def _integer_run(frames, start, gains, wait, limits):
+    """v(t) = clip(v(t-1) + tz(x(t)·G[t])); phase k fires once, where v(min(wait + k, T)) >= Θ[k]."""
+    states = integer_sums(frames, start, gains)
+    decided = [states[min(wait + k, len(states) - 1)] for k in range(len(states))]
+    return first_crossings(decided, limits), states
+
+
 SPEC = Spec(
     node=PhaseIF,
     parameters=(),
     none_means={},
     shape=declared,
     states=stated,
-    operation="phase fire",
-    by_hand=BY_HAND,
+    operation="window",
+    by_hand="",
     dynamics=None,
     sends=BINARY,
-    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1), coded=True, keeps_membrane=True),
-    floats=Floats(least=lambda node, dt: 1.0, reaches=_state_bound),
+    window=Window(
+        steps=lambda node: node.phases,
+        ratio=lambda node: Fraction(1),
+        coded=True,
+        keeps_membrane=True,
+        real=WindowRun(_run, _values),
+        integer=WindowRun(_integer_run, _integer_values),
+    ),
+    floats=Floats(reaches=_state_bound),
     integers=Integers(
         against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
-        form=None,
         fields=("v_threshold", "v_init"),
         grows=lambda node, x: phase_grows(fire_tables(node).gains, x),
         quantise="fire",
@@ -169,20 +205,12 @@ SPEC = Spec(
     ),
     cost=Cost(
         role="spiking neuron",
-        uncounted="",
         membrane=lambda node: shifted(node.base_in),
-        synapses=None,
-        unit=None,
         family=lambda node, mixing: f"One-Spike Q={float(node.base_out):.4g}",
     ),
-    chip=Chip(
-        place="population",
-        wiring=None,
-        refused="",
-        fixed=lambda node: "compares with a threshold that decays within a window",
-    ),
+    chip=Chip(place="population", fixed=lambda node: "compares with a threshold that decays within a window"),
     shown=Shown(role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding")),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(Draw(_draw, times=2, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -15,9 +15,8 @@ import numpy as np
 from nirbridge.errors import GraphError
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.shaping import fixed_shapes, stated
-from nirbridge.primitives.spec import MOVES, PASSED, PLAIN, Array, Bounds, Checks, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import MOVES, PASSED, Array, Bounds, Checks, Floats, Integers, Shown, Spec, transparent
 
 
 @dataclass(eq=False)
@@ -113,12 +112,12 @@ SPEC = Spec(
     dynamics=None,
     sends=PASSED,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="place", unit=None),
+    floats=Floats(),
+    integers=Integers(quantise="place"),
     cost=transparent("part of the address of an event", _unit),
     chip=MOVES,
     shown=Shown(role="product", fields=("start", "stop")),
-    checks=Checks(factors=(), seconds=(), unused=None, bounds=_bounds, reaches=None),
+    checks=Checks(bounds=_bounds),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

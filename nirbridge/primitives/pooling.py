@@ -10,7 +10,7 @@ import numpy as np
 from nirbridge.primitives.examples import Array, Dice, Draw
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_window
-from nirbridge.primitives.spec import Chip, Reach, Shown, Wiring, reads_no_field
+from nirbridge.primitives.spec import Chip, Reach, Shown, Wiring
 
 BY_HAND = "sums and maxima over windows of space, which every library has a faster way for"
 MAXIMUM = "takes the largest of several messages, which a synapse adds; Use a SumPool2d"
@@ -59,7 +59,7 @@ def draw_of(kind: Any) -> Draw:
 
 def refused(reason: str) -> Chip:
     """No chip runs it."""
-    return Chip(place="", wiring=None, refused=reason, fixed=reads_no_field)
+    return Chip(place="", refused=reason)
 
 
 SHOWN = Shown(role="reshape", fields=("kernel_size", "stride", "padding"))

@@ -11,23 +11,10 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives.convolution import example
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, signed, weights
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
-from nirbridge.primitives.integers import fine, same_bound
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF
 from nirbridge.primitives.place import Place
 from nirbridge.primitives.shaping import fixed_shapes, stated
-from nirbridge.primitives.spec import (
-    ANALOG,
-    PLAIN,
-    Array,
-    Bounds,
-    Checks,
-    Chip,
-    Cost,
-    Integers,
-    Shown,
-    Spec,
-    reads_no_field,
-)
+from nirbridge.primitives.spec import ANALOG, POPULATION, Array, Bounds, Checks, Cost, Floats, Integers, Shown, Spec
 
 
 @dataclass(eq=False)
@@ -140,12 +127,12 @@ SPEC = Spec(
     dynamics=None,
     sends=ANALOG,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=same_bound, quantise="product", unit=None),
-    cost=Cost(role="product", uncounted="", membrane=None, synapses=None, unit=_unit, family=None),
-    chip=Chip(place="population", wiring=None, refused="", fixed=reads_no_field),
+    floats=Floats(),
+    integers=Integers(quantise="product"),
+    cost=Cost(role="product", unit=_unit),
+    chip=POPULATION,
     shown=Shown(role="product", fields=("factors",)),
-    checks=Checks(factors=(), seconds=(), unused=None, bounds=_bounds, reaches=None),
+    checks=Checks(bounds=_bounds),
     draws=(),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from nirbridge.errors import GraphError
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_number, as_shape, require_broadcast
-from nirbridge.primitives.integers import fine
 from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import ANALOG, HOST, PLAIN, Bounds, Checks, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import ANALOG, HOST, Bounds, Checks, Floats, Integers, Shown, Spec, transparent
 
 _WHERE = "Quantize"
 WIDEST = 2**23 - 1
@@ -110,21 +109,14 @@ SPEC = Spec(
     dynamics=None,
     sends=ANALOG,
     window=None,
-    floats=PLAIN,
-    integers=Integers(
-        against=fine,
-        form=None,
-        fields=(),
-        grows=lambda node, x: max(largest(node.low), largest(node.high)),
-        quantise="quantize",
-        unit=None,
-    ),
+    floats=Floats(),
+    integers=Integers(grows=lambda node, x: max(largest(node.low), largest(node.high)), quantise="quantize"),
     cost=transparent(
         "rounds the data on the host, before they reach a chip", lambda node, unit, shape: unit / node.step
     ),
     chip=HOST,
     shown=Shown(role="boundary", fields=("step", "low", "high")),
-    checks=Checks(factors=(), seconds=(), unused=None, bounds=_bounds, reaches=None),
+    checks=Checks(bounds=_bounds),
     draws=(),
     examples=_examples,
     integer_examples=_integer_examples,

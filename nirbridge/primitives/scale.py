@@ -11,7 +11,7 @@ from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, sign
 from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import largest, least, times
 from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import ANALOG, Bounds, Checks, Chip, Cost, Floats, Integers, Shown, Spec, reads_no_field
+from nirbridge.primitives.spec import ANALOG, Bounds, Checks, Chip, Cost, Floats, Integers, Shown, Spec
 
 
 def _examples() -> list[Example]:
@@ -42,32 +42,21 @@ SPEC = Spec(
     dynamics=None,
     sends=ANALOG,
     window=None,
-    floats=Floats(least=lambda node, dt: least(node.scale), reaches=None),
+    floats=Floats(least=lambda node, dt: least(node.scale)),
     integers=Integers(
         against=whole_fields("scale"),
-        form=None,
         fields=("scale",),
         grows=lambda node, x: largest(node.scale) * x,
         quantise="scaling",
-        unit=None,
     ),
     cost=Cost(
         role="transparent",
         uncounted="one factor for each neuron, folded into the weights behind or before it",
-        membrane=None,
-        synapses=None,
         unit=lambda node, unit, shape: unit * np.abs(node.scale),
-        family=None,
     ),
-    chip=Chip(place="wiring", wiring=None, refused="", fixed=reads_no_field),
+    chip=Chip(place="wiring"),
     shown=Shown(role="reshape", fields=("scale",)),
-    checks=Checks(
-        factors=("scale",),
-        seconds=(),
-        unused=None,
-        bounds=lambda node, x, shape: Bounds(*times(node.scale, x)),
-        reaches=None,
-    ),
+    checks=Checks(factors=("scale",), bounds=lambda node, x, shape: Bounds(*times(node.scale, x))),
     draws=(Draw(draw),),
     examples=_examples,
     integer_examples=_integer_examples,

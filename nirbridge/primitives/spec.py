@@ -6,8 +6,8 @@ import with the field's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -53,11 +53,11 @@ class Dynamics:
 
     step: Step
     state: tuple[str, ...]
-    start: Mapping[str, Callable[[Any], Any]]
-    derived: Mapping[str, Callable[[Any, float], Any]]
-    subtracting: Step | None
-    choose: Callable[[Any], Step] | None
-    leaks: tuple[tuple[str, str], ...]
+    start: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    derived: Mapping[str, Callable[[Any, float], Any]] = field(default_factory=dict)
+    subtracting: Step | None = None
+    choose: Callable[[Any], Step] | None = None
+    leaks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         names = tuple(signature(self.step).parameters)
@@ -100,8 +100,8 @@ class Sends:
     """
 
     kind: Literal["binary", "levels", "membrane", "analog", "passed", "data"]
-    values: Callable[[Any], Array] | None
-    range: Callable[[Any], tuple[float, float]] | None
+    values: Callable[[Any], Array] | None = None
+    range: Callable[[Any], tuple[float, float]] | None = None
 
     @property
     def spikes(self) -> bool:
@@ -113,11 +113,24 @@ class Sends:
         return np.ones(1) if self.values is None else np.abs(np.asarray(self.values(node), dtype=np.float64))
 
 
-BINARY = Sends(kind="binary", values=None, range=lambda node: (0.0, 1.0))
-MEMBRANE = Sends(kind="membrane", values=None, range=None)
-ANALOG = Sends(kind="analog", values=None, range=None)
-PASSED = Sends(kind="passed", values=None, range=None)
-DATA = Sends(kind="data", values=None, range=None)
+BINARY = Sends(kind="binary", range=lambda node: (0.0, 1.0))
+MEMBRANE = Sends(kind="membrane")
+ANALOG = Sends(kind="analog")
+PASSED = Sends(kind="passed")
+DATA = Sends(kind="data")
+
+
+class WindowRun(NamedTuple):
+    """What a node does with a whole window, in plain operators.
+
+    Attributes:
+        run: ``(frames, **parameters) -> (what it sends, its membrane after each input frame or None)``, all of them
+            sequences of frames [B, *shape].
+        parameters: from the node; arrays among them, also in tuples, are cast by the runtime.
+    """
+
+    run: Callable[..., tuple[Sequence[Any], Sequence[Any] | None]]
+    parameters: Callable[[Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +142,16 @@ class Window:
         ratio: output steps for one input step, from the node.
         coded: whether its values are sent as phases of the window.
         keeps_membrane: whether it keeps a membrane within the window, which can be recorded.
+        real: what it does, in floating point; None where runtimes keep it by hand.
+        integer: the same in precision "fixed", on whole numbers of whatever dtype.
     """
 
     steps: Callable[[Any], int]
     ratio: Callable[[Any], Fraction]
-    coded: bool
-    keeps_membrane: bool
+    coded: bool = False
+    keeps_membrane: bool = False
+    real: WindowRun | None = None
+    integer: WindowRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +167,12 @@ class Integers:
         unit: what the integer 1 stands for in its messages, whatever enters; None where it follows from what enters.
     """
 
-    against: Callable[[Any, float], Iterator[Reason]]
-    form: Callable[[Any, float], IntegerForm] | None
-    fields: tuple[str, ...]
-    grows: Callable[[Any, int], int]
     quantise: str | Callable[..., Any]
-    unit: Callable[[Any], Array] | None
+    against: Callable[[Any, float], Iterator[Reason]] = lambda node, dt: iter(())
+    form: Callable[[Any, float], IntegerForm] | None = None
+    fields: tuple[str, ...] = ()
+    grows: Callable[[Any, int], int] = lambda node, x: x
+    unit: Callable[[Any], Array] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +185,8 @@ class Floats:
             bounds it.  Nodes without a state have none.
     """
 
-    least: Callable[[Any, float], float]
-    reaches: Callable[[Any, int, float, int], int | None] | None
+    least: Callable[[Any, float], float] = lambda node, dt: 1.0
+    reaches: Callable[[Any, int, float, int], int | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -227,11 +244,11 @@ class Cost:
     """
 
     role: Role
-    uncounted: str
-    membrane: Callable[[Any], Membrane] | None
-    synapses: Callable[[Any, Shape, Shape], Synapses] | None
-    unit: Callable[[Any, Array, Shape], Array] | None
-    family: Callable[[Any, bool], str] | None
+    uncounted: str = ""
+    membrane: Callable[[Any], Membrane] | None = None
+    synapses: Callable[[Any, Shape, Shape], Synapses] | None = None
+    unit: Callable[[Any, Array, Shape], Array] | None = None
+    family: Callable[[Any, bool], str] | None = None
 
 
 class Reach(NamedTuple):
@@ -271,9 +288,9 @@ class Chip:
     """
 
     place: Literal["host", "population", "wiring", ""]
-    wiring: Callable[[Any], Wiring] | None
-    refused: str
-    fixed: Callable[[Any], str]
+    wiring: Callable[[Any], Wiring] | None = None
+    refused: str = ""
+    fixed: Callable[[Any], str] = lambda node: ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +303,7 @@ class Shown:
     """
 
     role: str
-    fields: tuple[str, ...]
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,14 +318,11 @@ class Checks:
         reaches: (node, bounds of what enters) → where its threshold can be reached; None where it has none.
     """
 
-    factors: tuple[str, ...]
-    seconds: tuple[str, ...]
-    unused: tuple[Callable[[Any], str], str] | None
-    bounds: Callable[[Any, Bounds, Shape], Bounds] | None
-    reaches: Callable[[Any, Bounds], Array] | None
-
-
-NOTHING_TO_CHECK = Checks(factors=(), seconds=(), unused=None, bounds=None, reaches=None)
+    factors: tuple[str, ...] = ()
+    seconds: tuple[str, ...] = ()
+    unused: tuple[Callable[[Any], str], str] | None = None
+    bounds: Callable[[Any, Bounds, Shape], Bounds] | None = None
+    reaches: Callable[[Any, Bounds], Array] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,8 +336,9 @@ class Spec:
         none_means: field → what None says in it, from the node, as other tools leave it.
         shape: the shape that it makes of the one that enters.
         states: the input shape that a node states by itself, None where it takes what comes.
-        operation: what runtimes do with it: "step" for ``dynamics.step``, else the name of what they keep by hand.
-        by_hand: why it is kept by hand; empty for "step".
+        operation: what runtimes do with it: "step" for ``dynamics.step``, "window" for what ``window`` does, else the
+            name of what they keep by hand.
+        by_hand: why it is kept by hand; empty for "step" and "window".
         dynamics: of a node with a state; None for one without.
         sends: what it sends.
         window: of a node that works on whole windows; None for step by step.
@@ -362,7 +377,8 @@ class Spec:
 
     def __post_init__(self) -> None:
         name = self.node.__name__
-        if (self.operation == "step") == bool(self.by_hand) or (self.operation == "step" and self.dynamics is None):
+        derived = self.operation in ("step", "window")
+        if derived == bool(self.by_hand) or (self.operation == "step" and self.dynamics is None):
             raise TypeError(f"{name}: operation {self.operation!r} with the reason {self.by_hand!r} for work by hand")
         if self.dynamics is not None and is_dataclass(self.node):
             held = {field.name for field in fields(self.node)} | {*self.dynamics.derived, "amount"}
@@ -392,25 +408,15 @@ class Spec:
         return self.dynamics is not None or (self.window is not None and self.window.keeps_membrane)
 
 
-PLAIN = Floats(least=lambda node, dt: 1.0, reaches=None)
-"""Of nodes that multiply with nothing and keep nothing."""
-
-
 def transparent(why: str, unit: Callable[[Any, Array, Shape], Array]) -> Cost:
     """The cost of a node that hands values on, and costs nothing for the reason given."""
-    return Cost(role="transparent", uncounted=why, membrane=None, synapses=None, unit=unit, family=None)
+    return Cost(role="transparent", uncounted=why, unit=unit)
 
 
 def boundary(why: str) -> Cost:
     """The cost of a node at the end of the graph."""
-    return Cost(role="boundary", uncounted=why, membrane=None, synapses=None, unit=None, family=None)
+    return Cost(role="boundary", uncounted=why)
 
 
-def reads_no_field(node: Any) -> str:
-    """The fixed neuron of an older chip has all that the node needs."""
-    return ""
-
-
-HOST = Chip(place="host", wiring=None, refused="", fixed=reads_no_field)
-MOVES = Chip(place="wiring", wiring=None, refused="", fixed=reads_no_field)
-"""What moves, scales or delays between the populations of a chip."""
+HOST, MOVES, POPULATION = Chip(place="host"), Chip(place="wiring"), Chip(place="population")
+"""Outside of a chip; what moves, scales or delays between its populations; a population that any chip has."""

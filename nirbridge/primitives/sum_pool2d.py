@@ -7,18 +7,8 @@ import numpy as np
 
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain
-from nirbridge.primitives.integers import fine
 from nirbridge.primitives.shaping import stated
-from nirbridge.primitives.spec import (
-    ANALOG,
-    NOTHING_TO_CHECK,
-    PLAIN,
-    Chip,
-    Integers,
-    Spec,
-    reads_no_field,
-    transparent,
-)
+from nirbridge.primitives.spec import ANALOG, Checks, Chip, Floats, Integers, Spec, transparent
 
 
 def _examples() -> list[Example]:
@@ -51,14 +41,14 @@ SPEC = Spec(
     dynamics=None,
     sends=ANALOG,
     window=None,
-    floats=PLAIN,
-    integers=Integers(against=fine, form=None, fields=(), grows=pooling.pool_grows, quantise="pool", unit=None),
+    floats=Floats(),
+    integers=Integers(grows=pooling.pool_grows, quantise="pool"),
     cost=transparent(
         "part of the address of an event, as in the published models, which price no pooling", pooling.channel_unit
     ),
-    chip=Chip(place="wiring", wiring=pooling.pool_wiring, refused="", fixed=reads_no_field),
+    chip=Chip(place="wiring", wiring=pooling.pool_wiring),
     shown=pooling.SHOWN,
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(pooling.draw_of(nir.SumPool2d),),
     examples=_examples,
     integer_examples=_integer_examples,

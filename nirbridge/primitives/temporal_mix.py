@@ -18,7 +18,7 @@ from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import row_sum
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import as_it_comes, stated
-from nirbridge.primitives.spec import ANALOG, NOTHING_TO_CHECK, Chip, Cost, Integers, Shown, Spec, Window
+from nirbridge.primitives.spec import ANALOG, Checks, Chip, Cost, Integers, Shown, Spec, Window
 
 
 @dataclass(eq=False)
@@ -85,25 +85,18 @@ SPEC = Spec(
     by_hand="it works on whole windows, as a product with a matrix over their steps",
     dynamics=None,
     sends=ANALOG,
-    window=Window(
-        steps=lambda node: int(node.weight.shape[1]),
-        ratio=lambda node: Fraction(*node.weight.shape),
-        coded=False,
-        keeps_membrane=False,
-    ),
+    window=Window(steps=lambda node: int(node.weight.shape[1]), ratio=lambda node: Fraction(*node.weight.shape)),
     floats=matrix.FLOATS,
     integers=Integers(
         against=whole_fields("weight"),
-        form=None,
         fields=("weight",),
         grows=lambda node, x: row_sum(node.weight, (1,)) * x,
         quantise="mix",
-        unit=None,
     ),
-    cost=Cost(role="mixing over time", uncounted="", membrane=None, synapses=None, unit=None, family=None),
-    chip=Chip(place="population", wiring=None, refused="", fixed=lambda node: "keeps and mixes the steps of a window"),
+    cost=Cost(role="mixing over time"),
+    chip=Chip(place="population", fixed=lambda node: "keeps and mixes the steps of a window"),
     shown=Shown(role="time", fields=("weight",)),
-    checks=NOTHING_TO_CHECK,
+    checks=Checks(),
     draws=(Draw(_draw, when="mixed"),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -6,7 +6,7 @@ import nir
 
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import Draw, behind_integers, behind_weights, signed, whole_numbers
-from nirbridge.primitives.integers import same_bound, whole_fields
+from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.shaping import elementwise, stated_by_parameters
 from nirbridge.primitives.spec import BINARY, Floats, Integers, Shown, Spec
 
@@ -23,14 +23,9 @@ SPEC = Spec(
     dynamics=None,
     sends=BINARY,
     window=None,
-    floats=Floats(least=lambda node, dt: 1.0, reaches=None),
+    floats=Floats(least=lambda node, dt: 1.0),
     integers=Integers(
-        against=whole_fields("threshold"),
-        form=None,
-        fields=("threshold",),
-        grows=same_bound,
-        quantise="threshold",
-        unit=core.sends_unit,
+        against=whole_fields("threshold"), fields=("threshold",), quantise="threshold", unit=core.sends_unit
     ),
     cost=core.spiking_cost(0, 0, "Threshold"),
     chip=core.population(fires=False),

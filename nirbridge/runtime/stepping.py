@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,3 +61,18 @@ def dynamics_of(planned: PlannedNode) -> Dynamics:
 
 def _wide(value: Any) -> Any:
     return np.asarray(value, dtype=np.float64)
+
+
+def window_of(planned: PlannedNode, integers: bool, cast: Callable[[Array], Any]) -> Callable[[Sequence[Any]], Any]:
+    """What a node does with the frames of a window, its arrays in those of a runtime: (what it sends, membranes)."""
+    window = spec_of(planned.node).window
+    assert window is not None
+    found = window.integer if integers else window.real
+    assert found is not None
+    return partial(found.run, **{name: _cast(value, cast) for name, value in found.parameters(planned.node).items()})
+
+
+def _cast(value: Any, cast: Callable[[Array], Any]) -> Any:
+    if type(value) is tuple:
+        return tuple(_cast(part, cast) for part in value)
+    return cast(value) if isinstance(value, np.ndarray) else value

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from nirbridge.ir import spec_of
 from nirbridge.primitives.integers import IntegerForm, whole
-from nirbridge.primitives.phase_tables import decode_tables, encode_tables, fire_tables
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
-from nirbridge_lava import integer_windows, integers, kernels, lowering, windows
-from nirbridge_lava.behaviours import pointwise, stepwise, windowed, windowed_neuron
+from nirbridge_lava import integers, kernels, lowering, windows
+from nirbridge_lava.behaviours import pointwise, stepwise, windowed
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.integers import Neuron, Shifted
@@ -30,6 +29,7 @@ _LEAST = -(2**62)
 
 for _name in ("identity", "flatten", "place", "product", "first spike pool"):
     FIXED_LOWERING.register(_name)(lambda planned, dt: LOWERING[type(planned.node)](planned, dt))
+FIXED_LOWERING.register("window")(lowering.window(integers=True))
 FIXED_LOWERING.register("sum pool")(lowering.pool("sum", 0))
 FIXED_LOWERING.register("mean pool")(lowering.pool("integer mean", 0))
 FIXED_LOWERING.register("max pool")(lowering.pool("max", _LEAST))
@@ -64,33 +64,6 @@ def _threshold(planned: PlannedNode, dt: float) -> Cell:
 @FIXED_LOWERING.register("temporal mix")
 def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
     return Cell("TemporalMix", windowed(windows.temporal_mix), whole(planned.node.weight), window=planned.window)
-
-
-def _rows(table: Array, planned: PlannedNode) -> tuple[Array, ...]:
-    """A table of a window, one flat vector for each phase."""
-    return tuple(flat(row, planned.output_shape) for row in table)
-
-
-@FIXED_LOWERING.register("phase encode")
-def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
-    tables = encode_tables(planned.node)
-    parameters = integer_windows.Encode(tables.fraction, _rows(tables.values, planned))
-    return Cell("PhaseEncode", windowed(integer_windows.phase_encode), parameters)
-
-
-@FIXED_LOWERING.register("phase decode")
-def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
-    tables = decode_tables(planned.node)
-    parameters = integer_windows.Sum(flat(tables.start, planned.output_shape), tables.gains)
-    return Cell("PhaseDecode", windowed_neuron(integer_windows.phase_decode), parameters, window=planned.window)
-
-
-@FIXED_LOWERING.register("phase fire")
-def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
-    tables = fire_tables(planned.node)
-    total = integer_windows.Sum(flat(tables.start, planned.output_shape), tables.gains)
-    parameters = integer_windows.Fire(total, planned.node.wait, _rows(tables.limits, planned))
-    return Cell("PhaseIF", windowed_neuron(integer_windows.phase_fire), parameters, window=planned.window)
 
 
 @FIXED_LOWERING.register("step", "lanes")

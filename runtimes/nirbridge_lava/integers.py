@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.primitives.integers import clip
+from nirbridge.primitives.integers import DECAY_BITS, clip, toward_zero
 from nirbridge_lava import kernels
 from nirbridge_lava.dynamics import Lanes, Step, lanes_fired
 from nirbridge_lava.kernels import Convolve, Product
 
 Array = NDArray[Any]
-
-DECAY_BITS = 12
 
 
 class Neuron(NamedTuple):
@@ -46,11 +44,6 @@ class Shifted(NamedTuple):
 def tz(state: Array, kept: Array) -> Array:
     """state·kept/4096 rounded toward zero."""
     return toward_zero(state * kept, DECAY_BITS)
-
-
-def toward_zero(value: Array, bits: int) -> Array:
-    """value/2^bits rounded toward zero, by shifts alone: a right shift rounds down, so negative values go up first."""
-    return (value + ((value >> 63) & ((1 << bits) - 1))) >> bits
 
 
 def neuron_step(p: Neuron, x: Array, state: Array) -> Step:

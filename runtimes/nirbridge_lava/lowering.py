@@ -12,7 +12,7 @@ from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode
-from nirbridge.runtime.stepping import stepping_of
+from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_lava import dynamics, kernels, windows
 from nirbridge_lava.behaviours import pointwise, stepwise, windowed, windowed_neuron
 from nirbridge_lava.cell import Cell
@@ -145,38 +145,18 @@ def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
     return Cell("TemporalMix", windowed(windows.temporal_mix), weight, window=planned.window)
 
 
-def _phase_values(node: Any) -> tuple[float, ...]:
-    return tuple(node.base**-k for k in range(1, node.phases + 1))
+def window(integers: bool) -> Lowering:
+    """A node that says itself what it does with a whole window."""
+
+    def lower(planned: PlannedNode, dt: float) -> Cell:
+        run = window_of(planned, integers, lambda array: flat(array, planned.output_shape))
+        name = type(planned.node).__name__
+        return Cell(name, windowed_neuron(windows.run_window), run, window=planned.window)
+
+    return lower
 
 
-@LOWERING.register("phase encode")
-def _phase_encode(planned: PlannedNode, dt: float) -> Cell:
-    node = planned.node
-    parameters = windows.Encode(_phase_values(node), flat(node.scale, planned.output_shape))
-    return Cell("PhaseEncode", windowed(windows.phase_encode), parameters)
-
-
-@LOWERING.register("phase decode")
-def _phase_decode(planned: PlannedNode, dt: float) -> Cell:
-    node = planned.node
-    parameters = windows.Decode(_phase_values(node), flat(node.v_init, planned.output_shape))
-    return Cell("PhaseDecode", windowed_neuron(windows.phase_decode), parameters, window=planned.window)
-
-
-@LOWERING.register("phase fire")
-def _phase_fire(planned: PlannedNode, dt: float) -> Cell:
-    node, shape = planned.node, planned.output_shape
-    first = node.first_phase - 1
-    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
-    theta = flat(node.v_threshold, shape)
-    limits = tuple(
-        theta * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first)
-        for k in range(1, node.phases + 1)
-    )
-    start = flat(node.v_init * node.base_in**first, shape)
-    values = tuple(node.base_in ** -(t + first) for t in range(1, node.phases + 1))
-    parameters = windows.Fire(node.base_in, start, values, node.wait, limits)
-    return Cell("PhaseIF", windowed_neuron(windows.phase_fire), parameters, window=planned.window)
+LOWERING.register("window")(window(integers=False))
 
 
 @LOWERING.register("step")

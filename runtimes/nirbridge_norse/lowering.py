@@ -70,10 +70,8 @@ for _operation, _lowering in {
     "product": _stateless("product"),
     "quantize": _stateless("quantize"),
     "temporal mix": _windowed("Windowed", "temporal_mix"),
-    "phase encode": _windowed("Windowed", "phase_encode"),
     "first spike pool": _windowed("Windowed", "first_spike_pool"),
-    "phase decode": _windowed("WindowedNeuron", "phase_decode"),
-    "phase fire": _windowed("WindowedNeuron", "phase_integrate_and_fire"),
+    "window": _windowed("WindowedNeuron", "real_window"),
     "step": _neuron("step_neuron"),
     "lanes": _neuron("lane_neuron"),
 }.items():

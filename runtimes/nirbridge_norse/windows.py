@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.ir import TemporalMix
 from nirbridge.primitives import FirstSpikePool2d
 from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
+from nirbridge.runtime.stepping import window_of
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Kept
 
@@ -37,79 +38,29 @@ def temporal_mix(planned: PlannedNode, setting: Setting) -> Function:
     return function
 
 
-def phase_encode(planned: PlannedNode, setting: Setting) -> Function:
-    """s(k) = 1 where the rest r >= base^-k, which is then taken off r; r starts at x / scale."""
-    node: PhaseEncode = planned.node
-    scale = _double(node.scale, setting)
-
-    def function(x: Tensor) -> Tensor:
-        rest = x[:, 0].double() / scale
-        spikes = []
-        for k in range(1, node.phases + 1):
-            value = node.base**-k
-            fires = rest >= value
-            rest = torch.where(fires, rest - value, rest)
-            spikes.append(fires.to(x.dtype))
-        return torch.stack(spikes, 1)
-
-    return function
+def real_window(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
+    """What the primitive itself says, in double precision."""
+    return _window(planned, setting, integers=False)
 
 
-def phase_decode(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
-    """y(t) = v_init + Σ_{k <= t} base^-k x(k), which is the membrane too."""
-    node: PhaseDecode = planned.node
-    start = _double(node.v_init, setting)
+def integer_window(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
+    """The same on whole numbers in float64: products with a mantissa stay below 2^53, so they are exact."""
+    return _window(planned, setting, integers=True)
+
+
+def _window(planned: PlannedNode, setting: Setting, integers: bool) -> Callable[[Tensor, Kept], Tensor]:
+    def cast(value: object) -> Tensor:
+        return torch.tensor(np.asarray(value, dtype=np.float64), device=setting.device)
+
+    run = window_of(planned, integers, cast)
 
     def function(x: Tensor, kept: Kept) -> Tensor:
-        total = start
-        sums = []
-        for k, frame in enumerate(x.unbind(1), start=1):
-            total = total + node.base**-k * frame.double()
-            sums.append(total.to(x.dtype))
-        if kept is not None:
-            kept += sums
-        return torch.stack(sums, 1)
+        sent, membranes = run([frame.double() for frame in x.unbind(1)])
+        if kept is not None and membranes is not None:
+            kept += [membrane.to(x.dtype) for membrane in membranes]
+        return torch.stack([frame.to(x.dtype) for frame in sent], 1)
 
     return function
-
-
-def phase_integrate_and_fire(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
-    """V(t) = Q_in V(t-1) + x(t); phase k fires once, where V(wait + k) reaches the threshold of that phase.
-
-    The membrane is the decoded sum, V(t) Q_in^-(t+first-1).
-    """
-    node: PhaseIF = planned.node
-    first = node.first_phase - 1
-    start = _double(node.v_init * node.base_in**first, setting)
-    limits = _phase_limits(node, first, setting)
-
-    def function(x: Tensor, kept: Kept) -> Tensor:
-        v = start.expand(x[:, 0].shape)
-        silent = torch.ones_like(v, dtype=torch.bool)
-        spikes = torch.zeros_like(x)
-        for t in range(1, node.phases + node.wait + 1):
-            v = node.base_in * v + (x[:, t - 1].double() if t <= node.phases else 0.0)
-            if kept is not None and t <= node.phases:
-                kept.append((v * node.base_in ** -(t + first)).to(x.dtype))
-            k = t - node.wait
-            if k >= 1:
-                fires = silent & (v >= limits[k - 1])
-                silent = silent & ~fires
-                spikes[:, k - 1] = fires
-        return spikes
-
-    return function
-
-
-def _phase_limits(node: PhaseIF, first: int, setting: Setting) -> list[Tensor]:
-    """The threshold of each output phase, in the shape of v_threshold, by the reference's order of operations."""
-    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
-    return [
-        _double(
-            node.v_threshold * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first), setting
-        )
-        for k in range(1, node.phases + 1)
-    ]
 
 
 def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
@@ -126,7 +77,3 @@ def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
         return y
 
     return function
-
-
-def _double(value: object, setting: Setting) -> Tensor:
-    return torch.tensor(np.asarray(value, dtype=np.float64), device=setting.device)

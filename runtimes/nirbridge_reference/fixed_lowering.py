@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from nirbridge.ir import spec_of
-from nirbridge.primitives.integers import DECAY_ONE, IntegerForm, clip, toward_zero
+from nirbridge.primitives.integers import DECAY_BITS, IntegerForm, clip, toward_zero
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
-from nirbridge_reference import fixed_windows, linear, windows
-from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay, phase_neuron, stateless, windowed
+from nirbridge_reference import linear, windows
+from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay, stateless, windowed, windowed_step
 from nirbridge_reference.stages import Stage, Stepwise
 
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
@@ -16,10 +16,8 @@ FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 for _name, _function in {**FUNCTIONS, "mean pool": linear.integer_average_pool}.items():
     FIXED_LOWERING.register(_name)(stateless(_function))  # integers go through as they are, but for the mean
 FIXED_LOWERING.register("temporal mix")(windowed(windows.temporal_mix))
-FIXED_LOWERING.register("phase encode")(windowed(fixed_windows.phase_encode))
+FIXED_LOWERING.register("window")(windowed_step(integers=True))
 FIXED_LOWERING.register("first spike pool")(windowed(windows.first_spike_pool))
-FIXED_LOWERING.register("phase decode")(phase_neuron(fixed_windows.phase_decode))
-FIXED_LOWERING.register("phase fire")(phase_neuron(fixed_windows.phase_integrate_and_fire))
 
 
 @FIXED_LOWERING.register("delay")
@@ -64,4 +62,4 @@ def integer_step(form: IntegerForm, x: Array, i: Array, v: Array) -> tuple[Array
 
 def decayed(state: Array, kept: Array) -> Array:
     """tz(state·k/4096): rounded toward zero."""
-    return toward_zero(state * kept, DECAY_ONE)
+    return toward_zero(state * kept, DECAY_BITS)

@@ -11,7 +11,6 @@ import numpy as np
 from nirbridge.ir import Aggregate, MaxPool2d, Place, Product
 from nirbridge.primitives import FirstSpikePool2d
 from nirbridge.primitives.convolution import conv_padding
-from nirbridge.primitives.integers import toward_zero
 from nirbridge.primitives.shaping import convolved, pairs
 from nirbridge.runtime import Array
 
@@ -74,7 +73,8 @@ def average_pool(node: nir.AvgPool2d, x: Array) -> Array:
 
 def integer_average_pool(node: nir.AvgPool2d, x: Array) -> Array:
     """The mean of integers, rounded toward zero."""
-    return toward_zero(windows(node, x, 0).sum(axis=(-2, -1)), prod(pairs(node.kernel_size, 2)))
+    total = windows(node, x, 0).sum(axis=(-2, -1))
+    return np.sign(total) * (np.abs(total) // prod(pairs(node.kernel_size, 2)))
 
 
 def max_pool(node: MaxPool2d, x: Array) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nirbridge.ir import delay_steps
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
-from nirbridge.runtime.stepping import stepping_of
+from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_reference import linear, windows
 from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed, WindowedNeuron
 
@@ -32,9 +32,13 @@ def windowed(function: Callable[[Any, Array], Array]) -> Lowering:
     return lambda planned, batch, dt: Windowed(planned.window, partial(function, planned.node))
 
 
-def phase_neuron(function: Callable[[Any, Array], tuple[Array, Array]]) -> Lowering:
-    """A neuron that takes whole windows."""
-    return lambda planned, batch, dt: WindowedNeuron(planned.window, partial(function, planned.node))
+def windowed_step(integers: bool) -> Lowering:
+    """A node that says itself what it does with a whole window."""
+
+    def lower(planned: PlannedNode, batch: int, dt: float) -> Stage:
+        return WindowedNeuron(planned.window, window_of(planned, integers, cast=lambda array: array))
+
+    return lower
 
 
 FUNCTIONS: dict[str, Callable[[Any, Array], Array]] = {
@@ -55,10 +59,8 @@ for _name, _function in FUNCTIONS.items():
     LOWERING.register(_name)(stateless(_function))
 LOWERING.register("quantize")(stateless(lambda node, x: node.integers(x)))
 LOWERING.register("temporal mix")(windowed(windows.temporal_mix))
-LOWERING.register("phase encode")(windowed(windows.phase_encode))
+LOWERING.register("window")(windowed_step(integers=False))
 LOWERING.register("first spike pool")(windowed(windows.first_spike_pool))
-LOWERING.register("phase decode")(phase_neuron(windows.phase_decode))
-LOWERING.register("phase fire")(phase_neuron(windows.phase_integrate_and_fire))
 
 
 @LOWERING.register("step", "lanes")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -79,9 +79,9 @@ class Windowed:
 
 
 class WindowedNeuron:
-    """The same with a state within the window: ``function(x [W, B, *shape]) -> (y, membranes)``, both of x's shape."""
+    """The same with a state within the window: ``function(frames) -> (sent, membranes)``, sequences of frames."""
 
-    def __init__(self, window: int, function: Callable[[Array], tuple[Array, Array]]) -> None:
+    def __init__(self, window: int, function: Callable[[Any], tuple[Sequence[Any], Sequence[Any] | None]]) -> None:
         self.window = window
         self.function = function
         self.membranes: list[Array] | None = None
@@ -90,8 +90,8 @@ class WindowedNeuron:
         """One window after the other."""
         outputs = []
         for t in range(0, len(x), self.window):
-            y, v = self.function(x[t : t + self.window])
-            outputs.append(y)
-            if self.membranes is not None:
+            sent, v = self.function(x[t : t + self.window])
+            outputs.append(np.stack(sent).astype(x.dtype))
+            if self.membranes is not None and v is not None:
                 self.membranes.extend(v)
         return np.concatenate(outputs)

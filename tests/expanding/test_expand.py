@@ -29,7 +29,7 @@ from nirbridge.ir import (
     flatten,
     registry,
 )
-from nirbridge.primitives import scale
+from nirbridge.primitives import aggregate
 from nirbridge.primitives.shaping import as_it_comes
 from tests.conformance.cases import CASES, Case, data, dyadic, line, net, positive, weights
 from tests.conformance.test_conformance import as_dict
@@ -104,7 +104,9 @@ class _Square(Extension):
 def test_an_extension_that_nirbridge_does_not_know_is_refused_by_name(
     exact_for: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(registry._specs, _Square, replace(scale.SPEC, node=_Square, shape=as_it_comes, parameters=()))
+    monkeypatch.setitem(
+        registry._specs, _Square, replace(aggregate.SPEC, node=_Square, shape=as_it_comes, parameters=())
+    )
     nodes = {"input": nir.Input(np.array([2])), "sq": _Square(2.0), "output": nir.Output(np.array([2]))}
     graph = nir.NIRGraph(nodes, [("input", "sq"), ("sq", "output")], type_check=False)
     assert nirbridge.check(graph) == []

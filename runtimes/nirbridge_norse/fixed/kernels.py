@@ -64,10 +64,19 @@ def send_membrane(data: Array, v: Array, current: Array, neurons: Neurons, chunk
             row[:] = state
 
 
+class FlatLanes(NamedTuple):
+    """The tables of :class:`Lanes` one row after the other, and the length of a row."""
+
+    threshold: Array
+    weight: Array
+    amount: Array
+    groups: int
+
+
 @compiled
-def sweep(row: Array, state: Array, u: Array, lanes: Lanes, after: Array, how: tuple[bool, bool]) -> None:
+def sweep(row: Array, state: Array, u: Array, lanes: FlatLanes, after: Array, how: tuple[bool, bool]) -> None:
     """Few lanes that all neurons share: one sweep over the neurons for each lane."""
-    limits, values, amounts = lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel()
+    limits, values, amounts, _ = lanes
     subtract, at_least = how
     for i in range(row.shape[0]):
         u[i] = state[i]
@@ -83,11 +92,10 @@ def sweep(row: Array, state: Array, u: Array, lanes: Lanes, after: Array, how: t
 
 @compiled
 def search(
-    row: Array, state: Array, place: Array, start: Array, lanes: Lanes, after: Array, how: tuple[bool, bool]
+    row: Array, state: Array, place: Array, start: Array, lanes: FlatLanes, after: Array, how: tuple[bool, bool]
 ) -> None:
     """Any lanes: a search by halves in the ascending thresholds of the neuron's group, as in ``many_lanes``."""
-    limits, values, amounts = lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel()
-    groups = lanes.threshold.shape[1]
+    limits, values, amounts, groups = lanes
     subtract, at_least = how
     size, end = row.shape[0], limits.shape[0] + groups
     for i in range(size):
@@ -117,6 +125,7 @@ def fire(
 ) -> None:
     """Neurons with lanes; ``how`` as for ``few_lanes``, an empty ``current`` means no synapse."""
     levels, groups = lanes.threshold.shape
+    flat = FlatLanes(lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel(), groups)
     widest = np.max(chunks[:, 1] - chunks[:, 0])
     place, u = np.empty(widest, np.int64), np.empty(widest, np.float64)
     for c in range(chunks.shape[0]):
@@ -127,6 +136,6 @@ def fire(
             row = data[t, first:last]
             charge_all(row, state, flow, neurons, offset, end)
             if groups == 1 and levels <= FEW_LANES:
-                sweep(row, state, u, lanes, after, how)
+                sweep(row, state, u, flat, after, how)
             else:
-                search(row, state, place, neurons.group[offset:end], lanes, after, how)
+                search(row, state, place, neurons.group[offset:end], flat, after, how)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from nirbridge.runtime import LoweringTable, PlannedNode
-from nirbridge_norse.fixed import windows
 from nirbridge_norse.fixed.neuron import FixedNeuron
 from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.linear import integer_mean_pool
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Windowed, WindowedNeuron
+from nirbridge_norse.windows import integer_window
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
@@ -40,19 +40,9 @@ def _average(planned: PlannedNode, setting: Setting) -> Stage:
     return Stateless(integer_mean_pool(planned, setting))
 
 
-@FIXED_LOWERING.register("phase encode")
-def _encode(planned: PlannedNode, setting: Setting) -> Stage:
-    return Windowed(planned.window, windows.phase_encode(planned, setting))
-
-
-@FIXED_LOWERING.register("phase fire")
-def _fire(planned: PlannedNode, setting: Setting) -> Stage:
-    return WindowedNeuron(planned.window, windows.phase_integrate_and_fire(planned, setting))
-
-
-@FIXED_LOWERING.register("phase decode")
-def _decode(planned: PlannedNode, setting: Setting) -> Stage:
-    return WindowedNeuron(planned.window, windows.phase_decode(planned, setting))
+@FIXED_LOWERING.register("window")
+def _window(planned: PlannedNode, setting: Setting) -> Stage:
+    return WindowedNeuron(planned.window, integer_window(planned, setting))
 
 
 class EitherPrecision:

@@ -15,7 +15,7 @@ from pathlib import Path
 from nirbridge.primitives import BUILT_IN
 from nirbridge.primitives.spec import Step
 
-_HEAD = '''"""Compiled passes over all steps of a neuron; written by ``python -m nirbridge_norse.fused.generating``.
+HEAD = '''"""Compiled passes over all steps of a neuron; written by ``python -m nirbridge_norse.fused.generating``.
 
 Each takes ``data`` [T, N] (inputs, overwritten by outputs), the states [N], the parameters [P] and ``chunks``
 (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the first-level cache
@@ -58,7 +58,7 @@ def all_steps() -> dict[str, tuple[Step, tuple[str, ...]]]:
 
 def module_source() -> str:
     """All passes as one file."""
-    return _HEAD + "".join(f"\n\n{pass_source(name, *found)}" for name, found in all_steps().items())
+    return HEAD + "".join(f"\n\n{pass_source(name, *found)}" for name, found in all_steps().items())
 
 
 def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:

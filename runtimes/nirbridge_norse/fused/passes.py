@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nirbridge.runtime.stepping import Stepping
+from nirbridge_norse.fused import numba_is_there
+from nirbridge_norse.fused.elsewhere import foreign_pass
 from nirbridge_norse.fused.generating import all_steps, pass_name
 from nirbridge_norse.fused.layout import make_layout
 from nirbridge_norse.neurons.lanes import LaneParameters, LaneTable, MembraneState
@@ -25,16 +27,19 @@ SHORTEST_RUN = 32
 
 
 def find_step_pass(stepping: Stepping) -> MakePass | None:
-    """How to make the pass of a primitive's step; None for one that no pass is written for."""
+    """How to make the pass of a primitive's step; None for one that no pass can be written for."""
+    if not numba_is_there():
+        return None
     name = pass_name(stepping.step)
-    written = all_steps().get(name)
-    return partial(_step_pass, name) if written is not None and written[0] is stepping.step else None
+    if all_steps().get(name, (None,))[0] is stepping.step:
+        from nirbridge_norse.fused import steps
+
+        return partial(_step_pass, getattr(steps, name))
+    kernel = foreign_pass(stepping.step, stepping.state)
+    return None if kernel is None else partial(_step_pass, kernel)
 
 
-def _step_pass(name: str, p: Any, features: tuple[int, ...], batch: int) -> Pass:
-    from nirbridge_norse.fused import steps
-
-    kernel = getattr(steps, name)
+def _step_pass(kernel: Callable[..., None], p: Any, features: tuple[int, ...], batch: int) -> Pass:
     layout = make_layout(features, batch)
     parameters = tuple(layout.parameters(value) for value in p)
 

@@ -1,0 +1,46 @@
+"""Compiled passes of primitives from other packages: written to the user's cache, since numba keeps code of files."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from nirbridge.errors import FileError
+from nirbridge.files import write_whole
+from nirbridge.primitives.spec import Step
+from nirbridge_norse.fused.generating import HEAD, UnwritableError, pass_name, pass_source
+
+
+@cache
+def foreign_pass(step: Step, state: tuple[str, ...]) -> Any:
+    """The pass of a step that is not among :mod:`nirbridge_norse.fused.steps`.
+
+    None where no loop is written for it, or where its source or the cache cannot be read or written: the step then
+    runs in torch, slower and with the same bits.
+    """
+    name = pass_name(step)
+    try:
+        source = f"{HEAD}\n\n{pass_source(name, step, state)}"
+    except (UnwritableError, OSError, TypeError):
+        return None
+    path = _folder() / f"{name}_{sha256(source.encode()).hexdigest()[:16]}.py"
+    with suppress(OSError, FileError):
+        if not path.exists() or path.read_text() != source:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, source.encode())
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return getattr(module, name)
+    return None
+
+
+def _folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "nirbridge" / "passes"
