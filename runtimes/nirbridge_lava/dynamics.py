@@ -6,14 +6,13 @@ state.  The expressions are those of the definition, term by term, so that doubl
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge.runtime.stepping import Stepping
 
-Array = NDArray[Any]
 Step = tuple[Array, Array]
 
 
