@@ -9,7 +9,7 @@ from math import prod
 import nir
 
 from nirbridge.chips.weights import ONE, Weights
-from nirbridge.ir import Place, Shape, TemporalMix, delay_steps, find_spec, spec_of
+from nirbridge.ir import Shape, delay_steps, find_spec, spec_of
 from nirbridge.primitives.spec import Reach, Wiring
 from nirbridge.runtime import Plan, PlannedNode
 
@@ -70,7 +70,7 @@ class Layer:
     def states(self) -> int:
         """Numbers that one neuron keeps: a TemporalMix those of a window, in and out."""
         node = self.planned.node
-        return sum(node.weight.shape) if type(node) is TemporalMix else 2
+        return sum(node.weight.shape) if spec_of(node).cost.role == "mixing over time" else 2
 
     @property
     def weights(self) -> Weights:
@@ -119,7 +119,7 @@ def _readouts(plan: Plan) -> set[str]:
     while pending:
         name = pending.pop()
         node = plan[name].node
-        wires = type(node) in (nir.Flatten, nir.Delay)
+        wires = spec_of(node).operation in ("flatten", "delay")
         if wires and name not in passed:
             pending += [source.name for source in plan[name].sources]
         elif not wires and place_of(node) not in ("population", "host"):
@@ -163,7 +163,7 @@ def _extended(planned: PlannedNode, path: Path, dt: float) -> Path:
     wiring = spec_of(planned.node).chip.wiring
     if wiring is not None:
         return _longer(planned, path, wiring(planned.node))
-    move = _MOVES.get(type(planned.node))
+    move = _MOVES.get(spec_of(planned.node).operation)
     return path if move is None else move(planned, path, dt)
 
 
@@ -206,10 +206,10 @@ def _longer(planned: PlannedNode, path: Path, wiring: Wiring) -> Path:
     )
 
 
-_MOVES: dict[type[nir.NIRNode], Callable[[PlannedNode, Path, float], Path]] = {
-    nir.Scale: _scale,
-    nir.Delay: _delay,
-    nir.Flatten: _forgets_rows,
-    Place: _place,
+_MOVES: dict[str, Callable[[PlannedNode, Path, float], Path]] = {
+    "scale": _scale,
+    "delay": _delay,
+    "flatten": _forgets_rows,
+    "place": _place,
 }
-"""What does something else to a path than add a linear node to it."""
+"""By operation: what does something else to a path than add a linear node to it."""

@@ -12,7 +12,7 @@ from nirbridge.chips.limits import Chip
 from nirbridge.chips.mapping import Load, broken_limits
 from nirbridge.chips.messages import Bits
 from nirbridge.errors import Problem
-from nirbridge.ir import MultiLevelLIF, Product, find_spec, spec_of
+from nirbridge.ir import MultiLevelLIF, find_spec, spec_of
 from nirbridge.primitives.delay import delay_steps
 from nirbridge.runtime import Plan, PlannedNode, fixed_problems
 
@@ -114,7 +114,7 @@ def delays_fit(plan: Plan, chip: Chip) -> list[Problem]:
     return [
         _too_late(planned, f"delays by up to {steps} steps of {plan.dt:g} s", chip)
         for planned in plan.nodes
-        if type(planned.node) is nir.Delay
+        if spec_of(planned.node).operation == "delay"
         and (steps := int(delay_steps(planned.node.delay, plan.dt).max(initial=0))) > chip.delay_steps.value
     ]
 
@@ -127,7 +127,7 @@ def products_run_on_the_chip(plan: Plan, chip: Chip) -> list[Problem]:
     return [
         Problem(str(planned), found, "Take loihi2", rule="products_run_on_the_chip")
         for planned in plan.nodes
-        if type(planned.node) is Product
+        if spec_of(planned.node).cost.role == "product"
     ]
 
 

@@ -13,19 +13,17 @@ from torch import Tensor, nn
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
-from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
+from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, operation_of
 from nirbridge.converting.percentiles import TopValues
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import describe, user_code
-from nirbridge.ir import MaxPool2d
 
 BATCH = 64
 _TOLD = 10
 """About as many batches are reported, however many there are."""
 Progress = Callable[[str], None]
 _CALIBRATION = "argument 'data'"
-_TRANSPARENT = (ChannelAffine, Offset, nir.Scale, MaxPool2d)
 
 
 def checked_data(data: Any) -> Array:
@@ -140,10 +138,11 @@ def _placed(scale: Array, graph: AnalogGraph, name: str) -> Array:
 def _behind_convolution(graph: AnalogGraph, name: str) -> bool:
     """Whether a convolution stands before this ReLU with no other layer between."""
     for source in graph.incoming[name]:
-        kind = type(graph.nodes[source])
-        if kind in (nir.Conv1d, nir.Conv2d):
+        node = graph.nodes[source]
+        if operation_of(node) == "convolution":
             return True
-        if kind in _TRANSPARENT and _behind_convolution(graph, source):
+        between = type(node) in (ChannelAffine, Offset) or operation_of(node) in ("scale", "max pool")
+        if between and _behind_convolution(graph, source):
             return True
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import nir
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.converting.analog import AnalogGraph
-from nirbridge.converting.markers import ChannelAffine, Offset, Relu
+from nirbridge.converting.markers import ChannelAffine, Offset, Relu, operation_of
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
@@ -28,10 +29,14 @@ def functions(graph: AnalogGraph, dtype: torch.dtype, zero_codes: bool = False) 
         dtype: of parameters and values.
         zero_codes: let every ReLU send 0, which leaves what constants alone bring to each node.
     """
-    table: dict[type[nir.NIRNode], Callable[[Any, torch.dtype], Function]] = dict(_FUNCTIONS)
+    markers = dict(_MARKERS)
     if zero_codes:
-        table[Relu] = lambda node, dtype: torch.zeros_like
-    return {name: table[type(graph.nodes[name])](graph.nodes[name], dtype) for name in graph.order}
+        markers[Relu] = lambda node, dtype: torch.zeros_like
+    made = {}
+    for name in graph.order:
+        node = graph.nodes[name]
+        made[name] = (markers.get(type(node)) or _FUNCTIONS[operation_of(node)])(node, dtype)
+    return made
 
 
 def values(graph: AnalogGraph, run: Mapping[str, Function], x: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -60,7 +65,7 @@ def _same(node: nir.NIRNode, dtype: torch.dtype) -> Function:
 
 def _matrix(node: nir.Affine | nir.Linear, dtype: torch.dtype) -> Function:
     weight = _tensor(node.weight, dtype)
-    bias = _tensor(node.bias, dtype) if type(node) is nir.Affine else torch.zeros((), dtype=dtype)
+    bias = _tensor(node.bias, dtype) if hasattr(node, "bias") else torch.zeros((), dtype=dtype)
     return lambda x: functional.linear(x, weight) + bias
 
 
@@ -78,10 +83,10 @@ def _scale(node: nir.Scale, dtype: torch.dtype) -> Function:
     return lambda x: factor * x
 
 
-def _pool(node: nir.AvgPool2d | nir.SumPool2d, dtype: torch.dtype) -> Function:
+def _sum_pool(node: nir.AvgPool2d | nir.SumPool2d, dtype: torch.dtype, mean: bool = False) -> Function:
     kernel, stride, padding = (pairs(v, 2) for v in (node.kernel_size, node.stride, node.padding))
     sides = (padding[1], padding[1], padding[0], padding[0])
-    divisor = kernel[0] * kernel[1] if type(node) is nir.AvgPool2d else 1
+    divisor = kernel[0] * kernel[1] if mean else 1
     return lambda x: functional.avg_pool2d(functional.pad(x, sides), kernel, stride, divisor_override=divisor)
 
 
@@ -125,19 +130,19 @@ def _offset(node: Offset, dtype: torch.dtype) -> Function:
     return lambda x: x + value
 
 
-_FUNCTIONS: dict[type[nir.NIRNode], Callable[[Any, torch.dtype], Function]] = {
-    nir.Input: _same,
-    nir.Output: _same,
-    nir.Affine: _matrix,
-    nir.Linear: _matrix,
-    nir.Conv1d: _conv,
-    nir.Conv2d: _conv,
-    nir.Scale: _scale,
-    nir.AvgPool2d: _pool,
-    nir.SumPool2d: _pool,
-    MaxPool2d: _max_pool,
-    nir.Flatten: _flatten,
-    Aggregate: _aggregate,
+_FUNCTIONS: dict[str, Callable[[Any, torch.dtype], Function]] = {
+    "identity": _same,
+    "matrix": _matrix,
+    "convolution": _conv,
+    "scale": _scale,
+    "sum pool": _sum_pool,
+    "mean pool": partial(_sum_pool, mean=True),
+    "max pool": _max_pool,
+    "flatten": _flatten,
+    "aggregate": _aggregate,
+}
+"""By operation of the primitive."""
+_MARKERS: dict[type[nir.NIRNode], Callable[[Any, torch.dtype], Function]] = {
     Relu: _relu,
     ChannelAffine: _channel_affine,
     Offset: _offset,

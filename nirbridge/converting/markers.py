@@ -9,7 +9,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import Shape
+from nirbridge.ir import Shape, spec_of
 
 Array = NDArray[Any]
 
@@ -54,3 +54,8 @@ class Offset(Marker):
     """y = x + value, broadcastable to the features: a constant that the code adds."""
 
     value: Array
+
+
+def operation_of(node: nir.NIRNode) -> str:
+    """What a primitive does, as its Spec says; empty for a marker."""
+    return "" if isinstance(node, Marker) else spec_of(node).operation

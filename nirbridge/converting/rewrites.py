@@ -17,14 +17,15 @@ import nir
 import numpy as np
 
 from nirbridge.converting.analog import AnalogGraph
-from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu
+from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, operation_of
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.normalisation import fold_into
-from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix, label, mark_copy, original
+from nirbridge.ir import MaxPool2d, SparseMatrix, label, mark_copy, original
 
-_POOLS = (nir.AvgPool2d, nir.SumPool2d)
-_KEEPS_SIGNS = (Relu, MaxPool2d, nir.Flatten, nir.Scale, *_POOLS)
-_SYNAPSES = (nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d, Aggregate)
+_AVERAGES = ("mean pool", "sum pool")
+_KEEPS_SIGNS = ("max pool", "flatten", "scale", *_AVERAGES)
+_SYNAPSES = ("matrix", "convolution", "aggregate")
+"""Operations of primitives."""
 
 
 def gathered_axis(graph: AnalogGraph, name: str) -> int | None:
@@ -34,9 +35,10 @@ def gathered_axis(graph: AnalogGraph, name: str) -> int | None:
     several axes, as ``networks.TextGCN`` has it.
     """
     node, axes = graph.nodes[name], len(graph.shapes[name])
-    if type(node) is Aggregate:
+    if operation_of(node) == "aggregate":
         return 0
-    square = type(node) is nir.Linear and axes > 1 and node.weight.shape[0] == node.weight.shape[1]
+    linear = operation_of(node) == "matrix" and not hasattr(node, "bias")
+    square = linear and axes > 1 and node.weight.shape[0] == node.weight.shape[1]
     return axes - 1 if square and not (node.weight < 0).any() else None
 
 
@@ -102,16 +104,15 @@ def never_negative(graph: AnalogGraph, input_too: bool) -> dict[str, bool]:
         elif type(node) is Relu:
             found[name] = True
         else:
-            keeps = type(node) in _KEEPS_SIGNS or gathered_axis(graph, name) is not None
+            keeps = operation_of(node) in _KEEPS_SIGNS or gathered_axis(graph, name) is not None
             known = keeps and bool((_weights(node) >= 0).all())
             found[name] = known and all(found[source] for source in sources)
     return found
 
 
 def _weights(node: nir.NIRNode) -> Array:
-    if type(node) in (Aggregate, nir.Linear):
-        return node.weight.value if isinstance(node.weight, SparseMatrix) else node.weight
-    return np.asarray(node.scale) if type(node) is nir.Scale else np.ones(1)
+    weight = getattr(node, "weight", getattr(node, "scale", 1.0))
+    return np.asarray(weight.value if isinstance(weight, SparseMatrix) else weight)
 
 
 def recode_averages(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
@@ -121,7 +122,7 @@ def recode_averages(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
     """
     positive = never_negative(graph, input_too)
     for name in graph.order:
-        if type(graph.nodes[name]) not in _POOLS and gathered_axis(graph, name) is None:
+        if operation_of(graph.nodes[name]) not in _AVERAGES and gathered_axis(graph, name) is None:
             continue
         users = graph.consumers[name]
         followed = len(users) == 1 and type(graph.nodes[users[0]]) is Relu
@@ -144,14 +145,15 @@ def recode_pooled_sums(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
 def _is_whole(graph: AnalogGraph, name: str) -> bool:
     """A window of one place averages nothing."""
     node = graph.nodes[name]
-    return type(node) in _POOLS and graph.shapes[name] == graph.shapes[graph.incoming[name][0]]
+    return operation_of(node) in _AVERAGES and graph.shapes[name] == graph.shapes[graph.incoming[name][0]]
 
 
 def _read_out(graph: AnalogGraph, name: str) -> bool:
     users = graph.consumers[name]
-    kinds = {type(graph.nodes[user]) for user in users}
-    return kinds <= {nir.Output, nir.Flatten} and all(
-        type(graph.nodes[user]) is nir.Output or _read_out(graph, user) for user in users
+    return all(
+        type(graph.nodes[user]) is nir.Output
+        or (operation_of(graph.nodes[user]) == "flatten" and _read_out(graph, user))
+        for user in users
     )
 
 
@@ -160,7 +162,7 @@ def _one_spike(graph: AnalogGraph, sources: tuple[str, ...]) -> bool:
     if len(sources) != 1:
         return False
     node = graph.nodes[sources[0]]
-    if type(node) in (MaxPool2d, nir.Flatten):
+    if operation_of(node) in ("max pool", "flatten"):
         return _one_spike(graph, graph.incoming[sources[0]])
     return type(node) is Relu
 
@@ -201,8 +203,10 @@ def split_signs(graph: AnalogGraph) -> AnalogGraph:
 
 def _sums(graph: AnalogGraph, name: str) -> bool:
     """Whether a value consists of weighted sums, at least in part, instead of spikes or the coded input."""
-    kind = type(graph.nodes[name])
-    return kind in _SYNAPSES or (kind is not Relu and any(_sums(graph, source) for source in graph.incoming[name]))
+    node = graph.nodes[name]
+    if operation_of(node) in _SYNAPSES:
+        return True
+    return type(node) is not Relu and any(_sums(graph, source) for source in graph.incoming[name])
 
 
 def _split(graph: AnalogGraph, name: str) -> AnalogGraph:
@@ -234,7 +238,7 @@ def _negated(graph: AnalogGraph, name: str) -> tuple[AnalogGraph, str]:
     3. Spikes or the coded input: times -1.
     """
     node, new = graph.nodes[name], graph.free_name(f"{name}.negated")
-    if type(node) in _SYNAPSES:
+    if operation_of(node) in _SYNAPSES:
         return graph.changed({new: _negative(name, node)}, {new: graph.incoming[name]}), new
     if not _sums(graph, name):
         return graph.changed({new: nir.Scale(np.asarray(-1.0))}, {new: (name,)}), new
@@ -257,11 +261,11 @@ def _opposite(node: Any) -> nir.NIRNode:
         return replace(node, value=-node.value)
     if type(node) is ChannelAffine:
         return replace(node, shift=-node.shift)
-    if type(node) not in _SYNAPSES:
+    if operation_of(node) not in _SYNAPSES:
         return replace(node)
     stored = node.weight
     weight = replace(stored, value=-stored.value) if isinstance(stored, SparseMatrix) else -stored
-    return replace(node, weight=weight, **({} if type(node) in (nir.Linear, Aggregate) else {"bias": -node.bias}))
+    return replace(node, weight=weight, **({"bias": -node.bias} if hasattr(node, "bias") else {}))
 
 
 def input_meets_spikes(graph: AnalogGraph) -> bool:

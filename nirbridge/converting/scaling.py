@@ -13,7 +13,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.converting.markers import Array, ChannelAffine
+from nirbridge.converting.markers import Array, ChannelAffine, operation_of
 from nirbridge.ir import Aggregate, SparseMatrix
 
 ONE = np.ones(())
@@ -80,20 +80,18 @@ def _aggregate(node: Aggregate, entering: Array, leaving: Array, axes: int) -> n
     return Aggregate((node.weight * factor).astype(node.weight.dtype))
 
 
-_RULES: dict[type[nir.NIRNode], Callable[[Any, Array, Array, int], nir.NIRNode | None]] = {
-    nir.Affine: _matrix,
-    nir.Linear: _matrix,
-    nir.Conv1d: _conv,
-    nir.Conv2d: _conv,
-    nir.Scale: _scale,
-    ChannelAffine: _channel_affine,
-    Aggregate: _aggregate,
+_RULES: dict[str, Callable[[Any, Array, Array, int], nir.NIRNode | None]] = {
+    "matrix": _matrix,
+    "convolution": _conv,
+    "scale": _scale,
+    "aggregate": _aggregate,
 }
+"""By operation of the primitive."""
 
 
 def takes_factors(node: nir.NIRNode) -> bool:
     """Whether this type of node has weights that factors can go into."""
-    return type(node) in _RULES
+    return type(node) is ChannelAffine or operation_of(node) in _RULES
 
 
 def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
@@ -108,7 +106,8 @@ def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir
     Returns:
         None where the factors vary in a way that the weights cannot express.
     """
-    return _RULES[type(node)](node, entering, leaving, axes)
+    rule = _channel_affine if type(node) is ChannelAffine else _RULES[operation_of(node)]
+    return rule(node, entering, leaving, axes)
 
 
 def compact(value: Array) -> Array:

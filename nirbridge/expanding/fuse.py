@@ -109,7 +109,7 @@ def _read_hard(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shape
 
 def _decay(neuron: Any) -> Any:
     """Expanding made R of a LIF from 1/(1 - decay), as several neighbouring numbers do: the shortest of them."""
-    if type(neuron) is nir.IF:
+    if type(neuron) is not nir.LIF:
         return np.ones(())
     near = 1 - 1 / neuron.r
     decay = near

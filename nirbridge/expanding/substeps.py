@@ -14,21 +14,18 @@ from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import full, is_throughout
 from nirbridge.expanding.others import keeps_constants
 from nirbridge.ir import (
-    Aggregate,
     FlatGraph,
     MultiLevelLIF,
-    Place,
     Shapes,
     TemporalMix,
     is_input,
     label,
+    spec_of,
 )
 from nirbridge.ir.topology import reached
 
-_BIASED = (nir.Affine, nir.Conv1d, nir.Conv2d)
-_LINEAR = (
-    nir.Linear, nir.Scale, nir.SumPool2d, nir.AvgPool2d, nir.Flatten, nir.Output, Aggregate, Place, *_BIASED
-)  # fmt: skip
+_LINEAR = ("matrix", "convolution", "scale", "sum pool", "mean pool", "flatten", "identity", "aggregate", "place")
+"""Operations of primitives."""
 
 
 def repeat_substeps(x: NDArray[Any], count: int) -> NDArray[Any]:
@@ -82,7 +79,7 @@ def _unfit(name: str, node: nir.NIRNode, counts: set[int], flat: FlatGraph) -> P
     elif type(node) is TemporalMix:
         if not keeps_constants(node) or spikes_before(name, flat):
             found = "mixes steps of an input that it does not leave constant"
-    elif type(node) not in _LINEAR and not is_input(node):
+    elif spec_of(node).operation not in _LINEAR and not is_input(node):
         found = "is not linear, so its sub-steps do not add up"
     return (
         Problem(label(name, node), found, "Expand it exactly for any steps", "has_core_counterpart") if found else None
@@ -117,7 +114,7 @@ def _divided(flat: FlatGraph, shapes: dict[str, Shapes], count: int) -> FlatGrap
     for name, node in flat.nodes.items():
         shape = shapes[name].output
         nodes[name] = node
-        if type(node) in _BIASED:
+        if hasattr(node, "bias"):
             nodes[name] = copy(node)
             nodes[name].bias = np.asarray(node.bias) / count
         elif is_input(node):

@@ -47,7 +47,11 @@ def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
 
 def lanes_fired(p: Lanes, u: Array) -> Step:
     """What the membrane u (samples, n) sends, and the new state."""
-    if p.threshold.ndim == 1:
+    if len(p.threshold) == 1:
+        passed = u >= p.threshold[0] if p.inclusive else u > p.threshold[0]
+        y = np.where(passed, p.weight[1], p.weight[0])
+        amount = y if p.amount is None else np.where(passed, p.amount[1], p.amount[0])
+    elif p.threshold.ndim == 1:
         passed = p.threshold.searchsorted(u, "right" if p.inclusive else "left")
         y = p.weight[passed]
         amount = y if p.amount is None else p.amount[passed]

@@ -31,11 +31,16 @@ class UnpicklableError(Exception):
         super().__init__(f"{first} {second}")
 
 
-@pytest.fixture
-def neuron_model(monkeypatch):
-    """Gives the multi-level neuron another step, in the processes made from now on."""
+@pytest.fixture(scope="module")
+def lava_has_run():
+    """What the first program of all opens and starts for good is there before a test counts files and processes."""
     with nirbridge.compile(two_layers(), "lava") as program:
         program.run(FRAMES[:1])
+
+
+@pytest.fixture
+def neuron_model(monkeypatch, lava_has_run):
+    """Gives the multi-level neuron another step, in the processes made from now on."""
     from nirbridge_lava import dynamics
 
     def replace(step):
