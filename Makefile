@@ -4,17 +4,26 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Test processes beside each other; two suit two cores and 8 GB of memory.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: demo test setup lint types imports docs benchmarks clean help
+.PHONY: demo test test-fast setup lint types imports docs benchmarks clean help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: setup  ## sets up, then runs the main job: export, check, run on three runtimes, stream events
 	$(BIN)/nirbridge demo
 
-test: setup  ## sets up, then runs the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# Tests start hundreds of Python processes, each of which would compile all modules that it finds no bytecode of.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
+
+test: setup  ## sets up, then runs the tests; more after PYTEST_ARGS=, as in PYTEST_ARGS="-x tests/ir"
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: setup  ## the tests of an edit loop: nothing that starts Lava, trains or takes many seconds
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 setup: $(STAMP)  ## a virtual environment with nirbridge and all of its extras
 

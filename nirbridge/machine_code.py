@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 
@@ -22,11 +23,36 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
         found = njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
         return njit(**options)(function)
-    save = found._cache.save_overload
+    save, load = found._cache.save_overload, found._cache.load_overload
+    lock = Path(found._cache.cache_path) / f"{function.__module__}.{function.__name__}.lock"
 
     def save_if_possible(*what: Any) -> None:
-        with suppress(OSError):
+        with suppress(OSError), _alone(lock):
             save(*what)
 
-    found._cache.save_overload = save_if_possible
+    def load_whole(*what: Any) -> Any:
+        try:
+            with _alone(lock):
+                return load(*what)
+        except OSError:  # the folder may only be read, or is not there yet: nobody writes
+            return load(*what)
+
+    found._cache.save_overload, found._cache.load_overload = save_if_possible, load_whole
     return found
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Inside of it no other process reads or writes this function's cache.
+
+    numba names the code in an index before it writes it: a second process would find that of an older source, or of
+    another dtype, and run it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

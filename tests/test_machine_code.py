@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +46,25 @@ def test_without_a_folder_for_the_cache_functions_are_compiled_all_the_same(monk
     monkeypatch.setattr(numba, "njit", njit)
     assert compiled(_double, nogil=True)(21) == 42
     assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
+
+
+def test_a_second_process_waits_until_the_code_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a second dispatcher in a thread of its own, while the first has written the index and not yet the code."""
+    from numba.core.caching import IndexDataCacheFile
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    first, second, found, write = compiled(_double), compiled(_double), [], IndexDataCacheFile._save_data
+    reader = threading.Thread(target=lambda: found.append(second._cache.load_overload(*key)))
+
+    def slow_write(*what: Any) -> None:
+        reader.start()
+        time.sleep(0.2)
+        found.append("written")
+        write(*what)
+
+    monkeypatch.setattr(IndexDataCacheFile, "_save_data", slow_write)
+    key = ((numba.int64,), first.targetctx)
+    assert first(21) == 42
+    reader.join()
+    assert found[0] == "written"
+    assert found[1].signature.return_type == numba.int64

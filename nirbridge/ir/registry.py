@@ -6,12 +6,14 @@ when a type is asked for that nothing else knows, or when all are.
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import entry_points
+from threading import RLock
 from typing import Any
 
 import nir
 
-from nirbridge.errors import GraphError, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, UnsupportedError
 from nirbridge.primitives import BUILT_IN, Extension, Spec
 
 GROUP = "nirbridge.primitives"
@@ -23,6 +25,7 @@ PRIMITIVES: dict[str, type[nir.NIRNode]] = {
 """Name on disk → type, of all that nirbridge brings itself: NIR's own, then what it adds."""
 _specs: dict[type[nir.NIRNode], Spec] = {spec.node: spec for spec in BUILT_IN}
 _plugins_loaded = False
+_LOADING = RLock()
 
 
 def register(spec: Spec) -> Spec:
@@ -44,19 +47,22 @@ def register(spec: Spec) -> Spec:
 
 
 def _load_plugins() -> None:
+    """Loads what packages register, once.
+
+    Warns:
+        GraphWarning: one of them cannot be loaded; the others can.
+    """
     global _plugins_loaded
-    if not _plugins_loaded:
-        _plugins_loaded = True
+    with _LOADING:
+        if _plugins_loaded:
+            return
+        _plugins_loaded = True  # first, for a package that asks for a Spec while it is loaded
         for entry in entry_points(group=GROUP):
             try:
-                found = entry.load()
+                register(entry.load())
             except Exception as error:  # a package may do anything at import
-                raise UnsupportedError(
-                    f"primitive '{entry.name}'",
-                    f"{entry.value} cannot be loaded ({type(error).__name__}: {error})",
-                    "Mend or uninstall its package",
-                ) from error
-            register(found)
+                found = f"primitive '{entry.name}': {entry.value} cannot be loaded ({type(error).__name__}: {error})."
+                warnings.warn(f"{found} Mend or uninstall its package.", GraphWarning, stacklevel=3)
 
 
 def find_spec(kind: type[nir.NIRNode]) -> Spec | None:

@@ -9,12 +9,12 @@ from nirbridge.errors import InputError
 from nirbridge.neurons.arguments import MAX_LEVELS, whole
 from nirbridge.neurons.base import SpikingNeuron, in_dtype
 from nirbridge.neurons.dynamics import Step, charge, uniform_level
-from nirbridge.neurons.fused import MixedRule, StraightRule, is_fusable, run_fused
+from nirbridge.neurons.fused import StraightRule, is_fusable, run_fused
 from nirbridge.neurons.gradients import straight_through
 
 MAX_STEPS = 4096
-FUSED_STEPS = 16
-"""Up to here steps are mixed within the pass, which is compiled for each number of them; beyond, by torch."""
+FUSED_STEPS = 10
+"""Up to here steps are mixed within the pass; beyond, by torch, whose product of matrices is then faster."""
 
 
 class LMHT(SpikingNeuron):
@@ -76,8 +76,7 @@ class LMHT(SpikingNeuron):
             raise InputError(self._owner, found, f"Give {self.steps} steps or build it with steps={x.shape[0]}")
         mixing = self.mixing.to(x.dtype)
         if self.steps <= FUSED_STEPS and is_fusable(x, self.v_init):
-            rule = MixedRule(self.levels, self._window, in_dtype(self.v_init, x.dtype))
-            return run_fused(x, self.quantum().to(x.dtype), self.decay.to(x.dtype), rule, mixing)
+            return run_fused(x, self.quantum().to(x.dtype), self.decay.to(x.dtype), self._rule(x.dtype), mixing)
         # Autocast would mix in lower precision, and the neuron would then compute in it.
         with torch.autocast(x.device.type, enabled=False):
             currents = torch.tensordot(mixing, x, dims=([1], [0]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import nir
@@ -28,6 +27,12 @@ Step = Callable[..., Any]
 """``step(x, *state, *parameters) -> (y, *state)`` in plain operators and :func:`~nirbridge.primitives.where`."""
 
 
+def arguments_of(step: Step) -> tuple[str, ...]:
+    """The names of what a step takes."""
+    code = step.__code__
+    return tuple(code.co_varnames[: code.co_argcount])
+
+
 class Bounds(NamedTuple):
     """The least and the largest value that each output of a node can have."""
 
@@ -35,7 +40,7 @@ class Bounds(NamedTuple):
     high: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dynamics:
     """What a node with a state does at every step.
 
@@ -60,7 +65,7 @@ class Dynamics:
     leaks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        names = tuple(signature(self.step).parameters)
+        names = arguments_of(self.step)
         if names[: 1 + len(self.state)] != ("x", *self.state) or "v" not in self.state:
             raise TypeError(f"step{names} does not begin with x and the states {self.state}, of which one is v")
 
@@ -72,7 +77,7 @@ class Dynamics:
 
     def parameter_names(self, step: Step) -> tuple[str, ...]:
         """What ``step`` takes behind the states."""
-        return tuple(signature(step).parameters)[1 + len(self.state) :]
+        return arguments_of(step)[1 + len(self.state) :]
 
     def values(self, node: nir.NIRNode, dt: float, amount: Any = None) -> dict[str, Any]:
         """Every parameter of the node's step by name, in its order; ``amount`` is what a spike subtracts."""
@@ -88,7 +93,7 @@ class Dynamics:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Sends:
     """What a node sends.
 
@@ -133,7 +138,7 @@ class WindowRun(NamedTuple):
     parameters: Callable[[Any], dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Window:
     """Steps that belong together.
 
@@ -154,7 +159,7 @@ class Window:
     integer: WindowRun | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Integers:
     """What precision "fixed" knows of a node (docs/fixed_point.md).
 
@@ -175,7 +180,7 @@ class Integers:
     unit: Callable[[Any], Array] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Floats:
     """What rounding in a narrow dtype needs to know.
 
@@ -230,7 +235,7 @@ class Synapses:
 Role = Literal["boundary", "synapses", "spiking neuron", "analog neuron", "mixing over time", "product", "transparent"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Cost:
     """What a node is to an energy model.
 
@@ -276,7 +281,7 @@ class Wiring(NamedTuple):
     reach: Reach | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Chip:
     """Where a node goes on a chip.
 
@@ -293,7 +298,7 @@ class Chip:
     fixed: Callable[[Any], str] = lambda node: ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Shown:
     """How people see a node.
 
@@ -306,7 +311,7 @@ class Shown:
     fields: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Checks:
     """What rules about a graph ask.
 
@@ -325,7 +330,7 @@ class Checks:
     reaches: Callable[[Any, Bounds], Array] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Spec:
     """A primitive.
 

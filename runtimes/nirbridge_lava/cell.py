@@ -1,4 +1,4 @@
-"""What a node is lowered to, before it is placed in a process."""
+"""What a node is lowered to, before it is known where it runs, and the ways in which it lives in time."""
 
 from __future__ import annotations
 
@@ -7,45 +7,89 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Behaviour = Callable[["Cell", Array, Any, "list[Array] | None"], tuple[Array, Any]]
-"""(cell, x (T, samples, n), state, membranes) → (y (T', samples, n'), new state).
+from nirbridge.runtime import Array
 
-``membranes``, where it is a list, is given the membrane after each step.
-"""
+Behaviour = Callable[["Cell", Array, Any], tuple[Array, Any]]
+"""(cell, x (T, samples, n), state) → (y (T', samples, n'), new state)."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One node's work.  All values are flat vectors in C order of the node's shape.
 
-    A Lava Process of its own and a process that holds the whole graph do the same with it, so a node means the same in
-    both.
-
     Attributes:
         process: name of the Process class.
-        behave: what it does with the steps that it gets; None for what only moves frames.
+        behave: what it does with the steps that it gets; None for a cycle, whose cells are in its parameters.
         parameters: what ``behave`` needs.
-        start: state before the first step, (rows, n); None for a node without state.
-        membrane: the row of the state that is the membrane.
-        steps: Lava steps that a process of its own adds, 1 for a synapse.
+        start: state before the first step, (rows, n); None for no state, and of a cycle one for each name.
+        membrane: the rows of the state that are the membrane, one for each step of a window.
+        latency: Lava steps by which a process of its own is late: 1 for a synapse.
         bias: constant that every receiver adds to what this node sends, or None.
-        takes_bias: whether the Process adds the biases of its senders itself.
         window: input steps that belong together.
     """
 
     process: str
-    behave: Behaviour | None = None
+    behave: Behaviour | None
     parameters: Any = None
-    start: Array | None = None
-    membrane: int = -1
-    steps: int = 0
+    start: Any = None
+    membrane: slice = slice(-1, None)
+    latency: int = 0
     bias: Array | None = None
-    takes_bias: bool = True
     window: int = 1
 
-    def fresh(self, samples: int) -> Array | None:
+    def fresh(self, samples: int) -> Any:
         """The starting state, (rows, samples, n)."""
-        return None if self.start is None else np.repeat(self.start[:, None], samples, axis=1)
+        return _fresh(self.start, samples)
+
+
+def _fresh(start: Any, samples: int) -> Any:
+    if isinstance(start, dict):
+        return {name: _fresh(value, samples) for name, value in start.items()}
+    return None if start is None else np.repeat(start[:, None], samples, axis=1)
+
+
+def same(cell: Cell, x: Array, state: Any) -> tuple[Array, Any]:
+    """What comes in goes out."""
+    return x, state
+
+
+def pointwise(function: Callable[[Any, Array], Array]) -> Behaviour:
+    """A node whose output at a step depends on that step alone."""
+
+    def behave(cell: Cell, x: Array, state: Any) -> tuple[Array, Any]:
+        return function(cell.parameters, x), state
+
+    return behave
+
+
+def stepwise(step: Callable[[Any, Array, Array], tuple[Array, Array]]) -> Behaviour:
+    """A node with a state, one step after the other."""
+
+    def behave(cell: Cell, x: Array, state: Any) -> tuple[Array, Any]:
+        sent = []
+        for frame in x:
+            y, state = step(cell.parameters, frame, state)
+            sent.append(y)
+        # One step at a time is how data stream, and stacking one array costs as much as the step.
+        return (y[None] if len(sent) == 1 else np.stack(sent)), state
+
+    return behave
+
+
+def windowed(function: Callable[[Any, Array], Array]) -> Behaviour:
+    """A node that takes whole windows and keeps nothing between them."""
+    return windowed_neuron(lambda parameters, x: (function(parameters, x), None))
+
+
+def windowed_neuron(function: Callable[[Any, Array], tuple[Array, Any]]) -> Behaviour:
+    """The same with a state within the window: the function gives the membranes at its steps."""
+
+    def behave(cell: Cell, x: Array, state: Any) -> tuple[Array, Any]:
+        sent = []
+        for t in range(0, len(x), cell.window):
+            y, state = function(cell.parameters, x[t : t + cell.window])
+            sent.append(y)
+        return np.concatenate(sent), state
+
+    return behave

@@ -6,14 +6,13 @@ state.  The expressions are those of the definition, term by term, so that doubl
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge.runtime.stepping import Stepping
 
-Array = NDArray[Any]
 Step = tuple[Array, Array]
 
 
@@ -48,7 +47,11 @@ def lanes_step(p: Lanes, x: Array, state: Array) -> Step:
 
 def lanes_fired(p: Lanes, u: Array) -> Step:
     """What the membrane u (samples, n) sends, and the new state."""
-    if p.threshold.ndim == 1:
+    if len(p.threshold) == 1:
+        passed = u >= p.threshold[0] if p.inclusive else u > p.threshold[0]
+        y = np.where(passed, p.weight[1], p.weight[0])
+        amount = y if p.amount is None else np.where(passed, p.amount[1], p.amount[0])
+    elif p.threshold.ndim == 1:
         passed = p.threshold.searchsorted(u, "right" if p.inclusive else "left")
         y = p.weight[passed]
         amount = y if p.amount is None else p.amount[passed]

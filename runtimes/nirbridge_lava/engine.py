@@ -6,20 +6,19 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge_lava.forking import making_processes
 from nirbridge_lava.gate import Gate
-from nirbridge_lava.network import Network, in_area, out_area
-from nirbridge_lava.shared import Board, Control
+from nirbridge_lava.shared import Block, SharedMemory
+from nirbridge_lava.stages import Network, in_area, out_area
 
 if TYPE_CHECKING:
     from nirbridge_lava.guarded import GuardedRuntime
 
-Array = NDArray[Any]
 
 MOST_SAMPLES = 256
 """Bound on the samples of a portion, so that one Lava step of a big network does not take minutes."""
@@ -37,13 +36,13 @@ class Engine:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._gate = Gate() if network.wide else None
-        self._board = Board(network.frames, self._gate)
+        self._gate = Gate() if network.fused else None
+        self._memory = SharedMemory(network.areas, self._gate)
         self._steps = 0
         self._epoch = 0
         self._portions = 0
         try:
-            self._runtime = _started(network, self._board)
+            self._runtime = _started(network, self._memory)
         except BaseException:
             _end(None, self._gate)
             raise
@@ -73,16 +72,16 @@ class Engine:
         Raises:
             ExecutionError: a process failed, or the time is over.  The engine is closed then.
         """
-        network, board = self.network, self._board
+        network, memory = self.network, self._memory
         steps, batch = next(iter(data.values())).shape[:2]
-        most = board.capacity if network.wide else 1
+        most = memory.capacity if network.fused else 1
         samples = ceil(batch / ceil(batch / min(most, MOST_SAMPLES)))
         cut = _Cut(ceil(batch / samples), samples, batch)
         blocks = steps // network.steps
-        inputs = [(board.slots(in_area(name), samples), values) for name, values in data.items()]
-        slots = {name: board.slots(out_area(name), samples) for name in network.sinks}
+        inputs = [(memory.slots(in_area(name), samples), values) for name, values in data.items()]
+        slots = {name: memory.slots(out_area(name), samples) for name in network.sinks}
         results = {name: np.empty((blocks * s.shape[1], batch, s.shape[3])) for name, s in slots.items()}
-        portions, room = blocks * cut.parts, board.capacity // samples
+        portions, room = blocks * cut.parts, memory.capacity // samples
         try:
             begin = 0
             while begin < portions:
@@ -108,12 +107,12 @@ class Engine:
 
     def _run_block(self, count: int, cut: _Cut, deadline: float | None) -> None:
         steps = count + self.network.depth
-        start, first, beats = self._steps + 1, self._portions, self._board.beats
-        self._board.control = Control(start, count, self._epoch, cut.parts, cut.samples, first, beats)
+        start, first, progress = self._steps + 1, self._portions, self._memory.progress
+        self._memory.block = Block(start, count, self._epoch, cut.parts, cut.samples, first, progress)
         if self._gate is None:
-            self._runtime.run_steps(steps, lambda: self._board.beats, deadline)
+            self._runtime.run_steps(steps, lambda: self._memory.progress, deadline)
         else:
-            self._runtime.run_through(steps, self._gate, lambda: self._board.beats, deadline)
+            self._runtime.run_through(steps, self._gate, lambda: self._memory.progress, deadline)
         self._steps += steps
         self._portions += count
 
@@ -143,7 +142,7 @@ class _Cut(NamedTuple):
             yield slot[:, : samples.stop - samples.start], values[block * steps : (block + 1) * steps, samples]
 
 
-def _started(network: Network, board: Board) -> GuardedRuntime:
+def _started(network: Network, memory: SharedMemory) -> GuardedRuntime:
     """The running processes of a network."""
     runtime = None
     try:
@@ -151,7 +150,7 @@ def _started(network: Network, board: Board) -> GuardedRuntime:
             from nirbridge_lava.building import build, compile_processes, forget
             from nirbridge_lava.guarded import GuardedRuntime
 
-            processes = build(network, board)
+            processes = build(network, memory)
             try:
                 runtime = GuardedRuntime(compile_processes(processes, network.model))
                 runtime.initialize()

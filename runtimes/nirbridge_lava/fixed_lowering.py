@@ -6,22 +6,17 @@ The core has refused by then whatever integers cannot say.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import spec_of
 from nirbridge.primitives.integers import IntegerForm, whole
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
 from nirbridge_lava import integers, kernels, lowering, windows
-from nirbridge_lava.behaviours import pointwise, stepwise, windowed
-from nirbridge_lava.cell import Cell
+from nirbridge_lava.cell import Cell, pointwise, stepwise, windowed
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.integers import Neuron, Shifted
 from nirbridge_lava.lowering import LOWERING, Lowering, flat
-
-Array = NDArray[Any]
 
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
 _LEAST = -(2**62)

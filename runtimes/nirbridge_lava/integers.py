@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.primitives.integers import DECAY_BITS, clip, toward_zero
+from nirbridge.runtime import Array
 from nirbridge_lava import kernels
 from nirbridge_lava.dynamics import Lanes, Step, lanes_fired
 from nirbridge_lava.kernels import Convolve, Product
-
-Array = NDArray[Any]
 
 
 class Neuron(NamedTuple):

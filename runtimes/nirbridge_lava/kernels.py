@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from nirbridge.runtime import Array
 
 
 class Convolve(NamedTuple):
@@ -164,3 +163,21 @@ def multiply(factors: int, x: Array) -> Array:
     for index in range(1, factors):
         y = y * slots[..., index, :]
     return y
+
+
+def put(p: tuple[slice, int], x: Array) -> Array:
+    """x, or as much of it as fits, at a place of a longer vector whose other values are 0."""
+    where, length = p
+    y = np.zeros((*x.shape[:-1], length), dtype=x.dtype)
+    y[..., where] = x[..., : where.stop - where.start]
+    return y
+
+
+def take(where: slice, x: Array) -> Array:
+    """Some values of a longer vector."""
+    return x[..., where]
+
+
+def first(p: None, x: Array) -> Array:
+    """One value, for what a message is needed and none is read."""
+    return x[:1, :, :1]

@@ -6,20 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
-from nirbridge.runtime import LoweringTable, Plan, PlannedNode
+from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_lava import dynamics, kernels, windows
-from nirbridge_lava.behaviours import pointwise, stepwise, windowed, windowed_neuron
-from nirbridge_lava.cell import Cell
+from nirbridge_lava.cell import Cell, pointwise, same, stepwise, windowed, windowed_neuron
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
-
-Array = NDArray[Any]
 
 Lowering = Callable[[PlannedNode, float], Cell | None]
 LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
@@ -39,7 +35,7 @@ def flat(value: Any, shape: tuple[int, ...]) -> Array:
 @LOWERING.register("identity")
 def _end(planned: PlannedNode, dt: float) -> Cell | None:
     """An input's frames come from shared memory; ports are flat, so an output is a connection and no process."""
-    return Cell("FrameSource") if is_input(planned.node) else None
+    return Cell("FrameSource", same) if is_input(planned.node) else None
 
 
 @LOWERING.register("flatten")
@@ -54,7 +50,7 @@ def matrix(planned: PlannedNode, dt: float) -> Cell:
     node, shape = planned.node, planned.output_shape
     weight = np.asarray(node.weight, dtype=np.float64)
     bias = np.broadcast_to(node.bias, shape).reshape(-1) if hasattr(node, "bias") else None
-    return Cell("MatrixSynapse", pointwise(kernels.product), Product(weight, planned.input_shape), steps=1, bias=bias)
+    return Cell("MatrixSynapse", pointwise(kernels.product), Product(weight, planned.input_shape), latency=1, bias=bias)
 
 
 @LOWERING.register("convolution")
@@ -73,14 +69,14 @@ def convolution(planned: PlannedNode, dt: float) -> Cell:
     )
     bias = np.asarray(node.bias, dtype=np.float64).reshape(-1, *(1,) * axes)
     flat_bias = np.broadcast_to(bias, planned.output_shape).reshape(-1)
-    return Cell("ConvSynapse", pointwise(kernels.convolve), parameters, steps=1, bias=flat_bias)
+    return Cell("ConvSynapse", pointwise(kernels.convolve), parameters, latency=1, bias=flat_bias)
 
 
 @LOWERING.register("aggregate")
 def aggregate(planned: PlannedNode, dt: float) -> Cell:
     """W x over the nodes of a graph network."""
     weight = planned.node.dense_weight().astype(np.float64)
-    return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), steps=1)
+    return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), latency=1)
 
 
 @LOWERING.register("scale")
@@ -151,7 +147,8 @@ def window(integers: bool) -> Lowering:
     def lower(planned: PlannedNode, dt: float) -> Cell:
         run = window_of(planned, integers, lambda array: flat(array, planned.output_shape))
         name = type(planned.node).__name__
-        return Cell(name, windowed_neuron(windows.run_window), run, window=planned.window)
+        # All that its state holds is the membrane at each step of the window.
+        return Cell(name, windowed_neuron(windows.run_window), run, membrane=slice(None), window=planned.window)
 
     return lower
 
@@ -166,7 +163,7 @@ def _step(planned: PlannedNode, dt: float) -> Cell:
     parameters = found, tuple(flat(value, shape) for value in found.parameters.values())
     start = np.stack([np.broadcast_to(value, shape).reshape(-1) for value in found.start])
     name = type(planned.node).__name__
-    return Cell(name, stepwise(dynamics.run_step), parameters, start, found.membrane)
+    return Cell(name, stepwise(dynamics.run_step), parameters, start, slice(found.membrane, found.membrane + 1))
 
 
 @LOWERING.register("lanes")

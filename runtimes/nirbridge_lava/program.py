@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from numpy.typing import NDArray
-
 from nirbridge.errors import UnsupportedError
-from nirbridge.runtime import Data, Plan, Program, membrane_of
+from nirbridge.runtime import Array, Data, Plan, Program, membrane_of
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.engine import Engine, deadline_after
 from nirbridge_lava.fixed_lowering import fixed_cells
 from nirbridge_lava.lowering import float_cells
-from nirbridge_lava.network import Network, fused_network, processes_network
 from nirbridge_lava.report import MODELS, LoweredNode, lowering_report
+from nirbridge_lava.wiring import make_network
 
-Array = NDArray[Any]
-
-MAPPINGS: dict[str, Callable[[Plan, Mapping[str, Cell | None], Sequence[str], str], Network]] = {
-    "processes": processes_network,
-    "fused": fused_network,
-}
 CELLS: dict[str, Callable[[Plan], dict[str, Cell | None]]] = {"float": float_cells, "fixed": fixed_cells}
 
 
@@ -108,5 +100,6 @@ class LavaProgram(Program):
             )
         self._close()
         self._mapping = self.mapping
-        self._engine = Engine(MAPPINGS[self.mapping](self.lowered, self._cells, record, MODELS[self.precision]))
+        network = make_network(self.lowered, self._cells, record, self.mapping, MODELS[self.precision])
+        self._engine = Engine(network)
         return self._engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nirbridge.runtime import Plan, entering_exponents, message_cost, sent_exponents
-from nirbridge_lava.circuit import Cells
+from nirbridge_lava.stages import Cells
 
 MODELS = {"float": "floating_pt", "fixed": "fixed_pt"}
 _SYNAPSES = ("MatrixSynapse", "ConvSynapse", "AggregateSynapse")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge_lava.gate import Gate
-
-Array = NDArray[Any]
+from nirbridge_lava.stages import Size
 
 BUFFER_BYTES = 64 << 20
 """Bound on the frames held at a time; longer runs go through in blocks."""
@@ -23,14 +22,7 @@ BUFFER_BYTES = 64 << 20
 _MOST_PORTIONS = 1 << 16
 
 
-class Frame(NamedTuple):
-    """What one sample has in one portion: so many steps of so many values; one step unless the graph has windows."""
-
-    steps: int
-    values: int
-
-
-class Control(NamedTuple):
+class Block(NamedTuple):
     """The block of portions that is under way.
 
     A *portion* is what the network takes in one Lava step: the steps that form whole windows (one, mostly) of some
@@ -43,7 +35,7 @@ class Control(NamedTuple):
         parts: portions that make up the batch; portion k of the stream belongs to part k modulo parts.
         samples: samples in a portion.
         first: position of its first portion in the stream since the reset.
-        beats: changes while the network moves, written by the processes.
+        progress: changes while the network moves, written by the processes.
     """
 
     start: int
@@ -52,32 +44,32 @@ class Control(NamedTuple):
     parts: int
     samples: int
     first: int
-    beats: int = 0
+    progress: int = 0
 
 
-_BEATS = Control._fields.index("beats")
+_PROGRESS = Block._fields.index("progress")
 
 
-class Board:
+class SharedMemory:
     """The shared memory of one network.
 
     Args:
-        frames: what one sample has in a portion, for each input and each sink.
+        areas: what one sample has in a portion, for each input and each sink.
         gate: what a process that holds the whole graph waits at; None where processes are stepped one by one.
     """
 
-    def __init__(self, frames: Mapping[str, Frame], gate: Gate | None = None) -> None:
+    def __init__(self, areas: Mapping[str, Size], gate: Gate | None = None) -> None:
         self.gate = gate
-        self.shapes = dict(frames)
-        per_sample = sum(steps * values for steps, values in frames.values())
+        self.sizes = dict(areas)
+        per_sample = sum(steps * values for steps, values in areas.values())
         self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
-        header = len(Control._fields)
+        header = len(Block._fields)
         memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
-        self._control = memory[:header].view(np.int64).data
+        self._block = memory[:header].view(np.int64).data
         self._areas: dict[str, Array] = {}
         self._slots: dict[tuple[str, int], Array] = {}
         begin = header
-        for name, (steps, values) in frames.items():
+        for name, (steps, values) in areas.items():
             end = begin + self.capacity * steps * values
             self._areas[name] = memory[begin:end]
             begin = end
@@ -86,7 +78,7 @@ class Board:
         """The memory of an input or sink as (portions, steps, samples, values)."""
         found = self._slots.get((name, samples))
         if found is None:
-            steps, values = self.shapes[name]
+            steps, values = self.sizes[name]
             size = steps * samples * values
             portions = self.capacity // samples
             found = self._areas[name][: portions * size].reshape(portions, steps, samples, values)
@@ -94,20 +86,20 @@ class Board:
         return found
 
     @property
-    def control(self) -> Control:
+    def block(self) -> Block:
         """The block under way."""
-        return Control(*self._control.tolist())
+        return Block(*self._block.tolist())
 
-    @control.setter
-    def control(self, block: Control) -> None:
+    @block.setter
+    def block(self, block: Block) -> None:
         for place, value in enumerate(block):
-            self._control[place] = value
+            self._block[place] = value
 
     @property
-    def beats(self) -> int:
+    def progress(self) -> int:
         """A number that changes while the network moves."""
-        return int(self._control[_BEATS])
+        return int(self._block[_PROGRESS])
 
-    def beat(self) -> None:
-        """Tells that something moved."""
-        self._control[_BEATS] += 1
+    def move(self) -> None:
+        """Tells that something moved; of two processes at the same time one may be lost."""
+        self._block[_PROGRESS] += 1

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.runtime import Array
 from nirbridge_lava.kernels import Pool, pool
-
-Array = NDArray[Any]
 
 
 def temporal_mix(weight: Array, x: Array) -> Array:

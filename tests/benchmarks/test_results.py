@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from nirbridge.errors import FileError, InputError
@@ -39,6 +43,34 @@ from benchmarks.results.verdicts import (
 
 def job(seed: int = 0, **cell: int) -> Job:
     return Job("some", "digits", cell, seed, "train", {"epochs": 1})
+
+
+class _Here(Executor):
+    """A pool without processes."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are done in this process, which has imported torch; in others of their own: test_end_to_end_in_small."""
+    monkeypatch.setattr(runner, "worker_pool", lambda count: _Here())
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The numbers of threads that runs set end with the test."""
+    before = torch.get_num_threads()
+    for name in runner.THREADS:
+        monkeypatch.setenv(name, "1")
+    yield
+    torch.set_num_threads(before)
 
 
 def test_a_sample_has_the_deviation_of_few_values() -> None:
@@ -166,7 +198,7 @@ def test_every_training_is_one_that_the_configuration_takes(quick: bool) -> None
             assert checked(found.work.get("configuration", found.work), str(found)).epochs > 0
 
 
-def test_a_failed_run_is_named_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs.jsonl")
     bad = Job("some", "digits", {"T": 1}, 0, "train", {"epochs": "many"})
     good = Job("some", "digits-graph", {}, 0, "convert-nodes", TINY_GRAPH)
@@ -215,6 +247,7 @@ def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "results.md").read_text() == written
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_only_one_experiment_leaves_the_others_open(tmp_path: Path) -> None:
     arguments = ["--quick", "--seeds", "1", "--workers", "1", "--only", "conversion"]
     arguments += ["--page", str(tmp_path / "results.md"), "--cache", str(tmp_path / "cache.jsonl")]
@@ -263,6 +296,7 @@ def test_trials_need_something_held_back() -> None:
         train_and_validate(work | {"data": {"name": "digits", "count": 40}}, 0)
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_trials_in_small(shared_data: Path, tmp_path: Path) -> None:
     """They write their file beside the page and show a table; the page then shows it too."""
     arguments = ["--nmnist", str(shared_data / "nmnist-small"), "--page", str(tmp_path / "results.md")]

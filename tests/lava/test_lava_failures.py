@@ -31,15 +31,20 @@ class UnpicklableError(Exception):
         super().__init__(f"{first} {second}")
 
 
-@pytest.fixture
-def neuron_model(monkeypatch):
-    """Gives the multi-level neuron another step, in the processes made from now on."""
+@pytest.fixture(scope="module")
+def lava_has_run():
+    """What the first program of all opens and starts for good is there before a test counts files and processes."""
     with nirbridge.compile(two_layers(), "lava") as program:
         program.run(FRAMES[:1])
-    from nirbridge_lava.behaviours import FLOAT, stepwise
+
+
+@pytest.fixture
+def neuron_model(monkeypatch, lava_has_run):
+    """Gives the multi-level neuron another step, in the processes made from now on."""
+    from nirbridge_lava import dynamics
 
     def replace(step):
-        monkeypatch.setitem(FLOAT, "MultiLevelLIF", stepwise(step))
+        monkeypatch.setattr(dynamics, "lanes_step", step)
 
     return replace
 
@@ -94,7 +99,7 @@ def test_an_error_that_does_not_unpickle_is_told_as_one(neuron_model):
 
 
 def test_an_error_while_a_process_is_built(monkeypatch, neuron_model):
-    from nirbridge_lava.processes.neurons import PyMultiLevelLIFFloat
+    from nirbridge_lava.processes.nodes import PyMultiLevelLIFFloat
 
     def refuse(self, proc_params):
         raise MemoryError("no room for the neuron")

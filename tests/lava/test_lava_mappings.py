@@ -8,7 +8,9 @@ import pytest
 from lava_graphs import assert_same, chain, graded, needs_lava, reference_run, residual, two_layers
 
 import nirbridge
+from nirbridge.errors import ExecutionError
 from nirbridge.ir import MultiLevelLIF, build_graph
+from nirbridge_lava import dynamics
 from tests.conformance.cases import CASES, data
 from tests.conformance.test_conformance import _in_pieces, as_dict, recordable
 from tests.conformance.test_conformance import assert_same as same_values
@@ -83,7 +85,7 @@ def test_a_fused_run_goes_through_the_shared_memory_in_blocks(monkeypatch):
     x = graded(np.random.default_rng(73), 12, 3, 12)
     with nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60) as program:
         np.testing.assert_array_equal(program.run(x).output, reference_run(two_layers(), x).output)
-        assert program._engine._board.capacity == 5
+        assert program._engine._memory.capacity == 5
 
 
 @pytest.mark.parametrize(("ahead", "portions"), [(1, 1), (5, 1), (12, 1), (1, 5), (2, 3), (1, 256)])
@@ -152,14 +154,21 @@ def test_cycles_of_several_nodes_and_cycles_behind_each_other(mapping):
         np.testing.assert_array_equal(np.stack([program.step(frame) for frame in x]), expected.output)
 
 
-def test_an_error_in_the_fused_process_arrives_with_its_own_message(monkeypatch):
-    from nirbridge.errors import ExecutionError
-    from nirbridge_lava.behaviours import FLOAT
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_a_cycle_that_no_data_reach_keeps_its_fractions(mapping):
+    nodes = {"a": nir.Input(np.array([3])), "l": nir.LI(*(np.full(3, v) for v in (0.01, 1.0, 0.5)))}
+    nodes |= {"oa": nir.Output(None), "ol": nir.Output(None)}
+    graph = build_graph(nodes, [("a", "oa"), ("l", "l"), ("l", "ol")])
+    x = graded(np.random.default_rng(80), 5, 2, 3)
+    with nirbridge.compile(graph, "lava", mapping=mapping, timeout=60) as program:
+        assert_same(reference_run(graph, x, ["l:v"]), program.run(x, ["l:v"]))
 
-    def broken(cell, x, state, membranes):
+
+def test_an_error_in_the_fused_process_arrives_with_its_own_message(monkeypatch):
+    def broken(parameters, x, state):
         raise ZeroDivisionError("the reason itself")
 
-    monkeypatch.setitem(FLOAT, "MultiLevelLIF", broken)
+    monkeypatch.setattr(dynamics, "lanes_step", broken)
     program = nirbridge.compile(two_layers(), "lava", mapping="fused", timeout=60)
     with pytest.raises(ExecutionError, match=r"process 'graph' failed: ZeroDivisionError: the reason itself"):
         program.run(graded(np.random.default_rng(77), 3, 1, 12))

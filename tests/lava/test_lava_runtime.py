@@ -22,25 +22,21 @@ def test_supported_is_the_lowering_table():
 
 
 @needs_lava
-def test_every_process_has_a_model_in_each_precision_that_its_behaviour_has():
-    from nirbridge_lava.behaviours import FIXED, FLOAT
+def test_every_process_has_a_model_in_each_precision():
     from nirbridge_lava.forking import making_processes
 
     with making_processes():
-        from nirbridge_lava import building
+        from nirbridge_lava.processes import nodes
 
-        named = {name for name in building.PROCESSES if name != "Dense"}
         models = [
             (cls.implements_process.__name__, *cls.tags)
-            for module in building.MODULES
-            for cls in vars(module).values()
+            for cls in vars(nodes).values()
             if isinstance(cls, type) and getattr(cls, "implements_process", None)
         ]
-    tables = {"floating_pt": FLOAT, "fixed_pt": FIXED}
-    either = named - FLOAT.keys() - FIXED.keys()
+    named = {*nodes.PROCESSES, "FusedGraph"}
     assert len(set(models)) == len(models)
-    assert set(models) == {(name, tag) for tag, table in tables.items() for name in either | table.keys()}
-    assert {"FrameSource", "FrameSink", "FusedGraph", "Cycle"} < either
+    assert set(models) == {(name, tag) for tag in ("floating_pt", "fixed_pt") for name in named}
+    assert {"FrameSource", "FrameSink", "FusedGraph", "Cycle", "MultiLevelLIF", "MatrixShift"} < named
 
 
 def test_asking_costs_neither_lava_nor_torch():

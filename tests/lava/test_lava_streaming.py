@@ -73,7 +73,7 @@ def test_long_runs_go_through_in_blocks_that_cut_a_batch(monkeypatch, frames, ex
     monkeypatch.setattr("nirbridge_lava.shared.BUFFER_BYTES", 5 * 8 * (12 + 5))
     with nirbridge.compile(two_layers(), "lava", timeout=60) as small:
         np.testing.assert_array_equal(small.run(frames).output, expected)
-        assert small._engine._board.capacity == 5
+        assert small._engine._memory.capacity == 5
         small.reset()
         parts = [small.advance(frames[:7]).output, small.advance(frames[7:]).output]
         np.testing.assert_array_equal(np.concatenate(parts), expected)

@@ -167,6 +167,20 @@ def test_quotients_that_round_across_a_level(q, levels):
     assert not torch.equal(torch.floor(u * (1 / held)).clamp(0, levels), expected[0, 0]), "the estimate suffices here"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("boundary", [">", ">="])
+@pytest.mark.parametrize(("theta", "scaled"), [(0.1, False), (1 / 3, True), (1e-30, True), (7.7e20, False)])
+def test_membranes_beside_a_lane(theta, scaled, boundary, dtype):
+    """w θ of all 32 lanes, and its neighbours."""
+    neuron = MultiLevelLIF(32, theta, boundary=boundary, scaled=scaled).to(dtype)
+    ends = (torch.tensor(-1e38, dtype=dtype), torch.tensor(1e38, dtype=dtype))
+    u = torch.cat([neuron.lane_threshold, *(torch.nextafter(neuron.lane_threshold, end) for end in ends)])
+    with stepwise():
+        expected = neuron(u[None, None])
+    assert expected.unique().numel() == 33
+    assert torch.equal(neuron(u[None, None]), expected)
+
+
 def test_many_chunks_and_threads():
     before = torch.get_num_threads()
     x = frames(torch.float32, 8, 3, 3, 60, 61)

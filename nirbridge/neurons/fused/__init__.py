@@ -9,7 +9,7 @@ from call to call and take any lanes for any neuron, where these keep the inputs
 """
 
 from nirbridge.neurons.fused.function import run_fused
-from nirbridge.neurons.fused.rules import MixedRule, OneHotRule, Rule, StraightRule, UniformRule
+from nirbridge.neurons.fused.rules import OneHotRule, Rule, StraightRule, UniformRule
 from nirbridge.neurons.fused.switch import is_fusable, stepwise
 
-__all__ = ["MixedRule", "OneHotRule", "Rule", "StraightRule", "UniformRule", "is_fusable", "run_fused", "stepwise"]
+__all__ = ["OneHotRule", "Rule", "StraightRule", "UniformRule", "is_fusable", "run_fused", "stepwise"]

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from nirbridge.neurons.fused.layout import Layout
 from nirbridge.neurons.fused.rules import Number, Pass, Rule
+from nirbridge.neurons.fused.structs import Neurons
 from nirbridge.neurons.gradients import straight_through
 
 # Outputs are made by numpy, which asks the system for huge pages: mapping a large array in small ones takes longer than
@@ -41,8 +42,8 @@ def _forward(
     tensors = tuple(each for each in (quantum, decay, *rule.parameters) if isinstance(each, Tensor))
     layout, dtype = Layout.of(x, tensors), _DTYPES[x.dtype]
     omega = np.empty((0, 0), dtype) if mixing is None else mixing.detach().contiguous().numpy()
-    q, leak, start = (layout.spread(each, dtype) for each in (quantum, decay, rule.v_init))
-    run = Pass(layout, dtype, q, leak, omega, start)
+    v_init, leak, q = (layout.spread(each, dtype) for each in (rule.v_init, decay, quantum))
+    run = Pass(layout, Neurons(v_init, leak, q, omega))
     rows = layout.rows(x)
     y = np.empty(rows.shape, dtype)
     rule.forward(run, rows.numpy(), y, run.none())
@@ -66,12 +67,12 @@ class _Fused(torch.autograd.Function):
         layout: Layout = ctx.run.layout
         out = np.empty(rows.shape, ctx.run.dtype)
         needed = ctx.needs_input_grad
-        learns = needed[1] or needed[2]
+        learns = needed[1] or needed[2] or needed[4]
         sums = ctx.rule.backward(ctx.run, rows.numpy(), layout.rows(grad).numpy(), out, learns)
         return (
             layout.unrolled(torch.from_numpy(out)),
             layout.gathered(sums.quantum, quantum) if needed[1] and sums.quantum.size else None,
             layout.gathered(sums.decay, decay) if needed[2] and sums.decay.size else None,
             None,
-            torch.from_numpy(sums.omega).to(mixing.dtype) if needed[4] else None,
+            torch.from_numpy(sums.mixing).to(mixing.dtype) if needed[4] else None,
         )

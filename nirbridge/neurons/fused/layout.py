@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nirbridge.neurons.fused.team import in_parts
+from nirbridge.neurons.fused.threads import in_parts
 
 Array = NDArray[Any]
-CHUNK_BYTES = 1 << 16
-"""The widest row of a chunk: with shorter ones stores to memory take twice as long."""
+CHUNK_BYTES = 1 << 13
+"""The widest row of a chunk: a few of them fit the first-level cache; shorter ones feel the calls of loops."""
 STEPS_BYTES = 1 << 17
 """What one row of all steps of a chunk may take; a few of them fit the second-level cache."""
 SHORTEST_ROW = 64
@@ -38,7 +38,7 @@ class Layout:
         batch_last: whether rows are laid out [*features, B].
         parts: chunks (first, last, group), in as many parts as are handed out.
         threads: how many take parts.
-        width: neurons of the widest chunk.
+        run: neurons side by side that share parameters.
     """
 
     shape: tuple[int, ...]
@@ -46,7 +46,7 @@ class Layout:
     batch_last: bool
     parts: tuple[Array, ...]
     threads: int
-    width: int
+    run: int
 
     @classmethod
     def of(cls, x: Tensor, parameters: tuple[Tensor, ...]) -> Layout:
@@ -88,19 +88,9 @@ class Layout:
         ones = (1,) * (len(self.shape) - 2 - len(self.groups))
         return total.reshape(*self.groups, *ones).sum_to_size(parameter.shape)
 
-    def shared_out(self, work: Callable[[int, Array, Array], None], rows: int, dtype: Any) -> None:
-        """Calls ``work(part, chunks, scratch)`` for each part, at once on several threads.
-
-        Args:
-            work: gets the number of a part, its chunks, and a buffer (rows, width) of its thread.
-            rows: of the buffer.
-            dtype: of the buffer, numpy's.
-        """
-
-        def with_scratch(part: int, buffer: Array) -> None:
-            work(part, self.parts[part], buffer.view(dtype).reshape(rows, self.width))
-
-        in_parts(len(self.parts), with_scratch, self.threads, rows * self.width * dtype.itemsize)
+    def shared_out(self, work: Callable[[int, Array], None]) -> None:
+        """Calls ``work(part, chunks)`` with the number and the chunks of each part, at once on several threads."""
+        in_parts(len(self.parts), lambda part: work(part, self.parts[part]), self.threads)
 
 
 @lru_cache(maxsize=256)
@@ -123,7 +113,7 @@ def _layout(shape: tuple[int, ...], differing: int, item: int, threads: int) -> 
     count = max(1, min(threads, prod(shape) // _WORTH_A_THREAD, len(chunks)))
     handed_out = min(count * _PARTS_A_THREAD, len(chunks)) if count > 1 else 1
     parts = tuple(np.ascontiguousarray(part) for part in np.array_split(chunks, handed_out))
-    return Layout(shape, groups, batch_last, parts, count, min(widest, run))
+    return Layout(shape, groups, batch_last, parts, count, run)
 
 
 @lru_cache(maxsize=256)

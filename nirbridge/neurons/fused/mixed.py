@@ -1,155 +1,113 @@
-"""The passes of LM-HT over [T, N]: the mixing of the steps, and the neuron behind it, in registers.
+"""The passes of LM-HT over [T, N]: the mixing of the steps and the neuron behind it, chunk by chunk.
 
-I[t] = Σ_j Ω[t, j] x[j];  u = λ v + I;  y = z q, z the highest k in 0..levels with u >= k q (or 0);  v = u - z q. Its
+I[t] = Σ_j Ω[t, j] x[j];  u = λ v + I;  y = z q, z the highest k in 0..N with u >= k q (or 0);  v = u - z q. Its
 membrane carries no gradient back, so that both passes go from the first step to the last.
 
-The number of steps is known when a pass is compiled: it is that of ``weights``, Ω row by row. Chunks (first, last,
-group) are runs of neurons that share their parameters.
+Memory bounds these passes, so that rows are read and written where there is arithmetic to do meanwhile: the last two
+terms of I are taken in the loop that charges the membranes, the first of them being the sum of all others where there
+are more. A loop over more arrays than these would get no SIMD.
 """
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import Any
 
-import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled
-from nirbridge.neurons.fused.lanes import (
-    Lanes,
-    Numbers,
-    Total,
-    both_widths,
-    floor,
-    for_neurons,
-    plus_product,
-    rows_of,
-    where,
-)
+from nirbridge.neurons.fused.compiling import compiled, compiled_sums
+from nirbridge.neurons.fused.rows import copy, dot, mix, rows_of_chunks
+from nirbridge.neurons.fused.steps import less_than_one_over, settle_uniform, uniform_level
+from nirbridge.neurons.fused.structs import Levels, Neurons, Window
 
 Array = NDArray[Any]
 
 
 @compiled
-def forward(
-    x: Array, y: Array, v_init: Array, decay: Array, quantum: Array, levels: Any, weights: tuple[Any, ...],
-    chunks: Array,
-) -> None:  # fmt: skip
-    """Fills ``y``."""
+def _charged(v: Any, decay: Any, a: Any, x: Any, b: Any, other: Any) -> Any:
+    """u = λ v + (a x + b other), the same bits in both passes."""
+    return decay * v + (a * x + b * other)
+
+
+@compiled
+def _fire(a: Any, row: Array, b: Any, other: Array, v: Array, y: Array, decay: Any, q: Any, levels: Levels) -> None:
+    """I = a row + b other; y = z q, and ``v`` from after the last reset to after this one."""
+    per_quantum = less_than_one_over(q)
+    for i in range(y.shape[0]):
+        u = _charged(v[i], decay, a, row[i], b, other[i])
+        y[i] = uniform_level(u, q, per_quantum, levels) * q
+        v[i] = settle_uniform(u, q, per_quantum, levels)
+
+
+@compiled
+def forward(x: Array, y: Array, u: Array, neurons: Neurons, levels: Levels, chunks: Array) -> None:
+    """Fills ``y``; the membranes ``u`` are not to be had."""
+    end, one = x.shape[0] - 1, x.dtype.type(1)
+    rows = rows_of_chunks(x, 2, chunks)
     for c in range(chunks.shape[0]):
         first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
-        q = quantum[group]
-        _fire(x, y, first, last, (v_init[group], decay[group], q, x.dtype.type(1) / q, levels), weights)
+        decay, q = neurons.decay[group], neurons.quantum[group]
+        v, mixed = rows[0, : last - first], rows[1, : last - first]
+        v[:] = neurons.v_init[group]
+        for t in range(x.shape[0]):
+            weights, other, sent = neurons.mixing[t], x[end, first:last], y[t, first:last]
+            if end == 1:
+                _fire(weights[0], x[0, first:last], weights[1], other, v, sent, decay, q, levels)
+            else:
+                mix(x, end, first, last, weights, mixed)
+                _fire(one, mixed, weights[end], other, v, sent, decay, q, levels)
+
+
+@compiled_sums
+def _back(
+    a: Any, row: Array, b: Any, other: Array, grad: Array, v: Array, g_u: Array, decay: Any, q: Any, levels: Levels,
+    low: Any, high: Any,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """g_u = g_y within low <= u <= high, else 0; I and ``v`` as forward; gives Σ g_u v, Σ g_u row and Σ g_u other."""
+    zero, per_quantum = g_u.dtype.type(0), less_than_one_over(q)
+    by_v = by_row = by_other = zero
+    for i in range(g_u.shape[0]):
+        before, given = v[i], grad[i]
+        u = _charged(before, decay, a, row[i], b, other[i])
+        passed = given if (u >= low) & (u <= high) else zero
+        g_u[i] = passed
+        by_v += passed * before
+        by_row += passed * row[i]
+        by_other += passed * other[i]
+        v[i] = settle_uniform(u, q, per_quantum, levels)
+    return by_v, by_row, by_other
 
 
 @compiled
 def backward(
-    x: Array, grad: Array, out: Array, v_init: Array, decay: Array, quantum: Array, levels: Any, low: Array,
-    high: Array, weights: tuple[Any, ...], sums: Array, chunks: Array,
-) -> None:  # fmt: skip
-    """g_u[t] = g_y[t] within low <= u <= high, else 0; g_x[j] = Σ_t Ω[t, j] g_u[t] into ``out``.
+    x: Array, grad: Array, out: Array, neurons: Neurons, levels: Levels, window: Window, sums: Array, chunks: Array
+) -> None:
+    """g_u[t] = g_y[t] within low <= u <= high, else 0, into ``out`` at first; g_x[j] = Σ_t Ω[t, j] g_u[t].
 
-    ``sums`` (G, 1 + T T) receive Σ g_u[t] v[t-1], the gradient of λ, and Σ g_u[t] x[j], that of Ω.
+    ``sums`` (G, 1 + T T) receive g_λ = Σ g_u[t] v[t-1], and g_Ω[t, j] = Σ g_u[t] x[j].
     """
-    found = np.empty(sums.shape[1])
+    steps, end, one = x.shape[0], x.shape[0] - 1, x.dtype.type(1)
+    rows = rows_of_chunks(x, steps + 2, chunks)
     for c in range(chunks.shape[0]):
         first, last, group = chunks[c, 0], chunks[c, 1], chunks[c, 2]
-        q = quantum[group]
-        numbers = (v_init[group], decay[group], q, x.dtype.type(1) / q, levels, low[group], high[group])
-        _back(x, grad, out, first, last, numbers, weights, found)
-        sums[group] += found
-
-
-class _Neurons:
-    """Some neurons, whose steps are taken one after the other."""
-
-    def __init__(self, lanes: Lanes, numbers: list[Any], weights: list[Any], inputs: list[Numbers]) -> None:
-        steps = len(inputs)
-        self.lanes, self.inputs = lanes, inputs
-        self.v, self.decay, self.q, self.per_quantum, self.levels = (lanes.every(each) for each in numbers)
-        self.omega = [[lanes.every(weights[t * steps + j]) for j in range(steps)] for t in range(steps)]
-
-    def charge(self, t: int) -> Numbers:
-        """u = λ v + Σ_j Ω[t, j] x[j], summed from j = 0 up."""
-        mixed = self.omega[t][0] * self.inputs[0]
-        for weight, current in zip(self.omega[t][1:], self.inputs[1:], strict=True):
-            mixed = plus_product(mixed, weight, current)
-        return self.decay * self.v + mixed
-
-    def fire(self, u: Numbers) -> Numbers:
-        """z q, and v = u - z q; the operations of :func:`nirbridge.neurons.fused.steps.fire_uniform`."""
-        one, zero = self.lanes.constant(1.0), self.lanes.constant(0.0)
-        k = floor(u * self.per_quantum)
-        k = where(u >= (k + one) * self.q, k + one, k)
-        k = where(u < k * self.q, k - one, k)
-        k = where(k < zero, zero, k)
-        value = where(k > self.levels, self.levels, k) * self.q
-        self.v = u - value
-        return value
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _fire(context: Any, x: Any, y: Any, first: Any, last: Any, numbers: Any, weights: Any) -> Any:
-    """One chunk forward; ``numbers``: v_init, decay, q, 1 / q, levels."""
-    steps = isqrt(len(weights))
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        inputs, outputs = (rows_of(context, builder, x, array, steps) for array in arguments[:2])
-        constants, omega = (cgutils.unpack_tuple(builder, each) for each in arguments[4:])
-
-        def body(lanes: Lanes, index: Any) -> None:
-            neurons = _Neurons(lanes, constants, omega, [lanes.load(row, index) for row in inputs])
-            for t in range(steps):
-                lanes.store(neurons.fire(neurons.charge(t)), outputs[t], index)
-
-        for_neurons(both_widths(context, builder, x.dtype), arguments[2], arguments[3], body)
-        return context.get_dummy_value()
-
-    return types.void(x, y, first, last, numbers, weights), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _back(
-    context: Any, x: Any, grad: Any, out: Any, first: Any, last: Any, numbers: Any, weights: Any, found: Any
-) -> Any:
-    """One chunk backward; ``numbers`` as forward, then low and high; ``found`` (1 + T T) are the sums of the chunk."""
-    steps = isqrt(len(weights))
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        inputs, grads, outs = (rows_of(context, builder, x, array, steps) for array in arguments[:3])
-        constants, omega = (cgutils.unpack_tuple(builder, each) for each in arguments[5:7])
-        widths = both_widths(context, builder, x.dtype)
-        in_decay = Total(widths)
-        in_omega = [[Total(widths) for _ in range(steps)] for _ in range(steps)]
-
-        def body(lanes: Lanes, index: Any) -> None:
-            neurons = _Neurons(lanes, constants[:5], omega, [lanes.load(row, index) for row in inputs])
-            low, high = (lanes.every(each) for each in constants[5:])
-            zero, g_x = lanes.constant(0.0), []
-            for t in range(steps):
-                before, u = neurons.v, neurons.charge(t)
-                g_u = where((u >= low) & (u <= high), lanes.load(grads[t], index), zero)
-                in_decay.add_product(g_u, before)
-                for j in range(steps):
-                    in_omega[t][j].add_product(g_u, neurons.inputs[j])
-                    weight = neurons.omega[t][j]
-                    if t == 0:
-                        g_x.append(weight * g_u)
-                    else:
-                        g_x[j] = plus_product(g_x[j], weight, g_u)
-                neurons.fire(u)
-            for row, each in zip(outs, g_x, strict=True):
-                lanes.store(each, row, index)
-
-        for_neurons(widths, arguments[3], arguments[4], body)
-        sums = context.make_array(found)(context, builder, arguments[7]).data
-        for k, total in enumerate((in_decay, *(each for row in in_omega for each in row))):
-            builder.store(total.result(), builder.gep(sums, [ir.Constant(ir.IntType(64), k)]))
-        return context.get_dummy_value()
-
-    return types.void(x, grad, out, first, last, numbers, weights, found), generate
+        size, decay, q = last - first, neurons.decay[group], neurons.quantum[group]
+        low, high = window.low[group], window.high[group]
+        v, mixed = rows[steps, :size], rows[steps + 1, :size]
+        v[:] = neurons.v_init[group]
+        for t in range(steps):
+            weights, other, g_y, g_u = neurons.mixing[t], x[end, first:last], grad[t, first:last], out[t, first:last]
+            if end == 1:
+                row = x[0, first:last]
+                found = _back(weights[0], row, weights[1], other, g_y, v, g_u, decay, q, levels, low, high)
+            else:
+                mix(x, end, first, last, weights, mixed)
+                found = _back(one, mixed, weights[end], other, g_y, v, g_u, decay, q, levels, low, high)
+            if sums.shape[0] > 0:
+                of_step = sums[group, 1 + t * steps :]
+                sums[group, 0] += found[0]
+                of_step[end] += found[2]
+                for j in range(end):
+                    of_step[j] += found[1] if end == 1 else dot(g_u, x[j, first:last])
+        for t in range(steps):
+            copy(out[t, first:last], rows[t, :size])
+        for j in range(steps):
+            mix(rows, steps, 0, size, neurons.mixing[:, j], out[j, first:last])

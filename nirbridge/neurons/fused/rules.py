@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -13,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nirbridge.neurons.fused.layout import Layout
-from nirbridge.neurons.fused.surrogates import Curve, Rises, curve_of, is_compiled
+from nirbridge.neurons.fused.structs import Curve, Lanes, Levels, Neurons, Window
+from nirbridge.neurons.fused.surrogates import Rises, curve_of, given_slopes, is_compiled
 from nirbridge.neurons.gradients import OneHotSlope, UniformSlope
 
 Array = NDArray[Any]
@@ -22,31 +21,29 @@ Number: TypeAlias = "float | Tensor"
 
 @dataclass(frozen=True)
 class Pass:
-    """The numbers of one call, by group.
-
-    Attributes:
-        layout: chunks and threads.
-        dtype: numpy's dtype of the data.
-        quantum: θ or q (G,).
-        decay: λ (G,).
-        omega: weights (T, T) that mix the inputs, or (0, 0).
-        v_init: membrane before the first step (G,).
-    """
+    """One call: chunks and threads, and the parameters by group."""
 
     layout: Layout
-    dtype: Any
-    quantum: Array
-    decay: Array
-    omega: Array
-    v_init: Array
+    neurons: Neurons
+
+    @property
+    def dtype(self) -> Any:
+        """numpy's dtype of the data."""
+        return self.neurons.quantum.dtype
 
     def none(self) -> Array:
         """No rows, where a pass takes some at will."""
         return np.empty((0, 0), self.dtype)
 
-    def shared_out(self, work: Callable[[int, Array, Array], None], rows: int) -> None:
-        """See :meth:`Layout.shared_out`."""
-        self.layout.shared_out(work, rows, self.dtype)
+    def forward(self, loops: Any, x: Array, y: Array, u: Array, family: Lanes | Levels) -> None:
+        """Runs forward loops."""
+        self.layout.shared_out(lambda part, chunks: loops(x, y, u, self.neurons, family, chunks))
+
+    def backward(self, loops: Any, arrays: tuple[Array, ...], constants: tuple[Any, ...], sums: int) -> Array:
+        """Runs backward loops with so many sums; gives these by group (G, sums)."""
+        found = np.zeros((len(self.layout.parts), len(self.neurons.quantum) if sums else 0, sums))
+        self.layout.shared_out(lambda part, chunks: loops(*arrays, self.neurons, *constants, found[part], chunks))
+        return found.sum(0)
 
 
 _NONE: Array = np.empty(0)
@@ -59,12 +56,12 @@ class Sums:
     Attributes:
         quantum: by group (G,).
         decay: by group (G,).
-        omega: of the mixing (T, T).
+        mixing: (T, T).
     """
 
     quantum: Array = _NONE
     decay: Array = _NONE
-    omega: Array = _NONE
+    mixing: Array = _NONE
 
 
 class Rule(Protocol):
@@ -93,59 +90,21 @@ class Rule(Protocol):
             x: inputs [T, N].
             grad: gradient of the outputs.
             out: gets that of the inputs.
-            learns: whether that of quantum or decay is asked for.
+            learns: whether that of a parameter is asked for.
         """
 
 
-def _shared_sums(run: Pass, learns: bool) -> Array:
-    """Rows by part and group, none where nothing learns."""
-    return np.zeros((len(run.layout.parts), len(run.quantum) if learns else 0, 3))
-
-
-def _totals(sums: Array) -> Array:
-    """The three sums by group."""
-    return sums.sum(0).T
-
-
-@lru_cache(maxsize=256)
-def _curve(surrogate: Any, rises: Rises, quantum: bytes, dtype: Any) -> Curve:
-    return curve_of(surrogate, rises, np.frombuffer(quantum, dtype))
-
-
-def _slope_of(
-    rule: Rule, slope: OneHotSlope | UniformSlope, rises: Rises, run: Pass, x: Array
-) -> tuple[Array, tuple[Any, ...]]:
-    """dlevel/du as rows [T, N] where only torch can compute it, else none, and as a curve that the loops know."""
+def _curve_of(rule: Rule, slope: OneHotSlope | UniformSlope, rises: Rises, run: Pass, x: Array) -> Curve:
+    """dlevel/du as the loops compute it, or as rows [T, N] where only torch can."""
     surrogate: Any = slope.surrogate
+    quantum = run.neurons.quantum
     if is_compiled(surrogate):
-        return run.none(), _curve(surrogate, rises, run.quantum.tobytes(), run.dtype).arrays
+        return curve_of(surrogate, rises, quantum.tobytes(), run.dtype)
     u, y = np.empty_like(x), np.empty_like(x)
     rule.forward(run, x, y, u)
-    groups = len(run.quantum)
-    copies = (
-        x.shape[1] // groups if run.layout.batch_last or groups == 1 else x.shape[1] // groups // run.layout.shape[1]
-    )
-    membranes = torch.from_numpy(u).reshape(len(u), -1, groups, copies)
-    given = slope(membranes, torch.from_numpy(run.quantum)[:, None])
-    return given.reshape(u.shape).contiguous().numpy(), Curve.none(run.dtype, groups).arrays
-
-
-@lru_cache(maxsize=256)
-def _one_hot_numbers(
-    units: tuple[float, ...], above: bool, gain: float, v_reset: float, quantum: bytes, decay: bytes, dtype: Any
-) -> tuple[Array, Array, Array]:
-    """Numbers, limits and units as the loops take them, by group."""
-    theta = np.frombuffer(quantum, dtype)
-    # Loops take one lane, or four at a time; those that repeat the first change nothing.
-    held = np.array(units if len(units) == 1 else (units[0],) * (4 - len(units)) + units, dtype)
-    limits = held * theta[:, None]
-    if above:
-        # u > limit is u >= the next number, but for a limit of infinity, which nothing exceeds.
-        limits = np.nextafter(limits, np.array(np.inf, dtype))
-        limits[np.isinf(limits)] = np.nan
-    numbers = np.empty((len(theta), 4), dtype)
-    numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 3] = np.frombuffer(decay, dtype), gain, theta, v_reset
-    return numbers, np.ascontiguousarray(limits, dtype), held
+    membranes = torch.from_numpy(u).reshape(len(u), -1, len(quantum), run.layout.run)
+    given = slope(membranes, torch.from_numpy(quantum)[:, None])
+    return given_slopes(given.reshape(u.shape).contiguous().numpy())
 
 
 @dataclass(frozen=True)
@@ -165,33 +124,27 @@ class OneHotRule:
         """v_init where it is a tensor."""
         return (self.v_init,) if isinstance(self.v_init, Tensor) else ()
 
-    def _constants(self, run: Pass) -> tuple[Array, Array, Array, Array, bool]:
-        """v_init, numbers, limits and units as the loops take them, and whether the reset is hard."""
-        shared = (self.boundary == ">", self.gain, self.v_reset, run.quantum.tobytes(), run.decay.tobytes())
-        return run.v_init, *_one_hot_numbers(self.slope.units, *shared, run.dtype), self.reset == "value"
+    def _lanes(self, run: Pass) -> Lanes:
+        number, units = run.dtype.type, self.slope.units
+        strict, hard = self.boundary == ">", self.reset == "value"
+        return Lanes(number(self.gain), number(units[0]), number(units[-1]), strict, hard, number(self.v_reset))
 
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """See :func:`nirbridge.neurons.fused.forward.one_hot`."""
         from nirbridge.neurons.fused.forward import one_hot
 
-        constants = self._constants(run)
-        run.shared_out(lambda part, chunks, scratch: one_hot(x, y, u, *constants, scratch, chunks), 2)
+        run.forward(one_hot, x, y, u, self._lanes(run))
 
     def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
         from nirbridge.neurons.fused.backward import one_hot
 
-        given, curve = _slope_of(self, self.slope, _one_hot_rises(self.slope), run, x)
-        constants, sums = self._constants(run), _shared_sums(run, learns)
-
-        def work(part: int, chunks: Array, scratch: Array) -> None:
-            one_hot(x, grad, out, *constants, given, *curve, sums[part], scratch, chunks)
-
-        run.shared_out(work, len(x) + 5)
+        curve = _curve_of(self, self.slope, _one_hot_rises(self.slope), run, x)
+        sums = run.backward(one_hot, (x, grad, out), (self._lanes(run), curve), 3 if learns else 0)
         if not learns:
             return Sums()
-        by_level, by_reset, by_decay = _totals(sums)
-        return Sums(-by_level / run.quantum - by_reset, by_decay)
+        by_level, by_reset, by_decay = sums.T
+        return Sums(-by_level / run.neurons.quantum - by_reset, by_decay)
 
 
 def _one_hot_rises(slope: OneHotSlope) -> Rises:
@@ -215,26 +168,25 @@ class UniformRule:
         """v_init where it is a tensor."""
         return (self.v_init,) if isinstance(self.v_init, Tensor) else ()
 
+    def _levels(self, run: Pass) -> Levels:
+        return Levels(run.dtype.type(self.slope.levels), self.sends_values)
+
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """See :func:`nirbridge.neurons.fused.forward.uniform`."""
-        _uniform_forward(run, x, y, u, self.slope.levels, self.sends_values)
+        from nirbridge.neurons.fused.forward import uniform
+
+        run.forward(uniform, x, y, u, self._levels(run))
 
     def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
         """See :func:`nirbridge.neurons.fused.backward.uniform`."""
         from nirbridge.neurons.fused.backward import uniform
 
-        given, curve = _slope_of(self, self.slope, _uniform_rises(self.slope), run, x)
-        sums = _shared_sums(run, learns)
-        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.slope.levels), self.sends_values)
-
-        def work(part: int, chunks: Array, scratch: Array) -> None:
-            uniform(x, grad, out, *constants, given, *curve, sums[part], scratch, chunks)
-
-        run.shared_out(work, len(x) + 4)
+        curve = _curve_of(self, self.slope, _uniform_rises(self.slope), run, x)
+        sums = run.backward(uniform, (x, grad, out), (self._levels(run), curve), 2 if learns else 0)
         if not learns:
             return Sums()
-        by_level, by_value, by_decay = _totals(sums)
-        return Sums(by_value - by_level / run.quantum, by_decay)
+        by_level, by_value = sums.T
+        return Sums(by_value - by_level / run.neurons.quantum)
 
 
 def _uniform_rises(slope: UniformSlope) -> Rises:
@@ -245,7 +197,7 @@ def _uniform_rises(slope: UniformSlope) -> Rises:
 
 @dataclass(frozen=True)
 class StraightRule:
-    """``Barrier``, and ``LMHT`` whose inputs torch has mixed: straight through.
+    """``Barrier`` and ``LMHT``: straight through; the quantum does not learn.
 
     Attributes:
         levels: N or L.
@@ -271,78 +223,24 @@ class StraightRule:
         """Whether the gradient of ``x`` is that of ``y`` itself: what a level takes from the membrane, it sends on."""
         return self.window is None and self.carries
 
-    def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
-        """See :func:`nirbridge.neurons.fused.forward.uniform`."""
-        _uniform_forward(run, x, y, u, self.levels, True)
-
-    def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
-        """See :func:`nirbridge.neurons.fused.backward.straight`."""
-        from nirbridge.neurons.fused.backward import straight
-
-        low, high = _ends(run, self.window or (-np.inf, np.inf, 1.0))
-        sums = _shared_sums(run, learns)
-        constants = (run.v_init, run.decay, run.quantum, run.dtype.type(self.levels), low, high, self.carries)
-
-        def work(part: int, chunks: Array, scratch: Array) -> None:
-            straight(x, grad, out, *constants, sums[part], scratch, chunks)
-
-        run.shared_out(work, len(x) + 2)
-        return Sums(decay=_totals(sums)[2])
-
-
-def _ends(run: Pass, window: tuple[float, float, Number]) -> tuple[Array, Array]:
-    """Where a window begins and ends, by group."""
-    unit = run.layout.spread(window[2], run.dtype)
-    return run.dtype.type(window[0]) * unit, run.dtype.type(window[1]) * unit
-
-
-@dataclass(frozen=True)
-class MixedRule:
-    """``LMHT``: the pass gets the weights by which the steps are mixed; straight through; θ does not learn.
-
-    Attributes:
-        levels: L.
-        window: (low, high, θ): the gradient passes from low θ to high θ.
-        v_init: membrane before the first step.
-    """
-
-    levels: int
-    window: tuple[float, float, Tensor]
-    v_init: Number
-    is_transparent = False
-
-    @property
-    def parameters(self) -> tuple[Tensor, ...]:
-        """The window's θ, and v_init where it is a tensor."""
-        return tuple(each for each in (self.window[2], self.v_init) if isinstance(each, Tensor))
-
-    def _constants(self, run: Pass) -> tuple[Any, ...]:
-        return run.v_init, run.decay, run.quantum, run.dtype.type(self.levels)
+    def _levels(self, run: Pass) -> Levels:
+        return Levels(run.dtype.type(self.levels), True)
 
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
-        """See :func:`nirbridge.neurons.fused.mixed.forward`; membranes are not to be had."""
-        from nirbridge.neurons.fused.mixed import forward
+        """See :func:`nirbridge.neurons.fused.forward.uniform` and :mod:`nirbridge.neurons.fused.mixed`."""
+        from nirbridge.neurons.fused import forward, mixed
 
-        constants, weights = self._constants(run), tuple(run.omega.ravel())
-        run.shared_out(lambda part, chunks, scratch: forward(x, y, *constants, weights, chunks), 0)
+        run.forward(mixed.forward if run.neurons.mixing.size else forward.uniform, x, y, u, self._levels(run))
 
     def backward(self, run: Pass, x: Array, grad: Array, out: Array, learns: bool) -> Sums:
-        """See :func:`nirbridge.neurons.fused.mixed.backward`."""
-        from nirbridge.neurons.fused.mixed import backward
+        """See :func:`nirbridge.neurons.fused.backward.straight` and :mod:`nirbridge.neurons.fused.mixed`."""
+        from nirbridge.neurons.fused import backward, mixed
 
-        constants, weights = (*self._constants(run), *_ends(run, self.window)), tuple(run.omega.ravel())
-        sums = np.zeros((len(run.layout.parts), len(run.quantum), 1 + len(weights)))
-
-        def work(part: int, chunks: Array, scratch: Array) -> None:
-            backward(x, grad, out, *constants, weights, sums[part], chunks)
-
-        run.shared_out(work, 0)
-        by_group = sums.sum(0)
-        return Sums(decay=by_group[:, 0], omega=by_group[:, 1:].sum(0).reshape(run.omega.shape))
-
-
-def _uniform_forward(run: Pass, x: Array, y: Array, u: Array, levels: int, sends_values: bool) -> None:
-    from nirbridge.neurons.fused.forward import uniform
-
-    constants = (run.v_init, run.decay, run.quantum, run.dtype.type(levels), sends_values)
-    run.shared_out(lambda part, chunks, scratch: uniform(x, y, u, *constants, scratch, chunks), 2)
+        low, high, theta = self.window or (-np.inf, np.inf, 1.0)
+        unit, number, mixing = run.layout.spread(theta, run.dtype), run.dtype.type, run.neurons.mixing
+        constants = self._levels(run), Window(number(low) * unit, number(high) * unit, self.carries)
+        loops = mixed.backward if mixing.size else backward.straight
+        sums = run.backward(loops, (x, grad, out), constants, 1 + mixing.size if learns else 0)
+        if not learns:
+            return Sums()
+        return Sums(decay=sums[:, 0], mixing=sums[:, 1:].sum(0).reshape(mixing.shape))

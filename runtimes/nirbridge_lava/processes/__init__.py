@@ -1,1 +1,1 @@
-"""The Lava Processes and their models, and nothing else: Lava executes every file of this folder at each compile."""
+"""The Lava Processes and nothing else: where Lava looks for a model itself, it executes every file of this folder."""

@@ -1,18 +1,13 @@
-"""One Process for every node, and its models; what each does is in the cell that it is given.
-
-Lava finds a model by the Process that it implements, and Processes by their class, so each node has classes of its own.
-"""
+"""Every Process with its models; what each does is in the cells that it is given."""
 
 from __future__ import annotations
 
 from nirbridge.ir import all_specs
-from nirbridge_lava.windowed import FixedModel, FixedSynapseModel, SynapseModel, WindowedModel, define_process
+from nirbridge_lava.models import NetworkModel, NetworkProcess, StageModel, StageProcess, define_process
 
+OWN = ("step", "lanes", "window")
 NODES = {
     "Delay": "Each neuron's input, its own number of data steps later.",
-    "PhaseEncode": "A value → the spikes of a window.",
-    "PhaseIF": "Single-spike phase-coded neuron; its state lives for one window.",
-    "PhaseDecode": "Partial sums of a phase code.",
     "FirstSpikePool2d": "Max pool of a phase code: the first spike of the window wins.",
     "TemporalMix": "Mixes the steps of a window.",
     "Pool2d": "Sum, average or max pool, per step.",
@@ -21,8 +16,7 @@ NODES = {
     "SlotPlace": "The input as one slot of a longer vector, repeated where it has one value for many places.",
     "SlotProduct": "The product of the slots of its input, element by element.",
     "Quantize": 'The input rounded to a grid and cut to a range; in precision "fixed" the host does it.',
-    "OtherNode": "A node of a primitive that was registered after this file was loaded.",
-    **{spec.node.__name__: f"One step of {spec.node.__name__}." for spec in all_specs() if spec.dynamics is not None},
+    **{spec.node.__name__: f"What {spec.node.__name__} says itself." for spec in all_specs() if spec.operation in OWN},
 }
 """Process → what it is; a message of those that work on windows holds a window, so none is split or mixed."""
 SYNAPSES = {
@@ -35,9 +29,30 @@ SYNAPSES = {
     "MatrixShift": "W x for such messages; one step late.",
     "AggregateShift": "W x over the first axis for such messages; one step late.",
 }
-"""Likewise, of those that take one Lava step."""
+FRAMES = {
+    "FrameSource": "Sends the frames of an input, one portion a step.",
+    "FrameSink": "Keeps what one node sends.",
+    "Relay": "The same frames some Lava steps later, so that branches of different depth meet at the same frame.",
+    "Cycle": "The nodes of one cycle, whose edges must take exactly one step of the data.",
+    "Place": "What enters one node of a cycle, as a part of what enters all.",
+    "Take": "What leaves one node of a cycle, out of what leaves all.",
+    "Tie": "Connects parts of a graph that would else be separate networks to Lava.",
+}
+"""What the wiring adds between the nodes."""
 
-for _name, _what in NODES.items():
-    define_process(globals(), _name, _what, WindowedModel, FixedModel)
-for _name, _what in SYNAPSES.items():
-    define_process(globals(), _name, _what, SynapseModel, FixedSynapseModel)
+FusedGraph = define_process("FusedGraph", "A whole graph.", NetworkProcess, NetworkModel, globals())
+
+
+def process_class(name: str) -> type:
+    """The Process of that name; one is made for a primitive that was registered after this file was loaded."""
+    return PROCESSES.get(name) or _define(name, f"What {name} says itself.")
+
+
+def _define(name: str, what: str) -> type:
+    PROCESSES[name] = define_process(name, what, StageProcess, StageModel, globals())
+    return PROCESSES[name]
+
+
+PROCESSES: dict[str, type] = {}
+for _name, _what in (NODES | SYNAPSES | FRAMES).items():
+    _define(_name, _what)

@@ -31,9 +31,9 @@ def find_step_pass(stepping: Stepping) -> MakePass | None:
     if not numba_is_there():
         return None
     name = pass_name(stepping.step)
-    if all_steps().get(name, (None,))[0] is stepping.step:
-        from nirbridge_norse.fused import steps
+    from nirbridge_norse.fused import steps
 
+    if all_steps().get(name, (None,))[0] is stepping.step and hasattr(steps, name):
         return partial(_step_pass, getattr(steps, name))
     kernel = foreign_pass(stepping.step, stepping.state)
     return None if kernel is None else partial(_step_pass, kernel)
