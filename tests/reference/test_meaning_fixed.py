@@ -14,8 +14,12 @@ from tests.reference.judging import STATE_END, clipped, each_neuron, judges, run
 Series = list[int]
 DT = 1e-3
 STEPS, BATCH, NEURONS = 30, 2, 5
-LOSES = {"tau": [1, 100, 1361, 4096, 7], "tau_syn": [512, 1023, 1, 4096, 3999], "tau_mem": [3, 700, 2049, 4095, 60]}
-"""δ of each neuron: a state loses δ/4096 a step; 4096 keeps nothing."""
+LOSES = {
+    "tau": [1, 100.4, 1360.7, 4096, 6.6],
+    "tau_syn": [512, 1022.6, 1.3, 4096, 3999],
+    "tau_mem": [3, 700.4, 2048.9, 4095, 60],
+}
+"""4096·dt/tau of each neuron, which is rounded to δ: a state loses δ/4096 a step; 4096 keeps nothing."""
 THRESHOLD = np.array([90, 260, 11, 41, 777])
 RESET = np.array([-17, 30, 0, 5, -1])
 
@@ -102,7 +106,7 @@ def test_neurons(kind: Any, reset: str, largest: int, precision: str) -> None:
     node, x = node_of(kind), data(largest)
     x[:5] = np.sign(x[:5]) * largest  # long enough at one sign to meet the end of a state
     x[:5, 0], x[5:10, 0] = largest, -largest
-    fields = {name: np.array(deltas) for name, deltas in LOSES.items() if hasattr(node, name)}
+    fields = {name: np.array([round(d) for d in deltas]) for name, deltas in LOSES.items() if hasattr(node, name)}
     fields |= {name: getattr(node, name) for name in ("v_threshold", "v_reset") if hasattr(node, name)}
     fields |= {} if hasattr(node, "v_leak") else {"r": node.r}
     sent, membranes = each_neuron(lambda series, **p: ORACLES[kind](series, reset, **p), x, **fields)

@@ -35,7 +35,13 @@ def fraction_bits(*values: int) -> int:
 
 @pytest.mark.parametrize(
     ("base", "phases", "scale"),
-    [(2.0, 6, [5, 1, 9, 64]), (1.3, 9, [3, 7, 1000, 2]), (1.7, 12, [2**20, 1, 5, 77]), (1.3, 5, [2**21 + 1, 3, 8, 6])],
+    [
+        (2.0, 6, [5, 1, 9, 64]),
+        (1.3, 9, [3, 7, 1000, 2]),
+        (1.7, 12, [2**20, 1, 5, 77]),
+        (1.3, 5, [2**21 + 1, 3, 8, 6]),
+        (1.05, 12, [8, 8, 7, 8]),
+    ],
 )
 @judges(PhaseEncode, precisions=("fixed",))
 def test_phase_encode(base: float, phases: int, scale: list[int], precision: str) -> None:
@@ -45,7 +51,7 @@ def test_phase_encode(base: float, phases: int, scale: list[int], precision: str
     x = RNG.integers(-2, 3 * np.array(scale), (6, BATCH, NEURONS))
     x[0, 0] = np.array(scale) // 2
     x[1, 0] = -(2**22)
-    x[1, 1] = 2**22  # at the end of the state, where F has any bits
+    x[1, 1] = 2**22  # at the end of the state, where F has any bits: at base 1.05 less than all phases
     expected = np.zeros((6 * phases, BATCH, NEURONS))
     for t, b, n in np.ndindex(x.shape):
         rest = clipped(int(x[t, b, n]) * 2**bits)
@@ -90,7 +96,7 @@ def test_phase_neuron(
     base_in: float, base_out: float, wait: int, first: int, rounding: bool, largest: int, precision: str
 ) -> None:
     """v(t) = clip(v(t-1) + tz(x(t)·G[t])); k fires where v(min(wait + k, T)) >= ⌈θ·H[k]⌉ and none before it did."""
-    phases, theta, start = 7, [64, 20, 151, 7], [0, -9, 33, 4]
+    phases, theta, start = 7, [64, 20, 128, 7], [0, -9, 33, 4 if rounding else -300]
     bits = fraction_bits(*theta, *start)
     middle = (1 + 1 / Fraction(base_out)) / 2 if rounding else Fraction(1)
     exponents = [k + first - 1 for k in range(1, phases + 1)]

@@ -132,12 +132,14 @@ def test_uniform_levels_are_a_floor(levels: int, output: str, precision: str) ->
     same(found.records["n0:v"], membranes)
 
 
+@pytest.mark.parametrize("theta", [[0.3, 0.7, 1.1, 0.05], [1, 2, 1, 3]])
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("boundary", [">", ">="])
 @judges(MultiLevelLIF)
-def test_one_hot_windows_of_the_spike_driven_transformer(boundary: str, scaled: bool, precision: str) -> None:
+def test_one_hot_windows_of_the_spike_driven_transformer(
+    boundary: str, scaled: bool, theta: list[float], precision: str
+) -> None:
     """Abillama et al.: u += (x - u)/2; lane s fires in (w_s θ, w_{s+1} θ], or [w_s θ, w_{s+1} θ); any spike resets."""
-    theta = [0.3, 0.7, 1.1, 0.05]
     x = RNG.normal(1.0, 2.0, (STEPS, BATCH, NEURONS))
     node = MultiLevelLIF.one_hot(
         (NEURONS,), 3, np.array(theta), 0.5, "value", boundary, scaled, gain=0.5, v_reset=-0.125
