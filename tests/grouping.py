@@ -12,6 +12,7 @@ LAVA = re.compile(
     r"tests/lava/|.*::.*lava"
     r"|tests/cli/test_cli_chain\.py::test_the_commands_of_the_readme"
     r"|tests/cli/test_cli_precision\.py::test_a_quantised_file"
+    r"|tests/cli/test_cli_runtime_options\.py::test_compare_hands_each"
     r"|tests/cli/test_cli_quantize\.py::test_quantised_graphs_are_compared"
     r"|tests/demo/test_demo\.py::test_the_demo"
     r"|tests/ir/test_mixed_shapes\.py::test_mixed_shapes_mean"

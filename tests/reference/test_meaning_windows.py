@@ -89,15 +89,15 @@ def phase_neuron(
 @judges(PhaseIF)
 def test_phase_neuron(base_in: float, base_out: float, wait: int, first: int, rounding: bool, precision: str) -> None:
     """With base 2 all is dyadic: sums meet their limits exactly, and fire there."""
-    phases, dyadic = 6, base_in == base_out == 2.0
+    phases, dyadic, windows = 6, base_in == base_out == 2.0, 40
     theta = [1.0, 2.0, 0.75, 4.0] if dyadic else [1.1, 2.3, 0.7, 3.9]
     start = [0.0, 0.25, -0.5, 0.5] if dyadic else [0.0, 0.13, -0.3, 0.7]
-    x = RNG.integers(-8, 16, (5 * phases, 3, 4)) / 4 if dyadic else RNG.normal(0.4, 1.3, (5 * phases, 3, 4))
+    x = RNG.integers(-8, 16, (windows * phases, 3, 4)) / 4 if dyadic else RNG.normal(0.4, 1.3, (windows * phases, 3, 4))
     x *= RNG.random(x.shape) < 0.5
     x[:phases, 0] = 0  # the bias alone
     node = PhaseIF((4,), phases, wait, base_in, base_out, np.array(theta), np.array(start), first, rounding)
     expected, membranes, exactly = np.zeros(x.shape), np.zeros(x.shape), False
-    for window, b, n in np.ndindex(5, 3, 4):
+    for window, b, n in np.ndindex(windows, 3, 4):
         span = slice(phases * window, phases * (window + 1))
         spikes, sums, met = phase_neuron(
             x[span, b, n].tolist(), phases, wait, base_in, base_out, theta[n], start[n], first, rounding
