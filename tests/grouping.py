@@ -50,7 +50,7 @@ def group_of(item: pytest.Item) -> str | None:
 
 SLOW = re.compile(
     r"tests/(benchmarks|demo|examples|training)/"
-    r"|tests/cli/test_cli_(program|streams)"
+    r"|tests/cli/test_cli_(program|streams|run\.py::test_as_a_process)"
     r"|tests/conformance/test_(authors_kit|fixed_conformance|live_exports|random_graphs)"
     r"|tests/converting/test_(digits|graph_networks|networks|option_a|random_networks|report|signed_pairs)"
     r"|tests/events/test_(bad_recordings|datasets|event_commands|live|pictures|readers_memory|viewing)"
@@ -63,7 +63,7 @@ SLOW = re.compile(
     r"|tests/own_neuron/"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
-    r"|tests/test_(docs\.py::test_code|imports|needed_nir|workers)"
+    r"|tests/test_(docs\.py::test_code|files\.py::test_many_writers|imports|needed_nir|workers)"
 )
 """Node ids of tests that train, start processes, wait for clocks, or go through dozens of networks or files."""
 

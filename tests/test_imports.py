@@ -50,3 +50,16 @@ def test_no_file_imports_itself_through_others() -> None:
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     TopologicalSorter(imports).prepare()  # a CycleError names the files of a circle
+
+
+@pytest.mark.parametrize("first", ["nirbridge_norse.norse_base", "norse.torch"])
+def test_programs_on_norse_load_one_file_of_it(first: str) -> None:
+    code = (
+        f"import sys, pickle, {first}; from nirbridge_norse.norse_base import SNN; import nirbridge_norse.program;"
+        "early = 'matplotlib' in sys.modules;"
+        "import norse.torch.module.snn as snn, norse;"
+        "assert norse.torch.module.snn.SNN is SNN is snn.SNN is pickle.loads(pickle.dumps(SNN));"
+        "assert issubclass(norse.torch.LIF, snn.SNN); print(early)"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(first == "norse.torch")

@@ -48,19 +48,6 @@ def test_looking_at_it_loads_neither_torch_nor_norse_nor_numba():
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("first", ["nirbridge_norse.norse_base", "norse.torch"])
-def test_the_programs_modules_are_norses_without_loading_its_packages(first):
-    code = (
-        f"import sys, pickle, {first}; from nirbridge_norse.norse_base import SNN; import nirbridge_norse.program;"
-        "early = 'matplotlib' in sys.modules;"
-        "import norse.torch.module.snn as snn, norse;"
-        "assert norse.torch.module.snn.SNN is SNN is snn.SNN is pickle.loads(pickle.dumps(SNN));"
-        "assert issubclass(norse.torch.LIF, snn.SNN); print(early)"
-    )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == str(first == "norse.torch")
-
-
 def test_availability_gives_norses_version():
     state = RUNTIME.availability()
     assert state.usable
