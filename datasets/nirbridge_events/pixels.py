@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ LARGEST_COUNT = 1 << 24
 
 FloatFrame = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
+Zeros = Callable[[], npt.NDArray[Any]]
+"""Gives fresh zeros, where frames come to lie; called once for each window that has events."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +111,21 @@ class Slice(Protocol):
 class SeenSlice:
     """1 where any event fell: downsampling by OR, and every coding that is binary within a sub-frame."""
 
-    def __init__(self, pixel_map: PixelMap, dtype: type[np.bool_] | type[np.float32] = np.bool_) -> None:
+    def __init__(self, pixel_map: PixelMap, zeros: Zeros | None = None) -> None:
         self._map = pixel_map
-        self._dtype = dtype
+        self._zeros = zeros or (lambda: np.zeros(pixel_map.pixels, dtype=np.bool_))
         self._seen: npt.NDArray[Any] | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
         if self._seen is None:
-            self._seen = np.zeros(self._map.pixels, dtype=self._dtype)
+            self._seen = self._zeros()
         self._seen[self._map.flat(events)] = 1
 
     def take(self) -> npt.NDArray[Any]:
         """See ``Slice.take``."""
         seen, self._seen = self._seen, None
-        return np.zeros(self._map.pixels, dtype=self._dtype) if seen is None else seen
+        return self._zeros() if seen is None else seen
 
 
 class SumSlice:
@@ -133,28 +136,31 @@ class SumSlice:
     sensors.
     """
 
-    def __init__(self, pixel_map: PixelMap) -> None:
+    def __init__(self, pixel_map: PixelMap, zeros: Zeros | None = None) -> None:
         self._map = pixel_map
+        self._zeros = zeros or (lambda: np.zeros(pixel_map.pixels, dtype=np.float32))
         self._counts: FloatFrame | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
         if self._counts is None:
-            self._counts = np.zeros(self._map.pixels, dtype=np.float32)
+            self._counts = self._zeros()
         np.add.at(self._counts, self._map.flat(events), np.float32(1))
 
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""
         counts, self._counts = self._counts, None
-        return np.zeros(self._map.pixels, dtype=np.float32) if counts is None else counts
+        return self._zeros() if counts is None else counts
 
 
 class MaxSlice:
     """The largest number of events of a sensor pixel within each output pixel: downsampling by max."""
 
-    def __init__(self, pixel_map: PixelMap) -> None:
+    def __init__(self, pixel_map: PixelMap, zeros: Zeros | None = None) -> None:
+        self._zeros = zeros or (lambda: np.zeros(pixel_map.pixels, dtype=np.float32))
         self._full = SumSlice(pixel_map.at_sensor_size())
         self._shape = (pixel_map.polarities, pixel_map.sensor_size[1], pixel_map.sensor_size[0])
+        self._pooled_shape = pixel_map.shape
         self._rows = _block_starts(pixel_map.sensor_size[1], pixel_map.size[1])
         self._columns = _block_starts(pixel_map.sensor_size[0], pixel_map.size[0])
 
@@ -166,7 +172,9 @@ class MaxSlice:
         """See ``Slice.take``."""
         full = self._full.take().reshape(self._shape)
         rows = np.maximum.reduceat(full, self._rows, axis=1)
-        return np.asarray(np.maximum.reduceat(rows, self._columns, axis=2), dtype=np.float32).ravel()
+        pooled: FloatFrame = self._zeros()
+        np.maximum.reduceat(rows, self._columns, axis=2, out=pooled.reshape(self._pooled_shape))
+        return pooled
 
 
 def _block_starts(sensor: int, out: int) -> npt.NDArray[np.intp]:
