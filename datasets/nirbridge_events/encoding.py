@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
+from nirbridge_events import counting
 from nirbridge_events.codings import make_coder
 from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, in_pieces, inside, narrowed
 from nirbridge_events.pixels import FloatFrame
@@ -105,7 +106,7 @@ class FrameEncoder:
         self._range = TimeRange(start, end)
         self._by_number = self.settings.per_events is not None
         self._parts, self._length = self.settings.parts, self.settings.length
-        self._new_frames: Callable[[], FloatFrame] = self._zero_frames
+        self._new_frames: Callable[[], FloatFrame] = self._fresh_frames
         self._coder = make_coder(self.settings, self._memory)
         self._part = -1
         self._window_index = 0
@@ -224,7 +225,7 @@ class FrameEncoder:
     def encode_all(self, chunks: Iterable[Events | npt.NDArray[Any]], windows: int = 1) -> FloatFrame:
         """All frames [T·K, P, H, W] of a whole recording, which has about that many ``windows``."""
         collected = Collected((self.frames_per_window, *self.frame_shape), windows)
-        self._new_frames = collected.zeros
+        self._new_frames = collected.place
         for window in self.encode(chunks):
             collected.keep(window.frames)
         return collected.frames
@@ -347,7 +348,7 @@ class FrameEncoder:
     def _close_window(self) -> Window:
         shape = (self.frames_per_window, *self.frame_shape)
         empty = self._window_events == 0
-        frames = self._new_frames() if empty else self._coded().reshape(shape)
+        frames = np.zeros(shape, dtype=np.float32) if empty else self._coded().reshape(shape)
         self.report.windows += 1
         self.report.empty_windows += empty
         if self._by_number:
@@ -360,13 +361,13 @@ class FrameEncoder:
         self._window_events = 0
         return window
 
-    def _zero_frames(self) -> FloatFrame:
-        return np.zeros((self.frames_per_window, *self.frame_shape), dtype=np.float32)
+    def _fresh_frames(self) -> FloatFrame:
+        return np.empty((self.frames_per_window, *self.frame_shape), dtype=np.float32)
 
     def _memory(self) -> FloatFrame:
         """Where the coder writes: the window's frames, unless each polarity is coded by itself first."""
         if self.settings.polarity == "signed":
-            return np.zeros((self.frames_per_window, self.settings.pixel_map.pixels), dtype=np.float32)
+            return np.empty((self.frames_per_window, self.settings.pixel_map.pixels), dtype=np.float32)
         return self._new_frames().reshape(self.frames_per_window, -1)
 
     def _coded(self) -> FloatFrame:
@@ -411,6 +412,7 @@ def encode(
     size = DEFAULT_SENSOR if sensor_size is None else sensor_size
     encoder = FrameEncoder(size, window, coding, **options)
     if isinstance(events, Events) or (isinstance(events, np.ndarray) and events.ndim == 1):
+        counting.load_for(len(events))
         with suppress(InputError):
             return encoder.encode_all(in_pieces(events, PIECE), _expected_windows(events, encoder.settings))
         # Something is wrong with it: taken as a whole it says what comes first, with the number of the event.

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nirbridge_events import counting
 from nirbridge_events.events import Events, Size
 
 LARGEST_COUNT = 1 << 24
+LARGEST_COUNTER = (1 << 16) - 1
+COUNTED_AT_ONCE = 1 << 15
 
 FloatFrame = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
-Zeros = Callable[[], npt.NDArray[Any]]
-"""Gives fresh zeros, where frames come to lie; called once for each window that has events."""
+Memory = Callable[[], npt.NDArray[Any]]
+"""Says where values come to lie, whatever stands there; called once for each window or part that has events."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,14 @@ class PixelMap:
     def at_sensor_size(self) -> PixelMap:
         """The same map without downsampling."""
         return PixelMap(self.sensor_size, self.sensor_size, self.polarities)
+
+    @cached_property
+    def places(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], np.uint64]:
+        """Where sensor rows, sensor columns and ON begin in a flat frame: an event's index is the sum of its three."""
+        (width, height), (sensor_width, sensor_height) = self.size, self.sensor_size
+        rows, columns = _scale(sensor_height, height, np.dtype(np.int64)), np.arange(sensor_width) * width
+        plane = np.uint64(width * height if self.polarities > 1 else 0)
+        return (rows * width).astype(np.uint32), (columns // sensor_width).astype(np.uint32), plane
 
     def flat(self, events: Events) -> Index:
         """The index of each event; computed in 32-bit integers where they suffice, which is several times as fast."""
@@ -111,53 +123,77 @@ class Slice(Protocol):
 class SeenSlice:
     """1 where any event fell: downsampling by OR, and every coding that is binary within a sub-frame."""
 
-    def __init__(self, pixel_map: PixelMap, zeros: Zeros | None = None) -> None:
+    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
-        self._zeros = zeros or (lambda: np.zeros(pixel_map.pixels, dtype=np.bool_))
+        self._memory = memory or (lambda: np.empty(pixel_map.pixels, dtype=np.bool_))
         self._seen: npt.NDArray[Any] | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
         if self._seen is None:
-            self._seen = self._zeros()
-        self._seen[self._map.flat(events)] = 1
+            self._seen = self._memory()
+            self._seen.fill(0)
+        if compiled := counting.kernels():
+            compiled.mark_events(self._seen, self._map.places, events.x, events.y, events.p)
+        else:
+            self._seen[self._map.flat(events)] = 1
 
     def take(self) -> npt.NDArray[Any]:
         """See ``Slice.take``."""
         seen, self._seen = self._seen, None
-        return self._zeros() if seen is None else seen
+        return np.zeros_like(self._memory()) if seen is None else seen
 
 
 class SumSlice:
-    """The number of events in each output pixel: downsampling by sum.
+    """The number of events in each output pixel, at most ``LARGEST_COUNT``: downsampling by sum.
 
-    It counts in float32, the type of frames, which is exact up to ``LARGEST_COUNT`` and stays there.  With an addend
-    of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its conversion, above all for large
-    sensors.
+    It counts in 16 bits: the counters of a large sensor are half as much memory as its frame, and that is written once.
     """
 
-    def __init__(self, pixel_map: PixelMap, zeros: Zeros | None = None) -> None:
+    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
-        self._zeros = zeros or (lambda: np.zeros(pixel_map.pixels, dtype=np.float32))
-        self._counts: FloatFrame | None = None
+        self._memory = memory or (lambda: np.empty(pixel_map.pixels, dtype=np.float32))
+        self._counts = np.zeros(pixel_map.pixels, dtype=np.uint16)
+        self._most = 0  # no counter is larger
+        self._full: FloatFrame | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
-        if self._counts is None:
-            self._counts = self._zeros()
-        np.add.at(self._counts, self._map.flat(events), np.float32(1))
+        for start in range(0, len(events), COUNTED_AT_ONCE):
+            part = events[start : start + COUNTED_AT_ONCE]
+            self._make_room(len(part))
+            if compiled := counting.kernels():
+                compiled.count_events(self._counts, self._map.places, part.x, part.y, part.p)
+            else:
+                np.add.at(self._counts, self._map.flat(part), np.uint16(1))
+
+    def _make_room(self, events: int) -> None:
+        """Where a counter could overflow, empties them all into a frame; float32 is exact and stays at 2^24."""
+        if self._most + events > LARGEST_COUNTER:
+            self._most = int(self._counts.max())
+        if self._most + events > LARGEST_COUNTER:
+            self._full = self._counts.astype(np.float32) if self._full is None else self._full + self._counts
+            np.minimum(self._full, LARGEST_COUNT, out=self._full)
+            self._counts.fill(0)
+            self._most = 0
+        self._most += events
 
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""
-        counts, self._counts = self._counts, None
-        return self._zeros() if counts is None else counts
+        counts: FloatFrame = self._memory()
+        np.copyto(counts, self._counts)
+        if self._full is not None:
+            np.minimum(np.add(counts, self._full, out=counts), LARGEST_COUNT, out=counts)
+        self._counts.fill(0)
+        self._most, self._full = 0, None
+        return counts
 
 
 class MaxSlice:
     """The largest number of events of a sensor pixel within each output pixel: downsampling by max."""
 
-    def __init__(self, pixel_map: PixelMap, zeros: Zeros | None = None) -> None:
-        self._zeros = zeros or (lambda: np.zeros(pixel_map.pixels, dtype=np.float32))
+    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
+        self._memory = memory or (lambda: np.empty(pixel_map.pixels, dtype=np.float32))
         self._full = SumSlice(pixel_map.at_sensor_size())
         self._shape = (pixel_map.polarities, pixel_map.sensor_size[1], pixel_map.sensor_size[0])
         self._pooled_shape = pixel_map.shape
@@ -172,7 +208,7 @@ class MaxSlice:
         """See ``Slice.take``."""
         full = self._full.take().reshape(self._shape)
         rows = np.maximum.reduceat(full, self._rows, axis=1)
-        pooled: FloatFrame = self._zeros()
+        pooled: FloatFrame = self._memory()
         np.maximum.reduceat(rows, self._columns, axis=2, out=pooled.reshape(self._pooled_shape))
         return pooled
 

@@ -89,13 +89,8 @@ class Collected:
         self._all = np.empty((windows, *shape), dtype=np.float32)
         self._count = 0
 
-    def zeros(self) -> FloatFrame:
-        """The place of the next window, which is to be kept."""
-        place = self._place()
-        place.fill(0)
-        return place
-
-    def _place(self) -> FloatFrame:
+    def place(self) -> FloatFrame:
+        """The place of the next window, with anything in it."""
         if self._count == len(self._all):
             grown = np.empty((2 * self._count, *self._all.shape[1:]), dtype=np.float32)
             grown[: self._count] = self._all
@@ -105,7 +100,7 @@ class Collected:
 
     def keep(self, frames: FloatFrame) -> None:
         """Takes the frames of the next window, wherever they lie."""
-        place = self._place()
+        place = self.place()
         if not np.may_share_memory(place, frames):
             place[:] = frames
         self._count += 1
