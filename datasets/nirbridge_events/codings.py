@@ -31,7 +31,7 @@ FEW = 8
 class Coder(Protocol):
     """Collects the events of one window, part after part, and codes them.
 
-    It is made with ``settings`` and ``memory``, which gives the place [K, pixels] of the values of each window.
+    It is made with ``settings`` and ``memory``, which says where the values of each window come to lie.
 
     Attributes:
         saturated: values cut so far to what a frame can hold.
@@ -54,7 +54,7 @@ class BinaryCoder:
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
         self.saturated = 0
-        self._seen = SeenSlice(settings.pixel_map, lambda: memory()[0])
+        self._seen = SeenSlice(settings.pixel_map, memory)
 
     def add(self, events: Events, _t_start: int) -> None:
         """See ``Coder.add``."""
@@ -101,7 +101,7 @@ class CountCoder(SummedParts):
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
         # A lone part counts where the frame comes to lie.
-        super().__init__(_merged(settings, (lambda: memory()[0]) if settings.parts == 1 else None), settings.parts)
+        super().__init__(_merged(settings, memory if settings.parts == 1 else None), settings.parts)
         self.saturated = 0
 
     def take(self, events: int) -> FloatFrame:
@@ -150,13 +150,12 @@ class OneHotCoder:
         """See ``Coder.take``."""
         index = self._window.take()
         if index is not None and not self._quantiser.cuts:
-            frames: FloatFrame = self._memory()
-            frames.fill(0)
+            frames: FloatFrame = self._memory.zeros().reshape(1, -1)
             frames[0][index] = self._quantiser.values(self._counts.take(index))
             self._counts[index] = 0
             return frames
         self.saturated += self._quantiser.count_cut(self._counts)
-        frames = self._memory()
+        frames = self._memory.empty().reshape(1, -1)
         self._quantiser.values(self._counts, frames[0])
         self._counts.fill(0)
         return frames
@@ -175,8 +174,7 @@ class PhaseCoder(SummedParts):
     def take(self, events: int) -> FloatFrame:
         """See ``Coder.take``."""
         counts = self.take_sum()
-        frames: FloatFrame = self._memory()
-        frames.fill(0)
+        frames: FloatFrame = self._memory.zeros().reshape(self._phases, -1)
         at = np.flatnonzero(counts) if events * FEW <= len(counts) else slice(None)
         found = counts[at]
         self.saturated += int((found > self._largest).sum())
@@ -216,8 +214,7 @@ class VoxelCoder:
 
     def take(self, _events: int) -> FloatFrame:
         """See ``Coder.take``."""
-        frames: FloatFrame = self._memory()
-        frames.fill(0)
+        frames: FloatFrame = self._memory.zeros().reshape(self._bins, -1)
         index = self._touched.take()
         at = slice(None) if index is None else index
         frames.reshape(-1)[at] = self._sums[at] / self._window
@@ -235,7 +232,7 @@ CODERS: dict[str, type[Coder]] = {
 
 
 def make_coder(settings: EncoderSettings, memory: Memory) -> Coder:
-    """A fresh coder, which writes what it makes into ``memory()``."""
+    """A fresh coder, which writes what it makes into ``memory``."""
     made: Coder = CODERS[settings.coding](settings, memory)  # type: ignore[call-arg]
     return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import prod
 from typing import Any
@@ -14,7 +14,7 @@ from nirbridge.errors import InputError
 from nirbridge_events import counting
 from nirbridge_events.codings import make_coder
 from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, in_pieces, inside, narrowed
-from nirbridge_events.pixels import FloatFrame
+from nirbridge_events.pixels import FloatFrame, FreshMemory
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (
     DEFAULT_SENSOR,
@@ -106,8 +106,7 @@ class FrameEncoder:
         self._range = TimeRange(start, end)
         self._by_number = self.settings.per_events is not None
         self._parts, self._length = self.settings.parts, self.settings.length
-        self._new_frames: Callable[[], FloatFrame] = self._fresh_frames
-        self._coder = make_coder(self.settings, self._memory)
+        self._coder = make_coder(self.settings, FreshMemory(self.frames_per_window * self.settings.pixel_map.pixels))
         self._part = -1
         self._window_index = 0
         self._window_events = self._placed = 0
@@ -225,7 +224,8 @@ class FrameEncoder:
     def encode_all(self, chunks: Iterable[Events | npt.NDArray[Any]], windows: int = 1) -> FloatFrame:
         """All frames [T·K, P, H, W] of a whole recording, which has about that many ``windows``."""
         collected = Collected((self.frames_per_window, *self.frame_shape), windows)
-        self._new_frames = collected.place
+        if self.settings.polarity != "signed":  # there each polarity is coded by itself first
+            self._coder = make_coder(self.settings, collected)
         for window in self.encode(chunks):
             collected.keep(window.frames)
         return collected.frames
@@ -360,15 +360,6 @@ class FrameEncoder:
         self.report.pending_events -= self._window_events
         self._window_events = 0
         return window
-
-    def _fresh_frames(self) -> FloatFrame:
-        return np.empty((self.frames_per_window, *self.frame_shape), dtype=np.float32)
-
-    def _memory(self) -> FloatFrame:
-        """Where the coder writes: the window's frames, unless each polarity is coded by itself first."""
-        if self.settings.polarity == "signed":
-            return np.empty((self.frames_per_window, self.settings.pixel_map.pixels), dtype=np.float32)
-        return self._new_frames().reshape(self.frames_per_window, -1)
 
     def _coded(self) -> FloatFrame:
         values = self._coder.take(self._window_events)

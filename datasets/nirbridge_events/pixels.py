@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,8 +18,32 @@ COUNTED_AT_ONCE = 1 << 15
 
 FloatFrame = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
-Memory = Callable[[], npt.NDArray[Any]]
-"""Says where values come to lie, whatever stands there; called once for each window or part that has events."""
+
+
+class Memory(Protocol):
+    """Says where values come to lie; asked once for each window that has events, or each part of one."""
+
+    def zeros(self) -> npt.NDArray[Any]:
+        """A place of zeros."""
+
+    def empty(self) -> npt.NDArray[Any]:
+        """A place with anything in it."""
+
+
+@dataclass(frozen=True)
+class FreshMemory:
+    """A new array each time."""
+
+    pixels: int
+    dtype: type[np.bool_] | type[np.float32] = np.float32
+
+    def zeros(self) -> npt.NDArray[Any]:
+        """See ``Memory.zeros``; the operating system has zeros, which cost nothing before they are looked at."""
+        return np.zeros(self.pixels, dtype=self.dtype)
+
+    def empty(self) -> npt.NDArray[Any]:
+        """See ``Memory.empty``."""
+        return np.empty(self.pixels, dtype=self.dtype)
 
 
 @dataclass(frozen=True)
@@ -125,14 +148,13 @@ class SeenSlice:
 
     def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
-        self._memory = memory or (lambda: np.empty(pixel_map.pixels, dtype=np.bool_))
+        self._memory = memory or FreshMemory(pixel_map.pixels, np.bool_)
         self._seen: npt.NDArray[Any] | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
         if self._seen is None:
-            self._seen = self._memory()
-            self._seen.fill(0)
+            self._seen = self._memory.zeros().reshape(-1)
         if compiled := counting.kernels():
             compiled.mark_events(self._seen, self._map.places, events.x, events.y, events.p)
         else:
@@ -141,7 +163,7 @@ class SeenSlice:
     def take(self) -> npt.NDArray[Any]:
         """See ``Slice.take``."""
         seen, self._seen = self._seen, None
-        return np.zeros_like(self._memory()) if seen is None else seen
+        return self._memory.zeros().reshape(-1) if seen is None else seen
 
 
 class SumSlice:
@@ -152,7 +174,7 @@ class SumSlice:
 
     def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
-        self._memory = memory or (lambda: np.empty(pixel_map.pixels, dtype=np.float32))
+        self._memory = memory or FreshMemory(pixel_map.pixels)
         self._counts = np.zeros(pixel_map.pixels, dtype=np.uint16)
         self._most = 0  # no counter is larger
         self._full: FloatFrame | None = None
@@ -180,7 +202,7 @@ class SumSlice:
 
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""
-        counts: FloatFrame = self._memory()
+        counts: FloatFrame = self._memory.empty().reshape(-1)
         np.copyto(counts, self._counts)
         if self._full is not None:
             np.minimum(np.add(counts, self._full, out=counts), LARGEST_COUNT, out=counts)
@@ -193,7 +215,7 @@ class MaxSlice:
     """The largest number of events of a sensor pixel within each output pixel: downsampling by max."""
 
     def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
-        self._memory = memory or (lambda: np.empty(pixel_map.pixels, dtype=np.float32))
+        self._memory = memory or FreshMemory(pixel_map.pixels)
         self._full = SumSlice(pixel_map.at_sensor_size())
         self._shape = (pixel_map.polarities, pixel_map.sensor_size[1], pixel_map.sensor_size[0])
         self._pooled_shape = pixel_map.shape
@@ -208,7 +230,7 @@ class MaxSlice:
         """See ``Slice.take``."""
         full = self._full.take().reshape(self._shape)
         rows = np.maximum.reduceat(full, self._rows, axis=1)
-        pooled: FloatFrame = self._memory()
+        pooled: FloatFrame = self._memory.empty().reshape(-1)
         np.maximum.reduceat(rows, self._columns, axis=2, out=pooled.reshape(self._pooled_shape))
         return pooled
 

@@ -89,7 +89,13 @@ class Collected:
         self._all = np.empty((windows, *shape), dtype=np.float32)
         self._count = 0
 
-    def place(self) -> FloatFrame:
+    def zeros(self) -> FloatFrame:
+        """The place of the next window, cleared."""
+        place = self.empty()
+        place.fill(0)
+        return place
+
+    def empty(self) -> FloatFrame:
         """The place of the next window, with anything in it."""
         if self._count == len(self._all):
             grown = np.empty((2 * self._count, *self._all.shape[1:]), dtype=np.float32)
@@ -100,7 +106,7 @@ class Collected:
 
     def keep(self, frames: FloatFrame) -> None:
         """Takes the frames of the next window, wherever they lie."""
-        place = self.place()
+        place = self.empty()
         if not np.may_share_memory(place, frames):
             place[:] = frames
         self._count += 1
