@@ -45,9 +45,9 @@ def load_for(events: int) -> None:
     except ImportError:
         return
     no_places = np.zeros(0, dtype=np.uint32)
-    for kernel, dtype in zip(made, (np.uint16, np.float32), strict=True):
+    for kernel in made:
         kernel(
-            np.zeros(0, dtype=dtype),
+            np.zeros(0, dtype=np.float32),
             (no_places, no_places, np.uint64(0)),
             np.zeros(0, dtype=np.uint16),
             np.zeros(0, dtype=np.uint16),
@@ -65,7 +65,7 @@ def count_events(counts: Array, places: Any, x: Array, y: Array, p: Array) -> No
         at = rows[y[i]] + columns[x[i]] + p[i] * plane
         if at >= len(counts):
             raise IndexError("a polarity is neither 0 nor 1")
-        counts[at] += 1
+        counts[at] += np.float32(1)
 
 
 def mark_events(seen: Array, places: Any, x: Array, y: Array, p: Array) -> None:

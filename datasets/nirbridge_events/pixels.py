@@ -13,8 +13,6 @@ from nirbridge_events import counting
 from nirbridge_events.events import Events, Size
 
 LARGEST_COUNT = 1 << 24
-LARGEST_COUNTER = (1 << 16) - 1
-COUNTED_AT_ONCE = 1 << 15
 
 FloatFrame = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
@@ -167,48 +165,31 @@ class SeenSlice:
 
 
 class SumSlice:
-    """The number of events in each output pixel, at most ``LARGEST_COUNT``: downsampling by sum.
+    """The number of events in each output pixel: downsampling by sum.
 
-    It counts in 16 bits: the counters of a large sensor are half as much memory as its frame, and that is written once.
+    It counts in float32, the type of frames, where the frame comes to lie; that is exact up to ``LARGEST_COUNT`` and
+    stays there.  With an addend of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its
+    conversion, above all for large sensors.
     """
 
     def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
         self._memory = memory or FreshMemory(pixel_map.pixels)
-        self._counts = np.zeros(pixel_map.pixels, dtype=np.uint16)
-        self._most = 0  # no counter is larger
-        self._full: FloatFrame | None = None
+        self._counts: FloatFrame | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
-        for start in range(0, len(events), COUNTED_AT_ONCE):
-            part = events[start : start + COUNTED_AT_ONCE]
-            self._make_room(len(part))
-            if compiled := counting.kernels():
-                compiled.count_events(self._counts, self._map.places, part.x, part.y, part.p)
-            else:
-                np.add.at(self._counts, self._map.flat(part), np.uint16(1))
-
-    def _make_room(self, events: int) -> None:
-        """Where a counter could overflow, empties them all into a frame; float32 is exact and stays at 2^24."""
-        if self._most + events > LARGEST_COUNTER:
-            self._most = int(self._counts.max())
-        if self._most + events > LARGEST_COUNTER:
-            self._full = self._counts.astype(np.float32) if self._full is None else self._full + self._counts
-            np.minimum(self._full, LARGEST_COUNT, out=self._full)
-            self._counts.fill(0)
-            self._most = 0
-        self._most += events
+        if self._counts is None:
+            self._counts = self._memory.zeros().reshape(-1)
+        if compiled := counting.kernels():
+            compiled.count_events(self._counts, self._map.places, events.x, events.y, events.p)
+        else:
+            np.add.at(self._counts, self._map.flat(events), np.float32(1))
 
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""
-        counts: FloatFrame = self._memory.empty().reshape(-1)
-        np.copyto(counts, self._counts)
-        if self._full is not None:
-            np.minimum(np.add(counts, self._full, out=counts), LARGEST_COUNT, out=counts)
-        self._counts.fill(0)
-        self._most, self._full = 0, None
-        return counts
+        counts, self._counts = self._counts, None
+        return self._memory.zeros().reshape(-1) if counts is None else counts
 
 
 class MaxSlice:

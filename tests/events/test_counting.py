@@ -114,14 +114,14 @@ def test_machine_code_writes_nowhere_else(outside, counting):
             SumSlice(PixelMap(SENSOR, SENSOR, 2)).add(events)
 
 
-def test_a_pixel_beyond_a_counter_is_counted_on_and_stays_at_the_largest_count(counting, monkeypatch):
+def test_a_busy_pixel_is_counted_on_and_stays_at_the_largest_count(counting, monkeypatch):
     count = 200_000
     events = Events(*(np.zeros(count, dtype=dtype) for dtype in ("u2", "u2", "i8", "u1")))
     monkeypatch.setattr(encoding, "PIECE", 1 << 17)
     assert encode(events, SENSOR, 10, "count").ravel()[:2].tolist() == [count, 0]
     summed = SumSlice(PixelMap(SENSOR, SENSOR, 1))
     summed.add(events)
-    summed._full[0] = LARGEST_COUNT - 5
+    summed._counts[0] = LARGEST_COUNT - 5
     summed.add(events)
     assert summed.take().ravel()[:2].tolist() == [LARGEST_COUNT, 0]
     assert summed.take().sum() == 0
