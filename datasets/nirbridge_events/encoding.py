@@ -30,7 +30,7 @@ from nirbridge_events.windows import Collected, EncodeReport, Window
 WINDOW = 10_000
 OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
-PIECE = 1 << 17
+PIECE = 1 << 18
 """Events of an array that are encoded at once."""
 MOST_RESERVED = 1 << 30
 """Values of the frames of a recording, 4 GiB, for which room is made at once; more than that grows."""

@@ -173,7 +173,7 @@ def as_size(size: Sequence[int], where: str) -> Size:
 def _polarity(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
     values = np.ascontiguousarray(values)
     if values.dtype.kind in "biu" and (not len(values) or (values.min() >= 0 and values.max() <= 1)):
-        return values.astype(np.uint8)
+        return values.astype(np.uint8, copy=False)
     bad = (values != 0) & (values != 1) & (values != -1)
     if np.any(bad):
         found = f"event {int(np.argmax(bad))} has p = {values[np.argmax(bad)]}, neither 0 nor 1, nor -1 or 1"
