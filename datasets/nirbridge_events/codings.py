@@ -12,6 +12,7 @@ from nirbridge_events.pixels import (
     DOWNSAMPLES,
     LARGEST_COUNT,
     FloatFrame,
+    Memory,
     PixelMap,
     SeenSlice,
     Slice,
@@ -29,6 +30,8 @@ FEW = 8
 
 class Coder(Protocol):
     """Collects the events of one window, part after part, and codes them.
+
+    It is made with ``settings`` and ``memory``, which says where the values of each window come to lie.
 
     Attributes:
         saturated: values cut so far to what a frame can hold.
@@ -49,9 +52,9 @@ class Coder(Protocol):
 class BinaryCoder:
     """y = 1 where any event fell."""
 
-    def __init__(self, settings: EncoderSettings) -> None:
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
         self.saturated = 0
-        self._seen = SeenSlice(settings.pixel_map, np.float32)
+        self._seen = SeenSlice(settings.pixel_map, memory)
 
     def add(self, events: Events, _t_start: int) -> None:
         """See ``Coder.add``."""
@@ -96,8 +99,9 @@ class SummedParts:
 class CountCoder(SummedParts):
     """y = c, cut to 2^24, up to which float32 counts exactly."""
 
-    def __init__(self, settings: EncoderSettings) -> None:
-        super().__init__(_merged(settings), settings.parts)
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
+        # A lone part counts where the frame comes to lie.
+        super().__init__(_merged(settings, memory if settings.parts == 1 else None), settings.parts)
         self.saturated = 0
 
     def take(self, events: int) -> FloatFrame:
@@ -115,8 +119,9 @@ class OneHotCoder:
     events are few beside the pixels of a frame, only the pixels that they touch are counted, quantised and cleared.
     """
 
-    def __init__(self, settings: EncoderSettings) -> None:
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
         self.saturated = 0
+        self._memory = memory
         self._map = settings.pixel_map
         self._quantiser = Quantiser(settings.parts, settings.lanes)
         self._seen = np.zeros(self._map.pixels, dtype=np.uint8)
@@ -145,28 +150,31 @@ class OneHotCoder:
         """See ``Coder.take``."""
         index = self._window.take()
         if index is not None and not self._quantiser.cuts:
-            values = self._quantiser.values_at(index, self._counts)
+            frames: FloatFrame = self._memory.zeros().reshape(1, -1)
+            frames[0][index] = self._quantiser.values(self._counts.take(index))
             self._counts[index] = 0
-            return values[np.newaxis]
+            return frames
         self.saturated += self._quantiser.count_cut(self._counts)
-        values = self._quantiser.values(self._counts)
+        frames = self._memory.empty().reshape(1, -1)
+        self._quantiser.values(self._counts, frames[0])
         self._counts.fill(0)
-        return values[np.newaxis]
+        return frames
 
 
 class PhaseCoder(SummedParts):
     """x_k = the digit of weight 2^(K-k) of min(c, 2^K - 1), k = 1..K; so Σ_k 2^-k x_k = c / 2^K."""
 
-    def __init__(self, settings: EncoderSettings) -> None:
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
         super().__init__(_merged(settings), 1)
         self.saturated = 0
+        self._memory = memory
         self._phases, self._largest = settings.phases, np.float32((1 << settings.phases) - 1)
         self._dtype = np.dtype(np.uint8 if settings.phases <= 8 else np.uint32)
 
     def take(self, events: int) -> FloatFrame:
         """See ``Coder.take``."""
         counts = self.take_sum()
-        frames = np.zeros((self._phases, len(counts)), dtype=np.float32)
+        frames: FloatFrame = self._memory.zeros().reshape(self._phases, -1)
         at = np.flatnonzero(counts) if events * FEW <= len(counts) else slice(None)
         found = counts[at]
         self.saturated += int((found > self._largest).sum())
@@ -185,8 +193,9 @@ class VoxelCoder:
     the events were cut into chunks.
     """
 
-    def __init__(self, settings: EncoderSettings) -> None:
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
         self.saturated = 0
+        self._memory = memory
         self._map: PixelMap = settings.pixel_map
         self._bins, self._window = settings.bins, settings.window
         self._sums = np.zeros(self._bins * self._map.pixels, dtype=np.int64)
@@ -205,12 +214,12 @@ class VoxelCoder:
 
     def take(self, _events: int) -> FloatFrame:
         """See ``Coder.take``."""
-        frames = np.zeros(len(self._sums), dtype=np.float32)
+        frames: FloatFrame = self._memory.zeros().reshape(self._bins, -1)
         index = self._touched.take()
         at = slice(None) if index is None else index
-        frames[at] = self._sums[at] / self._window
+        frames.reshape(-1)[at] = self._sums[at] / self._window
         self._sums[at] = 0
-        return frames.reshape(self._bins, -1)
+        return frames
 
 
 CODERS: dict[str, type[Coder]] = {
@@ -222,13 +231,14 @@ CODERS: dict[str, type[Coder]] = {
 }
 
 
-def make_coder(settings: EncoderSettings) -> Coder:
-    """A fresh coder."""
-    made: Coder = CODERS[settings.coding](settings)  # type: ignore[call-arg]
+def make_coder(settings: EncoderSettings, memory: Memory) -> Coder:
+    """A fresh coder, which writes what it makes into ``memory``."""
+    made: Coder = CODERS[settings.coding](settings, memory)  # type: ignore[call-arg]
     return made
 
 
-def _merged(settings: EncoderSettings) -> Slice:
+def _merged(settings: EncoderSettings, memory: Memory | None = None) -> Slice:
     """How sensor pixels merge before they are counted; without downsampling every event counts."""
     pixel_map = settings.pixel_map
-    return DOWNSAMPLES[settings.downsample or "sum"](pixel_map) if pixel_map.downsamples else SumSlice(pixel_map)
+    kind = DOWNSAMPLES[settings.downsample or "sum"] if pixel_map.downsamples else SumSlice
+    return kind(pixel_map, memory)

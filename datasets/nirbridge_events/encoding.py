@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
+from nirbridge_events import counting
 from nirbridge_events.codings import make_coder
-from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, inside, narrowed
-from nirbridge_events.pixels import FloatFrame
+from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, in_pieces, inside, narrowed
+from nirbridge_events.pixels import FloatFrame, FreshMemory
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (
     DEFAULT_SENSOR,
@@ -22,11 +25,15 @@ from nirbridge_events.settings import (
     whole_number,
 )
 from nirbridge_events.time_range import TimeRange
-from nirbridge_events.windows import EncodeReport, Window
+from nirbridge_events.windows import Collected, EncodeReport, Window
 
 WINDOW = 10_000
 OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
+PIECE = 1 << 18
+"""Events of an array that are encoded at once."""
+MOST_RESERVED = 1 << 30
+"""Values of the frames of a recording, 4 GiB, for which room is made at once; more than that grows."""
 
 
 class FrameEncoder:
@@ -99,7 +106,7 @@ class FrameEncoder:
         self._range = TimeRange(start, end)
         self._by_number = self.settings.per_events is not None
         self._parts, self._length = self.settings.parts, self.settings.length
-        self._coder = make_coder(self.settings)
+        self._coder = make_coder(self.settings, FreshMemory(self.frames_per_window * self.settings.pixel_map.pixels))
         self._part = -1
         self._window_index = 0
         self._window_events = self._placed = 0
@@ -213,6 +220,15 @@ class FrameEncoder:
         for chunk in chunks:
             yield from self.windows(chunk)
         yield from self.finish_windows()
+
+    def encode_all(self, chunks: Iterable[Events | npt.NDArray[Any]], windows: int = 1) -> FloatFrame:
+        """All frames [T·K, P, H, W] of a whole recording, which has about that many ``windows``."""
+        collected = Collected((self.frames_per_window, *self.frame_shape), windows)
+        if self.settings.polarity != "signed":  # there each polarity is coded by itself first
+            self._coder = make_coder(self.settings, collected)
+        for window in self.encode(chunks):
+            collected.keep(window.frames)
+        return collected.frames
 
     @property
     def _origin(self) -> int:
@@ -384,12 +400,30 @@ def encode(
     if isinstance(events, Recording):
         check_same_sensor(events, sensor_size)
         sensor_size = events.sensor_size
-    encoder = FrameEncoder(DEFAULT_SENSOR if sensor_size is None else sensor_size, window, coding, **options)
+    size = DEFAULT_SENSOR if sensor_size is None else sensor_size
+    encoder = FrameEncoder(size, window, coding, **options)
+    if isinstance(events, Events) or (isinstance(events, np.ndarray) and events.ndim == 1):
+        counting.load_for(len(events))
+        with suppress(InputError):
+            return encoder.encode_all(in_pieces(events, PIECE), _expected_windows(events, encoder.settings))
+        # Something is wrong with it: taken as a whole it says what comes first, with the number of the event.
+        encoder = FrameEncoder(size, window, coding, **options)
     chunks = events if isinstance(events, Iterable) and not isinstance(events, np.ndarray) else [events]
-    frames = [window.frames for window in encoder.encode(chunks)]
+    frames = encoder.encode_all(chunks)
     if isinstance(events, Recording):
         events.report.warn(events.name)
-    return np.concatenate(frames) if frames else np.zeros((0, *encoder.frame_shape), dtype=np.float32)
+    return frames
+
+
+def _expected_windows(events: Events | npt.NDArray[Any], settings: EncoderSettings) -> int:
+    """How many windows events in order make, from the first on; others are an error or make more of them.
+
+    It is memory to reserve, so a broken clock must not ask for much.
+    """
+    times = [int(as_events(end).t[0]) for end in (events[:1], events[-1:]) if len(end)]
+    span = len(events) if settings.per_events else times[-1] - times[0] if times else 0
+    most = MOST_RESERVED // (settings.frames_per_window * prod(settings.frame_shape))
+    return max(1, min(span // settings.length + 1, most))
 
 
 def check_same_sensor(recording: Recording, sensor_size: Size | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,23 @@ def as_events(source: Events | npt.NDArray[Any], where: str = "events") -> Event
     return Events(x, y, t, p)
 
 
+def in_pieces(source: Events | npt.NDArray[Any], size: int) -> Iterator[Events]:
+    """``as_events`` of so many events at a time, which stay in the cache of the processor from step to step.
+
+    Raises:
+        InputError: as ``as_events``, but after the pieces before, and counted from the first event of a piece.
+    """
+    signs = np.zeros(2, dtype=np.bool_)
+    for at in range(0, max(len(source), 1), size):
+        piece = source[at : at + size]
+        events = as_events(piece)
+        if not isinstance(piece, Events) and piece["p"].dtype.kind == "i" and not signs.all():
+            signs |= [bool((piece["p"] == -1).any()), bool((piece["p"] == 0).any())]
+            if signs.all():
+                raise InputError("events", "polarities of -1, 0 and 1 are mixed", "Leave the events of 0 away")
+        yield events
+
+
 def first_backwards(t: npt.NDArray[np.int64], previous: int | None = None) -> int | None:
     """Index of the first time that is smaller than the one before it, or None."""
     if len(t) and previous is not None and t[0] < previous:
@@ -127,6 +144,7 @@ def narrowed(events: Events) -> Events:
 
 def as_places(values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     """Columns or rows of any integer type as uint16; as int64 if one is outside 0..65535."""
+    values = np.ascontiguousarray(values)  # several passes follow, and a field of a structured array is strided
     if values.dtype == np.uint16 or not len(values) or (values.min() >= 0 and values.max() <= 65535):
         return values.astype(np.uint16, copy=False)
     return np.minimum(values, np.iinfo(np.int64).max).astype(np.int64)
@@ -153,8 +171,9 @@ def as_size(size: Sequence[int], where: str) -> Size:
 
 
 def _polarity(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
-    if values.dtype.kind == "b":
-        return values.astype(np.uint8)
+    values = np.ascontiguousarray(values)
+    if values.dtype.kind in "biu" and (not len(values) or (values.min() >= 0 and values.max() <= 1)):
+        return values.astype(np.uint8, copy=False)
     bad = (values != 0) & (values != 1) & (values != -1)
     if np.any(bad):
         found = f"event {int(np.argmax(bad))} has p = {values[np.argmax(bad)]}, neither 0 nor 1, nor -1 or 1"

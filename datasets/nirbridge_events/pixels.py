@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nirbridge_events import counting
 from nirbridge_events.events import Events, Size
 
 LARGEST_COUNT = 1 << 24
 
 FloatFrame = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
+
+
+class Memory(Protocol):
+    """Says where values come to lie; asked once for each window that has events, or each part of one."""
+
+    def zeros(self) -> npt.NDArray[Any]:
+        """A place of zeros."""
+
+    def empty(self) -> npt.NDArray[Any]:
+        """A place with anything in it."""
+
+
+@dataclass(frozen=True)
+class FreshMemory:
+    """A new array each time."""
+
+    pixels: int
+    dtype: type[np.bool_] | type[np.float32] = np.float32
+
+    def zeros(self) -> npt.NDArray[Any]:
+        """See ``Memory.zeros``; the operating system has zeros, which cost nothing before they are looked at."""
+        return np.zeros(self.pixels, dtype=self.dtype)
+
+    def empty(self) -> npt.NDArray[Any]:
+        """See ``Memory.empty``."""
+        return np.empty(self.pixels, dtype=self.dtype)
 
 
 @dataclass(frozen=True)
@@ -46,6 +74,14 @@ class PixelMap:
     def at_sensor_size(self) -> PixelMap:
         """The same map without downsampling."""
         return PixelMap(self.sensor_size, self.sensor_size, self.polarities)
+
+    @cached_property
+    def places(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], np.uint64]:
+        """Where sensor rows, sensor columns and ON begin in a flat frame: an event's index is the sum of its three."""
+        (width, height), (sensor_width, sensor_height) = self.size, self.sensor_size
+        rows, columns = _scale(sensor_height, height, np.dtype(np.int64)), np.arange(sensor_width) * width
+        plane = np.uint64(width * height if self.polarities > 1 else 0)
+        return (rows * width).astype(np.uint32), (columns // sensor_width).astype(np.uint32), plane
 
     def flat(self, events: Events) -> Index:
         """The index of each event; computed in 32-bit integers where they suffice, which is several times as fast."""
@@ -108,53 +144,62 @@ class Slice(Protocol):
 class SeenSlice:
     """1 where any event fell: downsampling by OR, and every coding that is binary within a sub-frame."""
 
-    def __init__(self, pixel_map: PixelMap, dtype: type[np.bool_] | type[np.float32] = np.bool_) -> None:
+    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
-        self._dtype = dtype
+        self._memory = memory or FreshMemory(pixel_map.pixels, np.bool_)
         self._seen: npt.NDArray[Any] | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
         if self._seen is None:
-            self._seen = np.zeros(self._map.pixels, dtype=self._dtype)
-        self._seen[self._map.flat(events)] = 1
+            self._seen = self._memory.zeros().reshape(-1)
+        if compiled := counting.kernels():
+            compiled.mark_events(self._seen, self._map.places, events.x, events.y, events.p)
+        else:
+            self._seen[self._map.flat(events)] = 1
 
     def take(self) -> npt.NDArray[Any]:
         """See ``Slice.take``."""
         seen, self._seen = self._seen, None
-        return np.zeros(self._map.pixels, dtype=self._dtype) if seen is None else seen
+        return self._memory.zeros().reshape(-1) if seen is None else seen
 
 
 class SumSlice:
     """The number of events in each output pixel: downsampling by sum.
 
-    It counts in float32, the type of frames, which is exact up to ``LARGEST_COUNT`` and stays there.  With an addend
-    of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its conversion, above all for large
-    sensors.
+    It counts in float32, the type of frames, where the frame comes to lie; that is exact up to ``LARGEST_COUNT`` and
+    stays there.  With an addend of the array's own type, ``np.add.at`` is faster than ``np.bincount`` and its
+    conversion, above all for large sensors.
     """
 
-    def __init__(self, pixel_map: PixelMap) -> None:
+    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
+        self._memory = memory or FreshMemory(pixel_map.pixels)
         self._counts: FloatFrame | None = None
 
     def add(self, events: Events) -> None:
         """See ``Slice.add``."""
         if self._counts is None:
-            self._counts = np.zeros(self._map.pixels, dtype=np.float32)
-        np.add.at(self._counts, self._map.flat(events), np.float32(1))
+            self._counts = self._memory.zeros().reshape(-1)
+        if compiled := counting.kernels():
+            compiled.count_events(self._counts, self._map.places, events.x, events.y, events.p)
+        else:
+            np.add.at(self._counts, self._map.flat(events), np.float32(1))
 
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""
         counts, self._counts = self._counts, None
-        return np.zeros(self._map.pixels, dtype=np.float32) if counts is None else counts
+        return self._memory.zeros().reshape(-1) if counts is None else counts
 
 
 class MaxSlice:
     """The largest number of events of a sensor pixel within each output pixel: downsampling by max."""
 
-    def __init__(self, pixel_map: PixelMap) -> None:
+    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
+        self._memory = memory or FreshMemory(pixel_map.pixels)
         self._full = SumSlice(pixel_map.at_sensor_size())
         self._shape = (pixel_map.polarities, pixel_map.sensor_size[1], pixel_map.sensor_size[0])
+        self._pooled_shape = pixel_map.shape
         self._rows = _block_starts(pixel_map.sensor_size[1], pixel_map.size[1])
         self._columns = _block_starts(pixel_map.sensor_size[0], pixel_map.size[0])
 
@@ -166,7 +211,9 @@ class MaxSlice:
         """See ``Slice.take``."""
         full = self._full.take().reshape(self._shape)
         rows = np.maximum.reduceat(full, self._rows, axis=1)
-        return np.asarray(np.maximum.reduceat(rows, self._columns, axis=2), dtype=np.float32).ravel()
+        pooled: FloatFrame = self._memory.empty().reshape(-1)
+        np.maximum.reduceat(rows, self._columns, axis=2, out=pooled.reshape(self._pooled_shape))
+        return pooled
 
 
 def _block_starts(sensor: int, out: int) -> npt.NDArray[np.intp]:

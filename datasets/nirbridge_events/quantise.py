@@ -54,18 +54,12 @@ class Quantiser:
         """Whether there are counts that exceed the highest lane."""
         return bool(self._cut[-1])
 
-    def values_at(self, index: npt.NDArray[np.intp], counts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The value of each count, where all but those at ``index`` are 0."""
-        values = np.zeros(counts.size, dtype=np.float32)
-        values[index] = self.values(counts.take(index))
-        return values
-
-    def values(self, counts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The value of each count."""
+    def values(self, counts: npt.NDArray[Any], out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
+        """The value of each count, written to ``out`` if it is given."""
+        values = np.empty(counts.size, dtype=np.float32) if out is None else out
         if self._limits is None:
-            return self._table.take(counts)
+            return np.take(self._table, counts, out=values, mode="clip")
         counts = counts.view(np.uint8) if counts.dtype == np.bool_ else counts.astype(np.uint8, copy=False)
-        values = np.empty(counts.size, dtype=np.float32)
         for start in range(0, counts.size, BLOCK):
             part = counts[start : start + BLOCK]
             values[start : start + BLOCK] = self._lanes_of(part, self._limits)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from nirbridge.errors import InputError
 from nirbridge_events.pixels import FloatFrame
 
@@ -72,3 +74,45 @@ class Window:
             raise InputError("window", f"has {len(self.frames)} frames, not one", "Use its frames")
         only: FloatFrame = self.frames[0]
         return only
+
+
+class Collected:
+    """The frames of all windows of a recording in one array, which windows are given to be written into.
+
+    Args:
+        shape: (K, P, H, W) of the frames of a window.
+        windows: how many are expected.  Memory that was not written to costs nothing.
+    """
+
+    def __init__(self, shape: tuple[int, ...], windows: int) -> None:
+        # numpy asks for huge pages for empty memory, not for zeros; to fault in small ones takes thrice as long.
+        self._all = np.empty((windows, *shape), dtype=np.float32)
+        self._count = 0
+
+    def zeros(self) -> FloatFrame:
+        """The place of the next window, cleared."""
+        place = self.empty()
+        place.fill(0)
+        return place
+
+    def empty(self) -> FloatFrame:
+        """The place of the next window, with anything in it."""
+        if self._count == len(self._all):
+            grown = np.empty((2 * self._count, *self._all.shape[1:]), dtype=np.float32)
+            grown[: self._count] = self._all
+            self._all = grown
+        place: FloatFrame = self._all[self._count]
+        return place
+
+    def keep(self, frames: FloatFrame) -> None:
+        """Takes the frames of the next window, wherever they lie."""
+        place = self.empty()
+        if not np.may_share_memory(place, frames):
+            place[:] = frames
+        self._count += 1
+
+    @property
+    def frames(self) -> FloatFrame:
+        """[T·K, P, H, W] of the windows kept so far."""
+        kept: FloatFrame = self._all[: self._count]
+        return kept.reshape(-1, *self._all.shape[2:])
