@@ -105,7 +105,7 @@ def in_pieces(source: Events | npt.NDArray[Any], size: int) -> Iterator[Events]:
     for at in range(0, max(len(source), 1), size):
         piece = source[at : at + size]
         events = as_events(piece)
-        if not isinstance(piece, Events) and piece["p"].dtype.kind == "i" and not signs.all():
+        if not isinstance(piece, Events) and piece["p"].dtype.kind not in "bu" and not signs.all():
             signs |= [bool((piece["p"] == -1).any()), bool((piece["p"] == 0).any())]
             if signs.all():
                 raise InputError("events", "polarities of -1, 0 and 1 are mixed", "Leave the events of 0 away")
