@@ -17,6 +17,7 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label, spec_of
 from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
 from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.turn import Turn
 
 Array = NDArray[Any]
@@ -66,6 +67,8 @@ class Program(ABC):
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
+        # Spikes are finite whatever the sums before them are.
+        self._analog = frozenset(name for name in self.plan.outputs if not sends_spikes(self.plan, name))
         self._turn = Turn()
         self._made_by: tuple[Callable[..., Program], tuple[Any, ...]] | None = None
         self._closed = False
@@ -258,7 +261,7 @@ class Program(ABC):
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
         for name, array in outputs.items():
-            if not np.isfinite(array).all():
+            if name in self._analog and not _is_finite(array):
                 found = f"{label(name, self.plan[name].node)}: holds infinity or NaN: sums left the range of numbers."
                 warnings.warn(f"{found} Scale the input or the weights down.", GraphWarning, stacklevel=3)
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -314,7 +317,7 @@ class Program(ABC):
         if array.shape[0] % self.plan.block:
             found = f"{array.shape[0]} steps are no multiple of the {self.plan.block} steps of a window"
             raise InputError(where, found, "Give whole windows")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not _is_finite(array):
             raise InputError(where, "holds NaN or infinity", "Clean the data first")
         return array
 
@@ -322,6 +325,16 @@ class Program(ABC):
 def membrane_of(name: str) -> str | None:
     """The node whose membrane a record such as ``"act1:v"`` asks for; None for another name."""
     return name.removesuffix(MEMBRANE) if name.endswith(MEMBRANE) else None
+
+
+def _is_finite(array: Array) -> bool:
+    """Whether no number is NaN or infinite: seen in the sum of squares, unless finite ones overflow it."""
+    if array.flags.c_contiguous and array.dtype in (np.float32, np.float64):
+        flat = array.reshape(-1)
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.dot(flat, flat)):
+                return True
+    return bool(np.isfinite(array).all())
 
 
 def _require_integers(where: str, array: Array, limit: int) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge.runtime.integer_bounds import SINGLE
-from nirbridge_norse.dataflow import make_segments
+from nirbridge_norse.dataflow import make_segments, maker_in_place
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
+from nirbridge_norse.results import Results
 from nirbridge_norse.setting import Setting, exact_arithmetic
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
@@ -49,6 +50,7 @@ class NorseProgram(Program):
             require_exact_sums(plan)
             self._in_range = DATA_LIMIT
         self._segments = make_segments(plan, self._stages)
+        self._makers = {name: maker_in_place(plan, name, self._stages) for name in plan.names}
         self._largest = max(prod(p.output_shape) * float(p.rate) for p in plan.nodes)
         self._late: dict[str, Tensor] = {}
 
@@ -68,14 +70,14 @@ class NorseProgram(Program):
             stage.membranes = [] if name in neurons.values() else None
         size = self._block_steps(batch)
         with exact_arithmetic():
-            blocks = [
-                self._block({name: array[t : t + size] for name, array in data.items()}, names)
-                for t in range(0, steps, size)
-            ]
-            results = {name: _joined([block[name] for block in blocks]).cpu().numpy() for name in names}
+            results = Results(steps)
+            for t in range(0, steps, size):
+                results.enter(t, min(t + size, steps))
+                self._block({name: array[t : t + size] for name, array in data.items()}, names, results)
+            arrays = {name: results.whole[name].cpu().numpy() for name in names}
             for name, node in neurons.items():
-                results[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
-        return _separate(results, data)
+                arrays[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
+        return _separate(arrays, data)
 
     def _block_steps(self, batch: int) -> int:
         """Input steps of a block: whole windows, as many as fit."""
@@ -83,10 +85,11 @@ class NorseProgram(Program):
         fitting = int(BLOCK_BYTES[self.setting.device.type] / step_bytes)
         return max(1, fitting // self.lowered.block) * self.lowered.block
 
-    def _block(self, data: dict[str, Array], names: tuple[str, ...]) -> dict[str, Tensor]:
+    def _block(self, data: dict[str, Array], names: tuple[str, ...], results: Results) -> None:
         values = {name: self._to_tensor(name, array) for name, array in data.items()}
         some = next(iter(values.values()))
         kept = frozenset(names)
+        makers = {maker: name for name in names if (maker := self._makers[name]) is not None}
         for segment in self._segments:
             if segment.loop:
                 self._loop(segment.nodes, values, some)
@@ -95,11 +98,17 @@ class NorseProgram(Program):
                 incoming = values[first]
                 for name in others:
                     incoming = incoming + values[name]
-                values[segment.name] = segment.run(incoming, segment.may_overwrite(kept))
+                overwrite = segment.may_overwrite(kept)
+                if segment.name in makers:
+                    # What works in place does so where the result belongs.
+                    incoming = results.place(makers[segment.name], incoming).copy_(incoming)
+                    overwrite = True
+                values[segment.name] = segment.run(incoming, overwrite)
             for name in segment.done:
                 if name not in kept:
                     del values[name]
-        return {name: values[name] for name in names}
+        for name in names:
+            results.put(name, values[name])
 
     def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor], some: Tensor) -> None:
         """A cycle, one step of all its nodes at a time; a closing edge brings the step before.
@@ -144,6 +153,10 @@ class NorseProgram(Program):
 
     def _require_same(self, name: str, given: Array, cast: Tensor) -> None:
         """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
+        flat = cast.flatten()
+        # No number is above the root of the sum of squares, which costs half as much as the largest magnitude.
+        if given.dtype == np.float32 and float(flat.dot(flat)) <= self._in_range * self._in_range:
+            return
         low, high = torch.aminmax(cast)
         magnitude = max(-float(low), float(high))
         where = f"input for {label(name, self.lowered[name].node)}"
@@ -168,10 +181,6 @@ def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any
     except NarrowError as error:
         (problem,) = error.problems
         raise NarrowError(str(planned), problem.found) from None
-
-
-def _joined(blocks: list[Tensor]) -> Tensor:
-    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
 def _separate(results: dict[str, Array], data: dict[str, Array]) -> dict[str, Array]:

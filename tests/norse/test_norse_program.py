@@ -132,6 +132,31 @@ def test_results_do_not_share_memory():
     assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
 
 
+@pytest.mark.parametrize("limit", [1, 200, 2**20])
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+@pytest.mark.parametrize("names", [(), ("n0",), ("n1", "n0"), ("input", "n2", "n1", "n0", "n0:v")])
+def test_neurons_that_fill_the_results_share_none(monkeypatch, limit, precision, names):
+    """Neuron, flatten, flatten, output: all of them have the same numbers, and one of them made the memory."""
+    flat = (nir.Flatten({"input": np.array(shape)}, 0, -1) for shape in ((2, 3), (6,)))
+    graph = chain((2, 3), MultiLevelLIF.one_hot((2, 3), 3, threshold=2.0, decay=0.5), *flat)
+    x = np.random.default_rng(5).integers(-3, 9, (11, 4, 2, 3)).astype(np.float32)
+    before = x.copy()
+    monkeypatch.setitem(program_module.BLOCK_BYTES, "cpu", limit)
+    with (
+        nirbridge.compile(graph, "reference", precision=precision) as reference,
+        nirbridge.compile(graph, "norse", precision=precision) as program,
+    ):
+        expected = reference.run(x, record=names)
+        first, second = program.run(x, record=names), program.run(x, record=names)
+    arrays = [x, *(array for found in (first, second) for array in (found.output, *found.records.values()))]
+    assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+    np.testing.assert_array_equal(x, before)
+    for found in (first, second):
+        np.testing.assert_array_equal(found.output, expected.output)
+        for name in names:
+            np.testing.assert_array_equal(found.records[name], expected.records[name], err_msg=name)
+
+
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.uint16, np.float16, np.float64])
 def test_input_dtypes(kind):
     x = (dyadic(4, (5, 2, 4)) > 0).astype(kind)
