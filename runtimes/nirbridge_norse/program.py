@@ -20,6 +20,9 @@ from nirbridge_norse.setting import Setting, exact_arithmetic
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
 """Size that the largest activation of a block may reach.  On a CPU larger ones leave the cache, and the allocator gives
 their pages back to the system and faults them in again at every block."""
+LARGEST_BLOCK = 2**24
+"""The same where the weights are large.  Every block reads all of them again, so it grows until the values that its
+nodes send are twice as many as the weights."""
 
 
 class NorseProgram(Program):
@@ -51,7 +54,11 @@ class NorseProgram(Program):
             self._in_range = DATA_LIMIT
         self._segments = make_segments(plan, self._stages)
         self._makers = {name: maker_in_place(plan, name, self._stages) for name in plan.names}
-        self._largest = max(prod(p.output_shape) * float(p.rate) for p in plan.nodes)
+        sent = [prod(p.output_shape) * float(p.rate) for p in plan.nodes]
+        self._largest = max(sent)
+        weights = sum(np.size(getattr(p.node, "weight", ())) for p in plan.nodes)
+        wanted = 2 * weights * setting.dtype.itemsize * self._largest / sum(sent)
+        self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
         self._late: dict[str, Tensor] = {}
 
     def _reset(self) -> None:
@@ -82,7 +89,7 @@ class NorseProgram(Program):
     def _block_steps(self, batch: int) -> int:
         """Input steps of a block: whole windows, as many as fit."""
         step_bytes = self._largest * batch * self.setting.dtype.itemsize
-        fitting = int(BLOCK_BYTES[self.setting.device.type] / step_bytes)
+        fitting = int(self._block_bytes / step_bytes)
         return max(1, fitting // self.lowered.block) * self.lowered.block
 
     def _block(self, data: dict[str, Array], names: tuple[str, ...], results: Results) -> None:

@@ -59,6 +59,22 @@ def test_blocks_of_steps_change_nothing(monkeypatch, limit):
     np.testing.assert_array_equal(outputs(deep_graph(), FRAMES), whole)
 
 
+def test_large_weights_make_blocks_longer_and_change_nothing(monkeypatch):
+    size, batch = 768, 16
+    graph = chain((size,), nir.Linear(dyadic(1, (size, size))), nir.IF(*np.full((2, size), 2.0), np.zeros(size)))
+    x = dyadic(2, (60, batch, size))
+    step = size * batch * 4
+    with nirbridge.compile(graph, "norse") as program:
+        # Twice the weights, of which each of four nodes sends a quarter.
+        assert program._block_steps(batch) == 2 * size * size * 4 // 4 // step == 24
+        found = program.run(x).output
+    monkeypatch.setattr(program_module, "LARGEST_BLOCK", 0)
+    with nirbridge.compile(graph, "norse") as program:
+        assert program._block_steps(batch) == program_module.BLOCK_BYTES["cpu"] // step == 21
+        np.testing.assert_array_equal(program.run(x).output, found)
+    assert 0 < found.mean() < 1
+
+
 def test_blocks_hold_whole_windows(monkeypatch):
     graph = chain((3,), PhaseDecode((3,), 4), nir.I(np.ones(3)))
     x = dyadic(7, (24, 2, 3))
