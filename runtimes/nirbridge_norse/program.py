@@ -54,6 +54,13 @@ class NorseProgram(Program):
             self._in_range = DATA_LIMIT
         self._segments = make_segments(plan, self._stages)
         self._makers = {name: maker_in_place(plan, name, self._stages) for name in plan.names}
+        # A block would keep nothing in the cache: values lie in the data or in the results, and states are read again.
+        made = {self._makers[name] for name in plan.outputs}
+        self._only_results = all(
+            len(p.sources) == 1 and p.loop is None and (p.name in made or self._stages[p.name].view)
+            for p in plan.nodes
+            if p.sources
+        )
         sent = [prod(p.output_shape) * float(p.rate) for p in plan.nodes]
         self._largest = max(sent)
         weights = sum(np.size(getattr(p.node, "weight", ())) for p in plan.nodes)
@@ -76,6 +83,8 @@ class NorseProgram(Program):
         for name, stage in self._stages.items():
             stage.membranes = [] if name in neurons.values() else None
         size = self._block_steps(batch)
+        if self._only_results and not neurons and all(self._as_they_are(array) for array in data.values()):
+            size = steps
         with exact_arithmetic():
             results = Results(steps)
             for t in range(0, steps, size):
@@ -149,6 +158,10 @@ class NorseProgram(Program):
             total = total + term
         return total
 
+    def _as_they_are(self, array: Array) -> bool:
+        """Whether torch takes the data without a copy."""
+        return array.flags.carray and array.dtype == self._data_dtype()
+
     def _to_tensor(self, name: str, array: Array) -> Tensor:
         with np.errstate(over="ignore", under="ignore"):
             cast = np.ascontiguousarray(array, dtype=self._data_dtype())
@@ -160,9 +173,8 @@ class NorseProgram(Program):
 
     def _require_same(self, name: str, given: Array, cast: Tensor) -> None:
         """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
-        flat = cast.flatten()
-        # No number is above the root of the sum of squares, which costs half as much as the largest magnitude.
-        if given.dtype == np.float32 and float(flat.dot(flat)) <= self._in_range * self._in_range:
+        # No number is above the root of the sum of squares.
+        if given.dtype == np.float32 and self._squares.get(name, np.inf) <= self._in_range * self._in_range:
             return
         low, high = torch.aminmax(cast)
         magnitude = max(-float(low), float(high))

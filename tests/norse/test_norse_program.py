@@ -151,11 +151,12 @@ def test_results_do_not_share_memory():
 @pytest.mark.parametrize("limit", [1, 200, 2**20])
 @pytest.mark.parametrize("precision", ["float", "fixed"])
 @pytest.mark.parametrize("names", [(), ("n0",), ("n1", "n0"), ("input", "n2", "n1", "n0", "n0:v")])
-def test_neurons_that_fill_the_results_share_none(monkeypatch, limit, precision, names):
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_neurons_that_fill_the_results_share_none(monkeypatch, limit, precision, names, kind):
     """Neuron, flatten, flatten, output: all of them have the same numbers, and one of them made the memory."""
     flat = (nir.Flatten({"input": np.array(shape)}, 0, -1) for shape in ((2, 3), (6,)))
     graph = chain((2, 3), MultiLevelLIF.one_hot((2, 3), 3, threshold=2.0, decay=0.5), *flat)
-    x = np.random.default_rng(5).integers(-3, 9, (11, 4, 2, 3)).astype(np.float32)
+    x = np.random.default_rng(5).integers(-3, 9, (11, 4, 2, 3)).astype(kind)
     before = x.copy()
     monkeypatch.setitem(program_module.BLOCK_BYTES, "cpu", limit)
     with (
@@ -186,6 +187,19 @@ def test_values_beyond_float32_are_refused():
     with pytest.raises(InputError, match=r"node 'input' \(Input\): holds values beyond the range of float32"):
         outputs(graph, np.full((1, 1, 1), 1e300))
     assert outputs(graph, np.full((1, 1, 1), 1e300), dtype="float64")[0, 0, 0] == 1e300
+
+
+def test_parts_are_judged_by_their_own_data():
+    """What the check of another call found out says nothing about them."""
+    x = np.array([[[1.0, 1.0], [1e12, 1e12]]], np.float32)
+    with nirbridge.compile(chain((2,), nir.Scale(np.array([1e28, 0.3]))), "norse") as program:
+        parts = program.run_in_parts(x, 1)
+        next(parts)
+        program.run(x[:, :1])
+        with pytest.raises(InputError, match="can leave the range of float32 with data up to 1e"):
+            next(parts)
+        with pytest.raises(InputError, match="can leave the range of float32 with data up to 1e"):
+            program.run(x)
 
 
 def test_several_inputs_and_outputs():
