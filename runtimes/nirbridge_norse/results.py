@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import torch
 from torch import Tensor
+
+LARGE = 2**20
+"""Numbers; numpy asks for huge pages from 4 MiB on."""
 
 
 class Results:
@@ -26,6 +31,8 @@ class Results:
     def place(self, name: str, like: Tensor) -> Tensor:
         """Where the block's values of a result belong, which are ``like`` this tensor [T', B, *shape]."""
         first, last = self._block
+        if last - first == self.steps:
+            return new_tensor(tuple(like.shape), like)
         if name not in self.whole:
             length = len(like) * self.steps // (last - first)
             self.whole[name] = new_tensor((length, *like.shape[1:]), like)
@@ -34,7 +41,7 @@ class Results:
 
     def put(self, name: str, value: Tensor) -> None:
         """Takes the block's values of a result; copies them unless they are in their place, or the only block."""
-        if self._block == (0, self.steps) and name not in self.whole:
+        if self._block == (0, self.steps):
             self.whole[name] = value
             return
         place = self.place(name, value)
@@ -45,7 +52,7 @@ class Results:
 
 
 def new_tensor(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """An empty tensor; on the CPU by numpy, which asks for huge pages: each first touch of a small one costs."""
-    if like.device.type != "cpu":
+    """An empty tensor; a large one by numpy, which asks for huge pages: each first touch of a small page costs."""
+    if like.device.type != "cpu" or prod(shape) < LARGE:
         return like.new_empty(shape)
     return torch.from_numpy(np.empty(shape, dtype=str(like.dtype).removeprefix("torch.")))
