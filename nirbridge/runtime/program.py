@@ -17,6 +17,7 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label, spec_of
 from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
 from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.turn import Turn
 
 Array = NDArray[Any]
@@ -66,6 +67,10 @@ class Program(ABC):
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
+        # Spikes are finite whatever the sums before them are.
+        self._analog = frozenset(name for name in self.plan.outputs if not sends_spikes(self.plan, name))
+        # Of the data of the call that is under way, by input name: what the check for finite numbers knows of them.
+        self._squares: dict[str, float] = {}
         self._turn = Turn()
         self._made_by: tuple[Callable[..., Program], tuple[Any, ...]] | None = None
         self._closed = False
@@ -115,6 +120,7 @@ class Program(ABC):
             with self._turn:
                 self._require_open()
                 self._start_again()
+                self._squares = {}
                 recording = self._continue(part, entered, names)
             yield part, recording
 
@@ -258,7 +264,7 @@ class Program(ABC):
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
         for name, array in outputs.items():
-            if not np.isfinite(array).all():
+            if name in self._analog and not _is_finite(array):
                 found = f"{label(name, self.plan[name].node)}: holds infinity or NaN: sums left the range of numbers."
                 warnings.warn(f"{found} Scale the input or the weights down.", GraphWarning, stacklevel=3)
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -284,6 +290,7 @@ class Program(ABC):
     def _validated(self, x: Data, one_step: bool = False) -> dict[str, Array]:
         """[T, B, *shape] by input name; ``one_step`` is given without T."""
         self._require_open()
+        self._squares = {}
         given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(self.plan.inputs[:1], x)
         if set(given) != set(self.plan.inputs):
             found = f"data for {sorted(given)}, but the inputs are {sorted(self.plan.inputs)}"
@@ -314,7 +321,8 @@ class Program(ABC):
         if array.shape[0] % self.plan.block:
             found = f"{array.shape[0]} steps are no multiple of the {self.plan.block} steps of a window"
             raise InputError(where, found, "Give whole windows")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        self._squares[name] = _sum_of_squares(array)
+        if array.dtype.kind == "f" and not _is_finite(array, self._squares[name]):
             raise InputError(where, "holds NaN or infinity", "Clean the data first")
         return array
 
@@ -322,6 +330,20 @@ class Program(ABC):
 def membrane_of(name: str) -> str | None:
     """The node whose membrane a record such as ``"act1:v"`` asks for; None for another name."""
     return name.removesuffix(MEMBRANE) if name.endswith(MEMBRANE) else None
+
+
+def _is_finite(array: Array, squares: float | None = None) -> bool:
+    """Whether no number is NaN or infinite: seen in the sum of squares, unless finite ones overflow it."""
+    return math.isfinite(_sum_of_squares(array) if squares is None else squares) or bool(np.isfinite(array).all())
+
+
+def _sum_of_squares(array: Array) -> float:
+    """Read once, with nothing written; infinity where that cannot be done.  Rounded, but never below a square."""
+    if not array.flags.c_contiguous or array.dtype not in (np.float32, np.float64):
+        return math.inf
+    flat = array.reshape(-1)
+    with np.errstate(all="ignore"):
+        return float(np.dot(flat, flat))
 
 
 def _require_integers(where: str, array: Array, limit: int) -> None:

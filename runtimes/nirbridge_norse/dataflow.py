@@ -77,6 +77,14 @@ def _borrowed(
     return None
 
 
+def maker_in_place(plan: Plan, name: str, stages: Mapping[str, Stage]) -> str | None:
+    """The node outside of cycles whose memory the value of ``name`` is, where it works in place; else None."""
+    planned = plan[name]
+    while stages[planned.name].view and planned.loop is None and len(planned.sources) == 1:
+        planned = plan[planned.sources[0].name]
+    return planned.name if stages[planned.name].in_place and planned.loop is None and planned.sources else None
+
+
 def _last_readers(plan: Plan) -> dict[str, str]:
     """For each node, the last node of the last segment that reads its value."""
     last: dict[str, str] = {}

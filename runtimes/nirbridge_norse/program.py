@@ -12,13 +12,17 @@ from torch import Tensor
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge.runtime.integer_bounds import SINGLE
-from nirbridge_norse.dataflow import make_segments
+from nirbridge_norse.dataflow import make_segments, maker_in_place
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
+from nirbridge_norse.results import Results
 from nirbridge_norse.setting import Setting, exact_arithmetic
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
 """Size that the largest activation of a block may reach.  On a CPU larger ones leave the cache, and the allocator gives
 their pages back to the system and faults them in again at every block."""
+LARGEST_BLOCK = 2**24
+"""The same where the weights are large.  Every block reads all of them again, so it grows until the values that its
+nodes send are twice as many as the weights."""
 
 
 class NorseProgram(Program):
@@ -49,7 +53,19 @@ class NorseProgram(Program):
             require_exact_sums(plan)
             self._in_range = DATA_LIMIT
         self._segments = make_segments(plan, self._stages)
-        self._largest = max(prod(p.output_shape) * float(p.rate) for p in plan.nodes)
+        self._makers = {name: maker_in_place(plan, name, self._stages) for name in plan.names}
+        # A block would keep nothing in the cache: values lie in the data or in the results, and states are read again.
+        made = {self._makers[name] for name in plan.outputs}
+        self._only_results = all(
+            len(p.sources) == 1 and p.loop is None and (p.name in made or self._stages[p.name].view)
+            for p in plan.nodes
+            if p.sources
+        )
+        sent = [prod(p.output_shape) * float(p.rate) for p in plan.nodes]
+        self._largest = max(sent)
+        weights = sum(np.size(getattr(p.node, "weight", ())) for p in plan.nodes)
+        wanted = 2 * weights * setting.dtype.itemsize * self._largest / sum(sent)
+        self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
         self._late: dict[str, Tensor] = {}
 
     def _reset(self) -> None:
@@ -67,26 +83,29 @@ class NorseProgram(Program):
         for name, stage in self._stages.items():
             stage.membranes = [] if name in neurons.values() else None
         size = self._block_steps(batch)
+        if self._only_results and not neurons and all(self._as_they_are(array) for array in data.values()):
+            size = steps
         with exact_arithmetic():
-            blocks = [
-                self._block({name: array[t : t + size] for name, array in data.items()}, names)
-                for t in range(0, steps, size)
-            ]
-            results = {name: _joined([block[name] for block in blocks]).cpu().numpy() for name in names}
+            results = Results(steps)
+            for t in range(0, steps, size):
+                results.enter(t, min(t + size, steps))
+                self._block({name: array[t : t + size] for name, array in data.items()}, names, results)
+            arrays = {name: results.whole[name].cpu().numpy() for name in names}
             for name, node in neurons.items():
-                results[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
-        return _separate(results, data)
+                arrays[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
+        return _separate(arrays, data)
 
     def _block_steps(self, batch: int) -> int:
         """Input steps of a block: whole windows, as many as fit."""
         step_bytes = self._largest * batch * self.setting.dtype.itemsize
-        fitting = int(BLOCK_BYTES[self.setting.device.type] / step_bytes)
+        fitting = int(self._block_bytes / step_bytes)
         return max(1, fitting // self.lowered.block) * self.lowered.block
 
-    def _block(self, data: dict[str, Array], names: tuple[str, ...]) -> dict[str, Tensor]:
+    def _block(self, data: dict[str, Array], names: tuple[str, ...], results: Results) -> None:
         values = {name: self._to_tensor(name, array) for name, array in data.items()}
         some = next(iter(values.values()))
         kept = frozenset(names)
+        makers = {maker: name for name in names if (maker := self._makers[name]) is not None}
         for segment in self._segments:
             if segment.loop:
                 self._loop(segment.nodes, values, some)
@@ -95,11 +114,17 @@ class NorseProgram(Program):
                 incoming = values[first]
                 for name in others:
                     incoming = incoming + values[name]
-                values[segment.name] = segment.run(incoming, segment.may_overwrite(kept))
+                overwrite = segment.may_overwrite(kept)
+                if segment.name in makers:
+                    # What works in place does so where the result belongs.
+                    incoming = results.place(makers[segment.name], incoming).copy_(incoming)
+                    overwrite = True
+                values[segment.name] = segment.run(incoming, overwrite)
             for name in segment.done:
                 if name not in kept:
                     del values[name]
-        return {name: values[name] for name in names}
+        for name in names:
+            results.put(name, values[name])
 
     def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor], some: Tensor) -> None:
         """A cycle, one step of all its nodes at a time; a closing edge brings the step before.
@@ -133,6 +158,10 @@ class NorseProgram(Program):
             total = total + term
         return total
 
+    def _as_they_are(self, array: Array) -> bool:
+        """Whether torch takes the data without a copy."""
+        return array.flags.carray and array.dtype == self._data_dtype()
+
     def _to_tensor(self, name: str, array: Array) -> Tensor:
         with np.errstate(over="ignore", under="ignore"):
             cast = np.ascontiguousarray(array, dtype=self._data_dtype())
@@ -144,6 +173,9 @@ class NorseProgram(Program):
 
     def _require_same(self, name: str, given: Array, cast: Tensor) -> None:
         """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
+        # No number is above the root of the sum of squares.
+        if given.dtype == np.float32 and self._squares.get(name, np.inf) <= self._in_range * self._in_range:
+            return
         low, high = torch.aminmax(cast)
         magnitude = max(-float(low), float(high))
         where = f"input for {label(name, self.lowered[name].node)}"
@@ -168,10 +200,6 @@ def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any
     except NarrowError as error:
         (problem,) = error.problems
         raise NarrowError(str(planned), problem.found) from None
-
-
-def _joined(blocks: list[Tensor]) -> Tensor:
-    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
 def _separate(results: dict[str, Array], data: dict[str, Array]) -> dict[str, Array]:

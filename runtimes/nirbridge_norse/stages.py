@@ -16,10 +16,12 @@ class Stage(Protocol):
 
     Attributes:
         view: whether its output may share memory with its input.
+        in_place: whether it overwrites its input with its output, shape and dtype alike, where it may.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
     """
 
     view: bool
+    in_place: bool
     membranes: list[Tensor] | None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
@@ -38,6 +40,7 @@ Kept = list[Tensor] | None
 class Stateless:
     """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
 
+    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, function: Callable[[Tensor], Tensor], view: bool = False) -> None:
@@ -58,6 +61,7 @@ class Neuron:
     """A Norse module with its state."""
 
     view = False
+    in_place = True
 
     def __init__(self, module: FusedSNN) -> None:
         self.module = module
@@ -93,6 +97,7 @@ class DelayLine:
     """y(t) = x(t - delay), each feature with its own delay in whole steps, 0 before the first input."""
 
     view = False
+    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, steps: Tensor) -> None:
@@ -128,6 +133,7 @@ class Windowed:
     """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
 
     view = False
+    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, window: int, function: Callable[[Tensor], Tensor]) -> None:
@@ -146,6 +152,7 @@ class WindowedNeuron:
     """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
 
     view = False
+    in_place = False
 
     def __init__(self, window: int, function: Callable[[Tensor, Kept], Tensor]) -> None:
         self.window = window

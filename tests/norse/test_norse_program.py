@@ -59,6 +59,22 @@ def test_blocks_of_steps_change_nothing(monkeypatch, limit):
     np.testing.assert_array_equal(outputs(deep_graph(), FRAMES), whole)
 
 
+def test_large_weights_make_blocks_longer_and_change_nothing(monkeypatch):
+    size, batch = 768, 16
+    graph = chain((size,), nir.Linear(dyadic(1, (size, size))), nir.IF(*np.full((2, size), 2.0), np.zeros(size)))
+    x = dyadic(2, (60, batch, size))
+    step = size * batch * 4
+    with nirbridge.compile(graph, "norse") as program:
+        # Twice the weights, of which each of four nodes sends a quarter.
+        assert program._block_steps(batch) == 2 * size * size * 4 // 4 // step == 24
+        found = program.run(x).output
+    monkeypatch.setattr(program_module, "LARGEST_BLOCK", 0)
+    with nirbridge.compile(graph, "norse") as program:
+        assert program._block_steps(batch) == program_module.BLOCK_BYTES["cpu"] // step == 21
+        np.testing.assert_array_equal(program.run(x).output, found)
+    assert 0 < found.mean() < 1
+
+
 def test_blocks_hold_whole_windows(monkeypatch):
     graph = chain((3,), PhaseDecode((3,), 4), nir.I(np.ones(3)))
     x = dyadic(7, (24, 2, 3))
@@ -132,6 +148,32 @@ def test_results_do_not_share_memory():
     assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
 
 
+@pytest.mark.parametrize("limit", [1, 200, 2**20])
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+@pytest.mark.parametrize("names", [(), ("n0",), ("n1", "n0"), ("input", "n2", "n1", "n0", "n0:v")])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_neurons_that_fill_the_results_share_none(monkeypatch, limit, precision, names, kind):
+    """Neuron, flatten, flatten, output: all of them have the same numbers, and one of them made the memory."""
+    flat = (nir.Flatten({"input": np.array(shape)}, 0, -1) for shape in ((2, 3), (6,)))
+    graph = chain((2, 3), MultiLevelLIF.one_hot((2, 3), 3, threshold=2.0, decay=0.5), *flat)
+    x = np.random.default_rng(5).integers(-3, 9, (11, 4, 2, 3)).astype(kind)
+    before = x.copy()
+    monkeypatch.setitem(program_module.BLOCK_BYTES, "cpu", limit)
+    with (
+        nirbridge.compile(graph, "reference", precision=precision) as reference,
+        nirbridge.compile(graph, "norse", precision=precision) as program,
+    ):
+        expected = reference.run(x, record=names)
+        first, second = program.run(x, record=names), program.run(x, record=names)
+    arrays = [x, *(array for found in (first, second) for array in (found.output, *found.records.values()))]
+    assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+    np.testing.assert_array_equal(x, before)
+    for found in (first, second):
+        np.testing.assert_array_equal(found.output, expected.output)
+        for name in names:
+            np.testing.assert_array_equal(found.records[name], expected.records[name], err_msg=name)
+
+
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.uint16, np.float16, np.float64])
 def test_input_dtypes(kind):
     x = (dyadic(4, (5, 2, 4)) > 0).astype(kind)
@@ -145,6 +187,19 @@ def test_values_beyond_float32_are_refused():
     with pytest.raises(InputError, match=r"node 'input' \(Input\): holds values beyond the range of float32"):
         outputs(graph, np.full((1, 1, 1), 1e300))
     assert outputs(graph, np.full((1, 1, 1), 1e300), dtype="float64")[0, 0, 0] == 1e300
+
+
+def test_parts_are_judged_by_their_own_data():
+    """What the check of another call found out says nothing about them."""
+    x = np.array([[[1.0, 1.0], [1e12, 1e12]]], np.float32)
+    with nirbridge.compile(chain((2,), nir.Scale(np.array([1e28, 0.3]))), "norse") as program:
+        parts = program.run_in_parts(x, 1)
+        next(parts)
+        program.run(x[:, :1])
+        with pytest.raises(InputError, match="can leave the range of float32 with data up to 1e"):
+            next(parts)
+        with pytest.raises(InputError, match="can leave the range of float32 with data up to 1e"):
+            program.run(x)
 
 
 def test_several_inputs_and_outputs():

@@ -62,6 +62,28 @@ def test_bad_data_is_one_line(x: object, found: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F", "slices"])
+def test_one_bad_number_anywhere_is_found_and_huge_ones_are_not_bad(dtype: type, order: str) -> None:
+    """The sum of squares of huge numbers is infinite."""
+    largest = float(np.finfo(dtype).max)
+    whole = np.full((5, 4, 3), -largest, dtype)
+    whole = np.asfortranarray(whole) if order == "F" else whole
+    x = whole[:4, ::2] if order == "slices" else whole
+    with nirbridge.compile(chain(nir.Scale(np.ones(3)), shape=THREE, out=THREE)) as program:
+        program.run(x)
+        for value, bad in ((np.nan, True), (np.inf, True), (-np.inf, True), (0, False)):
+            for place in ((0, 0, 0), (1, 1, 2), (3, 1, 2)):
+                for rest in (-largest, 0.5):
+                    x[...] = rest
+                    x[place] = value
+                    if bad:
+                        with pytest.raises(InputError, match="holds NaN or infinity"):
+                            program.run(x)
+                    else:
+                        program.run(x)
+
+
 @pytest.mark.parametrize(
     ("frame", "found"),
     [

@@ -49,6 +49,7 @@ class EitherPrecision:
     """A synapse in double and in single precision: the dtype of what enters says which one is exact."""
 
     view = False
+    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, wide: Stage, narrow: Stage) -> None:

@@ -25,6 +25,7 @@ class FixedNeuron:
     """
 
     view = False
+    in_place = True
 
     def __init__(self, p: FixedParameters, features: tuple[int, ...]) -> None:
         self.p = p

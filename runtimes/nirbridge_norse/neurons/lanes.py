@@ -87,7 +87,7 @@ def _aligned(field: Tensor, shape: torch.Size) -> Tensor:
 
 def lane_start(p: LaneParameters, x: Tensor) -> MembraneState:
     """v = v_init in the shape of the frame ``x``."""
-    return MembraneState(torch.zeros_like(x) + p.v_init)
+    return MembraneState(torch.zeros_like(x).add_(p.v_init))
 
 
 def lane_step(x: Tensor, state: MembraneState, p: LaneParameters, dt: Any = None) -> tuple[Tensor, MembraneState]:

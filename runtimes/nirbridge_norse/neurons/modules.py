@@ -34,7 +34,7 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
         return y.to(x.dtype), state(*after)
 
     def fresh(x: Tensor) -> Any:
-        return state(*(torch.zeros_like(x) + value for value in start))
+        return state(*(torch.zeros_like(x).add_(value) for value in start))
 
     return FusedSNN(activation, fresh, p, setting.dt, (*p, *start), find_step_pass(found))
 
