@@ -17,7 +17,6 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label, spec_of
 from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
 from nirbridge.runtime.plan import Plan
-from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.turn import Turn
 
 Array = NDArray[Any]
@@ -67,8 +66,6 @@ class Program(ABC):
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
-        # Spikes are finite whatever the sums before them are.
-        self._analog = frozenset(name for name in self.plan.outputs if not sends_spikes(self.plan, name))
         # Of the data of the call that is under way, by input name: what the check for finite numbers knows of them.
         self._squares: dict[str, float] = {}
         self._turn = Turn()
@@ -264,7 +261,7 @@ class Program(ABC):
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
         for name, array in outputs.items():
-            if name in self._analog and not _is_finite(array):
+            if not _is_finite(array):
                 found = f"{label(name, self.plan[name].node)}: holds infinity or NaN: sums left the range of numbers."
                 warnings.warn(f"{found} Scale the input or the weights down.", GraphWarning, stacklevel=3)
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.errors import GraphError, InputError, RuntimeUnavailableError, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, InputError, RuntimeUnavailableError, UnsupportedError
 from nirbridge.ir import EventInput, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.runtime import LoweringTable, make_plan
 from tests.ir.graphs import chain
@@ -195,6 +195,18 @@ def test_output_beyond_the_range_of_numbers_is_said(runtime: str) -> None:
         warnings.simplefilter("always")
         assert np.isinf(program.run(np.full((1, 1, 2), 2.0)).output).all()
     assert any("'out' (Output): holds infinity or NaN" in str(warning.message) for warning in caught)
+
+
+def test_spikes_that_are_no_numbers_are_said() -> None:
+    """A membrane beyond the range makes what should be a level NaN."""
+    nodes = (nir.Scale(np.full(3, 1e308)), MultiLevelLIF.one_hot(THREE, 3, threshold=2.0, decay=0.5))
+    x = np.array([1e10, -1e10])[:, None, None] * np.ones((1, 1, 3))
+    with (
+        nirbridge.compile(chain(*nodes, shape=THREE, out=THREE)) as program,
+        np.errstate(all="ignore"),
+        pytest.warns(GraphWarning, match="holds infinity or NaN"),
+    ):
+        assert np.isnan(program.run(x).output[1]).all()
 
 
 @pytest.mark.parametrize("delay", [1e30, 3.4e38])
