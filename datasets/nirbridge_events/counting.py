@@ -1,8 +1,7 @@
 """Events into pixels as machine code, one pass over them, where numba is there and the input is large.
 
 Without it numpy does the same in several passes, see ``pixels``.  numba is never loaded for small inputs, nor by a
-stream: loading takes about 0.3 s, the time in which numpy counts some 30 million events, and compiling once, when there
-is no cache on disk yet, a second more.
+stream: loading it, and compiling when there is no cache on disk yet, takes longer than numpy takes for these.
 """
 
 from __future__ import annotations

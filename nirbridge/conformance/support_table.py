@@ -9,8 +9,6 @@ from nirbridge.conformance.judging import Verdict
 from nirbridge.ir import PRIMITIVES, all_specs
 from nirbridge.reports import table
 
-_SPLIT_AT = ". "
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -51,7 +51,5 @@ SPEC = Spec(
     checks=Checks(factors=("weight",), bounds=matrix.matrix_bounds),
     draws=(Draw(_draw),),
     examples=_examples,
-    integer_examples=lambda: [
-        chain("affine", nir.Affine, nir.Affine(whole_numbers(3, 4), whole_numbers(3)), shape=(4,), dt=INTEGER_DT)
-    ],
+    integer_examples=_integer_examples,
 )

@@ -49,9 +49,7 @@ SPEC = Spec(
     chip=core.population(fires=False),
     shown=Shown(role="analog", fields=("tau", "v_leak", "r")),
     checks=core.checks("r"),
-    draws=(
-        Draw(lambda dice, shape: nir.LI(dice.tau(shape), dice.parameter(shape, 1, 4), dice.parameter(shape, -1, 2))),
-    ),
+    draws=(Draw(_draw),),
     examples=lambda: [behind_weights("LI", nir.LI(short_taus(5), positive(5), signed(5)))],
     integer_examples=_integer_examples,
 )

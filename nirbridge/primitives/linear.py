@@ -47,7 +47,5 @@ SPEC = Spec(
     checks=Checks(factors=("weight",), bounds=matrix.matrix_bounds),
     draws=(Draw(_draw),),
     examples=_examples,
-    integer_examples=lambda: [
-        chain("linear", nir.Linear, nir.Linear(whole_numbers(3, 4)), shape=(2, 4), dt=INTEGER_DT)
-    ],
+    integer_examples=_integer_examples,
 )

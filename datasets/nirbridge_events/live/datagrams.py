@@ -26,8 +26,6 @@ _SEPARATOR = b"\xff\xff\xff\xff"
 FAERY = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 _FAERY32 = np.dtype([("t", "<u4"), ("x", "<u2"), ("yp", "<u2")])
 
-Lengths = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Datagrams:
