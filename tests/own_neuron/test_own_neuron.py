@@ -62,6 +62,7 @@ def command(site: Path, tmp_path: Path, *arguments: str) -> subprocess.Completed
     code = [sys.executable, "-c", "from nirbridge.cli import main; main()", *arguments]
     environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    environment.pop("NUMBA_CACHE_DIR", None)
     return subprocess.run(code, capture_output=True, text=True, check=False, timeout=240, env=environment)
 
 
@@ -179,6 +180,20 @@ def test_the_compiled_pass_gives_the_bits_of_the_step(own: ModuleType, monkeypat
             patch.setattr(fused_snn, "numba_is_there", lambda: False)
             with nirbridge.compile(graph, "norse", dtype=dtype) as program:
                 np.testing.assert_array_equal(program.run(x).output, compiled)
+
+
+def test_a_later_process_finds_the_machine_code_of_an_earlier_one(
+    files: tuple[Path, Path], site: Path, tmp_path: Path
+) -> None:
+    graph, x = map(str, files)
+    found = []
+    for name in ("first.npz", "second.npz"):
+        done = command(site, tmp_path, "run", graph, "-i", x, "-o", str(tmp_path / name), "--runtime", "norse")
+        assert done.returncode == 0, done.stderr
+        found.append(np.load(tmp_path / name)["output"])
+    assert list(tmp_path.glob("cache/nirbridge/passes/**/*.nbc"))
+    np.testing.assert_array_equal(*found)
+    assert 0 < found[0].mean() < 1
 
 
 def test_commands(files: tuple[Path, Path], site: Path, tmp_path: Path) -> None:

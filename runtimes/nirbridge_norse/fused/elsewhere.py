@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -35,7 +36,8 @@ def foreign_pass(step: Step, state: tuple[str, ...]) -> Any:
             write_whole(path, source.encode())
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if spec is not None and spec.loader is not None:
-            module = importlib.util.module_from_spec(spec)
+            # numba looks here for the module of machine code that an earlier process left.
+            module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return getattr(module, name)
     return None
