@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from nirbridge.runtime import Plan, PlannedNode
 from nirbridge_norse.stages import Stage
@@ -20,47 +18,44 @@ class Segment:
         nodes: the nodes.
         loop: whether it is a cycle.
         name: of the (last) node.
-        run: its stage's run.
         sources: names of the senders, whose values add up.
-        borrowed: nodes whose values are the memory of its input; None where others read that memory or own it.
+        overwrites: whether nobody reads the memory of its input afterwards.
         done: names whose value nothing after this segment reads.
     """
 
     nodes: tuple[PlannedNode, ...]
     loop: bool
     name: str
-    run: Callable[[Tensor, bool], Tensor]
     sources: tuple[str, ...]
-    borrowed: tuple[str, ...] | None
+    overwrites: bool
     done: tuple[str, ...]
 
-    def may_overwrite(self, kept: frozenset[str]) -> bool:
-        """Whether nobody reads the input's memory afterwards, given the names that are kept."""
-        return self.borrowed is not None and kept.isdisjoint(self.borrowed)
 
-
-def make_segments(plan: Plan, stages: Mapping[str, Stage]) -> tuple[Segment, ...]:
-    """The plan's segments in execution order."""
+def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str]) -> tuple[Segment, ...]:
+    """The plan's segments in execution order, for a run that keeps the values of some nodes to its end."""
     last_reader = _last_readers(plan)
     readers = Counter(source.name for planned in plan.nodes for source in planned.sources)
-    return tuple(
-        Segment(
-            nodes=nodes,
-            loop=nodes[-1].loop is not None,
-            name=nodes[-1].name,
-            run=stages[nodes[-1].name].run,
-            sources=tuple(source.name for source in nodes[-1].sources),
-            borrowed=_borrowed(plan, nodes[-1], stages, readers),
-            done=tuple(name for name, reader in last_reader.items() if reader == nodes[-1].name),
+    found = []
+    for nodes in plan.segments():
+        last = nodes[-1]
+        borrowed = _borrowed(plan, last, stages, readers)
+        found.append(
+            Segment(
+                nodes=nodes,
+                loop=last.loop is not None,
+                name=last.name,
+                sources=tuple(source.name for source in last.sources),
+                overwrites=borrowed is not None and kept.isdisjoint(borrowed),
+                done=tuple(name for name, reader in last_reader.items() if reader == last.name and name not in kept),
+            )
         )
-        for nodes in plan.segments()
-    )
+    return tuple(found)
 
 
 def _borrowed(
     plan: Plan, planned: PlannedNode, stages: Mapping[str, Stage], readers: Counter[str]
 ) -> tuple[str, ...] | None:
-    """Follows views back to the node that made the memory."""
+    """The nodes whose values are the memory of its input; None where others read that memory or own it."""
     if len(planned.sources) != 1:
         # A sum of several values is new memory; a node without sources is an input, whose memory is the caller's.
         return () if planned.sources else None
@@ -75,14 +70,6 @@ def _borrowed(
             return None
         name = source.sources[0].name
     return None
-
-
-def maker_in_place(plan: Plan, name: str, stages: Mapping[str, Stage]) -> str | None:
-    """The node outside of cycles whose memory the value of ``name`` is, where it works in place; else None."""
-    planned = plan[name]
-    while stages[planned.name].view and planned.loop is None and len(planned.sources) == 1:
-        planned = plan[planned.sources[0].name]
-    return planned.name if stages[planned.name].in_place and planned.loop is None and planned.sources else None
 
 
 def _last_readers(plan: Plan) -> dict[str, str]:

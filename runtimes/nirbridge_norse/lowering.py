@@ -28,13 +28,27 @@ def _late(module: str, name: str) -> Any:
     return getattr(import_module(f"nirbridge_norse.{module}"), name)
 
 
-def _stateless(name: str, view: bool = False) -> Lowering:
-    """A function of linear; of a ``view`` the output is the input's memory."""
+def _stateless(name: str) -> Lowering:
+    """A function of linear."""
 
     def lower(planned: PlannedNode, setting: Setting) -> Stage:
-        return _late("stages", "Stateless")(_late("linear", name)(planned, setting), view=view)
+        return _late("stages", "Stateless")(_late("linear", name)(planned, setting))
 
     return lower
+
+
+def _stage(module: str, name: str) -> Lowering:
+    """A function that makes the stage."""
+
+    def lower(planned: PlannedNode, setting: Setting) -> Stage:
+        return _late(module, name)(planned, setting)
+
+    return lower
+
+
+def _view(planned: PlannedNode, setting: Setting) -> Stage:
+    """The same numbers in another shape."""
+    return _late("stages", "View")(planned.output_shape)
 
 
 def _windowed(stage: str, name: str) -> Lowering:
@@ -56,14 +70,14 @@ def _neuron(name: str) -> Lowering:
 
 
 for _operation, _lowering in {
-    "identity": _stateless("identity", view=True),
-    "flatten": _stateless("flatten", view=True),
-    "matrix": _stateless("matrix"),
+    "identity": _view,
+    "flatten": _view,
+    "matrix": _stage("linear", "matrix"),
     "scale": _stateless("scale"),
-    "convolution": _stateless("convolution"),
-    "sum pool": _stateless("sum_pool"),
-    "mean pool": _stateless("mean_pool"),
-    "max pool": _stateless("max_pool"),
+    "convolution": _stage("convolution", "convolution"),
+    "sum pool": _stage("pooling", "sum_pool"),
+    "mean pool": _stage("pooling", "mean_pool"),
+    "max pool": _stage("pooling", "max_pool"),
     "threshold": _stateless("threshold"),
     "aggregate": _stateless("aggregate"),
     "place": _stateless("place"),

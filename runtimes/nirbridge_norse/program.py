@@ -1,21 +1,21 @@
-"""Runs a plan block by block of steps: a node takes all steps of a block at once, a cycle one step at a time."""
+"""A compiled graph: its checks of range, the size of its blocks, and the samples that run side by side."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge.runtime.integer_bounds import SINGLE
-from nirbridge_norse.dataflow import make_segments, maker_in_place
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
-from nirbridge_norse.results import Results
-from nirbridge_norse.setting import Setting, exact_arithmetic
+from nirbridge_norse.schedule import Schedule
+from nirbridge_norse.setting import Setting, exact_arithmetic, on_threads
+from nirbridge_norse.stages import Neuron
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
 """Size that the largest activation of a block may reach.  On a CPU larger ones leave the cache, and the allocator gives
@@ -23,6 +23,10 @@ their pages back to the system and faults them in again at every block."""
 LARGEST_BLOCK = 2**24
 """The same where the weights are large.  Every block reads all of them again, so it grows until the values that its
 nodes send are twice as many as the weights."""
+
+
+WORTH_THREADS = 2**17
+"""Values that all nodes send in a step, from which on samples are divided among threads."""
 
 
 class NorseProgram(Program):
@@ -45,55 +49,70 @@ class NorseProgram(Program):
         self.setting = setting
         self.lives_in_forks = setting.device.type == "cpu"
         with exact_arithmetic():
-            self._stages = {p.name: _lowered(p, setting, lowering) for p in plan.nodes}
+            stages = self._lowered(lowering)
         self._in_range = np.inf
         if careful:
             require_range(plan, DATA_LIMIT)
             require_bits(plan)
             require_exact_sums(plan)
             self._in_range = DATA_LIMIT
-        self._segments = make_segments(plan, self._stages)
-        self._makers = {name: maker_in_place(plan, name, self._stages) for name in plan.names}
+        self._schedules = [Schedule(plan, stages, setting)]
+        self._parts: tuple[slice, ...] = ()
         # A block would keep nothing in the cache: values lie in the data or in the results, and states are read again.
-        made = {self._makers[name] for name in plan.outputs}
-        self._only_results = all(
-            len(p.sources) == 1 and p.loop is None and (p.name in made or self._stages[p.name].view)
-            for p in plan.nodes
-            if p.sources
-        )
+        made = [p for p in plan.nodes if p.sources and not stages[p.name].view]
+        self._one_neuron = len(made) == 1 and made[0].loop is None and isinstance(stages[made[0].name], Neuron)
         sent = [prod(p.output_shape) * float(p.rate) for p in plan.nodes]
-        self._largest = max(sent)
+        self._largest, self._sent = max(sent), sum(sent)
         weights = sum(np.size(getattr(p.node, "weight", ())) for p in plan.nodes)
         wanted = 2 * weights * setting.dtype.itemsize * self._largest / sum(sent)
         self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
-        self._late: dict[str, Tensor] = {}
+
+    def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
+        return {p.name: _lowered(p, self.setting, lowering) for p in self.lowered.nodes}
 
     def _reset(self) -> None:
-        for stage in self._stages.values():
-            stage.reset()
-        self._late = {}
+        for schedule in self._schedules:
+            schedule.reset()
+        self._parts = ()
 
     def _close(self) -> None:
-        self._reset()
+        self._schedules.clear()
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         steps, batch = next(iter(data.values())).shape[:2]
-        neurons = {name: node for name in record if name not in self.lowered.names and (node := membrane_of(name))}
-        names = tuple(dict.fromkeys((*self.lowered.outputs, *(name for name in record if name not in neurons))))
-        for name, stage in self._stages.items():
-            stage.membranes = [] if name in neurons.values() else None
-        size = self._block_steps(batch)
-        if self._only_results and not neurons and all(self._as_they_are(array) for array in data.values()):
-            size = steps
-        with exact_arithmetic():
-            results = Results(steps)
-            for t in range(0, steps, size):
-                results.enter(t, min(t + size, steps))
-                self._block({name: array[t : t + size] for name, array in data.items()}, names, results)
-            arrays = {name: results.whole[name].cpu().numpy() for name in names}
-            for name, node in neurons.items():
-                arrays[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
-        return _separate(arrays, data)
+        neurons = [node for name in record if name not in self.lowered.names and (node := membrane_of(name))]
+        names = tuple(dict.fromkeys((*self.lowered.outputs, *(name for name in record if name in self.lowered.names))))
+        if self.setting.numpy_dtype == np.float32:
+            for name, array in data.items():
+                self._require_same(name, array)
+        dtype = self._data_dtype()
+        whole = self._one_neuron and not neurons and all(array.dtype == dtype for array in data.values())
+        if not self._parts:
+            self._parts = self._divided(batch)
+            self._schedules += [self._schedules[0].again() for _ in self._parts[len(self._schedules) :]]
+
+        def run(part: int) -> dict[str, Array]:
+            share = self._parts[part]
+            given = data if len(self._parts) == 1 else {name: array[:, share] for name, array in data.items()}
+            size = steps if whole else self._block_steps(share.stop - share.start)
+            with exact_arithmetic():
+                return self._schedules[part].run(given, dtype, size, names, neurons)
+
+        if len(self._parts) == 1:
+            return _separate(run(0), data)
+        found = on_threads(run, len(self._parts))
+        return {name: np.concatenate([part[name] for part in found], axis=1) for name in found[0]}
+
+    def _divided(self, batch: int) -> tuple[slice, ...]:
+        """The samples of each thread: as many parts as torch has threads, if that is worth it.
+
+        Samples share nothing but parameters.  Several threads for one operation pay less: they wait for each other
+        after every one, and spin.
+        """
+        threads = torch.get_num_threads() if self.setting.device.type == "cpu" else 1
+        count = min(threads, batch) if self._sent * batch >= WORTH_THREADS else 1
+        ends = [batch * part // count for part in range(count + 1)]
+        return tuple(slice(first, last) for first, last in pairwise(ends))
 
     def _block_steps(self, batch: int) -> int:
         """Input steps of a block: whole windows, as many as fit."""
@@ -101,91 +120,22 @@ class NorseProgram(Program):
         fitting = int(self._block_bytes / step_bytes)
         return max(1, fitting // self.lowered.block) * self.lowered.block
 
-    def _block(self, data: dict[str, Array], names: tuple[str, ...], results: Results) -> None:
-        values = {name: self._to_tensor(name, array) for name, array in data.items()}
-        some = next(iter(values.values()))
-        kept = frozenset(names)
-        makers = {maker: name for name in names if (maker := self._makers[name]) is not None}
-        for segment in self._segments:
-            if segment.loop:
-                self._loop(segment.nodes, values, some)
-            elif segment.name not in data:
-                first, *others = segment.sources
-                incoming = values[first]
-                for name in others:
-                    incoming = incoming + values[name]
-                overwrite = segment.may_overwrite(kept)
-                if segment.name in makers:
-                    # What works in place does so where the result belongs.
-                    incoming = results.place(makers[segment.name], incoming).copy_(incoming)
-                    overwrite = True
-                values[segment.name] = segment.run(incoming, overwrite)
-            for name in segment.done:
-                if name not in kept:
-                    del values[name]
-        for name in names:
-            results.put(name, values[name])
-
-    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor], some: Tensor) -> None:
-        """A cycle, one step of all its nodes at a time; a closing edge brings the step before.
-
-        ``some`` input tells the batch, and the steps where no data reach the cycle.
-        """
-        inside = {planned.name for planned in segment}
-        outside = (len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
-        steps = next(outside, len(some))
-        history: dict[str, list[Tensor]] = {planned.name: [] for planned in segment}
-        for t in range(steps):
-            for planned in segment:
-                terms = [
-                    self._late.get(source.name)
-                    if source.delayed
-                    else history[source.name][t]
-                    if source.name in inside
-                    else values[source.name][t]
-                    for source in planned.sources
-                ]
-                incoming = self._sum(planned, [term for term in terms if term is not None], some)
-                history[planned.name].append(self._stages[planned.name].run(incoming[None], scratch=False)[0])
-            self._late.update({name: history[name][t] for name in inside})
-        values.update({name: torch.stack(frames) for name, frames in history.items()})
-
-    def _sum(self, planned: PlannedNode, terms: list[Tensor], some: Tensor) -> Tensor:
-        if not terms:
-            return some.new_zeros((some.shape[1], *planned.input_shape))
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
-
-    def _as_they_are(self, array: Array) -> bool:
-        """Whether torch takes the data without a copy."""
-        return array.flags.carray and array.dtype == self._data_dtype()
-
-    def _to_tensor(self, name: str, array: Array) -> Tensor:
-        with np.errstate(over="ignore", under="ignore"):
-            cast = np.ascontiguousarray(array, dtype=self._data_dtype())
-        # torch warns about memory that it may not write into.
-        tensor = torch.from_numpy(cast if cast.flags.writeable else cast.copy())
-        if self.setting.dtype is torch.float32 and not (array.dtype.kind in "bui" and array.dtype.itemsize < 3):
-            self._require_same(name, array, tensor)
-        return tensor.to(self.setting.device)
-
-    def _require_same(self, name: str, given: Array, cast: Tensor) -> None:
+    def _require_same(self, name: str, given: Array) -> None:
         """Refuses data that single precision changes, or with which a product or a sum can leave its range."""
         # No number is above the root of the sum of squares.
         if given.dtype == np.float32 and self._squares.get(name, np.inf) <= self._in_range * self._in_range:
             return
-        low, high = torch.aminmax(cast)
-        magnitude = max(-float(low), float(high))
+        if given.dtype.kind in "bui" and given.dtype.itemsize < 3:
+            return
+        magnitude = max(-float(given.min()), float(given.max()))
         where = f"input for {label(name, self.lowered[name].node)}"
-        if magnitude == np.inf:
+        if magnitude > np.finfo(np.float32).max:
             raise NarrowError(where, "holds values beyond the range of float32")
         if magnitude > self._in_range:
             require_range(self.lowered, magnitude)
             self._in_range = magnitude
         if magnitude >= SINGLE and given.dtype != np.float32:
-            lost = lost_values(given, cast.numpy())
+            lost = lost_values(given, given.astype(np.float32))
             whole = lost[np.abs(lost) >= SINGLE]
             if whole.size:
                 raise NarrowError(where, f"holds {whole.flat[0]:.9g}, which float32 rounds")

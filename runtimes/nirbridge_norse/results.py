@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 import torch
 from torch import Tensor
 
-LARGE = 2**20
-"""Numbers; numpy asks for huge pages from 4 MiB on."""
+from nirbridge_norse.memory import is_small
 
 
 class Results:
-    """Whole tensors by name.
+    """Whole tensors by name, each as its shape says in memory.
 
     Args:
         steps: input steps of the run.
@@ -28,31 +25,17 @@ class Results:
         """The block of the input steps ``first`` to before ``last`` comes next."""
         self._block = (first, last)
 
-    def place(self, name: str, like: Tensor) -> Tensor:
-        """Where the block's values of a result belong, which are ``like`` this tensor [T', B, *shape]."""
+    def put(self, name: str, value: Tensor) -> None:
+        """Takes the block's values [T', B, *shape] of a result; the only block's, if large, without a copy."""
         first, last = self._block
         if last - first == self.steps:
-            return new_tensor(tuple(like.shape), like)
-        if name not in self.whole:
-            length = len(like) * self.steps // (last - first)
-            self.whole[name] = new_tensor((length, *like.shape[1:]), like)
-        start = len(like) * first // (last - first)
-        return self.whole[name][start : start + len(like)].view_as(like)
-
-    def put(self, name: str, value: Tensor) -> None:
-        """Takes the block's values of a result; copies them unless they are in their place, or the only block."""
-        if self._block == (0, self.steps):
-            self.whole[name] = value
+            straight = value.contiguous()
+            self.whole[name] = straight.clone() if straight is value and is_small(value) else straight
             return
-        place = self.place(name, value)
-        if place.data_ptr() != value.data_ptr():
-            place.copy_(value)
-        # What made it may have had another shape than the view of it that is the result.
-        self.whole[name] = self.whole[name].view(len(self.whole[name]), *value.shape[1:])
-
-
-def new_tensor(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """An empty tensor; a large one by numpy, which asks for huge pages: each first touch of a small page costs."""
-    if like.device.type != "cpu" or prod(shape) < LARGE:
-        return like.new_empty(shape)
-    return torch.from_numpy(np.empty(shape, dtype=str(like.dtype).removeprefix("torch.")))
+        if name not in self.whole:
+            shape = (len(value) * self.steps // (last - first), *value.shape[1:])
+            # numpy asks for huge pages: each first touch of a small page costs.
+            whole = np.empty(shape, str(value.dtype).removeprefix("torch."))
+            self.whole[name] = torch.from_numpy(whole).to(value.device)
+        start = len(value) * first // (last - first)
+        self.whole[name][start : start + len(value)].copy_(value)

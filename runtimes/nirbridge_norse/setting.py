@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from torch import Tensor
 
 from nirbridge.errors import InputError
 from nirbridge.runtime import require_option
+from nirbridge.threads import in_parts
 from nirbridge_norse.ranges import NarrowError, lost_values
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _EXACT = ("ieee", "none")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,26 @@ def exact_arithmetic() -> Iterator[None]:
     """Inference in IEEE arithmetic: no TF32, no bfloat16 products, no Winograd of NNPACK; the settings come back."""
     with _SWITCHES, torch.inference_mode():
         yield
+
+
+def on_threads(work: Callable[[int], Found], count: int) -> list[Found]:
+    """``work(part)`` for each of ``count`` parts at once, each on one thread of torch; their results in order."""
+    found: list[Any] = [None] * count
+
+    def run(part: int) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # a thread's own number, and that of threads that are new to torch
+        try:
+            found[part] = work(part)
+        finally:
+            torch.set_num_threads(threads)
+
+    before = torch.get_num_threads()
+    try:
+        in_parts(count, run, count)
+    finally:
+        torch.set_num_threads(before)
+    return found
 
 
 def _after_fork() -> None:

@@ -1,4 +1,4 @@
-"""The ways a node can live in time; each takes all steps at once, and none keeps what it was given."""
+"""The ways a node can live in time; each takes all steps at once, and none keeps the values that it was given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nirbridge_norse.neurons.fused_snn import FusedSNN
+from nirbridge_norse.fused.layout import Order, order_of
+from nirbridge_norse.memory import Memory, Sent, is_small
+from nirbridge_norse.neurons.fused_snn import Pass
+
+Array = NDArray[Any]
 
 
 class Stage(Protocol):
@@ -16,12 +21,10 @@ class Stage(Protocol):
 
     Attributes:
         view: whether its output may share memory with its input.
-        in_place: whether it overwrites its input with its output, shape and dtype alike, where it may.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
     """
 
     view: bool
-    in_place: bool
     membranes: list[Tensor] | None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
@@ -32,75 +35,222 @@ class Stage(Protocol):
         """Puts the state back to its start."""
         ...
 
+    def again(self) -> Stage:
+        """The same node with a state of its own, for other samples; parameters are shared."""
+        ...
+
+
+def wide(x: Tensor) -> Tensor:
+    """Whole numbers in bytes as floating point, in which they can be added; anything else as it is."""
+    return x.float() if x.dtype is torch.uint8 else x
+
 
 Kept = list[Tensor] | None
 """Where a function of windows puts its states, if anyone wants them."""
 
 
-class Stateless:
-    """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
+class View:
+    """The same numbers in another shape, and in the same memory unless channels lie last there."""
 
-    in_place = False
+    view = True
     membranes: list[Tensor] | None = None
 
-    def __init__(self, function: Callable[[Tensor], Tensor], view: bool = False) -> None:
-        self.function = function
-        self.view = view
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._sent = Sent()
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
-        """Folds time into the batch, one call for all steps, and unfolds it again."""
-        steps, batch, *shape = x.shape
-        y = self.function(x.reshape(steps * batch, *shape))
-        return y.reshape(steps, batch, *y.shape[1:])
+        """All steps at once."""
+        if x.shape[2:] == self.shape:
+            return x
+        if not x.is_contiguous():
+            straight = (
+                self._sent.new(x.shape, x.dtype, Order(tuple(x.shape[2:]))) if is_small(x) else x.new_empty(x.shape)
+            )
+            x = straight.copy_(x)
+        if self._last is None or self._last[0] is not x:
+            y = x.view(*x.shape[:2], *self.shape)
+            if not is_small(x):
+                return y
+            self._last = x, y
+        return self._last[1]
+
+    def again(self) -> Stage:
+        """Another one."""
+        return View(self.shape)
 
     def reset(self) -> None:
         """There is no state."""
 
 
-class Neuron:
-    """A Norse module with its state."""
+class Stateless:
+    """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
 
     view = False
-    in_place = True
+    membranes: list[Tensor] | None = None
 
-    def __init__(self, module: FusedSNN) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+
+    def run(self, x: Tensor, scratch: bool) -> Tensor:
+        """Folds time into the batch, one call for all steps, and unfolds it again."""
+        return self.function(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def again(self) -> Stage:
+        """The same, which has no state."""
+        return self
+
+    def reset(self) -> None:
+        """There is no state."""
+
+
+class Written:
+    """The same where the function writes into given memory, [N, *in] → [N, *out], both dense in their orders.
+
+    Args:
+        function: of numpy arrays.
+        enters, leaves: orders of input and output.
+        sends: dtype of the output; by default that of the input.
+    """
+
+    view = False
+    membranes: list[Tensor] | None = None
+
+    def __init__(
+        self,
+        function: Callable[[Array, Array], None],
+        enters: Order,
+        leaves: Order,
+        sends: torch.dtype | None = None,
+    ) -> None:
+        self.function, self.sends = function, sends
+        self.enters, self.leaves = enters, leaves
+        self._sent, self._entering, self._leaving = Sent(), Memory(enters), Memory(leaves)
+
+    def run(self, x: Tensor, scratch: bool) -> Tensor:
+        """All frames of all steps in one call."""
+        steps, batch = x.shape[:2]
+        y = self._sent.new((steps, batch, *self.leaves.features), self.sends or x.dtype, self.leaves)
+        data, out = self._entering(x)[0], self._leaving(y)[0]
+        self.function(data.reshape(steps * batch, *data.shape[2:]), out.reshape(steps * batch, *out.shape[2:]))
+        return y
+
+    def again(self) -> Stage:
+        """Another one."""
+        return Written(self.function, self.enters, self.leaves, self.sends)
+
+    def reset(self) -> None:
+        """There is no state."""
+
+
+class Module(Protocol):
+    """A neuron over time, see :class:`~nirbridge_norse.neurons.fused_snn.FusedSNN`.
+
+    Attributes:
+        start: what the states are at the start.
+    """
+
+    start: tuple[Tensor, ...]
+
+    def __call__(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """All steps one by one: the output and the state after."""
+        ...
+
+    def state_fallback(self, frame: Tensor) -> Any:
+        """The fresh state, a named tuple of tensors like ``frame``; the first is the membrane, or ``v`` is."""
+        ...
+
+    def can_fuse(self, x: Tensor) -> bool:
+        """Whether there is a compiled pass for ``x``."""
+        ...
+
+    def bind(self, state: Any, order: Order) -> Pass:
+        """The pass over ``state``."""
+        ...
+
+
+class Neuron:
+    """A Norse module with its state.
+
+    Args:
+        module: the neuron.
+        sends: dtype of what it sends; by default that of what enters.
+    """
+
+    view = False
+
+    def __init__(self, module: Module, sends: torch.dtype | None = None) -> None:
         self.module = module
+        self.sends = sends
         self.state: Any = None
         self.membranes: list[Tensor] | None = None
+        self._bound: tuple[torch.Size, torch.dtype] | None = None
+        self._fresh = False
+        self._entering = self._leaving = Memory(Order(()))
+        self._pass: Pass | None = None
+        self._sent = Sent()
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In place where that is allowed and the compiled pass applies; step by step where membranes are kept."""
+        x = wide(x)
+        if not self._fresh or (x.shape[1:], x.dtype) != self._bound:
+            self._bind(x)
         if self.membranes is None:
             return self._run(x, scratch)
         outputs = []
         for t in range(len(x)):
-            outputs.append(self._run(x[t : t + 1], scratch=False))
+            outputs.append(self._run(x[t : t + 1], scratch=False).clone())
             self.membranes.append(self.state.v.clone())
         return torch.cat(outputs)
 
     def _run(self, x: Tensor, scratch: bool) -> Tensor:
-        if self.state is None:
-            self.state = self.module.state_fallback(x[0].contiguous())
-        if not self.module.can_fuse(x):
-            x, self.state = self.module(x, self.state)
-            return x
-        x = x.contiguous() if scratch else x.clone(memory_format=torch.contiguous_format)
-        self.module.run_in_place(x, self.state)
-        return x
+        if self._pass is None:
+            y, self.state = self.module(x, self.state)
+            return y if self.sends is None else y.to(self.sends)
+        steps, dtype = len(x), self.sends or x.dtype
+        data, own = self._entering(x)
+        if scratch and own and dtype is x.dtype:
+            y, out = x, data
+        else:
+            y = self._sent.new(x.shape, dtype, self._entering.order)
+            out, _ = self._leaving(y)
+        self._pass(data.reshape(steps, -1), out.reshape(steps, -1))
+        return y
+
+    def _bind(self, x: Tensor) -> None:
+        """Starts from the fresh state; or goes on from the last one with data of another dtype."""
+        if self._bound == (x.shape[1:], x.dtype) and self._pass is not None:
+            for state, value in zip(self.state, self.module.start, strict=True):
+                state.copy_(value.expand_as(state) if len(state) else state)
+        else:
+            start = self.module.state_fallback(x[0])
+            order = order_of(x)
+            before = start if not self._fresh else self.state
+            self.state = type(start)(
+                *(order.dense(value.to(new.dtype)) for value, new in zip(before, start, strict=True))
+            )
+            self._pass = self.module.bind(self.state, order) if self.module.can_fuse(x) else None
+            self._bound, self._entering, self._leaving = (x.shape[1:], x.dtype), Memory(order), Memory(order)
+        self._fresh = True
+
+    def again(self) -> Stage:
+        """Another one."""
+        return Neuron(self.module, self.sends)
 
     def reset(self) -> None:
         """The next run starts from the fresh state."""
-        self.state = None
+        self._fresh = False
 
 
 class DelayLine:
     """y(t) = x(t - delay), each feature with its own delay in whole steps, 0 before the first input."""
 
     view = False
-    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, steps: Tensor) -> None:
+        self.steps = steps
         self.longest = int(steps.max())
         # Each delay with the features that have it; one delay for all needs no list of features.
         delays = [int(d) for d in steps.unique()]
@@ -124,6 +274,10 @@ class DelayLine:
             y[:, :, places] = flat[start : start + len(x), :, places]
         return y.view_as(x)
 
+    def again(self) -> Stage:
+        """Another line."""
+        return DelayLine(self.steps)
+
     def reset(self) -> None:
         """Empties the line."""
         self.past = None
@@ -133,7 +287,6 @@ class Windowed:
     """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
 
     view = False
-    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, window: int, function: Callable[[Tensor], Tensor]) -> None:
@@ -144,6 +297,10 @@ class Windowed:
         """All V windows at once."""
         return self.function(x.unflatten(0, (-1, self.window))).flatten(0, 1)
 
+    def again(self) -> Stage:
+        """Another one."""
+        return Windowed(self.window, self.function)
+
     def reset(self) -> None:
         """There is no state."""
 
@@ -152,7 +309,6 @@ class WindowedNeuron:
     """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
 
     view = False
-    in_place = False
 
     def __init__(self, window: int, function: Callable[[Tensor, Kept], Tensor]) -> None:
         self.window = window
@@ -166,6 +322,10 @@ class WindowedNeuron:
         if kept is not None and self.membranes is not None:
             self.membranes += torch.stack(kept, 1).flatten(0, 1).unbind(0)
         return y
+
+    def again(self) -> Stage:
+        """Another one."""
+        return WindowedNeuron(self.window, self.function)
 
     def reset(self) -> None:
         """No state outlives a window."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nirbridge.neurons import MultiLevelLIF
-from nirbridge.neurons.fused.threads import in_parts
+from nirbridge.threads import in_parts
 
 PARTS = 50
 

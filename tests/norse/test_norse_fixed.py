@@ -12,9 +12,10 @@ from nirbridge.errors import InputError, UnsupportedError
 from nirbridge.ir import MultiLevelLIF, Quantize, spec_of
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
-from nirbridge_norse.fixed.neuron import FixedNeuron
+from nirbridge_norse.fixed.neuron import FixedModule
 from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.setting import make_setting
+from nirbridge_norse.stages import Neuron
 from tests.conformance.cases import line, net
 from tests.conformance.integer_cases import DT, INTEGER_CASES, whole
 
@@ -33,9 +34,9 @@ def test_compiled_pass_equals_torch_steps(name: str, largest: int) -> None:
     planned = NEURONS[name]
     p = fixed_parameters(planned, make_setting(DT, dtype="float64"))
     x = torch.from_numpy(np.random.default_rng(0).integers(-largest, largest, (40, 6, 5)).astype(np.float64))
-    compiled, stepped = (FixedNeuron(p, planned.output_shape) for _ in range(2))
-    assert compiled.compiled
-    stepped.compiled = False
+    compiled, stepped = (Neuron(FixedModule(p)) for _ in range(2))
+    assert compiled.module.compiled
+    stepped.module.compiled = False
     kept = x.clone()
     for part in (x[:7], x[7:]):
         assert torch.equal(compiled.run(part, scratch=False), stepped.run(part, scratch=False))

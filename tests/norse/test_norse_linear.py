@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
-from nirbridge.primitives.shaping import pairs
-from nirbridge_norse import linear
-from tests.norse.norse_graphs import assert_equals_reference, chain, dyadic, uniform
+from nirbridge_norse import convolution
+from tests.norse.norse_graphs import assert_equals_reference, chain, dyadic
 
 X = dyadic(0, (5, 3, 4, 11, 13))
 CONVOLUTIONS = {
@@ -54,17 +53,17 @@ def test_convolution_as_one_product(case):
     """The way that CUDA takes, run here on the CPU against torch's own convolution."""
     node = conv2d(case)
     weight, bias = torch.tensor(node.weight), torch.tensor(node.bias)
-    geometry = [pairs(value, 2) for value in (node.stride, node.padding, node.dilation)]
+    geometry = convolution.geometry_of(node)
     x = torch.tensor(X).flatten(0, 1)
-    found = linear._as_product(weight, bias, *geometry, int(node.groups))(x)
-    expected = torch.nn.functional.conv2d(x, weight, bias, *geometry, int(node.groups))
+    found = convolution.as_product(weight, bias, geometry)(x)
+    expected = torch.nn.functional.conv2d(x, weight, bias, *geometry[:4])
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_convolution_1d_as_one_product():
     weight, bias = torch.tensor(dyadic(3, (8, 2, 4))), torch.tensor(dyadic(4, (8,)))
     x = torch.tensor(dyadic(5, (6, 4, 17)))
-    found = linear._as_product(weight, bias, (2,), (3,), (2,), 2)(x)
+    found = convolution.as_product(weight, bias, convolution.Geometry((2,), (3,), (2,), 2, None))(x)
     torch.testing.assert_close(found, torch.nn.functional.conv1d(x, weight, bias, 2, 3, 2, 2), rtol=0, atol=0)
 
 
@@ -82,18 +81,6 @@ def test_pooling(kind, kernel, stride, padding):
 def test_pooling_padded_beyond_half_of_the_kernel(kind):
     node = kind(np.array([2, 2]), np.array([1, 2]), np.array([3, 2]))
     assert_equals_reference(chain((4, 11, 13), node), X)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride", "sizes"), [((2, 2), (2, 2), (5, 6)), ((3, 2), (1, 3), (9, 4)), ((1, 1), (2, 1), (6, 13))]
-)
-def test_both_ways_of_pooling_give_the_same_bits(kernel, stride, sizes):
-    x = torch.tensor(uniform(1, (9, 4, 11, 13))).float()
-    expected = torch.nn.functional.avg_pool2d(x, kernel, stride, divisor_override=1)
-    found = linear.sum_of_slices(x, kernel, stride, sizes)
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
-    assert found.is_contiguous()
-    assert found.data_ptr() != x.data_ptr()
 
 
 @pytest.mark.parametrize("steps", [1, 7, 9])

@@ -101,7 +101,7 @@ def test_without_numba_the_program_gives_the_same(monkeypatch):
     def fail(*args):
         raise AssertionError("a compiled pass ran")
 
-    monkeypatch.setattr(fused_snn.FusedSNN, "run_in_place", fail)
+    monkeypatch.setattr(fused_snn.FusedSNN, "bind", fail)
     np.testing.assert_array_equal(outputs(graph, x), expected)
 
 
@@ -149,12 +149,13 @@ def test_what_no_loop_is_written_for_is_refused(step):
 def test_numbers_and_comparisons_keep_the_dtype_of_the_data():
     source = generating.pass_source("p", _arithmetic, ("v",))
     compiled = source.replace("@compiled\n", "")
-    namespace = {"Array": None, "Arrays": None}
+    namespace = {"Array": None, "Arrays": None, "CHUNK": 1024, "np": np}
     exec(compiled, namespace)
     data, v, k = (np.array(values, np.float32) for values in ([[0.5, 2.0, 3.0]], [0.1, 0.2, 0.3], [1.5, 0.5, 1.0]))
     y, after = _arithmetic(data[0], v, k)
-    namespace["p"](data, (v,), (k,), np.array([[0, 3, 0, 0]]))
-    np.testing.assert_array_equal(data[0], y.astype(np.float32))
+    out = np.empty_like(data)
+    namespace["p"](data, out, (v,), (k,), np.array([[0, 3, 0, 0]]))
+    np.testing.assert_array_equal(out[0], y.astype(np.float32))
     np.testing.assert_array_equal(v, after.astype(np.float32))
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nirbridge.neurons.fused.threads import in_parts
+from nirbridge.threads import in_parts
 
 Array = NDArray[Any]
 CHUNK_BYTES = 1 << 13

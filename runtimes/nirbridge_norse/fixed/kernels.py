@@ -1,4 +1,8 @@
-"""The compiled passes of precision "fixed", in the layout of :mod:`nirbridge_norse.fused.kernels`."""
+"""The compiled pass of precision "fixed", in the layout of :mod:`nirbridge_norse.fused.kernels`.
+
+States and parameters are whole numbers in floating point, which is exact; in single precision too, as far as
+:func:`nirbridge_norse.fixed.neuron.single_does` says.  ``out`` may be of another dtype than ``data``, such as bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,14 @@ import numpy as np
 
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge_norse.fused.caching import compiled
-from nirbridge_norse.fused.kernels import Lanes
+from nirbridge_norse.fused.kernels import Lanes, search, sweep
 
 Array = np.ndarray[Any, Any]
-HIGH, LOW = float(STATE_LIMIT), -float(STATE_LIMIT)
-FEW_LANES = 8
-
-
-@compiled
-def charge(row: Array, state: Array, keep: Array, gain: Array) -> None:
-    """``state`` = clip(tz(state keep) + gain row)."""
-    for i in range(row.shape[0]):
-        u = np.trunc(state[i] * keep[i]) + gain[i] * row[i]
-        state[i] = min(max(u, LOW), HIGH)
+HIGH = STATE_LIMIT
 
 
 class Neurons(NamedTuple):
-    """Parameters [P] of the neurons; decays as k/4096.
+    """Parameters [P] of the neurons; decays as k of k/4096.
 
     Attributes:
         keep: of the membrane.
@@ -44,98 +39,57 @@ class Neurons(NamedTuple):
 
 
 @compiled
-def charge_all(row: Array, state: Array, flow: Array, neurons: Neurons, offset: int, end: int) -> None:
-    """The synapse, where ``flow`` is not empty, and the membrane behind it."""
-    if flow.shape[0]:
-        charge(row, flow, neurons.keep_current[offset:end], neurons.ones[offset:end])
-        row[:] = flow
-    charge(row, state, neurons.keep[offset:end], neurons.gain[offset:end])
+def charge(row: Array, state: Array, keep: Array, gain: Array, u: Array) -> None:
+    """``u`` = clip(tz(state keep / 4096) + gain row).
 
-
-@compiled
-def send_membrane(data: Array, v: Array, current: Array, neurons: Neurons, chunks: Array) -> None:
-    """Neurons without lanes; an empty ``current`` means no synapse."""
-    for c in range(chunks.shape[0]):
-        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
-        state, flow = v[first:last], current[first:last]
-        for t in range(data.shape[0]):
-            row = data[t, first:last]
-            charge_all(row, state, flow, neurons, offset, offset + last - first)
-            row[:] = state
-
-
-class FlatLanes(NamedTuple):
-    """The tables of :class:`Lanes` one row after the other, and the length of a row."""
-
-    threshold: Array
-    weight: Array
-    amount: Array
-    groups: int
-
-
-@compiled
-def sweep(row: Array, state: Array, u: Array, lanes: FlatLanes, after: Array, how: tuple[bool, bool]) -> None:
-    """Few lanes that all neurons share: one sweep over the neurons for each lane."""
-    limits, values, amounts, _ = lanes
-    subtract, at_least = how
-    for i in range(row.shape[0]):
-        u[i] = state[i]
-        row[i] = 0
-    for lane in range(limits.shape[0]):
-        limit, value, taken = limits[lane], values[lane + 1], amounts[lane + 1]
-        for i in range(row.shape[0]):
-            fires = (u[i] > limit) | (at_least & (u[i] == limit))
-            left = min(max(u[i] - taken, LOW), HIGH) if subtract else after[i]
-            row[i] = value if fires else row[i]
-            state[i] = left if fires else state[i]
-
-
-@compiled
-def search(
-    row: Array, state: Array, place: Array, start: Array, lanes: FlatLanes, after: Array, how: tuple[bool, bool]
-) -> None:
-    """Any lanes: a search by halves in the ascending thresholds of the neuron's group, as in ``many_lanes``."""
-    limits, values, amounts, groups = lanes
-    subtract, at_least = how
-    size, end = row.shape[0], limits.shape[0] + groups
-    for i in range(size):
-        place[i] = start[i]
-    half = 1
-    while 2 * half * groups <= limits.shape[0]:
-        half *= 2
-    while half > 0:
-        stride = half * groups
-        for i in range(size):
-            tried = place[i] + stride
-            inside = tried < end
-            limit = limits[np.uint64((tried if inside else stride) - groups)]
-            passed = inside & ((state[i] > limit) | (at_least & (state[i] == limit)))
-            place[i] = tried if passed else place[i]
-        half //= 2
-    for i in range(size):
-        at = np.uint64(place[i])
-        row[i] = values[at]
-        left = min(max(state[i] - amounts[at], LOW), HIGH) if subtract else after[i]
-        state[i] = left if place[i] >= groups else state[i]
+    The product is taken in two parts of 24 bits, which single precision holds.  Where ``gain row`` is so large that it
+    is rounded, the sum is beyond the limit.
+    """
+    one = state.dtype.type
+    for i in range(u.shape[0]):
+        high = np.trunc(state[i] * one(1 / 4096))
+        low = state[i] - high * one(4096)
+        kept = high * keep[i] + np.trunc(low * keep[i] * one(1 / 4096))
+        u[i] = min(max(kept + gain[i] * row[i], one(-HIGH)), one(HIGH))
 
 
 @compiled
 def fire(
-    data: Array, v: Array, current: Array, neurons: Neurons, lanes: Lanes, how: tuple[bool, bool], chunks: Array
+    data: Array, out: Array, states: tuple[Array, Array], neurons: Neurons, lanes: Lanes, how: Array, chunks: Array
 ) -> None:
-    """Neurons with lanes; ``how`` as for ``few_lanes``, an empty ``current`` means no synapse."""
-    levels, groups = lanes.threshold.shape
-    flat = FlatLanes(lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel(), groups)
-    widest = np.max(chunks[:, 1] - chunks[:, 0])
-    place, u = np.empty(widest, np.int64), np.empty(widest, np.float64)
+    """All neurons; an empty second state means no synapse.
+
+    ``how`` says whether a spike subtracts, whether lanes are swept, and whether there are lanes.
+    """
+    v, current = states
+    subtract, swept, spiking = how[0], how[1], how[2]
+    one, widest = v.dtype.type, np.max(chunks[:, 1] - chunks[:, 0])
+    charged, taken, places = np.empty(widest, v.dtype), np.empty(widest, v.dtype), np.empty(widest, np.int64)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
-        end = offset + last - first
-        state, flow, after = v[first:last], current[first:last], neurons.v_reset[offset:end]
+        size, end = last - first, chunks[c, 2] + last - first
+        state, flow = v[first:last], current[first:last]
+        keep, gain, after = neurons.keep[offset:end], neurons.gain[offset:end], neurons.v_reset[offset:end]
+        u, amount = charged[:size], taken[:size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
-            charge_all(row, state, flow, neurons, offset, end)
-            if groups == 1 and levels <= FEW_LANES:
-                sweep(row, state, u, flat, after, how)
+            sent = out[t, first:last]
+            if current.shape[0]:
+                charge(data[t, first:last], flow, neurons.keep_current[offset:end], neurons.ones[offset:end], u)
+                flow[:] = u
+                charge(flow, state, keep, gain, u)
             else:
-                search(row, state, place, neurons.group[offset:end], flat, after, how)
+                charge(data[t, first:last], state, keep, gain, u)
+            if not spiking:
+                state[:] = u
+                sent[:] = u
+                continue
+            if swept:
+                sweep(u, sent, amount, lanes, chunks[c, 3])
+            else:
+                search(u, sent, amount, lanes, neurons.group[offset:end], places[:size])
+            if subtract:
+                for i in range(size):
+                    state[i] = min(max(u[i] - amount[i], one(-HIGH)), one(HIGH))
+            else:
+                for i in range(size):
+                    state[i] = after[i] if amount[i] > 0 else u[i]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from nirbridge.runtime import LoweringTable, PlannedNode
-from nirbridge_norse.fixed.neuron import FixedNeuron
+from nirbridge_norse.fixed.neuron import FixedModule
 from nirbridge_norse.fixed.parameters import fixed_parameters
-from nirbridge_norse.linear import integer_mean_pool
 from nirbridge_norse.lowering import LOWERING
+from nirbridge_norse.pooling import integer_mean_pool
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Stage, Stateless, Windowed, WindowedNeuron
+from nirbridge_norse.stages import Neuron, Stage, Stateless, Windowed, WindowedNeuron, Written
 from nirbridge_norse.windows import integer_window
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
@@ -29,7 +29,7 @@ _AS_IN_FLOAT = (
 @FIXED_LOWERING.register(*_AS_IN_FLOAT)
 def _as_in_float(planned: PlannedNode, setting: Setting) -> Stage:
     wide = LOWERING[type(planned.node)](planned, setting)
-    if isinstance(wide, (Stateless, Windowed)) and not wide.view:
+    if isinstance(wide, (Stateless, Windowed, Written)):
         single = replace(setting, dtype=torch.float32, any_value=True)
         return EitherPrecision(wide, LOWERING[type(planned.node)](planned, single))
     return wide
@@ -37,7 +37,7 @@ def _as_in_float(planned: PlannedNode, setting: Setting) -> Stage:
 
 @FIXED_LOWERING.register("mean pool")
 def _average(planned: PlannedNode, setting: Setting) -> Stage:
-    return Stateless(integer_mean_pool(planned, setting))
+    return integer_mean_pool(planned, setting)
 
 
 @FIXED_LOWERING.register("window")
@@ -49,15 +49,25 @@ class EitherPrecision:
     """A synapse in double and in single precision: the dtype of what enters says which one is exact."""
 
     view = False
-    in_place = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, wide: Stage, narrow: Stage) -> None:
-        self.stages = {torch.float64: wide, torch.float32: narrow}
+        self.wide, self.narrow = wide, narrow
+        self.bytes: Stage | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In the dtype of ``x``."""
-        return self.stages[x.dtype].run(x, scratch)
+        if x.dtype is not torch.uint8:
+            return (self.wide if x.dtype is torch.float64 else self.narrow).run(x, scratch)
+        if self.bytes is not None:
+            return self.bytes.run(x, scratch)
+        return self.narrow.run(x if isinstance(self.narrow, Written) else x.float(), scratch)
+
+    def again(self) -> Stage:
+        """Another one."""
+        found = EitherPrecision(self.wide.again(), self.narrow.again())
+        found.bytes = self.bytes
+        return found
 
     def reset(self) -> None:
         """There is no state."""
@@ -65,4 +75,4 @@ class EitherPrecision:
 
 @FIXED_LOWERING.register("step", "lanes")
 def _neuron(planned: PlannedNode, setting: Setting) -> Stage:
-    return FixedNeuron(fixed_parameters(planned, setting), planned.output_shape)
+    return Neuron(FixedModule(fixed_parameters(planned, setting)))

@@ -1,89 +1,85 @@
-"""A neuron node in precision "fixed": compiled on the CPU, in torch elsewhere."""
+"""A neuron node in precision "fixed": compiled on the CPU, in torch elsewhere; both give the same integers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nirbridge.primitives.integers import DECAY_ONE
+from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.fixed.parameters import FixedParameters
 from nirbridge_norse.fixed.step import FixedState, fixed_step
 from nirbridge_norse.fused import numba_is_there
-from nirbridge_norse.fused.layout import make_layout
+from nirbridge_norse.fused.layout import Order, make_layout
+from nirbridge_norse.fused.passes import Pass, are_few_and_shared, lane_tables
+from nirbridge_norse.neurons.lanes import LaneTable
 
-Pass = Callable[[Tensor, FixedState], None]
 
+class FixedModule:
+    """A neuron over time, as :class:`~nirbridge_norse.stages.Neuron` runs it.
 
-class FixedNeuron:
-    """A stage; both of its ways give the same integers.  States are float64, whatever dtype carries the messages.
-
-    Args:
-        p: the parameters.
-        features: shape of one sample.
+    States are float32 where messages are and that is exact, else float64.
     """
 
-    view = False
-    in_place = True
-
-    def __init__(self, p: FixedParameters, features: tuple[int, ...]) -> None:
+    def __init__(self, p: FixedParameters) -> None:
         self.p = p
-        self.features = features
-        self.state: FixedState | None = None
-        self.membranes: list[Tensor] | None = None
+        self.narrow = single_does(p)
         self.compiled = numba_is_there() and p.keep.device.type == "cpu"
-        self._prepared: tuple[int, Pass] | None = None
+        self.start = (p.v_init, torch.zeros_like(p.v_init))
 
-    def run(self, x: Tensor, scratch: bool) -> Tensor:
-        """[T, B, *features] → the same shape."""
-        if self.state is None:
-            start = torch.zeros_like(x[0], memory_format=torch.contiguous_format, dtype=torch.float64)
-            self.state = FixedState(start + self.p.v_init, start if self.p.keep_current is not None else start[:0])
-        if self.membranes is None and self.compiled:
-            x = x.contiguous() if scratch else x.clone(memory_format=torch.contiguous_format)
-            self._pass(x.shape[1])(x, self.state)
-            return x
-        return torch.stack([self._step(frame) for frame in x])
+    def __call__(self, x: Tensor, state: FixedState) -> tuple[Tensor, FixedState]:
+        """Step by step, in double precision."""
+        sent = []
+        for frame in x:
+            y, state = fixed_step(frame, state, self.p)
+            sent.append(y.to(x.dtype))
+        return torch.stack(sent), FixedState(*(part.clone() for part in state))
 
-    def reset(self) -> None:
-        """The next run starts from the fresh state."""
-        self.state = None
+    def state_fallback(self, frame: Tensor) -> FixedState:
+        """The state before the first step; without a synapse its current is empty."""
+        dtype = frame.dtype if self.narrow and self.compiled else torch.float64
+        start = torch.zeros_like(frame, dtype=dtype)
+        return FixedState(start + self.p.v_init.to(dtype), start if self.p.keep_current is not None else start[:0])
 
-    def _step(self, frame: Tensor) -> Tensor:
-        assert self.state is not None
-        y, self.state = fixed_step(frame, self.state, self.p)
-        if self.membranes is not None:
-            self.membranes.append(self.state.v)
-        self.state = FixedState(*(part.clone(memory_format=torch.contiguous_format) for part in self.state))
-        return y.to(frame.dtype)
+    def can_fuse(self, x: Tensor) -> bool:
+        """Wherever numba is, on the CPU."""
+        return self.compiled
 
-    def _pass(self, batch: int) -> Pass:
-        if self._prepared is None or self._prepared[0] != batch:
-            self._prepared = (batch, make_pass(self.p, self.features, batch))
-        return self._prepared[1]
+    def bind(self, state: FixedState, order: Order) -> Pass:
+        """The compiled pass."""
+        from nirbridge_norse.fixed import kernels
+
+        p, dtype = self.p, state.v.dtype
+        lanes = p.lanes or _no_lanes(p.keep)
+        fields = [p.keep * DECAY_ONE, p.gain, p.keep if p.keep_current is None else p.keep_current * DECAY_ONE]
+        fields = [value.to(dtype) for value in (*fields, torch.ones_like(p.keep), p.v_reset)] + [lanes.group]
+        swept = are_few_and_shared(lanes, order)
+        layout = make_layout(order, len(state.v), fields, lanes.group if swept else None)
+        tables = lane_tables(LaneTable(*(t.to(dtype) for t in lanes[:3]), lanes.group), p.at_least, p.subtract)
+        neurons = kernels.Neurons(*map(layout.parameters, fields))
+        states = tuple(order.flat(part) for part in state)
+        how = np.array([p.subtract, swept, p.lanes is not None])
+
+        def run(data: Any, out: Any) -> None:
+            kernels.fire(data, out, states, neurons, tables, how, layout.chunks)
+
+        return run
 
 
-def make_pass(p: FixedParameters, features: tuple[int, ...], batch: int) -> Pass:
-    """The compiled pass over contiguous [T, B, *features] data, in place, with the state."""
-    from nirbridge_norse.fixed import kernels
-    from nirbridge_norse.fused.kernels import Lanes
+def _no_lanes(like: Tensor) -> LaneTable:
+    nothing = like.new_zeros(1, 1)
+    return LaneTable(nothing, nothing.expand(2, 1), nothing.expand(2, 1), torch.zeros((), dtype=torch.int64))
 
-    layout, lanes = make_layout(features, batch), p.lanes
-    keep, gain, after = (layout.parameters(value) for value in (p.keep, p.gain, p.v_reset))
-    ones = np.ones_like(keep)
-    current = ones if p.keep_current is None else layout.parameters(p.keep_current)
-    group = ones if lanes is None else layout.parameters(lanes.group)
-    neurons = kernels.Neurons(keep, gain, current, ones, after, group.astype(np.int64))
-    how = (p.subtract, p.at_least)
-    tables = None if lanes is None else Lanes(lanes.threshold.numpy(), lanes.weight.numpy(), lanes.amount.numpy())
 
-    def run(data: Tensor, state: FixedState) -> None:
-        rows = data.numpy().reshape(len(data), -1)
-        states = (state.v.numpy().reshape(-1), state.i.numpy().reshape(-1))
-        if tables is None:
-            kernels.send_membrane(rows, *states, neurons, layout.chunks)
-        else:
-            kernels.fire(rows, *states, neurons, tables, how, layout.chunks)
+def single_does(p: FixedParameters) -> bool:
+    """Whether single precision holds all numbers of the pass, for messages that it holds.
 
-    return run
+    A decay is at most 1, so that both parts of its product stay below 2^24; what is rounded beyond that only meets
+    numbers that are beyond the limits of states.
+    """
+    decays = [p.keep] if p.keep_current is None else [p.keep, p.keep_current]
+    sums = [p.gain, p.v_init, p.v_reset, *([] if p.lanes is None else [p.lanes.weight])]
+    return all(float(k.abs().max()) <= 1 for k in decays) and all(float(n.abs().max()) < SINGLE for n in sums)

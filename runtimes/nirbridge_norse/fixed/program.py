@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from nirbridge.runtime import Array, Plan
+import numpy as np
+import torch
+
+from nirbridge.runtime import Array, LoweringTable, Plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
+from nirbridge_norse.fixed.bytes import find_bytes, integer_synapse
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING
+from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.program import NorseProgram
 from nirbridge_norse.setting import Setting
+from nirbridge_norse.stages import Stateless
 
 
 class FixedProgram(NorseProgram):
-    """Carries messages in single precision where inputs are so small that no sum reaches 2^24, else in double.
+    """Carries messages in bytes where all that reads them takes bytes, else in single or in double precision.
+
+    Single where inputs are so small that no sum reaches 2^24.
 
     Once an input was larger it stays with double until the next reset, because what is late, a value from the step
     before or in a delay line, may stem from that input.
@@ -27,6 +35,16 @@ class FixedProgram(NorseProgram):
         self._narrow_limit = single_precision_limit(plan)
         self._narrow = True
 
+    def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
+        stages = super()._lowered(lowering)
+        if self.setting.device.type == "cpu" and numba_is_there():
+            found = find_bytes(self.lowered)
+            for name in found.senders:
+                stages[name].sends = torch.uint8
+            for name in found.synapses:
+                stages[name].bytes = Stateless(integer_synapse(self.lowered[name]))
+        return stages
+
     def _reset(self) -> None:
         super()._reset()
         self._narrow = True
@@ -35,7 +53,8 @@ class FixedProgram(NorseProgram):
         largest = max(max(float(array.max()), -float(array.min())) for array in data.values())
         self._narrow = self._narrow and largest <= self._narrow_limit
         if not self._narrow:
-            self._late = {name: value.double() for name, value in self._late.items()}
+            for schedule in self._schedules:
+                schedule.widen()
         return {name: array.astype(np.float64, copy=False) for name, array in super()._advance(data, record).items()}
 
     def _data_dtype(self) -> np.dtype[np.float64] | np.dtype[np.float32]:

@@ -17,9 +17,10 @@ from nirbridge.primitives.spec import Step
 
 HEAD = '''"""Compiled passes over all steps of a neuron; written by ``python -m nirbridge_norse.fused.generating``.
 
-Each takes ``data`` [T, N] (inputs, overwritten by outputs), the states [N], the parameters [P] and ``chunks``
-(first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the first-level cache
-over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD.  Without fused
+Each takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the states [N], the parameters
+[P] and ``chunks`` (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the
+first-level cache over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD, and
+likewise where it reads what it may have written, hence the copy of a row that is overwritten.  Without fused
 multiply-add or other shortcuts the bits are those of the primitive's step.
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge_norse.fused.caching import compiled
+from nirbridge_norse.fused.layout import CHUNK
 
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]
@@ -77,16 +79,21 @@ def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
     entering = ["row[n]", *(f"{name}_[n]" for name in (*state, *parameters))]
     lines = [
         "@compiled",
-        f"def {name}(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:",
+        f"def {name}(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:",
         f'    """{(ast.get_docstring(tree) or "").splitlines()[0]}"""',
         *(f"    {constant} = data.dtype.type({value})" for value, constant in body.constants.items()),
+        "    same = data.ctypes.data == out.ctypes.data",
+        "    buffer = np.empty(CHUNK, data.dtype)",
         "    for c in range(chunks.shape[0]):",
         "        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]",
         "        size = last - first",
         *(f"        {name}_ = state[{index}][first:last]" for index, name in enumerate(state)),
         *(f"        {name}_ = parameters[{i}][offset : offset + size]" for i, name in enumerate(parameters)),
         "        for t in range(data.shape[0]):",
-        "            row = data[t, first:last]",
+        "            row, sent = data[t, first:last], out[t, first:last]",
+        "            if same:",
+        "                buffer[:size] = row",
+        "                row = buffer[:size]",
         "            for n in range(size):",
         *(f"                {name} = {value}" for name, value in zip(arguments, entering, strict=True)),
         *(f"                {line}" for line in statements),
@@ -94,7 +101,10 @@ def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_OWN = {"c", "chunks", "data", "first", "last", "n", "np", "offset", "parameters", "row", "size", "state", "t"}
+_OWN = {
+    *("c", "chunks", "first", "last", "offset", "size", "n", "t", "np"),
+    *("buffer", "data", "out", "parameters", "row", "same", "sent", "state"),
+}
 """Names that a pass has for itself."""
 
 
@@ -126,7 +136,7 @@ class _Body:
             elif isinstance(statement, ast.Return) and isinstance(statement.value, ast.Tuple):
                 values = [self._number(value) for value in statement.value.elts]
                 yield from self._flushed()
-                yield f"row[n] = {values[0]}"
+                yield f"sent[n] = {values[0]}"
                 yield from (f"{name}_[n] = {value}" for name, value in zip(self.state, values[1:], strict=True))
             else:
                 raise UnwritableError(f"line {statement.lineno} is no assignment to a name and no return of a tuple")

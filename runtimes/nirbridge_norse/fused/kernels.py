@@ -1,10 +1,11 @@
-"""The fused passes of the multi-level neuron, by hand: its lanes are swept or searched, not compared one by one.
+"""The fused pass of the multi-level neuron, by hand: its lanes are swept or searched, not compared one by one.
 
-Every kernel takes ``data`` [T, N] (inputs, overwritten by outputs), the membranes [N], parameters [P] and ``chunks``.
-A chunk (first, last, offset, group) is a run of neurons, where their parameters begin, and the lanes that they share;
-it is small enough to stay in the first-level cache over all T steps. Loops index slices from 0: with an offset in the
-index numba gives up SIMD. The order of operations is that of :func:`nirbridge_norse.neurons.lanes.lane_step`,
-without fused multiply-add or other shortcuts, so that both give the same bits.
+It takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the membranes [N], parameters
+[P] and ``chunks``.  A chunk (first, last, offset, group) is a run of neurons, where their parameters begin, and the
+lanes that they share; it is small enough to stay in the first-level cache over all T steps.  Loops index slices from
+0: with an offset in the index numba gives up SIMD.  The order of operations is that of
+:func:`nirbridge_norse.neurons.lanes.lane_step`, without fused multiply-add or other shortcuts, so that both give the
+same bits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from nirbridge_norse.fused.caching import compiled
 
 Array = np.ndarray[Any, Any]
+TOGETHER = 4
+"""Lanes that one sweep takes; tables are filled up to a multiple of it with the highest lane."""
 
 
 class Neurons(NamedTuple):
@@ -29,7 +32,10 @@ class Neurons(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Ascending thresholds (S, G); weights and amounts (S + 1, G) with zeros in row 0, for no lane."""
+    """Ascending thresholds (S, G), to be passed; weights and amounts (S + 1, G) with zeros in row 0, for no lane.
+
+    Where a spike resets to a value the amounts of all lanes are 1.
+    """
 
     threshold: Array
     weight: Array
@@ -37,14 +43,55 @@ class Lanes(NamedTuple):
 
 
 @compiled
-def few_lanes(data: Array, v: Array, neurons: Neurons, lanes: Lanes, how: tuple[bool, bool], chunks: Array) -> None:
-    """MultiLevelLIF with few lanes that a whole chunk shares: one sweep over the chunk for each lane.
+def sweep(u: Array, sent: Array, taken: Array, lanes: Lanes, group: int) -> None:
+    """Few lanes that all of the neurons share: once over the neurons for each four lanes."""
+    one, threshold, weight, amount = u.dtype.type, lanes.threshold, lanes.weight, lanes.amount
+    for k in range(0, threshold.shape[0], TOGETHER):
+        limit1, value1, amount1 = threshold[k, group], weight[k + 1, group], amount[k + 1, group]
+        limit2, value2, amount2 = threshold[k + 1, group], weight[k + 2, group], amount[k + 2, group]
+        limit3, value3, amount3 = threshold[k + 2, group], weight[k + 3, group], amount[k + 3, group]
+        limit4, value4, amount4 = threshold[k + 3, group], weight[k + 4, group], amount[k + 4, group]
+        for i in range(u.shape[0]):
+            y, a = one(0) if k == 0 else one(sent[i]), one(0) if k == 0 else taken[i]
+            y, a = value1 if u[i] > limit1 else y, amount1 if u[i] > limit1 else a
+            y, a = value2 if u[i] > limit2 else y, amount2 if u[i] > limit2 else a
+            y, a = value3 if u[i] > limit3 else y, amount3 if u[i] > limit3 else a
+            y, a = value4 if u[i] > limit4 else y, amount4 if u[i] > limit4 else a
+            sent[i], taken[i] = y, a
 
-    ``how`` says whether a spike subtracts, and whether a lane fires at its threshold too.
-    """
-    subtract, at_least = how
-    threshold, weight, amount = lanes.threshold, lanes.weight, lanes.amount
-    buffer = np.empty(np.max(chunks[:, 1] - chunks[:, 0]), data.dtype)
+
+@compiled
+def search(u: Array, sent: Array, taken: Array, lanes: Lanes, start: Array, place: Array) -> None:
+    """Any lanes: a search by halves in the ascending thresholds of each neuron's group."""
+    levels, groups = lanes.threshold.shape
+    limits, values, amounts = lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel()
+    size, end = u.shape[0], (levels + 1) * groups
+    for i in range(size):
+        place[i] = start[i]
+    half = 1
+    while 2 * half <= levels:
+        half *= 2
+    while half > 0:
+        stride = half * groups
+        for i in range(size):
+            tried = place[i] + stride
+            inside = tried < end
+            limit = limits[np.uint64((tried if inside else stride) - groups)]
+            place[i] = tried if inside & (u[i] > limit) else place[i]
+        half //= 2
+    for i in range(size):
+        at = np.uint64(place[i])
+        sent[i], taken[i] = values[at], amounts[at]
+
+
+@compiled
+def run_lanes(
+    data: Array, out: Array, v: Array, neurons: Neurons, lanes: Lanes, how: tuple[bool, bool], chunks: Array
+) -> None:
+    """MultiLevelLIF; ``how`` says whether a spike subtracts, and whether lanes are swept."""
+    subtract, swept = how
+    widest = np.max(chunks[:, 1] - chunks[:, 0])
+    charged, taken, places = np.empty(widest, v.dtype), np.empty(widest, v.dtype), np.empty(widest, np.int64)
     for c in range(chunks.shape[0]):
         first, last, offset, group = chunks[c, 0], chunks[c, 1], chunks[c, 2], chunks[c, 3]
         size = last - first
@@ -52,63 +99,19 @@ def few_lanes(data: Array, v: Array, neurons: Neurons, lanes: Lanes, how: tuple[
         keep = neurons.decay[offset : offset + size]
         factor = neurons.gain[offset : offset + size]
         after = neurons.v_reset[offset : offset + size]
-        u = buffer[:size]
-        for t in range(data.shape[0]):
-            row = data[t, first:last]
-            for i in range(size):
-                u[i] = keep[i] * state[i] + factor[i] * row[i]
-                state[i] = u[i]
-                row[i] = 0
-            for lane in range(threshold.shape[0]):
-                limit, value, taken = threshold[lane, group], weight[lane + 1, group], amount[lane + 1, group]
-                for i in range(size):
-                    fires = (u[i] > limit) | (at_least & (u[i] == limit))
-                    left = u[i] - taken if subtract else after[i]
-                    row[i] = value if fires else row[i]
-                    state[i] = left if fires else state[i]
-
-
-@compiled
-def many_lanes(data: Array, v: Array, neurons: Neurons, lanes: Lanes, how: tuple[bool, bool], chunks: Array) -> None:
-    """MultiLevelLIF with any lanes: a search by halves in the ascending thresholds of the neuron's group.
-
-    ``how`` as for :func:`few_lanes`.
-    """
-    subtract, at_least = how
-    levels, groups = lanes.threshold.shape
-    limits, values, amounts = lanes.threshold.ravel(), lanes.weight.ravel(), lanes.amount.ravel()
-    widest = np.max(chunks[:, 1] - chunks[:, 0])
-    buffer, places = np.empty(widest, data.dtype), np.empty(widest, np.int64)
-    top = 1
-    while 2 * top <= levels:
-        top *= 2
-    last_place = levels * groups
-    for c in range(chunks.shape[0]):
-        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
-        size = last - first
-        state = v[first:last]
-        keep = neurons.decay[offset : offset + size]
-        factor = neurons.gain[offset : offset + size]
-        after = neurons.v_reset[offset : offset + size]
         start = neurons.group[offset : offset + size]
-        u, place = buffer[:size], places[:size]
+        u, amount = charged[:size], taken[:size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
             for i in range(size):
                 u[i] = keep[i] * state[i] + factor[i] * row[i]
-                place[i] = start[i]
-            half = top
-            while half > 0:
-                stride = half * groups
+            if swept:
+                sweep(u, sent, amount, lanes, group)
+            else:
+                search(u, sent, amount, lanes, start, places[:size])
+            if subtract:
                 for i in range(size):
-                    tried = place[i] + stride
-                    inside = tried < last_place + groups
-                    limit = limits[np.uint64((tried if inside else stride) - groups)]
-                    passed = inside & ((u[i] > limit) | (at_least & (u[i] == limit)))
-                    place[i] = tried if passed else place[i]
-                half //= 2
-            for i in range(size):
-                at = np.uint64(place[i])
-                row[i] = values[at]
-                left = u[i] - amounts[at] if subtract else after[i]
-                state[i] = left if place[i] >= groups else u[i]
+                    state[i] = u[i] - amount[i]
+            else:
+                for i in range(size):
+                    state[i] = after[i] if amount[i] > 0 else u[i]

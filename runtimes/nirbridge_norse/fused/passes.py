@@ -1,25 +1,29 @@
-"""From a neuron's parameters to a pass over [T, N] data in place, prepared once and called for every block of steps."""
+"""From a neuron's parameters to a pass over [T, N] data, prepared once and called for every block of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nirbridge.runtime.stepping import Stepping
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.elsewhere import foreign_pass
 from nirbridge_norse.fused.generating import all_steps, pass_name
-from nirbridge_norse.fused.layout import make_layout
+from nirbridge_norse.fused.layout import Order, make_layout
 from nirbridge_norse.neurons.lanes import LaneParameters, LaneTable, MembraneState
 
+if TYPE_CHECKING:
+    from nirbridge_norse.fused.kernels import Lanes
+
 Array = NDArray[Any]
-Pass = Callable[[Array, Any], None]
-MakePass = Callable[[Any, tuple[int, ...], int], Pass]
+Pass = Callable[[Array, Array], None]
+"""``run(data, out)``, both [T, N] and perhaps the same memory; the states are bound."""
+MakePass = Callable[[Any, Any, Order, int], Pass]
+"""``(p, state, order, batch) -> pass``; the state's tensors [B, *features] are dense in that order."""
 
 FEW_LANES = 8
 SHORTEST_RUN = 32
@@ -39,41 +43,51 @@ def find_step_pass(stepping: Stepping) -> MakePass | None:
     return None if kernel is None else partial(_step_pass, kernel)
 
 
-def _step_pass(kernel: Callable[..., None], p: Any, features: tuple[int, ...], batch: int) -> Pass:
-    layout = make_layout(features, batch)
+def _step_pass(kernel: Callable[..., None], p: Any, state: Any, order: Order, batch: int) -> Pass:
+    layout = make_layout(order, batch, p)
     parameters = tuple(layout.parameters(value) for value in p)
+    states = tuple(order.flat(value) for value in state)
 
-    def run(data: Array, state: Any) -> None:
-        kernel(data, tuple(map(_flat, state)), parameters, layout.chunks)
+    def run(data: Array, out: Array) -> None:
+        kernel(data, out, states, parameters, layout.chunks)
 
     return run
 
 
-def lane_pass(p: LaneParameters, features: tuple[int, ...], batch: int) -> Pass:
+def lane_pass(p: LaneParameters, state: MembraneState, order: Order, batch: int) -> Pass:
     """MultiLevelLIF: a sweep by lane where lanes are few and shared by neighbours, else a search."""
     from nirbridge_norse.fused import kernels
 
-    swept = _lanes_are_few_and_shared(p.lanes, features)
-    layout = make_layout(features, batch, p.lanes.group.numpy() if swept else None)
-    neurons = kernels.Neurons(*(layout.parameters(field) for field in (p.decay, p.gain, p.v_reset, p.lanes.group)))
-    lanes = kernels.Lanes(*(table.numpy() for table in (p.lanes.threshold, p.lanes.weight, p.lanes.amount)))
-    how = (p.reset == "subtract", p.boundary == ">=")
-    kernel = kernels.few_lanes if swept else kernels.many_lanes
+    swept = are_few_and_shared(p.lanes, order)
+    fields = p.decay, p.gain, p.v_reset, p.lanes.group
+    layout = make_layout(order, batch, fields, p.lanes.group if swept else None)
+    neurons = kernels.Neurons(*map(layout.parameters, fields))
+    tables = lane_tables(p.lanes, p.boundary == ">=", p.reset == "subtract")
+    fixed = order.flat(state.v), neurons, tables, (p.reset == "subtract", swept), layout.chunks
 
-    def run(data: Array, state: MembraneState) -> None:
-        kernel(data, _flat(state.v), neurons, lanes, how, layout.chunks)
+    def run(data: Array, out: Array) -> None:
+        kernels.run_lanes(data, out, *fixed)
 
     return run
 
 
-def _lanes_are_few_and_shared(lanes: LaneTable, features: tuple[int, ...]) -> bool:
+def lane_tables(lanes: LaneTable, at_least: bool, subtract: bool) -> Lanes:
+    """The tables as the kernels want them."""
+    from nirbridge_norse.fused.kernels import TOGETHER, Lanes
+
+    threshold, weight, amount = (table.numpy() for table in (lanes.threshold, lanes.weight, lanes.amount))
+    if at_least:  # u >= threshold where u passes the number below it
+        threshold = np.nextafter(threshold, -np.inf, dtype=threshold.dtype)
+    if not subtract:
+        amount = np.concatenate([amount[:1], np.ones_like(amount[1:])])
+    more = -len(threshold) % TOGETHER
+    return Lanes(*(np.concatenate([table, *[table[-1:]] * more]) for table in (threshold, weight, amount)))
+
+
+def are_few_and_shared(lanes: LaneTable, order: Order) -> bool:
+    """Whether sweeps by lane beat a search for each neuron."""
     if len(lanes.threshold) > FEW_LANES:
         return False
-    group = np.broadcast_to(lanes.group.numpy(), features).ravel()
+    group = order.laid_out(lanes.group)
     runs = 1 + np.count_nonzero(np.diff(group))
     return lanes.threshold.shape[1] == 1 or len(group) >= SHORTEST_RUN * int(runs)
-
-
-def _flat(state: Tensor) -> Array:
-    flat: Array = state.numpy().reshape(-1)
-    return flat

@@ -1,8 +1,9 @@
 """Compiled passes over all steps of a neuron; written by ``python -m nirbridge_norse.fused.generating``.
 
-Each takes ``data`` [T, N] (inputs, overwritten by outputs), the states [N], the parameters [P] and ``chunks``
-(first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the first-level cache
-over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD.  Without fused
+Each takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the states [N], the parameters
+[P] and ``chunks`` (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the
+first-level cache over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD, and
+likewise where it reads what it may have written, hence the copy of a row that is overwritten.  Without fused
 multiply-add or other shortcuts the bits are those of the primitive's step.
 """
 
@@ -13,35 +14,43 @@ from typing import Any
 import numpy as np
 
 from nirbridge_norse.fused.caching import compiled
+from nirbridge_norse.fused.layout import CHUNK
 
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]
 
 
 @compiled
-def run_i(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_i(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += R x, per step; the output is v."""
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
         v_ = state[0][first:last]
         r_ = parameters[0][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
                 r = r_[n]
                 v = v + (r * x)
-                row[n] = v
+                sent[n] = v
                 v_[n] = v
 
 
 @compiled
-def run_if(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_if(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += R x; a spike where v > v_threshold, then v = v_reset."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -50,7 +59,10 @@ def run_if(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> Non
         v_threshold_ = parameters[1][offset : offset + size]
         v_reset_ = parameters[2][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -59,15 +71,17 @@ def run_if(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> Non
                 v_reset = v_reset_[n]
                 v = v + (r * x)
                 s = v > v_threshold
-                row[n] = constant1 if s else constant2
+                sent[n] = constant1 if s else constant2
                 v_[n] = v_reset if s else v
 
 
 @compiled
-def run_if_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_if_subtracting(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -76,7 +90,10 @@ def run_if_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: A
         v_threshold_ = parameters[1][offset : offset + size]
         amount_ = parameters[2][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -86,13 +103,15 @@ def run_if_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: A
                 v = v + (r * x)
                 s = v > v_threshold
                 either1 = v - amount
-                row[n] = constant1 if s else constant2
+                sent[n] = constant1 if s else constant2
                 v_[n] = either1 if s else v
 
 
 @compiled
-def run_li(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += dt/tau (v_leak - v + R x); the output is v."""
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -101,7 +120,10 @@ def run_li(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> Non
         v_leak_ = parameters[1][offset : offset + size]
         r_ = parameters[2][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -109,15 +131,17 @@ def run_li(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> Non
                 v_leak = v_leak_[n]
                 r = r_[n]
                 v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
-                row[n] = v
+                sent[n] = v
                 v_[n] = v
 
 
 @compiled
-def run_lif(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += dt/tau (v_leak - v + R x); a spike where v > v_threshold, then v = v_reset."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -128,7 +152,10 @@ def run_lif(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> No
         v_threshold_ = parameters[3][offset : offset + size]
         v_reset_ = parameters[4][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -139,15 +166,17 @@ def run_lif(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> No
                 v_reset = v_reset_[n]
                 v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
                 s = v > v_threshold
-                row[n] = constant1 if s else constant2
+                sent[n] = constant1 if s else constant2
                 v_[n] = v_reset if s else v
 
 
 @compiled
-def run_lif_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -158,7 +187,10 @@ def run_lif_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: 
         v_threshold_ = parameters[3][offset : offset + size]
         amount_ = parameters[4][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -170,13 +202,15 @@ def run_lif_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: 
                 v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
                 s = v > v_threshold
                 either1 = v - amount
-                row[n] = constant1 if s else constant2
+                sent[n] = constant1 if s else constant2
                 v_[n] = either1 if s else v
 
 
 @compiled
-def run_cuba_li(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_cuba_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); the output is v."""
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -188,7 +222,10 @@ def run_cuba_li(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -
         v_leak_ = parameters[3][offset : offset + size]
         r_ = parameters[4][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 i = i_[n]
@@ -200,16 +237,18 @@ def run_cuba_li(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -
                 r = r_[n]
                 i = i + (dt_over_tau_syn * ((w_in * x) - i))
                 v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
-                row[n] = v
+                sent[n] = v
                 i_[n] = i
                 v_[n] = v
 
 
 @compiled
-def run_cuba_lif(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_cuba_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); above v_threshold a spike, v = v_reset."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -223,7 +262,10 @@ def run_cuba_lif(data: Array, state: Arrays, parameters: Arrays, chunks: Array) 
         v_threshold_ = parameters[5][offset : offset + size]
         v_reset_ = parameters[6][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 i = i_[n]
@@ -238,16 +280,18 @@ def run_cuba_lif(data: Array, state: Arrays, parameters: Arrays, chunks: Array) 
                 i = i + (dt_over_tau_syn * ((w_in * x) - i))
                 v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
                 s = v > v_threshold
-                row[n] = constant1 if s else constant2
+                sent[n] = constant1 if s else constant2
                 i_[n] = i
                 v_[n] = v_reset if s else v
 
 
 @compiled
-def run_cuba_lif_subtracting(data: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
+def run_cuba_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
+    same = data.ctypes.data == out.ctypes.data
+    buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size = last - first
@@ -261,7 +305,10 @@ def run_cuba_lif_subtracting(data: Array, state: Arrays, parameters: Arrays, chu
         v_threshold_ = parameters[5][offset : offset + size]
         amount_ = parameters[6][offset : offset + size]
         for t in range(data.shape[0]):
-            row = data[t, first:last]
+            row, sent = data[t, first:last], out[t, first:last]
+            if same:
+                buffer[:size] = row
+                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 i = i_[n]
@@ -277,6 +324,6 @@ def run_cuba_lif_subtracting(data: Array, state: Arrays, parameters: Arrays, chu
                 v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
                 s = v > v_threshold
                 either1 = v - amount
-                row[n] = constant1 if s else constant2
+                sent[n] = constant1 if s else constant2
                 i_[n] = i
                 v_[n] = either1 if s else v

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from nirbridge_norse.fused import numba_is_there
+from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.norse_base import SNN
 
 FUSED_DTYPES = (torch.float32, torch.float64)
 Pass = Callable[[Any, Any], None]
-"""``run(data [T, N], state)``: overwrites inputs with outputs and the state with the state after them."""
+"""``run(data, out)``, both [T, N] and perhaps the same memory; overwrites the states that it is bound to."""
 
 
 class FusedSNN(SNN):  # type: ignore[misc]
@@ -28,7 +29,8 @@ class FusedSNN(SNN):  # type: ignore[misc]
         p: named tuple of parameters.
         dt: seconds per step.
         per_feature: the tensors among them that broadcast to the features.
-        make_pass: ``(p, features, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes`; None where there is none.
+        make_pass: ``(p, state, order, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes`; None for none.
+        start: what the states are at the start, each broadcasting to the features.
     """
 
     def __init__(
@@ -38,11 +40,12 @@ class FusedSNN(SNN):  # type: ignore[misc]
         p: Any,
         dt: float,
         per_feature: Iterable[Tensor],
-        make_pass: Callable[[Any, tuple[int, ...], int], Pass] | None,
+        make_pass: Callable[[Any, Any, Order, int], Pass] | None,
+        start: tuple[Tensor, ...],
     ) -> None:
         super().__init__(activation, state_fallback, p, dt)
         self._make_pass = make_pass
-        self._prepared: tuple[torch.Size, Pass] | None = None
+        self.start = start
         tensors = tuple(per_feature)
         self._axes = max((t.ndim for t in tensors), default=0)
         on_cpu = all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
@@ -55,21 +58,22 @@ class FusedSNN(SNN):  # type: ignore[misc]
         if not self.can_fuse(x):
             output: tuple[Tensor, Any] = super().forward(x, state)
             return output
-        data = x.clone(memory_format=torch.contiguous_format)
-        state = type(state)(*(t.clone(memory_format=torch.contiguous_format) for t in state))
-        self.run_in_place(data, state)
-        return data, state
+        if x.ndim == self._axes + 1:  # without a batch
+            one = type(state)(*(t[None] for t in state))
+            y, state = self.forward(x[:, None], one)
+            return y[:, 0], type(state)(*(t[0] for t in state))
+        order = order_of(x)
+        data = order.dense(x)
+        y = order.new(tuple(x.shape), x.dtype)
+        state = type(state)(*(order.dense(t).clone() for t in state))
+        self.bind(state, order)(order.seen(data).reshape(len(x), -1), order.seen(y).reshape(len(x), -1))
+        return y, state
 
     def can_fuse(self, x: Tensor) -> bool:
         """Whether the compiled pass applies to ``x``."""
         return self._fusible and x.device.type == "cpu" and x.dtype in FUSED_DTYPES and not x.requires_grad
 
-    def run_in_place(self, data: Tensor, state: Any) -> None:
-        """Overwrites contiguous ``data`` with the output and ``state`` with the state after it."""
-        shape = data.shape[1:]
-        if self._prepared is None or self._prepared[0] != shape:
-            assert self._make_pass is not None
-            batched = len(shape) > self._axes
-            features, batch = (shape[1:], shape[0]) if batched else (shape, 1)
-            self._prepared = (shape, self._make_pass(self.p, tuple(features), batch))
-        self._prepared[1](data.numpy().reshape(len(data), -1), state)
+    def bind(self, state: Any, order: Order) -> Pass:
+        """The pass that overwrites ``state``, tensors that are dense in ``order``, with the state after it."""
+        assert self._make_pass is not None
+        return self._make_pass(self.p, state, order, len(state[0]))

@@ -36,7 +36,7 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
     def fresh(x: Tensor) -> Any:
         return state(*(torch.zeros_like(x).add_(value) for value in start))
 
-    return FusedSNN(activation, fresh, p, setting.dt, (*p, *start), find_step_pass(found))
+    return FusedSNN(activation, fresh, p, setting.dt, (*p, *start), find_step_pass(found), start)
 
 
 def lane_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
@@ -45,4 +45,4 @@ def lane_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
 
     p = lane_parameters(planned.node, setting)
     tensors = (p.decay, p.gain, p.v_init, p.v_reset, p.lanes.group)
-    return FusedSNN(lane_step, partial(lane_start, p), p, setting.dt, tensors, lane_pass)
+    return FusedSNN(lane_step, partial(lane_start, p), p, setting.dt, tensors, lane_pass, (p.v_init,))

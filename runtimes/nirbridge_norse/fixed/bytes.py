@@ -1,0 +1,162 @@
+"""Synapses of whole numbers on bytes: messages of 8 bits, weights of 8 bits with a sign, sums of 32 bits.
+
+oneDNN adds such products four times as fast as those of single precision, or faster.  Its float32 results are the sums
+themselves, as long as these stay below 2^24.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nirbridge.ir import spec_of
+from nirbridge.primitives.shaping import pairs
+from nirbridge.runtime import Plan, PlannedNode
+from nirbridge.runtime.integer_bounds import SINGLE, grown
+from nirbridge_norse import convolution, linear
+
+BYTE, SIGNED = 255, 127
+
+
+@cache
+def largest_message() -> int:
+    """Up to which messages the sums are exact here; 0 where there is no such operation.
+
+    Processors without VNNI add two products of 8 bits in 16, which 129·127·2 just does not leave.
+    """
+    try:
+        for largest in (BYTE, 129):
+            signs = torch.ones(16, 64, 3, 3) - 2 * (torch.arange(16).reshape(-1, 1, 1, 1) % 2)
+            convolve = _prepared(
+                (signs * SIGNED).to(torch.int8), torch.zeros(16), (1, 1), (1, 1), (1, 1), 1, (64, 5, 5)
+            )
+            x = torch.full((2, 64, 5, 5), largest, dtype=torch.uint8)
+            if torch.equal(convolve(x), functional.conv2d(x.float(), signs * SIGNED, None, 1, 1)):
+                return largest
+    except (AttributeError, RuntimeError):
+        pass
+    return 0
+
+
+def integer_synapse(planned: PlannedNode) -> Any:
+    """The function of [N, *in] bytes for a convolution or a matrix whose weights are within ±127."""
+    node = planned.node
+    weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
+    bias = torch.tensor(np.broadcast_to(getattr(node, "bias", 0.0), len(weight)).copy(), dtype=torch.float32)
+    if weight.ndim == 2:
+        convolve = _prepared(weight[:, :, None, None], bias, (1, 1), (0, 0), (1, 1), 1, (weight.shape[1], 1, 1))
+        return lambda x: convolve(x[:, :, None, None]).flatten(1)
+    geometry = convolution.geometry_of(node)
+    convolve = _prepared(weight, bias, *geometry[:4], planned.input_shape)
+    return lambda x: convolve(geometry.padded(x))
+
+
+def _prepared(
+    weight: Tensor,
+    bias: Tensor,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    shape: tuple[int, ...],
+) -> Any:
+    where = [list(stride), list(padding), list(dilation), groups]
+    ones, zeros = torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.int64)
+    packed = torch.ops.onednn.qconv_prepack(weight, ones, 1.0, 0, *where, [1, *shape])
+    call = torch.ops.onednn.qconv2d_pointwise.default
+
+    def convolve(x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        y: Tensor = call(x, 1.0, 0, packed, ones, zeros, bias, *where, 1.0, 0, torch.float32, "none", [], "")
+        return y
+
+    return convolve
+
+
+class Bytes(NamedTuple):
+    """What of a plan runs on bytes.
+
+    Attributes:
+        senders: neurons that send bytes.
+        synapses: that read them as they are; other nodes behind a sender hand bytes on.
+    """
+
+    senders: frozenset[str]
+    synapses: frozenset[str]
+
+
+def find_bytes(plan: Plan) -> Bytes:
+    """A neuron sends bytes where all that they reach, through views, delays and pools, takes them."""
+    largest: dict[str, int] = {}
+    for planned in plan.nodes:
+        if planned.loop is None and (found := _largest(planned, largest)) is not None:
+            largest[planned.name] = found
+    readers: dict[str, list[PlannedNode]] = {name: [] for name in plan.names}
+    for planned in plan.nodes:
+        for source in planned.sources:
+            readers[source.name].append(planned)
+    taken: set[str] = set()
+    for name in reversed(plan.names):
+        if name in largest and all(_takes(reader, largest[name], taken) for reader in readers[name]):
+            taken.add(name)
+    carrying: set[str] = set()
+    for planned in plan.nodes:
+        handed = spec_of(planned.node).operation in _HANDING and planned.sources[:1]
+        if planned.name in taken and (not handed or planned.sources[0].name in carrying):
+            carrying.add(planned.name)
+    synapses = {
+        reader.name
+        for name in carrying
+        for reader in readers[name]
+        if spec_of(reader.node).operation in _ADDING and largest[name] <= largest_message() and _is_worth_it(reader)
+    }
+    senders = {name for name in carrying if spec_of(plan[name].node).is_neuron}
+    return Bytes(frozenset(senders), frozenset(synapses)) if synapses else Bytes(frozenset(), frozenset())
+
+
+_HANDING = ("identity", "flatten", "delay", "max pool", "sum pool", "mean pool")
+_ADDING = ("convolution", "matrix")
+
+
+def _largest(planned: PlannedNode, largest: dict[str, int]) -> int | None:
+    """The largest byte that a node can send; None where it may send something else."""
+    spec = spec_of(planned.node)
+    if spec.is_neuron:
+        if spec.operation not in ("step", "lanes") or not spec.sends.spikes:
+            return None
+        values = np.ones(1) if spec.sends.values is None else np.asarray(spec.sends.values(planned.node))
+        return int(values.max()) if values.min() >= 0 and values.max() <= BYTE else None
+    if spec.operation not in _HANDING or len(planned.sources) != 1 or planned.sources[0].name not in largest:
+        return None
+    entering = largest[planned.sources[0].name]
+    if spec.operation in ("sum pool", "mean pool"):
+        total = entering * prod(pairs(planned.node.kernel_size, 2))
+        return None if total > BYTE else total if spec.operation == "sum pool" else entering
+    return entering
+
+
+def _takes(reader: PlannedNode, largest: int, taken: set[str]) -> bool:
+    alone = len(reader.sources) == 1 and reader.loop is None
+    return alone and (reader.name in taken or _adds_up(reader, largest))
+
+
+def _adds_up(planned: PlannedNode, largest: int) -> bool:
+    """Whether a node adds bytes up to ``largest``, and single precision holds its sums; or is a neuron."""
+    spec = spec_of(planned.node)
+    if spec.operation not in _ADDING:
+        return spec.is_neuron and spec.operation in ("step", "lanes")
+    return planned.node.weight.ndim in (2, 4) and grown(planned.node, largest) < SINGLE
+
+
+def _is_worth_it(planned: PlannedNode) -> bool:
+    """Whether the weights are small enough for bytes, and the node large enough for the call."""
+    node = planned.node
+    direct = convolution if node.weight.ndim == 4 else linear
+    row = np.ndim(getattr(node, "bias", 0)) <= 1 or node.weight.ndim == 4
+    return bool(row and np.abs(node.weight).max() <= SIGNED and not direct.runs_directly(planned))

@@ -1,0 +1,82 @@
+"""What a stage keeps between two calls, so that a small step costs no more than its arithmetic.
+
+A tensor of up to 1 MB that a stage sends is the same memory at every call: whoever wants to keep it copies it.  A
+larger one has memory that nobody else reads, which later calls take again when nobody reads it any more.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nirbridge_norse.fused.layout import Order
+
+SMALL = 2**20
+Array = NDArray[Any]
+
+
+def is_small(x: Tensor) -> bool:
+    """Whether it may be the same memory at the next call."""
+    return x.nbytes <= SMALL
+
+
+class Sent:
+    """What one stage sends."""
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+        self._large: list[Array] = []
+
+    def new(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype, order: Order) -> Tensor:
+        """Memory for the values of one call."""
+        last = self._last
+        if last is not None and last.shape == shape and last.dtype is dtype:
+            return last
+        size = prod(shape) * dtype.itemsize
+        if size > SMALL:
+            return order.placed(self._memory(size), tuple(shape), dtype)
+        self._last = order.placed(np.empty(size, np.uint8), tuple(shape), dtype)
+        return self._last
+
+    def _memory(self, size: int) -> Array:
+        """As many bytes that nobody reads any more, since each first touch of a page costs; else new ones."""
+        free = [bytes_ for bytes_ in self._large if sys.getrefcount(bytes_) <= _UNUSED]
+        fitting = next((bytes_ for bytes_ in free if bytes_.size == size), None)
+        if fitting is None:
+            fitting = np.empty(size, np.uint8)  # numpy asks for huge pages from 4 MiB on
+            self._large = [*self._large, fitting][-KEPT:]
+        return fitting
+
+
+KEPT = 2
+"""Large tensors of a stage: a caller may hold the result of one run while the next one goes on."""
+_UNUSED = 3
+"""References of an array that only the list knows: its own, and two of the loop that asks."""
+
+
+class Memory:
+    """The memory of tensors as one kernel wants it; of small ones, which stay the same, found once.
+
+    Args:
+        order: in which the kernel reads the features.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self._last: tuple[Tensor, Array, bool] | None = None
+
+    def __call__(self, x: Tensor) -> tuple[Array, bool]:
+        """[T, B, ...] of numpy in that order, and whether it is the tensor's own memory or a copy."""
+        last = self._last
+        if last is None or last[0] is not x:
+            seen = self.order.seen(x)
+            last = x, seen, seen.flags.c_contiguous
+            self._last = last if is_small(x) else None
+        _, seen, own = last
+        return (seen, True) if own else (np.ascontiguousarray(seen), False)

@@ -1,0 +1,157 @@
+"""Runs a plan block by block of steps for some samples: a node takes all steps of a block at once, a cycle one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nirbridge.runtime import MEMBRANE, Array, Plan, PlannedNode
+from nirbridge_norse.dataflow import Segment, make_segments
+from nirbridge_norse.fused.layout import Order
+from nirbridge_norse.memory import SMALL, Memory, Sent, is_small
+from nirbridge_norse.results import Results
+from nirbridge_norse.setting import DTYPES, Setting
+from nirbridge_norse.stages import Stage, Written, wide
+
+
+class Schedule:
+    """The stages of a plan with the states of some samples.
+
+    Args:
+        plan: the plan.
+        stages: one a node.
+        setting: device and dtype.
+    """
+
+    def __init__(self, plan: Plan, stages: Mapping[str, Stage], setting: Setting) -> None:
+        self.plan = plan
+        self.stages = stages
+        self._setting = setting
+        self._segments: dict[frozenset[str], tuple[Segment, ...]] = {}
+        self._inputs = {name: _Entrance(_order_for(plan, name, stages), setting.device) for name in plan.inputs}
+        self._late: dict[str, Tensor] = {}
+
+    def again(self) -> Schedule:
+        """The same for other samples."""
+        return Schedule(self.plan, {name: stage.again() for name, stage in self.stages.items()}, self._setting)
+
+    def reset(self) -> None:
+        """Puts every state back to its start."""
+        for stage in self.stages.values():
+            stage.reset()
+        self._late = {}
+
+    def run(
+        self, data: dict[str, Array], dtype: np.dtype[Any], size: int, names: tuple[str, ...], neurons: Iterable[str]
+    ) -> dict[str, Array]:
+        """[T, B, *shape] by input name → the values of ``names``, and under its name and ":v" each neuron's membrane.
+
+        Args:
+            data: of all inputs.
+            dtype: of the values between the nodes.
+            size: steps of a block.
+            names: of nodes.
+            neurons: of nodes with a membrane.
+        """
+        kept = frozenset(names)
+        if kept not in self._segments:
+            self._segments[kept] = make_segments(self.plan, self.stages, kept)
+        for name in neurons:
+            self.stages[name].membranes = []
+        steps = len(next(iter(data.values())))
+        results = Results(steps)
+        for t in range(0, steps, size):
+            results.enter(t, min(t + size, steps))
+            values = {name: self._inputs[name](array[t : t + size], dtype) for name, array in data.items()}
+            self._block(values, self._segments[kept])
+            for name in names:
+                results.put(name, values[name])
+        found = {name: results.whole[name].cpu().numpy() for name in names}
+        for name in neurons:
+            stage = self.stages[name]
+            found[f"{name}{MEMBRANE}"] = torch.stack(stage.membranes or []).cpu().numpy()
+            stage.membranes = None
+        return found
+
+    def widen(self) -> None:
+        """What is late goes on in double precision."""
+        self._late = {name: value.double() for name, value in self._late.items()}
+
+    def _block(self, values: dict[str, Tensor], segments: tuple[Segment, ...]) -> None:
+        some = next(iter(values.values()))
+        for segment in segments:
+            if segment.loop:
+                self._loop(segment.nodes, values, some)
+            elif segment.sources:
+                incoming = values[segment.sources[0]]
+                for name in segment.sources[1:]:
+                    incoming = _sum(incoming, values[name])
+                values[segment.name] = self.stages[segment.name].run(incoming, segment.overwrites)
+            for name in segment.done:
+                del values[name]
+
+    def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor], some: Tensor) -> None:
+        """A cycle, one step of all its nodes at a time; a closing edge brings the step before.
+
+        ``some`` input tells the batch, and the steps where no data reach the cycle.
+        """
+        inside = {planned.name for planned in segment}
+        outside = (len(values[s.name]) for p in segment for s in p.sources if s.name not in inside)
+        steps = next(outside, len(some))
+        history: dict[str, list[Tensor]] = {planned.name: [] for planned in segment}
+        for t in range(steps):
+            for planned in segment:
+                terms = [
+                    self._late.get(source.name)
+                    if source.delayed
+                    else history[source.name][t]
+                    if source.name in inside
+                    else values[source.name][t]
+                    for source in planned.sources
+                ]
+                there = [term for term in terms if term is not None]
+                incoming = there[0] if there else some.new_zeros((some.shape[1], *planned.input_shape))
+                for term in there[1:]:
+                    incoming = _sum(incoming, term)
+                sent = self.stages[planned.name].run(incoming[None], scratch=False)[0]
+                history[planned.name].append(sent.clone() if is_small(sent) else sent)
+            self._late.update({name: history[name][t] for name in inside})
+        values.update({name: torch.stack(frames) for name, frames in history.items()})
+
+
+def _sum(first: Tensor, second: Tensor) -> Tensor:
+    """What two edges bring; bytes would wrap around."""
+    return wide(first) + wide(second)
+
+
+class _Entrance:
+    """Where data of an input become tensors; small ones always in the same memory."""
+
+    def __init__(self, order: Order, device: torch.device) -> None:
+        self._order, self._device = order, device
+        self._sent, self._memory = Sent(), Memory(order)
+
+    def __call__(self, array: Array, dtype: np.dtype[Any]) -> Tensor:
+        if array.size * dtype.itemsize <= SMALL:
+            place = self._sent.new(array.shape, _TORCH[dtype], self._order)
+            seen, _ = self._memory(place)
+            np.copyto(seen.transpose(0, 1, 4, 2, 3) if self._order.channels_last else seen, array, casting="unsafe")
+        else:
+            cast = np.ascontiguousarray(array, dtype=dtype)
+            # torch warns about memory that it may not write into.
+            place = torch.from_numpy(cast if cast.flags.writeable else cast.copy())
+        return place if self._device.type == "cpu" else place.to(self._device)
+
+
+_TORCH = {np.dtype(name): dtype for name, dtype in DTYPES.items()}
+
+
+def _order_for(plan: Plan, name: str, stages: Mapping[str, Stage]) -> Order:
+    """Data that a convolution reads lie as it wants them."""
+    readers = (stages[p.name] for p in plan.nodes if any(source.name == name for source in p.sources))
+    last = any(reader.enters.channels_last for reader in readers if isinstance(reader, Written))
+    return Order(plan[name].output_shape, last)

@@ -1,0 +1,134 @@
+"""Every fast path, each forced on and off, on random networks of whole numbers: all give the reference's integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import nir
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.ir import MaxPool2d, MultiLevelLIF, build_graph
+from nirbridge.runtime import make_plan
+from nirbridge_norse import convolution, linear, memory, schedule
+from nirbridge_norse.fixed import bytes as fixed_bytes
+
+DT = 1 / 256
+NETWORKS, TOGETHER = 200, 10
+EVERYTHING, NOTHING = 2**40, 0
+PATHS: dict[str, dict[tuple[Any, str], Any]] = {
+    "compiled loops": {(convolution, "FEW_PRODUCTS"): EVERYTHING, (linear, "FEW_PRODUCTS"): EVERYTHING},
+    "bytes": {(convolution, "FEW_PRODUCTS"): NOTHING, (linear, "FEW_PRODUCTS"): NOTHING},
+    "single precision": {
+        (convolution, "FEW_PRODUCTS"): NOTHING,
+        (linear, "FEW_PRODUCTS"): NOTHING,
+        (fixed_bytes, "largest_message"): lambda: 0,
+    },
+    "new memory": {(memory, "SMALL"): NOTHING, (schedule, "SMALL"): NOTHING},
+    "kept memory": {(memory, "SMALL"): EVERYTHING, (schedule, "SMALL"): EVERYTHING},
+}
+
+
+@contextmanager
+def forced(path: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        for (where, name), value in PATHS[path].items():
+            stack.enter_context(patch.object(where, name, value))
+        yield
+
+
+def whole(random: np.random.Generator, *shape: int, most: int = 7) -> np.ndarray:
+    return random.integers(-most, most + 1, shape).astype(np.float64)
+
+
+def neuron(random: np.random.Generator, shape: tuple[int, ...]) -> nir.NIRNode:
+    ones = np.ones(shape)
+    if random.random() < 0.7:
+        lanes, per_channel = int(random.integers(1, 7)), random.random() < 0.3
+        threshold = random.integers(1, 9, (shape[0], *(1,) * (len(shape) - 1))) if per_channel else 4
+        options = {"reset": "value"} if random.random() < 0.3 else {}
+        return MultiLevelLIF.one_hot(shape, lanes, threshold=threshold, decay=random.choice([0.0, 0.5, 1.0]), **options)
+    if random.random() < 0.5:
+        return nir.IF(ones, ones * int(random.integers(2, 9)), 0 * ones)
+    tau = ones * DT * 4
+    return nir.CubaLIF(tau, tau, 4 * ones, 0 * ones, ones * 6, w_in=4 * ones, v_reset=0 * ones)
+
+
+def random_network(seed: int) -> tuple[nir.NIRGraph, tuple[int, ...]]:
+    """Convolutions, neurons, pools and a delay behind each other, a skip connection, matrices at the end."""
+    random = np.random.default_rng(seed)
+    shape = (int(random.integers(1, 4)), *(int(side) for side in random.integers(5, 10, 2)))
+    begin = shape
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array(shape)})}
+    edges, last, skip = [], "input", None
+
+    def add(node: nir.NIRNode) -> None:
+        nonlocal last
+        name = f"n{len(nodes)}"
+        nodes[name] = node
+        edges.append((last, name))
+        last = name
+
+    for _ in range(int(random.integers(1, 4))):
+        groups = int(random.choice([1, 1, 1, shape[0]]))
+        sent = groups * int(random.integers(1, 6))
+        kernel = [int(k) for k in random.integers(1, 4, 2)]
+        stride, padding = int(random.integers(1, 3)), int(random.integers(0, 2))
+        if random.random() < 0.2:
+            stride, padding = 1, "same"
+        weight = whole(random, sent, shape[0] // groups, *kernel)
+        add(nir.Conv2d(shape[1:], weight, stride, padding, 1, groups, whole(random, sent)))
+        shape = infer(nodes, edges, last)
+        add(neuron(random, shape))
+        if random.random() < 0.4:
+            skip = (last, shape)
+        if skip is not None and skip[1] == shape and skip[0] != last and random.random() < 0.5:
+            edges.append((skip[0], f"n{len(nodes)}"))
+            add(neuron(random, shape))
+        if random.random() < 0.5 and min(shape[1:]) >= 2:
+            kind = [nir.SumPool2d, nir.AvgPool2d, MaxPool2d][random.integers(3)]
+            add(kind(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])))
+            shape = infer(nodes, edges, last)
+        if random.random() < 0.2:
+            add(nir.Delay(np.full(shape, 2 * DT)))
+        if min(shape[1:]) < 3:
+            break
+    add(nir.Flatten({"input": np.array(shape)}, 0, -1))
+    size = int(np.prod(shape))
+    add(nir.Affine(whole(random, 9, size), whole(random, 9)))
+    add(neuron(random, (9,)))
+    add(nir.Linear(whole(random, 3, 9, most=int(random.choice([7, 1000])))))
+    nodes["output"] = nir.Output({"output": None})
+    edges.append((last, "output"))
+    return build_graph(nodes, edges), begin
+
+
+def infer(nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]], last: str) -> tuple[int, ...]:
+    graph = build_graph({**nodes, "end": nir.Output({"output": None})}, [*edges, (last, "end")])
+    return make_plan(graph, DT)[last].output_shape
+
+
+@pytest.mark.parametrize("first", range(0, NETWORKS, TOGETHER))
+def test_all_paths_give_the_integers_of_the_reference(first: int) -> None:
+    for seed in range(first, first + TOGETHER):
+        graph, shape = random_network(seed)
+        random = np.random.default_rng(seed + 10_000)
+        x = random.integers(0, 4, (6, 3, *shape)).astype(np.float64) * (random.random((6, 3, *shape)) < 0.5)
+        names = [name for name in graph.nodes if name not in ("input", "output")]
+        with nirbridge.compile(graph, precision="fixed", dt=DT) as reference:
+            expected = reference.run(x, record=names).records
+        assert any(expected[name].any() for name in names)
+        for path in PATHS:
+            with forced(path), nirbridge.compile(graph, "norse", precision="fixed", dt=DT) as program:
+                whole_run = program.run(x, record=names).records
+                alone = program.run(x).output
+                program.reset()
+                steps = np.stack([program.step(frame) for frame in x])
+            for name in names:
+                assert np.array_equal(whole_run[name], expected[name]), (seed, path, name)
+            assert np.array_equal(alone, expected[names[-1]]), (seed, path)
+            assert np.array_equal(steps, alone), (seed, path)
