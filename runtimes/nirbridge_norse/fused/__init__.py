@@ -1,4 +1,4 @@
-"""Neuron passes for the CPU that numba compiles; without numba the runtime steps with torch, slower and equal."""
+"""Neuron passes that numba compiles for the CPU, and Triton for CUDA; without, torch steps, slower and equal."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ from importlib.util import find_spec
 def numba_is_there() -> bool:
     """Whether the fused passes can be compiled here."""
     return find_spec("numba") is not None
+
+
+def triton_is_there() -> bool:
+    """Whether those for CUDA can be compiled here."""
+    return find_spec("triton") is not None

@@ -1,4 +1,4 @@
-"""Norse's SNN with a shortcut: on the CPU all steps run in one compiled pass."""
+"""Norse's SNN with a shortcut: all steps run in one compiled pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nirbridge_norse.fused import numba_is_there
+from nirbridge_norse.fused import numba_is_there, triton_is_there
 from nirbridge_norse.norse_base import SNN
 
 FUSED_DTYPES = (torch.float32, torch.float64)
@@ -19,8 +19,8 @@ Pass = Callable[[Any, Any], None]
 class FusedSNN(SNN):  # type: ignore[misc]
     """A neuron over [T, B, *features].
 
-    Where the pass cannot be used (CUDA, gradients, no numba) Norse's own loop over the steps runs; both give the same
-    bits.
+    Where the pass cannot be used (gradients, no numba or on CUDA no Triton) Norse's own loop over the steps runs; both
+    give the same bits.
 
     Args:
         activation: ``(x [B, *features], state, p, dt) -> (output, state)``.
@@ -28,7 +28,8 @@ class FusedSNN(SNN):  # type: ignore[misc]
         p: named tuple of parameters.
         dt: seconds per step.
         per_feature: the tensors among them that broadcast to the features.
-        make_pass: ``(p, features, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes`; None where there is none.
+        make_pass: ``(p, features, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes` and, for tensors on CUDA,
+            :mod:`nirbridge_norse.fused.triton_passes`; None where there is none.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class FusedSNN(SNN):  # type: ignore[misc]
         self._prepared: tuple[torch.Size, Pass] | None = None
         tensors = tuple(per_feature)
         self._axes = max((t.ndim for t in tensors), default=0)
-        on_cpu = all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
-        self._fusible = make_pass is not None and numba_is_there() and on_cpu
+        self._device = next((t.device.type for t in tensors), "cpu")
+        compiles = numba_is_there() if self._device == "cpu" else triton_is_there()
+        self._fusible = make_pass is not None and compiles and not any(t.requires_grad for t in tensors)
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """[T, B, *features] and the state before → the output and the state after; arguments stay as they are."""
@@ -62,7 +64,7 @@ class FusedSNN(SNN):  # type: ignore[misc]
 
     def can_fuse(self, x: Tensor) -> bool:
         """Whether the compiled pass applies to ``x``."""
-        return self._fusible and x.device.type == "cpu" and x.dtype in FUSED_DTYPES and not x.requires_grad
+        return self._fusible and x.device.type == self._device and x.dtype in FUSED_DTYPES and not x.requires_grad
 
     def run_in_place(self, data: Tensor, state: Any) -> None:
         """Overwrites contiguous ``data`` with the output and ``state`` with the state after it."""
@@ -72,4 +74,5 @@ class FusedSNN(SNN):  # type: ignore[misc]
             batched = len(shape) > self._axes
             features, batch = (shape[1:], shape[0]) if batched else (shape, 1)
             self._prepared = (shape, self._make_pass(self.p, tuple(features), batch))
-        self._prepared[1](data.numpy().reshape(len(data), -1), state)
+        rows = data.reshape(len(data), -1)
+        self._prepared[1](rows.numpy() if self._device == "cpu" else rows, state)

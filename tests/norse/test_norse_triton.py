@@ -1,0 +1,143 @@
+"""The Triton kernels: the bits of the passes for the CPU, as far as that can be seen without a card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import nirbridge
+from nirbridge.primitives import where
+from nirbridge_norse.fused import elsewhere, generating, passes, triton_passes
+from nirbridge_norse.neurons import modules
+from nirbridge_norse.neurons.lanes import LaneParameters, lane_table
+from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, lanes_of, multilevel, uniform
+from tests.triton_interpreter import interpreted, ptx
+
+pytest.importorskip("triton")
+pytest.importorskip("numba")
+DTYPES = [torch.float32, torch.float64]
+BATCH, NEURONS = 2, 2 * 3 * 4 * 5
+
+
+@pytest.fixture
+def numpy_runs_kernels() -> Iterator[None]:
+    """Blocks of 64 neurons, of which the data fill the last one in part."""
+    names = ("nirbridge_norse.fused.triton_lanes", "nirbridge_norse.fused.triton_steps")
+    with interpreted(*names), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(triton_passes, "BLOCK", 64)
+        yield
+
+
+def random(seed: int, shape: tuple[int, ...], dtype: torch.dtype, low: float = 0.1, high: float = 1.5) -> torch.Tensor:
+    return torch.tensor(uniform(seed, shape, low, high), dtype=dtype)
+
+
+def assert_same(numba, triton, states: int, steps: int, dtype: torch.dtype) -> None:
+    """Both passes on the same data and states."""
+    data = random(1, (steps, NEURONS), dtype, -1, 3)
+    state = tuple(random(2 + k, (NEURONS,), dtype, -0.5, 0.5) for k in range(states))
+    found = data.clone(), tuple(one.clone() for one in state)
+    numba(data.numpy(), _named(state))
+    triton(found[0], _named(found[1]))
+    assert data.unique().numel() > 1
+    for one, other in zip((data, *state), (found[0], *found[1]), strict=True):
+        assert torch.equal(one, other)
+
+
+class _named(tuple):  # noqa: N801
+    """A state whose membrane, the last of its parts, is ``v``."""
+
+    v = property(lambda self: self[-1])
+
+
+def test_the_kernels_are_those_of_the_primitives() -> None:
+    written = Path(generating.__file__).with_name("triton_steps.py").read_text()
+    assert written == generating.triton_module_source()
+
+
+@pytest.mark.usefixtures("numpy_runs_kernels")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize("name", generating.all_steps())
+def test_every_step_has_the_bits_of_the_cpu(name, steps, dtype):
+    from nirbridge_norse.fused import steps as numba_steps
+    from nirbridge_norse.fused import triton_steps
+
+    step, state = generating.all_steps()[name]
+    count = step.__code__.co_argcount - 1 - len(state)
+    shapes = [(), (3, 1, 1), SHAPE]
+    p = tuple(random(10 + k, shapes[k % 3], dtype) for k in range(count))
+    numba = passes._step_pass(getattr(numba_steps, name), p, SHAPE, BATCH)
+    triton = triton_passes._step_pass(getattr(triton_steps, name), p, SHAPE, BATCH)
+    assert_same(numba, triton, len(state), steps, dtype)
+
+
+@pytest.mark.usefixtures("numpy_runs_kernels")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("boundary", [">", ">="])
+@pytest.mark.parametrize("reset", ["subtract", "value"])
+@pytest.mark.parametrize(("lanes", "shape"), [(1, ()), (3, (3, 1, 1)), (9, SHAPE), (31, ())])
+def test_lanes_have_the_bits_of_the_cpu(lanes, shape, reset, boundary, dtype):
+    tables = (torch.tensor(lanes_of(seed, lanes, shape), dtype=dtype) for seed in (4, 5, 6))
+    fields = (random(k, SHAPE, dtype) for k in range(4))
+    p = LaneParameters(*fields, lanes=lane_table(*tables), reset=reset, boundary=boundary)
+    assert_same(passes.lane_pass(p, SHAPE, BATCH), triton_passes.lane_pass(p, SHAPE, BATCH), 1, 5, dtype)
+
+
+@pytest.mark.usefixtures("numpy_runs_kernels")
+def test_membranes_at_a_threshold():
+    one, zero = torch.tensor(1.0), torch.tensor(0.0)
+    table = lane_table(*(torch.tensor([0.5, 1.0, 2.0]),) * 3)
+    for boundary, expected in ((">", [0, 0, 0.5, 1, 2]), (">=", [0, 0.5, 1, 2, 2])):
+        data = torch.tensor([[0.25, 0.5, 1.0, 2.0, 4.0]])
+        p = LaneParameters(one, one, zero, zero, table, "subtract", boundary)
+        triton_passes.lane_pass(p, (5,), 1)(data, _named((torch.zeros(5),)))
+        assert data.tolist() == [expected]
+
+
+def arithmetic(x, v, k):
+    s = (x > k) & ~(v >= 0.25)
+    u = -v / 3 + s * k
+    return s, where(s | (u < 0), u - 0.1, x)
+
+
+@pytest.mark.usefixtures("numpy_runs_kernels")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_step_of_another_package(dtype, tmp_path, monkeypatch):
+    """Constants, quotients, negation, and comparisons that count as numbers."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    elsewhere.foreign_pass.cache_clear()
+    p, made = (random(7, SHAPE, dtype),), []
+    for module, triton in ((passes, False), (triton_passes, True)):
+        made.append(module._step_pass(elsewhere.foreign_pass(arithmetic, ("v",), triton), p, SHAPE, BATCH))
+    assert_same(*made, 1, 5, dtype)
+
+
+@pytest.mark.usefixtures("numpy_runs_kernels")
+def test_programs_run_them(monkeypatch):
+    """As on a card: the passes are chosen by the device."""
+    graph = chain(SHAPE, core_neurons()["CubaLIF"], multilevel(3, (3, 1, 1), "subtract", ">"))
+    x = uniform(2, (6, BATCH, *SHAPE), -1, 3)
+    found = []
+    for module in (passes, triton_passes):
+        monkeypatch.setattr(modules, "_passes", lambda setting, module=module: module)
+        with nirbridge.compile(graph, "norse", dt=DT) as program:
+            found.append(np.concatenate([program.run(x[:5]).output, program.step(x[5])[None]]))
+    assert np.unique(found[0]).size > 1
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("real", ["fp32", "fp64"])
+def test_compiled_kernels_round_after_every_operation(real):
+    """For a card that is not there: products and sums stay apart, and quotients are exact."""
+    from nirbridge_norse.fused import triton_lanes, triton_steps
+
+    how = {"LEVELS": 3, "ROUNDS": 2, "SUBTRACT": True, "AT_LEAST": False, "BLOCK": 512}
+    written = [ptx(triton_steps.run_lif, real, BLOCK=512), ptx(triton_lanes.run_lanes, real, ("group_at",), **how)]
+    for text in written:
+        assert f"mul.rn.f{real[2:]}" in text
+        assert "fma" not in text
