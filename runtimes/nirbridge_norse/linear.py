@@ -97,7 +97,7 @@ def convolution(planned: PlannedNode, setting: Setting) -> Function:
     bias = setting.tensor(node.bias).expand(len(weight)).contiguous()
     stride, dilation, groups = pairs(node.stride, axes), pairs(node.dilation, axes), int(node.groups)
     padding, uneven = _padding(conv_padding(node))
-    if setting.device.type == "cuda":
+    if setting.device.type == "cuda" and setting.exact:
         run = _as_product(weight, bias, stride, padding, dilation, groups)
     else:
         conv = functional.conv1d if axes == 1 else functional.conv2d
