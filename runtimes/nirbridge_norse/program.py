@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,6 +15,7 @@ from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, 
 from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.dataflow import make_segments, maker_in_place
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
+from nirbridge_norse.recorded import RecordedStep, can_record
 from nirbridge_norse.results import Results
 from nirbridge_norse.setting import Setting, exact_arithmetic
 
@@ -67,8 +69,12 @@ class NorseProgram(Program):
         wanted = 2 * weights * setting.dtype.itemsize * self._largest / sum(sent)
         self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
         self._late: dict[str, Tensor] = {}
+        recordable = can_record(plan, self._stages, setting)
+        self._recorded_step = RecordedStep(partial(self._whole, plan.outputs)) if recordable else None
 
     def _reset(self) -> None:
+        if self._recorded_step is not None:
+            self._recorded_step.forget()
         for stage in self._stages.values():
             stage.reset()
         self._late = {}
@@ -86,11 +92,16 @@ class NorseProgram(Program):
         if self._only_results and not neurons and all(self._as_they_are(array) for array in data.values()):
             size = steps
         with exact_arithmetic():
-            results = Results(steps)
-            for t in range(0, steps, size):
-                results.enter(t, min(t + size, steps))
-                self._block({name: array[t : t + size] for name, array in data.items()}, names, results)
-            arrays = {name: results.whole[name].cpu().numpy() for name in names}
+            if self._recorded_step is not None and steps == 1 and not neurons and names == tuple(self.lowered.outputs):
+                whole = self._recorded_step({name: self._to_tensor(name, array) for name, array in data.items()})
+            else:
+                results = Results(steps)
+                for t in range(0, steps, size):
+                    results.enter(t, min(t + size, steps))
+                    part = {name: self._to_tensor(name, array[t : t + size]) for name, array in data.items()}
+                    self._block(part, names, results)
+                whole = results.whole
+            arrays = {name: whole[name].cpu().numpy() for name in names}
             for name, node in neurons.items():
                 arrays[name] = torch.stack(self._stages[node].membranes or []).cpu().numpy()
         return _separate(arrays, data)
@@ -101,15 +112,20 @@ class NorseProgram(Program):
         fitting = int(self._block_bytes / step_bytes)
         return max(1, fitting // self.lowered.block) * self.lowered.block
 
-    def _block(self, data: dict[str, Array], names: tuple[str, ...], results: Results) -> None:
-        values = {name: self._to_tensor(name, array) for name, array in data.items()}
+    def _whole(self, names: tuple[str, ...], values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of one step alone."""
+        results = Results(1)
+        self._block(dict(values), names, results)
+        return results.whole
+
+    def _block(self, values: dict[str, Tensor], names: tuple[str, ...], results: Results) -> None:
         some = next(iter(values.values()))
         kept = frozenset(names)
         makers = {maker: name for name in names if (maker := self._makers[name]) is not None}
         for segment in self._segments:
             if segment.loop:
                 self._loop(segment.nodes, values, some)
-            elif segment.name not in data:
+            elif segment.name not in values:
                 first, *others = segment.sources
                 incoming = values[first]
                 for name in others:

@@ -82,10 +82,9 @@ def test_other_dtypes_are_refused(dtype):
         nirbridge.compile(GRAPH, "norse", dtype=dtype)
 
 
-@pytest.mark.parametrize("precision", ["float", "fixed"])
-def test_exact_is_yes_or_no(precision):
+def test_exact_is_yes_or_no():
     with pytest.raises(InputError, match="option 'exact': 'no' is not among True, False"):
-        nirbridge.compile(GRAPH, "norse", precision=precision, exact="no")
+        nirbridge.compile(GRAPH, "norse", exact="no")
 
 
 def test_convolutions_that_need_not_be_exact_are_left_to_cudnn(monkeypatch):

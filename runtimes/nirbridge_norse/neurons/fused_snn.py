@@ -30,6 +30,9 @@ class FusedSNN(SNN):  # type: ignore[misc]
         per_feature: the tensors among them that broadcast to the features.
         make_pass: ``(p, features, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes` and, for tensors on CUDA,
             :mod:`nirbridge_norse.fused.triton_passes`; None where there is none.
+
+    Attributes:
+        fusible: whether the pass can be used on data of the parameters' device that need no gradient.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class FusedSNN(SNN):  # type: ignore[misc]
         self._axes = max((t.ndim for t in tensors), default=0)
         self._device = next((t.device.type for t in tensors), "cpu")
         compiles = numba_is_there() if self._device == "cpu" else triton_is_there()
-        self._fusible = make_pass is not None and compiles and not any(t.requires_grad for t in tensors)
+        self.fusible = make_pass is not None and compiles and not any(t.requires_grad for t in tensors)
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """[T, B, *features] and the state before → the output and the state after; arguments stay as they are."""
@@ -64,7 +67,7 @@ class FusedSNN(SNN):  # type: ignore[misc]
 
     def can_fuse(self, x: Tensor) -> bool:
         """Whether the compiled pass applies to ``x``."""
-        return self._fusible and x.device.type == self._device and x.dtype in FUSED_DTYPES and not x.requires_grad
+        return self.fusible and x.device.type == self._device and x.dtype in FUSED_DTYPES and not x.requires_grad
 
     def run_in_place(self, data: Tensor, state: Any) -> None:
         """Overwrites contiguous ``data`` with the output and ``state`` with the state after it."""
