@@ -141,3 +141,17 @@ def test_compiled_kernels_round_after_every_operation(real):
     assert f"div.rn.f{real[2:]}" in text
     back = ptx(kernels.backward, real, **how, STRAIGHT=False, CARRIES=False, KIND=1, LEARNS=True)
     assert "fma" not in text + back
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", DYADIC)
+def test_neurons_on_cuda(name, dtype):
+    """Arbitrary numbers: the levels of the CPU, and its gradients but for the order of sums."""
+    neuron, x = DYADIC[name].to(dtype), frames(dtype, 4, 2, 3, 500)
+    expected = results(neuron.cpu(), x, torch.ones_like(x), False)
+    found = results(neuron.cuda(), x.cuda(), torch.ones_like(x).cuda(), False)
+    neuron.cpu()
+    assert name == "lm-ht" or torch.equal(found[0].cpu(), expected[0])  # LM-HT mixes steps by a product of matrices
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))

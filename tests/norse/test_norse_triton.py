@@ -14,7 +14,7 @@ from nirbridge.primitives import where
 from nirbridge_norse.fused import elsewhere, generating, passes, triton_passes
 from nirbridge_norse.neurons import modules
 from nirbridge_norse.neurons.lanes import LaneParameters, lane_table
-from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, lanes_of, multilevel, uniform
+from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, lanes_of, multilevel, outputs, uniform
 from tests.triton_interpreter import interpreted, ptx
 
 pytest.importorskip("triton")
@@ -141,3 +141,13 @@ def test_compiled_kernels_round_after_every_operation(real):
     for text in written:
         assert f"mul.rn.f{real[2:]}" in text
         assert "fma" not in text
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+@pytest.mark.parametrize("boundary", [">", ">="])
+@pytest.mark.parametrize("reset", ["subtract", "value"])
+@pytest.mark.parametrize(("lanes", "shape"), [(1, ()), (3, (3, 1, 1)), (31, SHAPE)])
+def test_lanes_on_cuda(lanes, shape, reset, boundary):
+    graph, x = chain(SHAPE, multilevel(lanes, shape, reset, boundary)), uniform(40, (25, 2, *SHAPE), -1.0, 3.0)
+    for dtype in ("float32", "float64"):
+        np.testing.assert_array_equal(outputs(graph, x, device="cuda", dtype=dtype), outputs(graph, x, dtype=dtype))

@@ -165,6 +165,5 @@ class _FusedOnCard(torch.autograd.Function):
 def _terms(surrogate: Any, rises: Any, device: torch.device) -> tuple[int, Tensor]:
     """The kind of the surrogate, and its terms (K, 3) for a quantum of 1."""
     kind, height, width = kind_of(surrogate)
-    return kind, torch.tensor(rises, dtype=torch.float64, device=device) * torch.tensor(
-        (height, 1.0 / width, 1.0 / width), dtype=torch.float64, device=device
-    )
+    terms = np.array(rises) * (height, 1.0 / width, 1.0 / width)
+    return kind, torch.from_numpy(terms).to(device)
