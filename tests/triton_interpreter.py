@@ -36,7 +36,7 @@ def ptx(kernel: Any, real: str, whole: tuple[str, ...] = (), **constants: Any) -
     from triton.compiler import ASTSource
 
     types = dict.fromkeys(kernel.arg_names, "i32")
-    types |= {name: f"*{real}" for name in kernel.arg_names if name == "data" or name.endswith("_at")}
+    types |= {name: f"*{real}" for name in kernel.arg_names if name in ("data", "out") or name.endswith("_at")}
     types |= dict.fromkeys(whole, "*i64") | dict.fromkeys(constants, "constexpr")
     source = ASTSource(fn=kernel, signature=types, constexprs=constants)
     options = {"enable_fp_fusion": False}

@@ -69,8 +69,8 @@ class NorseProgram(Program):
         wanted = 2 * weights * setting.dtype.itemsize * self._largest / sum(sent)
         self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
         self._late: dict[str, Tensor] = {}
-        recordable = can_record(plan, self._stages, setting)
-        self._recorded_step = RecordedStep(partial(self._whole, plan.outputs)) if recordable else None
+        step = RecordedStep(partial(self._whole, plan.outputs), self._stages.values())
+        self._recorded_step = step if can_record(plan, setting) else None
 
     def _reset(self) -> None:
         if self._recorded_step is not None:

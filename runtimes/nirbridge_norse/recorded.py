@@ -5,22 +5,21 @@ So far this has only been tried with a stand-in for CUDA's graphs: no card was a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nirbridge.ir import SparseMatrix
+from nirbridge.ir import SparseMatrix, spec_of
 from nirbridge.runtime import Plan
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Neuron, Stage, Stateless
 
 Tensors = dict[str, Tensor]
 
 
-def can_record(plan: Plan, stages: Mapping[str, Stage], setting: Setting) -> bool:
-    """Whether every state of the program stays at its place in memory, and no operation asks the host.
+def can_record(plan: Plan, setting: Setting) -> bool:
+    """Whether a step is nothing but operations on the card, and its states are those of neurons.
 
     Only where results need not be exact, until a card has shown that replayed steps are right.
     """
@@ -28,10 +27,9 @@ def can_record(plan: Plan, stages: Mapping[str, Stage], setting: Setting) -> boo
         return False
     return all(
         planned.loop is None
+        and spec_of(planned.node).operation != "delay"
         and not isinstance(getattr(planned.node, "weight", None), SparseMatrix)
-        and (type(stage) is Stateless or (type(stage) is Neuron and stage.module.fusible))
         for planned in plan.nodes
-        for stage in (stages[planned.name],)
     )
 
 
@@ -39,11 +37,13 @@ class RecordedStep:
     """A step for each batch size: the first runs as it is, the second is recorded, from then on it is replayed.
 
     Args:
-        run: inputs of one step → outputs, with the states changed in place.
+        run: inputs of one step → outputs.
+        stages: of the program; those with a ``state`` have tuples of tensors there, once a step has run.
     """
 
-    def __init__(self, run: Callable[[Tensors], Tensors]) -> None:
+    def __init__(self, run: Callable[[Tensors], Tensors], stages: Iterable[Any]) -> None:
         self._run = run
+        self._neurons = [stage for stage in stages if hasattr(stage, "state")]
         self._found: dict[int, Callable[[Tensors], Tensors] | None] = {}
 
     def __call__(self, inputs: Tensors) -> Tensors:
@@ -61,9 +61,25 @@ class RecordedStep:
 
     def _recorded(self, inputs: Tensors) -> Callable[[Tensors], Tensors]:
         held = {name: tensor.clone() for name, tensor in inputs.items()}
-        replay, outputs = record(lambda: self._run(held))
+        before = [neuron.state for neuron in self._neurons]
+
+        def settle() -> None:
+            """Puts the states where every replay reads them."""
+            for neuron, state in zip(self._neurons, before, strict=True):
+                if neuron.state is not state:
+                    for old, new in zip(state, neuron.state, strict=True):
+                        old.copy_(new)
+                    neuron.state = state
+
+        def work() -> Tensors:
+            outputs = self._run(held)
+            settle()
+            return outputs
+
+        replay, outputs = record(work)
 
         def step(values: Tensors) -> Tensors:
+            settle()
             for name, tensor in values.items():
                 held[name].copy_(tensor)
             replay()

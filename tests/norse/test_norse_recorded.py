@@ -12,8 +12,7 @@ import torch
 import nirbridge
 from nirbridge.runtime import make_plan
 from nirbridge_norse import program, recorded
-from nirbridge_norse.lowering import LOWERING
-from nirbridge_norse.setting import make_setting
+from nirbridge_norse.neurons import fused_snn
 from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, dyadic, multilevel, uniform
 
 CONV = nir.Conv2d(None, dyadic(1, (3, 3, 3, 3)), 1, 1, 1, 1, dyadic(2, (3,)))
@@ -36,7 +35,10 @@ def taken(monkeypatch):
     return counts
 
 
-def test_replayed_steps_are_those_of_the_program(taken):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_replayed_steps_are_those_of_the_program(taken, compiled, monkeypatch):
+    """Of neurons that overwrite their states, and of those that make new ones."""
+    monkeypatch.setattr(fused_snn, "numba_is_there", lambda: compiled)
     x = uniform(3, (9, 2, *SHAPE), -1, 3)
     with nirbridge.compile(GRAPH, "norse", dt=DT) as stepped:
         expected = stepped.run(x).output
@@ -54,9 +56,7 @@ def test_replayed_steps_are_those_of_the_program(taken):
 
 
 def recordable(graph, device="cuda", exact=False):
-    plan, setting = make_plan(graph, dt=DT), make_setting(DT)
-    stages = {p.name: LOWERING[type(p.node)](p, setting) for p in plan.nodes}
-    return recorded.can_record(plan, stages, SimpleNamespace(device=torch.device(device), exact=exact))
+    return recorded.can_record(make_plan(graph, dt=DT), SimpleNamespace(device=torch.device(device), exact=exact))
 
 
 def test_what_is_recorded():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,15 +13,15 @@ import torch
 import nirbridge
 from nirbridge.primitives import where
 from nirbridge_norse.fused import elsewhere, generating, passes, triton_passes
-from nirbridge_norse.neurons import modules
-from nirbridge_norse.neurons.lanes import LaneParameters, lane_table
+from nirbridge_norse.neurons import fused_snn
+from nirbridge_norse.neurons.lanes import LaneParameters, MembraneState, lane_table
 from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, lanes_of, multilevel, outputs, uniform
 from tests.triton_interpreter import interpreted, ptx
 
 pytest.importorskip("triton")
 pytest.importorskip("numba")
 DTYPES = [torch.float32, torch.float64]
-BATCH, NEURONS = 2, 2 * 3 * 4 * 5
+BATCH = 2
 
 
 @pytest.fixture
@@ -36,22 +37,15 @@ def random(seed: int, shape: tuple[int, ...], dtype: torch.dtype, low: float = 0
     return torch.tensor(uniform(seed, shape, low, high), dtype=dtype)
 
 
-def assert_same(numba, triton, states: int, steps: int, dtype: torch.dtype) -> None:
+def assert_same(numba, triton, states: tuple[str, ...], steps: int, dtype: torch.dtype) -> None:
     """Both passes on the same data and states."""
-    data = random(1, (steps, NEURONS), dtype, -1, 3)
-    state = tuple(random(2 + k, (NEURONS,), dtype, -0.5, 0.5) for k in range(states))
-    found = data.clone(), tuple(one.clone() for one in state)
-    numba(data.numpy(), _named(state))
-    triton(found[0], _named(found[1]))
-    assert data.unique().numel() > 1
-    for one, other in zip((data, *state), (found[0], *found[1]), strict=True):
+    data = random(1, (steps, BATCH, *SHAPE), dtype, -1, 3)
+    state = namedtuple("State", states)(*(random(2 + k, data.shape[1:], dtype, -0.5, 0.5) for k in range(len(states))))
+    y, after = triton(data, state)
+    numba(data.numpy().reshape(steps, -1), state)
+    assert y.unique().numel() > 1
+    for one, other in zip((data, *state), (y, *after), strict=True):
         assert torch.equal(one, other)
-
-
-class _named(tuple):  # noqa: N801
-    """A state whose membrane, the last of its parts, is ``v``."""
-
-    v = property(lambda self: self[-1])
 
 
 def test_the_kernels_are_those_of_the_primitives() -> None:
@@ -72,8 +66,7 @@ def test_every_step_has_the_bits_of_the_cpu(name, steps, dtype):
     shapes = [(), (3, 1, 1), SHAPE]
     p = tuple(random(10 + k, shapes[k % 3], dtype) for k in range(count))
     numba = passes._step_pass(getattr(numba_steps, name), p, SHAPE, BATCH)
-    triton = triton_passes._step_pass(getattr(triton_steps, name), p, SHAPE, BATCH)
-    assert_same(numba, triton, len(state), steps, dtype)
+    assert_same(numba, triton_passes._on_card(getattr(triton_steps, name), p, ()), state, steps, dtype)
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
@@ -85,7 +78,7 @@ def test_lanes_have_the_bits_of_the_cpu(lanes, shape, reset, boundary, dtype):
     tables = (torch.tensor(lanes_of(seed, lanes, shape), dtype=dtype) for seed in (4, 5, 6))
     fields = (random(k, SHAPE, dtype) for k in range(4))
     p = LaneParameters(*fields, lanes=lane_table(*tables), reset=reset, boundary=boundary)
-    assert_same(passes.lane_pass(p, SHAPE, BATCH), triton_passes.lane_pass(p, SHAPE, BATCH), 1, 5, dtype)
+    assert_same(passes.lane_pass(p, SHAPE, BATCH), triton_passes.lanes_on_card(p), ("v",), 5, dtype)
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
@@ -95,8 +88,8 @@ def test_membranes_at_a_threshold():
     for boundary, expected in ((">", [0, 0, 0.5, 1, 2]), (">=", [0, 0.5, 1, 2, 2])):
         data = torch.tensor([[0.25, 0.5, 1.0, 2.0, 4.0]])
         p = LaneParameters(one, one, zero, zero, table, "subtract", boundary)
-        triton_passes.lane_pass(p, (5,), 1)(data, _named((torch.zeros(5),)))
-        assert data.tolist() == [expected]
+        y, _ = triton_passes.lanes_on_card(p)(data, MembraneState(torch.zeros(5)))
+        assert y.tolist() == [expected]
 
 
 def arithmetic(x, v, k):
@@ -111,10 +104,9 @@ def test_a_step_of_another_package(dtype, tmp_path, monkeypatch):
     """Constants, quotients, negation, and comparisons that count as numbers."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     elsewhere.foreign_pass.cache_clear()
-    p, made = (random(7, SHAPE, dtype),), []
-    for module, triton in ((passes, False), (triton_passes, True)):
-        made.append(module._step_pass(elsewhere.foreign_pass(arithmetic, ("v",), triton), p, SHAPE, BATCH))
-    assert_same(*made, 1, 5, dtype)
+    p = (random(7, SHAPE, dtype),)
+    numba, triton = (elsewhere.foreign_pass(arithmetic, ("v",), triton) for triton in (False, True))
+    assert_same(passes._step_pass(numba, p, SHAPE, BATCH), triton_passes._on_card(triton, p, ()), ("v",), 5, dtype)
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
@@ -123,8 +115,9 @@ def test_programs_run_them(monkeypatch):
     graph = chain(SHAPE, core_neurons()["CubaLIF"], multilevel(3, (3, 1, 1), "subtract", ">"))
     x = uniform(2, (6, BATCH, *SHAPE), -1, 3)
     found = []
-    for module in (passes, triton_passes):
-        monkeypatch.setattr(modules, "_passes", lambda setting, module=module: module)
+    for on_card in (False, True):
+        monkeypatch.setattr(triton_passes, "runs_kernels", lambda device, on_card=on_card: on_card)
+        monkeypatch.setattr(fused_snn, "numba_is_there", lambda on_card=on_card: not on_card)
         with nirbridge.compile(graph, "norse", dt=DT) as program:
             found.append(np.concatenate([program.run(x[:5]).output, program.step(x[5])[None]]))
     assert np.unique(found[0]).size > 1

@@ -8,8 +8,3 @@ from importlib.util import find_spec
 def numba_is_there() -> bool:
     """Whether the fused passes can be compiled here."""
     return find_spec("numba") is not None
-
-
-def triton_is_there() -> bool:
-    """Whether those for CUDA can be compiled here."""
-    return find_spec("triton") is not None

@@ -39,9 +39,9 @@ Arrays = tuple[Array, ...]
 
 TRITON_HEAD = '''"""Kernels over all steps of a neuron for Triton; by ``python -m nirbridge_norse.fused.generating``.
 
-Each takes ``data`` [steps, size] (inputs, overwritten by outputs), the states [size] and the parameters [period], of
-which neuron n has number n % period.  Launched with ``enable_fp_fusion=False``, the bits are those of the primitive's
-step.
+Each takes ``data`` and ``out`` [steps, size], inputs and outputs, which may be the same memory; the states [size],
+overwritten; and the parameters [period], of which neuron n has number n % period.  Launched with
+``enable_fp_fusion=False``, the bits are those of the primitive's step.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def kernel_source(name: str, step: Step, state: tuple[str, ...]) -> str:
     read = _read(step, state, _KernelBody)
     held = (*state, *read.parameters)
     places = ["n"] * len(state) + ["n % period"] * len(read.parameters)
-    given = ("data", *(f"{name}_at" for name in held), "steps", "size", "period", "BLOCK: tl.constexpr")
+    given = ("data", "out", *(f"{name}_at" for name in held), "steps", "size", "period", "BLOCK: tl.constexpr")
     lines = [
         "@triton.jit",
         f"def {name}(",
@@ -134,12 +134,13 @@ def kernel_source(name: str, step: Step, state: tuple[str, ...]) -> str:
         "    n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)",
         "    inside = n < size",
         *(f"    {name}_ = tl.load({name}_at + {at}, inside)" for name, at in zip(held, places, strict=True)),
-        "    row = data + n",
+        "    row, sent = data + n, out + n",
         "    for _ in range(steps):",
         f"        {read.arguments[0]} = tl.load(row, inside)",
         *(f"        {name} = {name}_" for name in held),
         *(f"        {line}" for line in read.statements),
         "        row += size",
+        "        sent += size",
         *(f"    tl.store({name}_at + n, {name}_, inside)" for name in state),
     ]
     return "\n".join(lines) + "\n"
@@ -287,11 +288,14 @@ class _Body:
 class _KernelBody(_Body):
     """The same of a block of neurons, in Triton's words."""
 
-    own: ClassVar = {"data", "divided", "inside", "n", "period", "row", "size", "steps", "tl", "triton", "BLOCK", "_"}
+    own: ClassVar = {
+        *("data", "out", "row", "sent", "n", "inside", "steps", "size", "period"),
+        *("BLOCK", "_", "divided", "tl", "triton"),
+    }
     choice = "tl.where({}, {}, {})"
     inversion = "~({})"
     quotient = "divided({}, {})"
-    sent, kept = "tl.store(row, {}, inside)", "{}_ = {}"
+    sent, kept = "tl.store(sent, {}, inside)", "{}_ = {}"
 
 
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}

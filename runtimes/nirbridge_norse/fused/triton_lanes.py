@@ -14,7 +14,7 @@ def divided(a, b):
 
 @triton.jit
 def run_lanes(
-    data, v_at, decay_at, gain_at, v_reset_at, group_at, threshold_at, weight_at, amount_at, steps, size, period,
+    data, out, v_at, decay_at, gain_at, v_reset_at, group_at, threshold_at, weight_at, amount_at, steps, size, period,
     groups, LEVELS: tl.constexpr, ROUNDS: tl.constexpr, SUBTRACT: tl.constexpr, AT_LEAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -26,7 +26,7 @@ def run_lanes(
     gain = tl.load(gain_at + n % period, inside)
     v_reset = tl.load(v_reset_at + n % period, inside)
     group = tl.load(group_at + n % period, inside, other=0)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         u = decay * v + gain * tl.load(row, inside)
         place = group
@@ -36,8 +36,9 @@ def run_lanes(
             limit = tl.load(threshold_at + tried - groups, there, other=float("inf"))
             passed = (u >= limit) if AT_LEAST else (u > limit)
             place = tl.where(there & passed, tried, place)
-        tl.store(row, tl.load(weight_at + place, inside), inside)
+        tl.store(sent, tl.load(weight_at + place, inside), inside)
         left = (u - tl.load(amount_at + place, inside)) if SUBTRACT else v_reset
         v = tl.where(place >= groups, left, u)
         row += size
+        sent += size
     tl.store(v_at + n, v, inside)

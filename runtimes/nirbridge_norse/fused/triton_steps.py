@@ -1,8 +1,8 @@
 """Kernels over all steps of a neuron for Triton; by ``python -m nirbridge_norse.fused.generating``.
 
-Each takes ``data`` [steps, size] (inputs, overwritten by outputs), the states [size] and the parameters [period], of
-which neuron n has number n % period.  Launched with ``enable_fp_fusion=False``, the bits are those of the primitive's
-step.
+Each takes ``data`` and ``out`` [steps, size], inputs and outputs, which may be the same memory; the states [size],
+overwritten; and the parameters [period], of which neuron n has number n % period.  Launched with
+``enable_fp_fusion=False``, the bits are those of the primitive's step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from nirbridge_norse.fused.triton_lanes import divided  # noqa: F401  few steps 
 @triton.jit
 def run_i(
     data,
+    out,
     v_at,
     r_at,
     steps,
@@ -28,21 +29,23 @@ def run_i(
     inside = n < size
     v_ = tl.load(v_at + n, inside)
     r_ = tl.load(r_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         v = v_
         r = r_
         v = v + (r * x)
-        tl.store(row, v, inside)
+        tl.store(sent, v, inside)
         v_ = v
         row += size
+        sent += size
     tl.store(v_at + n, v_, inside)
 
 
 @triton.jit
 def run_if(
     data,
+    out,
     v_at,
     r_at,
     v_threshold_at,
@@ -61,7 +64,7 @@ def run_if(
     r_ = tl.load(r_at + n % period, inside)
     v_threshold_ = tl.load(v_threshold_at + n % period, inside)
     v_reset_ = tl.load(v_reset_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         v = v_
@@ -70,15 +73,17 @@ def run_if(
         v_reset = v_reset_
         v = v + (r * x)
         s = v > v_threshold
-        tl.store(row, tl.where(s, constant1, constant2), inside)
+        tl.store(sent, tl.where(s, constant1, constant2), inside)
         v_ = tl.where(s, v_reset, v)
         row += size
+        sent += size
     tl.store(v_at + n, v_, inside)
 
 
 @triton.jit
 def run_if_subtracting(
     data,
+    out,
     v_at,
     r_at,
     v_threshold_at,
@@ -97,7 +102,7 @@ def run_if_subtracting(
     r_ = tl.load(r_at + n % period, inside)
     v_threshold_ = tl.load(v_threshold_at + n % period, inside)
     amount_ = tl.load(amount_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         v = v_
@@ -107,15 +112,17 @@ def run_if_subtracting(
         v = v + (r * x)
         s = v > v_threshold
         either1 = v - amount
-        tl.store(row, tl.where(s, constant1, constant2), inside)
+        tl.store(sent, tl.where(s, constant1, constant2), inside)
         v_ = tl.where(s, either1, v)
         row += size
+        sent += size
     tl.store(v_at + n, v_, inside)
 
 
 @triton.jit
 def run_li(
     data,
+    out,
     v_at,
     dt_over_tau_at,
     v_leak_at,
@@ -132,7 +139,7 @@ def run_li(
     dt_over_tau_ = tl.load(dt_over_tau_at + n % period, inside)
     v_leak_ = tl.load(v_leak_at + n % period, inside)
     r_ = tl.load(r_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         v = v_
@@ -140,15 +147,17 @@ def run_li(
         v_leak = v_leak_
         r = r_
         v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
-        tl.store(row, v, inside)
+        tl.store(sent, v, inside)
         v_ = v
         row += size
+        sent += size
     tl.store(v_at + n, v_, inside)
 
 
 @triton.jit
 def run_lif(
     data,
+    out,
     v_at,
     dt_over_tau_at,
     v_leak_at,
@@ -171,7 +180,7 @@ def run_lif(
     r_ = tl.load(r_at + n % period, inside)
     v_threshold_ = tl.load(v_threshold_at + n % period, inside)
     v_reset_ = tl.load(v_reset_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         v = v_
@@ -182,15 +191,17 @@ def run_lif(
         v_reset = v_reset_
         v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
         s = v > v_threshold
-        tl.store(row, tl.where(s, constant1, constant2), inside)
+        tl.store(sent, tl.where(s, constant1, constant2), inside)
         v_ = tl.where(s, v_reset, v)
         row += size
+        sent += size
     tl.store(v_at + n, v_, inside)
 
 
 @triton.jit
 def run_lif_subtracting(
     data,
+    out,
     v_at,
     dt_over_tau_at,
     v_leak_at,
@@ -213,7 +224,7 @@ def run_lif_subtracting(
     r_ = tl.load(r_at + n % period, inside)
     v_threshold_ = tl.load(v_threshold_at + n % period, inside)
     amount_ = tl.load(amount_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         v = v_
@@ -225,15 +236,17 @@ def run_lif_subtracting(
         v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
         s = v > v_threshold
         either1 = v - amount
-        tl.store(row, tl.where(s, constant1, constant2), inside)
+        tl.store(sent, tl.where(s, constant1, constant2), inside)
         v_ = tl.where(s, either1, v)
         row += size
+        sent += size
     tl.store(v_at + n, v_, inside)
 
 
 @triton.jit
 def run_cuba_li(
     data,
+    out,
     i_at,
     v_at,
     dt_over_tau_syn_at,
@@ -256,7 +269,7 @@ def run_cuba_li(
     dt_over_tau_mem_ = tl.load(dt_over_tau_mem_at + n % period, inside)
     v_leak_ = tl.load(v_leak_at + n % period, inside)
     r_ = tl.load(r_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         i = i_
@@ -268,10 +281,11 @@ def run_cuba_li(
         r = r_
         i = i + (dt_over_tau_syn * ((w_in * x) - i))
         v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
-        tl.store(row, v, inside)
+        tl.store(sent, v, inside)
         i_ = i
         v_ = v
         row += size
+        sent += size
     tl.store(i_at + n, i_, inside)
     tl.store(v_at + n, v_, inside)
 
@@ -279,6 +293,7 @@ def run_cuba_li(
 @triton.jit
 def run_cuba_lif(
     data,
+    out,
     i_at,
     v_at,
     dt_over_tau_syn_at,
@@ -307,7 +322,7 @@ def run_cuba_lif(
     r_ = tl.load(r_at + n % period, inside)
     v_threshold_ = tl.load(v_threshold_at + n % period, inside)
     v_reset_ = tl.load(v_reset_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         i = i_
@@ -322,10 +337,11 @@ def run_cuba_lif(
         i = i + (dt_over_tau_syn * ((w_in * x) - i))
         v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
         s = v > v_threshold
-        tl.store(row, tl.where(s, constant1, constant2), inside)
+        tl.store(sent, tl.where(s, constant1, constant2), inside)
         i_ = i
         v_ = tl.where(s, v_reset, v)
         row += size
+        sent += size
     tl.store(i_at + n, i_, inside)
     tl.store(v_at + n, v_, inside)
 
@@ -333,6 +349,7 @@ def run_cuba_lif(
 @triton.jit
 def run_cuba_lif_subtracting(
     data,
+    out,
     i_at,
     v_at,
     dt_over_tau_syn_at,
@@ -361,7 +378,7 @@ def run_cuba_lif_subtracting(
     r_ = tl.load(r_at + n % period, inside)
     v_threshold_ = tl.load(v_threshold_at + n % period, inside)
     amount_ = tl.load(amount_at + n % period, inside)
-    row = data + n
+    row, sent = data + n, out + n
     for _ in range(steps):
         x = tl.load(row, inside)
         i = i_
@@ -377,9 +394,10 @@ def run_cuba_lif_subtracting(
         v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
         s = v > v_threshold
         either1 = v - amount
-        tl.store(row, tl.where(s, constant1, constant2), inside)
+        tl.store(sent, tl.where(s, constant1, constant2), inside)
         i_ = i
         v_ = tl.where(s, either1, v)
         row += size
+        sent += size
     tl.store(i_at + n, i_, inside)
     tl.store(v_at + n, v_, inside)

@@ -1,4 +1,4 @@
-"""Norse's SNN with a shortcut: all steps run in one compiled pass."""
+"""Norse's SNN with a shortcut: all steps run in one compiled pass, or on CUDA in one kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nirbridge_norse.fused import numba_is_there, triton_is_there
+from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.norse_base import SNN
 
 FUSED_DTYPES = (torch.float32, torch.float64)
@@ -19,8 +19,8 @@ Pass = Callable[[Any, Any], None]
 class FusedSNN(SNN):  # type: ignore[misc]
     """A neuron over [T, B, *features].
 
-    Where the pass cannot be used (gradients, no numba or on CUDA no Triton) Norse's own loop over the steps runs; both
-    give the same bits.
+    Where neither can be used (gradients, no numba or Triton) Norse's own loop over the steps runs; all give the same
+    bits.
 
     Args:
         activation: ``(x [B, *features], state, p, dt) -> (output, state)``.
@@ -28,11 +28,9 @@ class FusedSNN(SNN):  # type: ignore[misc]
         p: named tuple of parameters.
         dt: seconds per step.
         per_feature: the tensors among them that broadcast to the features.
-        make_pass: ``(p, features, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes` and, for tensors on CUDA,
+        make_pass: ``(p, features, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes`; None where there is none.
+        on_card: what does all steps where the parameters are on a CUDA device, see
             :mod:`nirbridge_norse.fused.triton_passes`; None where there is none.
-
-    Attributes:
-        fusible: whether the pass can be used on data of the parameters' device that need no gradient.
     """
 
     def __init__(
@@ -43,20 +41,23 @@ class FusedSNN(SNN):  # type: ignore[misc]
         dt: float,
         per_feature: Iterable[Tensor],
         make_pass: Callable[[Any, tuple[int, ...], int], Pass] | None,
+        on_card: Callable[[Tensor, Any], tuple[Tensor, Any]] | None = None,
     ) -> None:
         super().__init__(activation, state_fallback, p, dt)
         self._make_pass = make_pass
+        self._on_card = on_card
         self._prepared: tuple[torch.Size, Pass] | None = None
         tensors = tuple(per_feature)
         self._axes = max((t.ndim for t in tensors), default=0)
-        self._device = next((t.device.type for t in tensors), "cpu")
-        compiles = numba_is_there() if self._device == "cpu" else triton_is_there()
-        self.fusible = make_pass is not None and compiles and not any(t.requires_grad for t in tensors)
+        on_cpu = all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
+        self._fusible = make_pass is not None and numba_is_there() and on_cpu
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """[T, B, *features] and the state before → the output and the state after; arguments stay as they are."""
         if state is None:
             state = self.state_fallback(x[0])
+        if self._on_card is not None and x.dtype in FUSED_DTYPES and not x.requires_grad:
+            return self._on_card(x, state)
         if not self.can_fuse(x):
             output: tuple[Tensor, Any] = super().forward(x, state)
             return output
@@ -67,7 +68,7 @@ class FusedSNN(SNN):  # type: ignore[misc]
 
     def can_fuse(self, x: Tensor) -> bool:
         """Whether the compiled pass applies to ``x``."""
-        return self.fusible and x.device.type == self._device and x.dtype in FUSED_DTYPES and not x.requires_grad
+        return self._fusible and x.device.type == "cpu" and x.dtype in FUSED_DTYPES and not x.requires_grad
 
     def run_in_place(self, data: Tensor, state: Any) -> None:
         """Overwrites contiguous ``data`` with the output and ``state`` with the state after it."""
@@ -77,5 +78,4 @@ class FusedSNN(SNN):  # type: ignore[misc]
             batched = len(shape) > self._axes
             features, batch = (shape[1:], shape[0]) if batched else (shape, 1)
             self._prepared = (shape, self._make_pass(self.p, tuple(features), batch))
-        rows = data.reshape(len(data), -1)
-        self._prepared[1](rows.numpy() if self._device == "cpu" else rows, state)
+        self._prepared[1](data.numpy().reshape(len(data), -1), state)
