@@ -67,7 +67,7 @@ class RecordedStep:
             """Puts the states where every replay reads them."""
             for neuron, state in zip(self._neurons, before, strict=True):
                 if neuron.state is not state:
-                    for old, new in zip(state, neuron.state, strict=True):
+                    for old, new in zip(state, [part.clone() for part in neuron.state], strict=True):
                         old.copy_(new)
                     neuron.state = state
 

@@ -10,7 +10,7 @@ import torch
 from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, Sigmoid, Tet, Triangle
 from nirbridge.neurons.fused import on_card, stepwise, switch
 from tests.neurons.test_fused import DYADIC, PER_CHANNEL, TOLERANCE, Cubic, frames
-from tests.triton_interpreter import interpreted, ptx
+from tests.triton_interpreter import Launched, interpreted, ptx
 
 pytest.importorskip("triton")
 KERNELS = "nirbridge.neurons.fused.kernels"
@@ -127,6 +127,16 @@ def test_quotients_that_round_across_a_level(q, levels):
     with stepwise():
         expected = neuron(u[None, None])
     assert torch.equal(neuron(u[None, None]), expected)
+
+
+@pytest.mark.usefixtures("numpy_runs_kernels")
+def test_launches_forbid_fused_products_and_sums(monkeypatch):
+    from nirbridge.neurons.fused import kernels
+
+    for name in ("forward", "backward"):
+        monkeypatch.setattr(kernels, name, Launched())
+    MultiLevelLIF(3)(frames(torch.float32, 2, 2, 3).requires_grad_()).sum().backward()
+    assert kernels.forward["enable_fp_fusion"] is kernels.backward["enable_fp_fusion"] is False
 
 
 @pytest.mark.parametrize("real", ["fp32", "fp64"])

@@ -16,7 +16,7 @@ from nirbridge_norse.fused import elsewhere, generating, passes, triton_passes
 from nirbridge_norse.neurons import fused_snn
 from nirbridge_norse.neurons.lanes import LaneParameters, MembraneState, lane_table
 from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, lanes_of, multilevel, outputs, uniform
-from tests.triton_interpreter import interpreted, ptx
+from tests.triton_interpreter import Launched, interpreted, ptx
 
 pytest.importorskip("triton")
 pytest.importorskip("numba")
@@ -122,6 +122,12 @@ def test_programs_run_them(monkeypatch):
             found.append(np.concatenate([program.run(x[:5]).output, program.step(x[5])[None]]))
     assert np.unique(found[0]).size > 1
     np.testing.assert_array_equal(*found)
+
+
+def test_launches_forbid_fused_products_and_sums():
+    kernel = Launched()
+    triton_passes._on_card(kernel, (torch.ones(3),), ())(torch.zeros(2, 3), MembraneState(torch.zeros(3)))
+    assert kernel["enable_fp_fusion"] is False
 
 
 @pytest.mark.parametrize("real", ["fp32", "fp64"])

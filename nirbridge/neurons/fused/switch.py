@@ -11,6 +11,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from nirbridge.machine_code import triton_is_there
+
 _STEPWISE: ContextVar[bool] = ContextVar("nirbridge_stepwise", default=False)
 _DTYPES = (torch.float32, torch.float64)
 
@@ -32,12 +34,6 @@ def stepwise() -> Iterator[None]:
 def numba_is_there() -> bool:
     """Whether the passes can be compiled for the CPU."""
     return find_spec("numba") is not None
-
-
-@cache
-def triton_is_there() -> bool:
-    """Whether they can be compiled for CUDA."""
-    return find_spec("triton") is not None
 
 
 def runs_kernels(x: Tensor) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache
-from importlib.util import find_spec
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nirbridge.machine_code import triton_is_there
 from nirbridge.runtime.stepping import Stepping
 from nirbridge_norse.fused.elsewhere import foreign_pass
 from nirbridge_norse.fused.generating import all_steps, pass_name
@@ -26,7 +26,7 @@ BLOCK = 512
 
 def runs_kernels(device: torch.device) -> bool:
     """Whether they can be used there."""
-    return device.type == "cuda" and find_spec("triton") is not None
+    return device.type == "cuda" and triton_is_there()
 
 
 def step_on_card(stepping: Stepping, p: Any) -> OnCard | None:
