@@ -1,10 +1,14 @@
-"""Compilation with numba, kept on disk where there is a place for it."""
+"""Compilation with numba, kept on disk where there is a place for it; and whether there is one with Triton."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 
@@ -39,6 +43,13 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
 
     found._cache.save_overload, found._cache.load_overload = save_if_possible, load_whole
     return found
+
+
+@cache
+def triton_is_there() -> bool:
+    """Whether kernels for CUDA can be compiled: by Triton, and a C compiler for what launches them."""
+    compilers = (os.environ.get("CC"), "gcc", "clang")
+    return find_spec("triton") is not None and any(which(name) for name in compilers if name)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nirbridge.machine_code import compiled
+from nirbridge.machine_code import compiled, triton_is_there
 
 numba = pytest.importorskip("numba")
 
@@ -68,3 +68,9 @@ def test_a_second_process_waits_until_the_code_is_whole(tmp_path: Path, monkeypa
     reader.join()
     assert found[0] == "written"
     assert found[1].signature.return_type == numba.int64
+
+
+def test_kernels_for_cuda_need_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    assert not triton_is_there.__wrapped__()

@@ -9,10 +9,11 @@ import click
 
 from nirbridge.cli.common import F, with_options
 
-NAMES = ("device", "dtype", "mapping", "timeout")
+NAMES = ("device", "dtype", "exact", "mapping", "timeout")
 _OPTIONS = (
     click.option("--device", metavar="NAME", help="For runtimes that have devices, as norse: cpu, cuda, cuda:0."),
     click.option("--dtype", metavar="NAME", help="For runtimes that have several, as norse: float32, float64."),
+    click.option("--exact/--no-exact", default=None, help="For norse on CUDA: plain sums, or cuDNN's faster ones."),
     click.option("--mapping", metavar="NAME", help="For runtimes that have several, as lava: processes, fused."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes with processes of their own, as lava."),
 )

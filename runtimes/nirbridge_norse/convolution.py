@@ -2,8 +2,8 @@
 
 Small ones and those of few channels run frame by frame in a compiled loop (:mod:`nirbridge_norse.fused.synapses`): a
 library's call alone takes longer than they do, and of spikes most are 0.  Others take oneDNN's kernels, with weights in
-the blocks that these want.  On CUDA a convolution is a product of matrices: cuDNN may choose Winograd's or Fourier's
-way, and both round.
+the blocks that these want.  On CUDA a convolution that must be exact is a product of matrices: cuDNN may choose
+Winograd's or Fourier's way, and both round.
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ def convolution(planned: PlannedNode, setting: Setting) -> Stage:
     node: nir.Conv1d | nir.Conv2d = planned.node
     weight, geometry = setting.tensor(node.weight), geometry_of(node)
     bias = setting.tensor(node.bias).expand(len(weight)).contiguous()
-    if setting.device.type == "cuda":
+    if setting.device.type == "cuda" and setting.exact:
         return Stateless(as_product(weight, bias, geometry))
-    if runs_directly(planned):
+    if setting.device.type == "cpu" and runs_directly(planned):
         return _direct(planned, weight, bias)
-    if weight.ndim == 4 and setting.dtype is torch.float32 and torch.backends.mkldnn.is_available():
+    mkldnn = setting.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    if weight.ndim == 4 and setting.dtype is torch.float32 and mkldnn:
         return Stateless(_packed(planned, weight, bias, geometry))
     conv = functional.conv1d if weight.ndim == 3 else functional.conv2d
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
@@ -19,17 +20,18 @@ _NEEDED = {"torch": "'torch>=2.2'", "norse": "'norse>=1.1'"}
 class NorseRuntime:
     """torch in float32 or float64, on CPU or CUDA; runs every primitive.
 
-    Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu") and ``dtype`` ("float32",
-    "float64").  The default is "float32" where its range does for the graph: for each parameter, and for all products
-    and sums with data up to 2^24; else "float64".  Precision "fixed" holds its integers in float64, whatever the
-    device.
+    Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu"), ``dtype`` ("float32",
+    "float64") and ``exact``.  The default dtype is "float32" where its range does for the graph: for each parameter,
+    and for all products and sums with data up to 2^24; else "float64".  Precision "fixed" holds its integers in
+    float64, whatever the device.  On CUDA ``exact=False`` leaves convolutions to cuDNN, which is faster and may round
+    where a plain sum of products would not; elsewhere, and in precision "fixed", it changes nothing.
     """
 
     name = "norse"
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
     resets: tuple[str, ...] = RESETS
-    options: frozenset[str] = frozenset({"device", "dtype"})
+    options: frozenset[str] = frozenset({"device", "dtype", "exact"})
 
     @property
     def supported(self) -> frozenset[type[nir.NIRNode]]:
@@ -59,7 +61,7 @@ class NorseRuntime:
         """The program for a plan.
 
         Raises:
-            InputError: ``device`` or ``dtype`` is unknown, or no such CUDA device is there; or ``dtype`` is "float32"
+            InputError: the value of an option is unknown, or no such CUDA device is there; or ``dtype`` is "float32"
                 and its range does not do.
         """
         from nirbridge_norse.program import NorseProgram
@@ -70,7 +72,7 @@ class NorseRuntime:
             from nirbridge_norse.fixed.program import FixedProgram
 
             require_option("dtype", options.get("dtype", "float64"), ("float64",))
-            return FixedProgram(plan, make_setting(plan.dt, **{**options, "dtype": "float64"}))
+            return FixedProgram(plan, replace(make_setting(plan.dt, **{**options, "dtype": "float64"}), exact=True))
         if "dtype" in options:
             return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from nirbridge.runtime import MEMBRANE, Array, Plan, PlannedNode
 from nirbridge_norse.dataflow import Segment, make_segments
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.memory import SMALL, Memory, Sent, is_small
+from nirbridge_norse.recorded import RecordedStep, can_record
 from nirbridge_norse.results import Results
 from nirbridge_norse.setting import DTYPES, Setting
 from nirbridge_norse.stages import Stage, Written, wide
@@ -34,6 +35,8 @@ class Schedule:
         self._segments: dict[frozenset[str], tuple[Segment, ...]] = {}
         self._inputs = {name: _Entrance(_order_for(plan, name, stages), setting.device) for name in plan.inputs}
         self._late: dict[str, Tensor] = {}
+        step = RecordedStep(self._outputs, stages.values())
+        self._recorded = step if can_record(plan, setting) else None
 
     def again(self) -> Schedule:
         """The same for other samples."""
@@ -44,9 +47,11 @@ class Schedule:
         for stage in self.stages.values():
             stage.reset()
         self._late = {}
+        if self._recorded is not None:
+            self._recorded.forget()
 
     def run(
-        self, data: dict[str, Array], dtype: np.dtype[Any], size: int, names: tuple[str, ...], neurons: Iterable[str]
+        self, data: dict[str, Array], dtype: np.dtype[Any], size: int, names: tuple[str, ...], neurons: Sequence[str]
     ) -> dict[str, Array]:
         """[T, B, *shape] by input name → the values of ``names``, and under its name and ":v" each neuron's membrane.
 
@@ -67,7 +72,10 @@ class Schedule:
         for t in range(0, steps, size):
             results.enter(t, min(t + size, steps))
             values = {name: self._inputs[name](array[t : t + size], dtype) for name, array in data.items()}
-            self._block(values, self._segments[kept])
+            if self._recorded is not None and steps == 1 and kept == frozenset(self.plan.outputs) and not neurons:
+                values = self._recorded(values)
+            else:
+                self._block(values, self._segments[kept])
             for name in names:
                 results.put(name, values[name])
         found = {name: results.whole[name].cpu().numpy() for name in names}
@@ -76,6 +84,12 @@ class Schedule:
             found[f"{name}{MEMBRANE}"] = torch.stack(stage.membranes or []).cpu().numpy()
             stage.membranes = None
         return found
+
+    def _outputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What one block sends out of the graph."""
+        values = dict(inputs)
+        self._block(values, self._segments[frozenset(self.plan.outputs)])
+        return {name: values[name] for name in self.plan.outputs}
 
     def widen(self) -> None:
         """What is late goes on in double precision."""

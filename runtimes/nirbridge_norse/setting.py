@@ -33,12 +33,14 @@ class Setting:
         dtype: of data, parameters and states.
         dt: seconds per step.
         any_value: whether parameters may lose what single precision does not hold.
+        exact: whether sums of products that are exact in the dtype must come out exact on CUDA too.
     """
 
     device: torch.device
     dtype: torch.dtype
     dt: float
     any_value: bool = False
+    exact: bool = True
 
     def tensor(self, value: Any) -> Tensor:
         """``value`` as a tensor of its own, cast once to the program's dtype.
@@ -59,14 +61,15 @@ class Setting:
         return np.dtype(str(self.dtype).removeprefix("torch."))
 
 
-def make_setting(dt: float, device: str = "cpu", dtype: str = "float32") -> Setting:
+def make_setting(dt: float, device: str = "cpu", dtype: str = "float32", exact: bool = True) -> Setting:
     """The setting for the options of ``nirbridge.compile``.
 
     Raises:
-        InputError: the device is unknown or absent, or the dtype is unknown.
+        InputError: the device is unknown or absent, the dtype is unknown, or ``exact`` is no truth value.
     """
     require_option("dtype", dtype, tuple(DTYPES))
-    return Setting(_device(device), DTYPES[dtype], dt)
+    require_option("exact", exact, (True, False))
+    return Setting(_device(device), DTYPES[dtype], dt, exact=bool(exact))
 
 
 def _device(name: Any) -> torch.device:
@@ -166,9 +169,22 @@ class _GlobalMatmul:
         torch.set_float32_matmul_precision("highest" if value == "ieee" else value)
 
 
+class _GlobalCudnn:
+    """Likewise that of cuDNN's convolutions."""
+
+    @property
+    def fp32_precision(self) -> str:
+        """ "ieee" or "tf32"."""
+        return "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+
+    @fp32_precision.setter
+    def fp32_precision(self, value: str) -> None:
+        torch.backends.cudnn.allow_tf32 = value != "ieee"
+
+
 def _precisions() -> tuple[Any, ...]:
-    """The switches that decide how float32 products are formed; convolutions on CUDA are products here."""
+    """The switches that decide how float32 products are formed."""
     backends = torch.backends
     if not hasattr(backends.mkldnn, "conv"):
-        return (_GlobalMatmul(),)
-    return backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul
+        return _GlobalMatmul(), _GlobalCudnn()
+    return backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul, backends.cudnn.conv

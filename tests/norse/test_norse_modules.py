@@ -181,16 +181,17 @@ def test_reduced_precision_of_the_process_is_left_alone_and_not_used():
 
 
 def test_exact_arithmetic_restores_what_it_changes():
-    places = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv
+    backends = torch.backends
+    places = {backends.mkldnn.matmul: "bf16", backends.mkldnn.conv: "bf16", backends.cudnn.conv: "tf32"}
     before = [place.fp32_precision for place in places]
     try:
-        for place in places:
-            place.fp32_precision = "bf16"
+        for place, fast in places.items():
+            place.fp32_precision = fast
         with exact_arithmetic():
-            assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+            assert {place.fp32_precision for place in places} == {"ieee"}
             assert not torch._C._get_nnpack_enabled()
             assert torch.is_inference_mode_enabled()
-        assert [place.fp32_precision for place in places] == ["bf16", "bf16"]
+        assert [place.fp32_precision for place in places] == list(places.values())
         assert torch._C._get_nnpack_enabled()
         assert not torch.is_inference_mode_enabled()
     finally:

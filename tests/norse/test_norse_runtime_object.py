@@ -5,17 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from types import SimpleNamespace
 
+import nir
 import numpy as np
 import pytest
 import torch
 
 import nirbridge
 from nirbridge.errors import InputError, RuntimeUnavailableError, UnsupportedError
-from nirbridge.runtime import Runtime
-from nirbridge_norse import RUNTIME, runtime
+from nirbridge.runtime import Runtime, make_plan
+from nirbridge_norse import RUNTIME, convolution, runtime
 from nirbridge_norse.lowering import LOWERING
-from tests.norse.norse_graphs import chain, core_neurons, dyadic, outputs
+from nirbridge_norse.setting import make_setting
+from tests.norse.norse_graphs import chain, core_neurons, dyadic, outputs, uniform
 
 GRAPH = chain((3, 4, 5), core_neurons()["IF"])
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -26,7 +29,7 @@ def test_keeps_the_protocol():
     assert isinstance(RUNTIME, Runtime)
     assert RUNTIME.name == "norse"
     assert RUNTIME.precisions == ("float", "fixed")
-    assert RUNTIME.options == {"device", "dtype"}
+    assert RUNTIME.options == {"device", "dtype", "exact"}
 
 
 def test_supported_is_what_the_table_holds():
@@ -79,6 +82,24 @@ def test_other_dtypes_are_refused(dtype):
         nirbridge.compile(GRAPH, "norse", dtype=dtype)
 
 
+def test_exact_is_yes_or_no():
+    with pytest.raises(InputError, match="option 'exact': 'no' is not among True, False"):
+        nirbridge.compile(GRAPH, "norse", exact="no")
+
+
+def test_convolutions_that_need_not_be_exact_are_left_to_cudnn(monkeypatch):
+    """Of a card that is not there; on the CPU the option changes nothing."""
+    graph = chain((4, 6, 6), nir.Conv2d(None, dyadic(1, (3, 4, 3, 3)), 1, 1, 1, 1, dyadic(2, (3,))))
+    x, products = dyadic(3, (5, 2, 4, 6, 6)), []
+    np.testing.assert_array_equal(outputs(graph, x, exact=False), outputs(graph, x))
+    monkeypatch.setattr(convolution, "as_product", lambda *how: products.append(how) or torch.nn.Identity())
+    planned, cpu = make_plan(graph)["n0"], make_setting(1e-3)
+    for exact in (True, False):
+        card = SimpleNamespace(device=torch.device("cuda"), exact=exact, tensor=cpu.tensor, dtype=cpu.dtype)
+        convolution.convolution(planned, card)
+    assert len(products) == 1
+
+
 @pytest.mark.parametrize("device", ["mps", "gpu", "meta", "", "cuda:x", None])
 def test_other_devices_are_refused(device):
     with pytest.raises(InputError, match="option 'device': .* is not among 'cpu', 'cuda', 'cuda:0'"):
@@ -116,9 +137,15 @@ def test_cuda_gives_the_bits_of_the_cpu(name):
 
 
 @CUDA
-def test_convolutions_on_cuda_are_exact():
-    import nir
+def test_convolutions_of_cudnn_are_close():
+    graph = chain((4, 16, 16), nir.Conv2d(None, dyadic(1, (32, 4, 3, 3)), 1, 1, 1, 1, dyadic(2, (32,))))
+    x = uniform(3, (5, 2, 4, 16, 16))
+    found, expected = outputs(graph, x, device="cuda", exact=False), outputs(graph, x, "reference")
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
+
+@CUDA
+def test_convolutions_on_cuda_are_exact():
     graph = chain((4, 16, 16), nir.Conv2d(None, dyadic(1, (32, 4, 3, 3)), 1, 1, 1, 1, dyadic(2, (32,))))
     x = dyadic(3, (5, 2, 4, 16, 16))
     np.testing.assert_array_equal(outputs(graph, x, device="cuda"), outputs(graph, x, "reference"))

@@ -1,6 +1,6 @@
-"""All steps of a neuron in one sweep over memory, forward and backward, on the CPU with numba.
+"""All steps of a neuron in one sweep over memory, forward and backward: on the CPU with numba, on CUDA with Triton.
 
-Without numba, on another device, and inside ``stepwise()``, neurons step with torch operations instead. For the same
+Without them, on another device, and inside ``stepwise()``, neurons step with torch operations instead. For the same
 currents outputs are the same to the last bit; gradients, and LM-HT's mixing of the steps, are the same but for the
 order of sums.
 

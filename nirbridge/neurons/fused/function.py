@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nirbridge.neurons.fused import switch
 from nirbridge.neurons.fused.layout import Layout
 from nirbridge.neurons.fused.rules import Number, Pass, Rule
 from nirbridge.neurons.fused.structs import Neurons
@@ -23,12 +24,16 @@ def run_fused(x: Tensor, quantum: Tensor, decay: Number, rule: Rule, mixing: Ten
     """The outputs [T, B, ...] of a neuron for the inputs ``x`` [T, B, ...].
 
     Args:
-        x: on the CPU, float32 or float64.
+        x: on the CPU or on CUDA, float32 or float64.
         quantum: θ or q in the dtype of ``x``, one number or broadcastable to the features.
         decay: λ, likewise.
         rule: the neuron's family.
         mixing: Ω (T, T) in the dtype of ``x``; the neuron then gets Σ_j Ω[t, j] x[j].
     """
+    if switch.runs_kernels(x):
+        from nirbridge.neurons.fused.on_card import run_on_card
+
+        return run_on_card(x, quantum, decay, rule, mixing)
     if rule.is_transparent:
         return straight_through(x, _forward(x.detach(), quantum, decay, rule, None)[0])
     y: Tensor = _Fused.apply(x, quantum, decay, rule, mixing)

@@ -51,11 +51,7 @@ class Layout:
     @classmethod
     def of(cls, x: Tensor, parameters: tuple[Tensor, ...]) -> Layout:
         """For ``x`` [T, B, *features] and parameters that broadcast to the features."""
-        features, differing = tuple(x.shape[2:]), 0
-        for parameter in parameters:
-            if parameter.numel() > 1:
-                padded = (1,) * (len(features) - parameter.ndim) + tuple(parameter.shape)
-                differing = max(differing, 1 + max(axis for axis, length in enumerate(padded) if length > 1))
+        differing = differing_axes(tuple(x.shape[2:]), parameters)
         return _layout(tuple(x.shape), differing, x.element_size(), torch.get_num_threads())
 
     def rows(self, tensor: Tensor) -> Tensor:
@@ -91,6 +87,16 @@ class Layout:
     def shared_out(self, work: Callable[[int, Array], None]) -> None:
         """Calls ``work(part, chunks)`` with the number and the chunks of each part, at once on several threads."""
         in_parts(len(self.parts), lambda part: work(part, self.parts[part]), self.threads)
+
+
+def differing_axes(features: tuple[int, ...], parameters: tuple[Tensor, ...]) -> int:
+    """In how many of the first feature axes parameters differ."""
+    differing = 0
+    for parameter in parameters:
+        if parameter.numel() > 1:
+            padded = (1,) * (len(features) - parameter.ndim) + tuple(parameter.shape)
+            differing = max(differing, 1 + max(axis for axis, length in enumerate(padded) if length > 1))
+    return differing
 
 
 @lru_cache(maxsize=256)

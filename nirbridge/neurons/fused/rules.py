@@ -107,6 +107,18 @@ def _curve_of(rule: Rule, slope: OneHotSlope | UniformSlope, rises: Rises, run: 
     return given_slopes(given.reshape(u.shape).contiguous().numpy())
 
 
+def rises_of(slope: OneHotSlope | UniformSlope) -> Rises:
+    """The terms (c, m, s) of a slope Σ c h(u m/q - s)/q."""
+    if isinstance(slope, OneHotSlope):
+        sign, units = -1.0 if slope.mode == "difference" else 1.0, slope.units
+        return tuple(
+            ((unit + sign * below) / unit, 1.0 / unit, 1.0) for below, unit in zip((0.0, *units), units, strict=False)
+        )
+    if slope.mode == "single":
+        return ((1.0, 1.0 / slope.levels, 1.0),)
+    return tuple((1.0, 1.0, float(n)) for n in range(1, slope.levels + 1))
+
+
 @dataclass(frozen=True)
 class OneHotRule:
     """``MultiLevelLIF``."""
@@ -139,19 +151,12 @@ class OneHotRule:
         """See :func:`nirbridge.neurons.fused.backward.one_hot`."""
         from nirbridge.neurons.fused.backward import one_hot
 
-        curve = _curve_of(self, self.slope, _one_hot_rises(self.slope), run, x)
+        curve = _curve_of(self, self.slope, rises_of(self.slope), run, x)
         sums = run.backward(one_hot, (x, grad, out), (self._lanes(run), curve), 3 if learns else 0)
         if not learns:
             return Sums()
         by_level, by_reset, by_decay = sums.T
         return Sums(-by_level / run.neurons.quantum - by_reset, by_decay)
-
-
-def _one_hot_rises(slope: OneHotSlope) -> Rises:
-    sign, units = -1.0 if slope.mode == "difference" else 1.0, slope.units
-    return tuple(
-        ((unit + sign * below) / unit, 1.0 / unit, 1.0) for below, unit in zip((0.0, *units), units, strict=False)
-    )
 
 
 @dataclass(frozen=True)
@@ -181,18 +186,12 @@ class UniformRule:
         """See :func:`nirbridge.neurons.fused.backward.uniform`."""
         from nirbridge.neurons.fused.backward import uniform
 
-        curve = _curve_of(self, self.slope, _uniform_rises(self.slope), run, x)
+        curve = _curve_of(self, self.slope, rises_of(self.slope), run, x)
         sums = run.backward(uniform, (x, grad, out), (self._levels(run), curve), 2 if learns else 0)
         if not learns:
             return Sums()
         by_level, by_value = sums.T
         return Sums(by_value - by_level / run.neurons.quantum)
-
-
-def _uniform_rises(slope: UniformSlope) -> Rises:
-    if slope.mode == "single":
-        return ((1.0, 1.0 / slope.levels, 1.0),)
-    return tuple((1.0, 1.0, float(n)) for n in range(1, slope.levels + 1))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,11 @@ def is_compiled(surrogate: Surrogate) -> bool:
     return type(surrogate) in _COMPILED
 
 
+def kind_of(surrogate: Any) -> tuple[int, float, float]:
+    """The kind, the height and the width of a surrogate that the loops know."""
+    return _COMPILED[type(surrogate)](surrogate)
+
+
 @lru_cache(maxsize=256)
 def curve_of(surrogate: Any, rises: Rises, quantum: bytes, dtype: Any) -> Curve:
     """Σ c h(u m/q - s)/q over the (c, m, s) in ``rises``, for a surrogate that the loops know.
@@ -40,7 +45,7 @@ def curve_of(surrogate: Any, rises: Rises, quantum: bytes, dtype: Any) -> Curve:
         quantum: q by group, as bytes of ``dtype``.
         dtype: numpy's, of the data.
     """
-    kind, height, width = _COMPILED[type(surrogate)](surrogate)
+    kind, height, width = kind_of(surrogate)
     table = np.array(rises) * (height, 1.0 / width, 1.0 / width)
     held = np.frombuffer(quantum, dtype)
     table = np.repeat(table[None], len(held), axis=0)

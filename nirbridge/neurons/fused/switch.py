@@ -11,13 +11,15 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from nirbridge.machine_code import triton_is_there
+
 _STEPWISE: ContextVar[bool] = ContextVar("nirbridge_stepwise", default=False)
 _DTYPES = (torch.float32, torch.float64)
 
 
 @contextmanager
 def stepwise() -> Iterator[None]:
-    """Within the block, neurons step with torch operations, as they do without numba.
+    """Within the block, neurons step with torch operations, as they do without numba, or on CUDA without Triton.
 
     Needed for gradients of gradients and for ``torch.func``, which the fused passes do not give.
     """
@@ -30,8 +32,13 @@ def stepwise() -> Iterator[None]:
 
 @cache
 def numba_is_there() -> bool:
-    """Whether the passes can be compiled here."""
+    """Whether the passes can be compiled for the CPU."""
     return find_spec("numba") is not None
+
+
+def runs_kernels(x: Tensor) -> bool:
+    """Whether those for CUDA take ``x``."""
+    return x.is_cuda and triton_is_there()
 
 
 def is_fusable(x: Tensor, v: Tensor | float) -> bool:
@@ -39,12 +46,11 @@ def is_fusable(x: Tensor, v: Tensor | float) -> bool:
     plain = type(x) is Tensor or type(x) is torch.nn.Parameter
     return (
         plain
-        and x.is_cpu
+        and (runs_kernels(x) or (x.is_cpu and numba_is_there()))
         and x.dtype in _DTYPES
         and x.numel() > 0
         and not (isinstance(v, Tensor) and v.requires_grad)
         and not _STEPWISE.get()
         and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
-        and numba_is_there()
     )

@@ -1,4 +1,4 @@
-"""Neuron passes for the CPU that numba compiles; without numba the runtime steps with torch, slower and equal."""
+"""Neuron passes that numba compiles for the CPU, and Triton for CUDA; without, torch steps, slower and equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled passes of primitives from other packages: written to the user's cache, since numba keeps code of files."""
+"""Compiled passes of primitives from other packages: written to the user's cache, as numba and Triton work on files."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from typing import Any
 from nirbridge.errors import FileError
 from nirbridge.files import write_whole
 from nirbridge.primitives.spec import Step
-from nirbridge_norse.fused.generating import HEAD, UnwritableError, pass_name, pass_source
+from nirbridge_norse.fused.generating import HEAD, TRITON_HEAD, UnwritableError, kernel_source, pass_name, pass_source
 
 
 @cache
-def foreign_pass(step: Step, state: tuple[str, ...]) -> Any:
-    """The pass of a step that is not among :mod:`nirbridge_norse.fused.steps`.
+def foreign_pass(step: Step, state: tuple[str, ...], triton: bool = False) -> Any:
+    """The pass of a step that is not among :mod:`nirbridge_norse.fused.steps`, for numba or for Triton.
 
     None where no loop is written for it, or where its source or the cache cannot be read or written: the step then
     runs in torch, slower and with the same bits.
     """
     name = pass_name(step)
     try:
-        source = f"{HEAD}\n\n{pass_source(name, step, state)}"
+        head, written = (TRITON_HEAD, kernel_source) if triton else (HEAD, pass_source)
+        source = f"{head}\n\n{written(name, step, state)}"
     except (UnwritableError, OSError, TypeError):
         return None
     path = _folder() / f"{name}_{sha256(source.encode()).hexdigest()[:16]}.py"

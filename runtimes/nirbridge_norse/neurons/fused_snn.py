@@ -1,4 +1,4 @@
-"""Norse's SNN with a shortcut: on the CPU all steps run in one compiled pass."""
+"""Norse's SNN with a shortcut: all steps run in one compiled pass, or on CUDA in one kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Pass = Callable[[Any, Any], None]
 class FusedSNN(SNN):  # type: ignore[misc]
     """A neuron over [T, B, *features].
 
-    Where the pass cannot be used (CUDA, gradients, no numba) Norse's own loop over the steps runs; both give the same
+    Where neither can be used (gradients, no numba or Triton) Norse's own loop over the steps runs; all give the same
     bits.
 
     Args:
@@ -31,6 +31,8 @@ class FusedSNN(SNN):  # type: ignore[misc]
         per_feature: the tensors among them that broadcast to the features.
         make_pass: ``(p, state, order, batch) -> pass``, see :mod:`nirbridge_norse.fused.passes`; None for none.
         start: what the states are at the start, each broadcasting to the features.
+        on_card: what does all steps where the parameters are on a CUDA device, see
+            :mod:`nirbridge_norse.fused.triton_passes`; None where there is none.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class FusedSNN(SNN):  # type: ignore[misc]
         per_feature: Iterable[Tensor],
         make_pass: Callable[[Any, Any, Order, int], Pass] | None,
         start: tuple[Tensor, ...],
+        on_card: Callable[[Tensor, Any], tuple[Tensor, Any]] | None = None,
     ) -> None:
         super().__init__(activation, state_fallback, p, dt)
         self._make_pass = make_pass
+        self._on_card = on_card
         self.start = start
         tensors = tuple(per_feature)
         self._axes = max((t.ndim for t in tensors), default=0)
@@ -55,6 +59,8 @@ class FusedSNN(SNN):  # type: ignore[misc]
         """[T, B, *features] and the state before → the output and the state after; arguments stay as they are."""
         if state is None:
             state = self.state_fallback(x[0])
+        if self._on_card is not None and x.dtype in FUSED_DTYPES and not x.requires_grad:
+            return self._on_card(x, state)
         if not self.can_fuse(x):
             output: tuple[Tensor, Any] = super().forward(x, state)
             return output

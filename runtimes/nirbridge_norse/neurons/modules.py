@@ -21,6 +21,7 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
 
     Parameters and state are named tuples of tensors, as Norse has them.
     """
+    from nirbridge_norse.fused import triton_passes
     from nirbridge_norse.fused.passes import find_step_pass
 
     found = stepping_of(planned, setting.dt)
@@ -36,13 +37,16 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
     def fresh(x: Tensor) -> Any:
         return state(*(torch.zeros_like(x).add_(value) for value in start))
 
-    return FusedSNN(activation, fresh, p, setting.dt, (*p, *start), find_step_pass(found), start)
+    on_card = triton_passes.step_on_card(found, p) if triton_passes.runs_kernels(setting.device) else None
+    return FusedSNN(activation, fresh, p, setting.dt, (*p, *start), find_step_pass(found), start, on_card)
 
 
 def lane_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
     """The multi-level neuron."""
+    from nirbridge_norse.fused import triton_passes
     from nirbridge_norse.fused.passes import lane_pass
 
     p = lane_parameters(planned.node, setting)
     tensors = (p.decay, p.gain, p.v_init, p.v_reset, p.lanes.group)
-    return FusedSNN(lane_step, partial(lane_start, p), p, setting.dt, tensors, lane_pass, (p.v_init,))
+    on_card = triton_passes.lanes_on_card(p) if triton_passes.runs_kernels(setting.device) else None
+    return FusedSNN(lane_step, partial(lane_start, p), p, setting.dt, tensors, lane_pass, (p.v_init,), on_card)
