@@ -339,8 +339,7 @@ def _sum_of_squares(array: Array) -> float:
     if not array.flags.c_contiguous or array.dtype not in (np.float32, np.float64):
         return math.inf
     flat = array.reshape(-1)
-    with np.errstate(all="ignore"):
-        return float(np.dot(flat, flat))
+    return float(np.dot(flat, flat))
 
 
 def _require_integers(where: str, array: Array, limit: int) -> None:

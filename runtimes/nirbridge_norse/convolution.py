@@ -110,12 +110,11 @@ def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:
     row = np.tile(bias.numpy(), q)
 
     columns = columns * channels
-    call = partial(_run_direct, synapses.convolution, (p, q * channels), (kernel, row, rows, columns))
-    return Written(call, Order(planned.input_shape, True), Order(planned.output_shape, True), weight.dtype)
 
+    def bound(x: Any, y: Any) -> Any:
+        return partial(synapses.convolution, x, y.reshape(len(y), p, q * channels), kernel, row, rows, columns)
 
-def _run_direct(kernel: Any, rows: tuple[int, int], parameters: tuple[Any, ...], x: Any, y: Any) -> None:
-    kernel(x, y.reshape(len(y), *rows), *parameters)
+    return Written(bound, Order(planned.input_shape, True), Order(planned.output_shape, True), weight.dtype)
 
 
 def _reached(size: int, sent: int, kernel: int, stride: int, padding: int) -> tuple[list[int], Any]:

@@ -6,6 +6,7 @@ All sums of products are plain sums: what is exact in the dtype (integers, dyadi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,10 +64,10 @@ def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:
 
     columns, row = weight.numpy(), bias.numpy()
 
-    def run(x: Any, y: Any) -> None:
-        synapses.matrix(x.reshape(-1, len(columns)), y.reshape(-1, len(row)), columns, row)
+    def bound(x: Any, y: Any) -> Any:
+        return partial(synapses.matrix, x.reshape(-1, len(columns)), y.reshape(-1, len(row)), columns, row)
 
-    return Written(run, Order(planned.input_shape), Order(planned.output_shape), weight.dtype)
+    return Written(bound, Order(planned.input_shape), Order(planned.output_shape), weight.dtype)
 
 
 def _matrices(weight: Tensor, bias: Tensor | None) -> Function:

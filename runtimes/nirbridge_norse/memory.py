@@ -7,8 +7,9 @@ larger one has memory that nobody else reads, which later calls take again when 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,23 +61,27 @@ _UNUSED = 3
 """References of an array that only the list knows: its own, and two of the loop that asks."""
 
 
-class Memory:
-    """The memory of tensors as one kernel wants it; of small ones, which stay the same, found once.
+class Bound(NamedTuple):
+    """Work bound to memory.  Small tensors stay the same, so that a later call only has to run it.
 
-    Args:
-        order: in which the kernel reads the features.
+    Attributes:
+        x: what enters.
+        scratch: whether it may be overwritten.
+        run: from ``x`` to ``y``.
+        y: what is sent.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self._last: tuple[Tensor, Array, bool] | None = None
+    x: Tensor
+    scratch: bool
+    run: Callable[[], Any]
+    y: Tensor
 
-    def __call__(self, x: Tensor) -> tuple[Array, bool]:
-        """[T, B, ...] of numpy in that order, and whether it is the tensor's own memory or a copy."""
-        last = self._last
-        if last is None or last[0] is not x:
-            seen = self.order.seen(x)
-            last = x, seen, seen.flags.c_contiguous
-            self._last = last if is_small(x) else None
-        _, seen, own = last
-        return (seen, True) if own else (np.ascontiguousarray(seen), False)
+    def again(self) -> Bound | None:
+        """What a stage keeps of it."""
+        return self if is_small(self.x) and is_small(self.y) else None
+
+
+def memory_of(x: Tensor, order: Order) -> tuple[Array, bool]:
+    """[T, B, ...] of numpy in that order, and whether it is the tensor's own memory or a copy."""
+    seen = order.seen(x)
+    return (seen, True) if seen.flags.c_contiguous else (np.ascontiguousarray(seen), False)

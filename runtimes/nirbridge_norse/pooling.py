@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -64,16 +65,19 @@ def _compiled(
 
     window = window_of(planned)
 
-    def run(x: Any, y: Any) -> None:
+    def mean(x: Any, y: Any) -> None:
         synapses.pool(x, y, *window, largest)
-        if places > 1 and y.dtype.kind == "u":
+        if y.dtype.kind == "u":
             y //= y.dtype.type(places)
-        elif places > 1:
-            np.divide(y, places, out=y)
-            if whole:
-                np.trunc(y, out=y)
+            return
+        np.divide(y, places, out=y)
+        if whole:
+            np.trunc(y, out=y)
 
-    return Written(run, Order(planned.input_shape, True), Order(planned.output_shape, True))
+    def bound(x: Any, y: Any) -> Any:
+        return partial(synapses.pool, x, y, *window, largest) if places == 1 else partial(mean, x, y)
+
+    return Written(bound, Order(planned.input_shape, True), Order(planned.output_shape, True))
 
 
 def _sums(planned: PlannedNode, places: int, whole: bool = False) -> Stage:

@@ -14,7 +14,7 @@ from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, 
 from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.schedule import Schedule
-from nirbridge_norse.setting import Setting, exact_arithmetic, on_threads
+from nirbridge_norse.setting import Setting, arithmetic_for, exact_arithmetic, on_threads
 from nirbridge_norse.stages import Neuron
 
 BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**27}
@@ -58,6 +58,7 @@ class NorseProgram(Program):
             self._in_range = DATA_LIMIT
         self._schedules = [Schedule(plan, stages, setting)]
         self._parts: tuple[slice, ...] = ()
+        self._library = any(stage.library for stage in stages.values())
         # A block would keep nothing in the cache: values lie in the data or in the results, and states are read again.
         made = [p for p in plan.nodes if p.sources and not stages[p.name].view]
         self._one_neuron = len(made) == 1 and made[0].loop is None and isinstance(stages[made[0].name], Neuron)
@@ -95,7 +96,7 @@ class NorseProgram(Program):
             share = self._parts[part]
             given = data if len(self._parts) == 1 else {name: array[:, share] for name, array in data.items()}
             size = steps if whole else self._block_steps(share.stop - share.start)
-            with exact_arithmetic():
+            with arithmetic_for(self._library):
                 return self._schedules[part].run(given, dtype, size, names, neurons)
 
         if len(self._parts) == 1:

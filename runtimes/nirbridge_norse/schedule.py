@@ -12,7 +12,7 @@ from torch import Tensor
 from nirbridge.runtime import MEMBRANE, Array, Plan, PlannedNode
 from nirbridge_norse.dataflow import Segment, make_segments
 from nirbridge_norse.fused.layout import Order
-from nirbridge_norse.memory import SMALL, Memory, Sent, is_small
+from nirbridge_norse.memory import SMALL, Sent, is_small
 from nirbridge_norse.recorded import RecordedStep, can_record
 from nirbridge_norse.results import Results
 from nirbridge_norse.setting import DTYPES, Setting
@@ -147,13 +147,15 @@ class _Entrance:
 
     def __init__(self, order: Order, device: torch.device) -> None:
         self._order, self._device = order, device
-        self._sent, self._memory = Sent(), Memory(order)
+        self._sent = Sent()
+        self._kept: tuple[Tensor, Array] | None = None
 
     def __call__(self, array: Array, dtype: np.dtype[Any]) -> Tensor:
         if array.size * dtype.itemsize <= SMALL:
             place = self._sent.new(array.shape, _TORCH[dtype], self._order)
-            seen, _ = self._memory(place)
-            np.copyto(seen.transpose(0, 1, 4, 2, 3) if self._order.channels_last else seen, array, casting="unsafe")
+            if self._kept is None or self._kept[0] is not place:
+                self._kept = place, place.numpy()
+            np.copyto(self._kept[1], array, casting="unsafe")
         else:
             cast = np.ascontiguousarray(array, dtype=dtype)
             # torch warns about memory that it may not write into.

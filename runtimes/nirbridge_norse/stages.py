@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nirbridge_norse.fused.layout import Order, order_of
-from nirbridge_norse.memory import Memory, Sent, is_small
+from nirbridge_norse.memory import Bound, Sent, memory_of
 from nirbridge_norse.neurons.fused_snn import Pass
 
 Array = NDArray[Any]
@@ -21,10 +22,12 @@ class Stage(Protocol):
 
     Attributes:
         view: whether its output may share memory with its input.
+        library: whether torch forms sums of products for it.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
     """
 
     view: bool
+    library: bool
     membranes: list[Tensor] | None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
@@ -53,28 +56,31 @@ class View:
     """The same numbers in another shape, and in the same memory unless channels lie last there."""
 
     view = True
+    library = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self._sent = Sent()
-        self._last: tuple[Tensor, Tensor] | None = None
+        self._kept: Bound | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """All steps at once."""
         if x.shape[2:] == self.shape:
             return x
-        if not x.is_contiguous():
-            straight = (
-                self._sent.new(x.shape, x.dtype, Order(tuple(x.shape[2:]))) if is_small(x) else x.new_empty(x.shape)
-            )
-            x = straight.copy_(x)
-        if self._last is None or self._last[0] is not x:
-            y = x.view(*x.shape[:2], *self.shape)
-            if not is_small(x):
-                return y
-            self._last = x, y
-        return self._last[1]
+        bound = self._kept
+        if bound is None or bound.x is not x:
+            bound = self._bound(x, scratch)
+            self._kept = bound.again()
+        bound.run()
+        return bound.y
+
+    def _bound(self, x: Tensor, scratch: bool) -> Bound:
+        shape = (*x.shape[:2], *self.shape)
+        if x.is_contiguous():
+            return Bound(x, scratch, _nothing, x.view(shape))
+        straight = self._sent.new(x.shape, x.dtype, Order(tuple(x.shape[2:]))) if x.device.type == "cpu" else x.clone()
+        return Bound(x, scratch, partial(straight.copy_, x), straight.view(shape))
 
     def again(self) -> Stage:
         """Another one."""
@@ -84,10 +90,15 @@ class View:
         """There is no state."""
 
 
+def _nothing() -> None:
+    pass
+
+
 class Stateless:
     """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
 
     view = False
+    library = True
     membranes: list[Tensor] | None = None
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -106,35 +117,42 @@ class Stateless:
 
 
 class Written:
-    """The same where the function writes into given memory, [N, *in] → [N, *out], both dense in their orders.
+    """The same where the work goes from memory to memory, [N, *in] → [N, *out], both dense in their orders.
 
     Args:
-        function: of numpy arrays.
+        function: of both memories; gives what runs from one to the other.
         enters, leaves: orders of input and output.
         sends: dtype of the output; by default that of the input.
     """
 
     view = False
+    library = False
     membranes: list[Tensor] | None = None
 
     def __init__(
         self,
-        function: Callable[[Array, Array], None],
+        function: Callable[[Array, Array], Callable[[], None]],
         enters: Order,
         leaves: Order,
         sends: torch.dtype | None = None,
     ) -> None:
         self.function, self.sends = function, sends
         self.enters, self.leaves = enters, leaves
-        self._sent, self._entering, self._leaving = Sent(), Memory(enters), Memory(leaves)
+        self._sent = Sent()
+        self._kept: Bound | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """All frames of all steps in one call."""
-        steps, batch = x.shape[:2]
-        y = self._sent.new((steps, batch, *self.leaves.features), self.sends or x.dtype, self.leaves)
-        data, out = self._entering(x)[0], self._leaving(y)[0]
-        self.function(data.reshape(steps * batch, *data.shape[2:]), out.reshape(steps * batch, *out.shape[2:]))
-        return y
+        bound = self._kept
+        if bound is None or bound.x is not x:
+            steps, batch = x.shape[:2]
+            y = self._sent.new((steps, batch, *self.leaves.features), self.sends or x.dtype, self.leaves)
+            (data, own), (out, _) = memory_of(x, self.enters), memory_of(y, self.leaves)
+            frames = (array.reshape(steps * batch, *array.shape[2:]) for array in (data, out))
+            bound = Bound(x, scratch, self.function(*frames), y)
+            self._kept = bound.again() if own else None
+        bound.run()
+        return bound.y
 
     def again(self) -> Stage:
         """Another one."""
@@ -179,23 +197,29 @@ class Neuron:
     """
 
     view = False
+    library = False
 
     def __init__(self, module: Module, sends: torch.dtype | None = None) -> None:
         self.module = module
         self.sends = sends
         self.state: Any = None
         self.membranes: list[Tensor] | None = None
-        self._bound: tuple[torch.Size, torch.dtype] | None = None
-        self._fresh = False
-        self._entering = self._leaving = Memory(Order(()))
+        self._entering: tuple[torch.Size, torch.dtype] | None = None
+        self._goes_on = False
+        self._order = Order(())
         self._pass: Pass | None = None
         self._sent = Sent()
+        self._kept: Bound | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In place where that is allowed and the compiled pass applies; step by step where membranes are kept."""
+        bound = self._kept
+        if bound is not None and bound.x is x and bound.scratch is scratch and self._goes_on and self.membranes is None:
+            bound.run()
+            return bound.y
         x = wide(x)
-        if not self._fresh or (x.shape[1:], x.dtype) != self._bound:
-            self._bind(x)
+        if not self._goes_on or (x.shape[1:], x.dtype) != self._entering:
+            self._start(x)
         if self.membranes is None:
             return self._run(x, scratch)
         outputs = []
@@ -209,30 +233,31 @@ class Neuron:
             y, self.state = self.module(x, self.state)
             return y if self.sends is None else y.to(self.sends)
         steps, dtype = len(x), self.sends or x.dtype
-        data, own = self._entering(x)
+        data, own = memory_of(x, self._order)
         if scratch and own and dtype is x.dtype:
             y, out = x, data
         else:
-            y = self._sent.new(x.shape, dtype, self._entering.order)
-            out, _ = self._leaving(y)
-        self._pass(data.reshape(steps, -1), out.reshape(steps, -1))
+            y = self._sent.new(x.shape, dtype, self._order)
+            out, _ = memory_of(y, self._order)
+        bound = Bound(x, scratch, self._pass(data.reshape(steps, -1), out.reshape(steps, -1)), y)
+        self._kept = bound.again() if own else None
+        bound.run()
         return y
 
-    def _bind(self, x: Tensor) -> None:
-        """Starts from the fresh state; or goes on from the last one with data of another dtype."""
-        if self._bound == (x.shape[1:], x.dtype) and self._pass is not None:
+    def _start(self, x: Tensor) -> None:
+        """The fresh state; or the last one, to go on with data of another dtype."""
+        if self._entering == (x.shape[1:], x.dtype) and self._pass is not None:
             for state, value in zip(self.state, self.module.start, strict=True):
                 state.copy_(value.expand_as(state) if len(state) else state)
         else:
-            start = self.module.state_fallback(x[0])
-            order = order_of(x)
-            before = start if not self._fresh else self.state
+            start, order = self.module.state_fallback(x[0]), order_of(x)
+            before = self.state if self._goes_on else start
             self.state = type(start)(
                 *(order.dense(value.to(new.dtype)) for value, new in zip(before, start, strict=True))
             )
             self._pass = self.module.bind(self.state, order) if self.module.can_fuse(x) else None
-            self._bound, self._entering, self._leaving = (x.shape[1:], x.dtype), Memory(order), Memory(order)
-        self._fresh = True
+            self._entering, self._order, self._kept = (x.shape[1:], x.dtype), order, None
+        self._goes_on = True
 
     def again(self) -> Stage:
         """Another one."""
@@ -240,13 +265,14 @@ class Neuron:
 
     def reset(self) -> None:
         """The next run starts from the fresh state."""
-        self._fresh = False
+        self._goes_on = False
 
 
 class DelayLine:
     """y(t) = x(t - delay), each feature with its own delay in whole steps, 0 before the first input."""
 
     view = False
+    library = False
     membranes: list[Tensor] | None = None
 
     def __init__(self, steps: Tensor) -> None:
@@ -287,6 +313,7 @@ class Windowed:
     """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
 
     view = False
+    library = True
     membranes: list[Tensor] | None = None
 
     def __init__(self, window: int, function: Callable[[Tensor], Tensor]) -> None:
@@ -309,6 +336,7 @@ class WindowedNeuron:
     """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
 
     view = False
+    library = True
 
     def __init__(self, window: int, function: Callable[[Tensor, Kept], Tensor]) -> None:
         self.window = window

@@ -53,6 +53,7 @@ class EitherPrecision:
 
     def __init__(self, wide: Stage, narrow: Stage) -> None:
         self.wide, self.narrow = wide, narrow
+        self.library = wide.library
         self.bytes: Stage | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:

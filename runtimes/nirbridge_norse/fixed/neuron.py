@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -63,10 +63,7 @@ class FixedModule:
         states = tuple(order.flat(part) for part in state)
         how = np.array([p.subtract, swept, p.lanes is not None])
 
-        def run(data: Any, out: Any) -> None:
-            kernels.fire(data, out, states, neurons, tables, how, layout.chunks)
-
-        return run
+        return lambda data, out: partial(kernels.fire, data, out, states, neurons, tables, how, layout.chunks)
 
 
 def _no_lanes(like: Tensor) -> LaneTable:

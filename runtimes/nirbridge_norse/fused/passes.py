@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from nirbridge_norse.fused.kernels import Lanes
 
 Array = NDArray[Any]
-Pass = Callable[[Array, Array], None]
-"""``run(data, out)``, both [T, N] and perhaps the same memory; the states are bound."""
+Pass = Callable[[Array, Array], Callable[[], None]]
+"""``pass(data, out)``, both [T, N] and perhaps the same memory, gives what runs over them; the states are bound."""
 MakePass = Callable[[Any, Any, Order, int], Pass]
 """``(p, state, order, batch) -> pass``; the state's tensors [B, *features] are dense in that order."""
 
@@ -48,10 +48,7 @@ def _step_pass(kernel: Callable[..., None], p: Any, state: Any, order: Order, ba
     parameters = tuple(layout.parameters(value) for value in p)
     states = tuple(order.flat(value) for value in state)
 
-    def run(data: Array, out: Array) -> None:
-        kernel(data, out, states, parameters, layout.chunks)
-
-    return run
+    return lambda data, out: partial(kernel, data, out, states, parameters, layout.chunks)
 
 
 def lane_pass(p: LaneParameters, state: MembraneState, order: Order, batch: int) -> Pass:
@@ -65,10 +62,7 @@ def lane_pass(p: LaneParameters, state: MembraneState, order: Order, batch: int)
     tables = lane_tables(p.lanes, p.boundary == ">=", p.reset == "subtract")
     fixed = order.flat(state.v), neurons, tables, (p.reset == "subtract", swept), layout.chunks
 
-    def run(data: Array, out: Array) -> None:
-        kernels.run_lanes(data, out, *fixed)
-
-    return run
+    return lambda data, out: partial(kernels.run_lanes, data, out, *fixed)
 
 
 def lane_tables(lanes: LaneTable, at_least: bool, subtract: bool) -> Lanes:

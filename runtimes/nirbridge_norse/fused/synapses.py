@@ -41,42 +41,52 @@ def convolution(x: Array, y: Array, weight: Array, bias: Array, rows: Array, col
         rows: of each input row the first output row that it reaches, how many, and the kernel row of the first.
         columns: of each input column likewise, all times O.
     """
-    for n in range(x.shape[0]):
-        for p in range(y.shape[1]):
+    frames, height, width, channels = x.shape
+    below, across, taps = y.shape[1], y.shape[2], weight.shape[2]
+    data, sums, factors = x.reshape(-1), y.reshape(-1), weight.reshape(-1)
+    for n in range(frames):
+        for p in range(below):
             y[n, p] = bias
-        for i in range(x.shape[1]):
+        for i in range(height):
             top, reached, kernel = rows[i, 0], rows[i, 1], rows[i, 2]
-            for j in range(x.shape[2]):
+            for j in range(width):
                 left, size, tap = columns[j, 0], columns[j, 1], columns[j, 2]
-                for c in range(x.shape[3]):
-                    value = y.dtype.type(x[n, i, j, c])
+                at = ((n * height + i) * width + j) * channels
+                for c in range(channels):
+                    value = y.dtype.type(data[at + c])
                     if value != 0:
                         for a in range(reached):
-                            sent, factors = y[n, top + a, left : left + size], weight[kernel + a, c, tap : tap + size]
+                            to, by = ((n * below) + top + a) * across + left, ((kernel + a) * channels + c) * taps + tap
+                            sent, factor = sums[to : to + size], factors[by : by + size]
                             for k in range(size):
-                                sent[k] += factors[k] * value
+                                sent[k] += factor[k] * value
 
 
 @compiled
 def pool(x: Array, y: Array, kernel: Pair, stride: Pair, padding: Pair, largest: bool) -> None:
     """The sum, or the largest, of each window, row by row; padding counts as 0, or never wins."""
-    for n in range(x.shape[0]):
+    frames, height, width, channels = x.shape
+    data, sums = x.reshape(-1), y.reshape(-1)
+    for n in range(frames):
         for p in range(y.shape[1]):
+            top, bottom = max(p * stride[0] - padding[0], 0), min(p * stride[0] - padding[0] + kernel[0], height)
             for q in range(y.shape[2]):
-                sent = y[n, p, q]
-                top, left = p * stride[0] - padding[0], q * stride[1] - padding[1]
-                empty = True
-                for i in range(max(top, 0), min(top + kernel[0], x.shape[1])):
-                    for j in range(max(left, 0), min(left + kernel[1], x.shape[2])):
-                        row = x[n, i, j]
-                        if empty:
-                            sent[:] = row
-                            empty = False
-                        elif largest:
-                            for c in range(row.shape[0]):
+                left, right = max(q * stride[1] - padding[1], 0), min(q * stride[1] - padding[1] + kernel[1], width)
+                to = ((n * y.shape[1] + p) * y.shape[2] + q) * channels
+                sent = sums[to : to + channels]
+                if top >= bottom or left >= right:
+                    sent[:] = 0
+                    continue
+                at = ((n * height + top) * width + left) * channels
+                for c in range(channels):
+                    sent[c] = data[at + c]
+                for i in range(top, bottom):
+                    for j in range(left + 1 if i == top else left, right):
+                        at = ((n * height + i) * width + j) * channels
+                        row = data[at : at + channels]
+                        if largest:
+                            for c in range(channels):
                                 sent[c] = row[c] if (row[c] > sent[c]) | (row[c] != row[c]) else sent[c]
                         else:
-                            for c in range(row.shape[0]):
+                            for c in range(channels):
                                 sent[c] += row[c]
-                if empty:
-                    sent[:] = 0

@@ -13,8 +13,8 @@ from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.norse_base import SNN
 
 FUSED_DTYPES = (torch.float32, torch.float64)
-Pass = Callable[[Any, Any], None]
-"""``run(data, out)``, both [T, N] and perhaps the same memory; overwrites the states that it is bound to."""
+Pass = Callable[[Any, Any], Callable[[], None]]
+"""``pass(data, out)``, both [T, N] and perhaps the same memory, gives what runs; that overwrites the bound states."""
 
 
 class FusedSNN(SNN):  # type: ignore[misc]
@@ -72,7 +72,7 @@ class FusedSNN(SNN):  # type: ignore[misc]
         data = order.dense(x)
         y = order.new(tuple(x.shape), x.dtype)
         state = type(state)(*(order.dense(t).clone() for t in state))
-        self.bind(state, order)(order.seen(data).reshape(len(x), -1), order.seen(y).reshape(len(x), -1))
+        self.bind(state, order)(order.seen(data).reshape(len(x), -1), order.seen(y).reshape(len(x), -1))()
         return y, state
 
     def can_fuse(self, x: Tensor) -> bool:
