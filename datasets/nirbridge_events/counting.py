@@ -90,7 +90,7 @@ def count_until(
     outside the sensor, or a polarity is neither 0 nor 1.
     """
     rows, sensor_columns, plane = places
-    last, turns = columns[2][max(at - 1, 0)], 0
+    last, turns = np.int64(-(1 << 63)), 0  # the event before ``at`` is of an earlier window
     # Indices from 0 on cannot be negative, which numba would look at for each value.
     x, y, t, p = columns[0][at:], columns[1][at:], columns[2][at:], columns[3][at:]
     for i in range(len(t)):

@@ -21,6 +21,7 @@ OPTIONS = (
     {"polarity": "merge"},
     {"start": "zero"},
     {"start": 10, "max_gap": 6},
+    {"start": 200},
     {"size": (1, 1)},
     {"end": 900},
     {"per_events": 50, "window": None},
@@ -76,15 +77,15 @@ def same(one, other):
     return one == other if isinstance(one, str) else np.array_equal(one, other) and one.dtype == other.dtype
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(100))
 @pytest.mark.parametrize("coding", ["count", "binary"])
 @pytest.mark.parametrize("spoiled", [False, True])
 def test_random_arrays_give_the_same_with_and_without(seed, coding, spoiled, monkeypatch):
     rng = np.random.default_rng(seed)
-    sensor, dtype = SENSORS[seed % len(SENSORS)], DTYPES[seed // 3 % len(DTYPES)]
-    options = OPTIONS[seed % 7 if spoiled else seed % len(OPTIONS)]
+    sensor, dtype = SENSORS[seed % len(SENSORS)], DTYPES[seed // 2 % len(DTYPES)]
+    options = OPTIONS[seed % 8]
     array = random_array(rng, dtype, sensor)
-    SPOILED[list(SPOILED)[seed % len(SPOILED)] if spoiled else "no"](array)
+    SPOILED[list(SPOILED)[seed // 7 % len(SPOILED)] if spoiled else "no"](array)
     window = int(rng.choice([100, 5000] if max(sensor) > 100 else [1, 7, 100, 5000]))
     how = {"sensor_size": sensor, "window": window, "coding": coding} | options
     wanted, found = (outcome(monkeypatch, with_numba, array, **how) for with_numba in (False, True))
@@ -96,7 +97,10 @@ def test_random_arrays_give_the_same_with_and_without(seed, coding, spoiled, mon
 def test_plain_cases_are_swept_and_no_others(dtype, options):
     array = random_array(np.random.default_rng(1), dtype, (7, 5))
     how = {"sensor_size": (7, 5), "window": 100, "coding": "count"} | options
-    plain = not set(options) & {"end", "per_events", "outside", "gap"} and options.get("polarity") != "signed"
+    late = options.get("start") == 200
+    plain = (
+        not late and not set(options) & {"end", "per_events", "outside", "gap"} and options.get("polarity") != "signed"
+    )
     assert (FrameEncoder(**how).sweep(array) is not None) == plain
     assert (FrameEncoder(**how).sweep(as_events(array)) is not None) == plain
 
@@ -138,6 +142,21 @@ def test_times_at_the_ends_of_their_range(time, monkeypatch):
     array["t"] = np.arange(4) * 3 + time
     how = {"sensor_size": (2, 2), "window": 5, "coding": "count"}
     assert same(*(outcome(monkeypatch, with_numba, array, **how) for with_numba in (False, True)))
+
+
+def test_windows_that_end_after_the_last_time_of_all_are_not_swept():
+    array = np.zeros(4, dtype=DTYPES[0])
+    array["t"] = (1 << 63) - 1
+    assert FrameEncoder((2, 2), 5, "count").sweep(array) is None
+
+
+@pytest.mark.parametrize("start", ["first", "zero"])
+def test_a_gap_may_be_as_long_as_it_may_be(start):
+    array = np.zeros(2, dtype=DTYPES[0])
+    array["t"] = [0, 45] if start == "first" else [45, 46]
+    empty = 3 if start == "first" else 4
+    assert len(FrameEncoder((7, 5), 10, "count", start=start, max_gap=empty).sweep(array)) == 5
+    assert FrameEncoder((7, 5), 10, "count", start=start, max_gap=empty - 1).sweep(array) is None
 
 
 def test_what_needs_too_much_memory_at_once_is_left_to_the_encoder(monkeypatch):
