@@ -23,6 +23,7 @@ class Kernels(NamedTuple):
 
     count_events: Callable[..., None]
     mark_events: Callable[..., None]
+    count_until: Callable[..., tuple[int, int]]
 
 
 _loaded: list[Kernels] = []
@@ -40,18 +41,17 @@ def load_for(events: int) -> None:
     try:
         from nirbridge.machine_code import compiled
 
-        made = Kernels(compiled(count_events, nogil=True), compiled(mark_events, nogil=True))
+        made = Kernels(*(compiled(function, nogil=True) for function in (count_events, mark_events, count_until)))
     except ImportError:
         return
-    no_places = np.zeros(0, dtype=np.uint32)
-    for kernel in made:
-        kernel(
-            np.zeros(0, dtype=np.float32),
-            (no_places, no_places, np.uint64(0)),
-            np.zeros(0, dtype=np.uint16),
-            np.zeros(0, dtype=np.uint16),
-            np.zeros(0, dtype=np.uint8),
-        )
+    packed = np.zeros(1, dtype=[("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("p", np.uint8)])
+    x, y, t, p = (np.zeros(1, dtype=packed.dtype[name]) for name in "xytp")
+    value, place, byte = (np.zeros(1, dtype=dtype) for dtype in (np.float32, np.uint32, np.uint8))
+    places = (place, place, np.uint64(0))
+    made.count_events(value, places, x, y, p)
+    made.mark_events(value, places, x, y, p)
+    for columns in ((x, y, t, p), tuple(packed[name] for name in "xytp")):
+        made.count_until(byte, value, 1, places, columns, 0, 0)
     _loaded.append(made)
 
 
@@ -77,3 +77,33 @@ def mark_events(seen: Array, places: Any, x: Array, y: Array, p: Array) -> None:
         if at >= len(seen):
             raise IndexError("a polarity is neither 0 nor 1")
         seen[at] = 1
+
+
+def count_until(
+    counts: Array, beyond: Array, most: int, places: Any, columns: Any, at: int, end: int
+) -> tuple[int, int]:
+    """``count_events`` from event ``at`` up to the time ``end``, in bytes that stay at ``most``.
+
+    With 256 they turn over to 0, and beyond[pixel] += 256 for each turn.
+
+    Returns the first event from ``end`` on and the number of turns; or -1 where a time goes back, an event lies
+    outside the sensor, or a polarity is neither 0 nor 1.
+    """
+    rows, sensor_columns, plane = places
+    last, turns = np.int64(-(1 << 63)), 0  # the event before ``at`` is of an earlier window
+    # Indices from 0 on cannot be negative, which numba would look at for each value.
+    x, y, t, p = columns[0][at:], columns[1][at:], columns[2][at:], columns[3][at:]
+    for i in range(len(t)):
+        now = t[i]
+        if now >= end:
+            return at + i, turns
+        if (now < last) | (y[i] >= len(rows)) | (x[i] >= len(sensor_columns)) | (p[i] > 1):
+            return -1, turns
+        last = now
+        place = rows[y[i]] + sensor_columns[x[i]] + p[i] * plane
+        count = np.uint8(min(counts[place] + 1, most))
+        counts[place] = count
+        if count == 0:
+            beyond[place] += np.float32(256)
+            turns += 1
+    return at + len(t), turns

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
-from nirbridge_events import counting
+from nirbridge_events import counting, one_sweep
 from nirbridge_events.codings import make_coder
 from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, in_pieces, inside, narrowed
 from nirbridge_events.pixels import FloatFrame, FreshMemory
@@ -25,15 +25,13 @@ from nirbridge_events.settings import (
     whole_number,
 )
 from nirbridge_events.time_range import TimeRange
-from nirbridge_events.windows import Collected, EncodeReport, Window
+from nirbridge_events.windows import MOST_RESERVED, Collected, EncodeReport, Window
 
 WINDOW = 10_000
 OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
-PIECE = 1 << 18
+PIECE = 1 << 16
 """Events of an array that are encoded at once."""
-MOST_RESERVED = 1 << 30
-"""Values of the frames of a recording, 4 GiB, for which room is made at once; more than that grows."""
 
 
 class FrameEncoder:
@@ -230,6 +228,12 @@ class FrameEncoder:
             collected.keep(window.frames)
         return collected.frames
 
+    def sweep(self, events: Events | npt.NDArray[Any]) -> FloatFrame | None:
+        """``encode_all`` of an array, by machine code where it can; else None, and the encoder is as before."""
+        if self.outside == "count" or self.gap == "count":
+            return None
+        return one_sweep.sweep(events, self.settings, self._range, self.max_gap)
+
     @property
     def _origin(self) -> int:
         return self._range.start or 0
@@ -404,6 +408,8 @@ def encode(
     encoder = FrameEncoder(size, window, coding, **options)
     if isinstance(events, Events) or (isinstance(events, np.ndarray) and events.ndim == 1):
         counting.load_for(len(events))
+        if (frames := encoder.sweep(events)) is not None:
+            return frames
         with suppress(InputError):
             return encoder.encode_all(in_pieces(events, PIECE), _expected_windows(events, encoder.settings))
         # Something is wrong with it: taken as a whole it says what comes first, with the number of the event.

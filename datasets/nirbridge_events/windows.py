@@ -9,6 +9,9 @@ import numpy as np
 from nirbridge.errors import InputError
 from nirbridge_events.pixels import FloatFrame
 
+MOST_RESERVED = 1 << 30
+"""Values of the frames of a recording, 4 GiB, for which room is made at once; more than that grows."""
+
 
 @dataclass
 class EncodeReport:
