@@ -98,8 +98,6 @@ def runs_directly(planned: PlannedNode) -> bool:
 
 
 def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:
-    from nirbridge_norse.fused import synapses
-
     node = planned.node
     stride, (sides_y, sides_x) = pairs(node.stride, 2), conv_padding(node)
     (_, height, width), (channels, p, q) = planned.input_shape, planned.output_shape
@@ -112,6 +110,8 @@ def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:
     columns = columns * channels
 
     def bound(x: Any, y: Any) -> Any:
+        from nirbridge_norse.fused import synapses  # and so numba, with the first run
+
         return partial(synapses.convolution, x, y.reshape(len(y), p, q * channels), kernel, row, rows, columns)
 
     return Written(bound, Order(planned.input_shape, True), Order(planned.output_shape, True), weight.dtype)

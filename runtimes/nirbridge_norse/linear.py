@@ -60,11 +60,11 @@ def runs_directly(planned: PlannedNode) -> bool:
 
 
 def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:
-    from nirbridge_norse.fused import synapses
-
     columns, row = weight.numpy(), bias.numpy()
 
     def bound(x: Any, y: Any) -> Any:
+        from nirbridge_norse.fused import synapses  # and so numba, with the first run
+
         return partial(synapses.matrix, x.reshape(-1, len(columns)), y.reshape(-1, len(row)), columns, row)
 
     return Written(bound, Order(planned.input_shape), Order(planned.output_shape), weight.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import Any
@@ -61,12 +62,10 @@ def _compiled(
 ) -> Stage | None:
     if setting.device.type != "cpu" or not numba_is_there():
         return None
-    from nirbridge_norse.fused import synapses
-
     window = window_of(planned)
 
-    def mean(x: Any, y: Any) -> None:
-        synapses.pool(x, y, *window, largest)
+    def mean(pool: Callable[[], None], y: Any) -> None:
+        pool()
         if y.dtype.kind == "u":
             y //= y.dtype.type(places)
             return
@@ -75,7 +74,10 @@ def _compiled(
             np.trunc(y, out=y)
 
     def bound(x: Any, y: Any) -> Any:
-        return partial(synapses.pool, x, y, *window, largest) if places == 1 else partial(mean, x, y)
+        from nirbridge_norse.fused import synapses  # and so numba, with the first run
+
+        pool = partial(synapses.pool, x, y, *window, largest)
+        return pool if places == 1 else partial(mean, pool, y)
 
     return Written(bound, Order(planned.input_shape, True), Order(planned.output_shape, True))
 

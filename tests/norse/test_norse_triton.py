@@ -45,7 +45,7 @@ def assert_same(numba, triton, states: tuple[str, ...], steps: int, dtype: torch
     state = namedtuple("State", states)(*(random(2 + k, data.shape[1:], dtype, -0.5, 0.5) for k in range(len(states))))
     y, after = triton(data, state)
     expected = torch.empty_like(data)
-    numba(state, Order(SHAPE), BATCH)(*(values.numpy().reshape(steps, -1) for values in (data, expected)))
+    numba(state, Order(SHAPE), BATCH)(*(values.numpy().reshape(steps, -1) for values in (data, expected)))()
     assert y.unique().numel() > 1
     for one, other in zip((expected, *state), (y, *after), strict=True):
         assert torch.equal(one, other)

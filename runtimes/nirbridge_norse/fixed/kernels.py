@@ -65,12 +65,13 @@ def fire(
     subtract, swept, spiking = how[0], how[1], how[2]
     one, widest = v.dtype.type, np.max(chunks[:, 1] - chunks[:, 0])
     charged, taken, places = np.empty(widest, v.dtype), np.empty(widest, v.dtype), np.empty(widest, np.int64)
+    buffer = np.empty(widest, v.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size, end = last - first, chunks[c, 2] + last - first
         state, flow = v[first:last], current[first:last]
         keep, gain, after = neurons.keep[offset:end], neurons.gain[offset:end], neurons.v_reset[offset:end]
-        u, amount = charged[:size], taken[:size]
+        u, amount, y = charged[:size], taken[:size], buffer[:size]
         for t in range(data.shape[0]):
             sent = out[t, first:last]
             if current.shape[0]:
@@ -84,9 +85,11 @@ def fire(
                 sent[:] = u
                 continue
             if swept:
-                sweep(u, sent, amount, lanes, chunks[c, 3])
+                sweep(u, y, amount, lanes, chunks[c, 3])
             else:
-                search(u, sent, amount, lanes, neurons.group[offset:end], places[:size])
+                search(u, y, amount, lanes, neurons.group[offset:end], places[:size])
+            for i in range(size):
+                sent[i] = y[i]
             if subtract:
                 for i in range(size):
                     state[i] = min(max(u[i] - amount[i], one(-HIGH)), one(HIGH))

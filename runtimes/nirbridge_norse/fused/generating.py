@@ -22,8 +22,8 @@ HEAD = '''"""Compiled passes over all steps of a neuron; written by ``python -m 
 Each takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the states [N], the parameters
 [P] and ``chunks`` (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the
 first-level cache over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD, and
-likewise where it reads what it may have written, hence the copy of a row that is overwritten.  Without fused
-multiply-add or other shortcuts the bits are those of the primitive's step.
+likewise where it writes what it may read again, hence the buffer.  Without fused multiply-add or other shortcuts the
+bits are those of the primitive's step.
 """
 
 from __future__ import annotations
@@ -102,7 +102,6 @@ def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
         f"def {name}(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:",
         f'    """{read.summary}"""',
         *(f"    {constant} = data.dtype.type({value})" for value, constant in read.constants.items()),
-        "    same = data.ctypes.data == out.ctypes.data",
         "    buffer = np.empty(CHUNK, data.dtype)",
         "    for c in range(chunks.shape[0]):",
         "        first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]",
@@ -111,12 +110,11 @@ def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
         *(f"        {name}_ = parameters[{i}][offset : offset + size]" for i, name in enumerate(read.parameters)),
         "        for t in range(data.shape[0]):",
         "            row, sent = data[t, first:last], out[t, first:last]",
-        "            if same:",
-        "                buffer[:size] = row",
-        "                row = buffer[:size]",
         "            for n in range(size):",
         *(f"                {name} = {value}" for name, value in zip(read.arguments, entering, strict=True)),
         *(f"                {line}" for line in read.statements),
+        "            for n in range(size):",
+        "                sent[n] = buffer[n]",
     ]
     return "\n".join(lines) + "\n"
 
@@ -179,13 +177,13 @@ class _Body:
 
     own: ClassVar = {
         *("c", "chunks", "first", "last", "offset", "size", "n", "t", "np"),
-        *("buffer", "data", "out", "parameters", "row", "same", "sent", "state"),
+        *("buffer", "data", "out", "parameters", "row", "sent", "state"),
     }
     """Names that a pass has for itself."""
     choice = "{1} if {0} else {2}"
     inversion = "not ({})"
     quotient = "{} / {}"
-    sent, kept = "sent[n] = {}", "{}_[n] = {}"
+    sent, kept = "buffer[n] = {}", "{}_[n] = {}"
 
     def __init__(self, arguments: list[str], state: tuple[str, ...]) -> None:
         self.numbers = set(arguments)

@@ -52,7 +52,7 @@ def sweep(u: Array, sent: Array, taken: Array, lanes: Lanes, group: int) -> None
         limit3, value3, amount3 = threshold[k + 2, group], weight[k + 3, group], amount[k + 3, group]
         limit4, value4, amount4 = threshold[k + 3, group], weight[k + 4, group], amount[k + 4, group]
         for i in range(u.shape[0]):
-            y, a = one(0) if k == 0 else one(sent[i]), one(0) if k == 0 else taken[i]
+            y, a = one(0) if k == 0 else sent[i], one(0) if k == 0 else taken[i]
             y, a = value1 if u[i] > limit1 else y, amount1 if u[i] > limit1 else a
             y, a = value2 if u[i] > limit2 else y, amount2 if u[i] > limit2 else a
             y, a = value3 if u[i] > limit3 else y, amount3 if u[i] > limit3 else a
@@ -92,6 +92,7 @@ def run_lanes(
     subtract, swept = how
     widest = np.max(chunks[:, 1] - chunks[:, 0])
     charged, taken, places = np.empty(widest, v.dtype), np.empty(widest, v.dtype), np.empty(widest, np.int64)
+    buffer = np.empty(widest, v.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset, group = chunks[c, 0], chunks[c, 1], chunks[c, 2], chunks[c, 3]
         size = last - first
@@ -100,15 +101,17 @@ def run_lanes(
         factor = neurons.gain[offset : offset + size]
         after = neurons.v_reset[offset : offset + size]
         start = neurons.group[offset : offset + size]
-        u, amount = charged[:size], taken[:size]
+        u, amount, y = charged[:size], taken[:size], buffer[:size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
             for i in range(size):
                 u[i] = keep[i] * state[i] + factor[i] * row[i]
             if swept:
-                sweep(u, sent, amount, lanes, group)
+                sweep(u, y, amount, lanes, group)
             else:
-                search(u, sent, amount, lanes, start, places[:size])
+                search(u, y, amount, lanes, start, places[:size])
+            for i in range(size):
+                sent[i] = y[i]
             if subtract:
                 for i in range(size):
                     state[i] = u[i] - amount[i]

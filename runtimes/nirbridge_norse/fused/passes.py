@@ -35,12 +35,18 @@ def find_step_pass(stepping: Stepping) -> MakePass | None:
     if not numba_is_there():
         return None
     name = pass_name(stepping.step)
-    from nirbridge_norse.fused import steps
-
-    if all_steps().get(name, (None,))[0] is stepping.step and hasattr(steps, name):
-        return partial(_step_pass, getattr(steps, name))
+    if all_steps().get(name, (None,))[0] is stepping.step:
+        return partial(_generated_pass, name, stepping)
     kernel = foreign_pass(stepping.step, stepping.state)
     return None if kernel is None else partial(_step_pass, kernel)
+
+
+def _generated_pass(name: str, stepping: Stepping, p: Any, state: Any, order: Order, batch: int) -> Pass:
+    from nirbridge_norse.fused import steps  # and so numba, with the first run
+
+    # A primitive whose pass has not been written to the file yet has one of its own.
+    kernel = getattr(steps, name, None) or foreign_pass(stepping.step, stepping.state)
+    return _step_pass(kernel, p, state, order, batch)
 
 
 def _step_pass(kernel: Callable[..., None], p: Any, state: Any, order: Order, batch: int) -> Pass:

@@ -3,8 +3,8 @@
 Each takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the states [N], the parameters
 [P] and ``chunks`` (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the
 first-level cache over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD, and
-likewise where it reads what it may have written, hence the copy of a row that is overwritten.  Without fused
-multiply-add or other shortcuts the bits are those of the primitive's step.
+likewise where it writes what it may read again, hence the buffer.  Without fused multiply-add or other shortcuts the
+bits are those of the primitive's step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ Arrays = tuple[Array, ...]
 @compiled
 def run_i(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += R x, per step; the output is v."""
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -32,16 +31,15 @@ def run_i(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Ar
         r_ = parameters[0][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
                 r = r_[n]
                 v = v + (r * x)
-                sent[n] = v
+                buffer[n] = v
                 v_[n] = v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
@@ -49,7 +47,6 @@ def run_if(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
     """v += R x; a spike where v > v_threshold, then v = v_reset."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -60,9 +57,6 @@ def run_if(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
         v_reset_ = parameters[2][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -71,8 +65,10 @@ def run_if(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
                 v_reset = v_reset_[n]
                 v = v + (r * x)
                 s = v > v_threshold
-                sent[n] = constant1 if s else constant2
+                buffer[n] = constant1 if s else constant2
                 v_[n] = v_reset if s else v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
@@ -80,7 +76,6 @@ def run_if_subtracting(data: Array, out: Array, state: Arrays, parameters: Array
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -91,9 +86,6 @@ def run_if_subtracting(data: Array, out: Array, state: Arrays, parameters: Array
         amount_ = parameters[2][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -103,14 +95,15 @@ def run_if_subtracting(data: Array, out: Array, state: Arrays, parameters: Array
                 v = v + (r * x)
                 s = v > v_threshold
                 either1 = v - amount
-                sent[n] = constant1 if s else constant2
+                buffer[n] = constant1 if s else constant2
                 v_[n] = either1 if s else v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
 def run_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += dt/tau (v_leak - v + R x); the output is v."""
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -121,9 +114,6 @@ def run_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
         r_ = parameters[2][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -131,8 +121,10 @@ def run_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
                 v_leak = v_leak_[n]
                 r = r_[n]
                 v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
-                sent[n] = v
+                buffer[n] = v
                 v_[n] = v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
@@ -140,7 +132,6 @@ def run_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: 
     """v += dt/tau (v_leak - v + R x); a spike where v > v_threshold, then v = v_reset."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -153,9 +144,6 @@ def run_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: 
         v_reset_ = parameters[4][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -166,8 +154,10 @@ def run_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: 
                 v_reset = v_reset_[n]
                 v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
                 s = v > v_threshold
-                sent[n] = constant1 if s else constant2
+                buffer[n] = constant1 if s else constant2
                 v_[n] = v_reset if s else v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
@@ -175,7 +165,6 @@ def run_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arra
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -188,9 +177,6 @@ def run_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arra
         amount_ = parameters[4][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 v = v_[n]
@@ -202,14 +188,15 @@ def run_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arra
                 v = v + (dt_over_tau * ((v_leak - v) + (r * x)))
                 s = v > v_threshold
                 either1 = v - amount
-                sent[n] = constant1 if s else constant2
+                buffer[n] = constant1 if s else constant2
                 v_[n] = either1 if s else v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
 def run_cuba_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); the output is v."""
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -223,9 +210,6 @@ def run_cuba_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chun
         r_ = parameters[4][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 i = i_[n]
@@ -237,9 +221,11 @@ def run_cuba_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chun
                 r = r_[n]
                 i = i + (dt_over_tau_syn * ((w_in * x) - i))
                 v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
-                sent[n] = v
+                buffer[n] = v
                 i_[n] = i
                 v_[n] = v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
@@ -247,7 +233,6 @@ def run_cuba_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chu
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); above v_threshold a spike, v = v_reset."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -263,9 +248,6 @@ def run_cuba_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chu
         v_reset_ = parameters[6][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 i = i_[n]
@@ -280,9 +262,11 @@ def run_cuba_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chu
                 i = i + (dt_over_tau_syn * ((w_in * x) - i))
                 v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
                 s = v > v_threshold
-                sent[n] = constant1 if s else constant2
+                buffer[n] = constant1 if s else constant2
                 i_[n] = i
                 v_[n] = v_reset if s else v
+            for n in range(size):
+                sent[n] = buffer[n]
 
 
 @compiled
@@ -290,7 +274,6 @@ def run_cuba_lif_subtracting(data: Array, out: Array, state: Arrays, parameters:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
     constant2 = data.dtype.type(0)
-    same = data.ctypes.data == out.ctypes.data
     buffer = np.empty(CHUNK, data.dtype)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
@@ -306,9 +289,6 @@ def run_cuba_lif_subtracting(data: Array, out: Array, state: Arrays, parameters:
         amount_ = parameters[6][offset : offset + size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
-            if same:
-                buffer[:size] = row
-                row = buffer[:size]
             for n in range(size):
                 x = row[n]
                 i = i_[n]
@@ -324,6 +304,8 @@ def run_cuba_lif_subtracting(data: Array, out: Array, state: Arrays, parameters:
                 v = v + (dt_over_tau_mem * ((v_leak - v) + (r * i)))
                 s = v > v_threshold
                 either1 = v - amount
-                sent[n] = constant1 if s else constant2
+                buffer[n] = constant1 if s else constant2
                 i_[n] = i
                 v_[n] = either1 if s else v
+            for n in range(size):
+                sent[n] = buffer[n]
