@@ -44,8 +44,13 @@ def write_section(folder: Path, name: str, section: Found, took: float, quick: b
     """Writes a section's file, whole or not at all."""
     day = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     content = {"machine": machine(), "date": day, "took": round(took, 1), "quick": quick, **section}
+    lines = {key: json.dumps(value, ensure_ascii=False) for key, value in _rounded(content).items()}
+    rows = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in _rounded(content["rows"]))
+    lines["rows"] = f"[\n  {rows}\n ]"
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{name}.json", json.dumps(_rounded(content), indent=1, ensure_ascii=False) + "\n")
+    write_whole(
+        folder / f"{name}.json", "{\n " + ",\n ".join(f'"{key}": {text}' for key, text in lines.items()) + "\n}\n"
+    )
 
 
 def _rounded(value: Any) -> Any:
