@@ -17,7 +17,7 @@ SECTIONS: dict[str, ModuleType] = {
     module.NAME: module for module in (vgg, cnn, neurons, encode, starting, training, threads, memory, growth, equality)
 }
 MET, MISSED = "met", "MISSED"
-GPU = ("gpu.md", "python benchmarks/gpu.py")
+GPU = ("gpu.md", "python benchmarks/gpu.py --out docs/benchmarks/gpu.md")
 
 TITLE = """# Benchmarks
 
@@ -149,5 +149,5 @@ def _missed(module: ModuleType, rows: list[dict[str, Any]]) -> str:
 def _gpu(folder: Path) -> str:
     name, command = GPU
     if (folder / name).is_file():
-        return (folder / name).read_text(encoding="utf-8").strip()
-    return f"## GPU\n\nThis is not yet run on a GPU. `{command}` is the prepared script."
+        return "#" + (folder / name).read_text(encoding="utf-8").strip()
+    return f"## On a GPU\n\nNot yet run on a GPU. `{command}` is the prepared script."

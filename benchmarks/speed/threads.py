@@ -11,8 +11,8 @@ from .measuring import AT_LEAST, Row, Section, in_turns
 
 NAME, TITLE = "threads", "Two threads over one"
 ABOUT = """The same runs at batch 16 in fresh processes with one thread and with two (`OMP_NUM_THREADS`,
-`NUMBA_NUM_THREADS`), in turns; the time on the wall, of the median run of each process. Other programs on the cores
-make these ratios smaller than those of CPU time elsewhere on this page."""
+`NUMBA_NUM_THREADS`), in turns; the time on the wall, of the median run of each process. It needs a machine with nothing
+else to do: threads spin while they wait for one whose core another program has."""
 BATCH, FASTER = 16, 1.6
 NETWORKS = {"VGGSNN, T = 4": 4, f"{GRAPH.name}, T = 50": 50}
 WHY = {"threads": "Neuron passes, copies and Python stay on one thread, and torch divides small layers badly."}
@@ -46,6 +46,8 @@ def measure(quick: bool = False) -> Section:
     if os.cpu_count() == 1:
         section.notes.append("Not measured: this machine has one core.")
         return section
+    load = os.getloadavg()[0]
+    section.notes.append(f"When this began, {load:.1f} threads of all programs wanted the {os.cpu_count()} cores.")
     sizes = {"rounds": 1, "size": 16, "width": 4} if quick else {"rounds": 3, "size": 48, "width": 64}
     for name in NETWORKS:
         if GRAPH.name in name and not GRAPH.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,18 @@ def test_the_page_shows_what_is_kept(tmp_path: Path) -> None:
     assert "| c | 2 |" in text
     assert "| VGGSNN, fp32, a | nirbridge | 2 ms (1–3) |" in text
     assert text.count("Not measured; run") == len(page.SECTIONS) - 1
-    assert "not yet run on a GPU" in text
+    assert "Not yet run on a GPU" in text
     assert (tmp_path / "benchmarks" / "targets.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_curves_are_drawn_and_a_gpu_page_is_taken_over(tmp_path: Path) -> None:
     curves = {"steps": [(1.0, 1e-3), (10.0, 1e-2)], "nodes": [(1.0, 1e-3), (10.0, 1e-2)]}
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / page.GPU[0]).write_text("## GPU\n\nmeasured\n")
+    (tmp_path / "benchmarks" / page.GPU[0]).write_text("# On a GPU\n\nmeasured\n")
     text = written(tmp_path, growth=section(Row("growth in steps, exponent", [1.3], 1.05), curves=curves))
     assert "benchmarks/growth.png" in text
     assert (tmp_path / "benchmarks" / "growth.png").stat().st_size > 1000
-    assert text.endswith("## GPU\n\nmeasured\n")
+    assert text.endswith("\n## On a GPU\n\nmeasured\n")
 
 
 def test_sections_of_several_days_are_told(tmp_path: Path) -> None:
@@ -158,6 +159,14 @@ def test_a_section_measures_in_small(module: Any) -> None:
     found = module.measure(quick=True)
     assert found.rows or found.notes
     assert all(row.values for row in found.rows)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_peer_that_is_missing_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spikingjelly", None)
+    found = training.measure(quick=True)
+    assert any("spikingjelly is left out: " in note for note in found.notes)
+    assert [row.what for row in found.rows] == ["training step over the ANN"]
 
 
 def test_growth_in_small() -> None:
