@@ -2,13 +2,15 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+BENCH_VENV ?= .venv-bench
+BENCH := $(BENCH_VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 # Test processes beside each other; two suit two cores and 8 GB of memory.
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: demo test test-fast setup lint types imports docs benchmarks clean help
+.PHONY: demo test test-fast setup lint types imports docs bench benchmarks clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -48,9 +50,20 @@ docs: setup  ## regenerates the pages that come from commands; the runs behind r
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_support.py
 	$(BIN)/python -m benchmarks.results --redraw
+	$(BIN)/python -m benchmarks.speed --redraw
 
-benchmarks: setup  ## ratios against peers, measured in one run
+bench: $(BENCH_VENV)/.installed  ## speed against peers in an environment of their own: docs/benchmarks.md; BENCH_ARGS="--only cnn"
+	OMP_NUM_THREADS=1 $(BENCH)/python -m benchmarks.speed $(BENCH_ARGS)
+
+# sinabs asks for nir 1.0.4, which knows less than nirbridge needs, and for the driver of a chip: it comes without both.
+$(BENCH_VENV)/.installed: pyproject.toml benchmarks/peers.txt
+	@python=$$(tools/find-python) && { [ -x $(BENCH)/python ] || "$$python" -m venv $(BENCH_VENV); }
+	$(BENCH)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' -r benchmarks/peers.txt
+	$(BENCH)/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3
+	@touch $@
+
+benchmarks: setup  ## the other benchmarks, one program each
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-clean:  ## removes the virtual environment
-	rm -rf $(VENV)
+clean:  ## removes the virtual environments
+	rm -rf $(VENV) $(BENCH_VENV)

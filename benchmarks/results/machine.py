@@ -11,7 +11,7 @@ from pathlib import Path
 def machine(workers: int) -> dict[str, object]:
     """Processor, cores and versions; no date and no name of a host."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count() or 1,
         "workers": workers,
         "threads of each": 1,
@@ -20,7 +20,8 @@ def machine(workers: int) -> dict[str, object]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as far as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

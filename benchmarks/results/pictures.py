@@ -25,7 +25,7 @@ def curves(
     y_log: bool = False,
 ) -> None:
     """Means over a setting with their spread as bars."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     for index, (label, points) in enumerate(lines.items()):
         xs, means, spreads = [x for x, _ in points], [s.mean for _, s in points], [s.spread for _, s in points]
@@ -45,7 +45,7 @@ def bars(
     path: Path, groups: Mapping[str, Mapping[str, Sample]], y_label: str, title: str, cut_below: bool = False
 ) -> None:
     """Groups of bars: {group: {bar: sample}}, with their spread; ``cut_below`` leaves out most of what all share."""
-    plt = _pyplot()
+    plt = pyplot()
     names = list(next(iter(groups.values())))
     figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     width = 0.8 / len(names)
@@ -75,10 +75,11 @@ def _finish(figure: Any, axis: Any, x_label: str, y_label: str, title: str, path
         axis.legend(frameon=False, fontsize=9)
     with whole_file(path) as file:
         figure.savefig(file, format="png", dpi=100)
-    _pyplot().close(figure)
+    pyplot().close(figure)
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """matplotlib, without a screen."""
     import matplotlib
 
     matplotlib.use("Agg")
