@@ -16,7 +16,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
-from tests.grouping import LAVA, LAVA_WORKER, LIGHT, LavaForks, all_slow, is_slow
+from tests.grouping import LAVA, LAVA_WORKER, LavaForks, all_slow, is_slow, of_lava
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -46,11 +46,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """In the edit loop, files of slow tests are not even imported; nor are others in the worker of Lava."""
-    if collection_path.suffix != ".py":
-        return None
-    file = os.path.relpath(collection_path, config.rootpath)
-    left_out = (config.option.markexpr == "not slow" and all_slow(file)) or (OF_LAVA and not LIGHT.match(file))
-    return True if left_out else None
+    path = os.path.relpath(collection_path, config.rootpath)
+    loop = config.option.markexpr == "not slow" and path.endswith(".py")
+    return True if (loop and all_slow(path)) or (OF_LAVA and not of_lava(path)) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 LAVA = re.compile(
     r"tests/lava/|.*::.*lava"
@@ -22,9 +23,8 @@ LAVA = re.compile(
 """Node ids of tests that start Lava's processes."""
 
 LIGHT = re.compile(
-    r"tests/lava/"
+    r"tests/(cli|lava)/"
     r"|tests/checking/test_times"
-    r"|tests/cli/"
     r"|tests/conformance/test_(conformance|fixed_conformance|nir_paper|random_graphs)"
     r"|tests/ir/test_(edges|mixed_shapes|names)"
     r"|tests/own_neuron/test_own_neuron"
@@ -32,8 +32,12 @@ LIGHT = re.compile(
     r"|tests/quantizing/test_(agreement|random_graphs)"
     r"|tests/runtime/test_(analysed_once|host|program|turns)"
 )
-"""Files that import no torch. Lava forks a dozen processes for a network, and a fork of a process without torch costs a
-fifth of the time, so the tests of Lava here run in a worker that imports nothing else."""
+"""Files that import no torch, nor do the conftest.py of their folders. Lava forks a dozen processes for a network, and
+a fork of a process without torch costs a fifth of the time, so the tests of Lava here run in a worker that imports
+nothing else."""
+
+LIGHT_FOLDERS = {"checking", "cli", "conformance", "ir", "lava", "own_neuron", "passes", "quantizing", "runtime"}
+"""Where they are."""
 
 LAVA_WORKER = "lava"
 """The worker of these tests, if it is there: ``--tx popen//id=lava``."""
@@ -67,17 +71,14 @@ LONG = (
     "tests/training/test_train_example.py::test_two_processes_resume",
     "tests/benchmarks/test_results.py::test_trials_in_small",
     "tests/training/test_train_example.py::test_two_processes_train",
-    "tests/training/test_train_example.py::test_no_thread",
 )
-"""How node ids of tests begin that take many seconds: each is handed out alone, before all others."""
+"""How node ids of tests begin that take many seconds: those of one beginning are handed out before all others."""
 
 
 def unit_of(nodeid: str) -> str:
     """The name of what is handed to a worker as one: a group, a long test, or a file."""
-    group = group_of(nodeid)
-    if group is None and not nodeid.startswith(LONG):
-        return nodeid.partition("::")[0]
-    return group or nodeid
+    long = next(filter(nodeid.startswith, LONG), None)
+    return group_of(nodeid) or long or nodeid.partition("::")[0]
 
 
 def place_in_order(nodeid: str) -> tuple[int, bool]:
@@ -121,6 +122,14 @@ def is_slow(nodeid: str) -> bool:
 def all_slow(file: str) -> bool:
     """Whether the edit loop needs no test of a file, so that it need not be imported."""
     return file.startswith("tests/lava/") or SLOW.match(f"{file}::") is not None
+
+
+def of_lava(path: str) -> bool:
+    """Whether the worker of Lava looks into a file or folder, given relative to the root."""
+    if path.endswith(".py"):
+        return LIGHT.match(path) is not None
+    folders = Path(path).parts[1:2]
+    return not folders or folders[0] in LIGHT_FOLDERS
 
 
 class LavaForks:
