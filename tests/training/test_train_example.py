@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,33 @@ def torchrun(*arguments: str, program: Path = EXAMPLES / "train.py") -> subproce
     return done
 
 
+def in_two(*arguments: str) -> None:
+    """The training program in two processes that know of each other as by torchrun, whose own start takes seconds."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, str(EXAMPLES / "train.py"), *arguments, "--device", "cpu"]
+    both = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    try:
+        for process in both:
+            _, errors = process.communicate(timeout=200)
+            assert process.returncode == 0, errors
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+
+
 @pytest.fixture(scope="module")
 def trained_by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder and what was printed: torchrun with gloo trains on 60 samples in batches of 25, 25 and 10.
@@ -229,9 +257,9 @@ def test_two_processes_resume_in_the_same_bits(tmp_path):
     pytest.importorskip("sklearn")
     config = str(digits_config(tmp_path, network={"name": "small-conv", "width": 4, "dropout": 0.2}, check_samples=0))
     broken, straight = tmp_path / "broken", tmp_path / "straight"
-    torchrun("--config", config, "--out", str(broken), "--stop-after", "1")
-    torchrun("--config", config, "--out", str(broken), "--resume")
-    torchrun("--config", config, "--out", str(straight))
+    in_two("--config", config, "--out", str(broken), "--stop-after", "1")
+    in_two("--config", config, "--out", str(broken), "--resume")
+    in_two("--config", config, "--out", str(straight))
     told = read_configuration(config).to_dict()
     a, b = (load_checkpoint(folder / "checkpoint.pt", told) for folder in (broken, straight))
     assert a.history == b.history
