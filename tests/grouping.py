@@ -109,7 +109,7 @@ SLOW = re.compile(
     r"|tests/own_neuron/"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
-    r"|tests/test_(docs\.py::test_code|files\.py::test_many_writers|imports|needed_nir|workers)"
+    r"|tests/test_(docs\.py::test_code|grouping\.py::test_light|files\.py::test_many_writers|imports|needed_nir|workers)"
 )
 """Node ids of tests that train, start processes, wait for clocks, or go through dozens of networks or files."""
 
