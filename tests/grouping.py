@@ -74,6 +74,9 @@ LONG = (
 )
 """How node ids of tests begin that take many seconds: those of one beginning are handed out before all others."""
 
+CLOCK = ("tests/events/test_live", "tests/events/test_event_commands")
+"""How node ids begin of tests that compare with the clock: they wait until those of Lava have mostly ended."""
+
 
 def unit_of(nodeid: str) -> str:
     """The name of what is handed to a worker as one: a group, a long test, or a file."""
@@ -82,7 +85,7 @@ def unit_of(nodeid: str) -> str:
 
 
 def place_in_order(nodeid: str) -> tuple[int, bool]:
-    """Sorts tests: long ones and groups come first, so that no worker ends long after the others.
+    """Sorts tests: long ones and groups come first, quick ones last, so that no worker ends long after the others.
 
     In the group of Lava those come first that run nothing but Lava, as torch stays once it has been imported.
     """
@@ -91,7 +94,8 @@ def place_in_order(nodeid: str) -> tuple[int, bool]:
             return place, False
     if group_of(nodeid) is not None:
         return len(LONG), not nodeid.startswith(("tests/lava/", "tests/conformance/"))
-    return len(LONG) + (1 if SLOW.match(nodeid) else 2), False
+    late = 2 if nodeid.startswith(CLOCK) else 1 if SLOW.match(nodeid) else 3
+    return len(LONG) + late, False
 
 
 SLOW = re.compile(

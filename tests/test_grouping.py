@@ -30,4 +30,5 @@ def test_long_tests_and_groups_are_handed_out_first() -> None:
         "lava",
         "tests/ir/test_graphs.py",
     ]
-    assert sorted([graph, node, LONG[1], LONG[0]], key=place_in_order) == [LONG[0], LONG[1], node, graph]
+    order = [LONG[0], LONG[1], node, "tests/demo/test_demo.py::test_a", "tests/events/test_live.py::test_a", graph]
+    assert sorted(order[::-1], key=place_in_order) == order
