@@ -6,9 +6,10 @@ BENCH_VENV ?= .venv-bench
 BENCH := $(BENCH_VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
-# Test processes beside each other; two suit two cores and 8 GB of memory.
+# Test processes beside each other; two suit two cores and 8 GB of memory. The tests of Lava have one more, which is
+# small (tests/scheduling.py).
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+PYTEST = $(BIN)/python -m pytest --dist loadgroup --tx $(WORKERS)*popen
 
 .PHONY: demo test test-fast setup lint types imports docs bench benchmarks clean help
 
@@ -22,7 +23,7 @@ demo: setup  ## sets up, then runs the main job: export, check, run on three run
 test test-fast: export PYTHONDONTWRITEBYTECODE =
 
 test: setup  ## sets up, then runs the tests; more after PYTEST_ARGS=, as in PYTEST_ARGS="-x tests/ir"
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) --tx popen//id=lava $(PYTEST_ARGS)
 
 test-fast: setup  ## the tests of an edit loop: nothing that starts Lava, trains or takes many seconds
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)

@@ -1,12 +1,11 @@
-"""Which tests run in one worker of ``pytest -n``, and which ``make test-fast`` leaves out."""
+"""Which tests run in one worker of ``make test``, in what order, and which ``make test-fast`` leaves out."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-
-import pytest
+from pathlib import Path
 
 LAVA = re.compile(
     r"tests/lava/|.*::.*lava"
@@ -23,29 +22,80 @@ LAVA = re.compile(
 )
 """Node ids of tests that start Lava's processes."""
 
+LIGHT = re.compile(
+    r"tests/(cli|lava)/"
+    r"|tests/checking/test_times"
+    r"|tests/conformance/test_(conformance|fixed_conformance|nir_paper|random_graphs)"
+    r"|tests/ir/test_(edges|mixed_shapes|names)"
+    r"|tests/own_neuron/test_own_neuron"
+    r"|tests/passes/test_integrators_and_resets"
+    r"|tests/quantizing/test_(agreement|random_graphs)"
+    r"|tests/runtime/test_(analysed_once|host|program|turns)"
+)
+"""Files that import no torch, nor do the conftest.py of their folders. Lava forks a dozen processes for a network, and
+a fork of a process without torch costs a fifth of the time, so the tests of Lava here run in a worker that imports
+nothing else."""
+
+LIGHT_FOLDERS = {"checking", "cli", "conformance", "ir", "lava", "own_neuron", "passes", "quantizing", "runtime"}
+"""Where they are."""
+
+LAVA_WORKER = "lava"
+"""The worker of these tests, if it is there: ``--tx popen//id=lava``."""
+
 TOGETHER = {
     "tests/conformance/test_authors_kit.py": "plugin",
     "tests/conformance/test_live_exports.py": "exports",
     "tests/quantizing/test_accuracy.py": "accuracy",
-    "tests/training/test_train_example.py": "train.py",
 }
-"""Files whose tests share something that takes long to make, or take long themselves; groups are begun first."""
+"""Files whose tests share something that takes long to make, by the name of their group."""
 
-TRAINED = {"mlp", "pre_resnet", "cnn"}
-"""Fixtures that train a network."""
+TRAINED = re.compile(
+    r"tests/converting/test_(digits\.py|report\.py::test_errors_are|bad_input\.py::test_enough_phases)"
+    r"|tests/converting/test_one_spike_exact\.py::test_(mlp_layer|a_shorter_wait)"
+)
+"""Node ids of tests with a network that tests/converting/conftest.py trains."""
 
 
-def group_of(item: pytest.Item) -> str | None:
-    """The worker group of a test, or None where it may run anywhere.
+def group_of(nodeid: str) -> str | None:
+    """The group of a test, whose tests run one after the other in one worker, or None where it may run anywhere.
 
-    Lava's processes are many, have deadlines, and their shared memory is counted: two tests at once would disturb each
-    other.
+    Lava's processes are many and have deadlines: two tests at once would disturb each other.
     """
-    if LAVA.match(item.nodeid):
-        return "lava"
-    if TRAINED & set(getattr(item, "fixturenames", ())):
-        return "trained"
-    return TOGETHER.get(item.nodeid.partition("::")[0])
+    if LAVA.match(nodeid):
+        return "lava" if LIGHT.match(nodeid) else "lava and torch"
+    return "trained" if TRAINED.match(nodeid) else TOGETHER.get(nodeid.partition("::")[0])
+
+
+LONG = (
+    "tests/benchmarks/test_results.py::test_end_to_end",
+    "tests/training/test_train_example.py::test_two_processes_resume",
+    "tests/benchmarks/test_results.py::test_trials_in_small",
+    "tests/training/test_train_example.py::test_two_processes_train",
+)
+"""How node ids of tests begin that take many seconds: those of one beginning are handed out before all others."""
+
+CLOCK = ("tests/events/test_live", "tests/events/test_event_commands")
+"""How node ids begin of tests that compare with the clock: they wait until those of Lava have mostly ended."""
+
+
+def unit_of(nodeid: str) -> str:
+    """The name of what is handed to a worker as one: a group, a long test, or a file."""
+    long = next(filter(nodeid.startswith, LONG), None)
+    return group_of(nodeid) or long or nodeid.partition("::")[0]
+
+
+def place_in_order(nodeid: str) -> tuple[int, bool]:
+    """Sorts tests: long ones and groups come first, quick ones last, so that no worker ends long after the others.
+
+    In the group of Lava those come first that run nothing but Lava, as torch stays once it has been imported.
+    """
+    for place, begin in enumerate(LONG):
+        if nodeid.startswith(begin):
+            return place, False
+    if group_of(nodeid) is not None:
+        return len(LONG), not nodeid.startswith(("tests/lava/", "tests/conformance/"))
+    late = 2 if nodeid.startswith(CLOCK) else 1 if SLOW.match(nodeid) else 3
+    return len(LONG) + late, False
 
 
 SLOW = re.compile(
@@ -63,19 +113,27 @@ SLOW = re.compile(
     r"|tests/own_neuron/"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
-    r"|tests/test_(docs\.py::test_code|files\.py::test_many_writers|imports|needed_nir|workers)"
+    r"|tests/test_(docs\.py::test_code|grouping\.py::test_light|files\.py::test_many_writers|imports|needed_nir|workers)"
 )
 """Node ids of tests that train, start processes, wait for clocks, or go through dozens of networks or files."""
 
 
-def is_slow(item: pytest.Item) -> bool:
+def is_slow(nodeid: str) -> bool:
     """Whether a test is left out of the edit loop."""
-    return group_of(item) in ("lava", "trained") or SLOW.match(item.nodeid) is not None
+    return group_of(nodeid) in ("lava", "lava and torch", "trained") or SLOW.match(nodeid) is not None
 
 
 def all_slow(file: str) -> bool:
     """Whether the edit loop needs no test of a file, so that it need not be imported."""
     return file.startswith("tests/lava/") or SLOW.match(f"{file}::") is not None
+
+
+def of_lava(path: str) -> bool:
+    """Whether the worker of Lava looks into a file or folder, given relative to the root."""
+    if path.endswith(".py"):
+        return LIGHT.match(path) is not None
+    folders = Path(path).parts[1:2]
+    return not folders or folders[0] in LIGHT_FOLDERS
 
 
 class LavaForks:

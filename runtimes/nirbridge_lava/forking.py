@@ -6,6 +6,7 @@ to leave Ctrl-C to its parent, and to compute with one thread.
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -157,6 +158,7 @@ def _in_child() -> None:
         # Another thread of the parent may hold it, and none of this process.
         _LOCK, _FORKS.thread = threading.RLock(), 0
         return
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     watch = threading.Thread(target=_end_with, args=(_FORKS.parent,), name="parent watch", daemon=True)

@@ -9,17 +9,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from queue import Empty
 from typing import Any
 
 from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
 
 from nirbridge.errors import ExecutionError
 from nirbridge_lava.forking import later_signals
 from nirbridge_lava.gate import Gate
+from nirbridge_lava.shared import ChannelMemory
 
 STALL_SECONDS = 60.0
 """Without progress for so long, a network is given up."""
@@ -79,6 +80,11 @@ class GuardedRuntime(Runtime):
         (self._command,) = self.runtime_to_service
         self._is_initialized = True
 
+    def _build_message_infrastructure(self) -> None:
+        # Lava's own memory is kept by a process more, and named in the file system, where a crash leaves it.
+        self._messaging_infrastructure = MultiProcessing()
+        self._messaging_infrastructure._smm = ChannelMemory()
+
     def run_steps(self, steps: int, progress: Callable[[], int], deadline: float | None) -> None:
         """Runs ``steps`` Lava steps.
 
@@ -136,7 +142,7 @@ class GuardedRuntime(Runtime):
             raise ExecutionError(_WHERE, "a process failed and did not say why", "Run it again")
 
     def stop(self) -> None:
-        """Ends all processes at once, failed or not, and frees the shared memory; stopping twice is fine."""
+        """Ends all processes at once, failed or not; stopping twice is fine."""
         if self._ended or self._owner != os.getpid():
             return
         with later_signals():
@@ -158,8 +164,6 @@ class GuardedRuntime(Runtime):
             port._array = []
         for queue in self.exception_q:
             queue.close()
-        if infrastructure is not None and hasattr(getattr(infrastructure.smm, "_manager", None), "shutdown"):
-            _freed(infrastructure.smm)
         # Only now, so that a stop that a second Ctrl-C cuts short is taken up again when the interpreter ends.
         self._ended = True
 
@@ -228,15 +232,6 @@ def _joined(actor: Any) -> None:
         # A second Ctrl-C came between the kernel's word that the process has ended and the note of it.
         actor._popen.returncode = -signal.SIGKILL
         actor.join()
-
-
-def _freed(memory: Any) -> None:
-    """Ends the process that keeps Lava's shared memory; does its work where it has been killed."""
-    if not memory._manager._process.is_alive():
-        for handle in memory._shared_memory_handles:
-            with suppress(FileNotFoundError):
-                handle.unlink()
-    memory.shutdown()
 
 
 def _failure(name: str, error: BaseException, trace: str) -> ExecutionError:

@@ -103,3 +103,17 @@ class SharedMemory:
     def move(self) -> None:
         """Tells that something moved; of two processes at the same time one may be lost."""
         self._block[_PROGRESS] += 1
+
+
+class ChannelMemory:
+    """The memory of Lava's channels, in place of that of its SharedMemoryManager."""
+
+    def create_shared_memory(self, size: int) -> ChannelArea:
+        """Memory of one channel in bytes."""
+        return ChannelArea(memoryview(mmap.mmap(-1, size)))
+
+
+class ChannelArea(NamedTuple):
+    """What Lava's ports read of a ``SharedMemory``."""
+
+    buf: memoryview

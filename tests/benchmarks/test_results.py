@@ -215,7 +215,7 @@ TINY_GRAPH = {
 }
 
 
-def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
+def test_end_to_end_in_small(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every experiment; then gone on with behind an interruption; then drawn again from its runs."""
     arguments = ["--quick", "--seeds", "1", "--workers", "2", "--nmnist", str(shared_data / "nmnist-small")]
     arguments += ["--page", str(tmp_path / "results.md"), "--cache", str(tmp_path / "cache.jsonl")]
@@ -234,6 +234,7 @@ def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
     assert len(runs) == len(lines) > 20
 
     (tmp_path / "cache.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
+    monkeypatch.setattr(runner, "worker_pool", lambda count: _Here())  # one run is not worth a process
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     again = (tmp_path / "cache.jsonl").read_text().splitlines()

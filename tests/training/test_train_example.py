@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -169,44 +170,81 @@ def torchrun(*arguments: str, program: Path = EXAMPLES / "train.py") -> subproce
     return done
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads threads from /proc")
-def test_no_thread_of_the_processes_stays(tmp_path):
-    """One that freed a tensor while Python exits would abort the process."""
-    program = tmp_path / "program.py"
-    program.write_text(
-        "from pathlib import Path\n"
-        "from torch import nn, ones\n"
-        f"import sys; sys.path.append({str(EXAMPLES)!r})\n"
-        "from training import processes\n"
-        "with processes('cpu') as place:\n"
-        "    place.wrapped(nn.Linear(3, 3))(ones(2, 3)).sum().backward()\n"
-        "names = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"
-        "Path(__file__).with_name(f'threads{place.rank}').write_text(''.join(names))\n"
+def in_two(*arguments: str) -> None:
+    """The training program in two processes that know of each other as by torchrun, whose own start takes seconds."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, str(EXAMPLES / "train.py"), *arguments, "--device", "cpu"]
+    both = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    try:
+        for process in both:
+            _, errors = process.communicate(timeout=200)
+            assert process.returncode == 0, errors
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def trained_by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder and what was printed: torchrun with gloo trains on 60 samples in batches of 25, 25 and 10.
+
+    Without batch normalisation, whose statistics each process takes of its own share. At the end each process leaves
+    the names of its threads.
+    """
+    pytest.importorskip("sklearn")
+    folder = tmp_path_factory.mktemp("two")
+    config = digits_config(
+        folder, network={"name": "small-dense", "width": 16}, learning_rate=1e-2, optimizer="sgd", batch=25
     )
-    torchrun(program=program)
-    names = [(tmp_path / f"threads{rank}").read_text() for rank in (0, 1)]
+    program = folder / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        f"sys.path.append({str(EXAMPLES)!r})\n"
+        "import train\n"
+        "try:\n"
+        "    train.main()\n"
+        "finally:\n"
+        "    names = [(task / 'comm').read_text() for task in Path('/proc/self/task').glob('*')]\n"
+        "    Path(__file__).with_name('threads' + os.environ['RANK']).write_text(''.join(names))\n"
+    )
+    options = ("--config", str(config), "--runtime", "norse", "--out", str(folder / "two"))
+    return folder, torchrun(*options, program=program).stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads threads from /proc")
+def test_two_processes_train_and_leave_no_thread(trained_by_two):
+    """One that freed a tensor while Python exits would abort the process."""
+    folder, _ = trained_by_two
+    names = [(folder / f"threads{rank}").read_text() for rank in (0, 1)]
     assert all(names)
     assert not any("gloo" in each for each in names), names
 
 
-def test_two_processes_train_the_network_that_one_trains(tmp_path):
-    """torchrun with gloo: 60 samples in batches of 25, 25 and 10; one process writes and compares.
-
-    Without batch normalisation, whose statistics each process takes of its own share.
-    """
-    pytest.importorskip("sklearn")
-    config = digits_config(
-        tmp_path, network={"name": "small-dense", "width": 16}, learning_rate=1e-2, optimizer="sgd", batch=25
-    )
-    options = ("--config", str(config), "--runtime", "norse")
-    done = torchrun(*options, "--out", str(tmp_path / "two"))
-    assert done.stdout.count("spiking epoch 1:") == 1
-    assert done.stdout.count("decisions of torch and the graph on the reference: 3 of 3 alike") == 1
-    assert done.stdout.count("norse: agrees with the reference") == 1
-    alone = run(*options, "--out", str(tmp_path / "one"))
+def test_two_processes_train_the_network_that_one_trains(trained_by_two):
+    """One process writes and compares."""
+    folder, printed = trained_by_two
+    config = folder / "run.json"
+    assert printed.count("spiking epoch 1:") == 1
+    assert printed.count("decisions of torch and the graph on the reference: 3 of 3 alike") == 1
+    assert printed.count("norse: agrees with the reference") == 1
+    alone = run("--config", str(config), "--runtime", "norse", "--out", str(folder / "one"))
     assert alone.exit_code == 0
     told = read_configuration(config).to_dict()
-    two, one = (load_checkpoint(tmp_path / name / "checkpoint.pt", told) for name in ("two", "one"))
+    two, one = (load_checkpoint(folder / name / "checkpoint.pt", told) for name in ("two", "one"))
     for name, tensor in one.network.items():
         torch.testing.assert_close(two.network[name], tensor, rtol=2e-3, atol=2e-4)
     for a, b in zip(two.history, one.history, strict=True):
@@ -219,9 +257,9 @@ def test_two_processes_resume_in_the_same_bits(tmp_path):
     pytest.importorskip("sklearn")
     config = str(digits_config(tmp_path, network={"name": "small-conv", "width": 4, "dropout": 0.2}, check_samples=0))
     broken, straight = tmp_path / "broken", tmp_path / "straight"
-    torchrun("--config", config, "--out", str(broken), "--stop-after", "1")
-    torchrun("--config", config, "--out", str(broken), "--resume")
-    torchrun("--config", config, "--out", str(straight))
+    in_two("--config", config, "--out", str(broken), "--stop-after", "1")
+    in_two("--config", config, "--out", str(broken), "--resume")
+    in_two("--config", config, "--out", str(straight))
     told = read_configuration(config).to_dict()
     a, b = (load_checkpoint(folder / "checkpoint.pt", told) for folder in (broken, straight))
     assert a.history == b.history
