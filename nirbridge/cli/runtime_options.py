@@ -9,11 +9,12 @@ import click
 
 from nirbridge.cli.common import F, with_options
 
-NAMES = ("device", "dtype", "exact", "mapping", "timeout")
+NAMES = ("device", "dtype", "exact", "sparse", "mapping", "timeout")
 _OPTIONS = (
     click.option("--device", metavar="NAME", help="For runtimes that have devices, as norse: cpu, cuda, cuda:0."),
     click.option("--dtype", metavar="NAME", help="For runtimes that have several, as norse: float32, float64."),
     click.option("--exact/--no-exact", default=None, help="For norse on CUDA: plain sums, or cuDNN's faster ones."),
+    click.option("--sparse/--no-sparse", default=None, help="For norse: nearly all that convolutions read is 0."),
     click.option("--mapping", metavar="NAME", help="For runtimes that have several, as lava: processes, fused."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes with processes of their own, as lava."),
 )

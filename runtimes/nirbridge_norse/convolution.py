@@ -71,7 +71,7 @@ def convolution(planned: PlannedNode, setting: Setting) -> Stage:
     bias = setting.tensor(node.bias).expand(len(weight)).contiguous()
     if setting.device.type == "cuda" and setting.exact:
         return Stateless(as_product(weight, bias, geometry))
-    if setting.device.type == "cpu" and runs_directly(planned):
+    if setting.device.type == "cpu" and runs_directly(planned, setting.sparse):
         return _direct(planned, weight, bias)
     mkldnn = setting.device.type == "cpu" and torch.backends.mkldnn.is_available()
     if weight.ndim == 4 and setting.dtype is torch.float32 and mkldnn:
@@ -90,11 +90,11 @@ def products(planned: PlannedNode) -> int:
     return int(prod(weight.shape[1:]) * prod(planned.output_shape))
 
 
-def runs_directly(planned: PlannedNode) -> bool:
-    """Whether the compiled loop takes a convolution."""
+def runs_directly(planned: PlannedNode, sparse: bool = False) -> bool:
+    """Whether the compiled loop takes a convolution; ``sparse`` says that nearly all inputs are 0."""
     node = planned.node
     simple = node.weight.ndim == 4 and int(node.groups) == 1 and pairs(node.dilation, 2) == (1, 1)
-    return simple and numba_is_there() and products(planned) <= FEW_PRODUCTS
+    return simple and numba_is_there() and (sparse or products(planned) <= FEW_PRODUCTS)
 
 
 def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
@@ -20,18 +21,22 @@ _NEEDED = {"torch": "'torch>=2.2'", "norse": "'norse>=1.1'"}
 class NorseRuntime:
     """torch in float32 or float64, on CPU or CUDA; runs every primitive.
 
-    Options of ``nirbridge.compile``: ``device`` ("cpu", "cuda", "cuda:1"; default "cpu"), ``dtype`` ("float32",
-    "float64") and ``exact``.  The default dtype is "float32" where its range does for the graph: for each parameter,
-    and for all products and sums with data up to 2^24; else "float64".  Precision "fixed" holds its integers in
-    float64, whatever the device.  On CUDA ``exact=False`` leaves convolutions to cuDNN, which is faster and may round
-    where a plain sum of products would not; elsewhere, and in precision "fixed", it changes nothing.
+    Options of ``nirbridge.compile``:
+
+    - ``device``: "cpu" (the default), "cuda", "cuda:1".
+    - ``dtype``: "float32" or "float64"; by default "float32" where its range does for the graph: for each parameter,
+      and for all products and sums with data up to 2^24.  Precision "fixed" holds its integers in whatever is exact.
+    - ``exact``: False on CUDA leaves convolutions to cuDNN, which is faster and may round where a plain sum of products
+      would not; elsewhere, and in precision "fixed", it changes nothing.
+    - ``sparse``: True says that nearly all that convolutions read is 0.  They then go through what is not, also where
+      they are large; it pays below a tenth, and changes the order of sums.
     """
 
     name = "norse"
     summary = "torch on CPU or CUDA, neurons in Norse's conventions; the fast one"
     precisions: tuple[str, ...] = ("float", "fixed")
     resets: tuple[str, ...] = RESETS
-    options: frozenset[str] = frozenset({"device", "dtype", "exact"})
+    options: frozenset[str] = frozenset({"device", "dtype", "exact", "sparse"})
 
     @property
     def supported(self) -> frozenset[type[nir.NIRNode]]:
@@ -48,10 +53,7 @@ class NorseRuntime:
                 f"{' and '.join(missing)} {verb} not installed",
                 f"Run: pip install {' '.join(_NEEDED[name] for name in missing)}",
             )
-        try:
-            return Availability(version("norse"))
-        except PackageNotFoundError:
-            return Availability("unknown")
+        return Availability(_norse_version())
 
     def check(self, plan: Plan) -> Iterable[Problem]:
         """No limits beyond the graph's own."""
@@ -79,6 +81,14 @@ class NorseRuntime:
             return NorseProgram(plan, make_setting(plan.dt, **options), LOWERING, careful=True)
         except NarrowError:
             return NorseProgram(plan, make_setting(plan.dt, **options, dtype="float64"), LOWERING)
+
+
+@cache
+def _norse_version() -> str:
+    try:
+        return version("norse")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 RUNTIME = NorseRuntime()

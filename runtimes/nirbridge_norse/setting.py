@@ -34,6 +34,7 @@ class Setting:
         dt: seconds per step.
         any_value: whether parameters may lose what single precision does not hold.
         exact: whether sums of products that are exact in the dtype must come out exact on CUDA too.
+        sparse: whether nearly all that convolutions read is 0.
     """
 
     device: torch.device
@@ -41,6 +42,7 @@ class Setting:
     dt: float
     any_value: bool = False
     exact: bool = True
+    sparse: bool = False
 
     def tensor(self, value: Any) -> Tensor:
         """``value`` as a tensor of its own, cast once to the program's dtype.
@@ -61,15 +63,18 @@ class Setting:
         return np.dtype(str(self.dtype).removeprefix("torch."))
 
 
-def make_setting(dt: float, device: str = "cpu", dtype: str = "float32", exact: bool = True) -> Setting:
+def make_setting(
+    dt: float, device: str = "cpu", dtype: str = "float32", exact: bool = True, sparse: bool = False
+) -> Setting:
     """The setting for the options of ``nirbridge.compile``.
 
     Raises:
-        InputError: the device is unknown or absent, the dtype is unknown, or ``exact`` is no truth value.
+        InputError: the device is unknown or absent, the dtype is unknown, or ``exact`` or ``sparse`` is no truth value.
     """
     require_option("dtype", dtype, tuple(DTYPES))
     require_option("exact", exact, (True, False))
-    return Setting(_device(device), DTYPES[dtype], dt, exact=bool(exact))
+    require_option("sparse", sparse, (True, False))
+    return Setting(_device(device), DTYPES[dtype], dt, exact=bool(exact), sparse=bool(sparse))
 
 
 def _device(name: Any) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,12 +11,14 @@ from unittest.mock import patch
 import nir
 import numpy as np
 import pytest
+import torch
 
 import nirbridge
 from nirbridge.ir import MaxPool2d, MultiLevelLIF, build_graph
 from nirbridge.runtime import make_plan
-from nirbridge_norse import convolution, linear, memory, schedule
+from nirbridge_norse import convolution, linear, memory, program, schedule
 from nirbridge_norse.fixed import bytes as fixed_bytes
+from nirbridge_norse.stages import Stateless, Written
 
 DT = 1 / 256
 NETWORKS, TOGETHER = 200, 10
@@ -28,6 +31,7 @@ PATHS: dict[str, dict[tuple[Any, str], Any]] = {
         (linear, "FEW_PRODUCTS"): NOTHING,
         (fixed_bytes, "largest_message"): lambda: 0,
     },
+    "threads": {(program, "WORTH_THREADS"): NOTHING},
     "new memory": {(memory, "SMALL"): NOTHING, (schedule, "SMALL"): NOTHING},
     "kept memory": {(memory, "SMALL"): EVERYTHING, (schedule, "SMALL"): EVERYTHING},
 }
@@ -38,7 +42,12 @@ def forced(path: str) -> Iterator[None]:
     with ExitStack() as stack:
         for (where, name), value in PATHS[path].items():
             stack.enter_context(patch.object(where, name, value))
-        yield
+        threads = torch.get_num_threads()
+        torch.set_num_threads(2 if path == "threads" else 1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def whole(random: np.random.Generator, *shape: int, most: int = 7) -> np.ndarray:
@@ -123,12 +132,84 @@ def test_all_paths_give_the_integers_of_the_reference(first: int) -> None:
             expected = reference.run(x, record=names).records
         assert any(expected[name].any() for name in names)
         for path in PATHS:
-            with forced(path), nirbridge.compile(graph, "norse", precision="fixed", dt=DT) as program:
-                whole_run = program.run(x, record=names).records
-                alone = program.run(x).output
-                program.reset()
-                steps = np.stack([program.step(frame) for frame in x])
+            with forced(path), nirbridge.compile(graph, "norse", precision="fixed", dt=DT) as fast:
+                whole_run = fast.run(x, record=names).records
+                alone = fast.run(x).output
+                fast.reset()
+                steps = np.stack([fast.step(frame) for frame in x])
             for name in names:
                 assert np.array_equal(whole_run[name], expected[name]), (seed, path, name)
             assert np.array_equal(alone, expected[names[-1]]), (seed, path)
             assert np.array_equal(steps, alone), (seed, path)
+
+
+def stages_of(fast: Any) -> list[Any]:
+    return [stage for part in fast._schedules for stage in part.stages.values()]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_paths_are_taken(path: str) -> None:
+    """By more than one network in two; else the test above would show little."""
+    found: Counter[str] = Counter()
+    for seed in range(20):
+        graph, shape = random_network(seed)
+        x = np.ones((2, 3, *shape))
+        with forced(path), nirbridge.compile(graph, "norse", precision="fixed", dt=DT) as fast:
+            fast.run(x)
+            synapses = [stage for stage in stages_of(fast) if hasattr(stage, "narrow")]
+            found["compiled loops"] += any(
+                isinstance(stage.narrow, Written) and stage.narrow.sends is not None for stage in synapses
+            )
+            found["bytes"] += any(stage.bytes is not None for stage in synapses)
+            found["single precision"] += all(stage.bytes is None for stage in synapses)
+            found["threads"] += len(fast._schedules) == 2
+            found["new memory"] += all(getattr(stage, "_kept", None) is None for stage in stages_of(fast))
+            found["kept memory"] += any(getattr(stage, "_kept", None) is not None for stage in stages_of(fast))
+    if path == "bytes" and not fixed_bytes.largest_message():
+        pytest.skip("this processor or this torch has no exact products of bytes")
+    assert found[path] > 10
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_option_sparse_takes_large_convolutions(groups: int) -> None:
+    random = np.random.default_rng(3)
+    nodes: dict[str, nir.NIRNode] = {
+        "input": nir.Input({"input": np.array([8, 20, 20])}),
+        "conv": nir.Conv2d((20, 20), whole(random, 64, 8 // groups, 3, 3), 1, 1, 1, groups, whole(random, 64)),
+        "act": nir.IF(np.ones((64, 20, 20)), np.full((64, 20, 20), 4.0), np.zeros((64, 20, 20))),
+        "output": nir.Output({"output": None}),
+    }
+    graph = build_graph(nodes, [("input", "conv"), ("conv", "act"), ("act", "output")])
+    x = (random.random((5, 2, 8, 20, 20)) < 0.05).astype(np.float32)
+    with nirbridge.compile(graph) as reference, nirbridge.compile(graph, "norse", sparse=True) as sparse:
+        assert isinstance(sparse._schedules[0].stages["conv"], Written if groups == 1 else Stateless)
+        assert np.array_equal(sparse.run(x).output, reference.run(x).output)
+    with nirbridge.compile(graph, "norse") as dense:
+        assert isinstance(dense._schedules[0].stages["conv"], Stateless)
+
+
+def test_results_that_are_held_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large memory is taken again only when nobody reads it, be it by a view of a view."""
+    size = 2**19
+    graph = build_graph(
+        {
+            "input": nir.Input({"input": np.array([size])}),
+            "act": nir.LI(np.full(size, DT * 4), np.ones(size), np.zeros(size)),
+            "output": nir.Output({"output": None}),
+        },
+        [("input", "act"), ("act", "output")],
+    )
+    with nirbridge.compile(graph, "norse", dt=DT) as fast:
+        held, places = [], set()
+        for value in range(1, 7):
+            result = fast.run(np.full((2, 1, size), value, np.float32)).output
+            places.add(result.ctypes.data)
+            held.append((value, torch.from_numpy(result[1])[0, 5:9] if value % 2 else memoryview(result[1, 0])[5:9]))
+            del result
+        assert len(places) == 6
+        for value, seen in held:
+            assert np.unique(np.asarray(seen)).tolist() == [np.float32(value * 0.25 * 1.75)]
+        held.clear()
+        del seen
+        again = [fast.run(np.ones((2, 1, size), np.float32)).output.ctypes.data for _ in range(4)]
+        assert len(set(again)) < 4

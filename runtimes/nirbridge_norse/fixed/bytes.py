@@ -6,7 +6,7 @@ themselves, as long as these stay below 2^24.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ from nirbridge.runtime.integer_bounds import SINGLE, grown
 from nirbridge_norse import convolution, linear
 
 BYTE, SIGNED = 255, 127
+FRAMES_AT_ONCE = 3
+"""Numbers of frames for which weights are kept in oneDNN's blocks: a step, a block of steps, and the last block.  Other
+blocks than it wants are sorted anew at every call."""
 
 
 @cache
@@ -68,14 +71,19 @@ def _prepared(
 ) -> Any:
     where = [list(stride), list(padding), list(dilation), groups]
     ones, zeros = torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.int64)
-    packed = torch.ops.onednn.qconv_prepack(weight, ones, 1.0, 0, *where, [1, *shape])
     call = torch.ops.onednn.qconv2d_pointwise.default
+
+    @lru_cache(maxsize=FRAMES_AT_ONCE)
+    def packed(frames: int) -> Tensor:
+        found: Tensor = torch.ops.onednn.qconv_prepack(weight, ones, 1.0, 0, *where, [frames, *shape])
+        return found
 
     def convolve(x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
-        y: Tensor = call(x, 1.0, 0, packed, ones, zeros, bias, *where, 1.0, 0, torch.float32, "none", [], "")
+        y: Tensor = call(x, 1.0, 0, packed(len(x)), ones, zeros, bias, *where, 1.0, 0, torch.float32, "none", [], "")
         return y
 
+    packed(1)
     return convolve
 
 
