@@ -25,8 +25,8 @@ STEPS, SIZE, BLOCK = 300, 34, 10
 NORSE = "norse.torch.from_nir"
 TARGETS = {"offline": 25.0, f"blocks of {BLOCK}": 15.0, "step by step": 8.0}
 WHY = {
-    "step by step": "At one frame a call the work of the layers is small; Python and the calls of torch are the rest.",
-    f"blocks of {BLOCK}": "A block of 10 frames shares the calls of torch, but is too short to hide them.",
+    "step by step": "At one frame a call the work of the layers is small; Python around the kernels is the rest.",
+    f"blocks of {BLOCK}": "A block of 10 frames shares the calls, but is too short to hide them.",
     "offline": "Convolutions and neuron passes are the larger part.",
 }
 Run = Callable[[], np.ndarray]

@@ -26,8 +26,8 @@ NEURONS: dict[str, Callable[[tuple[int, ...]], nir.NIRNode]] = {
     "M-LIF, 3 lanes": lambda shape: MultiLevelLIF.one_hot(shape, 3, decay=0.5),
 }
 WHY = {
-    "kernel": "The pass reads and writes the data once; above a copy it also computes, and holds the membranes.",
-    "run": "Beside the pass a run checks and copies its data, and asks the system for the memory of its results.",
+    "kernel": "The pass reads and writes the data once; above a copy, which writes past the cache, it also computes.",
+    "run": "Beside the pass a run reads its data and its results once more, to see that they are finite.",
 }
 
 

@@ -15,7 +15,7 @@ ABOUT = """The same runs at batch 16 in fresh processes with one thread and with
 else to do: threads spin while they wait for one whose core another program has."""
 BATCH, FASTER = 16, 1.6
 NETWORKS = {"VGGSNN, T = 4": 4, f"{GRAPH.name}, T = 50": 50}
-WHY = {"threads": "Neuron passes, copies and Python stay on one thread, and torch divides small layers badly."}
+WHY = {"threads": "Samples are divided among threads; Python between the nodes is one thread's at a time."}
 
 
 def one_process(name: str, rounds: int, size: int, width: int) -> dict[str, float | str]:

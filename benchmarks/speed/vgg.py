@@ -20,17 +20,17 @@ from .measuring import OURS, Row, Section, in_turns, only, over, profiled
 NAME, TITLE = "vgg", "A whole network over its plain network"
 ABOUT = """VGGSNN (eight 3×3 convolutions of 64 to 512 channels, 2×48×48 in, M-LIF with 3 lanes) on B = 1 by
 `Program.run`, over the same convolutions with ReLU in place of neurons, as a plain ANN on the same T frames: weights
-packed by oneDNN, channels last, ReLU inside the convolution, which is the fastest that torch has. CPU time of one
-thread. "plain torch" is the ANN without packing. Weights are dyadic, so that spikes must equal the reference's. 8
-bits: the graph that `nirbridge.quantize` makes, precision "fixed", over the fp32 ANN with the same limit on
-instructions (`ONEDNN_MAX_CPU_ISA`; only the best set is this machine's own)."""
-ANN, TORCH = "ANN, packed", "ANN, plain torch"
+packed by oneDNN, channels last, ReLU in place. CPU time of one thread. "fused" is the ANN with ReLU inside the
+convolution, "plain torch" without packing. Weights are dyadic, so that spikes must equal the reference's. 8 bits:
+the graph that `nirbridge.quantize` makes, precision "fixed", over the fp32 ANN with the same limit on instructions (`ONEDNN_MAX_CPU_ISA`; only the best set is this machine's own)."""
+ANN, FUSED, TORCH = "ANN, packed", "ANN, packed, fused", "ANN, plain torch"
 SIZE, WIDTH, STEPS, CHECKED = 48, 64, (1, 4, 10), 2
 FP32, INT8 = 1.03, {"AMX": 0.20, "VNNI": 0.30, "AVX2": 0.50}
 WHY = {
-    "8 bits": "Where the profile names `conv2d`, integers are held as floats, and no 8-bit instruction is used.",
-    "fp32": "The ANN has no neuron passes, no states and no Python between nodes; where the profile names `conv2d`, "
-    "torch also orders the weights anew in every call.",
+    "8 bits": "`onednn` is the convolutions in 8 bits: of one or a few frames they read weights more than they "
+    "compute; the first convolution, of data, and the neurons stay in single precision.",
+    "fp32": "The ANN has no neuron passes, no states and no Python between nodes; of one step they read the membranes "
+    "of all neurons for a single value each.",
 }
 
 
@@ -70,12 +70,14 @@ class Ann:
             frame = torch.conv2d(frame, weight, bias, stride, padding)
         self.weight, self.bias = torch.from_numpy(chain[-1].weight), torch.from_numpy(chain[-1].bias)
 
-    def packed(self, x: torch.Tensor) -> torch.Tensor:
-        """Packed weights, channels last, ReLU in the convolution."""
+    def packed(self, x: torch.Tensor, fused: bool = False) -> torch.Tensor:
+        """Packed weights, channels last; with ``fused`` ReLU is part of the convolution."""
+        after = "relu" if fused else "none"
         with torch.inference_mode():
             x = x.to(memory_format=torch.channels_last)
             for _, weight, bias, padding, stride in self.convolutions:
-                x = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, [1, 1], 1, "relu", [], "")
+                x = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, [1, 1], 1, after, [], "")
+                x = x if fused else x.relu_()
             return torch.nn.functional.linear(x.flatten(1), self.weight, self.bias)
 
     def plain(self, x: torch.Tensor) -> torch.Tensor:
@@ -87,11 +89,12 @@ class Ann:
 
 
 def ann_runs(graph: nir.NIRGraph, x: np.ndarray) -> dict[str, Callable[[], torch.Tensor]]:
-    """Both ways of the plain network on frames [T, B, ...], which give the same but for the order of sums."""
+    """All ways of the plain network on frames [T, B, ...], which give the same but for the order of sums."""
     flat = torch.from_numpy(x).flatten(0, 1)
     ann = Ann(graph, flat)
-    runs = {ANN: lambda: ann.packed(flat), TORCH: lambda: ann.plain(flat)}
-    torch.testing.assert_close(runs[ANN](), runs[TORCH](), rtol=1e-4, atol=1e-4)
+    runs = {ANN: lambda: ann.packed(flat), FUSED: lambda: ann.packed(flat, True), TORCH: lambda: ann.plain(flat)}
+    for run in runs.values():
+        torch.testing.assert_close(run(), runs[TORCH](), rtol=1e-4, atol=1e-4)
     return runs
 
 
