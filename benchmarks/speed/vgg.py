@@ -22,7 +22,8 @@ ABOUT = """VGGSNN (eight 3×3 convolutions of 64 to 512 channels, 2×48×48 in, 
 `Program.run`, over the same convolutions with ReLU in place of neurons, as a plain ANN on the same T frames: weights
 packed by oneDNN, channels last, ReLU in place. CPU time of one thread. "fused" is the ANN with ReLU inside the
 convolution, "plain torch" without packing. Weights are dyadic, so that spikes must equal the reference's. 8 bits:
-the graph that `nirbridge.quantize` makes, precision "fixed", over the fp32 ANN with the same limit on instructions (`ONEDNN_MAX_CPU_ISA`; only the best set is this machine's own)."""
+the graph that `nirbridge.quantize` makes, precision "fixed", over the fp32 ANN with the same limit on instructions
+(`ONEDNN_MAX_CPU_ISA`; only the best set is this machine's own)."""
 ANN, FUSED, TORCH = "ANN, packed", "ANN, packed, fused", "ANN, plain torch"
 SIZE, WIDTH, STEPS, CHECKED = 48, 64, (1, 4, 10), 2
 FP32, INT8 = 1.03, {"AMX": 0.20, "VNNI": 0.30, "AVX2": 0.50}
