@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
 
@@ -33,10 +33,15 @@ def in_parts(count: int, work: Callable[[int], None], threads: int) -> None:
     others: list[Future[None]] = []
     with suppress(RuntimeError):  # no thread starts once the interpreter ends: the calling one does all
         others += (_pool(os.getpid()).submit(take) for _ in range(threads - 1))
-    take()
-    for other in others:
-        if not other.cancel():  # one that had no turn yet has nothing left to do
-            other.result()
+    try:
+        take()
+    finally:
+        # Also after an interrupt nobody works on when the caller goes on; what had no turn yet has nothing left to do.
+        list(left)
+        running = [other for other in others if not other.cancel()]
+        wait(running)
+    for other in running:
+        other.result()
 
 
 @cache

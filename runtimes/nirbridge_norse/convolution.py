@@ -49,6 +49,11 @@ class Geometry(NamedTuple):
         """``x`` with what is uneven."""
         return x if self.uneven is None else functional.pad(x, self.uneven)
 
+    def padded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape [C, H, W] of an input with it."""
+        left, right, top, bottom = self.uneven or (0, 0, 0, 0)
+        return shape[0], shape[1] + top + bottom, shape[2] + left + right
+
 
 def geometry_of(node: nir.Conv1d | nir.Conv2d) -> Geometry:
     """That of a node."""
@@ -73,15 +78,29 @@ def convolution(planned: PlannedNode, setting: Setting) -> Stage:
         return Stateless(as_product(weight, bias, geometry))
     if setting.device.type == "cpu" and runs_directly(planned, setting.sparse):
         return _direct(planned, weight, bias)
-    mkldnn = setting.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    if weight.ndim == 4 and setting.dtype is torch.float32 and mkldnn:
+    if setting.device.type == "cpu" and setting.dtype is torch.float32 and suits_blocks(planned):
         return Stateless(_packed(planned, weight, bias, geometry))
     conv = functional.conv1d if weight.ndim == 3 else functional.conv2d
 
     def run(x: Tensor) -> Tensor:
-        return conv(geometry.padded(x), weight, bias, *geometry[:4])
+        return conv(geometry.padded(x).contiguous(), weight, bias, *geometry[:4])
 
     return Stateless(run)
+
+
+def suits_blocks(planned: PlannedNode) -> bool:
+    """Whether oneDNN may have a convolution in its blocks, channels last.
+
+    Seen with oneDNN 3.x: outputs of one column with a stride give wrong sums, in bytes and in single precision, and
+    dilated kernels with a stride end the process.
+    """
+    node = planned.node
+    return (
+        node.weight.ndim == 4
+        and torch.backends.mkldnn.is_available()
+        and pairs(node.dilation, 2) == (1, 1)
+        and min(planned.output_shape[1:]) > 1
+    )
 
 
 def products(planned: PlannedNode) -> int:
@@ -138,12 +157,9 @@ def _reached(size: int, sent: int, kernel: int, stride: int, padding: int) -> tu
 def _packed(planned: PlannedNode, weight: Tensor, bias: Tensor, geometry: Geometry) -> Any:
     """oneDNN's convolution with its weights in blocks, which takes them apart at every call else."""
     stride, padding, dilation = (list(axis) for axis in geometry[:3])
-    channels, *sizes = planned.input_shape
-    if geometry.uneven is not None:
-        left, right, top, bottom = geometry.uneven
-        sizes = [sizes[0] + top + bottom, sizes[1] + left + right]
+    shape = [1, *geometry.padded_shape(planned.input_shape)]
     blocks = torch._C._nn.mkldnn_reorder_conv2d_weight(
-        weight.to_mkldnn(), padding, stride, dilation, geometry.groups, [1, channels, *sizes]
+        weight.to_mkldnn(), padding, stride, dilation, geometry.groups, shape
     )
     call = torch.ops.mkldnn._convolution_pointwise.default
 

@@ -31,24 +31,26 @@ class Sent:
     """What one stage sends."""
 
     def __init__(self) -> None:
-        self._last: Tensor | None = None
+        self._last: tuple[Tensor, Order] | None = None
         self._large: list[Array] = []
 
     def new(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype, order: Order) -> Tensor:
         """Memory for the values of one call."""
-        last = self._last
-        if last is not None and last.shape == shape and last.dtype is dtype:
-            return last
+        if self._last is not None:
+            last, lies = self._last
+            if last.shape == shape and last.dtype is dtype and lies == order:
+                return last
         size = prod(shape) * dtype.itemsize
         if size > SMALL:
             return order.placed(self._memory(size), tuple(shape), dtype)
-        self._last = order.placed(np.empty(size, np.uint8), tuple(shape), dtype)
-        return self._last
+        found = order.placed(np.empty(size, np.uint8), tuple(shape), dtype)
+        self._last = found, order
+        return found
 
     def _memory(self, size: int) -> Array:
         """As many bytes that nobody reads any more, since each first touch of a page costs; else new ones."""
-        free = [bytes_ for bytes_ in self._large if sys.getrefcount(bytes_) <= _UNUSED]
-        fitting = next((bytes_ for bytes_ in free if bytes_.size == size), None)
+        holders = zip(self._large, _holders(self._large), strict=True)
+        fitting = next((array for array, count in holders if count <= _UNUSED and array.size == size), None)
         if fitting is None:
             fitting = np.empty(size, np.uint8)  # numpy asks for huge pages from 4 MiB on
             self._large = [*self._large, fitting][-KEPT:]
@@ -57,8 +59,15 @@ class Sent:
 
 KEPT = 2
 """Large tensors of a stage: a caller may hold the result of one run while the next one goes on."""
-_UNUSED = 3
-"""References of an array that only the list knows: its own, and two of the loop that asks."""
+
+
+def _holders(arrays: list[Array]) -> list[int]:
+    """How many references there are to each, with those of the list and of this function."""
+    return [sys.getrefcount(array) for array in arrays]
+
+
+_UNUSED = _holders([np.empty(0, np.uint8)])[0]
+"""For an array that only a list knows; versions of Python count differently."""
 
 
 class Bound(NamedTuple):
@@ -79,6 +88,13 @@ class Bound(NamedTuple):
     def again(self) -> Bound | None:
         """What a stage keeps of it."""
         return self if is_small(self.x) and is_small(self.y) else None
+
+
+def memory_to_fill(y: Tensor, order: Order) -> Array:
+    """[T, B, ...] of numpy in that order, the tensor's own memory."""
+    seen = order.seen(y)
+    assert seen.flags.c_contiguous, "an output lies in another order than its stage writes"
+    return seen
 
 
 def memory_of(x: Tensor, order: Order) -> tuple[Array, bool]:

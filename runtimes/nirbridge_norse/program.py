@@ -78,6 +78,7 @@ class NorseProgram(Program):
 
     def _close(self) -> None:
         self._schedules.clear()
+        self._parts = ()
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         steps, batch = next(iter(data.values())).shape[:2]

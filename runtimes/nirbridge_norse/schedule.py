@@ -67,23 +67,32 @@ class Schedule:
             self._segments[kept] = make_segments(self.plan, self.stages, kept)
         for name in neurons:
             self.stages[name].membranes = []
+        try:
+            results = self._results(data, dtype, size, kept, recordable=not neurons)
+            found = {name: results.whole[name].cpu().numpy() for name in names}
+            for name in neurons:
+                found[f"{name}{MEMBRANE}"] = torch.stack(self.stages[name].membranes or []).cpu().numpy()
+        finally:
+            for name in neurons:
+                self.stages[name].membranes = None
+        return found
+
+    def _results(
+        self, data: dict[str, Array], dtype: np.dtype[Any], size: int, kept: frozenset[str], recordable: bool
+    ) -> Results:
         steps = len(next(iter(data.values())))
         results = Results(steps)
+        recorded = self._recorded if steps == 1 and recordable and kept == frozenset(self.plan.outputs) else None
         for t in range(0, steps, size):
             results.enter(t, min(t + size, steps))
             values = {name: self._inputs[name](array[t : t + size], dtype) for name, array in data.items()}
-            if self._recorded is not None and steps == 1 and kept == frozenset(self.plan.outputs) and not neurons:
-                values = self._recorded(values)
+            if recorded is not None:
+                values = recorded(values)
             else:
                 self._block(values, self._segments[kept])
-            for name in names:
+            for name in kept:
                 results.put(name, values[name])
-        found = {name: results.whole[name].cpu().numpy() for name in names}
-        for name in neurons:
-            stage = self.stages[name]
-            found[f"{name}{MEMBRANE}"] = torch.stack(stage.membranes or []).cpu().numpy()
-            stage.membranes = None
-        return found
+        return results
 
     def _outputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """What one block sends out of the graph."""
@@ -131,8 +140,10 @@ class Schedule:
                 incoming = there[0] if there else some.new_zeros((some.shape[1], *planned.input_shape))
                 for term in there[1:]:
                     incoming = _sum(incoming, term)
-                sent = self.stages[planned.name].run(incoming[None], scratch=False)[0]
-                history[planned.name].append(sent.clone() if is_small(sent) else sent)
+                stage = self.stages[planned.name]
+                sent = stage.run(incoming[None], scratch=False)[0]
+                # Its own next call writes to the same place, or the caller to what it gave.
+                history[planned.name].append(sent.clone() if is_small(sent) or stage.view else sent)
             self._late.update({name: history[name][t] for name in inside})
         values.update({name: torch.stack(frames) for name, frames in history.items()})
 
@@ -158,8 +169,9 @@ class _Entrance:
             np.copyto(self._kept[1], array, casting="unsafe")
         else:
             cast = np.ascontiguousarray(array, dtype=dtype)
-            # torch warns about memory that it may not write into.
-            place = torch.from_numpy(cast if cast.flags.writeable else cast.copy())
+            # torch warns about memory that it may not write into, and takes no negative strides, of one number either.
+            as_it_is = cast.flags.writeable and min(cast.strides) > 0
+            place = torch.from_numpy(cast if as_it_is else cast.copy())
         return place if self._device.type == "cpu" else place.to(self._device)
 
 
@@ -168,6 +180,7 @@ _TORCH = {np.dtype(name): dtype for name, dtype in DTYPES.items()}
 
 def _order_for(plan: Plan, name: str, stages: Mapping[str, Stage]) -> Order:
     """Data that a convolution reads lie as it wants them."""
-    readers = (stages[p.name] for p in plan.nodes if any(source.name == name for source in p.sources))
+    found = (stages[p.name] for p in plan.nodes if any(source.name == name for source in p.sources))
+    readers = [getattr(stage, "narrow", stage) for stage in found]
     last = any(reader.enters.channels_last for reader in readers if isinstance(reader, Written))
     return Order(plan[name].output_shape, last)

@@ -1,4 +1,4 @@
-"""The ways a node can live in time; each takes all steps at once, and none keeps the values that it was given."""
+"""The ways a node can live in time; each takes all steps at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nirbridge_norse.fused.layout import Order, order_of
-from nirbridge_norse.memory import Bound, Sent, memory_of
+from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
 from nirbridge_norse.neurons.fused_snn import Pass
 
 Array = NDArray[Any]
@@ -147,7 +147,7 @@ class Written:
         if bound is None or bound.x is not x:
             steps, batch = x.shape[:2]
             y = self._sent.new((steps, batch, *self.leaves.features), self.sends or x.dtype, self.leaves)
-            (data, own), (out, _) = memory_of(x, self.enters), memory_of(y, self.leaves)
+            (data, own), out = memory_of(x, self.enters), memory_to_fill(y, self.leaves)
             frames = (array.reshape(steps * batch, *array.shape[2:]) for array in (data, out))
             bound = Bound(x, scratch, self.function(*frames), y)
             self._kept = bound.again() if own else None
@@ -238,7 +238,7 @@ class Neuron:
             y, out = x, data
         else:
             y = self._sent.new(x.shape, dtype, self._order)
-            out, _ = memory_of(y, self._order)
+            out = memory_to_fill(y, self._order)
         bound = Bound(x, scratch, self._pass(data.reshape(steps, -1), out.reshape(steps, -1)), y)
         self._kept = bound.again() if own else None
         bound.run()
@@ -258,6 +258,11 @@ class Neuron:
             self._pass = self.module.bind(self.state, order) if self.module.can_fuse(x) else None
             self._entering, self._order, self._kept = (x.shape[1:], x.dtype), order, None
         self._goes_on = True
+
+    def send(self, dtype: torch.dtype | None) -> None:
+        """Changes the dtype of what it sends from the next call on."""
+        if self.sends is not dtype:
+            self.sends, self._kept = dtype, None
 
     def again(self) -> Stage:
         """Another one."""

@@ -22,9 +22,9 @@ from nirbridge.runtime.integer_bounds import SINGLE, grown
 from nirbridge_norse import convolution, linear
 
 BYTE, SIGNED = 255, 127
-FRAMES_AT_ONCE = 3
-"""Numbers of frames for which weights are kept in oneDNN's blocks: a step, a block of steps, and the last block.  Other
-blocks than it wants are sorted anew at every call."""
+FRAMES_AT_ONCE = 6
+"""Numbers of frames for which weights are kept in oneDNN's blocks: a step, a block of steps and the last block, each
+for two numbers of samples on threads.  Other blocks than it wants are sorted anew at every call."""
 
 
 @cache
@@ -54,9 +54,9 @@ def integer_synapse(planned: PlannedNode) -> Any:
     bias = torch.tensor(np.broadcast_to(getattr(node, "bias", 0.0), len(weight)).copy(), dtype=torch.float32)
     if weight.ndim == 2:
         convolve = _prepared(weight[:, :, None, None], bias, (1, 1), (0, 0), (1, 1), 1, (weight.shape[1], 1, 1))
-        return lambda x: convolve(x[:, :, None, None]).flatten(1)
+        return lambda x: convolve(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
     geometry = convolution.geometry_of(node)
-    convolve = _prepared(weight, bias, *geometry[:4], planned.input_shape)
+    convolve = _prepared(weight, bias, *geometry[:4], geometry.padded_shape(planned.input_shape))
     return lambda x: convolve(geometry.padded(x))
 
 
@@ -165,6 +165,8 @@ def _adds_up(planned: PlannedNode, largest: int) -> bool:
 def _is_worth_it(planned: PlannedNode) -> bool:
     """Whether the weights are small enough for bytes, and the node large enough for the call."""
     node = planned.node
-    direct = convolution if node.weight.ndim == 4 else linear
-    row = np.ndim(getattr(node, "bias", 0)) <= 1 or node.weight.ndim == 4
-    return bool(row and np.abs(node.weight).max() <= SIGNED and not direct.runs_directly(planned))
+    if node.weight.ndim == 4:
+        fits = convolution.suits_blocks(planned) and not convolution.runs_directly(planned)
+    else:
+        fits = np.ndim(getattr(node, "bias", 0)) <= 1 and not linear.runs_directly(planned)
+    return bool(fits and np.abs(node.weight).max() <= SIGNED)

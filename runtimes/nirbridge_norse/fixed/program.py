@@ -31,16 +31,17 @@ class FixedProgram(NorseProgram):
     """
 
     def __init__(self, plan: Plan, setting: Setting) -> None:
+        self._senders: frozenset[str] = frozenset()
         super().__init__(plan, setting, FIXED_LOWERING)
         self._narrow_limit = single_precision_limit(plan)
         self._narrow = True
+        self._send(torch.uint8)
 
     def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
         stages = super()._lowered(lowering)
         if self.setting.device.type == "cpu" and numba_is_there():
             found = find_bytes(self.lowered)
-            for name in found.senders:
-                stages[name].sends = torch.uint8
+            self._senders = found.senders
             for name in found.synapses:
                 stages[name].bytes = Stateless(integer_synapse(self.lowered[name]))
         return stages
@@ -48,11 +49,19 @@ class FixedProgram(NorseProgram):
     def _reset(self) -> None:
         super()._reset()
         self._narrow = True
+        self._send(torch.uint8)
+
+    def _send(self, dtype: torch.dtype | None) -> None:
+        """Bytes, behind which sums are of single precision; or None for what sums need."""
+        for schedule in self._schedules:
+            for name in self._senders:
+                schedule.stages[name].send(dtype)
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         largest = max(max(float(array.max()), -float(array.min())) for array in data.values())
         self._narrow = self._narrow and largest <= self._narrow_limit
         if not self._narrow:
+            self._send(None)
             for schedule in self._schedules:
                 schedule.widen()
         return {name: array.astype(np.float64, copy=False) for name, array in super()._advance(data, record).items()}
