@@ -29,7 +29,7 @@ def test_keeps_the_protocol():
     assert isinstance(RUNTIME, Runtime)
     assert RUNTIME.name == "norse"
     assert RUNTIME.precisions == ("float", "fixed")
-    assert RUNTIME.options == {"device", "dtype", "exact"}
+    assert RUNTIME.options == {"device", "dtype", "exact", "sparse"}
 
 
 def test_supported_is_what_the_table_holds():

@@ -14,3 +14,8 @@ def compiled(function: Callable[..., None]) -> Any:
     Without ``fastmath``: the compiler may neither reorder nor fuse operations.
     """
     return cached(function, nogil=True)
+
+
+def summing(function: Callable[..., None]) -> Any:
+    """The same for sums of products, of which each product may go into the sum without being rounded before."""
+    return cached(function, nogil=True, fastmath={"contract"})

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled
+from nirbridge_norse.fused.caching import compiled, summing
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
 
 
-@compiled
+@summing
 def matrix(x: Array, y: Array, weight: Array, bias: Array) -> None:
     """y[n, o] = bias[o] + Σ_i weight[i, o] x[n, i]."""
     for n in range(x.shape[0]):
@@ -28,7 +28,7 @@ def matrix(x: Array, y: Array, weight: Array, bias: Array) -> None:
                     y[n, o] += weight[i, o] * value
 
 
-@compiled
+@summing
 def convolution(x: Array, y: Array, weight: Array, bias: Array, rows: Array, columns: Array) -> None:
     """Every input adds its kernel to the outputs around it.
 
