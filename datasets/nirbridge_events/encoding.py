@@ -32,6 +32,7 @@ OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
 PIECE = 1 << 16
 """Events of an array that are encoded at once."""
+_LAST_TIME = np.iinfo(np.int64).max
 
 
 class FrameEncoder:
@@ -174,7 +175,9 @@ class FrameEncoder:
                 self._require_short_gap(part // self._parts)
                 yield from self._advance(part)
             end_of_part = origin - (-(part + 1) * self._length // self._parts)
-            stop = at + int(np.searchsorted(places[at:], end_of_part))
+            # numpy compares with what int64 does not hold in floating point.
+            beyond = end_of_part > _LAST_TIME
+            stop = len(events) if beyond else at + int(np.searchsorted(places[at:], end_of_part))
             self._coder.add(events[at:stop], origin + self._window_index * self._length)
             first = self._window_times[0] if self._window_events else int(events.t[at])
             self._window_times = (first, int(events.t[stop - 1]))

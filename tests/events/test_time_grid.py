@@ -62,6 +62,13 @@ def test_windows_begin_and_end_where_they_are_told_to(options, wanted):
     assert report.partial_events == (wanted[-1] if cut else 0)
 
 
+@pytest.mark.parametrize("step", [1, 600])
+def test_the_last_window_that_int64_holds_comes_to_an_end(step):
+    t = np.iinfo(np.int64).max - 700 + step * np.arange(2)
+    zeros = np.zeros(2, np.uint16)
+    assert encode(Events(zeros, zeros, t, zeros.astype(np.uint8)), SENSOR, 1000, "count").sum() == 2
+
+
 def test_the_end_is_known_when_it_is_passed_and_ends_a_live_stream():
     encoder = FrameEncoder(SENSOR, 200_000, "count", end=500_000)
     assert sums(encoder.push(SECOND[:39])) == [20]
