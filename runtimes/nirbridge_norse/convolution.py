@@ -27,7 +27,7 @@ from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Written
 
 FEW_PRODUCTS = 2**20
-"""Multiplications a frame up to which the compiled loop takes no longer, even where half of the inputs are not 0."""
+"""Multiplications a frame up to which the compiled loop is taken: a library's call of one frame costs as much."""
 
 
 class Geometry(NamedTuple):

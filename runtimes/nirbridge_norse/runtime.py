@@ -29,7 +29,7 @@ class NorseRuntime:
     - ``exact``: False on CUDA leaves convolutions to cuDNN, which is faster and may round where a plain sum of products
       would not; elsewhere, and in precision "fixed", it changes nothing.
     - ``sparse``: True says that nearly all that convolutions read is 0.  They then go through what is not, also where
-      they are large; it pays below a tenth, and changes the order of sums.
+      they are large; it pays where few inputs are not 0, and changes the order of sums.
     """
 
     name = "norse"
