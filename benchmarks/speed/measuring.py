@@ -100,7 +100,8 @@ def profiled(run: Callable[[], object], repeats: int = 3, most: int = 6) -> str:
 def _named(key: tuple[str, int, str]) -> str:
     file, _, function = key
     function = function.removeprefix("<built-in method ").removeprefix("<method ").removesuffix(">").split(" of ")[0]
-    function = function.replace("'", "").rsplit(".", 1)[-1]
+    # torch's operators are "torch._ops.mkldnn."
+    function = function.replace("'", "").rstrip(".").rsplit(".", 1)[-1]
     return f"`{function}`" if file == "~" else f"`{file.rsplit('/', 1)[-1]}:{function}`"
 
 
