@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +13,7 @@ from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.signals import Unit
 from nirbridge.errors import InputError
 from nirbridge.ir import is_coded
-from nirbridge.runtime import Array, Data, Plan, PlannedNode, Program, Source
-
-SAMPLES_AT_ONCE = 32
-"""Samples that run together; the records of all senders of a network are held for so many."""
+from nirbridge.runtime import Array, Plan, PlannedNode, Source
 
 _ENTERED = (SYNAPSES, PRODUCT)
 
@@ -43,7 +39,7 @@ class Traffic:
 
 @dataclass
 class Activity:
-    """The means of one inference.
+    """Sums over all inferences of some samples until :meth:`means` makes means of one of them.
 
     Attributes:
         samples: B of the data.
@@ -61,9 +57,26 @@ class Activity:
     leaving: dict[str, Traffic] = field(default_factory=dict)
     direct: dict[str, Traffic] = field(default_factory=dict)
 
+    def add(self, other: Activity) -> None:
+        """Adds the sums over other samples of as many steps."""
+        assert (self.steps, self.inferences) == (other.steps, other.inferences), "other inferences cost differently"
+        self.samples += other.samples
+        for mine, theirs in zip(self._tables(), other._tables(), strict=True):
+            for name, traffic in theirs.items():
+                _count(mine, name, traffic)
+
+    def means(self) -> Activity:
+        """Those of one inference."""
+        share = 1 / (self.samples * self.inferences)
+        tables = ({name: traffic.scaled(share) for name, traffic in table.items()} for table in self._tables())
+        return Activity(self.samples, self.steps, self.inferences, *tables)
+
     def steps_of(self, planned: PlannedNode) -> float:
         """Output steps of a node in one inference."""
         return float(self.steps * planned.rate / self.inferences)
+
+    def _tables(self) -> tuple[dict[str, Traffic], ...]:
+        return self.entering, self.leaving, self.direct
 
 
 @dataclass(frozen=True)
@@ -85,38 +98,33 @@ class Measured:
         return any(self.units[source.name] is None for source in layer.planned.sources)
 
 
-def measure(
-    program: Program,
+def tallied(
+    plan: Plan,
     layers: tuple[Layer, ...],
     units: Mapping[str, Unit | None],
-    x: Data,
+    records: Mapping[str, Array],
     inferences: int | None,
-    observe: Callable[[Any], None] | None = None,
 ) -> Activity:
-    """Runs ``x`` and counts, a few samples at a time; ``observe`` gets the output of each part.
+    """The sums over the samples of one run.
+
+    Args:
+        plan: of the graph.
+        layers: its layers.
+        units: value of level 1 of each sender.
+        records: [T, B, *shape] of the inputs and of the nodes of :func:`recorded`, by name.
+        inferences: in the T steps; None for the windows of the phase code, else 1.
 
     Raises:
-        InputError: the data do not fit, or do not divide into ``inferences``.
+        InputError: the steps do not divide into ``inferences``.
     """
-    plan = program.plan
-    found: Activity | None = None
-    for part, recording in program.run_in_parts(x, SAMPLES_AT_ONCE, _recorded(plan, layers)):
-        records = {**recording.records, **part}
-        if observe is not None:
-            observe(recording.output)
-        if found is None:
-            steps = len(next(iter(part.values())))
-            found = Activity(0, steps, _inferences(plan, steps, inferences))
-        found.samples += next(iter(part.values())).shape[1]
-        _add(found, plan, layers, units, records)
-    assert found is not None, "there is at least one part"
-    for table in (found.entering, found.leaving, found.direct):
-        for name, traffic in table.items():
-            table[name] = traffic.scaled(1 / (found.samples * found.inferences))
+    steps, samples = np.shape(records[plan.inputs[0]])[:2]
+    found = Activity(samples, steps, _inferences(plan, steps, inferences))
+    _add(found, plan, layers, units, records)
     return found
 
 
-def _recorded(plan: Plan, layers: tuple[Layer, ...]) -> list[str]:
+def recorded(plan: Plan, layers: tuple[Layer, ...]) -> list[str]:
+    """The nodes that a run must record, besides the inputs."""
     names = [source.name for layer in layers if layer.role in _ENTERED for source in layer.planned.sources]
     names += [layer.name for layer in layers if layer.role == PRODUCT]
     for layer in layers:

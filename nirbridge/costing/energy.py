@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import nir
-import numpy as np
 
-from nirbridge.costing.activity import Activity, Measured, measure
+from nirbridge.costing.activity import Activity
 from nirbridge.costing.costs import SYNAPTIC, require_bits
-from nirbridge.costing.latency import window_steps
-from nirbridge.costing.layers import Layer, layers_of, uncounted
-from nirbridge.costing.memory_model import memory_rows
+from nirbridge.costing.layers import layers_of
+from nirbridge.costing.meter import Meter
 from nirbridge.costing.products import multiplications
-from nirbridge.costing.rate_models import rate_rows
-from nirbridge.costing.report import EnergyReport, LayerEnergy
+from nirbridge.costing.report import EnergyReport
 from nirbridge.costing.roles import PRODUCT, SYNAPSES, synapses_of
-from nirbridge.costing.signals import units_of
-from nirbridge.costing.width import width_of
-from nirbridge.errors import InputError
-from nirbridge.ir import EventInput, Graph, Quantize, frames_of_inference, is_input
-from nirbridge.reports import counted
-from nirbridge.runtime import Data, Plan, PlannedNode, compile, make_plan, require_option
-
-Rows = Callable[[tuple[Layer, ...], Measured], tuple[list[LayerEnergy], dict[str, str]]]
-
-_MODELS: dict[str, Rows] = {"m-lif": rate_rows, "one-spike": rate_rows, "memory": memory_rows}
-MODELS = tuple(_MODELS)
-INPUT_KINDS = ("analog", "events")
+from nirbridge.ir import Graph
+from nirbridge.runtime import Data, PlannedNode, compile, make_plan
 
 
 def energy(
@@ -80,65 +67,20 @@ def energy(
     Source: Abillama et al., IEEE Access 2025, equations 13 to 17; Hwang and Kung, 2024, equation 6;
     Castagnetti, Pegatoquet and Miramond, 2025, with Lemaire et al., ICONIP 2022.
     """
-    require_option("model", model, MODELS)
-    if bits is not None:
-        require_bits(bits)
-    if input_kind is not None:
-        require_option("input_kind", input_kind, INPUT_KINDS)
     with compile(graph, runtime, **options) as program:
-        plan = program.plan
-        layers = _layers(plan)
-        own = width_of(plan)
-        width = own if bits is None else bits
-        frames = frames_of_inference(graph)
-        if inferences is None and frames is not None:
-            inferences = _inferences_of(x, frames)
-        units = units_of(plan, input_kind)
-        activity = measure(program, layers, units, x, inferences, observe)
-    rows, skipped = _MODELS[model](layers, Measured(activity, units, width))
-    return EnergyReport(
-        model=model,
-        bits=width,
-        runtime=runtime,
-        samples=activity.samples,
-        inferences=activity.inferences,
-        steps=activity.steps // activity.inferences,
-        layers=tuple(rows),
-        not_counted=_in_order(plan, {**uncounted(plan), **skipped}),
-        assumptions=(
-            *_width_line(width, own, bits),
-            *_frames_line(plan, frames, activity),
-            *_assumptions(plan, layers, rows, input_kind),
-        ),
-    )
-
-
-def _inferences_of(x: Data, frames: int) -> int | None:
-    """Inferences in data for a graph that takes ``frames`` steps for one; None where they do not divide."""
-    array = next(iter(x.values())) if isinstance(x, Mapping) else x
-    steps = len(array) if np.ndim(array) else 0
-    return None if steps % frames else max(1, steps // frames)
-
-
-def _width_line(width: int, own: int, given: int | None) -> tuple[str, ...]:
-    """What a reader must know about the width, where it is not the usual one or not the graph's own."""
-    if given is not None and width != own:
-        held = "holds integers of 8 bits" if own == 8 else "is no graph of 8-bit integers"
-        return (f"priced at {width} bits as asked, although it {held}",)
-    return ("priced at 8 bits, the width of its integer weights; --bits 32 prices floating point",) if own == 8 else ()
-
-
-def _frames_line(plan: Plan, frames: int | None, activity: Activity) -> tuple[str, ...]:
-    """How many steps an inference has in a graph that conversion made for so many frames."""
-    if frames is None:
-        return ()
-    steps = activity.steps // activity.inferences
-    line = f"converted for {counted(frames, 'frame')} an inference, T = {window_steps(plan, frames)}"
-    if steps != frames:
-        return (f"{line}; here an inference has {counted(steps, 'frame')}",)
-    if activity.inferences > 1:
-        return (f"{line}; {activity.inferences} inferences follow one another, and membranes carry over between them",)
-    return (line,)
+        meter = Meter(graph, program.plan, model, bits, input_kind)
+        inferences = meter.inferences_of(x) if inferences is None else inferences
+        total: Activity | None = None
+        for part, recording in program.run_in_parts(x, meter.samples_at_once, meter.records):
+            if observe is not None:
+                observe(recording.output)
+            found = meter.tally({**recording.records, **part}, inferences)
+            if total is None:
+                total = found
+            else:
+                total.add(found)
+    assert total is not None, "there is at least one part"
+    return meter.report(total, runtime)
 
 
 def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
@@ -174,46 +116,3 @@ def ann_energy(graph: nir.NIRGraph, bits: int = 32) -> float:
     """
     require_bits(bits)
     return SYNAPTIC[bits].mac * sum(count_macs(graph).values())
-
-
-def _layers(plan: Plan) -> tuple[Layer, ...]:
-    """The layers, of which at least one has synapses.
-
-    Raises:
-        InputError: there are no synapses to count.
-    """
-    layers = layers_of(plan)
-    if not any(layer.role == SYNAPSES for layer in layers):
-        found = "has no layer of synapses (Affine, Linear, Conv1d, Conv2d, Aggregate), so there is nothing to compare"
-        raise InputError("graph", found, "Give a network with weights")
-    return layers
-
-
-def _in_order(plan: Plan, reasons: dict[str, str]) -> dict[str, str]:
-    return {name: reasons[name] for name in plan.names if name in reasons}
-
-
-def _assumptions(
-    plan: Plan, layers: tuple[Layer, ...], rows: list[LayerEnergy], input_kind: str | None
-) -> tuple[str, ...]:
-    """What a reader must know to judge the figures."""
-    lines = []
-    for name in plan.inputs:
-        kind = input_kind or ("events" if type(plan[name].node) is EventInput else "analog")
-        reason = "as given" if input_kind else f"by its type {type(plan[name].node).__name__}"
-        lines.append(f"input '{name}' counts as {kind} ({reason})")
-    analog = [row.layer for row in rows if row.input == "analog" and not _behind_input(plan, row.layer)]
-    if analog:
-        lines.append(f"analog senders before {', '.join(analog)}: evaluated densely at every step that is new")
-    if any(planned.loop is not None for planned in plan.nodes):
-        lines.append("the ANN evaluates recurrent layers once too, as it does every layer")
-    pairs = ", ".join(f"{layer.name} with {layer.copy_of}" for layer in layers if layer.copy_of)
-    if pairs:
-        lines.append(f"the ANN has once what conversion made two of, one for each sign: {pairs}")
-    return tuple(lines)
-
-
-def _behind_input(plan: Plan, name: str) -> bool:
-    """Whether data reach the node as they are, or rounded by the host."""
-    senders = (plan[source.name].node for source in plan[name].sources)
-    return any(is_input(sender) or type(sender) is Quantize for sender in senders)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nirbridge
+from nirbridge.costing import Meter
 from nirbridge.ir import EventInput, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.runtime import make_plan
 from tests.costing.nets import conv, entry, line, net
@@ -77,11 +78,9 @@ def test_an_analog_input_that_changes_is_evaluated_again() -> None:
 
 
 def test_samples_are_averaged_however_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nirbridge.costing import activity
-
     x = np.random.default_rng(0).integers(0, 4, (4, 7, 2)).astype(float)
     whole = nirbridge.energy(two_layers(), x, input_kind="events")
-    monkeypatch.setattr(activity, "SAMPLES_AT_ONCE", 3)
+    monkeypatch.setattr(Meter, "samples_at_once", 3)
     assert nirbridge.energy(two_layers(), x, input_kind="events") == whole
     assert whole.samples == 7
     assert whole["n0"].events == np.count_nonzero(x) / 7
