@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nirbridge.comparing import compare
     from nirbridge.converting import convert
     from nirbridge.costing import energy
+    from nirbridge.evaluating import evaluate
     from nirbridge.expanding import expand, fuse
     from nirbridge.exporting import export
     from nirbridge.ir import read, write
@@ -28,6 +29,7 @@ _HOMES = {
     "compile": "nirbridge.runtime",
     "convert": "nirbridge.converting",
     "energy": "nirbridge.costing",
+    "evaluate": "nirbridge.evaluating",
     "expand": "nirbridge.expanding",
     "export": "nirbridge.exporting",
     "fuse": "nirbridge.expanding",
@@ -45,6 +47,7 @@ __all__ = [
     "compile",
     "convert",
     "energy",
+    "evaluate",
     "expand",
     "export",
     "fuse",

@@ -1,0 +1,193 @@
+"""graph, data set → evaluation."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from nirbridge.errors import InputError, UnsupportedError
+from nirbridge.evaluating.collecting import collected
+from nirbridge.evaluating.evaluation import Evaluation
+from nirbridge.evaluating.journal import open_journal
+from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
+from nirbridge.evaluating.module_judge import ModuleJudge
+from nirbridge.evaluating.opening import open_samples
+from nirbridge.evaluating.predictions import SUFFIXES, require_parquet, write_predictions
+from nirbridge.evaluating.running import finished, prepared
+from nirbridge.files import require_target
+from nirbridge.ir import FlatGraph, Graph, flatten
+from nirbridge.runtime import Plan, require_option, usable_runtime
+from nirbridge.workers import crew
+
+BASELINE = "baseline"
+Told = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+def evaluate(
+    graph: Graph,
+    data: Any,
+    labels: Any = None,
+    runtime: str = "reference",
+    steps: int | None = None,
+    batch: int | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
+    *,
+    others: Sequence[str] = (),
+    baseline: Any = None,
+    baseline_weights: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    restart: bool = False,
+    bad: str = "count",
+    activity: bool = True,
+    energy: Mapping[str, Any] | None = None,
+    order: str | None = None,
+    scale: float = 1.0,
+    encoding: Mapping[str, Any] | None = None,
+    reading: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    train: bool = False,
+    samples: int | None = None,
+    tell: Told | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Evaluation:
+    """Runs a graph on a whole data set, a few samples at a time, and judges its decisions.
+
+    A decision is the class of the largest mean output over the steps, of a phase code of the largest output at the
+    end of its window.  Samples start from fresh states.  What a sample gives depends neither on the jobs nor on the
+    samples beside it, but for the rounding of sums that a runtime makes in batches of another size.
+
+    Args:
+        graph: a network with one output of one score for each class.
+        data: still images [N, *shape], shown at each of ``steps`` steps; frames [N, T, *shape], or [T, N, *shape]
+            where the labels tell so; a dictionary of such arrays by input name.  Or a path: .npy, .npz (whose array
+            "labels" holds the classes), .nird, or a folder of recordings, one folder for each class or with a
+            labels.csv (file, label); a data set of ``nirbridge_events.datasets`` by name, with ``root``; ``Labelled``
+            recordings.  The graph's EventInput, or ``encoding``, says how recordings become frames.
+        labels: [N], the class of each sample, or the path of an .npy file of them.
+        runtime: what decides.
+        steps: T.  Still images: not needed where the graph says it.  Recordings are cut to it or filled with empty
+            frames; without it each has as many as its events make.
+        batch: samples that run together; by default as many as take about 100 MB.
+        jobs: processes, each with one thread; 1 works in this process.
+        cluster: a Dask cluster in their place: "tcp://HOST:PORT", or "local" for one of ``jobs`` processes here.
+        others: further runtimes that decide too; the evaluation says how many decisions differ.
+        baseline: the network that the graph came from, a graph or ``file.py:callable`` of a torch module, which decides
+            too, on the same data.
+        baseline_weights: a checkpoint for the module.
+        output: a .csv or .parquet file for one row a sample.  What is finished is kept in a file beside it, with
+            ".partial" behind the name, from which the same call goes on after an interruption.
+        restart: begin anew instead.
+        bad: a sample that cannot be read is counted and named, "count", or ends the evaluation, "error".
+        activity: record what neurons send, for spikes and energy; without it runs take less time and memory.
+        energy: options of :func:`nirbridge.energy`: ``model``, ``bits``, ``input_kind``.
+        order: "nt" or "tn", where the axes of an array do not say.
+        scale: a factor on the values of arrays, as 1/255.
+        encoding: arguments of ``nirbridge_events.encode``, for a graph without EventInput.
+        reading: arguments of ``nirbridge_events.open_recording``.
+        root: the folder of a named data set.
+        train: its training part instead of the test part.
+        samples: only the first so many.
+        tell: gets what a user should know before the work begins, a line at a time.
+        progress: gets (samples done, samples in all) whenever a piece is.
+        options: as for :func:`nirbridge.compile`: ``dt``, ``precision``, ...
+
+    Raises:
+        InputError: data, labels or an option do not fit, every sample is bad, or one is and ``bad`` is "error".
+        FileError: a file is missing or damaged, or cannot be written.
+        GraphError: the graph is not valid.
+        UnsupportedError: a runtime does not run the graph.
+        RuntimeUnavailableError: a runtime is missing.
+        ExecutionError: a worker was lost again and again at the same samples.
+    """
+    started = time.perf_counter()
+    say = tell or (lambda line: None)
+    require_option("bad", bad, ("count", "error"))
+    place = None if output is None else _output(output)
+    flat = flatten(graph)
+    data_options = {
+        "order": order, "scale": scale, "encoding": encoding, "reading": reading, "root": root, "train": train
+    }  # fmt: skip
+    with ExitStack() as stack:
+        first, judges = _judges(flat, runtime, others, options, dict(energy or {}) if activity else None)
+        judges += _baseline(baseline, baseline_weights, runtime, options)
+        for judge in judges:
+            stack.callback(judge.close)
+        plan = _opened(judges)
+        found = open_samples(data, labels, flat, plan, steps, {k: v for k, v in data_options.items() if v is not None})
+        workers = stack.enter_context(crew(jobs, cluster))
+        run = prepared(found, plan, first, judges, batch, samples)
+        for line in (*found.notes, *run.notes(workers.size), *workers.remarks):
+            say(line)
+        journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
+        done = [] if journal is None else list(journal.done)
+        for judged in finished(run, workers, journal, bad, progress):
+            done.append(judged)
+        resumed = sum(map(len, done[: len(journal.done)])) if journal else 0
+        result = collected(run, done, time.perf_counter() - started, resumed)
+        if place is not None:
+            write_predictions(place, result)
+        if journal is not None:
+            journal.remove()
+    return result
+
+
+def _output(output: str | os.PathLike[str]) -> Path:
+    place = require_target(output)
+    if place.suffix.lower() not in SUFFIXES:
+        found = f"ends with '{place.suffix}', expected {' or '.join(SUFFIXES)}"
+        raise InputError(f"file '{place}'", found, "Rename the output")
+    if place.suffix.lower() == SUFFIXES[1]:
+        require_parquet()
+    return place
+
+
+def _judges(
+    graph: FlatGraph,
+    runtime: str,
+    others: Sequence[str],
+    options: Mapping[str, Any],
+    energy: Mapping[str, Any] | None,
+) -> tuple[GraphJudge, list[Judge]]:
+    """The graph on its runtime, which decides, and on others; each gets the options that it knows."""
+    names = (runtime, *others)
+    if len(set(names)) != len(names):
+        raise InputError("runtimes", f"{', '.join(names)} name one twice", "Name each once")
+    known = {name: usable_runtime(name).options for name in names}
+    shared = {"dt", "precision", "integrator", "reset"}
+    strange = [key for key in options if key not in shared and not any(key in found for found in known.values())]
+    if strange:
+        raise UnsupportedError(f"option '{strange[0]}'", f"no runtime of {', '.join(names)} knows it", "Leave it out")
+    own = {
+        name: {key: value for key, value in options.items() if key in shared or key in known[name]} for name in names
+    }
+    first = GraphJudge(runtime, graph, runtime, own[runtime], energy)
+    return first, [first, *(GraphJudge(name, graph, name, own[name]) for name in others)]
+
+
+def _baseline(
+    baseline: Any, weights: str | os.PathLike[str] | None, runtime: str, options: Mapping[str, Any]
+) -> list[Judge]:
+    """The network that the graph came from: a torch module, or another graph on the same runtime."""
+    if weights is not None and not isinstance(baseline, str):
+        raise InputError("option 'baseline_weights'", "goes with a baseline file.py:callable", "Leave it out")
+    if baseline is None:
+        return []
+    if isinstance(baseline, str):
+        return [ModuleJudge(BASELINE, baseline, None if weights is None else str(weights))]
+    own = {key: value for key, value in options.items() if key != "precision"}
+    return [GraphJudge(BASELINE, flatten(baseline), runtime, own)]
+
+
+def _opened(judges: Sequence[Judge]) -> Plan:
+    """The plan of the graph, after what is wrong with any of the graphs was raised, and warnings were given."""
+    plans = [judge.program(warn=True).plan for judge in judges if isinstance(judge, GraphJudge)]
+    for plan in plans:
+        require_scores(plan)
+    return plans[0]

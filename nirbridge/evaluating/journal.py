@@ -1,0 +1,105 @@
+"""The finished pieces of an evaluation in a file, so that an interrupted one goes on where it was."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from nirbridge.errors import FileError, InputError
+from nirbridge.evaluating.work import Judged, from_plain, to_plain
+
+SUFFIX = ".partial"
+"""Behind the name of the output file."""
+_VERSION = 1
+
+
+class Journal:
+    """A line for each finished piece, in order, behind a first line that says of what; removed when all are done.
+
+    Attributes:
+        done: what earlier runs finished.
+    """
+
+    def __init__(self, path: Path, file: TextIO, done: list[Judged]) -> None:
+        self.path, self.done = path, done
+        self._file = file
+
+    def add(self, judged: Judged) -> None:
+        """Keeps a piece, on disk when this returns."""
+        _write(self._file, to_plain(judged), self.path)
+
+    def remove(self) -> None:
+        """All is done and written elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Journal]:
+    """The journal of an evaluation that writes ``output``, new or as an interrupted run left it.
+
+    Args:
+        output: the file of predictions.
+        of: plain data that say what is evaluated and how; a journal of anything else is not gone on with.
+        restart: begin anew, whatever is there.
+
+    Raises:
+        InputError: the journal that is there belongs to another evaluation.
+        FileError: it cannot be read or written.
+    """
+    path = output.with_name(output.name + SUFFIX)
+    head = {"nirbridge evaluation": _VERSION, **of}
+    done = [] if restart or not path.exists() else _read(path, head)
+    try:
+        with path.open("r+" if done else "a", encoding="utf-8") as file:
+            _lock(file, path)
+            if done:
+                _cut_behind(file, len(done))
+            else:
+                file.truncate(0)
+                _write(file, head, path)
+            yield Journal(path, file, done)
+    except OSError as error:
+        raise FileError(f"file '{path}'", f"cannot be written ({error.strerror})", "Choose another place") from error
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        found = "another process is writing it"
+        raise InputError(f"file '{path}'", found, "Wait for it, or give another output") from error
+
+
+def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
+    """The finished pieces; a last line that a killed process did not finish is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        found = json.loads(lines[0]) if len(lines) > 1 else head
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise FileError(f"file '{path}'", f"is no journal of an evaluation ({error})", "Remove it") from error
+    if found != json.loads(json.dumps(head)):
+        differs = sorted(key for key in {*head, *found} if found.get(key) != json.loads(json.dumps(head)).get(key))
+        what = f"is of an evaluation with another {' and '.join(differs)}"
+        raise InputError(f"file '{path}'", what, "Give --restart to begin anew, or another output")
+    try:
+        return [from_plain(json.loads(line)) for line in lines[1:-1]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"file '{path}'", f"is damaged ({error})", "Give --restart to begin anew") from error
+
+
+def _cut_behind(file: TextIO, pieces: int) -> None:
+    for _ in range(pieces + 1):
+        file.readline()
+    file.seek(file.tell())
+    file.truncate()
+
+
+def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:
+    file.write(json.dumps(data) + "\n")
+    file.flush()
+    os.fsync(file.fileno())

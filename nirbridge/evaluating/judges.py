@@ -1,0 +1,205 @@
+"""Who decides about samples, and a graph on a runtime that does."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from nirbridge.costing import Meter
+from nirbridge.costing.activity import Activity
+from nirbridge.costing.latency import is_phase_coded
+from nirbridge.errors import GraphWarning, InputError, UnsupportedError
+from nirbridge.evaluating.readout import final_scores, running_scores
+from nirbridge.evaluating.samples import Batch
+from nirbridge.ir import FlatGraph, is_coded, spec_of
+from nirbridge.runtime import Array, Plan, Program, compile, sends_spikes
+from nirbridge.runtime.host import Loss
+
+
+@dataclass
+class Decided:
+    """What one judge says of a batch.
+
+    Attributes:
+        scores: [B, classes] after the last step.
+        decisions: [T, B] after each output step; of a sample that is shorter the last one stays.  None where there
+            are no steps.
+        spikes: [B], how many spikes its neurons sent; None where they were not recorded.
+        activity: sums for the energy, by input steps.
+        losses: what the host lost of the data, by node.
+        remarks: warnings of the runtime.
+        seconds: that the run took.
+    """
+
+    scores: Array
+    decisions: Array | None = None
+    spikes: Array | None = None
+    activity: dict[int, Activity] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Judge(Protocol):
+    """One judge; it travels to other processes and makes there what it needs."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        ...
+
+    def decide(self, batch: Batch) -> Decided:
+        """Scores of every sample."""
+        ...
+
+    def close(self) -> None:
+        """Frees what deciding holds."""
+        ...
+
+
+class GraphJudge:
+    """A graph on a runtime.
+
+    Args:
+        name: how reports call it.
+        graph: the graph, of one output with one score for each class.
+        runtime: what runs it.
+        options: of :func:`nirbridge.compile`.
+        energy: options of :class:`nirbridge.costing.Meter`; None counts neither spikes nor energy.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        graph: FlatGraph,
+        runtime: str,
+        options: Mapping[str, Any],
+        energy: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self.graph, self.runtime = name, graph, runtime
+        self.options, self.energy = dict(options), energy
+        self._program: Program | None = None
+        self._meter: Meter | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_program": None, "_meter": None}
+
+    def program(self, warn: bool = False) -> Program:
+        """The program, compiled when first asked for; ``warn``: as ``compile`` does, which one process is to do."""
+        if self._program is None:
+            with warnings.catch_warnings():
+                if not warn:
+                    warnings.simplefilter("ignore", GraphWarning)
+                self._program = compile(self.graph, self.runtime, **self.options)
+            self._meter = self._new_meter(self._program.plan)
+        return self._program
+
+    def close(self) -> None:
+        """See ``Judge``."""
+        if self._program is not None:
+            self._program.close()
+            self._program = None
+
+    @property
+    def meter(self) -> Meter | None:
+        """What counts energy; None where nothing is counted, or no model of energy has a rule for the graph."""
+        self.program()
+        return self._meter
+
+    def neurons(self) -> tuple[str, ...]:
+        """The nodes whose spikes are counted."""
+        plan = self.program().plan
+        return () if self.energy is None else spiking_neurons(plan)
+
+    def decide(self, batch: Batch) -> Decided:
+        """See ``Judge``."""
+        program, meter, neurons = self.program(), self.meter, self.neurons()
+        record = list(dict.fromkeys([*(meter.records if meter else ()), *neurons]))
+        started = time.perf_counter()
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            recording = program.run(batch.x, record=record)
+        seconds = time.perf_counter() - started
+        output = np.asarray(recording.output, dtype=np.float64)
+        found = Decided(
+            scores=np.empty((len(batch), output.shape[-1])),
+            decisions=np.empty(output.shape[:2], dtype=np.int64),
+            spikes=np.zeros(len(batch), dtype=np.int64) if neurons else None,
+            losses=dict(program.losses),
+            remarks=tuple(dict.fromkeys(str(one.message) for one in said if not _is_loss(one, program))),
+            seconds=seconds,
+        )
+        for steps in np.unique(batch.steps):
+            places = np.flatnonzero(batch.steps == steps)
+            self._read(found, program.plan, output, places, int(steps))
+            records = {**recording.records, **batch.x}
+            own = {name: _own(records[name], program.plan, name, places, int(steps)) for name in records}
+            if found.spikes is not None:
+                found.spikes[places] = sum(_spikes(own[name]) for name in neurons)
+            if meter is not None:
+                found.activity[int(steps)] = meter.tally(own, meter.inferences_of(own[program.plan.inputs[0]]))
+        return found
+
+    def _new_meter(self, plan: Plan) -> Meter | None:
+        if self.energy is None:
+            return None
+        try:
+            return Meter(self.graph, plan, **self.energy)
+        except (InputError, UnsupportedError):  # the evaluation said why before it began
+            return None
+
+    def _read(self, found: Decided, plan: Plan, output: Array, places: Array, steps: int) -> None:
+        """Scores and decisions of the samples that have so many steps."""
+        own = _own(output, plan, plan.outputs[0], places, steps)
+        windows = windows_of(plan, steps)
+        found.scores[places] = final_scores(own, windows)
+        assert found.decisions is not None, "graphs decide after every step"
+        found.decisions[: len(own), places] = running_scores(own, windows).argmax(axis=-1)
+        found.decisions[len(own) - 1 :, places] = found.scores[places].argmax(axis=-1)
+
+
+def spiking_neurons(plan: Plan) -> tuple[str, ...]:
+    """The neurons that send spikes, by name."""
+    return tuple(p.name for p in plan.nodes if spec_of(p.node).has_membrane and sends_spikes(plan, p.name))
+
+
+def require_scores(plan: Plan) -> int:
+    """How many classes a graph tells apart.
+
+    Raises:
+        InputError: it has several outputs, or one that is no score for each class.
+    """
+    if len(plan.outputs) != 1:
+        raise InputError("graph", f"has {len(plan.outputs)} outputs, a decision needs one", "Leave one")
+    shape = plan[plan.outputs[0]].output_shape
+    if len(shape) != 1:
+        found = f"its output has shape {tuple(shape)}, a decision needs one score for each class, as (10,)"
+        raise InputError("graph", found, "End the network with a layer of one value for each class")
+    return int(shape[0])
+
+
+def windows_of(plan: Plan, steps: int) -> int | None:
+    """Windows of the phase code in so many input steps; None where the output is no phase code."""
+    if not is_phase_coded(plan):
+        return None
+    return max(1, *(int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)))
+
+
+def _own(array: Array, plan: Plan, name: str, places: Array, steps: int) -> Array:
+    """The samples ``places`` of what a node sent, up to the end of their own steps."""
+    last = int(steps * plan[name].rate)
+    return array[:last] if len(places) == array.shape[1] else array[:last, places]
+
+
+def _spikes(array: Array) -> Array:
+    return np.count_nonzero(np.asarray(array).reshape(*array.shape[:2], -1), axis=(0, 2))
+
+
+def _is_loss(said: warnings.WarningMessage, program: Program) -> bool:
+    """Whether a warning is of what the host lost, which is counted in ``losses``."""
+    return any(str(said.message).startswith(str(program.plan[name])) for name in program.losses)

@@ -1,0 +1,63 @@
+"""The analog network that a graph came from, as a judge."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from nirbridge.errors import InputError
+from nirbridge.evaluating.judges import Decided
+from nirbridge.evaluating.samples import Batch
+
+
+class ModuleJudge:
+    """The torch module that a graph came from: of still images it takes [B, *shape], of frames [T, B, *shape].
+
+    Args:
+        name: how reports call it.
+        spec: ``file.py:callable``, as of ``nirbridge export``.
+        weights: a checkpoint to load.
+    """
+
+    def __init__(self, name: str, spec: str, weights: str | None = None) -> None:
+        self.name, self.spec, self.weights = name, spec, weights
+        self._module: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_module": None}
+
+    def close(self) -> None:
+        """See ``Judge``."""
+        self._module = None
+
+    def decide(self, batch: Batch) -> Decided:
+        """See ``Judge``; of an output [T, B, classes] the mean over the steps counts."""
+        import torch
+
+        if self._module is None:
+            from nirbridge.exporting import load_module, load_weights
+
+            self._module = load_module(self.spec).eval()
+            if self.weights is not None:
+                load_weights(self._module, self.weights)
+        if len(np.unique(batch.steps)) > 1:
+            found = "takes frames of one length, and the recordings differ"
+            raise InputError(f"baseline '{self.spec}'", found, "Give --steps, to which recordings are cut or filled")
+        (x,) = batch.x.values()
+        started = time.perf_counter()
+        with torch.no_grad():
+            entering = torch.from_numpy(np.ascontiguousarray(x[0] if batch.still else x, dtype=np.float32))
+            try:
+                output = self._module(entering)
+            except Exception as error:  # the user's code
+                raise InputError(
+                    f"baseline '{self.spec}'", f"raises {error}", "Give the network of this data"
+                ) from error
+        scores = np.asarray(output.detach(), dtype=np.float64)
+        scores = scores.mean(axis=0) if scores.ndim == 3 else scores
+        if scores.ndim != 2 or len(scores) != len(batch):
+            found = f"gives {tuple(output.shape)} for {len(batch)} samples, expected [B, classes] or [T, B, classes]"
+            raise InputError(f"baseline '{self.spec}'", found, "Give a module that classifies")
+        return Decided(scores, seconds=time.perf_counter() - started)

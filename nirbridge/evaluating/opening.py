@@ -1,0 +1,139 @@
+"""DATA → samples: by what it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nirbridge.arrays import read_arrays
+from nirbridge.errors import FileError, InputError
+from nirbridge.evaluating import recordings
+from nirbridge.evaluating.array_samples import ArraySource, array_samples, source_of, take_labels
+from nirbridge.evaluating.samples import Samples, require_labels
+from nirbridge.evaluating.steps import steps_of_still
+from nirbridge.ir import Graph
+from nirbridge.nir_data import SUFFIX, read_nir_data
+from nirbridge.runtime import Array, Plan
+from nirbridge_events.labelled import Labelled
+
+_ARRAYS = (".npy", ".npz")
+ARRAY_OPTIONS = ("order", "scale")
+RECORDING_OPTIONS = ("encoding", "reading", "train", "root")
+
+
+def open_samples(
+    data: Any, labels: Any, graph: Graph, plan: Plan, steps: int | None, options: Mapping[str, Any]
+) -> Samples:
+    """A data set for the graph of ``plan``.
+
+    Args:
+        data: an array or a dictionary of arrays by input name; the path of an .npy, .npz or .nird file, or of a folder
+            of recordings; the name of a data set of ``nirbridge_events.datasets``; or ``Labelled`` recordings.
+        labels: an array, or the path of one; None for those that the data bring along.
+        graph: the graph.
+        plan: of the graph.
+        steps: that a sample has; see ``nirbridge.evaluate``.
+        options: those of ``nirbridge.evaluate`` about data.
+
+    Raises:
+        InputError, FileError: data, labels or options do not fit.
+    """
+    given = None if labels is None else _labels(labels)
+    if isinstance(data, (str, os.PathLike)):
+        found = _open_path(Path(data), str(data), given, graph, plan, steps, options)
+    elif isinstance(data, Labelled):
+        found = _recordings(data, given, plan, steps, options)
+    else:
+        arrays = data if isinstance(data, Mapping) else {"": data}
+        sources = {name: ArraySource(np.asarray(array)) for name, array in arrays.items()}
+        found = _arrays("data", sources, given, graph, plan, steps, options)
+    if not len(found):
+        raise InputError("data", "hold no sample", "Give at least one")
+    return found
+
+
+def _open_path(
+    path: Path, name: str, labels: Array | None, graph: Graph, plan: Plan, steps: int | None, options: Mapping[str, Any]
+) -> Samples:
+    if path.is_dir():
+        return _recordings(recordings.open_folder(path), labels, plan, steps, options)
+    if name in recordings.DATA_SETS and not path.exists():
+        root = options.get("root")
+        if root is None:
+            raise InputError(f"data set '{name}'", "needs the folder where its files are", "Give it with --root")
+        labelled = recordings.open_named(name, root, bool(options.get("train", False)))
+        return _recordings(labelled, labels, plan, steps, options)
+    if path.suffix.lower() == SUFFIX:
+        sources = {key: ArraySource(array) for key, array in read_nir_data(path, plan).items()}
+        return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {"order": "tn", **options})
+    if path.suffix.lower() in _ARRAYS:
+        sources = source_of(path)
+        taken = take_labels(sources) if labels is None else None
+        found = _arrays(f"file '{path}'", sources, labels if taken is None else taken[1], graph, plan, steps, options)
+        return found if taken is None else found.noted(f"file '{path}': its array '{taken[0]}' holds the labels.")
+    if path.exists():
+        found_text = "is no .npy, .npz or .nird file, no folder of recordings"
+        raise FileError(f"file '{path}'", found_text, "Put recordings into a folder with labels.csv (file,label)")
+    known = ", ".join(recordings.DATA_SETS)
+    raise FileError(f"file '{path}'", "does not exist", f"Check the path, or name a data set: {known}")
+
+
+def _arrays(
+    where: str,
+    sources: dict[str, ArraySource],
+    labels: Array | None,
+    graph: Graph,
+    plan: Plan,
+    steps: int | None,
+    options: Mapping[str, Any],
+) -> Any:
+    _refuse(where, options, RECORDING_OPTIONS)
+    return array_samples(
+        where,
+        sources,
+        plan,
+        still_steps=partial(steps_of_still, graph, plan, steps),
+        labels=labels,
+        steps=steps,
+        order=options.get("order"),
+        scale=options.get("scale", 1.0),
+    )
+
+
+def _recordings(
+    labelled: Labelled, labels: Array | None, plan: Plan, steps: int | None, options: Mapping[str, Any]
+) -> Samples:
+    _refuse("recordings", options, ARRAY_OPTIONS)
+    encoding, reading = options.get("encoding"), options.get("reading")
+    return recordings.recording_samples(labelled, plan, labels=labels, steps=steps, options=encoding, reading=reading)
+
+
+def _refuse(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    for name in names:
+        if options.get(name):
+            raise InputError(f"option '{name}'", f"does not go with {where}", "Leave it out")
+
+
+def _labels(labels: Any) -> Array:
+    if not isinstance(labels, (str, os.PathLike)):
+        return np.asarray(labels)
+    found = read_arrays(labels, "[N]")
+    if isinstance(found, dict):
+        taken = take_labels({name: ArraySource(array) for name, array in found.items()})
+        if taken is None:
+            names = ", ".join(list(found)[:8])
+            raise InputError(
+                f"file '{labels}'", f"holds {len(found)} arrays ({names})", "Save the classes alone as .npy"
+            )
+        return taken[1]
+    return found
+
+
+def checked_labels(samples: Samples, classes: int) -> Array | None:
+    """The labels of a data set, as whole numbers within the network's classes."""
+    return None if samples.labels is None else require_labels(samples.labels, len(samples), classes)

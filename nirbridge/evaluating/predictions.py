@@ -1,0 +1,95 @@
+"""One row a sample, as CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from nirbridge.errors import UnsupportedError
+from nirbridge.evaluating.evaluation import Evaluation
+from nirbridge.files import whole_file, write_whole
+
+SUFFIXES = (".csv", ".parquet")
+Cell = int | float | str | None
+
+
+def write_predictions(path: Path, found: Evaluation) -> None:
+    """Writes a row for each sample, in order: index, file, label, prediction, margin and more.
+
+    What is not known is empty (null in Parquet): label without labels, all numbers of a bad sample.  ``prediction_*``
+    are those of further judges, ``score_0`` and so on the scores after the last step.
+
+    Raises:
+        FileError: the file cannot be written.
+        UnsupportedError: Parquet is wanted and pyarrow is not installed.
+    """
+    if path.suffix.lower() == ".parquet":
+        _write_parquet(path, found)
+        return
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns(found))
+    table.writerows(rows(found))
+    write_whole(path, text.getvalue())
+
+
+def require_parquet() -> None:
+    """Refuses Parquet before the work begins, where pyarrow is missing."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError("Parquet", "needs pyarrow", "pip install 'nirbridge[parquet]', or write .csv") from error
+
+
+def columns(found: Evaluation) -> list[str]:
+    """Names of the columns."""
+    others = [f"prediction_{name}" for name in found.all_predictions if name != found.judge]
+    scores = [f"score_{number}" for number in range(found.classes)]
+    return [
+        "index",
+        "file",
+        "label",
+        "prediction",
+        "margin",
+        "steps",
+        "spikes",
+        "milliseconds",
+        "problem",
+        *others,
+        *scores,
+    ]
+
+
+def rows(found: Evaluation) -> Iterator[list[Cell]]:
+    """The rows, in the order of the samples."""
+    others = [name for name in found.all_predictions if name != found.judge]
+    for number, good in enumerate(found.good.tolist()):
+        label = None if found.labels is None else int(found.labels[number])
+        spikes = None if found.spikes is None or not good else int(found.spikes[number])
+        yield [
+            number,
+            found.files[number] if found.files else "",
+            label,
+            int(found.predictions[number]) if good else None,
+            float(found.margins[number]) if good else None,
+            int(found.steps[number]) if good else None,
+            spikes,
+            round(float(found.milliseconds[number]), 4) if good else None,
+            found.bad.get(number, found.lost.get(number, "")),
+            *(int(found.all_predictions[name][number]) if good else None for name in others),
+            *(found.scores[number].tolist() if good else [None] * found.classes),
+        ]
+
+
+def _write_parquet(path: Path, found: Evaluation) -> None:
+    require_parquet()
+    import pyarrow
+    from pyarrow import parquet
+
+    names = columns(found)
+    values = zip(*rows(found), strict=True)
+    table = pyarrow.table({name: pyarrow.array(column) for name, column in zip(names, values, strict=True)})
+    with whole_file(path) as file:
+        parquet.write_table(table, pyarrow.PythonFile(file))

@@ -1,0 +1,49 @@
+"""Outputs of all steps → one score for each class, and the decision after every step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nirbridge.runtime import Array
+
+
+def running_scores(output: Array, windows: int | None) -> Array:
+    r"""The scores that a reader has after each step, [T, B, classes], of outputs of that shape in double precision.
+
+    They are the mean of the outputs so far.  A phase code holds its answer at the last step of its window, where the
+    sum that PhaseDecode makes is complete: there they are the mean of the ends of the windows so far, the one that is
+    under way counted as it stands.
+
+    Args:
+        output: [T, B, classes].
+        windows: of a phase code in the T steps; None for any other network.
+    """
+    if windows is None:
+        return np.cumsum(output, axis=0) / np.arange(1, len(output) + 1)[:, None, None]
+    length = len(output) // windows
+    ends = np.cumsum(output[length - 1 :: length], axis=0)
+    before = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]).repeat(length, axis=0)
+    number = np.arange(len(output)) // length + 1
+    return (before + output) / number[:, None, None]
+
+
+def final_scores(output: Array, windows: int | None) -> Array:
+    """[B, classes] after the last step; see :func:`running_scores`."""
+    return (
+        output.mean(axis=0) if windows is None else output[len(output) // windows - 1 :: len(output) // windows].mean(0)
+    )
+
+
+def margins(scores: Array) -> Array:
+    """[B], how far the best score lies above the second best; with one class, the score itself."""
+    if scores.shape[1] < 2:
+        return scores[:, 0]
+    best = np.partition(scores, -2, axis=1)
+    return best[:, -1] - best[:, -2]
+
+
+def ranks(scores: Array, labels: Array) -> Array:
+    """[B], how many classes come before the label: 0 where it is the decision; of equal scores the lower class leads."""
+    own = scores[np.arange(len(scores)), labels][:, None]
+    earlier = np.arange(scores.shape[1]) < labels[:, None]
+    return ((scores > own) | ((scores == own) & earlier)).sum(axis=1)

@@ -1,0 +1,212 @@
+"""Event recordings as a data set: the one place of the core that knows ``nirbridge_events``."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.evaluating.samples import Batch
+from nirbridge.ir import EventInput
+from nirbridge.reports import counted, shape_text
+from nirbridge.runtime import Array, Plan
+from nirbridge_events.frame_cache import Encoding, Sample
+from nirbridge_events.labelled import (
+    LABELS,
+    TONIC_SETS,
+    Labelled,
+    folder_per_class,
+    folder_with_labels,
+    from_tonic,
+)
+from nirbridge_events.settings import EncoderSettings
+
+DATA_SETS = tuple(TONIC_SETS)
+
+
+@dataclass(frozen=True)
+class RecordingPart:
+    """See ``samples.Part``."""
+
+    samples: tuple[Sample, ...]
+    encoding: Encoding
+    input: str
+    steps: int | None
+    block: int
+
+    def load(self) -> Batch:
+        """Encodes the recordings; each has as many steps as its events make, unless ``steps`` says how many."""
+        frames: dict[int, Array] = {}
+        bad: dict[int, str] = {}
+        losses: dict[int, str] = {}
+        for place, sample in enumerate(self.samples):
+            try:
+                with warnings.catch_warnings(record=True) as said:
+                    warnings.simplefilter("always")
+                    found = self.encoding.frames(sample)
+                frames[place], cut = self._fitted(found, sample)
+                told = [str(one.message) for one in said] + ([cut] if cut else [])
+                if told:
+                    losses[place] = " ".join(told)
+            except NirbridgeError as error:
+                bad[place] = str(error.problems[0])
+        steps = np.array([len(found) for found in frames.values()], dtype=np.int64)
+        places = np.array(list(frames), dtype=np.int64)
+        return Batch({self.input: _stacked(list(frames.values()))}, places, steps, False, bad, losses)
+
+    def _fitted(self, frames: Array, sample: Sample) -> tuple[Array, str]:
+        """Frames of the steps that are wanted, and what was cut off."""
+        if self.steps is not None:
+            fitted = np.zeros((self.steps, *frames.shape[1:]), dtype=frames.dtype)
+            fitted[: len(frames)] = frames[: self.steps]
+            beyond = len(frames) - self.steps
+            return fitted, f"{counted(beyond, 'frame')} beyond {self.steps} were cut off." if beyond > 0 else ""
+        if not len(frames) or len(frames) % self.block:
+            found = f"gives {counted(len(frames), 'frame')}, the graph takes a multiple of {self.block}"
+            raise InputError(
+                f"recording '{_name(sample)}'", found, "Give --steps, to which recordings are cut or filled"
+            )
+        return frames, ""
+
+
+def _stacked(frames: Sequence[Array]) -> Array:
+    """[T, B, *shape] of frames [T_b, *shape]; the shorter ones end in zeros."""
+    if not frames:
+        return np.zeros((0, 0), dtype=np.float32)
+    longest = max(map(len, frames))
+    stacked = np.zeros((longest, len(frames), *frames[0].shape[1:]), dtype=np.float32)
+    for place, found in enumerate(frames):
+        stacked[: len(found), place] = found
+    return stacked
+
+
+@dataclass(frozen=True)
+class RecordingSamples:
+    """A data set of recordings; see ``samples.Samples``."""
+
+    samples: tuple[Sample, ...]
+    labels: Array | None
+    encoding: Encoding
+    input: str
+    steps: int | None
+    block: int
+    notes: tuple[str, ...]
+
+    @property
+    def identity(self) -> tuple[str | int | float, ...]:
+        """How recordings are encoded, and which they are; one that is missing is found when it is read."""
+        found = hashlib.sha256()
+        for sample in self.samples:
+            with suppress(NirbridgeError):
+                found.update(self.encoding.key(sample).encode())
+        return found.hexdigest()[:32], len(self.samples), str(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def part(self, first: int, stop: int) -> RecordingPart:
+        """See ``samples.Samples``."""
+        return RecordingPart(self.samples[first:stop], self.encoding, self.input, self.steps, self.block)
+
+    def name(self, number: int) -> str:
+        """The path of the recording."""
+        return _name(self.samples[number])
+
+
+def recording_samples(
+    labelled: Labelled,
+    plan: Plan,
+    *,
+    labels: Array | None = None,
+    steps: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    reading: Mapping[str, Any] | None = None,
+) -> RecordingSamples:
+    """Recordings as a data set for the graph of ``plan``.
+
+    Args:
+        labelled: the recordings.
+        plan: of a graph with one input; an EventInput says how recordings become frames.
+        labels: in the place of those of ``labelled``.
+        steps: T to which frames are cut or filled with zeros; None takes what each recording gives.
+        options: arguments of ``nirbridge_events.encode``, where the graph has no EventInput.
+        reading: further arguments of ``nirbridge_events.open_recording``.
+
+    Raises:
+        InputError: neither says how recordings become frames, both do, or frames do not fit the graph; the names of
+            the classes do not say which output is which.
+    """
+    if len(plan.inputs) != 1:
+        raise InputError("graph", f"has {len(plan.inputs)} inputs, recordings need one", "Give arrays by input name")
+    name = plan.inputs[0]
+    chosen = _settings(plan, dict(options or {}), labelled)
+    shape = tuple(plan[name].output_shape)
+    if chosen.frame_shape != shape:
+        found = f"takes {shape_text(shape)}, frames are {shape_text(chosen.frame_shape)} (polarities, height, width)"
+        raise InputError(str(plan[name]), found, "Set --size and --polarity to match the model")
+    if steps is not None and steps % plan.block:
+        found = f"{steps} steps are no multiple of the {plan.block} steps of a window"
+        raise InputError("option 'steps'", found, "Give whole windows")
+    given = chosen.to_dict()
+    if labelled.sensor_size is None and not _says_sensor(plan, options or {}):
+        del given["sensor_size"]  # each recording says its own
+    classes, notes = _classes(labelled) if labels is None else (None, ())
+    return RecordingSamples(
+        samples=labelled.samples,
+        labels=labels if classes is None else classes,
+        encoding=Encoding(given, reading=dict(reading or {})),
+        input=name,
+        steps=steps,
+        block=plan.block,
+        notes=notes,
+    )
+
+
+def open_folder(root: Path) -> Labelled:
+    """A folder with labels.csv, or with a folder of recordings for each class."""
+    return folder_with_labels(root) if (root / LABELS).is_file() else folder_per_class(root)
+
+
+def open_named(name: str, root: str, train: bool) -> Labelled:
+    """A data set that tonic lays out; see ``nirbridge_events.datasets``."""
+    return from_tonic(name, root, train)
+
+
+def _settings(plan: Plan, options: dict[str, Any], labelled: Labelled) -> EncoderSettings:
+    node = plan[plan.inputs[0]].node
+    if type(node) is EventInput:
+        if options:
+            found = "contradicts the EventInput node of the model, which describes the frames"
+            raise InputError(f"option '{next(iter(options))}'", found, "Leave it away")
+        return EncoderSettings.from_node(node)
+    if "coding" not in options or not {"window", "per_events"} & set(options):
+        next_step = "Give for instance --window 10ms --coding one-hot --lanes 3"
+        raise InputError("options 'window' and 'coding'", "are missing, and the graph has no EventInput", next_step)
+    if labelled.sensor_size is not None:
+        options.setdefault("sensor_size", labelled.sensor_size)
+    return EncoderSettings(**options)
+
+
+def _says_sensor(plan: Plan, options: Mapping[str, Any]) -> bool:
+    return type(plan[plan.inputs[0]].node) is EventInput or "sensor_size" in options
+
+
+def _classes(labelled: Labelled) -> tuple[Array, tuple[str, ...]]:
+    """The class of each sample: the number that is its name, else the place of the name among all."""
+    own = np.array([sample.label for sample in labelled.samples], dtype=np.int64)
+    if all(name.isascii() and name.isdigit() for name in labelled.classes):
+        return np.array([int(name) for name in labelled.classes], dtype=np.int64)[own], ()
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(labelled.classes[:12]))
+    more = ", .." if len(labelled.classes) > 12 else ""
+    return own, (f"classes are numbered in the order of their names: {names}{more}.",)
+
+
+def _name(sample: Sample) -> str:
+    return str(getattr(sample, "path", ""))

@@ -1,0 +1,131 @@
+"""The pieces of an evaluation, and their way through the workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nirbridge.errors import InputError
+from nirbridge.evaluating.batching import batch_line, batch_size
+from nirbridge.evaluating.journal import Journal
+from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
+from nirbridge.evaluating.samples import Samples, require_labels
+from nirbridge.evaluating.work import Judged, Piece, judge_piece
+from nirbridge.runtime import Array, Plan
+from nirbridge.runtime.fingerprint import fingerprint
+from nirbridge.workers import Crew
+
+_LOOKED_AT = 8
+"""Samples of unknown length that are read beforehand, to know how many may run together."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An evaluation that is ready to start.
+
+    Attributes:
+        samples: the data set.
+        count: how many samples of it are judged.
+        labels: of all of them, if known.
+        classes: of the network.
+        plan: of the graph.
+        first: who decides.
+        judges: everybody, ``first`` before the others.
+        batch: samples that run together.
+        sample_bytes: that the data and records of a sample take about.
+    """
+
+    samples: Samples
+    count: int
+    labels: Array | None
+    classes: int
+    plan: Plan
+    first: GraphJudge
+    judges: tuple[Judge, ...]
+    batch: int
+    sample_bytes: int
+
+    def pieces(self, first: int) -> Iterator[Piece]:
+        """The pieces from sample ``first`` on."""
+        for start in range(first, self.count, self.batch):
+            stop = min(self.count, start + self.batch)
+            labels = None if self.labels is None else self.labels[start:stop]
+            yield Piece(start, stop - start, self.samples.part(start, stop), labels)
+
+    def notes(self, workers: int) -> list[str]:
+        """What is said before it starts."""
+        return [batch_line(self.batch, self.sample_bytes, workers)]
+
+    def identity(self) -> dict[str, Any]:
+        """What a journal must agree about, as plain data."""
+        return {
+            "graph": [fingerprint(judge.program().plan) for judge in self.judges if isinstance(judge, GraphJudge)],
+            "data": list(self.samples.identity),
+            "labels": None if self.labels is None else self.labels.tolist(),
+            "batch": self.batch,
+            "samples": self.count,
+            "judges": [judge.name for judge in self.judges],
+            "options": json.loads(json.dumps([self.first.options, self.first.energy], default=str)),
+        }
+
+
+def prepared(
+    samples: Samples, plan: Plan, first: GraphJudge, judges: Sequence[Judge], batch: int | None, most: int | None
+) -> Run:
+    """A run of ``judges`` over the first ``most`` samples, or all.
+
+    Raises:
+        InputError: labels, ``batch`` or ``most`` do not fit, or none of the first samples can be read.
+    """
+    for name, value in (("batch", batch), ("samples", most)):
+        if value is not None and value < 1:
+            raise InputError(f"option '{name}'", f"{value} is no number from 1 on", "Give for instance 32")
+    classes = require_scores(plan)
+    labels = None if samples.labels is None else require_labels(samples.labels, len(samples), classes)
+    size, sample_bytes = batch_size(first, samples.steps or _longest(samples))
+    return Run(
+        samples=samples,
+        count=len(samples) if most is None else min(most, len(samples)),
+        labels=labels,
+        classes=classes,
+        plan=plan,
+        first=first,
+        judges=tuple(judges),
+        batch=batch or size,
+        sample_bytes=sample_bytes,
+    )
+
+
+def finished(
+    run: Run, workers: Crew, journal: Journal | None, bad: str, progress: Callable[[int, int], None] | None
+) -> Iterator[Judged]:
+    """The pieces that no earlier run did, in order, as they are done.
+
+    Raises:
+        InputError: a sample is bad and ``bad`` is "error".
+    """
+    done = 0 if journal is None else sum(map(len, journal.done))
+    if progress is not None and done:
+        progress(done, run.count)
+    for judged in workers.map(judge_piece, run.pieces(done), run.judges):
+        if judged.bad and bad == "error":
+            place, text = next(iter(judged.bad.items()))
+            raise InputError(f"sample {judged.first + place}", text, "Mend it, or count such samples (--bad count)")
+        if journal is not None:
+            journal.add(judged)
+        done += len(judged)
+        if progress is not None:
+            progress(done, run.count)
+        yield judged
+
+
+def _longest(samples: Samples) -> int:
+    """Steps of the longest of the first few samples."""
+    batch = samples.part(0, min(_LOOKED_AT, len(samples))).load()
+    if not len(batch) and batch.bad:
+        place, text = next(iter(batch.bad.items()))
+        if len(batch.bad) == len(samples):
+            raise InputError(f"sample {place}", f"cannot be read, nor can any other: {text}", "Check the data")
+    return int(batch.steps.max(initial=1))

@@ -1,0 +1,89 @@
+"""What a data set is to an evaluation: samples by number, loaded a few at a time in whatever process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from nirbridge.runtime import Array
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples that run together.
+
+    Attributes:
+        x: [T, B, *shape] by input name; samples that are shorter than T end in zeros.
+        places: [B], their numbers in the part.
+        steps: [B], T of each, in steps of the graph's input.
+        still: whether every sample is one frame that is shown at each step.
+        bad: why a sample could not be read, by its number in the part; such ones are not in ``x``.
+        losses: what was left out of a sample, by its number in the part.
+    """
+
+    x: Mapping[str, Array]
+    places: Array
+    steps: Array
+    still: bool = False
+    bad: Mapping[int, str] = field(default_factory=dict)
+    losses: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+class Part(Protocol):
+    """A few samples that travel to the process that loads them."""
+
+    def load(self) -> Batch:
+        """The samples; what cannot be read of them is in ``bad``."""
+        ...
+
+
+class Samples(Protocol):
+    """A data set.
+
+    Attributes:
+        labels: [N], the class of each sample; None where it is not known.
+        steps: T of every sample in steps of the graph's input; None where each has its own.
+        notes: what a user must know about how the data are read, a line each.
+        identity: what tells these data from others, and from older ones of the same name.
+    """
+
+    labels: Array | None
+    steps: int | None
+    notes: tuple[str, ...]
+    identity: tuple[str | int | float, ...]
+
+    def __len__(self) -> int: ...
+
+    def part(self, first: int, stop: int) -> Part:
+        """The samples ``first`` to ``stop`` - 1."""
+        ...
+
+    def name(self, number: int) -> str:
+        """The file of a sample, empty where it has none of its own."""
+        ...
+
+
+def require_labels(labels: Array, samples: int, classes: int) -> Array:
+    """Labels as whole numbers [N].
+
+    Raises:
+        InputError: they are none, not one for each sample, or beyond the network's classes.
+    """
+    from nirbridge.errors import InputError
+
+    found = np.asarray(labels)
+    if found.dtype.kind not in "iu" or found.ndim != 1:
+        what = f"{found.dtype} of shape {found.shape}, expected whole numbers [N]"
+        raise InputError("labels", what, "Give the class of each sample, from 0 on")
+    if len(found) != samples:
+        raise InputError("labels", f"{len(found)} classes for {samples} samples", "Give one for each sample")
+    if found.size and (found.min() < 0 or found.max() >= classes):
+        wrong = int(found.min() if found.min() < 0 else found.max())
+        raise InputError("labels", f"class {wrong} is not within 0..{classes - 1}", "Number the classes from 0 on")
+    return found.astype(np.int64)

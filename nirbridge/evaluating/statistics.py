@@ -1,0 +1,38 @@
+"""What counts of right decisions say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nirbridge.runtime import Array
+
+_Z = 1.959963984540054
+"""The 97.5 % point of the normal distribution, so that 95 % lie within."""
+
+
+def wilson_interval(right: int, samples: int) -> tuple[float, float]:
+    r"""The 95 % interval of an accuracy of ``right`` in ``samples``, as shares.
+
+    .. math::
+        \frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4 n^2}}{1 + z^2 / n}
+
+    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+    """
+    share, square = right / samples, _Z * _Z / samples
+    middle = (share + square / 2) / (1 + square)
+    half = _Z / (1 + square) * math.sqrt(share * (1 - share) / samples + square / (4 * samples))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def confusion(labels: Array, predictions: Array, classes: int) -> Array:
+    """[classes, classes], how many samples of each label (row) were taken for each class (column)."""
+    counts = np.bincount(labels * classes + predictions, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def settled_from(by_step: Array, within: float = 0.01) -> int:
+    """The first step, counted from 1, from which on the accuracy stays within 0.01 of the last one's."""
+    off = np.flatnonzero(np.abs(by_step - by_step[-1]) > within)
+    return int(off[-1]) + 2 if off.size else 1

@@ -1,0 +1,176 @@
+"""One piece of an evaluation: some samples through every judge, in whatever process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nirbridge.costing.activity import Activity, Traffic
+from nirbridge.evaluating.judges import Decided, Judge
+from nirbridge.evaluating.samples import Batch, Part
+from nirbridge.runtime import Array
+from nirbridge.runtime.host import Loss
+
+BAD = -1
+"""The prediction of a sample that could not be read, and a count that is not known."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some samples of a data set.
+
+    Attributes:
+        first: number of the first one.
+        count: how many.
+        part: loads them.
+        labels: their classes, if known.
+    """
+
+    first: int
+    count: int
+    part: Part
+    labels: Array | None
+
+
+@dataclass
+class Judged:
+    """What became of a piece; plain numbers, so that it can be kept in a file.
+
+    Attributes:
+        first: number of the first sample.
+        predictions: of each judge, by name, the class of each sample, or ``BAD``.
+        scores: [B][classes] of the first judge; empty for a bad sample.
+        steps: of each sample.
+        spikes: of each sample, or ``BAD``.
+        milliseconds: of each sample, its share of the run.
+        right_by_step: samples that the first judge has right after each output step; of a sample that is shorter its
+            last decision stays.
+        activity: sums for the energy, by input steps.
+        losses: what the host lost of the data, by node.
+        bad: why samples could not be read, by their number in the piece.
+        lost: what was left out of samples, by their number in the piece.
+        remarks: warnings of the runtimes.
+    """
+
+    first: int
+    predictions: dict[str, list[int]]
+    scores: list[list[float]]
+    steps: list[int]
+    spikes: list[int]
+    milliseconds: list[float]
+    right_by_step: list[int] = field(default_factory=list)
+    activity: dict[int, Activity] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
+    bad: dict[int, str] = field(default_factory=dict)
+    lost: dict[int, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
+    """Loads a piece and asks every judge; the first one's scores, spikes and energy are kept."""
+    batch = piece.part.load()
+    found = _nothing(judges, piece, batch)
+    if not len(batch):
+        return found
+    places = batch.places.tolist()
+    for judge in judges:
+        decided = judge.decide(batch)
+        for place, prediction in zip(places, decided.scores.argmax(axis=1).tolist(), strict=True):
+            found.predictions[judge.name][place] = prediction
+        found.remarks = tuple(dict.fromkeys((*found.remarks, *decided.remarks)))
+        if judge is judges[0]:
+            _keep(found, decided, batch, piece.labels)
+    return found
+
+
+def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
+    count = piece.count
+    return Judged(
+        first=piece.first,
+        predictions={judge.name: [BAD] * count for judge in judges},
+        scores=[[] for _ in range(count)],
+        steps=[0] * count,
+        spikes=[BAD] * count,
+        milliseconds=[0.0] * count,
+        bad=dict(batch.bad),
+        lost=dict(batch.losses),
+    )
+
+
+def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None) -> None:
+    share = decided.seconds * 1e3 / len(batch)
+    for row, place in enumerate(batch.places.tolist()):
+        found.scores[place] = decided.scores[row].tolist()
+        found.steps[place] = int(batch.steps[row])
+        found.milliseconds[place] = share
+        if decided.spikes is not None:
+            found.spikes[place] = int(decided.spikes[row])
+    found.activity, found.losses = decided.activity, decided.losses
+    if labels is not None and decided.decisions is not None:
+        found.right_by_step = (decided.decisions == labels[batch.places]).sum(axis=1).tolist()
+
+
+def to_plain(judged: Judged) -> dict[str, Any]:
+    """A piece's outcome for JSON, of which :func:`from_plain` makes the same again, to the bit."""
+    data = dict(judged.__dict__)
+    data["activity"] = {str(steps): _plain_activity(found) for steps, found in judged.activity.items()}
+    data["losses"] = {name: loss.__dict__ for name, loss in judged.losses.items()}
+    return data
+
+
+def from_plain(data: dict[str, Any]) -> Judged:
+    """See :func:`to_plain`."""
+    return Judged(
+        **{
+            **data,
+            "activity": {int(steps): _activity(found) for steps, found in data["activity"].items()},
+            "losses": {name: Loss(**loss) for name, loss in data["losses"].items()},
+            "bad": {int(place): text for place, text in data["bad"].items()},
+            "lost": {int(place): text for place, text in data["lost"].items()},
+            "remarks": tuple(data["remarks"]),
+        }
+    )
+
+
+_TABLES = ("entering", "leaving", "direct")
+
+
+def _plain_activity(activity: Activity) -> dict[str, Any]:
+    tables = {
+        table: {name: traffic.__dict__ for name, traffic in getattr(activity, table).items()} for table in _TABLES
+    }
+    return {"samples": activity.samples, "steps": activity.steps, "inferences": activity.inferences, **tables}
+
+
+def _activity(data: dict[str, Any]) -> Activity:
+    tables = {table: {name: Traffic(**found) for name, found in data[table].items()} for table in _TABLES}
+    return Activity(data["samples"], data["steps"], data["inferences"], **tables)
+
+
+def activity_sum(parts: Sequence[dict[int, Activity]]) -> dict[int, Activity]:
+    """The sums of several pieces, by input steps."""
+    total: dict[int, Activity] = {}
+    for part in parts:
+        for steps, found in part.items():
+            if steps in total:
+                total[steps].add(found)
+            else:
+                total[steps] = Activity(0, found.steps, found.inferences)
+                total[steps].add(found)
+    return total
+
+
+def right_sum(parts: Sequence[list[int]]) -> Array:
+    """Right decisions after each step over several pieces; a piece with fewer steps keeps its last ones."""
+    longest = max(map(len, parts), default=0)
+    total = np.zeros(longest, dtype=np.int64)
+    for part in parts:
+        if part:
+            total += np.array(part + [part[-1]] * (longest - len(part)))
+    return total
