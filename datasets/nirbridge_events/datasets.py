@@ -77,15 +77,20 @@ class EncodedEvents(Dataset[tuple[Tensor, int]]):
         frames = torch.from_numpy(self.cache.load(sample))
         return frames if self.augment is None else self.augment(frames), sample.label
 
-    def prepare(self, workers: int | None = None, quiet: bool = False) -> EncodedEvents:
+    def prepare(self, jobs: int | None = None, quiet: bool = False, cluster: str | None = None) -> EncodedEvents:
         """Encodes what is not in the cache, by all cores, with progress on stderr; what was broken off goes on.
+
+        Args:
+            jobs: processes; by default one a core, 1 works in this process.
+            quiet: no progress.
+            cluster: "local" or the address of a Dask scheduler, as of :func:`nirbridge.workers.crew`.
 
         Raises:
             NirbridgeError: recordings cannot be encoded, each with its line; all the others are done.
         """
         count = len(self.cache.missing(self.samples))
         progress = _Progress(0 if quiet else count)
-        self.cache.fill(self.samples, workers, progress.tick)
+        self.cache.fill(self.samples, jobs, progress.tick, cluster)
         return self
 
 

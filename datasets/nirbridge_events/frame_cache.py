@@ -6,17 +6,15 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from nirbridge.errors import ExecutionError, FileError, InputError, NirbridgeError
+from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import whole_file
-from nirbridge.workers import worker_pool
+from nirbridge.workers import LOCAL, all_cores, crew
 from nirbridge_events.encoding import encode
 from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import Events, Size
@@ -161,7 +159,11 @@ class FrameCache:
         return [sample for sample in samples if not self.path(sample).exists()]
 
     def fill(
-        self, samples: Sequence[Sample], workers: int | None = None, tick: Callable[[int], None] | None = None
+        self,
+        samples: Sequence[Sample],
+        jobs: int | None = None,
+        tick: Callable[[int], None] | None = None,
+        cluster: str | None = None,
     ) -> int:
         """Encodes what is missing, on all cores; returns how many recordings that were.
 
@@ -169,15 +171,16 @@ class FrameCache:
 
         Args:
             samples: recordings.
-            workers: processes; by default one a core, 1 works in this process.
+            jobs: processes; by default one a core, 1 works in this process.
             tick: called with 1 for each recording that is done.
+            cluster: as of :func:`nirbridge.workers.crew`; recordings and cache are at the same paths there.
 
         Raises:
             NirbridgeError: a recording cannot be encoded; all the others are finished first.
         """
         missing = self.missing(samples)
         problems: list[NirbridgeError] = []
-        for error in self._each(missing, min(workers or os.cpu_count() or 1, len(missing))):
+        for error in self._each(missing, jobs, cluster):
             problems += [] if error is None else [error]
             if tick is not None:
                 tick(1)
@@ -185,20 +188,15 @@ class FrameCache:
             raise type(problems[0]).from_problems([problem for error in problems for problem in error.problems])
         return len(missing)
 
-    def _each(self, samples: Sequence[Sample], workers: int) -> Iterator[NirbridgeError | None]:
-        if workers <= 1:
-            yield from (_store(self, sample) for sample in samples)
+    def _each(
+        self, samples: Sequence[Sample], jobs: int | None, cluster: str | None
+    ) -> Iterator[NirbridgeError | None]:
+        if not samples:
             return
-        with worker_pool(workers) as pool:
-            jobs = [pool.submit(_store, self, sample) for sample in samples]
-            try:
-                yield from (job.result() for job in as_completed(jobs))
-            except BrokenProcessPool as error:
-                found = "a process ended before its work was done"
-                next_step = "Put the call under if __name__ == '__main__':, or use workers=1"
-                raise ExecutionError("encoding", found, next_step) from error
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        if cluster in (None, LOCAL):
+            jobs = min(all_cores() if jobs is None else jobs, len(samples))
+        with crew(jobs or 1, cluster) as workers:
+            yield from workers.map(_store, samples, shared=self)
 
 
 def _store(cache: FrameCache, sample: Sample) -> NirbridgeError | None:

@@ -99,7 +99,7 @@ def test_prepare_uses_processes_shows_progress_and_resumes(root, capsys, monkeyp
     data = datasets.folder(root, ENCODING)
     data[4]
     assert len(data.cache.missing(data.samples)) == 5
-    data.prepare(workers=2)
+    data.prepare(jobs=2)
     assert "encoded 5 of 5 recordings" in capsys.readouterr().err
     assert not data.cache.missing(data.samples)
     monkeypatch.setattr(Encoding, "frames", None)
@@ -152,7 +152,7 @@ def test_bad_recordings_are_all_named_and_the_good_ones_are_done(root):
         (root / name).write_bytes(b"\xff" + (root / name).read_bytes()[1:])
     data = datasets.folder(root, ENCODING)
     with pytest.raises(FileError) as error:
-        data.prepare(workers=2, quiet=True)
+        data.prepare(jobs=2, quiet=True)
     assert len(error.value.problems) == 2
     assert "0.bin': event 0 lies at (255, " in str(error.value)
     assert len(data.cache.missing(data.samples)) == 2

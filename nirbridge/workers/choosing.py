@@ -1,0 +1,66 @@
+"""Which crew does the work: what ``--jobs`` and ``--cluster`` ask for."""
+
+from __future__ import annotations
+
+import os
+
+from nirbridge.errors import InputError
+from nirbridge.workers.alone import Alone
+from nirbridge.workers.crew import Crew
+from nirbridge.workers.processes import Processes
+
+LOCAL = "local"
+_SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
+
+
+def crew(jobs: int = 1, cluster: str | None = None) -> Crew:
+    """Workers for :meth:`Crew.map`, to be used as a context manager.
+
+        with crew(jobs=4) as workers:
+            for row in workers.map(measure, recordings, shared=graph):
+                ...
+
+    Results and their order are the same whatever crew it is.
+
+    Args:
+        jobs: 1 for this process, else so many processes of one thread each.
+        cluster: "local" for a Dask cluster of ``jobs`` processes on this machine, or the address of a Dask scheduler
+            ("tcp://scheduler:8786"), whose workers do the work.
+
+    Raises:
+        InputError: ``jobs`` is below 1 or does not go with ``cluster``, or ``cluster`` is neither, or Dask's library
+            ``distributed`` is not installed.
+    """
+    if jobs < 1:
+        raise InputError("jobs", f"{jobs} processes do no work", "Give 1 or more")
+    check_cluster(cluster)
+    if cluster is None:
+        return Alone() if jobs == 1 else Processes(jobs)
+    try:
+        from nirbridge.workers.dask_cluster import EmbeddedCluster, ExistingCluster
+    except ModuleNotFoundError as error:
+        found = f"needs the library '{error.name}', which is not installed"
+        raise InputError(f"cluster '{cluster}'", found, "Run: pip install 'nirbridge[cluster]'") from error
+    if cluster == LOCAL:
+        return EmbeddedCluster(jobs)
+    if jobs != 1:
+        found = f"has workers of its own, so that {jobs} jobs mean nothing"
+        raise InputError(f"cluster '{cluster}'", found, "Leave the jobs away")
+    return ExistingCluster(cluster)
+
+
+def check_cluster(cluster: str | None) -> None:
+    """Refuses what is neither "local" nor an address.
+
+    Raises:
+        InputError: so.
+    """
+    if cluster is None or cluster == LOCAL or cluster.startswith(_SCHEMES):
+        return
+    found = "is neither 'local' nor the address of a Dask scheduler"
+    raise InputError(f"cluster '{cluster}'", found, "Give it as tcp://scheduler:8786")
+
+
+def all_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
