@@ -99,7 +99,9 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
         for path in sorted((path for path in entry.rglob("*") if path.is_file() and _visible(path)), key=_as_counted)
     )
     if not samples:
-        raise FileError(f"folder '{place}'", "holds no folders with recordings", "Give one folder for each class")
+        beside = place.parent / LABELS
+        step = f"Give '{place.parent}', where the labels are" if beside.is_file() else "Give one folder for each class"
+        raise FileError(f"folder '{place}'", f"holds no folders with recordings, and no {LABELS}", step)
     return Labelled(samples, tuple(entry.name for entry in classes), sensor_size)
 
 

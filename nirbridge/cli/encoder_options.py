@@ -90,6 +90,12 @@ def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+def encoder_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``nirbridge_events.encode`` that the options give, but for those of ``grid_options``."""
+    names = {**{name: name for name in (*_ENCODER_NAMES, "crop", "max_gap")}, "sensor": "sensor_size"}
+    return {name: flags[flag] for flag, name in names.items() if flags[flag] is not None}
+
+
 def open_encoder(
     source: str,
     graph: nir.NIRGraph | None,

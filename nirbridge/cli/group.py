@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("nirbridge.cli.diff", "Find what differs between two graphs."),
     "run": ("nirbridge.cli.run", "Run a graph on data with one runtime."),
     "compare": ("nirbridge.cli.compare", "Run a graph on several runtimes and compare them node by node."),
+    "evaluate": ("nirbridge.cli.evaluate", "Run a graph on a whole data set: accuracy, decisions, spikes, energy."),
     "energy": ("nirbridge.cli.energy", "Estimate the energy of every layer, and of the same network as an ANN."),
     "frontier": ("nirbridge.cli.frontier", "Compare networks by accuracy, energy and latency; draw the frontier."),
     "quantize": ("nirbridge.cli.quantize", "Turn a graph into integers for Loihi-style execution."),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nirbridge.cli.common import F, with_options
+from nirbridge.cli.output import echo
 
+if TYPE_CHECKING:
+    from nirbridge.ir import FlatGraph
+
+_PREFERRED = ("norse", "reference")
+"""Runtimes that commands on long data try by themselves, the faster one first."""
 NAMES = ("device", "dtype", "exact", "sparse", "mapping", "timeout")
 _OPTIONS = (
     click.option("--device", metavar="NAME", help="For runtimes that have devices, as norse: cpu, cuda, cuda:0."),
@@ -33,3 +39,22 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
 def take_runtime_options(options: dict[str, Any]) -> dict[str, Any]:
     """Takes those of ``NAMES`` out of ``options``; gives the ones that were given."""
     return given({name: options.pop(name) for name in NAMES})
+
+
+def preferred_runtime(graph: FlatGraph) -> str:
+    """The first of ``_PREFERRED`` that is usable and runs the graph; said on stderr, because the user named none."""
+    import nirbridge
+
+    states = nirbridge.runtimes()
+    for name in _PREFERRED:
+        if name in states and states[name].usable and _runs(graph, name):
+            echo(f"Runs on '{name}'.", err=True)
+            return name
+    return _PREFERRED[-1]
+
+
+def _runs(graph: FlatGraph, runtime: str) -> bool:
+    """Whether nothing but warnings stands against it."""
+    import nirbridge
+
+    return not any(problem.severity == "error" for problem in nirbridge.check(graph, runtime))

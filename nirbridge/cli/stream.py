@@ -19,18 +19,15 @@ from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo, print_json
 from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
-from nirbridge.cli.runtime_options import runtime_options, take_runtime_options
+from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
-    from nirbridge.ir import FlatGraph
     from nirbridge.runtime import Program
     from nirbridge_events import Recording, Stream
     from nirbridge_events.settings import EncoderSettings
     from nirbridge_events.viewing import View
 
-PREFERRED = ("norse", "reference")
-"""Runtimes that ``stream`` tries by itself, the faster one first."""
 _STREAM_NAMES = ("policy", "queue_size", "block", "readout", "readout_time", "segment", "confidence", "grace")
 WATCH_SECONDS = 0.1
 
@@ -147,7 +144,7 @@ def command(
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"] = pace or ("real" if view and not recording.live else "max")
     how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real")
-    chosen = runtime or _preferred_runtime(network)
+    chosen = runtime or preferred_runtime(network)
     options = {"precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
     program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
     page = None
@@ -218,25 +215,6 @@ def _latency_lines(summary: dict[str, Any]) -> list[str]:
     )
     origin = LATENCY_FROM[summary["latency_from"]]
     return [f"Latency p50 / p99 {whole}, {origin}: late events {hold}, queue {queue}, model {compute}."]
-
-
-def _preferred_runtime(graph: FlatGraph) -> str:
-    """The first of ``PREFERRED`` that is usable and runs the graph; said on stderr, because the user named none."""
-    import nirbridge
-
-    states = nirbridge.runtimes()
-    for name in PREFERRED:
-        if name in states and states[name].usable and _runs(graph, name):
-            echo(f"Runs on '{name}'.", err=True)
-            return name
-    return PREFERRED[-1]
-
-
-def _runs(graph: FlatGraph, runtime: str) -> bool:
-    """Whether nothing but warnings stands against it."""
-    import nirbridge
-
-    return not any(problem.severity == "error" for problem in nirbridge.check(graph, runtime))
 
 
 def _open_view(

@@ -115,6 +115,7 @@ class ArraySamples:
     notes: tuple[str, ...]
     identity: tuple[str | int | float, ...]
     scale: float = 1.0
+    input_kind: str | None = None
 
     def __len__(self) -> int:
         return next(iter(self.layouts.values())).samples
@@ -172,12 +173,11 @@ def array_samples(
             raise InputError(place, f"dtype {source.array.dtype}, expected real numbers", "Convert it to float32")
         layouts[name] = layout_of(place, source.array.shape, tuple(plan[name].output_shape), count, order)
         notes += [*layouts[name].notes, *_byte_note(place, source.array, scale)]
-    found = {(layout.samples, layout.steps) for layout in layouts.values()}
-    if len(found) > 1:
-        raise InputError(
-            where, f"inputs disagree about samples and steps: {sorted(map(str, found))}", "Give equal ones"
-        )
-    ((_, given),) = found
+    sizes = {(layout.samples, layout.steps) for layout in layouts.values()}
+    if len(sizes) > 1:
+        differ = ", ".join(sorted(f"{n} samples of {t or 'no'} steps" for n, t in sizes))
+        raise InputError(where, f"inputs disagree: {differ}", "Give arrays of equal ones")
+    ((_, given),) = sizes
     made = _steps(where, given, steps, plan) if given is not None else still_steps()
     identity = (*(part for source in arrays.values() for part in _identity(source)), made, scale, str(order))
     return ArraySamples(arrays, layouts, labels, made, tuple(notes), identity, scale)

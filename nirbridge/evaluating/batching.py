@@ -8,7 +8,7 @@ from nirbridge.evaluating.judges import GraphJudge
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan
 
-_AIM = 96 * 2**20
+_AIM = 128 * 2**20
 """Bytes of data and records that run together."""
 _MOST = 256
 _BYTES = 12
@@ -19,7 +19,7 @@ def batch_size(judge: GraphJudge, steps: int) -> tuple[int, int]:
     """(samples that run together, bytes of data and records that they take about) at so many input steps a sample."""
     plan = judge.program().plan
     names = {*plan.inputs, *plan.outputs, *judge.neurons(), *(judge.meter.records if judge.meter else ())}
-    sample = max(1, sum(_values(plan, name) for name in names) * steps * _BYTES)
+    sample = max(1, round(sum(_values(plan, name) for name in names) * steps * _BYTES))
     return max(1, min(_MOST, _AIM // sample)), sample
 
 
@@ -27,7 +27,8 @@ def batch_line(batch: int, sample: int, workers: int) -> str:
     """What is said before the evaluation starts."""
     size = f"{batch * sample * workers / 2**20:,.0f} MB"
     each = f" in each of {counted(workers, 'process', 'processes')}" if workers > 1 else ""
-    return f"Batches of {counted(batch, 'sample')}{each}: about {size} of data and records, however many samples there are."
+    batches = f"Batches of {counted(batch, 'sample')}{each}"
+    return f"{batches}: about {size} of data and records, however many samples there are."
 
 
 def _values(plan: Plan, name: str) -> float:

@@ -106,27 +106,36 @@ def evaluate(
         RuntimeUnavailableError: a runtime is missing.
         ExecutionError: a worker was lost again and again at the same samples.
     """
-    started = time.perf_counter()
     say = tell or (lambda line: None)
     require_option("bad", bad, ("count", "error"))
     place = None if output is None else _output(output)
     flat = flatten(graph)
-    data_options = {
-        "order": order, "scale": scale, "encoding": encoding, "reading": reading, "root": root, "train": train
-    }  # fmt: skip
+    about_data: dict[str, Any] = {
+        "order": order,
+        "encoding": encoding,
+        "reading": reading,
+        "root": root,
+        "train": train,
+    }
+    about_data = {name: value for name, value in about_data.items() if value}
+    if scale != 1:
+        about_data["scale"] = scale
     with ExitStack() as stack:
         first, judges = _judges(flat, runtime, others, options, dict(energy or {}) if activity else None)
         judges += _baseline(baseline, baseline_weights, runtime, options)
         for judge in judges:
             stack.callback(judge.close)
         plan = _opened(judges)
-        found = open_samples(data, labels, flat, plan, steps, {k: v for k, v in data_options.items() if v is not None})
+        found = open_samples(data, labels, flat, plan, steps, about_data)
+        if first.energy is not None and found.input_kind is not None:
+            first.energy.setdefault("input_kind", found.input_kind)
         workers = stack.enter_context(crew(jobs, cluster))
         run = prepared(found, plan, first, judges, batch, samples)
         for line in (*found.notes, *run.notes(workers.size), *workers.remarks):
             say(line)
         journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
         done = [] if journal is None else list(journal.done)
+        started = time.perf_counter()
         for judged in finished(run, workers, journal, bad, progress):
             done.append(judged)
         resumed = sum(map(len, done[: len(journal.done)])) if journal else 0
@@ -153,7 +162,7 @@ def _judges(
     runtime: str,
     others: Sequence[str],
     options: Mapping[str, Any],
-    energy: Mapping[str, Any] | None,
+    energy: dict[str, Any] | None,
 ) -> tuple[GraphJudge, list[Judge]]:
     """The graph on its runtime, which decides, and on others; each gets the options that it knows."""
     names = (runtime, *others)

@@ -43,7 +43,11 @@ def collected(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) 
         files=_files(run),
         bad=bad,
         lost={piece.first + place: text for piece in pieces for place, text in piece.lost.items()},
-        notes=(*_lost_lines(run, pieces), *dict.fromkeys(text for piece in pieces for text in piece.remarks)),
+        notes=(
+            *run.samples.notes,
+            *_lost_lines(run, pieces),
+            *dict.fromkeys(text for piece in pieces for text in piece.remarks),
+        ),
         seconds=seconds,
         resumed=resumed,
     )

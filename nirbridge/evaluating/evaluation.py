@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.evaluating.costs import Cost
 from nirbridge.errors import InputError
+from nirbridge.evaluating.costs import Cost
 from nirbridge.evaluating.readout import margins, ranks
 from nirbridge.evaluating.statistics import confusion, settled_from, wilson_interval
 from nirbridge.evaluating.work import BAD

@@ -79,7 +79,7 @@ class GraphJudge:
         graph: FlatGraph,
         runtime: str,
         options: Mapping[str, Any],
-        energy: Mapping[str, Any] | None = None,
+        energy: dict[str, Any] | None = None,
     ) -> None:
         self.name, self.graph, self.runtime = name, graph, runtime
         self.options, self.energy = dict(options), energy
@@ -96,7 +96,6 @@ class GraphJudge:
                 if not warn:
                     warnings.simplefilter("ignore", GraphWarning)
                 self._program = compile(self.graph, self.runtime, **self.options)
-            self._meter = self._new_meter(self._program.plan)
         return self._program
 
     def close(self) -> None:
@@ -108,7 +107,8 @@ class GraphJudge:
     @property
     def meter(self) -> Meter | None:
         """What counts energy; None where nothing is counted, or no model of energy has a rule for the graph."""
-        self.program()
+        if self._meter is None and self.energy is not None:
+            self._meter = self._new_meter(self.program().plan, self.energy)
         return self._meter
 
     def neurons(self) -> tuple[str, ...]:
@@ -145,11 +145,9 @@ class GraphJudge:
                 found.activity[int(steps)] = meter.tally(own, meter.inferences_of(own[program.plan.inputs[0]]))
         return found
 
-    def _new_meter(self, plan: Plan) -> Meter | None:
-        if self.energy is None:
-            return None
+    def _new_meter(self, plan: Plan, energy: Mapping[str, Any]) -> Meter | None:
         try:
-            return Meter(self.graph, plan, **self.energy)
+            return Meter(self.graph, plan, **energy)
         except (InputError, UnsupportedError):  # the evaluation said why before it began
             return None
 

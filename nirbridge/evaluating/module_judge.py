@@ -48,7 +48,7 @@ class ModuleJudge:
         (x,) = batch.x.values()
         started = time.perf_counter()
         with torch.no_grad():
-            entering = torch.from_numpy(np.ascontiguousarray(x[0] if batch.still else x, dtype=np.float32))
+            entering = torch.from_numpy(np.array(x[0] if batch.still else x, dtype=np.float32))
             try:
                 output = self._module(entering)
             except Exception as error:  # the user's code

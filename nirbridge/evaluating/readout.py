@@ -43,7 +43,7 @@ def margins(scores: Array) -> Array:
 
 
 def ranks(scores: Array, labels: Array) -> Array:
-    """[B], how many classes come before the label: 0 where it is the decision; of equal scores the lower class leads."""
+    """[B], how many classes come before the label, 0 where it is the decision; the lower of equal ones leads."""
     own = scores[np.arange(len(scores)), labels][:, None]
     earlier = np.arange(scores.shape[1]) < labels[:, None]
     return ((scores > own) | ((scores == own) & earlier)).sum(axis=1)

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from nirbridge_events.labelled import (
 from nirbridge_events.settings import EncoderSettings
 
 DATA_SETS = tuple(TONIC_SETS)
+_BESIDE_A_NODE = {"start", "end", "max_gap", "crop", "sensor_size"}
+"""Arguments of ``encode`` that say what an EventInput leaves open."""
+_LOOKED_AT = 8
+"""Recordings of which one must tell its sensor's size."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class RecordingSamples:
     steps: int | None
     block: int
     notes: tuple[str, ...]
+    input_kind: str = "events"
 
     @property
     def identity(self) -> tuple[str | int | float, ...]:
@@ -146,17 +151,14 @@ def recording_samples(
     if len(plan.inputs) != 1:
         raise InputError("graph", f"has {len(plan.inputs)} inputs, recordings need one", "Give arrays by input name")
     name = plan.inputs[0]
-    chosen = _settings(plan, dict(options or {}), labelled)
-    shape = tuple(plan[name].output_shape)
-    if chosen.frame_shape != shape:
-        found = f"takes {shape_text(shape)}, frames are {shape_text(chosen.frame_shape)} (polarities, height, width)"
+    given = _encoding(plan, dict(options or {}), labelled)
+    shape, made = tuple(plan[name].output_shape), _frame_shape(given, labelled.samples)
+    if made != shape:
+        found = f"takes {shape_text(shape)}, frames are {shape_text(made)} (polarities, height, width)"
         raise InputError(str(plan[name]), found, "Set --size and --polarity to match the model")
     if steps is not None and steps % plan.block:
         found = f"{steps} steps are no multiple of the {plan.block} steps of a window"
         raise InputError("option 'steps'", found, "Give whole windows")
-    given = chosen.to_dict()
-    if labelled.sensor_size is None and not _says_sensor(plan, options or {}):
-        del given["sensor_size"]  # each recording says its own
     classes, notes = _classes(labelled) if labels is None else (None, ())
     return RecordingSamples(
         samples=labelled.samples,
@@ -179,23 +181,52 @@ def open_named(name: str, root: str, train: bool) -> Labelled:
     return from_tonic(name, root, train)
 
 
-def _settings(plan: Plan, options: dict[str, Any], labelled: Labelled) -> EncoderSettings:
+def _encoding(plan: Plan, options: dict[str, Any], labelled: Labelled) -> dict[str, Any]:
+    """The arguments of ``encode``: what the EventInput says, or the options; each recording may say its own sensor."""
     node = plan[plan.inputs[0]].node
-    if type(node) is EventInput:
-        if options:
-            found = "contradicts the EventInput node of the model, which describes the frames"
-            raise InputError(f"option '{next(iter(options))}'", found, "Leave it away")
-        return EncoderSettings.from_node(node)
-    if "coding" not in options or not {"window", "per_events"} & set(options):
-        next_step = "Give for instance --window 10ms --coding one-hot --lanes 3"
-        raise InputError("options 'window' and 'coding'", "are missing, and the graph has no EventInput", next_step)
-    if labelled.sensor_size is not None:
-        options.setdefault("sensor_size", labelled.sensor_size)
-    return EncoderSettings(**options)
+    if type(node) is not EventInput:
+        if "coding" not in options or not {"window", "per_events"} & set(options):
+            next_step = "Give for instance --window 10ms --coding one-hot --lanes 3"
+            raise InputError("options 'window' and 'coding'", "are missing, and the graph has no EventInput", next_step)
+        known = {} if labelled.sensor_size is None else {"sensor_size": labelled.sensor_size}
+        return {**known, **options}
+    strange = sorted(set(options) - _BESIDE_A_NODE)
+    if strange:
+        found = "contradicts the EventInput node of the model, which describes the frames"
+        raise InputError(f"option '{strange[0]}'", found, "Leave it away")
+    settings = EncoderSettings.from_node(node).to_dict()
+    if "crop" in options:
+        wanted = tuple(settings.pop("sensor_size"))
+        if tuple(options["crop"][2:]) != wanted:
+            found = f"{options['crop'][2:]} pixels are not the {wanted[0]}x{wanted[1]} of the model's EventInput"
+            raise InputError("option 'crop'", found, f"Cut out {wanted[0]}x{wanted[1]} pixels")
+    return {**settings, **options}
 
 
-def _says_sensor(plan: Plan, options: Mapping[str, Any]) -> bool:
-    return type(plan[plan.inputs[0]].node) is EventInput or "sensor_size" in options
+def _frame_shape(options: Mapping[str, Any], samples: Sequence[Sample]) -> tuple[int, int, int]:
+    """(polarities, height, width) of frames that so many arguments of ``encode`` make of these recordings."""
+    names = {field.name for field in fields(EncoderSettings)}
+    given = {name: value for name, value in options.items() if name in names}
+    if "sensor_size" not in given:
+        given["sensor_size"] = _sensor(samples)
+    return EncoderSettings(**given).frame_shape
+
+
+def _sensor(samples: Sequence[Sample]) -> tuple[int, int]:
+    """The pixels of the first recording that can be read.
+
+    Raises:
+        FileError, InputError: none can, or it does not say.
+    """
+    problem: NirbridgeError | None = None
+    for sample in samples[:_LOOKED_AT]:
+        try:
+            with sample.open(None) as recording:
+                return recording.sensor_size
+        except NirbridgeError as error:
+            problem = problem or error
+    assert problem is not None, "a data set has samples"
+    raise problem
 
 
 def _classes(labelled: Labelled) -> tuple[Array, tuple[str, ...]]:

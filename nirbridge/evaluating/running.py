@@ -107,7 +107,7 @@ def finished(
         InputError: a sample is bad and ``bad`` is "error".
     """
     done = 0 if journal is None else sum(map(len, journal.done))
-    if progress is not None and done:
+    if progress is not None:
         progress(done, run.count)
     for judged in workers.map(judge_piece, run.pieces(done), run.judges):
         if judged.bad and bad == "error":

@@ -44,19 +44,32 @@ class Part(Protocol):
 
 
 class Samples(Protocol):
-    """A data set.
+    """A data set."""
 
-    Attributes:
-        labels: [N], the class of each sample; None where it is not known.
-        steps: T of every sample in steps of the graph's input; None where each has its own.
-        notes: what a user must know about how the data are read, a line each.
-        identity: what tells these data from others, and from older ones of the same name.
-    """
+    @property
+    def labels(self) -> Array | None:
+        """[N], the class of each sample; None where it is not known."""
+        ...
 
-    labels: Array | None
-    steps: int | None
-    notes: tuple[str, ...]
-    identity: tuple[str | int | float, ...]
+    @property
+    def steps(self) -> int | None:
+        """T of every sample in steps of the graph's input; None where each has its own."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user must know about how the data are read, a line each."""
+        ...
+
+    @property
+    def input_kind(self) -> str | None:
+        """What inputs bring, "events" or "analog", where the data say it; see :func:`nirbridge.energy`."""
+        ...
+
+    @property
+    def identity(self) -> tuple[str | int | float, ...]:
+        """What tells these data from others, and from older ones of the same name."""
+        ...
 
     def __len__(self) -> int: ...
 

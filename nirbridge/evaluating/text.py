@@ -58,7 +58,8 @@ def _cost(found: Evaluation) -> Iterable[str]:
         )
     if found.seconds:
         per = float(np.mean(found.milliseconds[found.good])) * 1e-3
-        yield f"time         {seconds_text(found.seconds)}, {found.throughput:,.0f} samples/s; a run {seconds_text(per)} a sample"
+        rate = f"{found.throughput:,.0f} samples/s; a run {seconds_text(per)} a sample"
+        yield f"time         {seconds_text(found.seconds)}, {rate}"
 
 
 def _judges(found: Evaluation) -> Iterable[str]:

@@ -1,0 +1,193 @@
+"""``nirbridge evaluate``."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nirbridge.cli.common import (
+    dt_option,
+    energy_options,
+    graph_argument,
+    json_option,
+    meaning_options,
+    naming,
+    note_precision,
+    precision_option,
+    read_flat_graph,
+    require_output,
+)
+from nirbridge.cli.encoder_options import encoder_flags, encoder_options
+from nirbridge.cli.grid_options import grid, grid_options, reading
+from nirbridge.cli.jobs_options import jobs_options
+from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.progress import progress_of
+from nirbridge.cli.reader_options import reader_flags, reader_options
+from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
+from nirbridge.errors import InputError
+
+if TYPE_CHECKING:
+    from nirbridge.ir import FlatGraph
+
+_PATH = click.Path(path_type=Path)
+_RATIO = re.compile(r"\d+(\.\d+)?(/[1-9]\d*)?")
+
+
+def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    """A factor such as 0.5 or 1/255.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if not _RATIO.fullmatch(value):
+        raise InputError("option '--scale'", f"'{value}' is no number and no ratio", "Give it as 0.5 or 1/255")
+    number, _, divisor = value.partition("/")
+    return float(Fraction(number) / int(divisor or 1))
+
+
+@click.command()
+@graph_argument
+@click.argument("data", metavar="DATA")
+@click.option("--labels", type=_PATH, metavar="Y.npy", help="The class of each sample, [N]; else those of DATA.")
+@click.option("--steps", type=click.IntRange(1), metavar="T", help="Steps for still images; of recordings, frames.")
+@click.option("--runtime", metavar="NAME", help="What decides; norse where it runs the graph, else reference.")
+@click.option("--runtimes", metavar="A,B,..", help="Several: the first decides, and decisions that differ are counted.")
+@click.option(
+    "--baseline",
+    metavar="SPEC|B.nir",
+    help="The network it came from, file.py:callable as of 'export' or a graph: its accuracy on the same data.",
+)
+@click.option("--baseline-weights", type=_PATH, metavar="CKPT", help="Weights of a baseline SPEC.")
+@click.option("-o", "--output", type=_PATH, metavar="P.csv", help="A row a sample: .csv or .parquet.")
+@click.option("--restart", is_flag=True, help="Begin anew where an interrupted run of the same output left off.")
+@click.option("--plot", type=_PATH, metavar="P.png", help="Draw the confusion matrix and the accuracy over steps.")
+@click.option("--batch", type=click.IntRange(1), metavar="B", help="Samples that run together; else about 100 MB.")
+@jobs_options
+@click.option("--samples", type=click.IntRange(1), metavar="N", help="Only the first N.")
+@click.option(
+    "--bad",
+    type=click.Choice(["count", "error"]),
+    default="count",
+    show_default=True,
+    help="A sample that cannot be read is counted and named, or ends the evaluation.",
+)
+@click.option(
+    "--activity/--no-activity",
+    default=True,
+    help="Record what neurons send, for spikes and energy; without it runs take less time and memory.",
+)
+@click.option("--order", type=click.Choice(["nt", "tn"]), help="Axes of an array of frames: [N, T, ..] or [T, N, ..].")
+@click.option("--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255.")
+@click.option("--root", metavar="DIR", help="Folder of a data set that DATA names.")
+@click.option("--train", is_flag=True, help="Its training part instead of the test part.")
+@energy_options
+@encoder_options
+@grid_options
+@reader_options
+@runtime_options
+@precision_option
+@dt_option
+@meaning_options
+@json_option
+def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_json: bool, **flags: Any) -> None:
+    """Run a graph on a whole data set: accuracy, decisions, spikes, energy.
+
+    DATA is an .npy or .npz file of still images [N, *shape], shown at each of --steps steps, or of frames
+    [N, T, *shape]; a .nird file; a folder of recordings, one folder for each class or with a labels.csv (file,label);
+    or the name of a data set (nmnist, dvs_gesture, ..) with --root. An .npz may hold the classes as 'labels'. The
+    graph's EventInput says how recordings become frames, else --window and --coding do.
+
+    It runs in batches, so that memory does not grow with the data. With -o it writes a row a sample, and the same
+    command goes on after an interruption. Exit code 0 whatever the accuracy.
+
+    \b
+    Example:
+      nirbridge evaluate model.nir mnist.npz --scale 1/255 --steps 8 -o predictions.csv --plot confusion.png
+      nirbridge evaluate model.nir recordings/ --jobs 4
+      nirbridge evaluate integers.nir x.npy --labels y.npy --runtimes norse,lava --baseline model.nir
+    """
+    from nirbridge.evaluating import evaluate
+
+    _require_outputs(output, plot, graph)
+    network = read_flat_graph(graph)
+    note_precision(graph, network, flags["precision"], flags["dt"])
+    runtime, others = _runtimes(flags.pop("runtime"), flags.pop("runtimes"), network)
+    options = _options(flags)
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        echo(line, err=True)
+
+    with naming(graph), progress_of("evaluated") as progress:
+        found = evaluate(
+            network,
+            data,
+            runtime=runtime,
+            others=others,
+            output=output,
+            tell=tell,
+            progress=progress,
+            **options,
+        )
+    for line in found.notes:
+        if line not in told:
+            echo(line, err=True)
+    if plot is not None:
+        found.draw(plot)
+    for path in (output, plot):
+        if path is not None:
+            echo(f"wrote {path}", err=True)
+    if as_json:
+        print_json({"file": str(graph), "data": data, **found.to_dict()})
+    else:
+        echo_text(found.table())
+
+
+def _require_outputs(output: Path | None, plot: Path | None, graph: Path) -> None:
+    if output is not None:
+        require_output(output, (".csv", ".parquet"), graph)
+    if plot is not None:
+        require_output(plot, ".png", graph)
+
+
+def _runtimes(one: str | None, several: str | None, network: FlatGraph) -> tuple[str, tuple[str, ...]]:
+    """Who decides, and who does besides."""
+    if several is None:
+        return one or preferred_runtime(network), ()
+    if one is not None:
+        raise InputError("option --runtimes", "does not go with --runtime: both say what decides", "Give one of them")
+    first, *others = [name.strip() for name in several.split(",")]
+    return first, tuple(others)
+
+
+def _options(flags: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``nirbridge.evaluate`` that the options give."""
+    encoding = encoder_flags(flags) | grid(flags)
+    told = {name: value for name, value in reader_flags(flags).items() if value is not None} | reading(flags)
+    energy = {name: flags[name] for name in ("model", "bits", "input_kind") if flags[name] is not None}
+    if "bits" in energy:
+        energy["bits"] = int(energy["bits"])
+    names = (
+        "labels", "steps", "restart", "batch", "jobs", "cluster", "samples", "bad", "activity", "order", "scale",
+        "root", "train", "baseline_weights", "dt", "precision", "integrator", "reset",
+    )  # fmt: skip
+    return {
+        **{name: flags[name] for name in names},
+        **take_runtime_options(flags),
+        "baseline": _baseline(flags["baseline"]),
+        "encoding": encoding or None,
+        "reading": told or None,
+        "energy": energy,
+    }
+
+
+def _baseline(named: str | None) -> Any:
+    """A graph where the name ends so, else the SPEC of a module."""
+    if named is None or Path(named).suffix.lower() != ".nir":
+        return named
+    return read_flat_graph(Path(named))

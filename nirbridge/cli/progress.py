@@ -1,0 +1,80 @@
+"""How far long work is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from nirbridge.cli.output import echo
+from nirbridge.reports import seconds_text
+
+SECONDS = 10.0
+"""Between two lines where stderr is no terminal."""
+
+Progress = Callable[[int, int], None]
+Clock = Callable[[], float]
+
+
+@contextmanager
+def progress_of(label: str, clock: Clock = time.monotonic) -> Iterator[Progress]:
+    """Yields what is to be called with (done, total); rate and remaining time stand behind the label."""
+    if not sys.stderr.isatty():
+        yield _Lines(label, clock)
+        return
+    # The total is told with the first call: until then there is no bar, and notes may be printed.
+    with _Bar(label, clock) as bar:
+        yield bar
+
+
+class _Rate:
+    """Samples a second and the time that remains, since the first call, which says what an earlier run had done."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._started, self._before = clock, clock(), -1
+
+    def text(self, done: int, total: int) -> str:
+        if self._before < 0:
+            self._started, self._before = self._clock(), done
+        new, seconds = done - self._before, self._clock() - self._started
+        if new <= 0 or seconds <= 0:
+            return ""
+        left = f", {seconds_text((total - done) * seconds / new)} left" if done < total else ""
+        return f", {new / seconds:,.4g}/s{left}"
+
+
+class _Lines:
+    def __init__(self, label: str, clock: Clock) -> None:
+        self._label, self._clock, self._rate = label, clock, _Rate(clock)
+        self._told = clock()
+
+    def __call__(self, done: int, total: int) -> None:
+        if done == total or self._clock() - self._told >= SECONDS:
+            self._told = self._clock()
+            share = f"{done / max(1, total):.0%}"
+            echo(f"{self._label} {done:,} of {total:,} ({share}{self._rate.text(done, total)})", err=True)
+
+
+class _Bar:
+    def __init__(self, label: str, clock: Clock) -> None:
+        self._label, self._rate = label, _Rate(clock)
+        self._bar: Any = None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+    def __call__(self, done: int, total: int) -> None:
+        bar = self._bar
+        if bar is None:
+            bar = self._bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, show_eta=False)
+            bar.__enter__()
+        bar.label = f"{self._label}{self._rate.text(done, total)}"
+        bar.update(done - bar.pos)
