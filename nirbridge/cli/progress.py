@@ -53,10 +53,10 @@ class _Lines:
         self._told = clock()
 
     def __call__(self, done: int, total: int) -> None:
+        rate = self._rate.text(done, total)
         if done == total or self._clock() - self._told >= SECONDS:
             self._told = self._clock()
-            share = f"{done / max(1, total):.0%}"
-            echo(f"{self._label} {done:,} of {total:,} ({share}{self._rate.text(done, total)})", err=True)
+            echo(f"{self._label} {done:,} of {total:,} ({done / max(1, total):.0%}{rate})", err=True)
 
 
 class _Bar:

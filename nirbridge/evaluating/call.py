@@ -168,16 +168,18 @@ def _judges(
     names = (runtime, *others)
     if len(set(names)) != len(names):
         raise InputError("runtimes", f"{', '.join(names)} name one twice", "Name each once")
-    known = {name: usable_runtime(name).options for name in names}
-    shared = {"dt", "precision", "integrator", "reset"}
-    strange = [key for key in options if key not in shared and not any(key in found for found in known.values())]
+    own = {name: _known_to(name, options) for name in names}
+    strange = [key for key in options if not any(key in known for known in own.values())]
     if strange:
         raise UnsupportedError(f"option '{strange[0]}'", f"no runtime of {', '.join(names)} knows it", "Leave it out")
-    own = {
-        name: {key: value for key, value in options.items() if key in shared or key in known[name]} for name in names
-    }
     first = GraphJudge(runtime, graph, runtime, own[runtime], energy)
     return first, [first, *(GraphJudge(name, graph, name, own[name]) for name in others)]
+
+
+def _known_to(runtime: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that every runtime has, or this one."""
+    known = {"dt", "precision", "integrator", "reset", *usable_runtime(runtime).options}
+    return {name: value for name, value in options.items() if name in known}
 
 
 def _baseline(
@@ -190,7 +192,7 @@ def _baseline(
         return []
     if isinstance(baseline, str):
         return [ModuleJudge(BASELINE, baseline, None if weights is None else str(weights))]
-    own = {key: value for key, value in options.items() if key != "precision"}
+    own = {name: value for name, value in _known_to(runtime, options).items() if name != "precision"}
     return [GraphJudge(BASELINE, flatten(baseline), runtime, own)]
 
 
