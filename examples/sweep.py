@@ -23,8 +23,8 @@ import click
 import numpy as np
 
 import nirbridge
-from nirbridge.costing import NetworkFile, Sweep, candidate, read_network_list, sweep, write_network_list
 from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.evaluating import NetworkFile, Sweep, candidate, read_network_list, sweep, write_network_list
 from nirbridge.files import whole_file, write_whole
 from train import progress
 from train_data import load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,14 +23,16 @@ from nirbridge.cli.common import (
     read_graph,
     require_output,
 )
+from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.progress import adding, progress_of
 from nirbridge.cli.runtime_options import given, runtime_options
 from nirbridge.errors import InputError, NirbridgeError, Problem
 
 if TYPE_CHECKING:
     import nir
 
-    from nirbridge.costing import Candidate, NetworkFile
+    from nirbridge.evaluating import Candidate, NetworkFile
     from nirbridge.runtime import Array
 
 _PATH = click.Path(path_type=Path)
@@ -74,6 +75,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
 @energy_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
+@jobs_options
 @runtime_options
 @precision_option
 @dt_option
@@ -87,6 +89,8 @@ def command(
     output: Path | None,
     bits: str | None,
     samples: int | None,
+    jobs: int,
+    cluster: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -106,7 +110,8 @@ def command(
       nirbridge frontier a.nir b.nir -i frames3.npy -i frames10.npy --labels y.npy --input-kind events --model memory
       nirbridge frontier sweep/networks.csv --labels sweep/labels.npy --runtime norse --json
     """
-    from nirbridge.costing import collected, judge, listed
+    from nirbridge.evaluating import collected, judge, listed
+    from nirbridge.workers import crew
 
     files = listed(networks, sources, steps)
     if output is not None:
@@ -117,13 +122,14 @@ def command(
         note_precision(file.graph, one.graph, options["precision"], options["dt"])
     outcomes = []
     total = sum(one.samples for one in candidates)
-    with click.progressbar(
-        length=total, label="running", file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True
-    ) as bar:
+    with crew(jobs, cluster) as workers, progress_of("running") as progress:
+        count = adding(progress, total)
+        for line in workers.remarks:
+            echo(line, err=True)
         for file, one in zip(files, candidates, strict=True):
             with _naming(file, labels):
                 width = None if bits is None else int(bits)
-                outcomes.append(judge(one, progress=bar.update, bits=width, **given(options)))
+                outcomes.append(judge(one, workers, progress=count, bits=width, **given(options)))
     found = collected(outcomes)
     if output is not None:
         found.draw(output)
@@ -139,7 +145,7 @@ def command(
 
 def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | None, dt: float | None) -> list[Candidate]:
     """All networks with their data; an error names every file that does not fit."""
-    from nirbridge.costing import candidate, distinct_names
+    from nirbridge.evaluating import candidate, distinct_names
 
     classes = _labels(labels)
     problems: list[Problem] = []

@@ -31,6 +31,19 @@ def progress_of(label: str, clock: Clock = time.monotonic) -> Iterator[Progress]
         yield bar
 
 
+def adding(progress: Progress, total: int) -> Callable[[int], None]:
+    """What is to be called with the number of pieces that were done since the last call."""
+    done = 0
+
+    def add(new: int) -> None:
+        nonlocal done
+        done += new
+        progress(done, total)
+
+    add(0)
+    return add
+
+
 class _Rate:
     """Samples a second and the time that remains, since the first call, which says what an earlier run had done."""
 

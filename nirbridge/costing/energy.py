@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import nir
@@ -27,7 +26,6 @@ def energy(
     bits: int | None = None,
     input_kind: str | None = None,
     inferences: int | None = None,
-    observe: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> EnergyReport:
     """Estimates the energy of a network from the activity that ``x`` causes, and that of the ANN with its synapses.
@@ -52,7 +50,6 @@ def energy(
             values.  Data of levels, as encoded frames, are events.
         inferences: inferences in the T steps; by default the windows of the graph's phase code, or one a frame where
             conversion by "qcfs" made the graph for one, else 1.
-        observe: gets the output [T, B, *shape] of every part of the samples as soon as it has run, in their order.
         options: as for :func:`nirbridge.compile`: ``dt``, ``precision``, ``integrator``, ``reset``, ...
 
     Returns:
@@ -72,8 +69,6 @@ def energy(
         inferences = meter.inferences_of(x) if inferences is None else inferences
         total: Activity | None = None
         for part, recording in program.run_in_parts(x, meter.samples_at_once, meter.records):
-            if observe is not None:
-                observe(recording.output)
             found = meter.tally({**recording.records, **part}, inferences)
             if total is None:
                 total = found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.evaluating.collecting import collected
+from nirbridge.evaluating.collecting import gathered
 from nirbridge.evaluating.evaluation import Evaluation
 from nirbridge.evaluating.journal import open_journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
@@ -139,7 +139,7 @@ def evaluate(
         for judged in finished(run, workers, journal, bad, progress):
             done.append(judged)
         resumed = sum(map(len, done[: len(journal.done)])) if journal else 0
-        result = collected(run, done, time.perf_counter() - started, resumed)
+        result = gathered(run, done, time.perf_counter() - started, resumed)
         if place is not None:
             write_predictions(place, result)
         if journal is not None:

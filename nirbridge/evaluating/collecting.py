@@ -15,7 +15,7 @@ from nirbridge.runtime import Array
 from nirbridge.runtime.host import Loss, loss_text
 
 
-def collected(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) -> Evaluation:
+def gathered(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) -> Evaluation:
     """All pieces together, in the order of the samples.
 
     Raises:

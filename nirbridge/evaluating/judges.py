@@ -111,6 +111,12 @@ class GraphJudge:
             self._meter = self._new_meter(self.program().plan, self.energy)
         return self._meter
 
+    def measure(self, model: str, bits: int | None, input_kind: str | None) -> Meter:
+        """Counts energy by a model from here on; raises what :class:`nirbridge.costing.Meter` does."""
+        self.energy = {"model": model, "bits": bits, "input_kind": input_kind}
+        self._meter = Meter(self.graph, self.program(warn=True).plan, **self.energy)
+        return self._meter
+
     def neurons(self) -> tuple[str, ...]:
         """The nodes whose spikes are counted."""
         plan = self.program().plan

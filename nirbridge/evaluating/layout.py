@@ -62,13 +62,13 @@ def layout_of(where: str, array: Shape, shape: Shape, labels: int | None = None,
 def _leading_axes(where: str, array: Shape, shape: Shape) -> tuple[int, tuple[str, ...]]:
     """How many axes stand before a frame's own, and what to say where those differ from the graph's."""
     inner = ", ".join(map(str, shape))
-    wanted = f"expected still images [N, {inner}] or frames [N, T, {inner}]"
+    wanted = f"expected still images [N, {inner}] or frames [N, T, {inner}] or [T, N, {inner}]"
     exact = [axes for axes in (1, 2) if array[axes:] == shape]
     if exact:
         return exact[0], ()
     alike = [axes for axes in (1, 2) if len(array) >= axes and prod(array[axes:]) == prod(shape)]
     if len(alike) != 1:
-        found = "fits them in two ways" if alike else "does not fit them"
+        found = "fits in two ways" if alike else "does not fit"
         raise InputError(where, f"shape {array} {found}, {wanted}", "Add or move the axes")
     given = shape_text(array[alike[0] :])
     return alike[0], (f"{where}: a frame is {given}, the graph takes {shape_text(shape)}: taken in C order.",)

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 import nirbridge
 from nirbridge.cli import main
-from nirbridge.costing import candidate, sweep
 from nirbridge.errors import InputError
+from nirbridge.evaluating import candidate, sweep
 from nirbridge.ir import MultiLevelLIF, Quantize, TemporalMix, mark_inference
 from tests.conformance.cases import Graph, line
 

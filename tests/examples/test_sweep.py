@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nirbridge.cli import main as nirbridge_main
-from nirbridge.costing import read_network_list
+from nirbridge.evaluating import read_network_list
 from nirbridge_events import Events, write_nmnist
 from tests.training.test_train_example import digits_config
 

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.costing import candidate, distinct_names, sweep
-from nirbridge.costing.family import family_of
 from nirbridge.costing.latency import latency_steps
-from nirbridge.costing.sweep import decide
 from nirbridge.errors import InputError
+from nirbridge.evaluating import candidate, distinct_names, sweep
+from nirbridge.evaluating.family import family_of
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.runtime import make_plan
 from tests.costing.nets import entry, line, net
@@ -64,7 +63,7 @@ def test_a_network_by_hand(lanes: int, steps: int) -> None:
         (found,) = sweep([made], model).outcomes
         assert found.report.pj == pytest.approx(expected, rel=1e-12)
         assert (found.accuracy, found.latency, found.steps) == (accuracy, steps, steps)
-        assert found.report.ann_pj == nirbridge.energy(mlif(lanes), made.x, model=model).ann_pj
+        assert found.report.ann_pj == nirbridge.energy(mlif(lanes), np.stack([IMAGES] * steps), model=model).ann_pj
         assert (found.label, found.group) == (f"T={steps}", f"M-LIF S={lanes}")
 
 
@@ -109,15 +108,6 @@ def test_a_phase_code_decides_at_the_end_of_its_window() -> None:
     assert found.accuracy == (output[-1].argmax(1) == LABELS).mean()
     assert found.report.inferences == 1
     assert (found.steps, found.latency, found.group) == (6, 6 + 5 + 4, "One-Spike Q=1.5")
-
-
-def test_windows_decide_each_for_themselves() -> None:
-    scores = np.zeros((4, 1, 2))
-    scores[:, 0, 0] = [3, 0, 0, 1]
-    scores[:, 0, 1] = [0, 1, 1, 0]
-    assert decide(scores).tolist() == [[0]]
-    assert decide(scores, 2).tolist() == [[0], [0]]
-    assert decide(scores, 2, phased=True).tolist() == [[1], [0]]
 
 
 def test_the_longest_path_waits() -> None:
@@ -200,15 +190,18 @@ def test_equal_labels_of_a_group_get_their_names() -> None:
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"steps": None}, "graph: does not say for how many steps still images, shape (40, 4)"),
-        ({"x": IMAGES[:, :2]}, "shape (40, 2), expected frames [T, B, 4] or still images [B, 4]"),
-        ({"x": IMAGES[:0]}, "holds no step or no sample"),
+        ({"steps": None}, "graph: does not say for how many steps still images are shown"),
+        (
+            {"x": IMAGES[:, :2]},
+            "shape (40, 2) does not fit, expected still images [N, 4] or frames [N, T, 4]",
+        ),
+        ({"x": IMAGES[:0]}, "holds no sample or no value"),
         ({"x": np.stack([IMAGES] * 2), "steps": 3}, "holds 2 steps, but 3 are asked for"),
         ({"labels": LABELS[:7]}, "labels: 7 classes for 40 samples"),
         ({"labels": LABELS + 1}, "labels: class 3 is not within 0..2"),
         ({"labels": LABELS - 1}, "labels: class -1 is not within 0..2"),
-        ({"labels": LABELS * 1.0}, "expected whole numbers [B]"),
-        ({"labels": LABELS[None]}, "expected whole numbers [B]"),
+        ({"labels": LABELS * 1.0}, "expected whole numbers [N]"),
+        ({"labels": LABELS[None]}, "expected whole numbers [N]"),
         ({"samples": 0}, "0 is no number from 1 on"),
         ({"graph": line(nir.Linear(W1), entry=entry(2, 4))}, "one score for each class"),
     ],

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 import nirbridge
 from nirbridge.cli import main
-from nirbridge.costing import NetworkFile, candidate, read_network_list, sweep, write_network_list
 from nirbridge.errors import FileError
-from tests.costing.test_sweep import IMAGES, LABELS, mlif, phase_net
+from nirbridge.evaluating import NetworkFile, candidate, read_network_list, sweep, write_network_list
+from tests.evaluating.test_sweep import IMAGES, LABELS, mlif, phase_net
 
 
 @pytest.fixture

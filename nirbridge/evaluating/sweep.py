@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from nirbridge.costing.candidates import Candidate
-from nirbridge.costing.drawing import draw_frontier
-from nirbridge.costing.energy import energy
-from nirbridge.costing.family import family_of
-from nirbridge.costing.frontier import OperatingPoint, frontier
-from nirbridge.costing.latency import is_phase_coded, latency_steps, window_steps
-from nirbridge.costing.report import EnergyReport
+from nirbridge.costing import EnergyReport, Meter, OperatingPoint, draw_frontier, frontier
+from nirbridge.costing.latency import latency_steps, window_steps
 from nirbridge.costing.text import energy_text, ratio_text
-from nirbridge.errors import InputError
+from nirbridge.errors import GraphWarning, InputError
+from nirbridge.evaluating.candidates import Candidate
+from nirbridge.evaluating.collecting import gathered
+from nirbridge.evaluating.family import family_of
+from nirbridge.evaluating.judges import GraphJudge
+from nirbridge.evaluating.running import finished, prepared
+from nirbridge.evaluating.work import activity_sum
 from nirbridge.reports import counted, printable, table
-from nirbridge.runtime import Array
+from nirbridge.workers import Crew, crew
 
 Progress = Callable[[int], None]
 
@@ -133,64 +134,65 @@ def sweep(
     model: str = "m-lif",
     runtime: str = "reference",
     *,
+    jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Sweep:
     """Runs every network once on its data and judges it.
 
     Args:
-        candidates: the networks with their data, from :func:`nirbridge.costing.candidate`.
+        candidates: the networks with their data, from :func:`nirbridge.evaluating.candidate`.
         model: the energy model.
         runtime: runs them.
+        jobs: processes of one thread each, as for :func:`nirbridge.evaluate`; 1 works in this process.
+        cluster: a Dask cluster in their place.
         progress: gets the number of samples that were run since it was called before.
         options: as for :func:`nirbridge.energy`.
 
     Raises:
         InputError, UnsupportedError, RuntimeUnavailableError: as :func:`nirbridge.energy`.
     """
-    return collected([judge(one, model, runtime, progress=progress, **options) for one in candidates])
+    with crew(jobs, cluster) as workers:
+        outcomes = [judge(one, workers, model, runtime, progress=progress, **options) for one in candidates]
+    return collected(outcomes)
 
 
 def judge(
     candidate: Candidate,
+    workers: Crew,
     model: str = "m-lif",
     runtime: str = "reference",
     *,
     progress: Progress | None = None,
+    bits: int | None = None,
+    input_kind: str | None = None,
     **options: Any,
 ) -> Outcome:
     """One network's accuracy, energy and latency, all from one run; see :func:`sweep`."""
-    plan = candidate.plan
-    phased = is_phase_coded(plan)
-    outputs: list[Array] = []
-
-    def observe(output: Array) -> None:
-        outputs.append(np.asarray(output, dtype=np.float64))
-        if progress is not None:
-            progress(output.shape[1])
-
-    report = energy(candidate.graph, candidate.x, runtime, model, observe=observe, **options)
-    decisions = decide(np.concatenate(outputs, axis=1), report.inferences, phased)
-    steps = window_steps(plan, report.steps)
+    first = GraphJudge(runtime, candidate.graph, runtime, options, {})
+    with closing(first):
+        meter = first.measure(model, bits, input_kind)
+        run = prepared(candidate.data, candidate.plan, first, [first], Meter.samples_at_once, candidate.samples)
+        pieces = []
+        for piece in finished(run, workers, None, "error", None):
+            pieces.append(piece)
+            if progress is not None:
+                progress(len(piece))
+        found = gathered(run, pieces, 0.0, 0)
+        ((_, activity),) = activity_sum([piece.activity for piece in pieces]).items()
+        report = meter.report(activity, runtime)
+    for note in found.notes:
+        warnings.warn(note, GraphWarning, stacklevel=2)
     return Outcome(
         name=candidate.name,
-        label=candidate.label or f"T={steps}",
-        group=candidate.group or family_of(plan),
-        accuracy=float((decisions == candidate.labels).mean()),
+        label=candidate.label or f"T={window_steps(candidate.plan, report.steps)}",
+        group=candidate.group or family_of(candidate.plan),
+        accuracy=found.accuracy or 0.0,
         report=report,
-        steps=steps,
-        latency=latency_steps(plan, report.steps),
+        steps=window_steps(candidate.plan, report.steps),
+        latency=latency_steps(candidate.plan, report.steps),
     )
-
-
-def decide(output: Array, inferences: int = 1, phased: bool = False) -> Array:
-    """The class of each inference, [inferences, B], from scores [T, B, classes].
-
-    It has the largest mean score over the steps; of a phase code the largest score at the last step of the window,
-    where the sum that PhaseDecode makes is complete.
-    """
-    scores = output.reshape(inferences, -1, *output.shape[1:])
-    return (scores[:, -1] if phased else scores.mean(axis=1)).argmax(axis=-1)
 
 
 def collected(outcomes: list[Outcome]) -> Sweep:
