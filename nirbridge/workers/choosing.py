@@ -6,7 +6,7 @@ import os
 
 from nirbridge.errors import InputError
 from nirbridge.workers.alone import Alone
-from nirbridge.workers.crew import Crew
+from nirbridge.workers.interface import Crew
 from nirbridge.workers.processes import Processes
 
 LOCAL = "local"

@@ -13,9 +13,9 @@ from distributed import Client, Future, LocalCluster
 from distributed.utils import silence_logging_cmgr
 
 from nirbridge.errors import ExecutionError
-from nirbridge.workers.crew import LOSSES
 from nirbridge.workers.dask_crew import DaskCrew
 from nirbridge.workers.dask_versions import same_versions
+from nirbridge.workers.interface import LOSSES
 from nirbridge.workers.one_thread import one_thread_each
 
 SCHEDULER_SECONDS = 5

@@ -18,8 +18,8 @@ from distributed.scheduler import KilledWorker
 
 from nirbridge import __version__
 from nirbridge.errors import ExecutionError
-from nirbridge.workers.crew import Begin, Crew, ends_its_workers
 from nirbridge.workers.dask_side import Shared, do_piece
+from nirbridge.workers.interface import Begin, Crew, ends_its_workers
 from nirbridge.workers.messages import opened, packed
 
 _COUNT_SECONDS = 2.0
@@ -84,7 +84,7 @@ class DaskCrew(Crew):
 
 
 class _Piece:
-    """A piece in flight; see :class:`nirbridge.workers.crew.Begun`."""
+    """A piece in flight; see :class:`nirbridge.workers.interface.Begun`."""
 
     def __init__(self, crew: DaskCrew, name: str, number: int, piece: Any, begun: dict[_Piece, None]) -> None:
         self._crew, self._name, self._number, self._piece, self._begun = crew, name, number, piece, begun
