@@ -110,10 +110,10 @@ SLOW = re.compile(
     r"|tests/ir/test_(fuzzing|names\.py::test_any|round_trip|stated_shapes\.py::test_random)"
     r"|tests/networks/test_(networks\.py::test_a_sparse|transformer)"
     r"|tests/neurons/test_neurons_train"
-    r"|tests/own_neuron/"
+    r"|tests/(own_neuron|workers)/"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
-    r"|tests/test_(docs\.py::test_code|grouping\.py::test_light|files\.py::test_many_writers|imports|needed_nir|workers)"
+    r"|tests/test_(docs\.py::test_code|grouping\.py::test_light|files\.py::test_many_writers|imports|needed_nir)"
 )
 """Node ids of tests that train, start processes, wait for clocks, or go through dozens of networks or files."""
 

@@ -15,7 +15,7 @@ import click
 from nirbridge.errors import InputError, NirbridgeError
 
 from .jobs import Job
-from .machine import machine
+from .machine import Workers, machine
 from .page import COMMAND, EXPERIMENTS, PICTURES, needed, write_page
 from .plan import Plan
 from .runner import run_jobs
@@ -36,7 +36,7 @@ def all_jobs(plan: Plan, only: tuple[str, ...]) -> list[Job]:
     return sorted(found, key=lambda job: job.seed)
 
 
-def run(plan: Plan, only: tuple[str, ...], workers: int, cache: Path, page: Path, any_code: bool) -> None:
+def run(plan: Plan, only: tuple[str, ...], workers: Workers, cache: Path, page: Path, any_code: bool) -> None:
     """Does what is missing, then writes runs, pictures and page."""
     command = COMMAND + "".join(f" --only {name}" for name in only)
     content = _done(plan, all_jobs(plan, only), all_jobs(plan, ()), command, workers, cache, page, any_code)
@@ -44,7 +44,7 @@ def run(plan: Plan, only: tuple[str, ...], workers: int, cache: Path, page: Path
     write_page(page, content)
 
 
-def run_trials(plan: Plan, workers: int, cache: Path, page: Path, any_code: bool) -> None:
+def run_trials(plan: Plan, workers: Workers, cache: Path, page: Path, any_code: bool) -> None:
     """Tries the recipes and writes what was found beside the page, which shows it when it is written next."""
     jobs = trial_jobs(plan)
     content = _done(plan, jobs, jobs, f"{COMMAND} --trials", workers, cache, page, any_code)
@@ -57,7 +57,7 @@ def _done(
     jobs: list[Job],
     everything: list[Job],
     command: str,
-    workers: int,
+    workers: Workers,
     cache: Path,
     page: Path,
     any_code: bool,
@@ -87,6 +87,7 @@ def _done(
 @click.option("--only", multiple=True, type=click.Choice(list(EXPERIMENTS)), help="Run this experiment; repeatable.")
 @click.option("--quick", is_flag=True, help="Try the machinery: ends of the sweeps, one epoch, few samples.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processes of one thread.")
+@click.option("--cluster", metavar="local|tcp://HOST:PORT", help="Run on a Dask cluster, 'local' for one of --workers.")
 @click.option("--nmnist", default=Plan.nmnist, show_default=True, help="Folder with N-MNIST.")
 @click.option(
     "--page", default="docs/results.md", show_default=True, type=click.Path(dir_okay=False, path_type=Path),
@@ -104,6 +105,7 @@ def main(
     only: tuple[str, ...],
     quick: bool,
     workers: int,
+    cluster: str | None,
     nmnist: str,
     page: Path,
     cache: Path,
@@ -115,11 +117,11 @@ def main(
     told = Plan(seeds, nmnist, quick)
     try:
         if trials:
-            run_trials(told, workers, cache, page, any_code)
+            run_trials(told, Workers(workers, cluster), cache, page, any_code)
         elif redraw:
             write_page(page, read_runs(page.parent / PICTURES / RUNS))
         else:
-            run(told, only, workers, cache, page, any_code)
+            run(told, only, Workers(workers, cluster), cache, page, any_code)
     except NirbridgeError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

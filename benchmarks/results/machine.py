@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 
-def machine(workers: int) -> dict[str, object]:
+@dataclass(frozen=True)
+class Workers:
+    """Who does the runs: so many processes here, or a Dask cluster; see ``nirbridge.workers.crew``."""
+
+    count: int
+    cluster: str | None = None
+
+    def __str__(self) -> str:
+        if self.cluster is None:
+            return f"{self.count} worker processes of one thread"
+        return f"a Dask cluster, '{self.cluster}'"
+
+
+def machine(workers: Workers) -> dict[str, object]:
     """Processor, cores and versions; no date and no name of a host."""
     return {
         "processor": processor(),
         "cores": os.cpu_count() or 1,
-        "workers": workers,
+        "workers": workers.count,
+        "cluster": workers.cluster,
         "threads of each": 1,
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn", "nirbridge")},

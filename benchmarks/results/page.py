@@ -10,6 +10,7 @@ from typing import Any
 from nirbridge.files import write_whole
 
 from . import blocks, conversion, energies, lanes, levels, mixing, trials
+from .machine import Workers
 from .markdown import claims_table, table
 from .statistics import Runs
 from .store import Outcome
@@ -80,9 +81,10 @@ def _head(content: dict[str, Any], runs: Runs) -> str:
     seeds = (
         f"{content['seeds']} seeds of each setting" if content["seeds"] > 1 else "One seed of each setting, no spread"
     )
+    workers = Workers(machine["workers"], machine.get("cluster"))
     ran = (
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['workers']} worker processes of one "
-        f"thread; Python {machine['python']}, {versions}. {seeds}."
+        f"Machine: {machine['processor']}, {machine['cores']} cores, {workers}; "
+        f"Python {machine['python']}, {versions}. {seeds}."
     )
     quick = [QUICK] if content["quick"] else []
     states = sorted({str(run.get("code", "unknown")) for run in runs.outcomes})

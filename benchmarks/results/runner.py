@@ -1,23 +1,21 @@
-"""Jobs in worker processes, one thread each, with a bar on stderr; what is done already is not done again."""
+"""Jobs in worker processes, here or on a cluster, with a bar on stderr; what is done already is not done again."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import takewhile
 from typing import Any
 
 import click
 
 from nirbridge.errors import InputError
-from nirbridge.workers import worker_pool
+from nirbridge.workers import crew
 
 from .jobs import Job
+from .machine import Workers
 from .store import Outcome, Store, outcome
-
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def _train(work: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -60,43 +58,37 @@ def run_job(job: Job) -> Outcome:
     return outcome(job, time.perf_counter() - clock, time.process_time() - busy, numbers)
 
 
-def run_jobs(jobs: Sequence[Job], store: Store, workers: int) -> None:
+def run_jobs(jobs: Sequence[Job], store: Store, workers: Workers) -> None:
     """Does the jobs that ``store`` does not hold, and keeps what each found as soon as it is known.
 
     Raises:
-        InputError: a job failed; those that ended before are kept.
+        InputError: a job failed; those that had begun are done and kept, no other is begun.
     """
     missing = [job for job in jobs if job.key not in store.outcomes]
     if not missing:
         return
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # the workers inherit it
+    failed: list[InputError] = []
+    begun = takewhile(lambda _: not failed, missing)
     with (
-        worker_pool(workers) as pool,
+        crew(min(workers.count, len(missing)), workers.cluster) as hands,
         click.progressbar(length=len(jobs), label="Runs", file=sys.stderr, show_pos=True) as bar,
     ):
         bar.update(len(jobs) - len(missing))
-        pending: dict[Future[Outcome], Job] = {pool.submit(run_job, job): job for job in missing}
-        failed: InputError | None = None
-        try:
-            while pending:
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    failed = _kept(future, pending.pop(future), store) or failed
-                    bar.update(1)
-                if failed is not None:  # runs that have begun end well and are kept; the others are not begun
-                    pending = {future: job for future, job in pending.items() if not future.cancel()}
-        finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C begins no further run
-        if failed is not None:
-            raise failed
+        for found in hands.map(_tried, begun, ordered=False):
+            if isinstance(found, InputError):
+                failed.append(found)
+            else:
+                store.add(found)
+            bar.update(1)
+    if failed:
+        raise failed[0]
 
 
-def _kept(future: Future[Outcome], job: Job, store: Store) -> InputError | None:
-    """Keeps what a run found, or gives the error that it ended with."""
+def _tried(_shared: None, job: Job) -> Outcome | InputError:
+    """What a run found, or the error that it ended with."""
     try:
-        store.add(future.result())
+        return run_job(job)
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         found = f"failed with {type(error).__name__} ({text})"
         return InputError(f"run '{job}'", found, "Start again; finished runs are kept")
-    return None

@@ -14,7 +14,7 @@ import numpy as np
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge.files import whole_file
-from nirbridge.workers import LOCAL, all_cores, crew
+from nirbridge.workers import all_cores, crew
 from nirbridge_events.encoding import encode
 from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import Events, Size
@@ -193,9 +193,7 @@ class FrameCache:
     ) -> Iterator[NirbridgeError | None]:
         if not samples:
             return
-        if cluster in (None, LOCAL):
-            jobs = min(all_cores() if jobs is None else jobs, len(samples))
-        with crew(jobs or 1, cluster) as workers:
+        with crew(min(all_cores() if jobs is None else jobs, len(samples)), cluster) as workers:
             yield from workers.map(_store, samples, shared=self)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nirbridge.workers.crew import Begin, Crew, P, R, S
+from nirbridge.workers.interface import Begin, Crew, P, R, S
 
 
 class Alone(Crew):

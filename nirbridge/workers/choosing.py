@@ -6,7 +6,7 @@ import os
 
 from nirbridge.errors import InputError
 from nirbridge.workers.alone import Alone
-from nirbridge.workers.crew import Crew
+from nirbridge.workers.interface import Crew
 from nirbridge.workers.processes import Processes
 
 LOCAL = "local"
@@ -25,10 +25,10 @@ def crew(jobs: int = 1, cluster: str | None = None) -> Crew:
     Args:
         jobs: 1 for this process, else so many processes of one thread each.
         cluster: "local" for a Dask cluster of ``jobs`` processes on this machine, or the address of a Dask scheduler
-            ("tcp://scheduler:8786"), whose workers do the work.
+            ("tcp://scheduler:8786"), whose workers do the work, however many ``jobs`` are.
 
     Raises:
-        InputError: ``jobs`` is below 1 or does not go with ``cluster``, or ``cluster`` is neither, or Dask's library
+        InputError: ``jobs`` is below 1, ``cluster`` is neither, or Dask's library
             ``distributed`` is not installed.
     """
     if jobs < 1:
@@ -43,10 +43,7 @@ def crew(jobs: int = 1, cluster: str | None = None) -> Crew:
         raise InputError(f"cluster '{cluster}'", found, "Run: pip install 'nirbridge[cluster]'") from error
     if cluster == LOCAL:
         return EmbeddedCluster(jobs)
-    if jobs != 1:
-        found = f"has workers of its own, so that {jobs} jobs mean nothing"
-        raise InputError(f"cluster '{cluster}'", found, "Leave the jobs away")
-    return ExistingCluster(cluster)
+    return ExistingCluster(cluster, jobs)
 
 
 def check_cluster(cluster: str | None) -> None:

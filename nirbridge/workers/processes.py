@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-from nirbridge.workers.crew import LOSSES, Begin, Crew, ends_its_workers
+from nirbridge.workers.interface import LOSSES, Begin, Crew, ends_its_workers
 from nirbridge.workers.messages import opened, packed
 from nirbridge.workers.worker_process import WorkerLost, WorkerProcess
 

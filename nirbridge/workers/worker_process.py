@@ -18,9 +18,7 @@ from typing import Any
 
 from nirbridge.errors import ExecutionError
 from nirbridge.workers.messages import answer, unpacked
-
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What libraries ask how many threads to use; they look when they are loaded."""
+from nirbridge.workers.one_thread import one_thread_each
 
 _SPAWN = get_context("spawn")  # a forked child would inherit the threads' locks of torch or of a runtime
 _STARTING = threading.Lock()
@@ -40,7 +38,7 @@ class WorkerProcess:
         self._process = _SPAWN.Process(target=_serve, args=(theirs,), name="nirbridge worker")
         self._ready = False
         self._holds: bytes | None = None
-        with _STARTING, _one_thread_each(), _without_interrupts():
+        with _STARTING, one_thread_each(), _without_interrupts():
             self._process.start()
         theirs.close()
 
@@ -88,20 +86,6 @@ class WorkerProcess:
     def _ending(self) -> str:
         code = self._process.exitcode or 0
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started in the block calculate on one thread; they are as many as are to be busy."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 @contextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -22,6 +20,7 @@ pytest.importorskip("matplotlib")
 from benchmarks.results import page, runner, trials
 from benchmarks.results.__main__ import all_jobs, main
 from benchmarks.results.jobs import Job
+from benchmarks.results.machine import Workers
 from benchmarks.results.markdown import claims_table
 from benchmarks.results.plan import Plan
 from benchmarks.results.recipes import BLOCKS, CANDIDATES, CHOSEN, DIGITS, LEVELS, NMNIST, level_neuron
@@ -45,30 +44,10 @@ def job(seed: int = 0, **cell: int) -> Job:
     return Job("some", "digits", cell, seed, "train", {"epochs": 1})
 
 
-class _Here(Executor):
-    """A pool without processes."""
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(work(*arguments, **named))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@pytest.fixture
-def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are done in this process, which has imported torch; in others of their own: test_end_to_end_in_small."""
-    monkeypatch.setattr(runner, "worker_pool", lambda count: _Here())
-
-
 @pytest.fixture(autouse=True)
-def threads_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def threads_as_before() -> Iterator[None]:
     """The numbers of threads that runs set end with the test."""
     before = torch.get_num_threads()
-    for name in runner.THREADS:
-        monkeypatch.setenv(name, "1")
     yield
     torch.set_num_threads(before)
 
@@ -203,7 +182,7 @@ def test_a_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     bad = Job("some", "digits", {"T": 1}, 0, "train", {"epochs": "many"})
     good = Job("some", "digits-graph", {}, 0, "convert-nodes", TINY_GRAPH)
     with pytest.raises(InputError, match=r"some on digits, T=1, seed 0.*failed with"):
-        runner.run_jobs([good, bad], store, 1)
+        runner.run_jobs([good, bad], store, Workers(1))
     assert list(store.outcomes) == [good.key]
 
 
@@ -215,7 +194,7 @@ TINY_GRAPH = {
 }
 
 
-def test_end_to_end_in_small(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
     """Every experiment; then gone on with behind an interruption; then drawn again from its runs."""
     arguments = ["--quick", "--seeds", "1", "--workers", "2", "--nmnist", str(shared_data / "nmnist-small")]
     arguments += ["--page", str(tmp_path / "results.md"), "--cache", str(tmp_path / "cache.jsonl")]
@@ -234,7 +213,6 @@ def test_end_to_end_in_small(shared_data: Path, tmp_path: Path, monkeypatch: pyt
     assert len(runs) == len(lines) > 20
 
     (tmp_path / "cache.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
-    monkeypatch.setattr(runner, "worker_pool", lambda count: _Here())  # one run is not worth a process
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     again = (tmp_path / "cache.jsonl").read_text().splitlines()
@@ -248,7 +226,6 @@ def test_end_to_end_in_small(shared_data: Path, tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "results.md").read_text() == written
 
 
-@pytest.mark.usefixtures("no_processes")
 def test_only_one_experiment_leaves_the_others_open(tmp_path: Path) -> None:
     arguments = ["--quick", "--seeds", "1", "--workers", "1", "--only", "conversion"]
     arguments += ["--page", str(tmp_path / "results.md"), "--cache", str(tmp_path / "cache.jsonl")]
@@ -297,7 +274,6 @@ def test_trials_need_something_held_back() -> None:
         train_and_validate(work | {"data": {"name": "digits", "count": 40}}, 0)
 
 
-@pytest.mark.usefixtures("no_processes")
 def test_trials_in_small(shared_data: Path, tmp_path: Path) -> None:
     """They write their file beside the page and show a table; the page then shows it too."""
     arguments = ["--nmnist", str(shared_data / "nmnist-small"), "--page", str(tmp_path / "results.md")]

@@ -1,0 +1,237 @@
+"""The same crew on Dask: an embedded cluster, one that is there, lost and late workers, versions."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nirbridge.errors import ExecutionError, InputError
+from nirbridge.workers import Crew, crew
+from tests.workers import works
+from tests.workers.works import environment
+
+pytest.importorskip("distributed")
+
+import distributed
+
+from nirbridge.workers import dask_cluster, dask_crew, dask_side, dask_versions
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Crew]:
+    with crew(2, "local") as workers:
+        yield workers
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[distributed.LocalCluster]:
+    """A cluster of somebody else: one worker process of two threads."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1
+    ) as cluster:
+        yield cluster
+
+
+def test_results_are_those_of_one_process_in_order(local: Crew) -> None:
+    assert local.size == 2
+    assert local.remarks == ("a Dask cluster of 2 processes of one thread each",)
+    assert list(local.map(works.later_first, range(8))) == list(range(8))
+    assert list(itertools.islice(local.map(works.square, itertools.count()), 5)) == [0, 1, 4, 9, 16]
+    assert sorted(local.map(works.later_first, range(8), ordered=False)) == list(range(8))
+    assert list(local.map(works.threads, [0])) == [["1"] * 4]
+
+
+def test_a_killed_worker_changes_nothing(local: Crew, tmp_path: Path) -> None:
+    marker = tmp_path / "killed"
+    assert list(local.map(works.kill_once, range(12), marker)) == [(n + 1) / 7 for n in range(12)]
+    assert marker.exists()
+
+
+def test_a_piece_that_kills_is_named(local: Crew) -> None:
+    results = local.map(works.kill_always, range(6))
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ExecutionError, match=r"piece 2 \(2\): lost its worker 3 times"):
+        next(results)
+
+
+def test_an_exception_is_raised_and_the_crew_goes_on(local: Crew) -> None:
+    results = local.map(works.refuse, itertools.count())
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three is refused"):
+        next(results)
+    assert list(local.map(works.square, range(3))) == [0, 1, 4]
+
+
+def test_each_thread_of_a_worker_has_a_copy_of_what_is_shared(
+    scheduler: distributed.LocalCluster, tmp_path: Path
+) -> None:
+    with crew(cluster=scheduler.scheduler_address) as workers:
+        assert workers.size == 2
+        assert workers.remarks == (f"cluster '{scheduler.scheduler_address}': 2 worker threads now",)
+        assert list(workers.map(works.counted, range(12), works.Counted(tmp_path))) == list(range(12))
+        assert workers._client.run(_kept) == dict.fromkeys(workers._client.nthreads(), 0), "nothing is left there"
+    assert len(works.notes(tmp_path, "worked")) == 12
+    assert len(works.notes(tmp_path, "unpickled")) == 2
+
+
+def _kept() -> int:
+    return len(dask_side._KEPT)
+
+
+def test_a_worker_that_comes_later_gets_what_is_shared(scheduler: distributed.LocalCluster, tmp_path: Path) -> None:
+    with crew(4, cluster=scheduler.scheduler_address) as workers:
+        assert workers.remarks[1] == "4 jobs are not used, a cluster has its own workers"
+        results = workers.map(works.counted, itertools.count(), works.Counted(tmp_path))
+        next(results)
+        scheduler.scale(2)
+        for _ in results:
+            if _from_two(tmp_path):
+                break
+        results.close()
+        scheduler.scale(1)
+    unpickled = works.notes(tmp_path, "unpickled")
+    assert set(unpickled) == set(works.notes(tmp_path, "worked")), "the second process too"
+    assert max(map(unpickled.count, unpickled)) <= 2, "once each thread"
+
+
+def _from_two(folder: Path) -> bool:
+    return len(set(works.notes(folder, "worked"))) == 2
+
+
+def test_another_version_of_nirbridge_is_refused(
+    scheduler: distributed.LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_versions, "__version__", "0.0.9")
+    found = r"cluster 'tcp://.*': worker tcp://.* has nirbridge .*, here is 0\.0\.9"
+    with pytest.raises(ExecutionError, match=found), crew(cluster=scheduler.scheduler_address):
+        pass
+
+
+def test_a_later_worker_of_another_version_refuses_work(
+    scheduler: distributed.LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_crew, "__version__", "0.0.9")
+    with (
+        crew(cluster=scheduler.scheduler_address) as workers,
+        pytest.raises(ExecutionError, match=r"a worker has nirbridge .*, version 0\.0\.9 asks"),
+    ):
+        list(workers.map(works.square, [1]))
+
+
+def test_other_libraries_are_told(scheduler: distributed.LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = dask_versions.versions()
+    monkeypatch.setattr(dask_versions, "versions", lambda: here | {"numpy": "0.9"})
+    client = type("Client", (), {"run": staticmethod(lambda function, on_error: {"a": here, "b": here})})
+    assert dask_versions.same_versions("cluster", client) == (
+        f"cluster: workers have numpy {here['numpy']}, here 0.9; last bits may differ",
+    )
+    client.run = staticmethod(lambda function, on_error: {"a": ModuleNotFoundError("no nirbridge")})
+    with pytest.raises(ExecutionError, match="worker a cannot load nirbridge"):
+        dask_versions.same_versions("cluster", client)
+
+
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 1)
+    begin = time.monotonic()
+    with pytest.raises(ExecutionError, match="cluster 'tcp://127.0.0.1:9': no Dask scheduler answers"):
+        crew(cluster="tcp://127.0.0.1:9").__enter__()
+    assert time.monotonic() - begin < 10
+
+
+SCHEDULER = """
+import logging, signal
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        signal.pause()
+"""
+
+
+def test_a_scheduler_that_goes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 1)
+    (tmp_path / "scheduler.py").write_text(SCHEDULER)
+    command = [sys.executable, str(tmp_path / "scheduler.py")]
+    with (
+        subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as there,
+        pytest.raises(ExecutionError, match="the connection to its scheduler was lost"),
+        crew(cluster=str(there.stdout and there.stdout.readline()).strip()) as workers,
+    ):
+        list(workers.map(works.square, _pieces_until_killed(there)))
+
+
+def _pieces_until_killed(there: subprocess.Popen[str]) -> Iterator[int]:
+    yield from range(10)
+    there.kill()
+    yield from range(10)
+
+
+def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_cluster, "WORKERS_SECONDS", 0.2)
+    with (
+        distributed.LocalCluster(
+            n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+        ) as cluster,
+        pytest.raises(ExecutionError, match="it has no workers, 0.2 s after"),
+    ):
+        crew(cluster=cluster.scheduler_address).__enter__()
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nirbridge.workers.dask_cluster", None)
+    with pytest.raises(InputError, match=r"Run: pip install 'nirbridge\[cluster\]'"):
+        crew(2, "local")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from nirbridge.workers import crew
+from tests.workers.works import kill_once, sleep
+
+if __name__ == "__main__":
+    with crew(2, "local") as workers:
+        print(sum(workers.map(kill_once, range(9), Path(sys.argv[1]) / "killed")))
+        list(workers.map(sleep, range(9), Path(sys.argv[1])))
+"""
+
+
+def test_ctrl_c_leaves_no_process_no_file_and_no_chatter(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    (tmp_path / "temporary").mkdir()
+    with subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path)],
+        env=environment() | {"TMPDIR": str(tmp_path / "temporary")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        while len(works.notes(tmp_path, "slept")) < 2:
+            time.sleep(0.05)
+        children = psutil.Process(running.pid).children(recursive=True)
+        os.killpg(running.pid, 2)  # as a terminal does
+        out, err = running.communicate(timeout=60)
+        _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert float(out) == pytest.approx(45 / 7)
+    assert err.count("Traceback") == 1
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_no_thread_waits(local: Crew) -> None:
+    """Dask's own threads that stay are daemons, which end with the process."""
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
