@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nirbridge.version import __version__
+
 if TYPE_CHECKING:
     from nirbridge.comparing import compare
     from nirbridge.converting import convert
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from nirbridge.quantizing import quantize
     from nirbridge.runtime import check, compile, runtimes
     from nirbridge.showing import show
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "check": "nirbridge.runtime",

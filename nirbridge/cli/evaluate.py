@@ -123,7 +123,7 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
         told.append(line)
         echo(line, err=True)
 
-    with naming(graph), progress_of("evaluated") as progress:
+    with naming(graph, Path(data)), progress_of("evaluated") as progress:
         found = evaluate(
             network,
             data,

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from nirbridge import __version__
 from nirbridge.cli import failures
 from nirbridge.cli.output import echo_text, guard_streams
+from nirbridge.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nirbridge.cli.export", "Turn a torch module into a graph file."),

@@ -13,8 +13,8 @@ import click
 from nirbridge.cli.output import echo
 from nirbridge.reports import seconds_text
 
-SECONDS = 10.0
-"""Between two lines where stderr is no terminal."""
+SECONDS = 5.0
+"""Before the first line and between two, where stderr is no terminal: short work says nothing."""
 
 Progress = Callable[[int, int], None]
 Clock = Callable[[], float]
@@ -63,12 +63,12 @@ class _Rate:
 class _Lines:
     def __init__(self, label: str, clock: Clock) -> None:
         self._label, self._clock, self._rate = label, clock, _Rate(clock)
-        self._told = clock()
+        self._told, self._any = clock(), False
 
     def __call__(self, done: int, total: int) -> None:
         rate = self._rate.text(done, total)
-        if done == total or self._clock() - self._told >= SECONDS:
-            self._told = self._clock()
+        if self._clock() - self._told >= SECONDS or (done == total and self._any):
+            self._told, self._any = self._clock(), True
             echo(f"{self._label} {done:,} of {total:,} ({done / max(1, total):.0%}{rate})", err=True)
 
 

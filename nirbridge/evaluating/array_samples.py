@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,11 +34,12 @@ class ArraySource:
     Attributes:
         array: in memory, or mapped from a file.
         path: the .npy file, which another process maps for itself; None where the values must travel.
+        kept: what must not go before the array.
     """
 
     array: Array
     path: Path | None = None
-    kept: Any = None
+    kept: object = None
 
     def cut(self, axis: int, first: int, stop: int) -> ArrayCut:
         """Some samples, ready to travel."""
@@ -80,7 +83,7 @@ class ArrayPart:
         count = next(iter(arrays.values())).shape[1]
         broken = {name: _broken(array) for name, array in arrays.items()}
         bad = {
-            int(place): f"input for '{name}' holds NaN or infinity"
+            int(place): "holds NaN or infinity" + (f" for '{name}'" if len(arrays) > 1 else "")
             for name, places in broken.items()
             for place in places
         }
@@ -229,12 +232,12 @@ def _unpacked(path: Path) -> dict[str, ArraySource]:
 
 def _spilled(path: Path) -> dict[str, ArraySource]:
     """Each array in a temporary file of its own, which is mapped and goes with the data set."""
-    folder = tempfile.TemporaryDirectory(prefix="nirbridge-")
+    folder = _Folder()
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for number, member in enumerate(archive.infolist()):
-                place = Path(folder.name) / f"{number}.npy"
+                place = folder.path / f"{number}.npy"
                 with archive.open(member) as packed, place.open("wb") as file:
                     while piece := packed.read(2**22):
                         file.write(piece)
@@ -242,6 +245,14 @@ def _spilled(path: Path) -> dict[str, ArraySource]:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise FileError(f"file '{path}'", f"cannot be read ({error})", "Save plain numbers with numpy.savez") from error
     return found
+
+
+class _Folder:
+    """A temporary folder that goes with the last array that is mapped from it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="nirbridge-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def _along(axis: int, first: int, stop: int) -> tuple[slice, ...]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ def evaluate(
             done.append(judged)
         resumed = sum(map(len, done[: len(journal.done)])) if journal else 0
         result = gathered(run, done, time.perf_counter() - started, resumed)
+        result = replace(result, notes=(*found.notes, *result.notes))
         if place is not None:
             write_predictions(place, result)
         if journal is not None:

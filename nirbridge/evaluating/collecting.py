@@ -24,7 +24,7 @@ def gathered(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) -
     bad = {piece.first + place: text for piece in pieces for place, text in piece.bad.items()}
     if len(bad) == run.count:
         number, text = next(iter(bad.items()))
-        raise InputError(f"sample {number}", f"cannot be read, nor can any other: {text}", "Check the data")
+        raise InputError(f"input, sample {number}", f"cannot be read, nor can any other: {text}", "Check the data")
     spikes = _joined([piece.spikes for piece in pieces], np.int64)
     right = right_sum([piece.right_by_step for piece in pieces])
     return Evaluation(
@@ -44,7 +44,6 @@ def gathered(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) -
         bad=bad,
         lost={piece.first + place: text for piece in pieces for place, text in piece.lost.items()},
         notes=(
-            *run.samples.notes,
             *_lost_lines(run, pieces),
             *dict.fromkeys(text for piece in pieces for text in piece.remarks),
         ),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating.work import Judged, from_plain, to_plain
@@ -30,7 +29,7 @@ class Journal:
         self._file = file
 
     def add(self, judged: Judged) -> None:
-        """Keeps a piece, on disk when this returns."""
+        """Keeps a piece; from here on it outlives this process."""
         _write(self._file, to_plain(judged), self.path)
 
     def remove(self) -> None:
@@ -54,17 +53,25 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
     path = output.with_name(output.name + SUFFIX)
     head = {"nirbridge evaluation": _VERSION, **of}
     done = [] if restart or not path.exists() else _read(path, head)
+    with _opened(path, "r+" if done else "a") as file:
+        _lock(file, path)
+        if done:
+            _cut_behind(file, len(done))
+        else:
+            file.truncate(0)
+            _write(file, head, path)
+        yield Journal(path, file, done)
+
+
+def _opened(path: Path, mode: str) -> TextIO:
     try:
-        with path.open("r+" if done else "a", encoding="utf-8") as file:
-            _lock(file, path)
-            if done:
-                _cut_behind(file, len(done))
-            else:
-                file.truncate(0)
-                _write(file, head, path)
-            yield Journal(path, file, done)
+        return cast(TextIO, path.open(mode, encoding="utf-8"))
     except OSError as error:
-        raise FileError(f"file '{path}'", f"cannot be written ({error.strerror})", "Choose another place") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> FileError:
+    return FileError(f"file '{path}'", f"cannot be written ({error.strerror})", "Choose another place")
 
 
 def _lock(file: TextIO, path: Path) -> None:
@@ -100,6 +107,8 @@ def _cut_behind(file: TextIO, pieces: int) -> None:
 
 
 def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:
-    file.write(json.dumps(data) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
+    try:
+        file.write(json.dumps(data) + "\n")
+        file.flush()
+    except OSError as error:
+        raise _unwritable(path, error) from error

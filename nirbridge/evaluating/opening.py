@@ -14,12 +14,12 @@ from nirbridge.arrays import read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
 from nirbridge.evaluating.array_samples import ArraySource, array_samples, source_of, take_labels
+from nirbridge.evaluating.recordings import EncodedSet, Labelled
 from nirbridge.evaluating.samples import Samples, require_labels
 from nirbridge.evaluating.steps import steps_of_still
 from nirbridge.ir import Graph
 from nirbridge.nir_data import SUFFIX, read_nir_data
 from nirbridge.runtime import Array, Plan
-from nirbridge_events.labelled import Labelled
 
 _ARRAYS = (".npy", ".npz")
 ARRAY_OPTIONS = ("order", "scale")
@@ -33,7 +33,8 @@ def open_samples(
 
     Args:
         data: an array or a dictionary of arrays by input name; the path of an .npy, .npz or .nird file, or of a folder
-            of recordings; the name of a data set of ``nirbridge_events.datasets``; or ``Labelled`` recordings.
+            of recordings; the name of a data set of ``nirbridge_events.datasets``, or such a data set; or ``Labelled``
+            recordings.
         labels: an array, or the path of one; None for those that the data bring along.
         graph: the graph.
         plan: of the graph.
@@ -48,6 +49,9 @@ def open_samples(
         found = _open_path(Path(data), str(data), given, graph, plan, steps, options)
     elif isinstance(data, Labelled):
         found = _recordings(data, given, plan, steps, options)
+    elif isinstance(data, EncodedSet):
+        _refuse("a data set of encoded recordings", options, ("encoding", "reading", *ARRAY_OPTIONS))
+        found = recordings.encoded_samples(data, plan, labels=given, steps=steps)
     else:
         arrays = data if isinstance(data, Mapping) else {"": data}
         sources = {name: ArraySource(np.asarray(array)) for name, array in arrays.items()}

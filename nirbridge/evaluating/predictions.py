@@ -92,4 +92,4 @@ def _write_parquet(path: Path, found: Evaluation) -> None:
     values = zip(*rows(found), strict=True)
     table = pyarrow.table({name: pyarrow.array(column) for name, column in zip(names, values, strict=True)})
     with whole_file(path) as file:
-        parquet.write_table(table, pyarrow.PythonFile(file))
+        parquet.write_table(table, pyarrow.PythonFile(file, mode="w"))

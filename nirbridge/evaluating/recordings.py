@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,15 +17,9 @@ from nirbridge.evaluating.samples import Batch
 from nirbridge.ir import EventInput
 from nirbridge.reports import counted, shape_text
 from nirbridge.runtime import Array, Plan
-from nirbridge_events.frame_cache import Encoding, Sample
-from nirbridge_events.labelled import (
-    LABELS,
-    TONIC_SETS,
-    Labelled,
-    folder_per_class,
-    folder_with_labels,
-    from_tonic,
-)
+from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache, Sample
+from nirbridge_events.labelled import LABELS, TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
+from nirbridge_events.labelled import Labelled as Labelled
 from nirbridge_events.settings import EncoderSettings
 
 DATA_SETS = tuple(TONIC_SETS)
@@ -35,12 +29,22 @@ _LOOKED_AT = 8
 """Recordings of which one must tell its sensor's size."""
 
 
+@runtime_checkable
+class EncodedSet(Protocol):
+    """What of ``nirbridge_events.datasets.EncodedEvents``, which needs torch, an evaluation asks."""
+
+    samples: tuple[FileSample, ...]
+    classes: tuple[str, ...]
+    cache: FrameCache
+    augment: Any
+
+
 @dataclass(frozen=True)
 class RecordingPart:
     """See ``samples.Part``."""
 
     samples: tuple[Sample, ...]
-    encoding: Encoding
+    frames: Callable[[Sample], Array]
     input: str
     steps: int | None
     block: int
@@ -54,7 +58,7 @@ class RecordingPart:
             try:
                 with warnings.catch_warnings(record=True) as said:
                     warnings.simplefilter("always")
-                    found = self.encoding.frames(sample)
+                    found = self.frames(sample)
                 frames[place], cut = self._fitted(found, sample)
                 told = [str(one.message) for one in said] + ([cut] if cut else [])
                 if told:
@@ -98,6 +102,7 @@ class RecordingSamples:
     samples: tuple[Sample, ...]
     labels: Array | None
     encoding: Encoding
+    frames: Callable[[Sample], Array]
     input: str
     steps: int | None
     block: int
@@ -118,7 +123,7 @@ class RecordingSamples:
 
     def part(self, first: int, stop: int) -> RecordingPart:
         """See ``samples.Samples``."""
-        return RecordingPart(self.samples[first:stop], self.encoding, self.input, self.steps, self.block)
+        return RecordingPart(self.samples[first:stop], self.frames, self.input, self.steps, self.block)
 
     def name(self, number: int) -> str:
         """The path of the recording."""
@@ -159,15 +164,40 @@ def recording_samples(
     if steps is not None and steps % plan.block:
         found = f"{steps} steps are no multiple of the {plan.block} steps of a window"
         raise InputError("option 'steps'", found, "Give whole windows")
+    encoding = Encoding(given, reading=dict(reading or {}))
     classes, notes = _classes(labelled) if labels is None else (None, ())
     return RecordingSamples(
         samples=labelled.samples,
         labels=labels if classes is None else classes,
-        encoding=Encoding(given, reading=dict(reading or {})),
+        encoding=encoding,
+        frames=encoding.frames,
         input=name,
         steps=steps,
         block=plan.block,
         notes=notes,
+    )
+
+
+def encoded_samples(data: EncodedSet, plan: Plan, *, labels: Array | None, steps: int | None) -> RecordingSamples:
+    """A data set that says itself how its recordings become frames, which it keeps in a cache.
+
+    Raises:
+        InputError: its frames are changed at random each time they are taken.
+    """
+    if data.augment is not None:
+        found = "has an augment, so each evaluation would see other frames"
+        raise InputError("data set", found, "Make it without augment")
+    labelled = Labelled(data.samples, data.classes)
+    classes, notes = _classes(labelled)
+    return RecordingSamples(
+        samples=labelled.samples,
+        labels=classes if labels is None else labels,
+        encoding=data.cache.encoding,
+        frames=data.cache.load,
+        input=plan.inputs[0],
+        steps=steps,
+        block=plan.block,
+        notes=notes if labels is None else (),
     )
 
 

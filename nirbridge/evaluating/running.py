@@ -112,7 +112,7 @@ def finished(
     for judged in workers.map(judge_piece, run.pieces(done), run.judges):
         if judged.bad and bad == "error":
             place, text = next(iter(judged.bad.items()))
-            raise InputError(f"sample {judged.first + place}", text, "Mend it, or count such samples (--bad count)")
+            raise InputError(f"input, sample {judged.first + place}", text, "Mend the data, or leave the sample out")
         if journal is not None:
             journal.add(judged)
         done += len(judged)
@@ -127,5 +127,5 @@ def _longest(samples: Samples) -> int:
     if not len(batch) and batch.bad:
         place, text = next(iter(batch.bad.items()))
         if len(batch.bad) == len(samples):
-            raise InputError(f"sample {place}", f"cannot be read, nor can any other: {text}", "Check the data")
+            raise InputError(f"input, sample {place}", f"cannot be read, nor can any other: {text}", "Check the data")
     return int(batch.steps.max(initial=1))

@@ -16,8 +16,8 @@ import dask.config
 from distributed import CancelledError, Client, Future
 from distributed.scheduler import KilledWorker
 
-from nirbridge import __version__
 from nirbridge.errors import ExecutionError
+from nirbridge.version import __version__
 from nirbridge.workers.dask_side import Shared, do_piece
 from nirbridge.workers.interface import Begin, Crew, ends_its_workers
 from nirbridge.workers.messages import opened, packed

@@ -9,8 +9,8 @@ from typing import Any
 from distributed import Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from nirbridge import __version__
 from nirbridge.errors import ExecutionError
+from nirbridge.version import __version__
 from nirbridge.workers.messages import answer, unpacked
 
 

@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import Any
 
-from nirbridge import __version__
 from nirbridge.errors import ExecutionError
+from nirbridge.version import __version__
 
 LIBRARIES = ("numpy", "torch", "norse", "numba")
 """Other versions of these may round otherwise."""

@@ -96,7 +96,7 @@ def test_bad_input_is_one_line_and_leaves_no_file(folder: Path) -> None:
     refused(invoke("s1.nir", "-i", "none.npy", *picture), "file 'none.npy'", "does not exist")
     refused(invoke("s1.nir", *picture), "file 's1.nir'", "has no data")
     refused(invoke("s1.nir", "-i", "x.npy", *picture), "file 's1.nir', graph", "Give the steps (--steps)")
-    refused(invoke("s1.nir", "-i", "y.npy", *picture), "file 'y.npy' for 's1.nir', input for node 'input' (Input)")
+    refused(invoke("s1.nir", "-i", "y.npy", *picture), "file 'y.npy' for 's1.nir', input: shape (40,)")
     refused(invoke("s1.nir", "s2.nir", "s3.nir", "-i", "x.npy", "--steps", "1,2"), "2 given for 3 networks")
     refused(invoke("s1.nir", "-i", "x.npy", "--steps", "0"), "'0' is not whole numbers from 1 on")
     refused(invoke("s1.nir", "-i", "x2.npy", "-o", "f.svg"), "expected '.png'")

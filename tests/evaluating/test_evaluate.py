@@ -1,0 +1,327 @@
+"""``nirbridge.evaluate`` on arrays: against plain runs, in pieces, on several cores, interrupted, with bad samples."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+
+import nirbridge
+from nirbridge.errors import FileError, InputError, UnsupportedError
+from nirbridge.evaluating import Evaluation
+from nirbridge.evaluating.journal import SUFFIX
+from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from tests.costing.nets import entry, line
+from tests.evaluating.networks import IMAGES, LABELS, W1, W2, small
+
+STEPS = 4
+
+
+def by_hand(steps: int = STEPS, images: Any = IMAGES) -> Any:
+    with nirbridge.compile(small()) as program:
+        return program.run(np.stack([images] * steps), record=["n2"])
+
+
+def evaluate(data: Any = IMAGES, labels: Any = LABELS, **options: Any) -> Evaluation:
+    return nirbridge.evaluate(small(), data, labels, **{"steps": STEPS, **options})
+
+
+def test_decisions_are_those_of_a_run() -> None:
+    run, found = by_hand(), evaluate(batch=8)
+    scores = run.output.mean(axis=0)
+    assert np.array_equal(found.scores, scores)
+    assert np.array_equal(found.predictions, scores.argmax(axis=1))
+    assert found.correct == int((scores.argmax(axis=1) == LABELS).sum())
+    assert (found.samples, found.accuracy) == (53, found.correct / 53)
+    assert found.interval[0] < found.accuracy < found.interval[1]
+    for step in range(STEPS):
+        right = run.output[: step + 1].sum(axis=0).argmax(axis=1) == LABELS
+        assert found.by_step[step] == right.mean()
+    assert np.array_equal(found.spikes, np.count_nonzero(run.records["n2"], axis=(0, 2)))
+    assert found.confusion.sum() == 53
+    assert np.trace(found.confusion) == found.correct
+    assert found.top(1) == found.accuracy
+    assert found.top(4) == 1.0
+
+
+def test_energy_is_that_of_all_samples_at_once() -> None:
+    report = nirbridge.energy(small(), np.stack([IMAGES] * STEPS), model="memory")
+    found = evaluate(batch=8, energy={"model": "memory"})
+    assert found.cost.pj == pytest.approx(report.pj, rel=1e-12)
+    assert found.cost.ann_pj == pytest.approx(report.ann_pj, rel=1e-12)
+    assert evaluate(activity=False).cost is None
+    assert evaluate(activity=False).spikes is None
+
+
+@pytest.mark.parametrize("order", ["nt", "tn"])
+def test_frames_with_either_order_of_axes(order: str) -> None:
+    frames = np.random.default_rng(1).integers(0, 3, (STEPS, 53, 2, 3)) * 0.5
+    with nirbridge.compile(small()) as program:
+        scores = program.run(frames).output.mean(axis=0)
+    data = frames if order == "tn" else frames.swapaxes(0, 1)
+    assert np.array_equal(nirbridge.evaluate(small(), data, LABELS, batch=10).scores, scores)
+    assert np.array_equal(nirbridge.evaluate(small(), data, order=order, batch=10).scores, scores)
+
+
+def phase_net() -> Any:
+    return line(
+        PhaseEncode((6,), 6), nir.Linear(W1 / 8), PhaseIF((8,), 6, 4, 1.5, 1.5, 1.0, 0.0), nir.Linear(W2),
+        PhaseDecode((4,), 6, 1.5, 0.0), entry=entry(6), leaves=(4,),
+    )  # fmt: skip
+
+
+def test_a_phase_code_says_its_steps_and_is_read_at_their_end() -> None:
+    images = IMAGES.reshape(53, 6) / 2
+    found = nirbridge.evaluate(phase_net(), images, LABELS, batch=20)
+    with nirbridge.compile(phase_net()) as program:
+        output = program.run(images[None]).output
+    assert np.array_equal(found.scores, output[-1])
+    assert len(found.by_step) == 6
+    two = nirbridge.evaluate(phase_net(), np.stack([images, images[::-1]]), LABELS, batch=20)
+    with nirbridge.compile(phase_net()) as program:
+        output = program.run(np.stack([images, images[::-1]])).output
+    assert np.array_equal(two.scores, (output[5] + output[11]) / 2)
+
+
+def test_bytes_are_scaled_when_asked_and_said_when_not() -> None:
+    told: list[str] = []
+    pixels = (IMAGES * 100).astype(np.uint8)
+    scaled = evaluate(pixels, scale=0.01)
+    with nirbridge.compile(small()) as program:
+        expected = program.run(np.stack([pixels * np.float32(0.01)] * STEPS)).output.mean(axis=0)
+    assert np.array_equal(scaled.scores, expected)
+    plain = evaluate(pixels, tell=told.append)
+    assert not np.array_equal(plain.scores, expected)
+    assert any("--scale 1/255" in line for line in told)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".npz spilled"])
+def test_files_are_read_a_piece_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    path = tmp_path / f"x{suffix.split()[0]}"
+    if suffix == ".npy":
+        np.save(path, IMAGES)
+        np.save(tmp_path / "y.npy", LABELS)
+        found = evaluate(path, tmp_path / "y.npy", batch=9)
+    else:
+        if "spilled" in suffix:
+            monkeypatch.setattr("nirbridge.evaluating.array_samples._IN_MEMORY", 16)
+        np.savez_compressed(path, images=IMAGES, labels=LABELS)
+        found = evaluate(path, None, batch=9)
+    assert np.array_equal(found.scores, evaluate(batch=9).scores)
+    assert found.correct == evaluate().correct
+
+
+def test_nir_data_are_taken(tmp_path: Path) -> None:
+    frames = np.random.default_rng(3).integers(0, 2, (5, STEPS, 6)).astype(float)
+    nir.write_data(
+        tmp_path / "x.nird",
+        nir.NIRGraphData({"input": nir.NIRNodeData({"values": nir.TimeGriddedData(frames, 1e-3)})}),
+    )
+    found = nirbridge.evaluate(small(), tmp_path / "x.nird", LABELS[:5])
+    expected = nirbridge.evaluate(small(), frames.reshape(5, STEPS, 2, 3), LABELS[:5])
+    assert np.array_equal(found.scores, expected.scores)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_time(path: Path) -> list[dict[str, str]]:
+    return [{name: cell for name, cell in row.items() if name != "milliseconds"} for row in rows(path)]
+
+
+def test_a_row_a_sample(tmp_path: Path) -> None:
+    found = evaluate(output=tmp_path / "p.csv", batch=8)
+    table = rows(tmp_path / "p.csv")
+    assert list(table[0])[:5] == ["index", "file", "label", "prediction", "margin"]
+    for number, row in enumerate(table):
+        assert (int(row["index"]), int(row["label"])) == (number, LABELS[number])
+        assert int(row["prediction"]) == found.predictions[number]
+        assert [float(row[f"score_{n}"]) for n in range(4)] == found.scores[number].tolist()
+        assert float(row["margin"]) == found.margins[number]
+        assert int(row["spikes"]) == found.spikes[number]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "p.csv"]
+
+
+def test_parquet_holds_the_same(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    found = evaluate(output=tmp_path / "p.parquet", batch=8)
+    table = parquet.read_table(tmp_path / "p.parquet").to_pydict()
+    assert table["prediction"] == found.predictions.tolist()
+    assert table["score_2"] == found.scores[:, 2].tolist()
+
+
+class StopError(Exception):
+    pass
+
+
+def interrupted(output: Path, at: int) -> None:
+    def progress(done: int, total: int) -> None:
+        if done >= at:
+            raise StopError
+
+    with pytest.raises(StopError):
+        evaluate(output=output, batch=8, progress=progress)
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = evaluate(output=tmp_path / "whole.csv", batch=8)
+    interrupted(tmp_path / "p.csv", 24)
+    journal = tmp_path / f"p.csv{SUFFIX}"
+    assert not (tmp_path / "p.csv").exists()
+    with journal.open("a") as file:
+        file.write('{"first": 24, "predic')  # as a killed process leaves it
+    judged: list[int] = []
+    work = nirbridge.evaluating.running.judge_piece
+
+    def counting(judges: Any, piece: Any) -> Any:
+        judged.append(piece.first)
+        return work(judges, piece)
+
+    monkeypatch.setattr("nirbridge.evaluating.running.judge_piece", counting)
+    found = evaluate(output=tmp_path / "p.csv", batch=8)
+    assert judged == [24, 32, 40, 48]
+    assert found.resumed == 24
+    assert without_time(tmp_path / "p.csv") == without_time(tmp_path / "whole.csv")
+    mine, theirs = found.to_dict(), whole.to_dict()
+    for name in ("seconds", "samples_a_second", "resumed"):
+        del mine[name], theirs[name]
+    assert mine == theirs
+    assert not journal.exists()
+
+
+def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path / "p.csv", 16)
+    with pytest.raises(InputError, match="another data.*--restart"):
+        evaluate(IMAGES + 0.25, output=tmp_path / "p.csv", batch=8)
+    with pytest.raises(InputError, match="another batch"):
+        evaluate(output=tmp_path / "p.csv", batch=9)
+    assert evaluate(output=tmp_path / "p.csv", batch=9, restart=True).resumed == 0
+    (tmp_path / f"p.csv{SUFFIX}").write_text("no journal\nat all\n")
+    with pytest.raises(FileError, match="is no journal"):
+        evaluate(output=tmp_path / "p.csv")
+
+
+def test_bad_samples_are_counted_and_named() -> None:
+    broken = IMAGES.copy()
+    broken[[3, 17], 0, 1] = np.nan, np.inf
+    found, clean = evaluate(broken, batch=8), evaluate(batch=8)
+    assert sorted(found.bad) == [3, 17]
+    assert found.samples == 51
+    kept = np.setdiff1d(np.arange(53), [3, 17])
+    assert np.array_equal(found.predictions[kept], clean.predictions[kept])
+    assert found.predictions[[3, 17]].tolist() == [-1, -1]
+    assert found.correct == int((clean.predictions == LABELS)[kept].sum())
+    assert found.by_step[-1] == found.accuracy
+    assert "2 bad samples left out" in found.table()
+    with pytest.raises(InputError, match="sample 3: holds NaN or infinity"):
+        evaluate(broken, batch=8, bad="error")
+    with pytest.raises(InputError, match="nor can any other"):
+        evaluate(np.full_like(IMAGES, np.nan))
+
+
+def test_other_runtimes_and_the_network_it_came_from_decide_too(tmp_path: Path) -> None:
+    pytest.importorskip("norse")
+    other = small()
+    other.nodes["n3"].weight = -np.asarray(other.nodes["n3"].weight)
+    found = evaluate(others=["norse"], baseline=other, batch=16, output=tmp_path / "p.csv")
+    assert found.differing("norse") == 0
+    opposite = nirbridge.evaluate(other, IMAGES, LABELS, steps=STEPS)
+    assert found.accuracy_of("baseline") == opposite.accuracy
+    assert found.differing("baseline") == int((opposite.predictions != found.predictions).sum())
+    assert [int(row["prediction_baseline"]) for row in rows(tmp_path / "p.csv")] == opposite.predictions.tolist()
+    assert found.to_dict()["others"]["norse"] == {"accuracy": found.accuracy, "differing": 0}
+
+
+def test_a_module_is_a_baseline(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    (tmp_path / "ann.py").write_text(
+        "from torch import manual_seed, nn\n"
+        "def net():\n    manual_seed(0)\n    return nn.Sequential(nn.Flatten(), nn.Linear(6, 4))\n"
+    )
+    found = evaluate(baseline=f"{tmp_path / 'ann.py'}:net", batch=16)
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4))
+    expected = module(torch.tensor(IMAGES, dtype=torch.float32)).argmax(1).numpy()
+    assert np.array_equal(found.all_predictions["baseline"], expected)
+
+
+def test_processes_give_the_same_bits_in_the_same_order(tmp_path: Path) -> None:
+    one = evaluate(output=tmp_path / "one.csv", batch=8, runtime="reference")
+    two = evaluate(output=tmp_path / "two.csv", batch=8, runtime="reference", jobs=2)
+    assert without_time(tmp_path / "one.csv") == without_time(tmp_path / "two.csv")
+    assert one.cost == two.cost
+
+
+def test_without_labels_there_are_decisions_alone(tmp_path: Path) -> None:
+    found = evaluate(labels=None, output=tmp_path / "p.csv")
+    assert (found.accuracy, found.interval, found.confusion, found.by_step) == (None, None, None, None)
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["accuracy"] is None
+    assert "no labels" in found.table()
+    assert {row["label"] for row in rows(tmp_path / "p.csv")} == {""}
+    with pytest.raises(InputError, match="no confusion to draw"):
+        found.draw(tmp_path / "p.png")
+
+
+def test_batches_fit_the_memory() -> None:
+    from nirbridge.evaluating.batching import batch_size
+    from nirbridge.evaluating.judges import GraphJudge
+    from nirbridge.ir import flatten
+
+    judge = GraphJudge("reference", flatten(small()), "reference", {}, {})
+    few, many, huge = (batch_size(judge, steps) for steps in (1, 10**5, 10**7))
+    assert few[0] > many[0] > huge[0] == 1
+    assert many[1] >= 10**5 * (6 + 6 + 8 + 4) * 8
+    assert many[0] * many[1] <= 2**28
+    judge.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "found"),
+    [
+        ({"labels": LABELS[:9]}, InputError, "labels: 9 classes for 53 samples"),
+        ({"labels": LABELS + 1}, InputError, "labels: class 4 is not within 0..3"),
+        ({"labels": LABELS * 1.0}, InputError, "expected whole numbers [N]"),
+        ({"steps": None}, InputError, "does not say for how many steps still images are shown"),
+        ({"batch": 0}, InputError, "'batch': 0"),
+        ({"samples": 0}, InputError, "'samples': 0"),
+        ({"bad": "ignore"}, InputError, "'ignore' is not among"),
+        ({"data": "nowhere.npy"}, FileError, "does not exist"),
+        ({"data": "nmnist"}, InputError, "--root"),
+        ({"data": {"input": IMAGES, "other": IMAGES}}, InputError, "the graph's inputs are input"),
+        ({"encoding": {"window": 1000}}, InputError, "option 'encoding': does not go with"),
+        ({"output": "p.txt"}, InputError, "expected .csv or .parquet"),
+        ({"others": ["reference"]}, InputError, "name one twice"),
+        ({"mapping": "fused"}, UnsupportedError, "no runtime of reference knows it"),
+        ({"baseline_weights": "w.pt"}, InputError, "goes with a baseline"),
+        ({"jobs": 0}, InputError, "0 processes"),
+        ({"data": IMAGES.astype(object)}, InputError, "expected real numbers"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(change: dict[str, Any], error: type[Exception], found: str) -> None:
+    with pytest.raises(error) as caught:
+        evaluate(**change)
+    assert found in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_picture_shows_what_was_found(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    found = evaluate()
+    found.draw(tmp_path / "p.png")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    from matplotlib.figure import Figure
+
+    from nirbridge.evaluating.drawing import _draw_confusion
+
+    figure = Figure()
+    axis = figure.subplots()
+    _draw_confusion(figure, axis, found.confusion)
+    counts = sum(int(text.get_text()) for text in axis.texts)
+    assert counts == 53
