@@ -65,7 +65,12 @@ def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str
 @click.option("-o", "--output", type=_PATH, metavar="P.csv", help="A row a sample: .csv or .parquet.")
 @click.option("--restart", is_flag=True, help="Begin anew where an interrupted run of the same output left off.")
 @click.option("--plot", type=_PATH, metavar="P.png", help="Draw the confusion matrix and the accuracy over steps.")
-@click.option("--batch", type=click.IntRange(1), metavar="B", help="Samples that run together; else about 100 MB.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="B",
+    help="Samples that run together; else about 64 MB of data and records.",
+)
 @jobs_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Only the first N.")
 @click.option(

@@ -67,7 +67,7 @@ class _Lines:
 
     def __call__(self, done: int, total: int) -> None:
         rate = self._rate.text(done, total)
-        if self._clock() - self._told >= SECONDS or (done == total and self._any):
+        if (done and self._clock() - self._told >= SECONDS) or (done == total and self._any):
             self._told, self._any = self._clock(), True
             echo(f"{self._label} {done:,} of {total:,} ({done / max(1, total):.0%}{rate})", err=True)
 

@@ -8,7 +8,7 @@ from nirbridge.evaluating.judges import GraphJudge
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan
 
-_AIM = 128 * 2**20
+_AIM = 64 * 2**20
 """Bytes of data and records that run together."""
 _MOST = 256
 _BYTES = 12

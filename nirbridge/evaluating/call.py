@@ -75,7 +75,7 @@ def evaluate(
         runtime: what decides.
         steps: T.  Still images: not needed where the graph says it.  Recordings are cut to it or filled with empty
             frames; without it each has as many as its events make.
-        batch: samples that run together; by default as many as take about 100 MB.
+        batch: samples that run together; by default as many as take about 64 MB.
         jobs: processes, each with one thread; 1 works in this process.
         cluster: a Dask cluster in their place: "tcp://HOST:PORT", or "local" for one of ``jobs`` processes here.
         others: further runtimes that decide too; the evaluation says how many decisions differ.

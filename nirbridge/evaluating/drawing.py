@@ -66,12 +66,14 @@ def _draw_steps(axis: Any, found: Evaluation) -> None:
     axis.plot(steps, found.by_step * 100, color=_BLUE, marker=marker, markersize=4)
     if found.settled is not None:
         at = found.by_step[found.settled - 1] * 100
+        left = found.settled > len(steps) / 2
         axis.axvline(found.settled, color=_ORANGE, lw=1, ls="--")
         axis.annotate(
             f"within 1 % of the last\nfrom step {found.settled} on",
             (found.settled, at),
-            (8, -34),
+            (-8 if left else 8, -34),
             textcoords="offset points",
+            ha="right" if left else "left",
             color=_ORANGE,
             fontsize=9,
         )

@@ -117,8 +117,8 @@ def test_bytes_scaled_by_a_ratio(folder: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_done(folder: Path) -> None:
     """The process is stopped once a piece is in the journal; the same command then ends as if nothing had been."""
-    np.save("x.npy", np.concatenate([IMAGES] * 40))
-    np.save("y.npy", np.concatenate([LABELS] * 40))
+    np.save("x.npy", np.concatenate([IMAGES] * 10))
+    np.save("y.npy", np.concatenate([LABELS] * 10))
     command = [sys.executable, "-m", "nirbridge", "evaluate", *REFERENCE, "-o", "p.csv", "--batch", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 60
@@ -133,7 +133,7 @@ def test_ctrl_c_keeps_what_is_done(folder: Path) -> None:
     result = invoke(*REFERENCE, "-o", "p.csv", "--batch", "1", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["resumed"] >= 3
-    assert len(Path("p.csv").read_text().splitlines()) == 1 + 53 * 40
+    assert len(Path("p.csv").read_text().splitlines()) == 1 + 53 * 10
 
 
 def test_progress_is_a_line_now_and_then_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
