@@ -69,7 +69,7 @@ def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str
     "--batch",
     type=click.IntRange(1),
     metavar="B",
-    help="Samples that run together; else about 64 MB of data and records.",
+    help="Samples that run together; else 64 MB of data.",
 )
 @jobs_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Only the first N.")

@@ -39,6 +39,7 @@ def test_the_commands_of_the_readme_run_in_their_order(
     (tmp_path / "recording.raw").write_bytes(write_evt2(rows))
     np.save(tmp_path / "x.npy", random.random((12, 1, 8, 8)))
     np.save(tmp_path / "y.npy", random.integers(0, 10, 12))
+    np.savez(tmp_path / "data.npz", frames=random.integers(0, 2, (12, 3, 2, 16, 16)))
     commands = _readme_commands()
     assert len(commands) > 12
     for command in commands:
