@@ -25,7 +25,7 @@ def test_code_blocks_run_and_print_what_stands_below(
 ) -> None:
     pytest.importorskip("norse")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     blocks = BLOCK.findall(page.read_text())
     assert blocks
     for block, output in blocks:

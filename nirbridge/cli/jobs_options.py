@@ -46,7 +46,7 @@ _OPTIONS = (
         metavar="local|ADDRESS",
         callback=parse_cluster,
         help="Work on a Dask cluster: tcp://HOST:8786 of a scheduler that runs, or 'local' for one of --jobs processes "
-        "on this machine. Needs nirbridge[cluster].",
+        "on this machine. Needs the library distributed.",
     ),
 )
 

@@ -40,7 +40,7 @@ def crew(jobs: int = 1, cluster: str | None = None) -> Crew:
         from nirbridge.workers.dask_cluster import EmbeddedCluster, ExistingCluster
     except ModuleNotFoundError as error:
         found = f"needs the library '{error.name}', which is not installed"
-        raise InputError(f"cluster '{cluster}'", found, "Run: pip install 'nirbridge[cluster]'") from error
+        raise InputError(f"cluster '{cluster}'", found, "Run: pip install 'distributed>=2024.1'") from error
     if cluster == LOCAL:
         return EmbeddedCluster(jobs)
     return ExistingCluster(cluster, jobs)

@@ -190,7 +190,7 @@ def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nirbridge.workers.dask_cluster", None)
-    with pytest.raises(InputError, match=r"Run: pip install 'nirbridge\[cluster\]'"):
+    with pytest.raises(InputError, match=r"Run: pip install 'distributed>=2024\.1'"):
         crew(2, "local")
 
 
