@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nirbridge.evaluating.evaluation import Evaluation
 from nirbridge.files import whole_file
 from nirbridge.reports import counted
 from nirbridge.runtime import Array
+
+if TYPE_CHECKING:
+    from nirbridge.evaluating.evaluation import Evaluation
 
 _WITH_NUMBERS = 20
 """Classes up to which each cell says its count and each class its number."""

@@ -40,7 +40,7 @@ def require_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise UnsupportedError("Parquet", "needs pyarrow", "pip install 'nirbridge[parquet]', or write .csv") from error
+        raise UnsupportedError("Parquet", "needs pyarrow", "Run: pip install pyarrow, or write .csv") from error
 
 
 def columns(found: Evaluation) -> list[str]:

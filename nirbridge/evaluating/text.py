@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nirbridge.costing.text import energy_text, ratio_text
-from nirbridge.evaluating.evaluation import Evaluation
 from nirbridge.reports import count_text, counted, seconds_text, table
 from nirbridge.runtime import Array
+
+if TYPE_CHECKING:
+    from nirbridge.evaluating.evaluation import Evaluation
 
 _MOST_CLASSES = 20
 _MOST_BAD = 5
