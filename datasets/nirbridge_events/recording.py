@@ -18,7 +18,7 @@ from nirbridge_events.live import open_stdin, open_udp
 from nirbridge_events.one_pass import Pass
 from nirbridge_events.read_report import ReadReport
 from nirbridge_events.readers import open_source, tonic_sets
-from nirbridge_events.readers.base import Feed, file_label
+from nirbridge_events.readers.base import Feed, file_label, total_bytes
 from nirbridge_events.readers.order import JITTER
 from nirbridge_events.readers.wanted import Wanted, as_wanted
 from nirbridge_events.screening import POLICIES
@@ -138,7 +138,7 @@ def open_recording(
     """Opens a recording or a live source; of a file only the header is read, unless its sensor size must be inferred.
 
     Files, known by their content: N-MNIST ``.bin``, Event Stream ``.es`` (DVS), Prophesee EVT 2.0, 2.1 and 3.0
-    ``.raw``, ``.dat`` and HDF5, AEDAT 2.0, 3.1 and 4.0, CSV, ``.npy`` and ``.npz``.  Besides, ``tonic:NAME?root=DIR``
+    ``.raw``, ``.dat`` and HDF5, AEDAT 2.0, 3.1 and 4.0, bags of ROS 1 and 2, CSV, ``.npy`` and ``.npz``.  Besides, ``tonic:NAME?root=DIR``
     (``nirbridge_events.readers.tonic_sets``), ``udp://HOST:PORT`` and the standard input, ``-`` or
     ``stdin:?format=FORMAT`` (``nirbridge_events.live``).
 
@@ -196,7 +196,7 @@ def _open_file(path: Path, wanted: Wanted) -> EventSource:
         size_origin=origin,
         start_pass=start_pass,
         remarks=opened.notes,
-        total_bytes=path.stat().st_size,
+        total_bytes=total_bytes(path),
     )
 
 

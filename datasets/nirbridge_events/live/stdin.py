@@ -29,7 +29,7 @@ from nirbridge_events.readers.wanted import NOTHING, Wanted
 
 RECORD = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 # These need the end of a file, or jump in it.
-FILES_ONLY = ("hdf5", "npy", "npz")
+FILES_ONLY = ("hdf5", "rosbag1", "rosbag2", "npy", "npz")
 STRUCTURED = "structured"
 _HEADERS = (b"%", b"#!AER-DAT", b"Event Stream")
 

@@ -19,6 +19,7 @@ from nirbridge_events.readers import (
     hdf5,
     nmnist,
     numpy_array,
+    rosbag,
 )
 from nirbridge_events.readers.base import HEAD_BYTES, Reader, Source, file_label, read_head
 from nirbridge_events.readers.prophesee import looks_like_header, unread_version
@@ -37,6 +38,7 @@ READERS: dict[str, Reader] = {
         aedat3.READER,
         aedat4.READER,
         hdf5.READER,
+        *rosbag.READERS,
         *numpy_array.READERS,
         csv.READER,
         nmnist.READER,
@@ -56,12 +58,13 @@ def open_source(path: Path, wanted: Wanted = NOTHING) -> Source:
     """The decoder of a file, chosen by its first bytes and, for formats without a signature, by its extension.
 
     Raises:
-        FileError: the file is missing, is no regular file, is empty, or is of no known format.
+        FileError: the file is missing, is no regular file and no folder of a ROS 2 bag, is empty, or is of no known
+            format.
         InputError: its meaning depends on something that neither it nor ``wanted`` says, or ``wanted`` says something
             that formats of its kind do not leave open.
     """
-    head = read_head(path)
-    if not head:
+    head = b"" if rosbag.is_folder(path) else read_head(path)
+    if not head and not path.is_dir():
         raise FileError(file_label(path), "is empty (0 bytes)", "Record or copy it again")
     return choose(path, head, wanted)
 

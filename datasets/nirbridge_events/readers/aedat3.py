@@ -96,7 +96,7 @@ def _step(feed: Feed, data: bytes, used: int, start: int, packet: _Open) -> tupl
         return None
     packet.events -= count * EVENT.itemsize
     words = np.frombuffer(data, dtype=EVENT, count=count, offset=used)
-    return used + count * EVENT.itemsize, _polarity_events(feed, words, packet.overflow)
+    return used + count * EVENT.itemsize, polarity_events(feed, words, packet.overflow)
 
 
 def _begin(feed: Feed, data: bytes, used: int, start: int, packet: _Open) -> None:
@@ -128,7 +128,7 @@ def _is_wanted(feed: Feed, source: int, packet: _Open) -> bool:
     return False
 
 
-def _polarity_events(feed: Feed, words: np.ndarray, overflow: int) -> Events:  # type: ignore[type-arg]
+def polarity_events(feed: Feed, words: np.ndarray, overflow: int) -> Events:  # type: ignore[type-arg]
     valid = (words["data"] & 1).astype(np.bool_)
     if not valid.all():
         feed.skipped["events marked invalid"] += int((~valid).sum())

@@ -166,6 +166,12 @@ def file_label(path: Path) -> str:
     return "stdin" if path == STDIN else f"file '{path}'"
 
 
+def total_bytes(path: Path) -> int:
+    """The size of a recording that is a file, or a folder of files."""
+    files = path.iterdir() if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def unreadable(path: Path, error: OSError) -> FileError:
     """The error for a file that the system refuses to read."""
     return FileError(file_label(path), f"cannot be read ({error.strerror or error})", "Check the path and its rights")
