@@ -64,3 +64,11 @@ def seconds_text(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def rate_text(events: float) -> str:
+    """Events a second with three digits."""
+    for limit, unit in ((1e6, "Mev/s"), (1e3, "kev/s")):
+        if events >= limit:
+            return f"{events / limit:.3g} {unit}"
+    return f"{events:.3g} ev/s"

@@ -7,6 +7,7 @@ from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import EVENT_DTYPE, Events, as_events
 from nirbridge_events.read_report import LossWarning, ReadReport
 from nirbridge_events.recording import Recording, open_recording
+from nirbridge_events.recording_info import RecordingInfo, info
 from nirbridge_events.settings import EncoderSettings
 from nirbridge_events.simulate import moving_image, saccades
 from nirbridge_events.streaming import Stream
@@ -23,6 +24,7 @@ __all__ = [
     "LossWarning",
     "ReadReport",
     "Recording",
+    "RecordingInfo",
     "Stream",
     "StreamSummary",
     "Window",
@@ -30,6 +32,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_equal_count",
+    "info",
     "moving_image",
     "open_recording",
     "saccades",

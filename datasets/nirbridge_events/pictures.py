@@ -45,11 +45,20 @@ def gallery_for(suffix: str, settings: EncoderSettings, name: str) -> Gallery:
     Raises:
         InputError: the package that draws it is not installed.
     """
+    require_drawing(suffix)
+    return Sheet(settings, name) if suffix == ".png" else Film(settings, name)
+
+
+def require_drawing(suffix: str) -> None:
+    """Refuses a ".png" or a ".gif" without the package that draws it.
+
+    Raises:
+        InputError: it is not installed.
+    """
     module = _NEEDS[suffix]
     if find_spec(module) is None:
         found = f"needs {_PACKAGES[module]}, which is not installed"
         raise InputError(f"a {suffix} picture", found, f"Run: pip install {_PACKAGES[module]}")
-    return Sheet(settings, name) if suffix == ".png" else Film(settings, name)
 
 
 def polarity_image(values: FloatFrame) -> Image:

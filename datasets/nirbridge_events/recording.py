@@ -173,10 +173,21 @@ def _open(source: Any, wanted: Wanted) -> EventSource:
         wanted.require_known("array of events", "an array with names and times in µs", frozenset())
         return _open_array(as_events(source), wanted.sensor_size)
     text = os.fspath(source)
-    for begin, opener in _SCHEMES.items():
+    scheme = _scheme(text)
+    return _SCHEMES[scheme](text, wanted) if scheme else _open_file(Path(source), wanted)
+
+
+def is_live_name(source: Any) -> bool:
+    """Whether a source is named as one that may be live, so that opening it may wait for it."""
+    return isinstance(source, (str, os.PathLike)) and _scheme(os.fspath(source)) in ("udp://", "stdin:", "-")
+
+
+def _scheme(text: str) -> str | None:
+    """How the name of a source begins that is no path."""
+    for begin in _SCHEMES:
         if text.startswith(begin) and (begin != "-" or text == "-" or text.startswith("-?")):
-            return opener(text, wanted)
-    return _open_file(Path(source), wanted)
+            return begin
+    return None
 
 
 def _open_file(path: Path, wanted: Wanted) -> EventSource:

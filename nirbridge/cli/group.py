@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quantize": ("nirbridge.cli.quantize", "Turn a graph into integers for Loihi-style execution."),
     "expand": ("nirbridge.cli.expand", "Turn extension primitives into core NIR for any NIR platform."),
     "convert": ("nirbridge.cli.convert", "Turn a trained analog network into a spiking graph."),
+    "info": ("nirbridge.cli.info", "Say what event recordings hold: rates, sensor, cameras, hot pixels."),
     "encode": ("nirbridge.cli.encode", "Turn an event recording into frames."),
     "stream": ("nirbridge.cli.stream", "Stream events through a graph and print its decisions."),
     "runtimes": ("nirbridge.cli.runtimes", "List the runtimes, their versions and what they lack."),

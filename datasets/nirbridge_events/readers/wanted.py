@@ -51,6 +51,16 @@ class Wanted:
 NOTHING = Wanted()
 
 
+class SeveralCamerasError(InputError):
+    """A file holds several cameras, and none was chosen.
+
+    Attributes:
+        cameras: all of them, number → name.
+    """
+
+    cameras: dict[str, str]
+
+
 def as_wanted(
     sensor_size: Size | None,
     columns: str | Sequence[str] | None,
@@ -80,7 +90,8 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     A name is taken whole, or as one part of a path or of words that no other camera has.
 
     Raises:
-        InputError: there are several and none is wanted, or none is the wanted one.
+        SeveralCamerasError: there are several and none is wanted.
+        InputError: none is the wanted one.
     """
     shown = [f"{number} ({name[:60]})" if name else number for number, name in cameras.items()]
     listed = ", ".join(shown[:MOST_LISTED]) + (", ..." if len(shown) > MOST_LISTED else "")
@@ -88,7 +99,9 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
         return next(iter(cameras))
     if not wanted:
         found = f"holds events of {len(cameras)} cameras: {listed}"
-        raise InputError(where, found, "Choose one with --camera (camera='0')")
+        error = SeveralCamerasError(where, found, "Choose one with --camera (camera='0')")
+        error.cameras = dict(cameras)
+        raise error
     lower = {number: name.lower() for number, name in cameras.items()}
     whole = [number for number, name in lower.items() if wanted.lower() == name]
     parts = [number for number, name in lower.items() if wanted.lower() in name.replace("_", "/").split("/")]
