@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 GAP = "  "
 
@@ -13,6 +15,12 @@ def printable(text: str) -> str:
     Names of nodes come from files of strangers.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Plain data as JSON in ASCII, on one line unless indented; NaN and infinity, which JSON lacks, are refused."""
+    # DEL is the one control character that JSON leaves as it is.
+    return json.dumps(data, indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def drawable(text: str) -> str:

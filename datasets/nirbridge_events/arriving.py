@@ -27,7 +27,7 @@ class Arriving:
     Args:
         source: a ``Recording`` or an iterable of chunks; an empty chunk says that nothing came for a moment.
         encoder: makes windows of chunks.
-        pace: of ``Pacer``, for a source that is not live.
+        speed: of ``Pacer``, for a source that is not live.
         grace: how long a window of a silent source waits for events that are on their way [µs].
         stop: ends it when set.
 
@@ -36,24 +36,25 @@ class Arriving:
         latency_from: what its moments are, a key of ``decisions.LATENCY_FROM``.
 
     Raises:
-        InputError: an argument is out of range, or a live source is given a pace.
+        InputError: an argument is out of range, or a live source is given a speed.
     """
 
     def __init__(
         self,
         source: Recording | Iterable[Events],
         encoder: FrameEncoder,
-        pace: str,
+        speed: float | None,
         grace: int,
         stop: threading.Event,
     ) -> None:
         self._source, self._encoder, self._stop = source, encoder, stop
         self.live = isinstance(source, Recording) and source.live
-        if isinstance(source, Recording) and source.live and pace == "real":
+        if isinstance(source, Recording) and source.live and speed is not None:
             next_step = "Leave it away; a file is paced if its path is given"
-            raise InputError("pace", f"'real' does not go with {source.name}, which has its own pace", next_step)
-        self._pacer = None if self.live else Pacer(pace, stop)
-        self.latency_from = "arrival" if self.live else "pace" if pace == "real" else "read"
+            found = f"'real', or a speed, does not go with {source.name}, which has its own pace"
+            raise InputError("pace", found, next_step)
+        self._pacer = None if self.live else Pacer(speed, stop)
+        self.latency_from = "arrival" if self.live else "read" if speed is None else "pace"
         jitter = source.jitter if isinstance(source, Recording) else 0
         self._jitter, self._grace = jitter, whole_number(grace, "grace", 0, 1 << 40)
         self._clock = ArrivalClock(jitter, self._grace)

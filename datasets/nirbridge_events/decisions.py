@@ -20,7 +20,7 @@ READOUT_TIME = 1_000_000
 """µs after which an output counts 1/e in a leaky mean."""
 LATENCY_FROM = {
     "arrival": "from the end of the window, by the arrival of its events here",
-    "pace": "from the end of the window at its recorded pace",
+    "pace": "from the end of the window, as the recording is replayed",
     "read": "from when the window was read, as a recording at pace max has no clock",
 }
 """What a latency is counted from."""
@@ -105,6 +105,7 @@ class StreamSummary:
         queue_ms: the same of the time in which a complete window waited.
         compute_ms: the same of the time that the model took.
         latency_from: what the latency counts from, a key of ``LATENCY_FROM``.
+        speed: how much faster than recorded a recording was replayed; None of a live source and for as fast as it goes.
         over_budget: decisions that came later than the budget after their window was complete; None without a budget.
         policy: what a full queue did.
         readout: what the scores are.
@@ -139,6 +140,7 @@ class StreamSummary:
     queue_ms: dict[str, float] | None
     compute_ms: dict[str, float] | None
     latency_from: str
+    speed: float | None
     over_budget: int | None
     policy: str
     readout: str

@@ -9,20 +9,51 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from nirbridge.errors import InputError
+from nirbridge_events.settings import one_of
+
 PACES = ("max", "real")
+SPEEDS = (1e-3, 1e6)
+"""The slowest and the fastest replay, as a multiple of the recorded clock."""
 KEPT_ARRIVALS = 1 << 16
+
+
+def replay_speed(pace: str | None, speed: float | None) -> float | None:
+    """How much faster than recorded a recording is replayed, None for as fast as it goes.
+
+    Pace "real" is a speed of 1, "max" none; with neither it is as fast as it goes.
+
+    Raises:
+        InputError: the pace is unknown, the speed out of range, or both are given and "max" does not go with a speed.
+    """
+    if pace is not None:
+        one_of(pace, "pace", PACES)
+    if speed is None:
+        return 1.0 if pace == "real" else None
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not SPEEDS[0] <= speed <= SPEEDS[1]:
+        found = f"{speed!r} is no factor in {SPEEDS[0]:g}..{SPEEDS[1]:g}"
+        raise InputError(
+            "speed", found, "Give for instance 0.1 or 2; for as fast as it goes, leave pace and speed away"
+        )
+    if pace == "max":
+        raise InputError("speed", f"{speed:g} does not go with pace 'max'", "Leave one of them away")
+    return float(speed)
 
 
 class Pacer:
     """Maps the clock of a recording to the wall.
 
-    With pace "real" the first window is due one window after the start, or when it has been read if that takes
-    longer; every other one at its recorded distance from it.  Late windows keep their due time, so that latency shows
-    a reader that cannot keep up.
+    With a speed s the first window is due its length / s after the start, or when it has been read if that takes
+    longer; every other one at its recorded distance / s from it.  Late windows keep their due time, so that latency
+    shows a reader that cannot keep up.
+
+    Args:
+        speed: as of ``replay_speed``.
+        stop: ends a wait when set.
     """
 
-    def __init__(self, pace: str, stop: threading.Event) -> None:
-        self._real = pace == "real"
+    def __init__(self, speed: float | None, stop: threading.Event) -> None:
+        self._speed = speed
         self._stop = stop
         self._began = 0.0
         self._zero: float | None = None
@@ -35,11 +66,12 @@ class Pacer:
     def wait(self, t_start: int, t_end: int) -> float:
         """Waits until a window is due, or until told to stop; returns the moment at which it was complete."""
         now = time.perf_counter()
-        if not self._real:
+        if self._speed is None:
             return now
+        per_second = self._speed * 1e6
         if self._zero is None:
-            self._zero = max(self._began + (t_end - t_start) / 1e6, now) - t_end / 1e6
-        due = self._zero + t_end / 1e6
+            self._zero = max(self._began + (t_end - t_start) / per_second, now) - t_end / per_second
+        due = self._zero + t_end / per_second
         self._stop.wait(max(0.0, due - now))
         return due
 

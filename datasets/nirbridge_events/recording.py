@@ -138,9 +138,9 @@ def open_recording(
     """Opens a recording or a live source; of a file only the header is read, unless its sensor size must be inferred.
 
     Files, known by their content: N-MNIST ``.bin``, Event Stream ``.es`` (DVS), Prophesee EVT 2.0, 2.1 and 3.0
-    ``.raw``, ``.dat`` and HDF5, AEDAT 2.0, 3.1 and 4.0, bags of ROS 1 and 2, CSV, ``.npy`` and ``.npz``.  Besides, ``tonic:NAME?root=DIR``
-    (``nirbridge_events.readers.tonic_sets``), ``udp://HOST:PORT`` and the standard input, ``-`` or
-    ``stdin:?format=FORMAT`` (``nirbridge_events.live``).
+    ``.raw``, ``.dat`` and HDF5, AEDAT 2.0, 3.1 and 4.0, bags of ROS 1 and 2 (a file or a folder), CSV, ``.npy`` and
+    ``.npz``.  Besides, ``tonic:NAME?root=DIR`` (``nirbridge_events.readers.tonic_sets``), ``udp://HOST:PORT`` and the
+    standard input, ``-`` or ``stdin:?format=FORMAT`` (``nirbridge_events.live``).
 
     Args:
         source: a path or one of these names, a structured array with the fields x, y, t [µs] and p, or ``Events``.

@@ -24,7 +24,7 @@ from nirbridge_events.decisions import (
 )
 from nirbridge_events.encoding import FrameEncoder, check_same_sensor
 from nirbridge_events.events import Events
-from nirbridge_events.pacing import PACES
+from nirbridge_events.pacing import replay_speed
 from nirbridge_events.recording import Recording
 from nirbridge_events.segments import Segments
 from nirbridge_events.settings import one_of, whole_number
@@ -74,7 +74,8 @@ class Stream:
             one that comes ("drop-newest"); drops are counted.  By default a live source drops the oldest, anything
             else blocks.  The writer of a pipe is made to wait for as long as its windows come before their time.
         pace: "max" as fast as it goes, or "real": a window is handed over when its recorded time has passed; a live
-            source has its own pace.
+            source has its own pace.  By default "max".
+        speed: instead, how much faster than recorded time passes, as 0.1 or 2; latencies stay those of the wall.
         queue_size: windows that may wait.
         block: windows that the program may take in one call, if they wait; decisions do not depend on it.
         readout: "mean" or "sum" of the outputs since the start of the segment, the "last" output, or the "leaky" mean,
@@ -102,7 +103,7 @@ class Stream:
         program: StreamProgram,
         encoder: FrameEncoder,
         policy: str | None = None,
-        pace: str = "max",
+        pace: str | None = None,
         queue_size: int = QUEUE_SIZE,
         block: int = 1,
         readout: str | None = None,
@@ -115,9 +116,11 @@ class Stream:
         warm_up: bool = True,
         record: Sequence[str] = (),
         observe: Callable[[Observation], None] | None = None,
+        speed: float | None = None,
     ) -> None:
         self._stop = threading.Event()
-        self._windows = Arriving(recording, encoder, one_of(pace, "pace", PACES), grace, self._stop)
+        self._speed = replay_speed(pace, speed)
+        self._windows = Arriving(recording, encoder, self._speed, grace, self._stop)
         live = self._windows.live
         self._policy = one_of(policy or ("drop-oldest" if live else "block"), "policy", POLICIES)
         self._readout_name = one_of(readout or ("leaky" if live else "mean"), "readout", READOUTS)
@@ -215,6 +218,7 @@ class Stream:
             queue_ms=percentiles([each[2] for each in times]),
             compute_ms=percentiles([each[3] for each in times]),
             latency_from=self._windows.latency_from,
+            speed=self._speed,
             over_budget=None if self._budget is None else self._over_budget,
             policy=self._policy,
             readout=self._readout_name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from typing import Any, TextIO
@@ -11,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from nirbridge.errors import FileError
-from nirbridge.reports import printable
+from nirbridge.reports import json_text, printable
 
 _TAKEN = "nirbridge.stdout_is_the_output"
 
@@ -28,8 +27,7 @@ def echo_text(text: str, err: bool = False) -> None:
 
 def print_json(data: Any, indent: int | None = 2) -> None:
     """Prints plain data; NaN and infinity, which JSON lacks, become null beforehand."""
-    # DEL is the one control character that JSON leaves as it is.
-    click.echo(json.dumps(data, indent=indent, allow_nan=False).replace("\x7f", "\\u007f"), err=_taken())
+    click.echo(json_text(data, indent), err=_taken())
 
 
 def take_stdout() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +15,11 @@ from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
 from nirbridge.cli.grid_options import grid_options
-from nirbridge.cli.output import echo, print_json
+from nirbridge.cli.output import echo
+from nirbridge.cli.outputs import Outputs, opened_outputs, out_option
 from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
+from nirbridge.cli.replay_options import parse_speed, replay
 from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
 from nirbridge.errors import FileError, InputError
 
@@ -42,6 +43,12 @@ WATCH_SECONDS = 0.1
     "--pace",
     type=click.Choice(["real", "max"]),
     help="A recording at its recorded times, or as fast as it goes; max, and real with --view.",
+)
+@click.option(
+    "--speed",
+    metavar="FACTOR|max",
+    callback=parse_speed,
+    help="Instead of --pace: so much faster than its recorded times, as 0.1 or 2. Latencies stay those of the wall.",
 )
 @click.option(
     "--policy",
@@ -95,6 +102,7 @@ WATCH_SECONDS = 0.1
     metavar="MARGIN",
     help='A larger margin is an early decision ("early": true): the rest of the segment, or stream, is left out.',
 )
+@out_option
 @click.option("--labels", help="Names of the classes: a,b,c or a text file with one a line.")
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
@@ -128,6 +136,7 @@ def command(
     Example:
       nirbridge stream rec.es --model model.nir --runtime norse --pace real --policy drop-oldest
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
+      nirbridge stream rec.es --model model.nir --speed 2 --out decisions.jsonl --out tcp://127.0.0.1:5555
     """
     import nirbridge
     from nirbridge.ir import flatten
@@ -142,8 +151,8 @@ def command(
     recording, encoder = open_encoder(source, graph, sensor, flags, gap="count")
     stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}
-    how["pace"] = pace or ("real" if view and not recording.live else "max")
-    how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real")
+    how["pace"], how["speed"] = replay(pace, flags["speed"], paced=view and not recording.live)
+    how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real" or how["speed"] is not None)
     chosen = runtime or preferred_runtime(network)
     options = {"precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
     program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
@@ -156,8 +165,8 @@ def command(
         page.watch(lambda: stream.status)
     for line in _chosen(recording, stream.summary.to_dict(), flags):
         echo(line, err=True)
-    with _watching(stream, recording.name, how["budget"]):
-        summary, end = _print_stream(stream, recording)
+    with opened_outputs(flags["outs"]) as outputs, _watching(stream, recording.name, how["budget"]):
+        summary, end = _write_stream(stream, recording, outputs)
     for line in (*report_lines(recording, encoder), *program.loss_lines(), *_latency_lines(summary)):
         echo(line, err=True)
     if isinstance(end, Terminated):
@@ -172,7 +181,7 @@ def _budget(given: int | None, clocked: bool) -> int | None:
 
     if given is not None and not clocked:
         found = "does not go with --pace max, at which a recording has no clock"
-        raise InputError("option --budget", found, "Add --pace real")
+        raise InputError("option --budget", found, "Add --pace real, or a --speed")
     return given or (streaming.BUDGET if clocked else None)
 
 
@@ -260,8 +269,10 @@ def _hold(page: View, summary: dict[str, Any]) -> None:
             raise
 
 
-def _print_stream(stream: Stream, recording: Recording) -> tuple[dict[str, Any], KeyboardInterrupt | None]:
-    """Prints decisions and, whatever ends them, the summary; returns the summary and what interrupted them.
+def _write_stream(
+    stream: Stream, recording: Recording, outputs: Outputs
+) -> tuple[dict[str, Any], KeyboardInterrupt | None]:
+    """Writes decisions and, whatever ends them, the summary; returns the summary and what interrupted them.
 
     Ctrl-C and SIGTERM are two of the ends, and no error.
     """
@@ -269,7 +280,7 @@ def _print_stream(stream: Stream, recording: Recording) -> tuple[dict[str, Any],
     try:
         with progress(recording, "streaming") as tick:
             for decision in stream:
-                print_json(decision.to_dict(), indent=None)
+                outputs.put(decision.to_dict())
                 tick()
     except KeyboardInterrupt as interrupt:
         echo("Terminated." if isinstance(interrupt, Terminated) else "Interrupted.", err=True)
@@ -277,18 +288,8 @@ def _print_stream(stream: Stream, recording: Recording) -> tuple[dict[str, Any],
     finally:
         stream.close()
         summary = stream.summary.to_dict()
-        _print_summary({"summary": summary}, end)
+        outputs.put_last({"summary": summary}, asked_for=end is not None)
     return summary, end
-
-
-def _print_summary(summary: dict[str, Any], end: KeyboardInterrupt | None) -> None:
-    """The summary; on stderr if it was asked for by a signal and nobody reads stdout any more."""
-    try:
-        print_json(summary, indent=None)
-    except BrokenPipeError:
-        if end is None:
-            raise
-        echo(json.dumps(summary, allow_nan=False), err=True)
 
 
 def _labels(text: str) -> list[str]:

@@ -50,15 +50,15 @@ def parse(source: str, known: tuple[str, ...] = OPTIONS) -> Address:
     Raises:
         InputError: the port, an option or its value is none.
     """
-    where = f"source '{source}'"
+    where, example = f"source '{source}'", f"Give it as {source.partition(':')[0] or 'udp'}://127.0.0.1:3333"
     try:
         parts = urlsplit(source)
         port = DEFAULT_PORT if parts.port is None else parts.port
         host = parts.hostname or "127.0.0.1"
     except ValueError as error:
-        raise InputError(where, f"is no address ({error})", "Give it as udp://127.0.0.1:3333") from error
+        raise InputError(where, f"is no address ({error})", example) from error
     if parts.path not in ("", "/", "-") or parts.username or parts.fragment:
-        raise InputError(where, "has more than a host and a port", "Give it as udp://127.0.0.1:3333")
+        raise InputError(where, "has more than a host and a port", example)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := sorted(set(options) - set(known)):
         raise InputError(where, f"has no option '{unknown[0]}'", f"Options are {', '.join(known)}")

@@ -129,6 +129,7 @@ def _is_wanted(feed: Feed, source: int, packet: _Open) -> bool:
 
 
 def polarity_events(feed: Feed, words: np.ndarray, overflow: int) -> Events:  # type: ignore[type-arg]
+    """Events of words, whose 31 bits of time have wrapped ``overflow`` times; those marked invalid are counted."""
     valid = (words["data"] & 1).astype(np.bool_)
     if not valid.all():
         feed.skipped["events marked invalid"] += int((~valid).sum())

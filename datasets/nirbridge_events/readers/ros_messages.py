@@ -102,7 +102,8 @@ def read_message(types: Types, name: str, raw: bytes, cdr: bool) -> dict[str, An
     if cdr and raw[:2] != LITTLE_ENDIAN_CDR:
         raise MessageError(f"is in an encoding {raw[:2].hex()}, of which only little-endian CDR is read")
     start = 4 if cdr else 0
-    message, found = Message(raw, start, start, cdr), {}
+    message = Message(raw, start, start, cdr)
+    found: dict[str, Any] = {}
     _read_fields(types, name, message, "", found)
     if len(raw) - message.at >= (LARGEST_ALIGNMENT if cdr else 1):
         raise MessageError(f"has {len(raw)} bytes, of which its fields are {message.at}")

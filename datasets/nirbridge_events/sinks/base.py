@@ -1,0 +1,37 @@
+"""What every sink of lines does."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+
+class Sink(Protocol):
+    """Takes lines; a ``with`` block closes it.
+
+    Attributes:
+        name: how messages name it.
+    """
+
+    name: str
+
+    def put(self, line: str) -> None:
+        """Takes a line, without its end.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+
+    def close(self) -> None:
+        """Ends it; harmless when repeated."""
+
+    def notes(self) -> list[str]:
+        """What was lost, one sentence each."""
+
+    def __enter__(self) -> Sink:
+        """Itself."""
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
