@@ -21,6 +21,7 @@ from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.replay_options import parse_speed, replay
 from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
+from nirbridge.cli.several_sources import stream_several
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ WATCH_SECONDS = 0.1
 
 
 @click.command("stream")
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model to run.")
 @precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
@@ -109,18 +110,7 @@ WATCH_SECONDS = 0.1
 @encoder_options
 @grid_options
 @reader_options
-def command(
-    source: str,
-    model: Path,
-    runtime: str | None,
-    precision: str | None,
-    pace: str | None,
-    sensor: tuple[int, int] | None,
-    labels: str | None,
-    view: bool,
-    port: int,
-    **flags: Any,
-) -> None:
+def command(sources: tuple[str, ...], **options: Any) -> None:
     """Stream the events of SOURCE through a model.
 
     Prints one JSON line for each decision and, at the end, on Ctrl-C or on SIGTERM, a line {"summary": ...}. SOURCE
@@ -132,12 +122,35 @@ def command(
     queue_ms, in which it waited, and compute_ms. A live window ends when its last events arrive here; at --pace max
     a recording has no clock, and latency counts from when the window was read.
 
+    Several SOURCEs are streamed at once, each by a process of its own, and every line has its "source". If one of them
+    fails the others go on; the exit code is 2 at the end.
+
     \b
     Example:
       nirbridge stream rec.es --model model.nir --runtime norse --pace real --policy drop-oldest
       nirbridge stream udp://127.0.0.1:3333 --model model.nir --view
       nirbridge stream rec.es --model model.nir --speed 2 --out decisions.jsonl --out tcp://127.0.0.1:5555
+      nirbridge stream 'udp://127.0.0.1:3333' 'udp://127.0.0.1:3334' --model model.nir
     """
+    if len(sources) == 1:
+        stream_one(sources[0], **options)
+    else:
+        stream_several(sources, stream_one, options)
+
+
+def stream_one(
+    source: str,
+    model: Path,
+    runtime: str | None,
+    precision: str | None,
+    pace: str | None,
+    sensor: tuple[int, int] | None,
+    labels: str | None,
+    view: bool,
+    port: int,
+    **flags: Any,
+) -> None:
+    """Streams one source, with the options of the command; needs click's context."""
     import nirbridge
     from nirbridge.ir import flatten
     from nirbridge.runtime import streaming_options

@@ -7,16 +7,15 @@ which piece it had.
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import get_context, parent_process
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from nirbridge.errors import ExecutionError
+from nirbridge.workers.lifetime import bind_to_parent, without_interrupts
 from nirbridge.workers.messages import answer, unpacked
 from nirbridge.workers.one_thread import one_thread_each
 
@@ -38,7 +37,7 @@ class WorkerProcess:
         self._process = _SPAWN.Process(target=_serve, args=(theirs,), name="nirbridge worker")
         self._ready = False
         self._holds: bytes | None = None
-        with _STARTING, one_thread_each(), _without_interrupts():
+        with _STARTING, one_thread_each(), without_interrupts():
             self._process.start()
         theirs.close()
 
@@ -88,21 +87,9 @@ class WorkerProcess:
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; one started in the block leaves it to its parent."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _serve(pipe: Connection) -> None:
     """The process itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
+    bind_to_parent()
     pipe.send_bytes(b"")
     hand = _Hand()
     with suppress(EOFError, OSError):  # the parent has no more work
@@ -130,11 +117,3 @@ class _Hand:
             self._held = unpacked(self._work)
         function, shared = self._held
         return function(shared, unpacked(self._piece))
-
-
-def _end_with_parent() -> None:
-    """Also in the middle of work, when the parent is killed."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
