@@ -86,6 +86,10 @@ def _connections(bag: Any) -> dict[str, list[Any]]:
 @contextmanager
 def _opened(path: Path, ros: int) -> Iterator[Any]:
     """The bag, open."""
+    odd = next((sign for sign in "?#%" if sign in str(path)), None)
+    if odd and (path.suffix == ".db3" or any(path.glob("*.db3"))):
+        # The library puts the path of a database into a URI as it is.
+        raise FileError(file_label(path), f"has a '{odd}' in its path, with which it cannot be opened", "Rename it")
     try:
         module = import_module(f"rosbags.rosbag{ros}")
     except ImportError as error:
@@ -103,10 +107,13 @@ def _opened(path: Path, ros: int) -> Iterator[Any]:
 
 @contextmanager
 def _errors_of(path: Path) -> Iterator[None]:
-    """Whatever the library stumbles over in a damaged file, as one error."""
+    """Whatever the library stumbles over in a damaged file, as one error.
+
+    Places beyond the file end in an ``OSError``, lengths beyond the memory in a ``MemoryError``.
+    """
     try:
         yield
-    except (NirbridgeError, OSError, MemoryError):
+    except NirbridgeError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
