@@ -50,7 +50,8 @@ def parse(source: str, known: tuple[str, ...] = OPTIONS) -> Address:
     Raises:
         InputError: the port, an option or its value is none.
     """
-    where, example = f"source '{source}'", f"Give it as {source.partition(':')[0] or 'udp'}://127.0.0.1:3333"
+    where, scheme = f"source '{source}'", "tcp" if source.startswith("tcp:") else "udp"
+    example = f"Give it as {scheme}://127.0.0.1:3333"
     try:
         parts = urlsplit(source)
         port = DEFAULT_PORT if parts.port is None else parts.port
