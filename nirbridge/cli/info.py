@@ -100,7 +100,9 @@ def _require_picture(picture: Path, recordings: int) -> None:
     require_drawable(recordings)
 
 
-def _look(source: str, how: dict[str, Any]) -> Iterator[tuple[RecordingInfo, Survey]]:
+def _look(
+    source: str, how: dict[str, Any], cameras: dict[str, str] | None = None
+) -> Iterator[tuple[RecordingInfo, Survey]]:
     """What a recording holds, an entry for each camera."""
     from nirbridge_events.readers.wanted import SeveralCamerasError
     from nirbridge_events.recording_info import Survey, cameras_of, open_recorded
@@ -110,10 +112,10 @@ def _look(source: str, how: dict[str, Any]) -> Iterator[tuple[RecordingInfo, Sur
         survey = Survey(recording)
         with progress(recording, f"reading {source}") as tick:
             problem = survey.read(tick)
-        yield survey.result(problem, how["camera"], cameras_of(source)), survey
+        yield survey.result(problem, how["camera"], cameras or cameras_of(source)), survey
     except SeveralCamerasError as error:
         for number in error.cameras:
-            yield from _look(source, {**how, "camera": number})
+            yield from _look(source, {**how, "camera": number}, error.cameras)
 
 
 def _block(info: RecordingInfo) -> list[str]:
