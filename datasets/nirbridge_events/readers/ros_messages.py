@@ -13,7 +13,7 @@ Source: the ROS wiki, "msg"; OMG, DDS-XTypes 1.3, section 7.4.1 (plain CDR).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 Column = npt.NDArray[Any]
-Types = Mapping[str, Any]
-"""Type → its constants and fields, as ``rosbags.typesys.get_types_from_msg`` has them."""
+Types = Mapping[str, Sequence[tuple[str, str, Any]]]
+"""Type → its fields: name, kind ("BASE", "NAME", "ARRAY", "SEQUENCE"), and what of: see ``plain_types``."""
 
 LITTLE_ENDIAN_CDR = b"\x00\x01"
 LARGEST_ALIGNMENT = 8
@@ -76,7 +76,7 @@ class Message:
         """The length that stands before a sequence."""
         return int(_COUNT.unpack_from(self.raw, self.take(4, 4))[0])
 
-    def fields_of(self, types: Types, name: str) -> list[tuple[str, tuple[Any, Any]]]:
+    def fields_of(self, types: Types, name: str) -> Sequence[tuple[str, str, Any]]:
         """The fields of a type.
 
         Raises:
@@ -84,11 +84,16 @@ class Message:
         """
         if name not in types:
             raise MessageError(f"needs the definition of '{name[:60]}', which is missing")
-        fields: list[tuple[str, tuple[Any, Any]]] = types[name][1]
+        fields = types[name]
         self.fields += 1 + len(fields)
         if self.fields > MOST_FIELDS:
             raise MessageError(f"has more than {MOST_FIELDS} fields by its definition")
         return fields
+
+
+def plain_types(types: Mapping[str, Any]) -> Types:
+    """Types as ``rosbags.typesys.get_types_from_msg`` has them, in a form that is looked up fast."""
+    return {name: [(field, kind.name, what) for field, (kind, what) in fields] for name, (_, fields) in types.items()}
 
 
 def read_message(types: Types, name: str, raw: bytes, cdr: bool) -> dict[str, Any]:
@@ -111,18 +116,18 @@ def read_message(types: Types, name: str, raw: bytes, cdr: bool) -> dict[str, An
 
 
 def _read_fields(types: Types, name: str, message: Message, prefix: str, found: dict[str, Any]) -> None:
-    for field, (kind, what) in message.fields_of(types, name):
+    for field, kind, what in message.fields_of(types, name):
         place = prefix + field
-        if kind.name == "NAME":
+        if kind == "NAME":
             _read_fields(types, what, message, f"{place}.", found)
-        elif kind.name == "BASE" and what[0] == "string":
+        elif kind == "BASE" and what[0] == "string":
             size = message.count()
             found[place] = message.raw[(start := message.take(size)) : start + size].rstrip(b"\0")
-        elif kind.name == "BASE":
+        elif kind == "BASE":
             found[place] = _numbers(message, what[0], 1)[0].item()
-        elif kind.name == "SEQUENCE" and what[0][0].name == "BASE":
+        elif kind == "SEQUENCE" and what[0][0].name == "BASE":
             found[place] = _numbers(message, what[0][1][0], message.count())
-        elif kind.name == "SEQUENCE" and what[0][0].name == "NAME":
+        elif kind == "SEQUENCE" and what[0][0].name == "NAME":
             found[place] = _columns(types, what[0][1], message, message.count())
         else:
             raise MessageError(f"has a field '{place[:40]}' of a kind that is not read")
@@ -180,10 +185,10 @@ def _places(numbers: list[tuple[str, str]], message: Message) -> dict[str, int]:
 def _flat(types: Types, name: str, prefix: str, message: Message) -> list[tuple[str, str]]:
     """The numbers of a type in their order, with their codes."""
     numbers = []
-    for field, (kind, what) in message.fields_of(types, name):
-        if kind.name == "NAME":
+    for field, kind, what in message.fields_of(types, name):
+        if kind == "NAME":
             numbers += _flat(types, what, f"{prefix}{field}.", message)
-        elif kind.name == "BASE" and what[0] in _CODES:
+        elif kind == "BASE" and what[0] in _CODES:
             numbers.append((prefix + field, _CODES[what[0]]))
         else:
             raise MessageError(f"holds elements with a field '{field[:40]}' that is no number")

@@ -20,11 +20,13 @@ from nirbridge.errors import FileError, NirbridgeError
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers import ros_packets
 from nirbridge_events.readers.base import SKIP_ADVICE, Feed, Reader, Source, file_label, total_bytes
-from nirbridge_events.readers.ros_messages import MessageError, Types, read_message
+from nirbridge_events.readers.ros_messages import MessageError, Types, plain_types, read_message
 from nirbridge_events.readers.wanted import Wanted, choose_camera
 
 METADATA = "metadata.yaml"
 MAGICS = {".bag": b"#ROSBAG V", ".db3": b"SQLite format 3\0", ".mcap": b"\x89MCAP0\r\n"}
+CHUNK_EVENTS = 1 << 12
+MOST_PARTS = 64
 BAD_MESSAGES = "messages are damaged and were left out"
 _DAMAGED = "Check it with 'rosbag info' or 'ros2 bag info', or record it again"
 _REINDEX = "Run 'rosbag reindex' (ROS 1) or 'ros2 bag reindex' (ROS 2) on it"
@@ -56,8 +58,23 @@ def decode(feed: Feed, topic: Topic) -> Iterator[Events]:
         FileError: the bag or a message is damaged; the events before were yielded.
     """
     with _opened(feed.path, topic.ros) as bag, _errors_of(feed.path):
-        yield from ros_packets.decode(feed, _messages(feed, bag, topic))
+        yield from _joined(ros_packets.decode(feed, _messages(feed, bag, topic)))
     feed.position = total_bytes(feed.path)
+
+
+def _joined(chunks: Iterator[Events]) -> Iterator[Events]:
+    """The same events in larger chunks: messages may be as small as an event, and every chunk costs its checks."""
+    parts: list[Events] = []
+    try:
+        for chunk in chunks:
+            parts.append(chunk)
+            if sum(map(len, parts)) >= CHUNK_EVENTS or len(parts) >= MOST_PARTS:
+                yield Events.concatenate(parts)
+                parts = []
+    except Exception:
+        yield Events.concatenate(parts)
+        raise
+    yield Events.concatenate(parts)
 
 
 def _messages(feed: Feed, bag: Any, topic: Topic) -> Iterator[dict[str, Any]]:
@@ -148,7 +165,7 @@ def _types(connection: Any, ros: int) -> Types:
     own = connection.msgdef.data if connection.msgdef.format.name == "MSG" else ""
     usual = get_types_from_msg(ros_packets.definition(name, ros), name)
     time = get_types_from_msg(ros_packets.TIME, "builtin_interfaces/msg/Time")
-    return {**time, **usual, **(get_types_from_msg(own, name) if own else {})}
+    return plain_types({**time, **usual, **(get_types_from_msg(own, name) if own else {})})
 
 
 def _sensor_size(bag: Any, topic: Topic) -> Size | None:
