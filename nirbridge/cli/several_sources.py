@@ -26,7 +26,9 @@ from nirbridge.cli import failures
 from nirbridge.cli.output import echo, guard_streams
 from nirbridge.cli.outputs import Outputs, opened_outputs
 from nirbridge.errors import InputError, NirbridgeError, Problem
+from nirbridge.workers import all_cores
 from nirbridge.workers.lifetime import bind_to_parent, without_interrupts
+from nirbridge.workers.one_thread import threads_unless_said
 
 StreamOne = Callable[..., None]
 PATIENCE = 10.0
@@ -118,8 +120,9 @@ def stream_several(sources: Sequence[str], stream_one: StreamOne, options: dict[
     with opened_outputs(options["outs"]) as outputs:
         relay, children = Relay(outputs), []
         try:
-            for name, source in _named(sources):
-                children.append(_started(name, relay, (source, stream_one, own, debug)))
+            with threads_unless_said(max(1, all_cores() // len(sources))):
+                for name, source in _named(sources):
+                    children.append(_started(name, relay, (source, stream_one, own, debug)))
             _wait(children, relay)
             ended: KeyboardInterrupt | None = None
         except KeyboardInterrupt as interrupt:

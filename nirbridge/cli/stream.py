@@ -21,7 +21,6 @@ from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.replay_options import parse_speed, replay
 from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
-from nirbridge.cli.several_sources import stream_several
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -134,8 +133,10 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     """
     if len(sources) == 1:
         stream_one(sources[0], **options)
-    else:
-        stream_several(sources, stream_one, options)
+        return
+    from nirbridge.cli.several_sources import stream_several
+
+    stream_several(sources, stream_one, options)
 
 
 def stream_one(
