@@ -108,8 +108,15 @@ def inputs_count(flat: FlatGraph) -> list[Problem]:
         Problem(label(name, node), f"{field} is 0 throughout, so its input has no effect", "Load the trained weights")
         for name, node in flat.nodes.items()
         for field in spec_of(node).checks.factors
+        if not _opens_a_cycle(flat, name)
         if np.asarray(getattr(node, field)).size and not np.any(getattr(node, field)) and not _fires_alone(node)
     ]
+
+
+def _opens_a_cycle(flat: FlatGraph, name: str) -> bool:
+    """Whether it leads into a cycle, of which the walk from it decides the edge that closes it, whatever it sends."""
+    loop = flat.topology.loop
+    return name not in loop and any(target in loop for target in flat.targets(name))
 
 
 def _fires_alone(node: nir.NIRNode) -> bool:

@@ -69,6 +69,10 @@ class GraphBuilder:
         self._preferred[signal.sources[0]] = self._preferred.get(old, old)
         return signal
 
+    def close_cycle(self, name: str, signal: Signal) -> None:
+        """Lets ``signal``, which depends on the node ``name``, enter it as well."""
+        self.incoming[name] += signal.sources
+
     def sender(self, signal: Signal) -> nir.NIRNode | None:
         """The one node whose very output ``signal`` is, None for a sum or a signal of another shape."""
         (*others, name) = signal.sources

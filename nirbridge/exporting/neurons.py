@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import nir
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nirbridge.exporting.arrays import array
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.layers import same
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_signal
 from nirbridge.ir import Extension, TemporalMix
@@ -22,6 +24,7 @@ from nirbridge.neurons import (
     MultiLevelLIF,
     OverTime,
     PrimitiveNeuron,
+    Recurrent,
     SpikingNeuron,
     TimeDropout,
 )
@@ -32,7 +35,7 @@ _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
 
 def is_neuron(module: nn.Module) -> bool:
     """Whether this is a neuron of nirbridge, or a subclass of one."""
-    return isinstance(module, (SpikingNeuron, PrimitiveNeuron, OverTime, QCFS))
+    return isinstance(module, (SpikingNeuron, PrimitiveNeuron, Recurrent, OverTime, QCFS))
 
 
 def multi_level(call: Call, module: SpikingNeuron, input: Any) -> Signal:
@@ -73,6 +76,37 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
     return result.reshaped(result.shape, LeadingAxes.TIME)
 
 
+def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:
+    """The neuron, which has the layer's name, and a cycle through ``<name>.feedback``.
+
+    The edge that the walk from the input meets last closes the cycle and brings nothing at the first step.  Where the
+    feedback makes something of nothing, by a bias, that must come too: then the input also enters the feedback, times
+    0, so that the walk goes through it before it comes to the neuron, and the neuron's own edge closes the cycle.
+    """
+    signal = _neuron_input(input)
+    constant = _makes_something_of_nothing(module.feedback, signal)
+    nothing = call.emit(nir.Scale(np.zeros(signal.shape, call.builder.dtype)), signal, "start") if constant else None
+    sent = call.call_module(module.neuron, call.name, (signal,), {})
+    entering = sent.reshaped(sent.shape, LeadingAxes.FOLDED)
+    if nothing is not None:
+        entering = call.builder.total(call.name, nothing.reshaped(nothing.shape, LeadingAxes.FOLDED), entering)
+    back = call.call_module(module.feedback, join(call.name, "feedback"), (entering,), {})
+    if not find_all(Signal, back):
+        return back  # what was refused inside of it
+    if not isinstance(back, Signal) or back.shape != signal.shape:
+        found = f"its feedback makes {getattr(back, 'shape', 'no tensor')} of {signal.shape}"
+        raise RefusalError(found, "Give a feedback that keeps the shape")
+    (neuron,) = sent.sources
+    call.builder.close_cycle(neuron, back)
+    return sent
+
+
+def _makes_something_of_nothing(feedback: nn.Module, signal: Signal) -> bool:
+    parameter = next(feedback.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        return bool(torch.any(feedback(parameter.new_zeros(1, *signal.shape))))
+
+
 def _neuron_input(input: Any) -> Signal:
     signal = require_signal(input)
     if signal.leading is LeadingAxes.STEP:
@@ -109,6 +143,7 @@ MODULES: dict[type[nn.Module], Handler] = {
     MultiLevelIF: multi_level,
     Barrier: multi_level,
     PrimitiveNeuron: primitive,
+    Recurrent: recurrent,
     LMHT: mixed_in_time,
     OverTime: over_time,
     TimeDropout: same,

@@ -11,6 +11,7 @@ from nirbridge.neurons.multilevel_lif import MultiLevelLIF
 from nirbridge.neurons.overtime import OverTime, time_steps
 from nirbridge.neurons.primitive import PrimitiveNeuron
 from nirbridge.neurons.qcfs import QCFS
+from nirbridge.neurons.recurrent import Recurrent
 from nirbridge.neurons.surrogates import Sigmoid, Surrogate, Tet, Triangle
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MultiLevelLIF",
     "OverTime",
     "PrimitiveNeuron",
+    "Recurrent",
     "Sigmoid",
     "SpikingNeuron",
     "Surrogate",

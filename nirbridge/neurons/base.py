@@ -102,6 +102,19 @@ class SpikingNeuron(nn.Module):
         y = self._respond(sequence.to(torch.promote_types(x.dtype, self.threshold.dtype)))
         return y if steps is None else fold(y)
 
+    def begin(self, x: Tensor) -> tuple[Step, Tensor]:
+        """A run that goes on step by step: the step (x[t], state) -> (y[t], state), and the state before the first.
+
+        Args:
+            x: [T, B, *shape], of which dtype, device and shape count.
+
+        Raises:
+            InputError: as of a call.
+        """
+        self._check(x)
+        dtype = torch.promote_types(x.dtype, self.threshold.dtype)
+        return self._step(dtype), self._first_state(x.to(dtype))
+
     def _respond(self, x: Tensor) -> Tensor:
         dtype = x.dtype
         if not is_fusable(x, self.v_init):

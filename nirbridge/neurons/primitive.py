@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
@@ -72,24 +73,41 @@ class PrimitiveNeuron(nn.Module):
         """
         steps = time_steps()
         sequence = x if steps is None else unfold(x, steps, self._owner)
-        self._check(sequence)
         y = self._run(sequence)
         return y if steps is None else fold(y)
 
     def _run(self, x: Tensor) -> Tensor:
+        step, state = self.begin(x)
+        sent = []
+        for frame in x:
+            y, state = step(frame, state)
+            sent.append(y)
+        return torch.stack(sent)
+
+    def begin(self, x: Tensor) -> tuple[Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]], list[Tensor]]:
+        """A run that goes on step by step: the step (x[t], states) -> (y[t], states), and the states before the first.
+
+        Args:
+            x: [T, B, *shape], of which dtype, device and shape count.
+
+        Raises:
+            InputError: as of a call.
+        """
+        self._check(x)
         dynamics = self.spec.dynamics
         assert dynamics is not None
-        x = x.to(torch.promote_types(x.dtype, getattr(self, self.names[0]).dtype))
-        node: Any = SimpleNamespace(**{name: getattr(self, name).to(x.dtype) for name in self.names})
-        parameters = dynamics.values(node, self.dt).values()
+        dtype = torch.promote_types(x.dtype, getattr(self, self.names[0]).dtype)
+        node: Any = SimpleNamespace(**{name: getattr(self, name).to(dtype) for name in self.names})
+        parameters = tuple(dynamics.values(node, self.dt).values())
         start = (dynamics.start[name](node) if name in dynamics.start else 0.0 for name in dynamics.state)
-        state = [torch.zeros_like(x[0]) + value for value in start]
-        sent = []
-        with SurrogateComparisons(self.surrogate):
-            for frame in x:
-                y, *state = dynamics.step_of(node, subtract=False)(frame, *state, *parameters)
-                sent.append(y)
-        return torch.stack(sent).to(x.dtype)
+        stepped = dynamics.step_of(node, subtract=False)
+
+        def step(frame: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            with SurrogateComparisons(self.surrogate):
+                y, *after = stepped(frame.to(dtype), *state, *parameters)
+            return y.to(dtype), after
+
+        return step, [torch.zeros_like(x[0], dtype=dtype) + value for value in start]
 
     def _check(self, x: Tensor) -> None:
         if x.ndim < 2 or x.shape[0] < 1 or x.is_complex():
