@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nirbridge.expanding import expand, fuse
     from nirbridge.exporting import export
     from nirbridge.ir import read, write
+    from nirbridge.plotting import plot
     from nirbridge.quantizing import quantize
     from nirbridge.runtime import check, compile, runtimes
     from nirbridge.showing import show
@@ -33,6 +34,7 @@ _HOMES = {
     "expand": "nirbridge.expanding",
     "export": "nirbridge.exporting",
     "fuse": "nirbridge.expanding",
+    "plot": "nirbridge.plotting",
     "quantize": "nirbridge.quantizing",
     "read": "nirbridge.ir",
     "runtimes": "nirbridge.runtime",
@@ -51,6 +53,7 @@ __all__ = [
     "expand",
     "export",
     "fuse",
+    "plot",
     "quantize",
     "read",
     "runtimes",

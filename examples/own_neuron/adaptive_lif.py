@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nirbridge.primitives import BINARY, Array, Neuron, neuron_spec
+from nirbridge.primitives import BINARY, Array, Fires, Neuron, neuron_spec
 
 
 @dataclass(eq=False)
@@ -29,4 +29,7 @@ def draw(dice, shape):
     return AdaptiveLIF(shape, *(dice.parameter(shape, *each) for each in ranges))
 
 
-SPEC = neuron_spec(AdaptiveLIF, step, state=("v", "a"), sends=BINARY, multiplies=3, integers=None, draw=draw)
+REST = Fires(thresholds=lambda node: [node.v_threshold], note="at rest")
+SPEC = neuron_spec(
+    AdaptiveLIF, step, state=("v", "a"), sends=BINARY, multiplies=3, integers=None, draw=draw, fires=REST
+)

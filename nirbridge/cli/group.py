@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("nirbridge.cli.check", "Find everything that is wrong with a graph."),
     "diff": ("nirbridge.cli.diff", "Find what differs between two graphs."),
     "run": ("nirbridge.cli.run", "Run a graph on data with one runtime."),
+    "plot": ("nirbridge.cli.plot", "Draw spikes, membranes, rates and the decision of one sample over time."),
     "compare": ("nirbridge.cli.compare", "Run a graph on several runtimes and compare them node by node."),
     "evaluate": ("nirbridge.cli.evaluate", "Run a graph on a whole data set: accuracy, decisions, spikes, energy."),
     "energy": ("nirbridge.cli.energy", "Estimate the energy of every layer, and of the same network as an ANN."),

@@ -57,7 +57,7 @@ from nirbridge.primitives.place import Place
 from nirbridge.primitives.product import Product
 from nirbridge.primitives.quantize import Quantize
 from nirbridge.primitives.sparse import SparseMatrix
-from nirbridge.primitives.spec import BINARY, MEMBRANE, Array, Sends, Spec
+from nirbridge.primitives.spec import BINARY, MEMBRANE, Array, Fires, Sends, Spec
 from nirbridge.primitives.temporal_mix import TemporalMix
 
 BUILT_IN: tuple[Spec, ...] = (
@@ -103,6 +103,7 @@ __all__ = [
     "Array",
     "EventInput",
     "Extension",
+    "Fires",
     "FirstSpikePool2d",
     "MaxPool2d",
     "MultiLevelLIF",

@@ -40,6 +40,7 @@ SPEC = Spec(
     by_hand=matrix.BY_HAND,
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=matrix.FLOATS,
     integers=Integers(

@@ -120,6 +120,7 @@ SPEC = Spec(
     by_hand=matrix.BY_HAND,
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=Floats(least=lambda node, dt: least(node.dense_weight(), 1)),
     integers=Integers(

@@ -45,6 +45,7 @@ SPEC = Spec(
     by_hand=pooling.BY_HAND,
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(grows=pooling.pool_grows, quantise="average_pool"),

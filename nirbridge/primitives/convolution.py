@@ -175,6 +175,7 @@ SHARED: dict[str, Any] = {
     "by_hand": BY_HAND,
     "dynamics": None,
     "sends": ANALOG,
+    "fires": None,
     "window": None,
     "floats": Floats(least=lambda node, dt: least(node.weight, tuple(range(1, node.weight.ndim)))),
     "integers": Integers(

@@ -20,7 +20,7 @@ from nirbridge.primitives.integers import (
 )
 from nirbridge.primitives.magnitudes import MOST_STEPS, largest, least, times
 from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import POPULATION, Array, Bounds, Checks, Chip, Cost, Floats, Membrane
+from nirbridge.primitives.spec import POPULATION, Array, Bounds, Checks, Chip, Cost, Fires, Floats, Membrane
 
 ZERO = np.zeros((), np.int64)
 
@@ -167,6 +167,7 @@ def _two_factors(node: Any, dt: float) -> float:
     return least(synapse) * least(dt / np.asarray(node.tau_mem, dtype=np.float64) * node.r)
 
 
+FIRES = Fires(thresholds=lambda node: [node.v_threshold], reset=lambda node: node.v_reset)
 INTEGRATING = Floats(least=lambda node, dt: least(node.r), reaches=_without_leak)
 LEAKING = Floats(least=_leak_factor, reaches=_leaky)
 WITH_SYNAPSE = Floats(least=_two_factors, reaches=_with_synapse)

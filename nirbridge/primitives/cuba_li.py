@@ -55,6 +55,7 @@ SPEC = Spec(
         leaks=(("tau_syn", "w_in"), ("tau_mem", "r")),
     ),
     sends=MEMBRANE,
+    fires=None,
     floats=core.WITH_SYNAPSE,
     integers=Integers(
         against=core.synapse_against, form=core.synapse_form, grows=core.unit_grows, quantise="with_synapse"

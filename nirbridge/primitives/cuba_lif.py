@@ -77,6 +77,7 @@ SPEC = Spec(
         leaks=(("tau_syn", "w_in"), ("tau_mem", "r")),
     ),
     sends=BINARY,
+    fires=core.FIRES,
     floats=core.WITH_SYNAPSE,
     integers=Integers(
         against=core.synapse_against,

@@ -72,6 +72,7 @@ SPEC = Spec(
     by_hand="a line of past steps, as long as the longest delay: no step function holds a state of unknown length",
     dynamics=None,
     sends=PASSED,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="same"),

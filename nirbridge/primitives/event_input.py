@@ -99,6 +99,7 @@ SPEC = Spec(
     by_hand="it computes nothing; encoding is done before data reach a runtime",
     dynamics=None,
     sends=Sends(kind="data", range=_range),
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="input"),

@@ -44,6 +44,7 @@ SPEC = Spec(
     by_hand="it looks back over a whole window of steps and of space",
     dynamics=None,
     sends=PASSED,
+    fires=None,
     window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1)),
     floats=Floats(),
     integers=Integers(quantise="pool"),

@@ -23,6 +23,7 @@ SPEC = Spec(
     none_means={},
     dynamics=Dynamics(step=step, state=("v",)),
     sends=MEMBRANE,
+    fires=None,
     floats=core.INTEGRATING,
     integers=Integers(
         against=whole_fields("r"), form=core.integrator_form, grows=core.neuron_grows("r"), quantise="integrator"

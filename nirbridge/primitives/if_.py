@@ -48,6 +48,7 @@ SPEC = Spec(
     none_means={"v_reset": core.zero_reset},
     dynamics=Dynamics(step=step, state=("v",), subtracting=step_subtracting),
     sends=BINARY,
+    fires=core.FIRES,
     floats=core.INTEGRATING,
     integers=Integers(
         against=_against,

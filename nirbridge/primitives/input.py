@@ -18,6 +18,7 @@ SPEC = Spec(
     by_hand="it computes nothing",
     dynamics=None,
     sends=DATA,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="input"),

@@ -43,6 +43,7 @@ SPEC = Spec(
     none_means={},
     dynamics=Dynamics(step=step, state=("v",), derived={"dt_over_tau": core.share("tau")}, leaks=(("tau", "r"),)),
     sends=MEMBRANE,
+    fires=None,
     floats=core.LEAKING,
     integers=Integers(against=core.leaky_against, form=core.leaky_form, grows=core.unit_grows, quantise="leaky"),
     cost=core.analog_cost(1, 1),

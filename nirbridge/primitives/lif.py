@@ -71,6 +71,7 @@ SPEC = Spec(
         leaks=(("tau", "r"),),
     ),
     sends=BINARY,
+    fires=core.FIRES,
     floats=core.LEAKING,
     integers=Integers(
         against=core.leaky_against,

@@ -38,6 +38,7 @@ SPEC = Spec(
     by_hand=matrix.BY_HAND,
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=matrix.FLOATS,
     integers=Integers(against=whole_fields("weight"), fields=("weight",), grows=matrix.matrix_grows, quantise="matrix"),

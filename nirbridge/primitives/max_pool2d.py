@@ -66,6 +66,7 @@ SPEC = Spec(
     by_hand=pooling.BY_HAND,
     dynamics=None,
     sends=PASSED,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="pool"),

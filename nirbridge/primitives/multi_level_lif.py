@@ -32,6 +32,7 @@ from nirbridge.primitives.spec import (
     Chip,
     Cost,
     Dynamics,
+    Fires,
     Floats,
     Integers,
     Membrane,
@@ -401,6 +402,10 @@ SPEC = Spec(
         choose=lambda node: _STEPS[node.reset, node.boundary],
     ),
     sends=Sends(kind="levels", values=lambda node: node.lane_weight, range=_range),
+    fires=Fires(
+        thresholds=lambda node: list(node.lane_threshold),
+        reset=lambda node: node.v_reset if node.reset == "value" else None,
+    ),
     window=None,
     floats=Floats(least=lambda node, dt: least(node.gain), reaches=_state_bound),
     integers=Integers(

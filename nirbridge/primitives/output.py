@@ -18,6 +18,7 @@ SPEC = Spec(
     by_hand="it computes nothing",
     dynamics=None,
     sends=PASSED,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="output"),

@@ -14,7 +14,7 @@ from nirbridge.primitives.examples import Dice, Draw, Example, behind_weights, b
 from nirbridge.primitives.fields import Neuron, Shape
 from nirbridge.primitives.magnitudes import least
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import Checks, Chip, Cost, Dynamics, Floats, Integers, Membrane, Sends, Shown, Spec, Step
+from nirbridge.primitives.spec import Checks, Chip, Cost, Dynamics, Fires, Floats, Integers, Membrane, Sends, Shown, Spec, Step
 
 _EXAMPLES = 3
 
@@ -27,6 +27,7 @@ def neuron_spec(
     multiplies: int,
     integers: Integers | None,
     draw: Callable[[Dice, Shape], nir.NIRNode],
+    fires: Fires | None,
     start: Mapping[str, Callable[[Any], Any]] | None = None,
 ) -> Spec:
     """A neuron that acts on every element alike.
@@ -39,6 +40,7 @@ def neuron_spec(
         multiplies: multiplications of one neuron at every step.
         integers: its integer form, or None: quantising, chips and precision "fixed" then refuse it by name.
         draw: makes a random node of a shape, with parameters of few bits, for examples and random graphs.
+        fires: the thresholds that ``v`` meets, for pictures; None for a neuron that sends no spikes.
         start: state → its value before the first step, from the node; 0 for the others.
 
     Returns:
@@ -73,6 +75,7 @@ def neuron_spec(
         by_hand="",
         dynamics=Dynamics(step=step, state=state, start=start or {}, leaks=()),
         sends=sends,
+        fires=fires,
         window=None,
         floats=Floats(least=lambda one, dt: min(least(getattr(one, name)) for name in names)),
         integers=integers,

@@ -110,6 +110,7 @@ SPEC = Spec(
     by_hand="",
     dynamics=None,
     sends=MEMBRANE,
+    fires=None,
     window=Window(
         steps=lambda node: node.phases,
         ratio=lambda node: Fraction(1),

@@ -100,6 +100,7 @@ SPEC = Spec(
     by_hand="",
     dynamics=None,
     sends=BINARY,
+    fires=None,
     window=Window(
         steps=lambda node: 1,
         ratio=lambda node: Fraction(node.phases),

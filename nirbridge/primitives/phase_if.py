@@ -22,7 +22,7 @@ from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import fire_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
+from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Fires, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -155,6 +155,13 @@ def _values(node: PhaseIF) -> dict[str, Any]:
     }
 
 
+def _thresholds(node: PhaseIF) -> list[NDArray[Any]]:
+    """What the decoded sum must reach for each phase to fire: θ m Q_out^-(k+f-1)."""
+    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
+    first = node.first_phase - 1
+    return [node.v_threshold * middle * node.base_out ** -(k + first) for k in range(1, node.phases + 1)]
+
+
 def _run(frames, base, wait, start, values, limits):
     """V(t) = Q_in V(t-1) + x(t), x = 0 behind the last phase; phase k fires once, where V(wait + k) >= limit(k)."""
     v, states = start + 0 * frames[0], []
@@ -187,6 +194,11 @@ SPEC = Spec(
     by_hand="",
     dynamics=None,
     sends=BINARY,
+    fires=Fires(
+        thresholds=_thresholds,
+        integer=lambda node: list(fire_tables(node).limits),
+        note="of the phases, the first at the top",
+    ),
     window=Window(
         steps=lambda node: node.phases,
         ratio=lambda node: Fraction(1),

@@ -111,6 +111,7 @@ SPEC = Spec(
     by_hand="it moves values and computes nothing",
     dynamics=None,
     sends=PASSED,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="place"),

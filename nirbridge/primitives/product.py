@@ -126,6 +126,7 @@ SPEC = Spec(
     by_hand="it multiplies values at different places of its input",
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(quantise="product"),

@@ -108,6 +108,7 @@ SPEC = Spec(
     by_hand="it rounds, for which the operators have no sign; behind an Input the host does it",
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(grows=lambda node, x: max(largest(node.low), largest(node.high)), quantise="quantize"),

@@ -41,6 +41,7 @@ SPEC = Spec(
     by_hand="one product without a state: a loop over steps would only cost time",
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=Floats(least=lambda node, dt: least(node.scale)),
     integers=Integers(

@@ -160,6 +160,23 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Fires:
+    """What the membrane of a spiking node is compared with, in the unit in which it is recorded.
+
+    Attributes:
+        thresholds: from the node, one for each lane or phase, each broadcastable to the node's shape.
+        integer: the same in precision "fixed"; None where they are the node's own numbers too.
+        reset: from the node, the membrane after a spike; None where a spike takes an amount off, or does nothing.
+        note: what the thresholds leave out, in a few words, as "at rest".
+    """
+
+    thresholds: Callable[[Any], Sequence[Array]]
+    integer: Callable[[Any], Sequence[Array]] | None = None
+    reset: Callable[[Any], Array | None] = lambda node: None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Integers:
     """What precision "fixed" knows of a node (docs/fixed_point.md).
 
@@ -346,6 +363,7 @@ class Spec:
         by_hand: why it is kept by hand; empty for "step" and "window".
         dynamics: of a node with a state; None for one without.
         sends: what it sends.
+        fires: of what sends spikes from a membrane, its thresholds; None for all else.
         window: of a node that works on whole windows; None for step by step.
         floats: rounding in a narrow dtype.
         integers: precision "fixed"; None where the node has no integer form, so that quantising, chips and "fixed"
@@ -369,6 +387,7 @@ class Spec:
     by_hand: str
     dynamics: Dynamics | None
     sends: Sends
+    fires: Fires | None
     window: Window | None
     floats: Floats
     integers: Integers | None
@@ -385,6 +404,8 @@ class Spec:
         derived = self.operation in ("step", "window")
         if derived == bool(self.by_hand) or (self.operation == "step" and self.dynamics is None):
             raise TypeError(f"{name}: operation {self.operation!r} with the reason {self.by_hand!r} for work by hand")
+        if (self.fires is not None) != (self.sends.spikes and self.has_membrane):
+            raise TypeError(f"{name}: fires belongs to what sends spikes from a membrane, and to nothing else")
         if self.dynamics is not None and is_dataclass(self.node):
             held = {field.name for field in fields(self.node)} | {*self.dynamics.derived, "amount"}
             steps = filter(None, (self.dynamics.step, self.dynamics.subtracting))

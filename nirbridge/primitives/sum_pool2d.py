@@ -40,6 +40,7 @@ SPEC = Spec(
     by_hand=pooling.BY_HAND,
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=None,
     floats=Floats(),
     integers=Integers(grows=pooling.pool_grows, quantise="pool"),

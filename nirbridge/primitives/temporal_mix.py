@@ -85,6 +85,7 @@ SPEC = Spec(
     by_hand="it works on whole windows, as a product with a matrix over their steps",
     dynamics=None,
     sends=ANALOG,
+    fires=None,
     window=Window(steps=lambda node: int(node.weight.shape[1]), ratio=lambda node: Fraction(*node.weight.shape)),
     floats=matrix.FLOATS,
     integers=Integers(

@@ -22,6 +22,7 @@ SPEC = Spec(
     by_hand="one comparison without a state: a loop over steps would only cost time",
     dynamics=None,
     sends=BINARY,
+    fires=None,
     window=None,
     floats=Floats(least=lambda node, dt: 1.0),
     integers=Integers(

@@ -7,6 +7,8 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
+from os import PathLike
 from types import TracebackType
 from typing import Any
 
@@ -72,6 +74,11 @@ class Program(ABC):
         self._made_by: tuple[Callable[..., Program], tuple[Any, ...]] | None = None
         self._closed = False
         self._batch: int | None = None
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime that executes it; empty where :func:`nirbridge.compile` did not make it."""
+        return "" if self._made_by is None else str(self._made_by[1][0].name)
 
     def run(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Runs ``x`` from fresh states.
@@ -166,6 +173,26 @@ class Program(ABC):
         if self._made_by is None:
             raise UnsupportedError("program", "nirbridge.compile did not make it, so no copy can be made", "Use that")
         return self._made_by
+
+    def plot(
+        self, x: Data, record: Sequence[str] = (), path: str | PathLike[str] | None = None, **options: Any
+    ) -> Any:
+        """Runs one sample of ``x`` from fresh states and draws it: :func:`nirbridge.plot` without the compiling.
+
+        Args:
+            x: as for :meth:`run`.
+            record: nodes, and neurons with ":v" for their membranes; by default the spiking nodes.
+            path: where the picture goes, a still or an animation by its suffix; None for nowhere.
+            options: ``sample``, ``neurons`` and ``title``, as for :func:`nirbridge.plot`.
+
+        Returns:
+            A ``nirbridge.plotting.Picture``.
+
+        Raises:
+            InputError, UnsupportedError, FileError: as :func:`nirbridge.plot`.
+        """
+        # By its name, as in nirbridge/__init__.py: pictures are made of programs, and no program of pictures.
+        return import_module("nirbridge.plotting").plot_program(self, x, record, path, **options)
 
     def close(self) -> None:
         """Frees what the runtime holds; the program cannot run afterwards.  Closing twice is fine."""

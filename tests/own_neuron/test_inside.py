@@ -31,7 +31,7 @@ def test_two_files_make_a_primitive(tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "own_neuron" / "adaptive_lif.py", primitives)
     source = (primitives / "adaptive_lif.py").read_text()
     assert "from nirbridge.primitives import" in source
-    source = source.replace("from nirbridge.primitives import BINARY, Array, Neuron, neuron_spec", _INSIDE)
+    source = source.replace("from nirbridge.primitives import BINARY, Array, Fires, Neuron, neuron_spec", _INSIDE)
     (primitives / "adaptive_lif.py").write_text(source)
     listed = (primitives / "__init__.py").read_text()
     listed = listed.replace("    quantize.SPEC,\n", "    quantize.SPEC,\n    adaptive_lif.SPEC,\n")
@@ -49,4 +49,4 @@ def test_two_files_make_a_primitive(tmp_path: Path) -> None:
 
 _INSIDE = """from nirbridge.primitives.fields import Neuron
 from nirbridge.primitives.own import neuron_spec
-from nirbridge.primitives.spec import BINARY, Array"""
+from nirbridge.primitives.spec import BINARY, Array, Fires"""

@@ -329,7 +329,7 @@ def _without(name: str) -> Callable[[ModuleType], object]:
     return make
 
 
-@pytest.mark.parametrize("name", ["sends", "dynamics", "cost", "integers", "draws", "examples"])
+@pytest.mark.parametrize("name", ["sends", "fires", "dynamics", "cost", "integers", "draws", "examples"])
 def test_a_field_that_is_missing_fails_with_its_name(own: ModuleType, name: str) -> None:
     with pytest.raises(TypeError, match=f"'{name}'"):
         _without(name)(own)
@@ -342,7 +342,7 @@ def test_a_step_that_takes_what_the_node_has_not_fails_at_import(own: ModuleType
         return x > v, gain * v
 
     with pytest.raises(TypeError, match="step takes \\['gain'\\]"):
-        neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw)
+        neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw, own.REST)
 
 
 def test_two_primitives_of_one_name_are_refused(own: ModuleType) -> None:

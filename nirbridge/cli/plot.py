@@ -1,0 +1,131 @@
+"""``nirbridge plot``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nirbridge.cli.common import (
+    dt_option,
+    graph_argument,
+    input_option,
+    meaning_options,
+    naming,
+    note_precision,
+    precision_option,
+    read_data,
+    read_flat_graph,
+    require_output,
+)
+from nirbridge.cli.output import echo
+from nirbridge.cli.runtime_options import given, runtime_options
+from nirbridge.errors import InputError
+
+_RANGE = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
+_MOST_NEURONS = 1000
+"""So many rows a panel has pixels for."""
+
+
+@click.command()
+@graph_argument
+@input_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PICTURE",
+    help="A still as .png, .svg or .pdf; a film of the input's frames beside panels that grow as .gif or .mp4.",
+)
+@click.option(
+    "--record",
+    multiple=True,
+    metavar="NODE,NODE:v",
+    help="A panel for what each node sends, with NODE:v for membranes of a neuron; may be repeated. By default the "
+    "spiking nodes, at most six.",
+)
+@click.option("--sample", type=click.IntRange(0), default=0, show_default=True, help="Which sample of X.npy.")
+@click.option(
+    "--neurons",
+    metavar="A:B,C",
+    help="Neurons that panels draw, from A up to but without B, and C; by default up to 240 spread evenly, and the "
+    "membranes of the four that fire most. Rates and counts are always those of all.",
+)
+@click.option("--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second.")
+@click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
+@runtime_options
+@precision_option
+@dt_option
+@meaning_options
+def command(
+    graph: Path,
+    source: Path,
+    output: Path,
+    record: tuple[str, ...],
+    sample: int,
+    neurons: str | None,
+    fps: float,
+    runtime: str,
+    **options: Any,
+) -> None:
+    """Draw spikes, membranes, rates and the decision of one sample over time.
+
+    Spikes are coloured by their level; membranes stand beside all thresholds and the reset. Rates are spikes per
+    neuron and step of every spiking node, scores the mean output so far, or of a phase code the sum within a window.
+
+    \b
+    Example:
+      nirbridge plot model.nir -i frames.npy -o activity.png
+      nirbridge plot model.nir -i frames.npy --record conv1.act,act2:v --neurons 0:100 -o activity.svg
+      nirbridge plot model.nir -i frames.npy -o activity.gif
+    """
+    from nirbridge.plotting import SUFFIXES, picture_suffix, plot
+
+    numbers = _numbers(neurons)
+    require_output(output, SUFFIXES, graph, source)
+    animated = picture_suffix(output) in (".gif", ".mp4")
+    network = read_flat_graph(graph)
+    note_precision(graph, network, options["precision"], options["dt"])
+    with naming(graph, source):
+        data = read_data(source, network, options["dt"])
+        picture = plot(
+            network, data, record, runtime=runtime, sample=sample, neurons=numbers, title=graph.name, **given(options)
+        )
+    for note in picture.notes:
+        echo(f"Note: {note}", err=True)
+    picture.save(output, fps, _bar if animated else None)
+    echo(f"wrote {output}", err=True)
+
+
+def _bar(steps: Iterable[int]) -> Iterable[int]:
+    with click.progressbar(steps, label="drawing", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        yield from bar
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    """The neurons of ``0:100,512``.
+
+    Raises:
+        InputError: it is no such list, empty, or too long.
+    """
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        if match is None:
+            raise InputError("option --neurons", f"'{part.strip()[:40]}' is no number and no A:B", "As 0:100,512")
+        first = int(match[1])
+        stop = first + 1 if match[2] is None else int(match[2])
+        if not first < stop <= first + _MOST_NEURONS:
+            words = f"'{part.strip()}' holds {stop - first} neurons, from 1 to {_MOST_NEURONS} can be drawn"
+            raise InputError("option --neurons", words, "Give a shorter range")
+        found += range(first, stop)
+    if len(found) > _MOST_NEURONS:
+        raise InputError("option --neurons", f"{len(found)} exceed the {_MOST_NEURONS} that can be drawn", "Give fewer")
+    return found

@@ -1,0 +1,89 @@
+"""The decision while it is made: mean scores so far, or those of a phase code at the end of each window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nirbridge.costing.latency import is_phase_coded
+from nirbridge.pictures.palette import CYCLE, PALE
+from nirbridge.plotting.activity import Activity
+from nirbridge.plotting.panel import Panel, Space, dots, draw_key
+from nirbridge.pictures.names import short_name
+from nirbridge.runtime import Array
+
+MOST_NAMED = 5
+MOST_LINES = 60
+
+
+@dataclass(frozen=True)
+class Score:
+    """The scores of one output.
+
+    Attributes:
+        times: [n], where they stand on the time axis.
+        scores: [n, classes]: the mean of all outputs so far, or of a phase code the sum of its phases so far.
+        decided: [n], the steps at which a decision stands: all, or the last of each window.
+    """
+
+    times: Array
+    scores: Array
+    decided: Array
+
+    @property
+    def decisions(self) -> Array:
+        """The class with the largest score, at each decided step."""
+        found: Array = self.scores[self.decided].argmax(axis=1)
+        return found
+
+    def decision_at(self, time: float) -> int | None:
+        """The last decision that stands at ``time`` of the axis; None before the first."""
+        made = self.decisions[self.times[self.decided] <= time]
+        return int(made[-1]) if made.size else None
+
+
+def running_score(activity: Activity, name: str) -> Score | None:
+    """The scores of an output, as ``nirbridge frontier`` decides by them; None for what is no vector of classes."""
+    planned, y = activity.plan[name], np.asarray(activity.outputs[name], dtype=np.float64)
+    if y.ndim != 2 or y.shape[1] < 2:
+        return None
+    times = activity.clock.times(len(y), planned.rate)
+    if not is_phase_coded(activity.plan):
+        means = np.cumsum(y, axis=0) / np.arange(1, len(y) + 1)[:, None]
+        return Score(times, means, np.ones(len(y), dtype=bool))
+    window = _window(activity, name)
+    return Score(times, y, np.arange(1, len(y) + 1) % window == 0)
+
+
+def _window(activity: Activity, name: str) -> int:
+    """Steps of an output that hold one inference of a phase code."""
+    return max(int(activity.plan[name].rate * activity.plan.block), 1)
+
+
+def score_panel(activity: Activity, name: str) -> Panel | None:
+    """The best classes in colour and by name, the others pale."""
+    score = running_score(activity, name)
+    if score is None:
+        return None
+    phased = not bool(score.decided.all())
+    final = score.scores[np.flatnonzero(score.decided)[-1]]
+    best = np.argsort(-final, kind="stable")[:MOST_NAMED]
+    others = [k for k in np.argsort(-final, kind="stable")[MOST_NAMED:MOST_LINES]]
+
+    def draw(space: Space) -> None:
+        for number in others:
+            space.axis.plot(score.times, score.scores[:, number], color=PALE, lw=0.7, gid="score")
+        entries = []
+        for place, number in reversed(list(enumerate(best))):
+            style = {"lw": 2.2 if place == 0 else 1.2, "color": CYCLE[place], "gid": "score"}
+            (line,) = space.axis.plot(score.times, score.scores[:, number], **style, **dots(score.times))
+            entries.append((line, f"class {number}: {final[number]:.3g}"))
+            if phased:
+                at = score.decided
+                space.axis.plot(score.times[at], score.scores[at, number], "s", ms=5, color=CYCLE[place])
+        space.axis.set_ylabel("score" if phased else "mean score")
+        draw_key(space, entries[::-1], "decision: final score")
+
+    words = "sum of the phases so far, decided at the squares" if phased else "mean so far"
+    return Panel(f"score of {short_name(name)}: {words}, class {best[0]} at the end", 1.8, draw)
