@@ -54,7 +54,7 @@ _MOST_NEURONS = 1000
     "--neurons",
     metavar="A:B,C",
     help="Neurons that panels draw, from A up to but without B, and C; by default up to 240 spread evenly, and the "
-    "membranes of the four that fire most. Rates and counts are always those of all.",
+    "membranes of the three that fire most. Rates and counts are always those of all.",
 )
 @click.option("--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")

@@ -24,6 +24,22 @@ def require_libraries(what: str, *modules: str) -> None:
         raise InputError(what, found, f"Run: pip install {' '.join(missing)}")
 
 
+def ffmpeg_program() -> str:
+    """Where the ffmpeg of imageio-ffmpeg is.
+
+    Raises:
+        InputError: it is not installed, or has no program for this machine.
+    """
+    require_libraries("a .mp4 picture", "imageio_ffmpeg")
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        found = "imageio-ffmpeg has no ffmpeg for this machine"
+        raise InputError("a .mp4 picture", found, "Name one in IMAGEIO_FFMPEG_EXE, or draw a .gif") from error
+
+
 def new_figure(width: float, height: float) -> Any:
     """An empty figure in inches, of no window and no list of open ones: a program's own pictures stay as they are.
 

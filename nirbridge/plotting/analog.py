@@ -52,7 +52,7 @@ def _image(space: Space, values: Array, numbers: Array, stride: float) -> None:
         aspect="auto",
         origin="lower",
         interpolation="nearest",
-        extent=(-stride / 2, (len(values) - 0.5) * stride, -0.5, len(numbers) - 0.5),
+        extent=(-0.5, len(values) * stride - 0.5, -0.5, len(numbers) - 0.5),
     )
     number_neurons(space.axis, numbers)
     _colour_bar(space, image)

@@ -59,7 +59,7 @@ def split_names(record: Sequence[str], plan: Plan) -> tuple[str, ...]:
 
 
 def choose_neurons(name: str, count: int, asked: Sequence[int] | None, most: int) -> Chosen:
-    """The neurons that are asked for, else all, else ``most`` spread evenly.
+    """The neurons that are asked for, else all, else up to ``most`` spread evenly.
 
     Raises:
         InputError: the node has none of those that are asked for.
@@ -73,8 +73,8 @@ def choose_neurons(name: str, count: int, asked: Sequence[int] | None, most: int
         return Chosen(numbers, f"{number_words(numbers)} of {count_text(count)} neurons")
     if count <= most:
         return Chosen(np.arange(count), "")
-    stride = -(-count // most)
-    return Chosen(np.arange(0, count, stride), f"every {stride}th of {count_text(count)} neurons")
+    numbers = np.arange(0, count, -(-count // most))
+    return Chosen(numbers, f"{len(numbers)} of {count_text(count)} neurons, evenly spread")
 
 
 def busiest(count: int, activity: Array, most: int, doing: str) -> Chosen:

@@ -40,6 +40,10 @@ class Clock:
         """Where the first ``count`` steps of a node of this rate stand: each at its begin."""
         return np.arange(count) * self.stride(rate)
 
+    def cells(self, count: int, rate: Fraction) -> Array:
+        """The middles of these steps, as wide as they last."""
+        return (np.arange(count) + 0.5) * self.stride(rate) - 0.5
+
     @property
     def unit(self) -> tuple[float, str]:
         """The unit of time in which the whole axis has a readable number: how many of it a step lasts, its name."""

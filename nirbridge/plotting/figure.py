@@ -25,35 +25,29 @@ class Sheet:
     Attributes:
         figure: of matplotlib.
         axes: of the panels, from top to bottom.
-        clock: of their time axis.
-        side: the axes at the left that an animation shows frames in; None in a still.
     """
 
     figure: Any
     axes: tuple[Any, ...]
-    clock: Clock
-    side: Any = None
 
 
-def draw_sheet(panels: Sequence[Panel], clock: Clock, title: str, side: float = 0.0) -> Sheet:
-    """Draws the panels, each with its key at the right; ``side`` inches at the left stay free for frames."""
+def draw_sheet(panels: Sequence[Panel], clock: Clock, title: str) -> Sheet:
+    """Draws the panels, each with its key at the right."""
     heights = [panel.height for panel in panels]
-    figure = new_figure(WIDTH + side, sum(heights) + _ROW_HEAD * len(panels) + _HEAD)
+    figure = new_figure(WIDTH, sum(heights) + _ROW_HEAD * len(panels) + _HEAD)
     figure.get_layout_engine().set(h_pad=0.03, w_pad=0.04)
-    ratios = ([side] if side else []) + [WIDTH * (1 - _KEY_SHARE), WIDTH * _KEY_SHARE]
-    grid = figure.add_gridspec(len(panels), len(ratios), width_ratios=ratios, height_ratios=heights)
+    grid = figure.add_gridspec(len(panels), 2, width_ratios=(1 - _KEY_SHARE, _KEY_SHARE), height_ratios=heights)
     axes: list[Any] = []
     for row, panel in enumerate(panels):
-        axis = figure.add_subplot(grid[row, -2], sharex=axes[0] if axes else None)
-        key = figure.add_subplot(grid[row, -1])
+        axis = figure.add_subplot(grid[row, 0], sharex=axes[0] if axes else None)
+        key = figure.add_subplot(grid[row, 1])
         key.set_axis_off()
         panel.draw(Space(axis, key, clock, _POINTS * WIDTH * _PLOTTED, _POINTS * panel.height * 0.85))
         _dress(axis, panel.title, last=row == len(panels) - 1)
         axes.append(axis)
     _time_axes(axes, clock)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK)
-    frames = figure.add_subplot(grid[:, 0]) if side else None
-    return Sheet(figure, tuple(axes), clock, frames)
+    return Sheet(figure, tuple(axes))
 
 
 def _dress(axis: Any, title: str, last: bool) -> None:
@@ -75,3 +69,4 @@ def _time_axes(axes: Sequence[Any], clock: Clock) -> None:
     above = axes[0].secondary_xaxis("top", functions=(lambda step: step * factor, lambda time: time / factor))
     above.tick_params(labelsize=8, length=2.5)
     above.set_xlabel(f"time, {unit}", fontsize=8)
+    above.set_zorder(axes[0].get_zorder() + 1)

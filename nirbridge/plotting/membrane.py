@@ -11,17 +11,18 @@ import numpy as np
 from nirbridge.ir import spec_of
 from nirbridge.pictures.palette import CYCLE, GREY
 from nirbridge.plotting.activity import Activity
-from nirbridge.plotting.choosing import busiest, choose_neurons
+from nirbridge.plotting.choosing import Chosen, busiest, choose_neurons
 from nirbridge.plotting.levels import find_levels, split_by_level
 from nirbridge.plotting.panel import Panel, Space, dots, draw_key, title_of
 from nirbridge.reports import counted
 from nirbridge.runtime import MEMBRANE, Array, PlannedNode, membrane_of
 
-MOST_TRACES = 4
+MOST_TRACES = 3
 MOST_ASKED = len(CYCLE)
 _FURTHEST = 4.0
 """Thresholds so many times beyond the membranes would press these flat: they are named instead."""
 _FEW = 6
+_MANY_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def membrane_panel(activity: Activity, name: str, asked: Sequence[int] | None = 
     else:
         chosen = choose_neurons(name, v.shape[1], asked, MOST_ASKED)
         if len(chosen.numbers) > MOST_ASKED:
-            kept = chosen.numbers[:MOST_ASKED]
-            chosen = choose_neurons(name, v.shape[1], list(kept), MOST_ASKED)
+            first = chosen.numbers[:MOST_ASKED]
+            chosen = Chosen(first, f"the first {MOST_ASKED} of those asked for, of {counted(v.shape[1], 'neuron')}")
     numbers = chosen.numbers
 
     def draw(space: Space) -> None:
@@ -115,10 +116,10 @@ def _values_text(values: Array, top: float) -> str:
     beyond = values[values > top]
     words = "threshold" if len(values) == 1 else "thresholds"
     if len(values) > _FEW:
-        text = f"{counted(len(values), 'threshold')}, {values.min():.3g} to {values.max():.3g}"
+        text = f"{counted(len(values), 'threshold')}, {values.min():.4g} to {values.max():.4g}"
     else:
-        text = f"{words} {', '.join(f'{value:.3g}' for value in values)}"
-    return text + (f"\n{len(beyond)} of them above the view" if beyond.size else "")
+        text = f"{words} {', '.join(f'{value:.5g}' for value in values)}"
+    return text + (f", {len(beyond)} of them above the view" if beyond.size else "")
 
 
 def _reset_lines(axis: Any, limits: Limits, numbers: Array) -> list[tuple[Any, str]]:
@@ -128,19 +129,20 @@ def _reset_lines(axis: Any, limits: Limits, numbers: Array) -> list[tuple[Any, s
     same = bool((shown == shown[0]).all())
     for place, value in enumerate(shown[:1] if same else shown):
         line = axis.axhline(value, color=GREY if same else CYCLE[place], lw=1.0, ls=":", gid="reset")
-    return [(line, f"reset to {shown[0]:.3g}" if same else "each neuron's reset")]
+    return [(line, f"reset to {shown[0]:.5g}" if same else "each neuron's reset")]
 
 
 def _spike_marks(axis: Any, planned: PlannedNode, times: Array, v: Array, spikes: Array) -> list[tuple[Any, str]]:
-    """A triangle at the membrane after each spike, in the colour of its level, with the neuron's edge."""
+    """A triangle at the membrane after each spike, in the colour of its level where there are several."""
+    from matplotlib.lines import Line2D
+
     levels = find_levels(planned, spikes)
-    marks: dict[Any, str] = {}
+    style: dict[str, Any] = {"ls": "", "marker": "^", "mew": 0.9, "ms": 5.5 if len(spikes) <= _MANY_STEPS else 3.5}
+    entries = []
     for level, found in zip(levels, split_by_level(levels, spikes), strict=True):
-        for place in range(spikes.shape[1]):
-            at = found[:, place]
-            (mark,) = axis.plot(
-                times[at], v[at, place], ls="", marker="^", ms=5.5, mew=0.9, color=level.colour, mec=CYCLE[place],
-                zorder=3, gid="fired",
-            )  # fmt: skip
-        marks[mark] = "a spike" if len(levels) == 1 else f"a spike of {level.words}"
-    return [(mark, text) for mark, text in marks.items() if len(levels) <= _FEW]
+        for place, at in enumerate(found.T):
+            colour = CYCLE[place] if len(levels) == 1 else level.colour
+            axis.plot(times[at], v[at, place], color=colour, mec=CYCLE[place], zorder=3, gid="fired", **style)
+        colour, words = (GREY, "a spike") if len(levels) == 1 else (level.colour, f"a spike of {level.words}")
+        entries.append((Line2D([], [], color=colour, **style), words))
+    return entries if len(levels) <= _FEW else []

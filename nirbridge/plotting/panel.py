@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from nirbridge.reports import drawable, shape_text
 from nirbridge.runtime import PlannedNode
 
 KEY_SIZE = 8
+_KEY_LINE = 25
+"""Characters of a line in a key."""
+LASTING = ("threshold", "reset")
+"""The ``gid`` of lines that hold at all times."""
 FEW_STEPS = 40
 """So few steps of a line are dots too: one of a single step would be nothing."""
 
@@ -68,7 +73,7 @@ def draw_key(space: Space, entries: Iterable[tuple[Any, str]], title: str = "") 
     handles, labels = zip(*entries, strict=True)
     space.key.legend(
         handles,
-        labels,
+        [fill(label, _KEY_LINE) for label in labels],
         title=title,
         loc="upper left",
         bbox_to_anchor=(0.0, 1.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,17 @@ from typing import Any
 from nirbridge.errors import InputError
 from nirbridge.files import is_stream
 from nirbridge.pictures import require_libraries, save_figure
+from nirbridge.pictures.libraries import ffmpeg_program
 from nirbridge.pictures.saving import DPI
 from nirbridge.plotting.activity import Activity
-from nirbridge.plotting.animation import Film, save_gif, save_mp4
 from nirbridge.plotting.contents import panels_of
 from nirbridge.plotting.figure import draw_sheet
+from nirbridge.plotting.film import Film
+from nirbridge.plotting.film_files import Progress, save_gif, save_mp4
 
 STILLS, FILMS = (".png", ".svg", ".pdf"), (".gif", ".mp4")
 SUFFIXES = (*STILLS, *FILMS)
 FRAMES_A_SECOND = 10
-Progress = Callable[[Iterable[int]], Iterable[int]]
 _NEEDS = {".gif": ("matplotlib", "PIL"), ".mp4": ("matplotlib", "imageio_ffmpeg")}
 
 
@@ -85,6 +86,8 @@ def picture_suffix(path: str | os.PathLike[str]) -> str:
         found = f"ends with '{Path(path).suffix}', expected one of {', '.join(SUFFIXES)}"
         raise InputError(f"file '{path}'", found, "Rename the output")
     require_libraries(f"a {suffix} picture", *_NEEDS.get(suffix, ("matplotlib",)))
+    if suffix == ".mp4":
+        ffmpeg_program()
     return suffix
 
 

@@ -29,12 +29,12 @@ def raster_panel(activity: Activity, name: str, asked: Sequence[int] | None = No
 
     def draw(space: Space) -> None:
         shown = split_by_level(levels, values[:, chosen.numbers])
-        stride = space.clock.stride(planned.rate)
-        mark = _mark(space, stride, len(chosen.numbers))
+        middles = space.clock.cells(len(values), planned.rate)
+        mark = _mark(space, space.clock.stride(planned.rate), len(chosen.numbers))
         for level, found in zip(levels, shown, strict=True):
             steps, rows = np.nonzero(found)
             many = len(steps) > _MANY_POINTS
-            space.axis.plot(steps * stride, rows, ls="", color=level.colour, rasterized=many, gid="spikes", **mark)
+            space.axis.plot(middles[steps], rows, ls="", color=level.colour, rasterized=many, gid="spikes", **mark)
         number_neurons(space.axis, chosen.numbers)
         if levels:
             draw_key(space, _entries(levels, counts), "level: spikes" if len(levels) > 1 else "")

@@ -1,0 +1,102 @@
+"""A picture that grows with time: the input's frames at the left, the panels up to the step at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nirbridge.pictures import new_figure
+from nirbridge.pictures.saving import DPI, pixels_of
+from nirbridge.plotting.activity import Activity
+from nirbridge.plotting.figure import draw_sheet
+from nirbridge.plotting.input_frames import InputFrames, input_frames
+from nirbridge.plotting.panel import LASTING, Panel
+from nirbridge.plotting.score import running_score
+from nirbridge.runtime import Array
+
+MOST_PICTURES = 300
+"""More steps than these are several a picture."""
+_SIDE = 3.2
+_CAPTION = 0.75
+"""Inches above and below the frame."""
+
+
+class Film:
+    """The pictures of a film.
+
+    The panels are drawn twice, with and without their data; a picture takes its left part from the one and its right
+    part from the other, which costs a hundredth of drawing it.
+
+    Attributes:
+        steps: the last step that each picture shows.
+        stride: steps between two pictures.
+    """
+
+    def __init__(self, activity: Activity, panels: Sequence[Panel], title: str) -> None:
+        self._activity = activity
+        sheet = draw_sheet(panels, activity.clock, title)
+        self._whole = pixels_of(sheet.figure)
+        sheet.figure.set_layout_engine("none")
+        self._axis = sheet.axes[0]
+        _hide_data(sheet.axes)
+        self._bare = pixels_of(sheet.figure)
+        self._score = next(filter(None, (running_score(activity, name) for name in activity.plan.outputs)), None)
+        frames = input_frames(activity)
+        self._side = None if frames is None else _Side(frames, len(self._whole))
+        self.stride = -(-activity.clock.steps // MOST_PICTURES)
+        last = activity.clock.steps - 1
+        self.steps = [*range(self.stride - 1, last, self.stride), last]
+
+    def picture(self, step: int) -> Array:
+        """RGB [height, width, 3], all up to ``step`` of the time axis."""
+        edge = self.edge(step)
+        panels = np.concatenate((self._whole[:, :edge], self._bare[:, edge:]), axis=1)
+        if self._side is None:
+            return panels
+        number = int(step / self._activity.clock.finest)
+        return np.concatenate((self._side.picture(number, self._caption(step, number)), panels), axis=1)
+
+    def edge(self, step: int) -> int:
+        """The first column of the panels that comes after ``step``."""
+        return int(np.ceil(self._axis.transData.transform((step + 0.5, 0.0))[0]))
+
+    def _caption(self, step: int, number: int) -> str:
+        factor, unit = self._activity.clock.unit
+        lines = [f"input frame {number}, {(step + 1) * factor:.4g} {unit}"]
+        if self._score is not None:
+            decision = self._score.decision_at(step)
+            lines.append("no decision yet" if decision is None else f"decision so far: class {decision}")
+        return "\n".join(lines)
+
+
+class _Side:
+    """The frame of the input, as high as the panels."""
+
+    def __init__(self, frames: InputFrames, height: int) -> None:
+        self._frames = frames.pictures
+        self._figure = new_figure(_SIDE, height / DPI)
+        self._figure.set_layout_engine("none")
+        rows, columns = self._frames.shape[1:3]
+        wide = _SIDE - 0.3
+        high = min(wide * rows / columns, height / DPI - 2 * _CAPTION)
+        bottom = (height / DPI - high) / 2
+        place = (0.2 / _SIDE, bottom * DPI / height, wide / _SIDE, high * DPI / height)
+        axis = self._figure.add_axes(place)
+        axis.set(xticks=[], yticks=[])
+        self._image = axis.imshow(self._frames[0], interpolation="nearest")
+        self._title = axis.set_title("", fontsize=9, loc="left")
+        axis.set_xlabel(frames.words, fontsize=8, loc="left")
+
+    def picture(self, number: int, caption: str) -> Array:
+        self._image.set_data(self._frames[number])
+        self._title.set_text(caption)
+        return pixels_of(self._figure)
+
+
+def _hide_data(axes: Sequence[Any]) -> None:
+    """Leaves what holds at all times."""
+    for axis in axes:
+        for artist in (*axis.lines, *axis.images):
+            artist.set_visible(artist.get_gid() in LASTING)
