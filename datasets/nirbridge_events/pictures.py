@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
+from nirbridge.pictures import new_figure, polarity_image, require_libraries
+from nirbridge.pictures.polarity import Image
 from nirbridge.reports import drawable
 from nirbridge_events.pixels import FloatFrame
 from nirbridge_events.settings import EncoderSettings
@@ -21,12 +22,9 @@ LARGEST_FILM = 2000
 FILM_SIDE = 480
 # A cell of a sheet has about so many pixels.  Frames larger than that, or than FILM_SIDE, are merged by max.
 CELL_PIXELS = 240
-ON, OFF, BOTH, GROUND = (224, 90, 30), (38, 110, 200), (60, 20, 70), (255, 255, 255)
 LANE_COLOURS = ("#ffffff", "#9ecae1", "#4292c6", "#08519c", "#54278f", "#2b0a3d")
 
-Image = npt.NDArray[np.uint8]
 _NEEDS = {".png": "matplotlib", ".gif": "PIL"}
-_PACKAGES = {"matplotlib": "matplotlib", "PIL": "pillow"}
 
 
 class Gallery(Protocol):
@@ -55,19 +53,7 @@ def require_drawing(suffix: str) -> None:
     Raises:
         InputError: it is not installed.
     """
-    module = _NEEDS[suffix]
-    if find_spec(module) is None:
-        found = f"needs {_PACKAGES[module]}, which is not installed"
-        raise InputError(f"a {suffix} picture", found, f"Run: pip install {_PACKAGES[module]}")
-
-
-def polarity_image(values: FloatFrame) -> Image:
-    """Channels [P, H, W] as RGB [H, W, 3]: ON, OFF, or both, on white, stronger where the value is larger."""
-    off, on = (np.zeros_like(values[0]), values[0]) if len(values) == 1 else (values[0], values[1])
-    largest = np.maximum(off, on)
-    strength = np.where(largest > 0, 0.35 + 0.65 * largest / max(float(largest.max(initial=0)), 1e-9), 0)[..., None]
-    colour = np.where((on > 0)[..., None], np.where((off > 0)[..., None], BOTH, ON), OFF)
-    return np.asarray(np.rint(GROUND + (colour - np.asarray(GROUND)) * strength), dtype=np.uint8)
+    require_libraries(f"a {suffix} picture", _NEEDS[suffix])
 
 
 def level_map(values: FloatFrame, settings: EncoderSettings) -> npt.NDArray[np.float32]:
@@ -102,16 +88,10 @@ class Sheet:
 
     def save(self, file: BinaryIO) -> None:
         """See ``Gallery.save``."""
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-
         shown = self._shown()
         images = [shrunk(channels(window.frames, self._settings), CELL_PIXELS) for window in shown]
-        figure, axes = plt.subplots(
-            2, len(shown), figsize=self._figure_size(len(shown)), squeeze=False, layout="constrained"
-        )
+        figure = new_figure(*self._figure_size(len(shown)))
+        axes = figure.subplots(2, len(shown), squeeze=False)
         mapped = None
         colours = self._colours(images)
         for column, (window, values) in enumerate(zip(shown, images, strict=True)):
@@ -134,7 +114,6 @@ class Sheet:
         bar.ax.tick_params(labelsize=8)
         figure.suptitle(self._title(), fontsize=10)
         figure.savefig(file, format="png", dpi=120)
-        plt.close(figure)
 
     def _shown(self) -> list[Window]:
         if not self._kept:

@@ -54,7 +54,7 @@ _MOST_NEURONS = 1000
     "--neurons",
     metavar="A:B,C",
     help="Neurons that panels draw, from A up to but without B, and C; by default up to 240 spread evenly, and the "
-    "membranes of the three that fire most. Rates and counts are always those of all.",
+    "membranes of three that fire. Rates and counts are always those of all.",
 )
 @click.option("--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
@@ -96,9 +96,9 @@ def command(
         picture = plot(
             network, data, record, runtime=runtime, sample=sample, neurons=numbers, title=graph.name, **given(options)
         )
-    for note in picture.notes:
+    for note in (*picture.notes, *(picture.film_notes() if animated else ())):
         echo(f"Note: {note}", err=True)
-    picture.save(output, fps, _bar if animated else None)
+    picture.save(output, fps, _bar)
     echo(f"wrote {output}", err=True)
 
 

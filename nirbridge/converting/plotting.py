@@ -7,7 +7,7 @@ from typing import Any
 
 from nirbridge.converting.measuring import LayerError, Report
 from nirbridge.errors import InputError
-from nirbridge.files import whole_file
+from nirbridge.pictures import new_figure, save_figure
 from nirbridge.reports import counted, drawable
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
@@ -24,14 +24,10 @@ def draw(report: Report, path: Path) -> None:
     """
     if not report.layers:
         raise InputError("report", "has no spiking layer to draw", "Leave the plot away")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     layers = report.layers
     width = min(max(9.0, 0.42 * len(layers) + 3.5), 26.0)
-    figure, axes = plt.subplots(3, 1, figsize=(width, 7.6), sharex=True, layout="constrained")
+    figure = new_figure(width, 7.6)
+    axes = figure.subplots(3, 1, sharex=True)
     _error_row(axes[0], layers, report)
     _share_row(axes[1], layers)
     _range_row(axes[2], layers)
@@ -41,9 +37,7 @@ def draw(report: Report, path: Path) -> None:
         range(len(layers)), [_short(layer.name) for layer in layers], rotation=60, ha="right", fontsize=8
     )
     figure.suptitle(_title(report), fontsize=11)
-    with whole_file(path) as file:
-        figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def _short(name: str) -> str:

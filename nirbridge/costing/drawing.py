@@ -13,12 +13,12 @@ from nirbridge.costing.label_places import place_labels
 from nirbridge.costing.report import EnergyReport
 from nirbridge.costing.text import energy_text, ratio_text
 from nirbridge.errors import InputError
-from nirbridge.files import whole_file
+from nirbridge.pictures import new_figure, save_figure
+from nirbridge.pictures.names import short_name
 from nirbridge.reports import drawable
 
 _SNN, _ANN, _RATE = "#2166ac", "#bdbdbd", "#4d9221"
 _MARKERS = "osD^vP*Xhp"
-_LONGEST_NAME = 28
 _FEW = 8
 _LEGEND_COLUMNS = 5
 _DECADES_WITH_FIVES = 1e3
@@ -30,11 +30,9 @@ def draw_report(report: EnergyReport, path: str | os.PathLike[str]) -> None:
     Raises:
         FileError: the file cannot be written.
     """
-    plt = _pyplot()
     rows = report.layers
-    figure, (energies, rates) = plt.subplots(
-        1, 2, figsize=(10, 1.9 + 0.42 * len(rows)), width_ratios=(2.2, 1), sharey=True, layout="constrained"
-    )
+    figure = new_figure(10, 1.9 + 0.42 * len(rows))
+    energies, rates = figure.subplots(1, 2, width_ratios=(2.2, 1), sharey=True)
     places = range(len(rows))
     energies.barh([p - 0.2 for p in places], [r.ann_pj * 1e-3 for r in rows], 0.38, color=_ANN, label="ANN")
     energies.barh([p + 0.2 for p in places], [r.pj * 1e-3 for r in rows], 0.38, color=_SNN, label="SNN")
@@ -52,7 +50,7 @@ def draw_report(report: EnergyReport, path: str | os.PathLike[str]) -> None:
     energies.set_xscale("log")
     energies.set_xlim(*_limits([value * 1e-3 for row in rows for value in (row.pj, row.ann_pj)]))
     energies.set_xlabel("energy of one inference, nJ (× is ANN/SNN)")
-    energies.set_yticks(list(places), [_short(row.layer) for row in rows])
+    energies.set_yticks(list(places), [short_name(row.layer) for row in rows])
     energies.invert_yaxis()
     rates.barh(list(places), [row.rate or 0.0 for row in rows], 0.6, color=_RATE)
     rates.set_xlabel("inputs other than 0\nfor each input neuron")
@@ -61,7 +59,7 @@ def draw_report(report: EnergyReport, path: str | os.PathLike[str]) -> None:
         f"model '{report.model}', {report.bits} bits: {energy_text(report.pj)}, "
         f"ANN {energy_text(report.ann_pj)}, ratio {ratio_text(report.ratio)}"
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _limits(values: list[float]) -> tuple[float, float]:
@@ -89,8 +87,8 @@ def draw_frontier(
             raise InputError(
                 f"point '{point.label}'", "its energy of 0 has no place on a logarithmic axis", "Leave it out"
             )
-    plt = _pyplot()
-    figure, axis = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
+    figure = new_figure(8.5, 5.2)
+    axis = figure.subplots()
     best = frontier(points)
     colours = _colours(points)
     for index, group in enumerate(dict.fromkeys(point.group for point in points)):
@@ -109,7 +107,7 @@ def draw_frontier(
         columns = min(len(names[0]), _LEGEND_COLUMNS)
         figure.legend(*names, loc="outside lower center", ncols=columns, frameon=False, columnspacing=1.2)
     place_labels(axis, [(drawable(p.label), (p.energy_pj * 1e-3, p.accuracy * 100)) for p in points])
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _number(axis: Any, points: Sequence[OperatingPoint]) -> None:
@@ -157,28 +155,3 @@ def _draw_group(
         place = (point.energy_pj * 1e-3, point.accuracy * 100)
         face = colour if point in best else "none"
         axis.scatter(*place, s=70, marker=marker, facecolors=[face], edgecolors=[colour], linewidths=1.6, zorder=2)
-
-
-def _short(name: str) -> str:
-    name = drawable(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Writes the picture whole or not at all, and lets the figure go."""
-    import matplotlib.pyplot as plt
-
-    try:
-        with whole_file(path) as file:
-            figure.savefig(file, format="png", dpi=110)
-    finally:
-        plt.close(figure)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nirbridge.demo.run import DemoResult, Streamed
 from nirbridge.demo.scene import EVENT_INPUT, frames
-from nirbridge.files import whole_file
+from nirbridge.pictures import new_figure, save_figure
 
 SHOWN = 4
 _LEVELS = ("#ffffff", "#c6dbef", "#4292c6", "#08306b")
@@ -17,13 +17,8 @@ _WRONG, _RIGHT = "#b2182b", "#1a7837"
 
 def draw(result: DemoResult, path: Path) -> None:
     """Writes the picture: a row for each of the first digits, and the latencies of all decisions below."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     rows = result.streamed[:SHOWN]
-    figure = plt.figure(figsize=(11, 1.55 * len(rows) + 2.4), layout="constrained")
+    figure = new_figure(11, 1.55 * len(rows) + 2.4)
     grid = figure.add_gridspec(
         len(rows) + 1, 6, width_ratios=(1, 1, 1, 1, 1, 2.4), height_ratios=(*[1] * len(rows), 1.1)
     )
@@ -35,9 +30,7 @@ def draw(result: DemoResult, path: Path) -> None:
         f"{result.accuracy:.0%} right after 90 ms of events"
     )
     _legend(figure)
-    with whole_file(path) as file:
-        figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def _legend(figure: object) -> None:

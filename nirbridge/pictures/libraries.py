@@ -47,6 +47,9 @@ def new_figure(width: float, height: float) -> Any:
         InputError: matplotlib is not installed.
     """
     require_libraries("a picture", "matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

@@ -34,7 +34,7 @@ def analog_panel(activity: Activity, name: str, asked: Sequence[int] | None = No
 
 def _lines(space: Space, times: Array, values: Array, numbers: Array) -> None:
     lines = [
-        space.axis.plot(times, column, color=CYCLE[place % len(CYCLE)], lw=1.2, **dots(times))[0]
+        space.axis.plot(times, column, color=CYCLE[place % len(CYCLE)], lw=1.2, gid="value", **dots(times))[0]
         for place, column in enumerate(values.T)
     ]
     space.axis.set_ylabel("value")

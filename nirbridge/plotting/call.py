@@ -41,7 +41,7 @@ def plot(
         runtime: runs it.
         sample: which of the B samples.
         neurons: numbers in C order that panels draw; by default all, at most 240 spread evenly, and the membranes of
-            the three that fire most.
+            three that fire.
         title: of the picture.
         options: as for :func:`nirbridge.compile`.
 

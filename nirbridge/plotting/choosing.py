@@ -77,15 +77,17 @@ def choose_neurons(name: str, count: int, asked: Sequence[int] | None, most: int
     return Chosen(numbers, f"{len(numbers)} of {count_text(count)} neurons, evenly spread")
 
 
-def busiest(count: int, activity: Array, most: int, doing: str) -> Chosen:
+def busiest(activity: Array, most: int, doing: str) -> Chosen:
     """Where not all can be drawn, the ``most`` neurons with the largest ``activity``, the lower number first."""
+    count = len(activity)
     if count <= most:
         return Chosen(np.arange(count), "")
     first = np.argsort(-activity, kind="stable")[:most]
-    return Chosen(np.sort(first), f"the {most} of {count_text(count)} neurons that {doing} most")
+    return Chosen(np.sort(first), f"the {most} of {count_text(count)} neurons that {doing}")
 
 
 def number_words(numbers: Array) -> str:
+    """Rising numbers as runs, "0–63, 70", those in the middle left out where they are many."""
     breaks = np.flatnonzero(np.diff(numbers) > 1) + 1
     runs = [(run[0], run[-1]) for run in np.split(numbers, breaks)]
     texts = [f"{first}" if first == last else f"{first}–{last}" for first, last in runs]

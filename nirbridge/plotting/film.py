@@ -10,6 +10,7 @@ import numpy as np
 from nirbridge.pictures import new_figure
 from nirbridge.pictures.saving import DPI, pixels_of
 from nirbridge.plotting.activity import Activity
+from nirbridge.plotting.clock import Clock
 from nirbridge.plotting.figure import draw_sheet
 from nirbridge.plotting.input_frames import InputFrames, input_frames
 from nirbridge.plotting.panel import LASTING, Panel
@@ -23,6 +24,11 @@ _CAPTION = 0.75
 """Inches above and below the frame."""
 
 
+def steps_a_picture(clock: Clock) -> int:
+    """How far the time axis goes from one picture to the next."""
+    return -(-clock.steps // MOST_PICTURES)
+
+
 class Film:
     """The pictures of a film.
 
@@ -31,7 +37,6 @@ class Film:
 
     Attributes:
         steps: the last step that each picture shows.
-        stride: steps between two pictures.
     """
 
     def __init__(self, activity: Activity, panels: Sequence[Panel], title: str) -> None:
@@ -45,9 +50,9 @@ class Film:
         self._score = next(filter(None, (running_score(activity, name) for name in activity.plan.outputs)), None)
         frames = input_frames(activity)
         self._side = None if frames is None else _Side(frames, len(self._whole))
-        self.stride = -(-activity.clock.steps // MOST_PICTURES)
+        stride = steps_a_picture(activity.clock)
         last = activity.clock.steps - 1
-        self.steps = [*range(self.stride - 1, last, self.stride), last]
+        self.steps = [*range(stride - 1, last, stride), last]
 
     def picture(self, step: int) -> Array:
         """RGB [height, width, 3], all up to ``step`` of the time axis."""

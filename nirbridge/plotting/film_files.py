@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from nirbridge.errors import ExecutionError
 from nirbridge.files import whole_file
@@ -28,7 +29,8 @@ def save_gif(film: Film, path: str | os.PathLike[str], fps: float, progress: Pro
     from PIL import Image
 
     pictures = (Image.fromarray(film.picture(step)) for step in progress(film.steps))
-    first, *others = [picture.quantize(colors=_COLOURS, dither=Image.Dither.NONE) for picture in pictures]
+    fast, plain = Image.Quantize.FASTOCTREE, Image.Dither.NONE
+    first, *others = [picture.quantize(_COLOURS, fast, dither=plain) for picture in pictures]
     length = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
     with whole_file(path) as file:
         first.save(file, format="GIF", save_all=True, append_images=others, **length)
@@ -52,7 +54,8 @@ def save_mp4(film: Film, path: str | os.PathLike[str], fps: float, progress: Pro
     height, width = (side - side % 2 for side in first.shape[:2])
     figure = new_figure(width / DPI, height / DPI)
     image = figure.figimage(first[:height, :width])
-    writer = FFMpegWriter(fps=fps, codec="libx264", extra_args=["-pix_fmt", "yuv420p"])
+    pictures_a_second: Any = fps  # FFMpegWriter hands on any number, whatever its annotation says
+    writer = FFMpegWriter(fps=pictures_a_second, codec="libx264", extra_args=["-pix_fmt", "yuv420p"])
     settings = {"animation.ffmpeg_path": ffmpeg_program()}
     with tempfile.TemporaryDirectory() as folder, rc_context(settings), whole_file(path) as file:
         place = Path(folder) / "film.mp4"

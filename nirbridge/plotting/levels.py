@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,6 +60,6 @@ def split_by_level(levels: tuple[Level, ...], values: Array) -> list[Array]:
     A runtime may round a level to single precision.
     """
     spiking = values != 0
-    borders = [(lower.high + upper.low) / 2 for lower, upper in zip(levels, levels[1:], strict=False)]
+    borders = [(lower.high + upper.low) / 2 for lower, upper in pairwise(levels)]
     number = np.searchsorted(borders, values)
     return [spiking & (number == index) for index in range(len(levels))]

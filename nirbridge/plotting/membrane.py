@@ -13,7 +13,7 @@ from nirbridge.pictures.palette import CYCLE, GREY
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.choosing import Chosen, busiest, choose_neurons
 from nirbridge.plotting.levels import find_levels, split_by_level
-from nirbridge.plotting.panel import Panel, Space, dots, draw_key, title_of
+from nirbridge.plotting.panel import LASTING, Panel, Space, dots, draw_key, title_of
 from nirbridge.reports import counted
 from nirbridge.runtime import MEMBRANE, Array, PlannedNode, membrane_of
 
@@ -41,15 +41,14 @@ class Limits:
 
 
 def membrane_panel(activity: Activity, name: str, asked: Sequence[int] | None = None) -> Panel:
-    """A few membranes of a node: those asked for, else of the neurons that fire most, or move most."""
+    """A few membranes of a node: those asked for, else the liveliest."""
     planned, v = activity.node(name), activity.records[name]
     spikes = activity.records.get(membrane_of(name) or "")
     limits = limits_of(planned, activity.fixed)
     if limits is None:
         spikes = None
     if asked is None:
-        moved = np.ptp(v, axis=0) if spikes is None else np.count_nonzero(spikes, axis=0)
-        chosen = busiest(v.shape[1], moved, MOST_TRACES, "move" if spikes is None else "fire")
+        chosen = _liveliest(v, spikes)
     else:
         chosen = choose_neurons(name, v.shape[1], asked, MOST_ASKED)
         if len(chosen.numbers) > MOST_ASKED:
@@ -61,7 +60,8 @@ def membrane_panel(activity: Activity, name: str, asked: Sequence[int] | None = 
         times = activity.times(name)
         entries: list[tuple[Any, str]] = []
         for place, number in enumerate(numbers):
-            (line,) = space.axis.plot(times, v[:, number], color=CYCLE[place], lw=1.2, gid="membrane", **dots(times))
+            style = {"color": CYCLE[place], "lw": 1.2 if len(v) <= _MANY_STEPS else 0.8, "gid": "membrane"}
+            (line,) = space.axis.plot(times, v[:, number], **style, **dots(times))
             entries.append((line, f"neuron {number}"))
         if limits is not None:
             _fit_view(space.axis, v[:, numbers], limits.thresholds[:, numbers])
@@ -74,6 +74,18 @@ def membrane_panel(activity: Activity, name: str, asked: Sequence[int] | None = 
 
     height = 1.3 + 0.14 * (len(numbers) if limits is not None else 0)
     return Panel(title_of(planned, MEMBRANE, chosen.words), height, draw)
+
+
+def _liveliest(v: Array, spikes: Array | None) -> Chosen:
+    """Neurons that change most often between firing and not: at a threshold, with something to see.
+
+    One that fires at every step is reset at every step, and one that never fires may be far below.
+    """
+    if spikes is None:
+        return busiest(np.ptp(v, axis=0), MOST_TRACES, "move most")
+    fires = spikes != 0
+    changes = np.count_nonzero(fires[1:] != fires[:-1], axis=0) + fires.any(axis=0)
+    return busiest(changes, MOST_TRACES, "fire and pause most often")
 
 
 def limits_of(planned: PlannedNode, fixed: bool) -> Limits | None:
@@ -102,13 +114,15 @@ def _fit_view(axis: Any, v: Array, thresholds: Array) -> None:
 def _threshold_lines(axis: Any, limits: Limits, numbers: Array) -> list[tuple[Any, str]]:
     """Grey where the neurons shown share them, else in the colour of each."""
     shown = limits.thresholds[:, numbers]
+    style: dict[str, Any] = {"lw": 0.9, "ls": (0, (5, 3))} if len(shown) <= _FEW else {"lw": 0.4}
+    style["gid"] = LASTING[0]
     note = f" ({limits.note})" if limits.note else ""
     if (shown == shown[:, :1]).all():
-        lines = [axis.axhline(value, color=GREY, lw=0.9, ls=(0, (5, 3)), gid="threshold") for value in shown[:, 0]]
+        lines = [axis.axhline(value, color=GREY, **style) for value in shown[:, 0]]
         return [(lines[0], f"{_values_text(shown[:, 0], axis.get_ylim()[1])}{note}")]
     for place, column in enumerate(shown.T):
         for value in column:
-            line = axis.axhline(value, color=CYCLE[place], lw=0.9, ls=(0, (5, 3)), alpha=0.8, gid="threshold")
+            line = axis.axhline(value, color=CYCLE[place], **style)
     return [(line, f"each neuron's {'thresholds' if len(shown) > 1 else 'threshold'}{note}")]
 
 
@@ -128,7 +142,7 @@ def _reset_lines(axis: Any, limits: Limits, numbers: Array) -> list[tuple[Any, s
     shown = limits.reset[numbers]
     same = bool((shown == shown[0]).all())
     for place, value in enumerate(shown[:1] if same else shown):
-        line = axis.axhline(value, color=GREY if same else CYCLE[place], lw=1.0, ls=":", gid="reset")
+        line = axis.axhline(value, color=GREY if same else CYCLE[place], lw=1.0, ls=":", gid=LASTING[1])
     return [(line, f"reset to {shown[0]:.5g}" if same else "each neuron's reset")]
 
 
@@ -137,7 +151,7 @@ def _spike_marks(axis: Any, planned: PlannedNode, times: Array, v: Array, spikes
     from matplotlib.lines import Line2D
 
     levels = find_levels(planned, spikes)
-    style: dict[str, Any] = {"ls": "", "marker": "^", "mew": 0.9, "ms": 5.5 if len(spikes) <= _MANY_STEPS else 3.5}
+    style: dict[str, Any] = {"ls": "", "marker": "^", "mew": 0.9, "ms": 5.5 if len(spikes) <= _MANY_STEPS else 3.0}
     entries = []
     for level, found in zip(levels, split_by_level(levels, spikes), strict=True):
         for place, at in enumerate(found.T):

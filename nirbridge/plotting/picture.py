@@ -17,7 +17,7 @@ from nirbridge.pictures.saving import DPI
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.contents import panels_of
 from nirbridge.plotting.figure import draw_sheet
-from nirbridge.plotting.film import Film
+from nirbridge.plotting.film import Film, steps_a_picture
 from nirbridge.plotting.film_files import Progress, save_gif, save_mp4
 
 STILLS, FILMS = (".png", ".svg", ".pdf"), (".gif", ".mp4")
@@ -66,6 +66,11 @@ class Picture:
             return
         film = Film(self.activity, panels_of(self.activity, self.names, self.neurons), self.title)
         (save_gif if suffix == ".gif" else save_mp4)(film, path, fps, progress or (lambda numbers: numbers))
+
+    def film_notes(self) -> tuple[str, ...]:
+        """What a film leaves out beside the ``notes``."""
+        steps, stride = self.activity.clock.steps, steps_a_picture(self.activity.clock)
+        return () if stride == 1 else (f"the film has a picture for every {stride} of its {steps} steps",)
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()

@@ -32,7 +32,15 @@ def rates_panel(activity: Activity) -> Panel | None:
         for place, (name, rate) in enumerate(rates.items()):
             times, style = activity.times(name), _STYLES[place // len(CYCLE) % len(_STYLES)]
             colour = CYCLE[place % len(CYCLE)]
-            (line,) = space.axis.plot(times, rate, color=colour, ls=style, lw=1.3 if len(times) <= FEW_STEPS else 0.9, gid="rate", **dots(times))
+            (line,) = space.axis.plot(
+                times,
+                rate,
+                color=colour,
+                ls=style,
+                lw=1.3 if len(times) <= FEW_STEPS else 0.9,
+                gid="rate",
+                **dots(times),
+            )
             entries.append((line, f"{short_name(name, 20)}: {rate.mean():.3g}"))
         space.axis.set_ylim(0, max(1.08 * max(rate.max() for rate in rates.values()), 1e-3))
         space.axis.set_ylabel("rate")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nirbridge.costing.latency import is_phase_coded
+from nirbridge.pictures.names import short_name
 from nirbridge.pictures.palette import CYCLE, PALE
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.panel import Panel, Space, dots, draw_key
-from nirbridge.pictures.names import short_name
 from nirbridge.runtime import Array
 
 MOST_NAMED = 5
@@ -68,8 +68,9 @@ def score_panel(activity: Activity, name: str) -> Panel | None:
         return None
     phased = not bool(score.decided.all())
     final = score.scores[np.flatnonzero(score.decided)[-1]]
-    best = np.argsort(-final, kind="stable")[:MOST_NAMED]
-    others = [k for k in np.argsort(-final, kind="stable")[MOST_NAMED:MOST_LINES]]
+    order = np.argsort(-final, kind="stable")
+    best = order[:MOST_NAMED]
+    others = order[MOST_NAMED:MOST_LINES]
 
     def draw(space: Space) -> None:
         for number in others:

@@ -14,7 +14,20 @@ from nirbridge.primitives.examples import Dice, Draw, Example, behind_weights, b
 from nirbridge.primitives.fields import Neuron, Shape
 from nirbridge.primitives.magnitudes import least
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import Checks, Chip, Cost, Dynamics, Fires, Floats, Integers, Membrane, Sends, Shown, Spec, Step
+from nirbridge.primitives.spec import (
+    Checks,
+    Chip,
+    Cost,
+    Dynamics,
+    Fires,
+    Floats,
+    Integers,
+    Membrane,
+    Sends,
+    Shown,
+    Spec,
+    Step,
+)
 
 _EXAMPLES = 3
 

@@ -22,7 +22,19 @@ from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import fire_tables
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Fires, Floats, Integers, Shown, Spec, Window, WindowRun
+from nirbridge.primitives.spec import (
+    BINARY,
+    Checks,
+    Chip,
+    Cost,
+    Fires,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    Window,
+    WindowRun,
+)
 
 
 @dataclass(eq=False)

@@ -174,9 +174,7 @@ class Program(ABC):
             raise UnsupportedError("program", "nirbridge.compile did not make it, so no copy can be made", "Use that")
         return self._made_by
 
-    def plot(
-        self, x: Data, record: Sequence[str] = (), path: str | PathLike[str] | None = None, **options: Any
-    ) -> Any:
+    def plot(self, x: Data, record: Sequence[str] = (), path: str | PathLike[str] | None = None, **options: Any) -> Any:
         """Runs one sample of ``x`` from fresh states and draws it: :func:`nirbridge.plot` without the compiling.
 
         Args:

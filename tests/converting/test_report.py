@@ -82,17 +82,16 @@ def test_the_plot_has_a_bar_for_every_layer(cnn: Trained, tmp_path) -> None:
 
 
 def test_no_legend_covers_a_bar(cnn: Trained, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import matplotlib.pyplot as plt
+    from nirbridge.converting import plotting
 
     drawn = []
-    monkeypatch.setattr(plt, "close", drawn.append)
+    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: drawn.append(figure))
     draw(measure(convert_in_full(cnn.module, cnn.train), cnn.test[:4]), tmp_path / "r.png")
     (figure,) = drawn
-    monkeypatch.undo()
+    figure.draw_without_rendering()
     assert len(figure.axes) == 3
     for axis in figure.axes:
         assert axis.get_legend().get_window_extent().y0 >= axis.get_window_extent().y1
-    plt.close(figure)
 
 
 def test_a_network_without_neurons_has_no_plot(tmp_path) -> None:

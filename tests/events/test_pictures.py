@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from nirbridge.cli.encode import command
 from nirbridge.errors import InputError
+from nirbridge.pictures import libraries, polarity, polarity_image
 from nirbridge_events import EncoderSettings, FrameEncoder, pictures, write_nmnist
 from nirbridge_events.viewing.snapshots import channels, shrunk
 from nirbridge_events.windows import Window
@@ -30,13 +31,13 @@ def test_polarities_have_their_colours():
     settings = EncoderSettings((3, 1), coding="count")
     frame = np.zeros((1, 2, 1, 3), dtype=np.float32)
     frame[0, 0, 0, 0] = frame[0, 1, 0, 1] = 2
-    image = pictures.polarity_image(channels(frame, settings))
-    assert image.tolist() == [[list(pictures.OFF), list(pictures.ON), list(pictures.GROUND)]]
+    image = polarity_image(channels(frame, settings))
+    assert image.tolist() == [[list(polarity.OFF), list(polarity.ON), list(polarity.GROUND)]]
     frame[0, :, 0, 2] = 2
-    assert pictures.polarity_image(channels(frame, settings))[0, 2].tolist() == list(pictures.BOTH)
+    assert polarity_image(channels(frame, settings))[0, 2].tolist() == list(polarity.BOTH)
     signed = EncoderSettings((3, 1), coding="count", polarity="signed")
-    image = pictures.polarity_image(channels(np.array([[[[-1, 1, 0]]]], dtype=np.float32), signed))
-    assert image.tolist() == [[list(pictures.OFF), list(pictures.ON), list(pictures.GROUND)]]
+    image = polarity_image(channels(np.array([[[[-1, 1, 0]]]], dtype=np.float32), signed))
+    assert image.tolist() == [[list(polarity.OFF), list(polarity.ON), list(polarity.GROUND)]]
 
 
 def test_levels_are_lanes_counts_and_digits():
@@ -125,7 +126,7 @@ def test_what_is_refused(recording, arguments, found):
 
 @pytest.mark.parametrize(("suffix", "package"), [(".png", "matplotlib"), (".gif", "pillow")])
 def test_a_missing_package_is_said_before_the_work(tmp_path, recording, monkeypatch, suffix, package):
-    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     result = run(recording, "--picture", tmp_path / f"p{suffix}", "--window", "10ms", "--coding", "count")
     assert isinstance(result.exception, InputError)
     assert str(result.exception) == (
