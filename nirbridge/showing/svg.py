@@ -8,6 +8,7 @@ from nirbridge.reports import count_text, counted, printable, shape_text
 from nirbridge.showing.bundle_lines import draw_bundles
 from nirbridge.showing.describe import Description, NodeInfo
 from nirbridge.showing.drawing import DASHES, EDGE, INK, draw_text, escaped, text_width
+from nirbridge.showing.edge_labels import LABEL_SIZE, overhang, place_edge_labels
 from nirbridge.showing.placement import Placement, Size, place_boxes
 from nirbridge.showing.roles import ROLES
 from nirbridge.showing.routing import Router
@@ -39,16 +40,18 @@ def to_svg(description: Description, title: str = "graph") -> str:
     """The picture as one SVG document, dark on white.
 
     Boxes are coloured by family and stand in the order of execution from top to bottom, tall drawings in columns.
+    Edges say the shape that they carry, where there is room; the box of their source says it always.
     A dashed line closes a cycle and brings the value of the step before; a red frame has a shape that does not fit.
     """
     lines = {node.name: _lines(node) for node in description.nodes}
     sizes = {name: _size(texts) for name, texts in lines.items()}
     placement = place_boxes(sizes, [(e.source, e.target, e.delayed) for e in description.edges])
     head = _header(description, title)
-    body = [*_edges(description, placement), *(_node(node, lines[node.name], placement) for node in description.nodes)]
+    edges, beyond = _edges(description, placement)
+    body = [*edges, *(_node(node, lines[node.name], placement) for node in description.nodes)]
     legend, legend_width = _legend(description, placement.bundles.count)
     least = _READING_WIDTH if description.problems else 0.0
-    width = max(placement.width, legend_width, text_width(title, 18, bold=True), least) + 2 * _MARGIN
+    width = max(placement.width + 2 * beyond, legend_width, text_width(title, 18, bold=True), least) + 2 * _MARGIN
     problems = _problems(description, width - 2 * _MARGIN)
     height = _HEAD + placement.height + _LINE * len(problems) + _MARGIN
     shift = max(0.0, (width - 2 * _MARGIN - placement.width) / 2)
@@ -119,23 +122,31 @@ def _node(node: NodeInfo, lines: list[str], placement: Placement) -> str:
     )
 
 
-def _edges(description: Description, placement: Placement) -> list[str]:
+def _edges(description: Description, placement: Placement) -> tuple[list[str], float]:
+    """The lines with their labels, and how far these reach beyond the placement."""
     router = Router(placement)
+    edges = [description.edges[number] for number in placement.bundles.drawn]
+    paths = [router.path(route) for route in placement.layered.routes]
+    steps = [place for place in map(router.label_place, placement.layered.routes) if place is not None]
     drawn = draw_bundles(description.edges, placement)
-    for number, route in zip(placement.bundles.drawn, placement.layered.routes, strict=True):
-        edge = description.edges[number]
+    for edge, path in zip(edges, paths, strict=True):
         dashes = DASHES if edge.delayed else ""
         told = f"{edge.source} → {edge.target}  {shape_text(edge.shape)}" + ", 1 step later" * edge.delayed
         drawn.append(
-            f'<path class="edge" d="{router.path(route)}" fill="none" stroke="{EDGE}" stroke-width="1.3"{dashes} '
+            f'<path class="edge" d="{path}" fill="none" stroke="{EDGE}" stroke-width="1.3"{dashes} '
             f'marker-end="url(#arrow)"><title>{escaped(told)}</title></path>'
         )
-        place = router.label_place(route)
+    for x, y in steps:
+        drawn.append(f'<rect x="{x - 19:.1f}" y="{y - 8:.1f}" width="38" height="16" fill="#ffffff"/>')
+        drawn.append(draw_text(x, y + 4, "1 step", 11, anchor="middle", fill=EDGE))
+    if placement.bundles.count:  # too dense for more words
+        return drawn, 0.0
+    shapes = [shape_text(edge.shape) for edge in edges]
+    places = place_edge_labels(paths, shapes, placement, [(x - 19, y - 8, x + 19, y + 8) for x, y in steps])
+    for place, shape in zip(places, shapes, strict=True):
         if place is not None:
-            x, y = place
-            drawn.append(f'<rect x="{x - 19:.1f}" y="{y - 8:.1f}" width="38" height="16" fill="#ffffff"/>')
-            drawn.append(draw_text(x, y + 4, "1 step", 11, anchor="middle", fill=EDGE))
-    return drawn
+            drawn.append(draw_text(place[0], place[1] + 3.5, shape, LABEL_SIZE, fill=EDGE))
+    return drawn, overhang(places, shapes, placement)
 
 
 def _header(description: Description, title: str) -> list[str]:
