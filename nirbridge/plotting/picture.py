@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from nirbridge.errors import InputError
 from nirbridge.files import is_stream
 from nirbridge.pictures import require_libraries, save_figure
 from nirbridge.pictures.libraries import ffmpeg_program
-from nirbridge.pictures.saving import DPI
+from nirbridge.pictures.saving import png_of
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.contents import panels_of
 from nirbridge.plotting.figure import draw_sheet
@@ -73,9 +72,7 @@ class Picture:
         return () if stride == 1 else (f"the film has a picture for every {stride} of its {steps} steps",)
 
     def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.figure.savefig(file, format="png", dpi=DPI)
-        return file.getvalue()
+        return png_of(self.figure)
 
 
 def picture_suffix(path: str | os.PathLike[str]) -> str:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import nirbridge
 from nirbridge.cli.plot import command
 from nirbridge.errors import InputError
-from nirbridge.pictures import libraries
+from nirbridge.pictures import libraries, saving
 from nirbridge.plotting import film_files, picture
 from nirbridge.plotting.film import MOST_PICTURES, Film
 from tests.plotting.networks import data, film_graph, levels_graph, line, phase_graph
@@ -51,6 +51,11 @@ def test_kinds_by_their_suffix(files: tuple[Path, Path], tmp_path: Path, suffix:
     assert "sample 0 of 3 is drawn" in result.stderr
     assert result.stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.nir", f"p{suffix}", "x.npy"]
+
+
+def test_a_notebook_shows_a_picture(tmp_path: Path) -> None:
+    found = nirbridge.plot(levels_graph(), data(), path=tmp_path / "p.png")
+    assert found._repr_png_() == (tmp_path / "p.png").read_bytes()
 
 
 def test_the_same_picture_is_the_same_file(tmp_path: Path) -> None:
@@ -118,17 +123,18 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     def fails(*_: Any, **__: Any) -> None:
         raise subprocess.CalledProcessError(1, "ffmpeg")
 
-    for suffix in (".gif", ".mp4", ".png"):
+    for suffix in (".gif", ".mp4", ".png", ".svg"):
         path = tmp_path / f"old{suffix}"
         path.write_text("old")
         found = nirbridge.plot(film_graph(), frames())
         with monkeypatch.context() as patch:
             patch.setattr(Film, "picture", fails)
+            patch.setattr(saving, "pixels_of", fails)
             patch.setattr(type(found.figure), "savefig", fails)
             with pytest.raises((subprocess.CalledProcessError, nirbridge.errors.ExecutionError)):
                 found.save(path)
         assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 @pytest.mark.parametrize(
