@@ -111,6 +111,7 @@ SLOW = re.compile(
     r"|tests/networks/test_(networks\.py::test_a_sparse|transformer)"
     r"|tests/neurons/test_neurons_train"
     r"|tests/(own_neuron|workers)/"
+    r"|tests/plotting/test_picture_files"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
     r"|tests/test_(docs\.py::test_code|grouping\.py::test_light|files\.py::test_many_writers|imports|needed_nir)"

@@ -56,7 +56,9 @@ _MOST_NEURONS = 1000
     help="Neurons that panels draw, from A up to but without B, and C; by default up to 240 spread evenly, and the "
     "membranes of three that fire. Rates and counts are always those of all.",
 )
-@click.option("--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second.")
+@click.option(
+    "--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second of a film."
+)
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
 @runtime_options
 @precision_option

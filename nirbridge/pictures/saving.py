@@ -20,7 +20,7 @@ def pixels_of(figure: Any) -> NDArray[np.uint8]:
     """The figure as RGB [height, width, 3]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure.set_dpi(DPI)
+    _settle(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
@@ -48,8 +48,19 @@ def png_of(figure: Any) -> bytes:
     return file.getvalue()
 
 
+def _settle(figure: Any) -> None:
+    """Places everything once: matplotlib's layout would move it by fractions of a pixel each time it is drawn."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure.set_dpi(DPI)
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
 def _write_lines(figure: Any, file: BinaryIO, form: str) -> None:
     from matplotlib import rc_context
 
+    _settle(figure)
     with rc_context({"svg.hashsalt": "nirbridge"}):
         figure.savefig(file, format=form, dpi=DPI, metadata=_UNDATED[form])

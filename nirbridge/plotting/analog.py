@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from nirbridge.pictures.palette import CYCLE
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.choosing import choose_neurons
-from nirbridge.plotting.panel import KEY_SIZE, Panel, Space, dots, draw_key, number_neurons, title_of
+from nirbridge.plotting.panel import Panel, Space, colour_bar, dots, draw_key, number_neurons, title_of
 from nirbridge.runtime import Array
 
 MOST_LINES = 6
@@ -55,11 +54,4 @@ def _image(space: Space, values: Array, numbers: Array, stride: float) -> None:
         extent=(-0.5, len(values) * stride - 0.5, -0.5, len(numbers) - 0.5),
     )
     number_neurons(space.axis, numbers)
-    _colour_bar(space, image)
-
-
-def _colour_bar(space: Space, image: Any) -> None:
-    place = space.key.inset_axes((0.0, 0.0, 0.09, 1.0))
-    bar = space.axis.figure.colorbar(image, cax=place)
-    bar.ax.tick_params(labelsize=KEY_SIZE)
-    bar.outline.set_linewidth(0.5)
+    colour_bar(space, image)

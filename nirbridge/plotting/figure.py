@@ -14,6 +14,7 @@ from nirbridge.plotting.panel import Panel, Space
 WIDTH = 8.6
 _KEY_SHARE, _HEAD, _ROW_HEAD = 0.2, 1.15, 0.32
 _POINTS = 72
+_MANY_TICKS = 12
 _PLOTTED = 0.70
 """About the share of the width that the time axes get."""
 
@@ -53,6 +54,8 @@ def draw_sheet(panels: Sequence[Panel], clock: Clock, title: str) -> Sheet:
 def _dress(axis: Any, title: str, last: bool) -> None:
     axis.set_title(title, loc="left", fontsize=9, color=INK, pad=4)
     axis.tick_params(labelsize=8, labelbottom=last, length=2.5)
+    if len(axis.get_yticks()) > _MANY_TICKS:
+        axis.tick_params(axis="y", labelsize=7)
     axis.yaxis.label.set_size(8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_linewidth(0.6)

@@ -43,7 +43,6 @@ class Film:
         self._activity = activity
         sheet = draw_sheet(panels, activity.clock, title)
         self._whole = pixels_of(sheet.figure)
-        sheet.figure.set_layout_engine("none")
         self._axis = sheet.axes[0]
         _hide_data(sheet.axes)
         self._bare = pixels_of(sheet.figure)

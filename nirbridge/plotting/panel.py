@@ -88,6 +88,13 @@ def draw_key(space: Space, entries: Iterable[tuple[Any, str]], title: str = "") 
     )
 
 
+def colour_bar(space: Space, image: Any) -> None:
+    """The colours of an image, beside it."""
+    bar = space.axis.figure.colorbar(image, cax=space.key.inset_axes((0.0, 0.0, 0.09, 1.0)))
+    bar.ax.tick_params(labelsize=KEY_SIZE)
+    bar.outline.set_linewidth(0.5)
+
+
 def number_neurons(axis: Any, numbers: Any) -> None:
     """Ticks at rows are the numbers of neurons."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator

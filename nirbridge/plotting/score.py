@@ -11,6 +11,7 @@ from nirbridge.pictures.names import short_name
 from nirbridge.pictures.palette import CYCLE, PALE
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.panel import Panel, Space, dots, draw_key
+from nirbridge.reports import counted
 from nirbridge.runtime import Array
 
 MOST_NAMED = 5
@@ -87,4 +88,6 @@ def score_panel(activity: Activity, name: str) -> Panel | None:
         draw_key(space, entries[::-1], "decision: final score")
 
     words = "sum of the phases so far, decided at the squares" if phased else "mean so far"
+    if len(order) > MOST_LINES:
+        words += f", the best {MOST_LINES} of {counted(len(order), 'class', 'classes')}"
     return Panel(f"score of {short_name(name)}: {words}, class {best[0]} at the end", 1.8, draw)

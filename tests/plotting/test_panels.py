@@ -117,15 +117,15 @@ def test_thresholds_of_each_neuron_have_its_colour() -> None:
     drawn = lines_of(axis, "threshold")
     assert [(one.get_ydata()[0], one.get_color()) for one in drawn] == [(0.5, CYCLE[0]), (1.5, CYCLE[1])]
     assert [one.get_ydata()[0] for one in lines_of(axis, "reset")] == [-0.5, 0.5]
-    subtracting = panels(nirbridge.plot(graph, data(), ["n1:v"], neurons=[0, 19], reset="subtract", runtime="norse"))[0]
+    subtracting = panels(nirbridge.plot(graph, data(), ["n1:v"], neurons=[0, 19], reset="subtract"))[0]
     assert len(lines_of(subtracting, "threshold")) == 2
     assert lines_of(subtracting, "reset") == []
 
 
 def test_in_fixed_point_thresholds_are_those_of_the_chip() -> None:
-    graph = nirbridge.quantize(levels_graph(), data=data())
+    graph = nirbridge.quantize(levels_graph(), input="integers")
     name = "n1"
-    picture = nirbridge.plot(graph, data(), [f"{name}:v"])
+    picture = nirbridge.plot(graph, data().round(), [f"{name}:v"], precision="fixed")
     expected = flatten(graph).nodes[name].lane_threshold.reshape(3, -1)[:, 0]
     drawn = lines_of(panels(picture)[0], "threshold")
     assert [one.get_ydata()[0] for one in drawn] == expected.tolist()
@@ -151,6 +151,20 @@ def test_a_phase_code_has_its_own_steps_and_thresholds() -> None:
     best = int(at_ends[-1].argmax())
     assert f"class {best} at the end" in scores.get_title(loc="left")
     assert picture.activity.clock.seconds == 1e-3 / 4
+
+
+def test_the_rates_of_a_deep_network_are_rows() -> None:
+    rng = np.random.default_rng(8)
+    layers = [(nir.Linear(rng.normal(size=(9, 9))), nir.IF(np.ones(9), np.ones(9), np.zeros(9))) for _ in range(9)]
+    graph, x = line(*(node for pair in layers for node in pair), shape=(9,)), rng.uniform(0, 2, (STEPS, 1, 9))
+    names = [f"n{2 * i + 1}" for i in range(9)]
+    spikes = recorded(graph, x, *names).records
+    picture = nirbridge.plot(graph, x)
+    assert picture.notes == ("6 of 9 spiking nodes are drawn, record names others",)
+    axis = panels(picture)[6]
+    assert_array_equal(axis.images[0].get_array(), [(spikes[name][:, 0] != 0).mean(axis=1) for name in names])
+    expected = [f"{name}  {(spikes[name] != 0).mean():.2g}" for name in names]
+    assert [label.get_text() for label in axis.get_yticklabels()] == expected
 
 
 def test_scores_are_the_mean_so_far_and_decide_as_the_frontier_does() -> None:

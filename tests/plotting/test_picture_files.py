@@ -26,7 +26,7 @@ BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".gif": b"GIF8"
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     nirbridge.write(tmp_path / "model.nir", levels_graph())
-    np.save(tmp_path / "x.npy", data())
+    np.save(tmp_path / "x.npy", data()[:4])
     return tmp_path / "model.nir", tmp_path / "x.npy"
 
 
@@ -45,7 +45,7 @@ def a_film(steps: int = 7) -> Film:
 
 @pytest.mark.parametrize("suffix", BEGINS)
 def test_kinds_by_their_suffix(files: tuple[Path, Path], tmp_path: Path, suffix: str) -> None:
-    result = plot(files[0], "-i", files[1], "-o", tmp_path / f"p{suffix}", "--record", "n1,n1:v")
+    result = plot(files[0], "-i", files[1], "-o", tmp_path / f"p{suffix}", "--record", "n1:v")
     assert result.exit_code == 0, result.output
     assert (tmp_path / f"p{suffix}").read_bytes().startswith(BEGINS[suffix])
     assert "sample 0 of 3 is drawn" in result.stderr
@@ -58,12 +58,11 @@ def test_a_notebook_shows_a_picture(tmp_path: Path) -> None:
     assert found._repr_png_() == (tmp_path / "p.png").read_bytes()
 
 
-def test_the_same_picture_is_the_same_file(tmp_path: Path) -> None:
-    for suffix in (".svg", ".pdf"):
-        first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
-        for path in (first, second):
-            nirbridge.plot(levels_graph(), data(), path=path)
-        assert first.read_bytes() == second.read_bytes()
+@pytest.mark.parametrize("suffix", [".svg", ".pdf"])
+def test_the_same_picture_is_the_same_file(tmp_path: Path, suffix: str) -> None:
+    for name in "ab":
+        nirbridge.plot(line(shape=(1,)), np.ones((2, 1, 1)), path=tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
 def test_a_film_has_a_picture_for_each_step_and_grows() -> None:
@@ -123,7 +122,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     def fails(*_: Any, **__: Any) -> None:
         raise subprocess.CalledProcessError(1, "ffmpeg")
 
-    for suffix in (".gif", ".mp4", ".png", ".svg"):
+    for suffix in (".gif", ".mp4", ".png"):
         path = tmp_path / f"old{suffix}"
         path.write_text("old")
         found = nirbridge.plot(film_graph(), frames())
@@ -134,7 +133,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
             with pytest.raises((subprocess.CalledProcessError, nirbridge.errors.ExecutionError)):
                 found.save(path)
         assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize(
