@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.evaluating.figures import Figures
-from nirbridge.files import whole_file
+from nirbridge.pictures import new_figure, save_figure
 from nirbridge.reports import counted
 from nirbridge.runtime import Array
 
@@ -23,11 +23,9 @@ def draw_evaluation(found: Figures, path: str | os.PathLike[str]) -> None:
     Raises:
         FileError: the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     assert found.confusion is not None, "labels are known"
     steps = found.by_step is not None and len(found.by_step) > 1
-    figure = Figure(figsize=(11.5 if steps else 6.4, 5.6), layout="constrained")
+    figure = new_figure(11.5 if steps else 6.4, 5.6)
     axes = figure.subplots(1, 2 if steps else 1, squeeze=False, width_ratios=(1.15, 1) if steps else None)[0]
     _draw_confusion(figure, axes[0], found.confusion)
     if steps:
@@ -38,8 +36,7 @@ def draw_evaluation(found: Figures, path: str | os.PathLike[str]) -> None:
         f"on '{found.judge}'",
         fontsize=11,
     )
-    with whole_file(path) as file:
-        figure.savefig(file, format="png", dpi=110)
+    save_figure(figure, path)
 
 
 def _draw_confusion(figure: Any, axis: Any, matrix: Array) -> None:

@@ -12,11 +12,10 @@ import numpy as np
 
 from nirbridge.costing import Meter
 from nirbridge.costing.activity import Activity
-from nirbridge.costing.latency import is_phase_coded
+from nirbridge.costing.readout import final_scores, running_scores, windows_of
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
-from nirbridge.evaluating.readout import final_scores, running_scores
 from nirbridge.evaluating.samples import Batch
-from nirbridge.ir import FlatGraph, is_coded, spec_of
+from nirbridge.ir import FlatGraph, spec_of
 from nirbridge.runtime import Array, Plan, Program, compile, sends_spikes
 from nirbridge.runtime.host import Loss
 
@@ -185,13 +184,6 @@ def require_scores(plan: Plan) -> int:
         found = f"its output has shape {tuple(shape)}, a decision needs one score for each class, as (10,)"
         raise InputError("graph", found, "End the network with a layer of one value for each class")
     return int(shape[0])
-
-
-def windows_of(plan: Plan, steps: int) -> int | None:
-    """Windows of the phase code in so many input steps; None where the output is no phase code."""
-    if not is_phase_coded(plan):
-        return None
-    return max(1, *(int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)))
 
 
 def _own(array: Array, plan: Plan, name: str, places: Array, steps: int) -> Array:

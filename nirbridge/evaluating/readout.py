@@ -1,37 +1,10 @@
-"""Outputs of all steps → one score for each class, and the decision after every step."""
+"""Scores of every class → how clear a decision is, and how far the label is from it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nirbridge.runtime import Array
-
-
-def running_scores(output: Array, windows: int | None) -> Array:
-    r"""The scores that a reader has after each step, [T, B, classes], of outputs of that shape in double precision.
-
-    They are the mean of the outputs so far.  A phase code holds its answer at the last step of its window, where the
-    sum that PhaseDecode makes is complete: there they are the mean of the ends of the windows so far, the one that is
-    under way counted as it stands.
-
-    Args:
-        output: [T, B, classes].
-        windows: of a phase code in the T steps; None for any other network.
-    """
-    if windows is None:
-        return np.cumsum(output, axis=0) / np.arange(1, len(output) + 1)[:, None, None]
-    length = len(output) // windows
-    ends = np.cumsum(output[length - 1 :: length], axis=0)
-    before = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]).repeat(length, axis=0)
-    number = np.arange(len(output)) // length + 1
-    return (before + output) / number[:, None, None]
-
-
-def final_scores(output: Array, windows: int | None) -> Array:
-    """[B, classes] after the last step; see :func:`running_scores`."""
-    return (
-        output.mean(axis=0) if windows is None else output[len(output) // windows - 1 :: len(output) // windows].mean(0)
-    )
 
 
 def margins(scores: Array) -> Array:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nirbridge.costing.latency import is_phase_coded
+from nirbridge.costing.readout import running_scores, windows_of
 from nirbridge.pictures.names import short_name
 from nirbridge.pictures.palette import CYCLE, PALE
 from nirbridge.plotting.activity import Activity
@@ -24,13 +24,23 @@ class Score:
 
     Attributes:
         times: [n], where they stand on the time axis.
-        scores: [n, classes]: the mean of all outputs so far, or of a phase code the sum of its phases so far.
+        scores: [n, classes], see :func:`~nirbridge.costing.readout.running_scores`.
         decided: [n], the steps at which a decision stands: all, or the last of each window.
+        windows: of a phase code; None for another network.
     """
 
     times: Array
     scores: Array
     decided: Array
+    windows: int | None
+
+    @property
+    def words(self) -> str:
+        """What the scores are."""
+        if self.windows is None:
+            return "mean so far"
+        several = "" if self.windows == 1 else ", mean of the windows"
+        return f"sum of the phases so far{several}, decided at the squares"
 
     @property
     def decisions(self) -> Array:
@@ -45,21 +55,15 @@ class Score:
 
 
 def running_score(activity: Activity, name: str) -> Score | None:
-    """The scores of an output, as ``nirbridge frontier`` decides by them; None for what is no vector of classes."""
+    """The scores of an output, as ``nirbridge evaluate`` decides by them; None for what is no vector of classes."""
     planned, y = activity.plan[name], np.asarray(activity.outputs[name], dtype=np.float64)
     if y.ndim != 2 or y.shape[1] < 2:
         return None
-    times = activity.clock.times(len(y), planned.rate)
-    if not is_phase_coded(activity.plan):
-        means = np.cumsum(y, axis=0) / np.arange(1, len(y) + 1)[:, None]
-        return Score(times, means, np.ones(len(y), dtype=bool))
-    window = _window(activity, name)
-    return Score(times, y, np.arange(1, len(y) + 1) % window == 0)
-
-
-def _window(activity: Activity, name: str) -> int:
-    """Steps of an output that hold one inference of a phase code."""
-    return max(int(activity.plan[name].rate * activity.plan.block), 1)
+    windows = windows_of(activity.plan, len(next(iter(activity.inputs.values()))))
+    scores = running_scores(y[:, None], windows)[:, 0]
+    every = 1 if windows is None else len(y) // windows
+    decided = np.arange(1, len(y) + 1) % every == 0
+    return Score(activity.clock.times(len(y), planned.rate), scores, decided, windows)
 
 
 def score_panel(activity: Activity, name: str) -> Panel | None:
@@ -67,7 +71,6 @@ def score_panel(activity: Activity, name: str) -> Panel | None:
     score = running_score(activity, name)
     if score is None:
         return None
-    phased = not bool(score.decided.all())
     final = score.scores[np.flatnonzero(score.decided)[-1]]
     order = np.argsort(-final, kind="stable")
     best = order[:MOST_NAMED]
@@ -81,13 +84,13 @@ def score_panel(activity: Activity, name: str) -> Panel | None:
             style = {"lw": 2.2 if place == 0 else 1.2, "color": CYCLE[place], "gid": "score"}
             (line,) = space.axis.plot(score.times, score.scores[:, number], **style, **dots(score.times))
             entries.append((line, f"class {number}: {final[number]:.3g}"))
-            if phased:
+            if score.windows is not None:
                 at = score.decided
                 space.axis.plot(score.times[at], score.scores[at, number], "s", ms=5, color=CYCLE[place])
-        space.axis.set_ylabel("score" if phased else "mean score")
+        space.axis.set_ylabel("score" if score.windows else "mean score")
         draw_key(space, entries[::-1], "decision: final score")
 
-    words = "sum of the phases so far, decided at the squares" if phased else "mean so far"
+    words = score.words
     if len(order) > MOST_LINES:
         words += f", the best {MOST_LINES} of {counted(len(order), 'class', 'classes')}"
     return Panel(f"score of {short_name(name)}: {words}, class {best[0]} at the end", 1.8, draw)

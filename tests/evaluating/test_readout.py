@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nirbridge.evaluating.readout import final_scores, margins, ranks, running_scores
+from nirbridge.costing.readout import final_scores, running_scores
+from nirbridge.evaluating.readout import margins, ranks
 from nirbridge.evaluating.statistics import confusion, settled_from, wilson_interval
 
 RNG = np.random.default_rng(0)

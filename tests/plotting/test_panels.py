@@ -148,7 +148,10 @@ def test_a_phase_code_has_its_own_steps_and_thresholds() -> None:
     assert_array_equal(lines_of(image, "value")[0].get_xdata(), [0, 4, 8])
     assert [len(one.get_xdata()) for one in lines_of(rates, "rate")] == [12, 12]
     at_ends = found.output[3::4, 0]
-    best = int(at_ends[-1].argmax())
+    best = int(at_ends.mean(axis=0).argmax())
+    squares = {tuple(one.get_ydata()) for one in scores.lines if one.get_marker() == "s"}
+    means = np.cumsum(at_ends, axis=0) / [[1], [2], [3]]
+    assert squares == {tuple(column) for column in means.T}
     assert f"class {best} at the end" in scores.get_title(loc="left")
     assert picture.activity.clock.seconds == 1e-3 / 4
 
@@ -167,9 +170,7 @@ def test_the_rates_of_a_deep_network_are_rows() -> None:
     assert [label.get_text() for label in axis.get_yticklabels()] == expected
 
 
-def test_scores_are_the_mean_so_far_and_decide_as_the_frontier_does() -> None:
-    from nirbridge.costing.sweep import decide
-
+def test_scores_are_the_mean_so_far_and_decide_as_an_evaluation_does() -> None:
     graph, x = levels_graph(), data()
     output = recorded(graph, x).output
     picture = nirbridge.plot(graph, x, ["n1"], sample=1)
@@ -177,7 +178,7 @@ def test_scores_are_the_mean_so_far_and_decide_as_the_frontier_does() -> None:
     means = np.cumsum(output[:, 1], axis=0) / np.arange(1, STEPS + 1)[:, None]
     drawn = {tuple(np.round(one.get_ydata(), 9)) for one in lines_of(axis, "score")}
     assert drawn == {tuple(np.round(means[:, k], 9)) for k in range(CLASSES)}
-    best = int(decide(output)[0, 1])
+    best = int(nirbridge.evaluate(graph, x.swapaxes(0, 1)).predictions[1])
     assert f"class {best} at the end" in axis.get_title(loc="left")
     assert key_of(picture, 2)[1] == f"class {best}: {means[-1, best]:.3g}"
 

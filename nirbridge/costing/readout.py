@@ -1,0 +1,43 @@
+"""Outputs of all steps → one score for each class after every step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nirbridge.costing.latency import is_phase_coded
+from nirbridge.ir import is_coded
+from nirbridge.runtime import Array, Plan
+
+
+def windows_of(plan: Plan, steps: int) -> int | None:
+    """Windows of the phase code in so many input steps; None where the output is no phase code."""
+    if not is_phase_coded(plan):
+        return None
+    return max(1, *(int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)))
+
+
+def running_scores(output: Array, windows: int | None) -> Array:
+    r"""The scores that a reader has after each step, [T, B, classes], of outputs of that shape in double precision.
+
+    They are the mean of the outputs so far.  A phase code holds its answer at the last step of its window, where the
+    sum that PhaseDecode makes is complete: there they are the mean of the ends of the windows so far, the one that is
+    under way counted as it stands.
+
+    Args:
+        output: [T, B, classes].
+        windows: of a phase code in the T steps; None for any other network.
+    """
+    if windows is None:
+        return np.cumsum(output, axis=0) / np.arange(1, len(output) + 1)[:, None, None]
+    length = len(output) // windows
+    ends = np.cumsum(output[length - 1 :: length], axis=0)
+    before = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]).repeat(length, axis=0)
+    number = np.arange(len(output)) // length + 1
+    return (before + output) / number[:, None, None]
+
+
+def final_scores(output: Array, windows: int | None) -> Array:
+    """[B, classes] after the last step; see :func:`running_scores`."""
+    return (
+        output.mean(axis=0) if windows is None else output[len(output) // windows - 1 :: len(output) // windows].mean(0)
+    )
