@@ -40,7 +40,7 @@ class Score:
         if self.windows is None:
             return "mean so far"
         several = "" if self.windows == 1 else ", mean of the windows"
-        return f"sum of the phases so far{several}, decided at the squares"
+        return f"sum of the phases{several}, squares decide"
 
     @property
     def decisions(self) -> Array:
