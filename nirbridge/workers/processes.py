@@ -78,9 +78,16 @@ class _Shift:
             finally:
                 with self._lock:
                     self._busy.discard(worker)
-            self._idle.append(worker)
+            self._release(worker)
             return opened(reply)
         raise ends_its_workers(number, piece, LOSSES, f"The last one: {how}. {_NEXT_STEP}")
+
+    def _release(self, worker: WorkerProcess) -> None:
+        with self._lock:
+            if not self._ended:
+                self._idle.append(worker)
+                return
+        worker.end()  # it may have been killed just when it had answered
 
     def end(self) -> None:
         """Begins no further piece and kills the processes that are busy."""
