@@ -230,7 +230,7 @@ def test_ctrl_c_leaves_no_process_no_file_and_no_chatter(tmp_path: Path) -> None
             time.sleep(0.05)
         children = psutil.Process(running.pid).children(recursive=True)
         os.killpg(running.pid, 2)  # as a terminal does
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=120)
         _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert float(out) == pytest.approx(45 / 7)
