@@ -18,6 +18,7 @@ from nirbridge.errors import ExecutionError
 from nirbridge.workers.dask_crew import DaskCrew
 from nirbridge.workers.dask_versions import same_versions
 from nirbridge.workers.interface import LOSSES, Begin
+from nirbridge.workers.lifetime import without_interrupts
 from nirbridge.workers.one_thread import one_thread_each
 
 SCHEDULER_SECONDS = 5
@@ -40,7 +41,8 @@ class EmbeddedCluster(DaskCrew):
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="nirbridge-dask-"))
             stack.enter_context(one_thread_each())  # to the end, for those that take the place of lost ones
-            with dask.config.set({"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": {}}):
+            settings = {"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": {}}
+            with dask.config.set(settings), without_interrupts():  # the thread that starts processes begins here
                 self._cluster = LocalCluster(
                     n_workers=self._jobs,
                     threads_per_worker=1,
