@@ -8,7 +8,7 @@ The speed-up is the best of the rounds, since other programs that run take a cor
 Beside it stands what CPU time says, 2 × that of one process over that of two: their clock is not in it, what they take
 from each other in caches and memory is. Answers must be equal. The costs are measured in the same run:
 
-    start    first answer of a new process, less a sample: Python, imports, the graph unpacked and compiled
+    start    CPU time of a new process up to its first answer, less a sample: Python, imports, unpacking, compiling
     share    clock time by which a piece takes longer whose work brings the graph along
     hand     CPU time of this process for a piece that does nothing
     row      CPU time of this process for one more sample's result in a piece
@@ -92,6 +92,12 @@ def nothing(_shared: object, rows: int) -> list[np.ndarray]:
     return [np.zeros(10, dtype=np.float32)] * rows
 
 
+def busy_so_far(classifier: Classifier, path: Path) -> float:
+    """CPU time of a process since it began, with the first sample."""
+    classifier.scores(path)
+    return time.process_time()
+
+
 @dataclass(frozen=True)
 class Warm:
     """All samples once by workers that have compiled: clock time, CPU time of the workers, answers."""
@@ -126,7 +132,7 @@ def in_turns(paths: list[Path], rounds: int) -> list[tuple[Warm, Warm]]:
 def costs(workers: Crew, path: Path, sample: float) -> Costs:
     """Of a crew of one worker, whose process has not done anything yet."""
     classifier = Classifier(nirbridge.read(GRAPH))
-    start = seconds(lambda: list(workers.map(classify, [[path]], classifier))) - sample
+    start = next(workers.map(busy_so_far, [path], classifier)) - sample
     without, shared = (least_seconds(workers, what) for what in (None, classifier))
     hand, clock = piece_seconds(workers, 1)
     more, _ = piece_seconds(workers, 101)

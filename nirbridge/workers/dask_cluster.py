@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import dask.config
 from distributed import Client, Future, LocalCluster
@@ -15,7 +17,8 @@ from distributed.utils import silence_logging_cmgr
 from nirbridge.errors import ExecutionError
 from nirbridge.workers.dask_crew import DaskCrew
 from nirbridge.workers.dask_versions import same_versions
-from nirbridge.workers.interface import LOSSES
+from nirbridge.workers.interface import LOSSES, Begin
+from nirbridge.workers.lifetime import without_interrupts
 from nirbridge.workers.one_thread import one_thread_each
 
 SCHEDULER_SECONDS = 5
@@ -31,14 +34,16 @@ class EmbeddedCluster(DaskCrew):
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
+        self._busy: list[str] = []
         self.remarks = (f"a Dask cluster of {jobs} process{'es' if jobs > 1 else ''} of one thread each",)
 
     def _open(self) -> None:
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="nirbridge-dask-"))
             stack.enter_context(one_thread_each())  # to the end, for those that take the place of lost ones
-            with dask.config.set({"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": {}}):
-                cluster = LocalCluster(
+            settings = {"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": {}}
+            with dask.config.set(settings), without_interrupts():  # the thread that starts processes begins here
+                self._cluster = LocalCluster(
                     n_workers=self._jobs,
                     threads_per_worker=1,
                     processes=True,
@@ -47,18 +52,31 @@ class EmbeddedCluster(DaskCrew):
                     # Its page of metrics would take port 8787, and say so where that is taken.
                     scheduler_kwargs={"allowed_failures": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 )
-            stack.enter_context(cluster)
-            self._connect(stack.enter_context(Client(cluster, set_as_default=False)))
+            stack.enter_context(self._cluster)
+            self._connect(stack.enter_context(Client(self._cluster, set_as_default=False)))
             self._opened = stack.pop_all()
 
+    @contextmanager
+    def _working(self, work: Callable[[Any, Any], Any], shared: Any) -> Iterator[Begin]:
+        self._kill_busy()
+        with super()._working(work, shared) as begin:
+            yield begin
+
     def _end(self, unfinished: list[Future]) -> None:
-        """Kills processes that are busy with them; Dask starts others."""
-        busy = [worker for worker, keys in self._client.processing().items() if keys] if unfinished else []
+        if unfinished:
+            self._busy = [worker for worker, keys in self._client.processing().items() if keys]
         super()._end(unfinished)
-        if busy:
-            self._client.run(os._exit, 1, workers=busy, on_error="ignore")
+
+    def _kill_busy(self) -> None:
+        """Ends processes that go on with what nobody waits for any more; Dask starts others."""
+        if self._busy:
+            self._client.run(os._exit, 1, workers=self._busy, on_error="ignore")
+            self._busy = []
 
     def _close(self) -> None:
+        for nanny in self._cluster.workers.values():
+            nanny.close_gracefully()  # starts no other process for one that ends
+        self._kill_busy()
         self._opened.close()
 
 

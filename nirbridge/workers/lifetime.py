@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
+from multiprocessing.resource_tracker import ensure_running
 
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
     """Ctrl-C reaches all processes of a terminal; one started in the block leaves it to its parent."""
+    ensure_running()  # the first process starts it, after which signals would be let through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

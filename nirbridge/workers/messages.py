@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pickle
 import traceback
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from nirbridge.errors import ExecutionError
@@ -31,27 +33,47 @@ class WorkerTrace(Exception):  # noqa: N818
         return f"\n{self.args[0]}"
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What a piece gave or raised, and its warnings: text, category, file and line."""
+
+    warned: tuple[tuple[str, type[Warning], str, int], ...]
+    value: bytes
+    error: BaseException | None
+    trace: str
+
+
 def answer(get: Callable[[], Any]) -> bytes:
-    """What ``get`` gives or raises, for :func:`opened` in another process."""
-    try:
-        return packed((get(), None, ""))
-    except BaseException as error:
-        return _failure(error, traceback.format_exc())
+    """What ``get`` gives or raises and warns of, for :func:`opened` in another process."""
+    with warnings.catch_warnings(record=True) as said:
+        try:
+            found, error, trace = packed(get()), None, ""
+        except BaseException as raised:
+            found, error, trace = packed(None), raised, traceback.format_exc()
+    warned = tuple((str(each.message), each.category, each.filename, each.lineno) for each in said)
+    return packed(_Answer(warned, found, _travelling(error), trace))
 
 
 def opened(content: bytes) -> Any:
-    """What was given; what was raised is raised again, with the worker's own trace as its cause."""
-    value, error, trace = unpacked(content)
-    if error is not None:
-        raise error from WorkerTrace(trace)
-    return value
+    """What was given; what was raised is raised again, with the worker's own trace as its cause.
+
+    Warnings are given here, where filters and whoever shows them are; the same one once, as ever.
+    """
+    found: _Answer = unpacked(content)
+    for text, category, file, line in found.warned:
+        warnings.warn_explicit(text, category, file, line, registry=_SAID)
+    if found.error is not None:
+        raise found.error from WorkerTrace(found.trace)
+    return unpacked(found.value)
 
 
-def _failure(error: BaseException, trace: str) -> bytes:
+_SAID: dict[Any, Any] = {}
+
+
+def _travelling(error: BaseException | None) -> BaseException | None:
+    """The exception itself, if it can be pickled and made again; many take other arguments than they keep."""
     try:
-        content = packed((None, error, trace))
-        unpacked(content)  # many exceptions take other arguments than they keep
+        unpacked(packed(error))
     except Exception:
-        told = ExecutionError("work", f"failed with {type(error).__name__} ({error})")
-        content = packed((None, told, trace))
-    return content
+        return ExecutionError("work", f"failed with {type(error).__name__} ({error})")
+    return error

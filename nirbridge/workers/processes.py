@@ -38,18 +38,33 @@ class Processes(Crew):
     @contextmanager
     def _working(self, work: Callable[[Any, Any], Any], shared: Any) -> Iterator[Begin]:
         shift = _Shift(packed((work, shared)), self._idle)
-        begun: list[Future[Any]] = []
+        begun: list[Future[bytes]] = []
 
-        def begin(number: int, piece: Any) -> Future[Any]:
+        def begin(number: int, piece: Any) -> _Piece:
             begun[:] = [one for one in begun if not one.done()]
             begun.append(self._threads.submit(shift.do, number, piece, packed(piece)))
-            return begun[-1]
+            return _Piece(begun[-1])
 
         try:
             yield begin
         finally:
             shift.end()
             wait(begun)
+
+
+class _Piece:
+    """A piece in flight; see :class:`nirbridge.workers.interface.Begun`."""
+
+    def __init__(self, future: Future[bytes]) -> None:
+        self._future = future
+
+    def result(self) -> Any:
+        """In the thread that asks, so that errors and warnings come in its order."""
+        return opened(self._future.result())
+
+    def add_done_callback(self, call: Callable[[Any], object]) -> None:
+        """``call`` gets this piece when its answer is there."""
+        self._future.add_done_callback(lambda _: call(self))
 
 
 class _Shift:
@@ -61,8 +76,8 @@ class _Shift:
         self._ended = False
         self._lock = threading.Lock()
 
-    def do(self, number: int, piece: Any, content: bytes) -> Any:
-        """The result for a piece, from whichever process is free; runs in a thread."""
+    def do(self, number: int, piece: Any, content: bytes) -> bytes:
+        """The answer for a piece, from whichever process is free; runs in a thread."""
         how = ""
         for _ in range(LOSSES):
             with self._lock:
@@ -78,9 +93,16 @@ class _Shift:
             finally:
                 with self._lock:
                     self._busy.discard(worker)
-            self._idle.append(worker)
-            return opened(reply)
+            self._release(worker)
+            return reply
         raise ends_its_workers(number, piece, LOSSES, f"The last one: {how}. {_NEXT_STEP}")
+
+    def _release(self, worker: WorkerProcess) -> None:
+        with self._lock:
+            if not self._ended:
+                self._idle.append(worker)
+                return
+        worker.end()  # it may have been killed just when it had answered
 
     def end(self) -> None:
         """Begins no further piece and kills the processes that are busy."""

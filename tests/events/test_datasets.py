@@ -147,12 +147,15 @@ def test_small_whole_values_are_stored_in_bytes_and_come_back_as_they_were(root,
     np.testing.assert_array_equal(first, encode(frame_cache_module.open_recording(sample.path), **encoding.options))
 
 
-def test_bad_recordings_are_all_named_and_the_good_ones_are_done(root):
+@pytest.mark.parametrize("cluster", [None, "local"])
+def test_bad_recordings_are_all_named_and_the_good_ones_are_done(root, cluster):
+    if cluster is not None:
+        pytest.importorskip("distributed")
     for name in ("2/0.bin", "10/1.bin"):
         (root / name).write_bytes(b"\xff" + (root / name).read_bytes()[1:])
     data = datasets.folder(root, ENCODING)
     with pytest.raises(FileError) as error:
-        data.prepare(jobs=2, quiet=True)
+        data.prepare(jobs=2, quiet=True, cluster=cluster)
     assert len(error.value.problems) == 2
     assert "0.bin': event 0 lies at (255, " in str(error.value)
     assert len(data.cache.missing(data.samples)) == 2

@@ -10,13 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
+from nirbridge import __version__
 from nirbridge.errors import ExecutionError, InputError
 from nirbridge.workers import Crew, crew
+from nirbridge.workers.messages import opened, packed
 from tests.workers import works
 from tests.workers.works import environment
 
@@ -34,12 +37,9 @@ def local() -> Iterator[Crew]:
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator[distributed.LocalCluster]:
-    """A cluster of somebody else: one worker process of two threads."""
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1
-    ) as cluster:
-        yield cluster
+def address(local: Crew) -> str:
+    """Of a cluster that is there, as far as the tests that take it know."""
+    return local._client.scheduler.address
 
 
 def test_results_are_those_of_one_process_in_order(local: Crew) -> None:
@@ -47,8 +47,14 @@ def test_results_are_those_of_one_process_in_order(local: Crew) -> None:
     assert local.remarks == ("a Dask cluster of 2 processes of one thread each",)
     assert list(local.map(works.later_first, range(8))) == list(range(8))
     assert list(itertools.islice(local.map(works.square, itertools.count()), 5)) == [0, 1, 4, 9, 16]
-    assert sorted(local.map(works.later_first, range(8), ordered=False)) == list(range(8))
     assert list(local.map(works.threads, [0])) == [["1"] * 4]
+
+
+def test_results_as_they_come(local: Crew, tmp_path: Path) -> None:
+    results = local.map(works.zero_waits, range(2), tmp_path / "go", ordered=False)
+    assert next(results) == 1
+    (tmp_path / "go").touch()
+    assert list(results) == [0]
 
 
 def test_a_killed_worker_changes_nothing(local: Crew, tmp_path: Path) -> None:
@@ -58,77 +64,78 @@ def test_a_killed_worker_changes_nothing(local: Crew, tmp_path: Path) -> None:
 
 
 def test_a_piece_that_kills_is_named(local: Crew) -> None:
-    results = local.map(works.kill_always, range(6))
+    results = local.map(works.kill_always, range(4))
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ExecutionError, match=r"piece 2 \(2\): lost its worker 3 times"):
         next(results)
 
 
 def test_an_exception_is_raised_and_the_crew_goes_on(local: Crew) -> None:
-    results = local.map(works.refuse, itertools.count())
+    results = local.map(works.refuse, range(4))
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three is refused"):
         next(results)
     assert list(local.map(works.square, range(3))) == [0, 1, 4]
 
 
-def test_each_thread_of_a_worker_has_a_copy_of_what_is_shared(
-    scheduler: distributed.LocalCluster, tmp_path: Path
+def test_what_is_shared_is_there_once_also_on_a_worker_that_comes_later(
+    local: Crew, address: str, tmp_path: Path
 ) -> None:
-    with crew(cluster=scheduler.scheduler_address) as workers:
-        assert workers.size == 2
-        assert workers.remarks == (f"cluster '{scheduler.scheduler_address}': 2 worker threads now",)
-        assert list(workers.map(works.counted, range(12), works.Counted(tmp_path))) == list(range(12))
-        assert workers._client.run(_kept) == dict.fromkeys(workers._client.nthreads(), 0), "nothing is left there"
-    assert len(works.notes(tmp_path, "worked")) == 12
-    assert len(works.notes(tmp_path, "unpickled")) == 2
+    local._client.wait_for_workers(2)  # lost ones have come again
+    with crew(4, cluster=address) as workers:
+        assert workers.remarks == (
+            f"cluster '{address}': 2 worker threads now",
+            "4 jobs are not used, a cluster has its own workers",
+        )
+        results = workers.map(works.counted, itertools.count(), works.Counted(tmp_path))
+        next(results)
+        local._client.cluster.scale(3)
+        for _ in results:
+            if len(set(works.notes(tmp_path, "worked"))) == 3:
+                break
+        results.close()
+        local._client.cluster.scale(2)
+        there = works.notes(tmp_path, "unpickled")
+        assert len(there) == len(set(there)) == 3
+        assert set(workers._client.run(_kept).values()) == {0}, "nothing is left there"
 
 
 def _kept() -> int:
     return len(dask_side._KEPT)
 
 
-def test_a_worker_that_comes_later_gets_what_is_shared(scheduler: distributed.LocalCluster, tmp_path: Path) -> None:
-    with crew(4, cluster=scheduler.scheduler_address) as workers:
-        assert workers.remarks[1] == "4 jobs are not used, a cluster has its own workers"
-        results = workers.map(works.counted, itertools.count(), works.Counted(tmp_path))
-        next(results)
-        scheduler.scale(2)
-        for _ in results:
-            if _from_two(tmp_path):
-                break
-        results.close()
-        scheduler.scale(1)
-    unpickled = works.notes(tmp_path, "unpickled")
-    assert set(unpickled) == set(works.notes(tmp_path, "worked")), "the second process too"
-    assert max(map(unpickled.count, unpickled)) <= 2, "once each thread"
+def test_each_thread_of_a_worker_has_a_copy_of_what_is_shared(tmp_path: Path) -> None:
+    """Which the worker that a scheduler would start with threads runs as this one does."""
+    plugin = dask_side.Shared("some", packed((works.counted, works.Counted(tmp_path))))
+    plugin.setup(None)
+    with ThreadPoolExecutor(2) as threads:
+        met = threading.Barrier(2)
+
+        def both_at_once(piece: int) -> list[int]:
+            met.wait(10)
+            return [opened(dask_side.do_piece("some", __version__, packed(piece))) for _ in range(3)]
+
+        assert list(threads.map(both_at_once, [0, 1])) == [[0] * 3, [1] * 3]
+    plugin.teardown(None)
+    assert len(works.notes(tmp_path, "worked")) == 6
+    assert len(works.notes(tmp_path, "unpickled")) == 2
+    assert _kept() == 0
 
 
-def _from_two(folder: Path) -> bool:
-    return len(set(works.notes(folder, "worked"))) == 2
-
-
-def test_another_version_of_nirbridge_is_refused(
-    scheduler: distributed.LocalCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_version_of_nirbridge_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_versions, "__version__", "0.0.9")
     found = r"cluster 'tcp://.*': worker tcp://.* has nirbridge .*, here is 0\.0\.9"
-    with pytest.raises(ExecutionError, match=found), crew(cluster=scheduler.scheduler_address):
+    with pytest.raises(ExecutionError, match=found), crew(cluster=address):
         pass
 
 
-def test_a_later_worker_of_another_version_refuses_work(
-    scheduler: distributed.LocalCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_later_worker_of_another_version_refuses_work(local: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_crew, "__version__", "0.0.9")
-    with (
-        crew(cluster=scheduler.scheduler_address) as workers,
-        pytest.raises(ExecutionError, match=r"a worker has nirbridge .*, version 0\.0\.9 asks"),
-    ):
-        list(workers.map(works.square, [1]))
+    with pytest.raises(ExecutionError, match=r"a worker has nirbridge .*, version 0\.0\.9 asks"):
+        list(local.map(works.square, [1]))
 
 
-def test_other_libraries_are_told(scheduler: distributed.LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     here = dask_versions.versions()
     monkeypatch.setattr(dask_versions, "versions", lambda: here | {"numpy": "0.9"})
     client = type("Client", (), {"run": staticmethod(lambda function, on_error: {"a": here, "b": here})})
@@ -223,7 +230,7 @@ def test_ctrl_c_leaves_no_process_no_file_and_no_chatter(tmp_path: Path) -> None
             time.sleep(0.05)
         children = psutil.Process(running.pid).children(recursive=True)
         os.killpg(running.pid, 2)  # as a terminal does
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=120)
         _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert float(out) == pytest.approx(45 / 7)

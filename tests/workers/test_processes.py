@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,12 @@ def test_results_have_the_order_of_the_pieces(jobs: int) -> None:
         assert list(workers.map(works.square, [])) == []
 
 
-def test_results_as_they_come(two: Crew) -> None:
-    assert next(two.map(works.later_first, range(2), ordered=False)) == 1
-    assert sorted(two.map(works.later_first, range(9), ordered=False)) == list(range(9))
+def test_results_as_they_come(two: Crew, tmp_path: Path) -> None:
+    results = two.map(works.zero_waits, range(2), tmp_path / "go", ordered=False)
+    assert next(results) == 1
+    (tmp_path / "go").touch()
+    assert list(results) == [0]
+    assert sorted(two.map(works.square, range(9), ordered=False)) == [n * n for n in range(9)]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -101,6 +105,14 @@ def test_an_exception_comes_in_its_place_and_the_crew_goes_on(jobs: int) -> None
 def test_an_exception_that_does_not_travel_is_told(two: Crew) -> None:
     with pytest.raises(ExecutionError, match=r"failed with _Strange \(strange 00\)"):
         list(two.map(works.fail_strangely, [0]))
+
+
+def test_warnings_of_workers_are_given_here() -> None:
+    with crew(2) as workers, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        assert list(workers.map(works.warn, range(6))) == list(range(6))
+    assert [str(each.message) for each in said] == ["piece 0 is odd", "piece 1 is odd"]
+    assert said[0].filename == works.__file__
 
 
 def test_workers_have_one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def later_first(_shared: object, piece: int) -> int:
     return piece
 
 
+def zero_waits(marker: Path, piece: int) -> int:
+    """Piece 0 ends when the caller has made the file."""
+    while piece == 0 and not marker.exists():
+        time.sleep(0.005)
+    return piece
+
+
 def counted(shared: Counted, piece: int) -> int:
     note(shared.folder, "worked")
     time.sleep(0.02)
@@ -79,6 +87,11 @@ class _Strange(Exception):  # noqa: N818
 
 def fail_strangely(_shared: object, piece: int) -> int:
     raise _Strange(piece, piece)
+
+
+def warn(_shared: object, piece: int) -> int:
+    warnings.warn(f"piece {piece % 2} is odd", UserWarning, stacklevel=1)
+    return piece
 
 
 def threads(_shared: object, _piece: int) -> list[str | None]:
