@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events import counting, one_sweep
+from nirbridge_events.areas import moved, within
 from nirbridge_events.codings import make_coder
-from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, in_pieces, inside, narrowed
+from nirbridge_events.event_checks import require_good
+from nirbridge_events.events import Events, Size, as_events, in_pieces, inside, narrowed
 from nirbridge_events.pixels import FloatFrame, FreshMemory
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (
@@ -144,7 +146,8 @@ class FrameEncoder:
         """Takes a chunk and returns the frames [n·K, P, H, W] that it completes; n may be 0.
 
         Raises:
-            InputError: times go back, an event lies outside the sensor, or a gap is too long.
+            InputError: times go back, a polarity is neither 0 nor 1, an event lies outside the sensor, or a gap is too
+                long.
         """
         return self._stack(self.windows(events))
 
@@ -252,20 +255,12 @@ class FrameEncoder:
         """Returns a chunk that may follow those taken so far.
 
         Raises:
-            InputError: times go back, or an event lies outside the sensor and ``outside`` is "error".
+            InputError: times go back, a polarity is neither 0 nor 1, or an event lies outside the sensor and
+                ``outside`` is "error".
         """
         last_time = None if self._range.seen is None else self._range.seen[1]
-        back = first_backwards(events.t, last_time)
-        if back is not None:
-            before = events.t[back - 1] if back else last_time
-            where = f"event {self.report.events + back}"
-            next_step = "Sort the events by time, or read them with open_recording(events, jitter=...)"
-            raise InputError(where, f"time {events.t[back]} µs after {before} µs goes back", next_step)
-        outside = first_outside(events, self.sensor_size) if self.outside == "error" else None
-        if outside is not None:
-            (width, height), where = self.sensor_size, f"event {self.report.events + outside}"
-            found = f"({events.x[outside]}, {events.y[outside]}) is outside the sensor of {width}x{height} pixels"
-            raise InputError(where, found, "Give the right sensor_size (width, height)")
+        size = self.sensor_size if self.outside == "error" else None
+        require_good(events, last_time, size, self.report.events)
         return events
 
     def _numbers(self, events: Events, given: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
@@ -289,8 +284,10 @@ class FrameEncoder:
             events = events.select(on_sensor)
         events = narrowed(events)
         if self.settings.crop is not None:
-            events, dropped = _inside(events, self.settings.crop)
-            self.report.cropped += dropped
+            events = moved(events, self.settings.crop)
+            kept = events.select(within(events, self.settings.crop))
+            self.report.cropped += len(events) - len(kept)
+            events = kept
         self.report.pending_events += len(events)
         return events
 
@@ -447,12 +444,3 @@ def check_same_sensor(recording: Recording, sensor_size: Size | None) -> None:
             f"is of a sensor of {recording.sensor_size} pixels, the encoder expects {tuple(sensor_size)}",
             "Give the recording's sensor size, or a model made for it",
         )
-
-
-def _inside(events: Events, area: tuple[int, int, int, int]) -> tuple[Events, int]:
-    """The events of an area (x, y, width, height), counted from its corner, and the number of the others."""
-    x, y, width, height = area
-    # Unsigned differences wrap around below the corner, so one comparison finds both sides.
-    moved_x, moved_y = events.x - np.uint16(x), events.y - np.uint16(y)
-    kept = Events(moved_x, moved_y, events.t, events.p).select((moved_x < width) & (moved_y < height))
-    return kept, len(events) - len(kept)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nirbridge.errors import InputError
+from nirbridge_events.areas import Area, as_area, require_inside
 from nirbridge_events.events import Size, as_size
 from nirbridge_events.pixels import DOWNSAMPLES, PixelMap
 
@@ -24,8 +25,6 @@ MAX_PHASES = 24
 MAX_BINS = 1024
 MAX_VALUES = 1 << 28
 """Values of the frames of one window, and of a full sensor that is merged by max: 1 GiB as float32."""
-
-Crop = tuple[int, int, int, int]
 
 
 class EventInputLike(Protocol):
@@ -73,7 +72,7 @@ class EncoderSettings:
     polarity: str = "keep"
     phases: int = 8
     bins: int = 5
-    crop: Crop | None = None
+    crop: Area | None = None
     per_events: int | None = None
 
     def __post_init__(self) -> None:
@@ -103,7 +102,9 @@ class EncoderSettings:
         if self.polarity == "signed" and self.coding not in SIGNED_CODINGS:
             found = f"'signed' does not go with coding '{self.coding}', whose values have no sign"
             raise InputError("polarity", found, f"Use keep or merge, or one of {', '.join(SIGNED_CODINGS)}")
-        put("crop", None if self.crop is None else _as_crop(self.crop, self.sensor_size))
+        if self.crop is not None:
+            put("crop", as_area(self.crop, "crop"))
+            require_inside(self.crop, self.sensor_size, "crop")
         put("size", self._known_size())
         self._require_moderate()
 
@@ -235,17 +236,3 @@ def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise InputError(name, f"{value!r} is unknown; known are {', '.join(choices)}", "Choose one of them")
     return value
-
-
-def _as_crop(crop: Any, sensor_size: Size) -> Crop:
-    try:
-        x, y, width, height = (int(value) for value in crop)
-        whole = [x, y, width, height] == list(crop)
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or min(x, y) < 0 or min(width, height) < 1:
-        raise InputError("crop", f"{crop!r} is not (x, y, width, height) in pixels", "Give it as (10, 0, 240, 180)")
-    if x + width > sensor_size[0] or y + height > sensor_size[1]:
-        found = f"{width}x{height} pixels from ({x}, {y}) leave the sensor of {sensor_size[0]}x{sensor_size[1]}"
-        raise InputError("crop", found, "Stay inside the sensor")
-    return x, y, width, height

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from nirbridge_events import FrameEncoder, Recording
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
-_CROP = re.compile(r"(\d+),(\d+),(\d+)x(\d+)")
 
 
 def parse_size(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -47,11 +46,9 @@ def parse_crop(_context: click.Context, param: click.Parameter, value: str | Non
     """
     if value is None:
         return None
-    match = _CROP.fullmatch(value)
-    if not match:
-        raise InputError(_option(param), f"'{value}' is not X,Y,WIDTHxHEIGHT in pixels", "Give it as 53,10,240x240")
-    x, y, width, height = map(int, match.groups())
-    return x, y, width, height
+    from nirbridge_events.areas import parse_area
+
+    return parse_area(value, _option(param))
 
 
 _ENCODER_OPTIONS = (
@@ -114,7 +111,7 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
-    how = reading(flags) | reader_flags(flags)
+    how = reading(flags) | reader_flags(flags) | {"filters": flags["filters"]}
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
     limits |= grid(flags)
     node = None if graph is None else _event_input(graph)
