@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from nirbridge_events.events import Events, Size
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
-from nirbridge_events.filters.loops import NEVER, Loop, Memory
+from nirbridge_events.filters.loops import Loop
+from nirbridge_events.filters.recent_times import REACH, RecentTimes
 from nirbridge_events.settings import whole_number
 
 
@@ -37,7 +36,7 @@ class BackgroundFilter(EventFilter):
     takes: ClassVar[str] = "DURATION"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "within", whole_number(self.within, "within", 1, 1 << 40))
+        object.__setattr__(self, "within", whole_number(self.within, "within", 1, REACH))
 
     def __str__(self) -> str:
         return f"{self.name}={duration_text(self.within)}"
@@ -56,27 +55,34 @@ class _State(FilterState):
     def __init__(self, within: int, sensor_size: Size) -> None:
         self._within, (width, height) = within, sensor_size
         self._row = width + 2
-        self._last = Memory(np.full(self._row * (height + 2), NEVER))  # with a border that never has events
+        self._times = RecentTimes(self._row * (height + 2))  # with a border that never has events
 
     def apply(self, events: Events) -> Events:
         """See ``FilterState.apply``."""
-        corner = events.y.astype(np.uint32) * np.uint32(self._row) + events.x
-        # The earliest time that supports an event, always later than NEVER.
-        oldest = np.maximum(events.t, NEVER + 1 + self._within) - self._within
-        return events.select(_LOOP.run((corner, oldest, events.t), (self._last,), self._row))
+        times = self._times
+        return Events.concatenate(
+            [
+                _LOOP.run(part, times.table, (self._row, 1, 2), (origin, self._within))
+                for part, origin in times.parts(events)
+            ]
+        )
 
 
-def _keep(at: Any, corner: Any, oldest: Any, t: Any, last: Any, row: int) -> int:
-    """``corner`` is the left upper neighbour, in rows of ``row`` pixels."""
+def _keep(
+    x_out: Any, y_out: Any, t_out: Any, p_out: Any, x: Any, y: Any, t: Any, p: Any,
+    last: Any, row: int, one: int, two: int, origin: int, within: int,
+) -> int:  # fmt: skip
+    """The largest of the eight is found pair by pair, without branches, which no processor could foresee."""
     kept = 0
     for i in range(len(t)):
-        above = corner[i]
-        here, below = above + row, above + 2 * row
-        latest = max(last[above], last[above + 1], last[above + 2], last[here])
-        latest = max(latest, last[here + 2], last[below], last[below + 1], last[below + 2])
-        last[here + 1] = t[i]
-        at[kept] = i
-        kept += latest >= oldest[i]
+        now, above = t[i] - origin, y[i] * row + x[i]  # the left upper neighbour
+        here = above + row
+        below = here + row
+        upper = max(max(last[above], last[above + one]), max(last[above + two], last[here]))
+        lower = max(max(last[here + two], last[below]), max(last[below + one], last[below + two]))
+        last[here + one] = now
+        x_out[kept], y_out[kept], t_out[kept], p_out[kept] = x[i], y[i], t[i], p[i]
+        kept += max(upper, lower) >= now - within
     return kept
 
 

@@ -157,7 +157,9 @@ class HotPixelState(FilterState):
         return events[:0]
 
     def _without_hot(self, events: Events, mask: Mask) -> Events:
-        return events.select(~mask.reshape(-1).take(self._places(events)))
+        hot = mask.reshape(-1).take(self._places(events))
+        return events.select(~hot) if hot.any() else events
 
     def _places(self, events: Events) -> npt.NDArray[np.intp]:
-        return np.asarray(events.y.astype(np.uint32) * np.uint32(self._width) + events.x, dtype=np.intp)
+        rows = np.multiply(events.y, self._width, dtype=np.intp)
+        return np.add(rows, events.x, out=rows)

@@ -6,18 +6,16 @@ numbers, which is twice as fast as over numpy's and what remains where numba is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge_events.counting import WORTH_LOADING
+from nirbridge_events.events import Events
 
 Array = npt.NDArray[Any]
-
-NEVER = -(1 << 63)
-"""The time of a pixel's last event, where there was none; no camera reaches the one event that could have it."""
 
 
 class _Usage:
@@ -32,38 +30,47 @@ class Memory:
 
     def __init__(self, values: Array) -> None:
         self.values: Any = values
+        self._dtype = values.dtype
 
     def kept_as(self, array: bool) -> Any:
         """The numbers as an array or as a list, whatever they were before."""
         if array and isinstance(self.values, list):
-            self.values = np.array(self.values, dtype=np.int64)
+            self.values = np.array(self.values, dtype=self._dtype)
         elif not array and not isinstance(self.values, list):
             self.values = self.values.tolist()
         return self.values
 
 
 class Loop:
-    """A function ``f(at, *columns, *memories, *numbers) -> kept`` that writes the places of events that stay to ``at``.
+    """Goes through events one by one and writes those that stay.
 
     Args:
-        function: the loop.
+        function: ``f(x_out, y_out, t_out, p_out, x, y, t, p, memory, *places, *numbers)``; it returns how many stay.
     """
 
     def __init__(self, function: Callable[..., int]) -> None:
         self._function = function
         self._compiled: Callable[..., int] | None = None
 
-    def run(self, columns: tuple[Array, ...], memories: tuple[Memory, ...], *numbers: int) -> Array:
-        """The places of the events that stay."""
-        count = len(columns[0])
-        compiled = self._ready(count)
-        at = np.empty(count, dtype=np.int64)
-        tables = [memory.kept_as(array=compiled is not None) for memory in memories]
+    def run(self, events: Events, memory: Memory, places: Sequence[int] = (), numbers: Sequence[int] = ()) -> Events:
+        """The events that stay.
+
+        Args:
+            events: what comes in.
+            memory: what the loop remembers.
+            places: numbers that indices are made of; unsigned, so that nothing looks whether an index is negative.
+            numbers: other numbers.
+        """
+        compiled, columns = self._ready(len(events)), (events.x, events.y, events.t, events.p)
+        table = memory.kept_as(array=compiled is not None)
         if compiled is not None:
-            return at[: compiled(at, *columns, *tables, *numbers)]
-        kept = [0] * count
-        number = self._function(kept, *(column.tolist() for column in columns), *tables, *numbers)
-        return np.array(kept[:number], dtype=np.int64)
+            out = [np.empty(len(events), dtype=column.dtype) for column in columns]
+            kept = compiled(*out, *columns, table, *map(np.uint64, places), *numbers)
+            return Events(*(_slice(values, kept) for values in out))
+        lists: list[Any] = [[0] * len(events) for _ in columns]
+        kept = self._function(*lists, *(column.tolist() for column in columns), table, *places, *numbers)
+        x, y, t, p = (values[:kept] for values in lists)
+        return Events(np.array(x, np.uint16), np.array(y, np.uint16), np.array(t, np.int64), np.array(p, np.uint8))
 
     def _ready(self, events: int) -> Callable[..., int] | None:
         """The machine code, if enough events were filtered to load numba for it."""
@@ -76,6 +83,11 @@ class Loop:
             except ImportError:
                 _Usage.possible = False
         return self._compiled
+
+
+def _slice(values: Array, kept: int) -> Array:
+    """The first values; few of them do not keep the memory of many."""
+    return values[:kept] if 2 * kept > len(values) else values[:kept].copy()
 
 
 def compile_at_once() -> None:

@@ -18,6 +18,7 @@ from nirbridge_events.settings import whole_number
 MOST = 1 << 30
 MILLION = 1_000_000
 _TEXT = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)([kMG]?)")
+_LONG_AGO = np.iinfo(np.int64).min
 _FACTORS = {"": 1, "k": 1_000, "M": MILLION, "G": 1_000 * MILLION}
 
 
@@ -72,30 +73,31 @@ class _State(FilterState):
     def __init__(self, rate: int, full: int) -> None:
         self._rate, self._full = rate, full
         self._fills_in = -(-full // rate)
-        self._bucket = Memory(np.array([full]))
-        self._last: int | None = None
+        self._bucket = Memory(np.array([full, _LONG_AGO]))
 
     def apply(self, events: Events) -> Events:
         """See ``FilterState.apply``."""
-        if not len(events):
-            return events
-        before = int(events.t[0]) if self._last is None else self._last
-        self._last = int(events.t[-1])
-        # Steps of time are never negative; as unsigned numbers they are right however far times lie apart.
-        steps = np.diff(events.t.view(np.uint64), prepend=np.array([before]).view(np.uint64))
-        grown = np.minimum(steps, np.uint64(self._fills_in)).astype(np.int64) * self._rate
-        return events.select(_LOOP.run((grown,), (self._bucket,), self._full))
+        return _LOOP.run(events, self._bucket, numbers=(self._rate, self._full, self._fills_in))
 
 
-def _keep(at: Any, grown: Any, bucket: Any, full: int) -> int:
-    kept, content = 0, bucket[0]
-    for i in range(len(grown)):
-        content = min(content + grown[i], full)
+def _keep(
+    x_out: Any, y_out: Any, t_out: Any, p_out: Any, x: Any, y: Any, t: Any, p: Any,
+    bucket: Any, rate: int, full: int, fills_in: int,
+) -> int:  # fmt: skip
+    """``fills_in`` is after how many µs the bucket is full, whatever it held."""
+    kept, content, filled = 0, bucket[0], bucket[1]
+    for i in range(len(t)):
+        now = t[i]
+        if now > filled:
+            # Half of each time first: their difference may be more than int64 holds.
+            far = now // 2 - filled // 2 > fills_in
+            content = full if far else min(content + (now - filled) * rate, full)
+            filled = now
+        x_out[kept], y_out[kept], t_out[kept], p_out[kept] = x[i], y[i], now, p[i]
         if content >= 1_000_000:
             content -= 1_000_000
-            at[kept] = i
             kept += 1
-    bucket[0] = content
+    bucket[0], bucket[1] = content, filled
     return kept
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from nirbridge_events.events import Events, Size
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
-from nirbridge_events.filters.loops import NEVER, Loop, Memory
+from nirbridge_events.filters.loops import Loop
+from nirbridge_events.filters.recent_times import REACH, RecentTimes
 from nirbridge_events.settings import whole_number
 
 
@@ -36,7 +35,7 @@ class RefractoryFilter(EventFilter):
     takes: ClassVar[str] = "DURATION"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dead_time", whole_number(self.dead_time, "dead_time", 1, 1 << 40))
+        object.__setattr__(self, "dead_time", whole_number(self.dead_time, "dead_time", 1, REACH))
 
     def __str__(self) -> str:
         return f"{self.name}={duration_text(self.dead_time)}"
@@ -54,22 +53,29 @@ class RefractoryFilter(EventFilter):
 class _State(FilterState):
     def __init__(self, dead_time: int, sensor_size: Size) -> None:
         self._dead_time, (self._width, height) = dead_time, sensor_size
-        self._last = Memory(np.full(self._width * height, NEVER))
+        self._times = RecentTimes(self._width * height)
 
     def apply(self, events: Events) -> Events:
         """See ``FilterState.apply``."""
-        place = events.y.astype(np.uint32) * np.uint32(self._width) + events.x
-        # A pixel is ready if its last event is not later than this; int64 holds nothing before NEVER.
-        ready = np.maximum(events.t, NEVER + self._dead_time) - self._dead_time
-        return events.select(_LOOP.run((place, ready, events.t), (self._last,)))
+        times = self._times
+        return Events.concatenate(
+            [
+                _LOOP.run(part, times.table, (self._width,), (origin, self._dead_time))
+                for part, origin in times.parts(events)
+            ]
+        )
 
 
-def _keep(at: Any, place: Any, ready: Any, t: Any, last: Any) -> int:
+def _keep(
+    x_out: Any, y_out: Any, t_out: Any, p_out: Any, x: Any, y: Any, t: Any, p: Any,
+    last: Any, width: int, origin: int, dead_time: int,
+) -> int:  # fmt: skip
     kept = 0
     for i in range(len(t)):
-        if last[place[i]] <= ready[i]:
-            last[place[i]] = t[i]
-            at[kept] = i
+        now, place = t[i] - origin, y[i] * width + x[i]
+        if last[place] <= now - dead_time:
+            last[place] = now
+            x_out[kept], y_out[kept], t_out[kept], p_out[kept] = x[i], y[i], t[i], p[i]
             kept += 1
     return kept
 
