@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nirbridge.errors import InputError
 from nirbridge_events import counting, one_sweep
 from nirbridge_events.areas import moved, within
-from nirbridge_events.codings import make_coder
+from nirbridge_events.codings import REMEMBER, make_coder
 from nirbridge_events.event_checks import require_good
 from nirbridge_events.events import Events, Size, as_events, in_pieces, inside, narrowed
 from nirbridge_events.pixels import FloatFrame, FreshMemory
@@ -52,15 +52,18 @@ class FrameEncoder:
         one-hot  c = Σ_j [r_j > 0];  y = 0 if c = 0, else min(2^round(log2 c), 2^(lanes-1))
         phase    K = phases frames; x_k = the digit of weight 2^(K-k) of min(r, 2^K - 1), k = 1..K
         voxel    B = bins frames; y_b = Σ_i max(0, 1 - |b - (B-1)(t_i - t_start)/window|) over the events i
+        time-surface   y = exp(-(t_end - t_last)/tau); 0 where there was no event yet
 
-    Phase-coded frames decode as Σ_k 2^-k x_k = r / 2^K, most significant digit first.  "phase" and "voxel" have one
-    part.  Without downsampling, "count" and "phase" count every event, whatever ``downsample`` says.  With polarity
-    "signed" each polarity is coded by itself and y = y_ON - y_OFF.  A value that does not fit is cut and counted.
+    Phase-coded frames decode as Σ_k 2^-k x_k = r / 2^K, most significant digit first.  "phase", "voxel" and
+    "time-surface" have one part.  t_end is the first µs after the window, and t_last the time of the last event of a
+    pixel in this window or any before it: with merged pixels, of any of them.  Without downsampling, "count" and
+    "phase" count every event, whatever ``downsample`` says.  With polarity "signed" each polarity is coded by itself
+    and y = y_ON - y_OFF.  A value that does not fit is cut and counted.
 
     Args:
         sensor_size: (width, height) of the sensor.
         window: length of a window in µs, 10,000 if neither it nor ``per_events`` is given.
-        coding: "binary", "count", "one-hot", "phase" or "voxel".
+        coding: "binary", "count", "one-hot", "phase", "voxel" or "time-surface".
         start: where window 0 begins, on the recording's own clock: a time in µs, "zero" for its time 0, or "first"
             (also None) for the time of the first event.  Events before it are counted and left out.
         end: where windows end, on the same clock in µs, also where no event comes until there; a window that it cuts
@@ -69,14 +72,14 @@ class FrameEncoder:
         late: the same for an event of a window that ``windows_until`` closed.
         max_gap: how many windows without any event may follow each other; more means a broken clock.
         gap: what more are: an "error", or not made and put into the report ("count").
-        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins``, ``crop`` and
-            ``per_events``, as of ``EncoderSettings``.
+        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins``, ``tau``,
+            ``crop`` and ``per_events``, as of ``EncoderSettings``.
 
     Raises:
         InputError: an argument is out of range, of another coding, or excludes another one.
 
     Source: Abillama et al., IEEE Access 2025, section on the DVS encoding; "phase": Hwang and Kung, 2024, the
-    multi-spike binary code of the input.
+    multi-spike binary code of the input; "time-surface": Lagorce et al., HOTS, 2017, at the ends of windows.
     """
 
     def __init__(
@@ -350,23 +353,24 @@ class FrameEncoder:
         self._part = -1
 
     def _close_window(self) -> Window:
-        shape = (self.frames_per_window, *self.frame_shape)
-        empty = self._window_events == 0
-        frames = np.zeros(shape, dtype=np.float32) if empty else self._coded().reshape(shape)
-        self.report.windows += 1
-        self.report.empty_windows += empty
         if self._by_number:
             t_start, t_end = self._window_times[0], self._window_times[1] + 1
         else:
             t_start = self._origin + self._window_index * self._length
             t_end = t_start + self._length
+        shape = (self.frames_per_window, *self.frame_shape)
+        empty = self._window_events == 0
+        blank = empty and self.settings.coding not in REMEMBER
+        frames = np.zeros(shape, dtype=np.float32) if blank else self._coded(t_end).reshape(shape)
+        self.report.windows += 1
+        self.report.empty_windows += empty
         window = Window(frames, self._window_index, t_start, t_end, self._window_events)
         self.report.pending_events -= self._window_events
         self._window_events = 0
         return window
 
-    def _coded(self) -> FloatFrame:
-        values = self._coder.take(self._window_events)
+    def _coded(self, t_end: int) -> FloatFrame:
+        values = self._coder.take(self._window_events, t_end)
         self.report.saturated = self._coder.saturated
         if self.settings.polarity != "signed":
             return values
@@ -391,7 +395,8 @@ def encode(
         events: a ``Recording``, ``Events``, a structured array (x, y, t [µs], p), or an iterable of such chunks.
         sensor_size: (width, height); by default the recording's own, and (346, 260) for events that do not say.
         window: length of a window in µs, 10,000 if neither it nor ``per_events`` is given.
-        coding: "binary", "count", "one-hot", "phase" or "voxel"; K is 1 for the first three.
+        coding: "binary", "count", "one-hot", "phase", "voxel" or "time-surface"; K is the number of phases or bins of
+            "phase" and "voxel", and 1 else.
         options: further arguments of ``FrameEncoder``, which also gives the equations: ``start``, ``end``,
             ``per_events``, ``lanes``, ``size`` and more.
 

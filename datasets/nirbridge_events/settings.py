@@ -13,16 +13,17 @@ from nirbridge_events.areas import Area, as_area, require_inside
 from nirbridge_events.events import Size, as_size
 from nirbridge_events.pixels import DOWNSAMPLES, PixelMap
 
-CODINGS = ("binary", "count", "one-hot", "phase", "voxel")
+CODINGS = ("binary", "count", "one-hot", "phase", "voxel", "time-surface")
 POLARITIES = ("keep", "merge", "signed")
-SIGNED_CODINGS = ("binary", "count", "voxel")
-OPTION_OF = {"lanes": "one-hot", "phases": "phase", "bins": "voxel"}
+SIGNED_CODINGS = ("binary", "count", "voxel", "time-surface")
+OPTION_OF = {"lanes": "one-hot", "phases": "phase", "bins": "voxel", "tau": "time-surface"}
 """Options that only one coding has."""
 DEFAULT_SENSOR = (346, 260)
 MAX_LANES = 16
 MAX_SUBFRAMES = 1 << 16
 MAX_PHASES = 24
 MAX_BINS = 1024
+TAU = 50_000
 MAX_VALUES = 1 << 28
 """Values of the frames of one window, and of a full sensor that is merged by max: 1 GiB as float32."""
 
@@ -37,6 +38,7 @@ class EventInputLike(Protocol):
     lanes: int
     coding: str
     downsample: str
+    tau_surface: int
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,17 @@ class EncoderSettings:
     Args:
         sensor_size: (width, height) of the sensor.
         window: length of a window in µs; becomes 0 with ``per_events``.
-        coding: "binary", "count", "one-hot", "phase" or "voxel".
+        coding: "binary", "count", "one-hot", "phase", "voxel" or "time-surface".
         lanes: S of "one-hot"; its values are 0, 1, 2, .., 2^(S-1).
         subframes: parts of a window; by default 2^(lanes-1) for "one-hot" and 1 else.
         size: (width, height) of the frames, by default that of the crop; never larger.
-        downsample: "or", "sum" or "max"; by default "sum" for "count", "phase" and "voxel", and "or" else.
+        downsample: "or", "sum" or "max"; by default "sum" for "count", "phase" and "voxel", and "or" else.  "voxel"
+            knows "sum" alone, "time-surface" all but "sum".
         polarity: "keep" (P = 2, channel 0 OFF and 1 ON), "merge" (P = 1), or "signed" (P = 1, the value of ON less
-            the value of OFF, for "binary", "count" and "voxel").
+            the value of OFF, for "binary", "count", "voxel" and "time-surface").
         phases: K of "phase".
         bins: B of "voxel".
+        tau: time constant of "time-surface" [µs], 50 ms if not given.
         crop: (x, y, width, height) of the sensor pixels that count; events elsewhere are left out and counted.
         per_events: number of events of a window, instead of its length in time; not for "voxel".
 
@@ -74,6 +78,7 @@ class EncoderSettings:
     bins: int = 5
     crop: Area | None = None
     per_events: int | None = None
+    tau: int = TAU
 
     def __post_init__(self) -> None:
         put = self._put
@@ -93,10 +98,11 @@ class EncoderSettings:
             (1 << (self.lanes - 1) if self.coding == "one-hot" else 1) if self.subframes is None else self.subframes
         )
         put("subframes", whole_number(subframes, "subframes", 1, MAX_SUBFRAMES))
-        if subframes > 1 and self.coding in ("phase", "voxel"):
+        if subframes > 1 and self.coding in ("phase", "voxel", "time-surface"):
             raise InputError("subframes", f"{subframes} do not go with coding '{self.coding}'", "Leave it away")
         put("phases", whole_number(self.phases, "phases", 1, MAX_PHASES))
         put("bins", whole_number(self.bins, "bins", 2, MAX_BINS))
+        put("tau", whole_number(self.tau, "tau", 1, 1 << 40))
         put("downsample", self._known_downsample())
         one_of(self.polarity, "polarity", POLARITIES)
         if self.polarity == "signed" and self.coding not in SIGNED_CODINGS:
@@ -118,6 +124,8 @@ class EncoderSettings:
         if options.get("per_events") is not None:
             found = f"contradicts the EventInput, which has windows of {int(node.window)} µs"
             raise InputError("per_events", found, "Leave it away")
+        if node.coding == "time-surface":
+            options["tau"] = int(node.tau_surface)
         polarities, height, width = (int(n) for n in node.shape)
         sensor_width, sensor_height = (int(n) for n in node.sensor_size)
         return cls(
@@ -183,6 +191,9 @@ class EncoderSettings:
     def _known_downsample(self) -> str:
         if self.coding == "voxel" and self.downsample not in (None, "sum"):
             raise InputError("downsample", f"'{self.downsample}' does not go with coding 'voxel'", "Use sum")
+        if self.coding == "time-surface" and self.downsample == "sum":
+            found = "'sum' does not go with coding 'time-surface', where the last event of merged pixels counts"
+            raise InputError("downsample", found, "Use or")
         default = "sum" if self.coding in ("count", "phase", "voxel") else "or"
         return one_of(self.downsample or default, "downsample", tuple(DOWNSAMPLES))
 

@@ -55,12 +55,18 @@ _ENCODER_OPTIONS = (
     click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
     click.option(
         "--coding",
-        type=click.Choice(["binary", "count", "one-hot", "phase", "voxel"]),
-        help="How events become values; phase and voxel make several frames of a window.",
+        type=click.Choice(["binary", "count", "one-hot", "phase", "voxel", "time-surface"]),
+        help="How events become values; phase and voxel make several frames of a window, and time surfaces remember.",
     ),
     click.option("--lanes", type=click.IntRange(1, 16), help="Lanes of one-hot coding; 3 if not given."),
     click.option("--phases", type=click.IntRange(1, 24), help="Frames a window of phase coding; 8 if not given."),
     click.option("--bins", type=click.IntRange(2, 1024), help="Frames a window of a voxel grid; 5 if not given."),
+    click.option(
+        "--tau",
+        metavar="DURATION",
+        callback=parse_duration,
+        help="Time constant of a time surface; 50ms if not given.",
+    ),
     click.option("--subframes", type=click.IntRange(1, 65536), help="Parts of a window; 2^(lanes-1) for one-hot."),
     click.option("--size", metavar="WxH", callback=parse_size, help="Size of the frames; the sensor's if not given."),
     click.option("--downsample", type=click.Choice(["or", "sum", "max"]), help="How pixels merge, before coding."),
@@ -76,7 +82,7 @@ _ENCODER_OPTIONS = (
     ),
 )
 _ENCODER_NAMES = (
-    "window", "per_events", "coding", "lanes", "phases", "bins", "subframes", "size", "downsample", "polarity"
+    "window", "per_events", "coding", "lanes", "phases", "bins", "tau", "subframes", "size", "downsample", "polarity"
 )  # fmt: skip
 
 
