@@ -251,9 +251,9 @@ class TimeSurfaceCoder:
     def take(self, _events: int, t_end: int) -> FloatFrame:
         """See ``Coder.take``; what was seen stays."""
         surface: FloatFrame = self._memory.zeros().reshape(1, -1)
-        # No event is later than the end, and as unsigned numbers ages are right however old an event is.
-        ages = np.uint64(t_end % (1 << 64)) - self._last[self._seen].view(np.uint64)
-        surface[0, self._seen] = np.exp(-(ages / self._tau))
+        # No event is later than the last µs, from which unsigned numbers count right however old an event is.
+        before_last = np.uint64((t_end - 1) % (1 << 64)) - self._last[self._seen].view(np.uint64)
+        surface[0, self._seen] = np.exp(-(before_last + 1.0) / self._tau)
         return surface
 
 

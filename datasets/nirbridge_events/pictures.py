@@ -61,11 +61,16 @@ def require_drawing(suffix: str) -> None:
         raise InputError(f"a {suffix} picture", found, f"Run: pip install {_PACKAGES[module]}")
 
 
-def polarity_image(values: FloatFrame) -> Image:
-    """Channels [P, H, W] as RGB [H, W, 3]: ON, OFF, or both, on white, stronger where the value is larger."""
+def polarity_image(values: FloatFrame, settings: EncoderSettings) -> Image:
+    """Channels [P, H, W] as RGB [H, W, 3]: ON, OFF, or both, on white, stronger where the value is larger.
+
+    A single event is seen beside many; but what decays to nothing is seen to.
+    """
+    faintest = 0.0 if settings.coding == "time-surface" else 0.35
     off, on = (np.zeros_like(values[0]), values[0]) if len(values) == 1 else (values[0], values[1])
     largest = np.maximum(off, on)
-    strength = np.where(largest > 0, 0.35 + 0.65 * largest / max(float(largest.max(initial=0)), 1e-9), 0)[..., None]
+    strength = np.where(largest > 0, faintest + (1 - faintest) * largest / max(float(largest.max(initial=0)), 1e-9), 0)
+    strength = strength[..., None]
     colour = np.where((on > 0)[..., None], np.where((off > 0)[..., None], BOTH, ON), OFF)
     return np.asarray(np.rint(GROUND + (colour - np.asarray(GROUND)) * strength), dtype=np.uint8)
 
@@ -115,7 +120,7 @@ class Sheet:
         mapped = None
         colours = self._colours(images)
         for column, (window, values) in enumerate(zip(shown, images, strict=True)):
-            axes[0, column].imshow(polarity_image(values), interpolation="nearest")
+            axes[0, column].imshow(polarity_image(values, self._settings), interpolation="nearest")
             span = f"{window.t_start / 1e3:g}–{window.t_end / 1e3:g} ms"
             axes[0, column].set_title(f"{span}\n{window.events} events", fontsize=9)
             levels = level_map(values, self._settings)
@@ -198,7 +203,7 @@ class Film:
 
         values = shrunk(channels(window.frames, self._settings), FILM_SIDE)
         zoom = max(1, FILM_SIDE // max(values.shape[1:]))
-        left, right = polarity_image(values), self._level_image(values)
+        left, right = polarity_image(values, self._settings), self._level_image(values)
         gap = np.full((left.shape[0], max(1, left.shape[1] // 16), 3), 128, dtype=np.uint8)
         both = np.concatenate((left, gap, right), axis=1)
         size = (both.shape[1] * zoom, both.shape[0] * zoom)

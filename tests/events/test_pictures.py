@@ -30,12 +30,12 @@ def test_polarities_have_their_colours():
     settings = EncoderSettings((3, 1), coding="count")
     frame = np.zeros((1, 2, 1, 3), dtype=np.float32)
     frame[0, 0, 0, 0] = frame[0, 1, 0, 1] = 2
-    image = pictures.polarity_image(channels(frame, settings))
+    image = pictures.polarity_image(channels(frame, settings), settings)
     assert image.tolist() == [[list(pictures.OFF), list(pictures.ON), list(pictures.GROUND)]]
     frame[0, :, 0, 2] = 2
-    assert pictures.polarity_image(channels(frame, settings))[0, 2].tolist() == list(pictures.BOTH)
+    assert pictures.polarity_image(channels(frame, settings), settings)[0, 2].tolist() == list(pictures.BOTH)
     signed = EncoderSettings((3, 1), coding="count", polarity="signed")
-    image = pictures.polarity_image(channels(np.array([[[[-1, 1, 0]]]], dtype=np.float32), signed))
+    image = pictures.polarity_image(channels(np.array([[[[-1, 1, 0]]]], dtype=np.float32), signed), signed)
     assert image.tolist() == [[list(pictures.OFF), list(pictures.ON), list(pictures.GROUND)]]
 
 
