@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
+from nirbridge_events import counting
 from nirbridge_events.events import Events, Size
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
 from nirbridge_events.filters.hot_pixel_masks import Mask, as_mask, find_hot_pixels, read_hot_pixels
+from nirbridge_events.pixels import PixelMap, SumSlice
 from nirbridge_events.settings import whole_number
 
 LEARN = 1_000_000
@@ -97,8 +99,8 @@ class HotPixelState(FilterState):
 
     def __init__(self, sensor_size: Size, learn: int = 0, holds: bool = False, mask: Mask | None = None) -> None:
         self._width, self._learn, self._holds = sensor_size[0], learn, holds
-        self._counts = np.zeros(sensor_size[0] * sensor_size[1], dtype=np.int32)
         self._shape = (sensor_size[1], sensor_size[0])
+        self._counts = SumSlice(PixelMap(sensor_size, sensor_size, 1))  # exact up to 2^24, the most that are learned
         self._held: list[Events] = []
         self._learned, self._first, self._last = 0, 0, 0
         self._learns = mask is None
@@ -123,9 +125,9 @@ class HotPixelState(FilterState):
     def finish(self) -> Events:
         """See ``FilterState.finish``; ends learning."""
         if self.mask is None:
-            self.mask = find_hot_pixels(self._counts.reshape(self._shape))
+            self.mask = find_hot_pixels(self._counts.take().reshape(self._shape))
         held, self._held = self._held, []
-        return self._without_hot(Events.concatenate(held), self.mask)
+        return Events.concatenate([self._without_hot(part, self.mask) for part in held])
 
     def notes(self) -> tuple[str, ...]:
         """See ``FilterState.notes``."""
@@ -148,8 +150,9 @@ class HotPixelState(FilterState):
 
     def _take(self, events: Events) -> Events:
         """Learns from events; gives those back that are not held."""
-        np.add.at(self._counts, self._places(events), np.int32(1))
         self._learned += len(events)
+        counting.load_for(self._learned)
+        self._counts.add(events)
         self._last = int(events.t[-1])
         if not self._holds:
             return events
@@ -157,9 +160,6 @@ class HotPixelState(FilterState):
         return events[:0]
 
     def _without_hot(self, events: Events, mask: Mask) -> Events:
-        hot = mask.reshape(-1).take(self._places(events))
+        place = np.multiply(events.y, self._width, dtype=np.intp)
+        hot = mask.reshape(-1).take(np.add(place, events.x, out=place))
         return events.select(~hot) if hot.any() else events
-
-    def _places(self, events: Events) -> npt.NDArray[np.intp]:
-        rows = np.multiply(events.y, self._width, dtype=np.intp)
-        return np.add(rows, events.x, out=rows)
