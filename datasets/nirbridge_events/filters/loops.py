@@ -1,7 +1,7 @@
 """Loops over events, which numpy has no form of, as machine code once that is worth it.
 
 Each is written once, over anything that is indexed: compiled over arrays, or interpreted over lists of Python's own
-numbers, which is twice as fast as over numpy's and what remains where numba is missing.  So both give the same.
+numbers, which are faster one by one than numpy's; that is what remains where numba is missing.  So both give the same.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.counting import WORTH_LOADING
 from nirbridge_events.events import Events
 
 Array = npt.NDArray[Any]
+
+WORTH_LOADING = 1 << 18
+"""Events of a process from which on numba is loaded: for so many that takes no longer than to interpret the loops."""
 
 
 class _Usage:

@@ -38,7 +38,7 @@ class RateFilter(EventFilter):
     Raises:
         InputError: one of them is out of range.
 
-    Source: the token bucket of traffic shaping; with another bucket, the event rate control of sensors.
+    Source: the token bucket, by which networks shape traffic.
     """
 
     rate: int
