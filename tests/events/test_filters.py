@@ -156,6 +156,21 @@ def test_real_recordings_equal_the_equations(name, size, shared_data, how):
         assert 0 < len(wanted) < len(rows)
 
 
+def test_a_live_stream_compiles_before_its_first_event_and_never_again(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(loops._Usage, "events", 0)
+    for loop in all_loops():
+        monkeypatch.setattr(loop, "_compiled", None)
+    kinds = [BackgroundFilter(5000), RefractoryFilter(10), RateFilter(9)]
+    chain = FilterChain(kinds, SENSOR, live=True)
+    assert [report.events for report in chain.reports] == [0, 0, 0]
+    events = busy_events()
+    events.t.flags.writeable = False
+    strided = Events(np.repeat(events.x, 2)[::2], events.y, events.t, events.p)
+    assert len(chain.apply(strided)) > 0
+    assert [len(loop._compiled.signatures) for loop in all_loops()] == [1, 1, 1]
+
+
 def test_a_chain_begins_anew(how):
     chain = FilterChain([RefractoryFilter(1000), RateFilter(10_000)], SENSOR)
     first = [naive.rows_of(Events.concatenate(list(chain.over([busy_events()])))) for _ in range(2)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import NirbridgeError
 from nirbridge_events.event_checks import require_good
-from nirbridge_events.events import Events, Size, as_events, as_size, narrowed
+from nirbridge_events.events import EVENT_DTYPE, Events, Size, as_events, as_size, narrowed
 from nirbridge_events.filters.base import EventFilter, FilterState
 from nirbridge_events.filters.hot_pixels import HotPixelState
 from nirbridge_events.filters.loops import compile_at_once
@@ -64,8 +64,8 @@ class FilterChain:
         self.reset()
         if live and filters:
             compile_at_once()
-            for state in self._states:
-                state.apply(Events.concatenate([]))
+            for one in self.filters:
+                one.start(self.sensor_size, live).apply(as_events(np.zeros(1, dtype=EVENT_DTYPE)))
 
     def reset(self) -> None:
         """Begins anew: no event has come yet."""

@@ -63,7 +63,8 @@ class Loop:
             places: numbers that indices are made of; unsigned, so that nothing looks whether an index is negative.
             numbers: other numbers.
         """
-        compiled, columns = self._ready(len(events)), (events.x, events.y, events.t, events.p)
+        columns = [_plain(column) for column in (events.x, events.y, events.t, events.p)]
+        compiled = self._ready(len(events))
         table = memory.kept_as(array=compiled is not None)
         if compiled is not None:
             out = [np.empty(len(events), dtype=column.dtype) for column in columns]
@@ -85,6 +86,11 @@ class Loop:
             except ImportError:
                 _Usage.possible = False
         return self._compiled
+
+
+def _plain(column: Array) -> Array:
+    """The column as an array of the one kind that is compiled for."""
+    return column if column.flags.carray else column.copy()
 
 
 def _slice(values: Array, kept: int) -> Array:
