@@ -5,11 +5,13 @@ import io
 import nir
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import nirbridge
+from nirbridge.cli.encode import command
 from nirbridge.errors import GraphError, InputError
 from nirbridge.ir import EventInput, spec_of
-from nirbridge_events import FrameEncoder, decode, encode, open_recording
+from nirbridge_events import FrameEncoder, decode, encode, open_recording, write_nmnist
 from tests.events import naive
 
 SENSOR = (7, 5)
@@ -75,6 +77,19 @@ def test_a_real_recording_equals_the_equation(shared_data):
     rows = [row for chunk in recording for row in naive.rows_of(chunk)]
     wanted = naive.surface_frames(rows, (34, 34), 20_000, 30_000, (34, 34), 2, rows[0][0])
     np.testing.assert_allclose(frames, wanted, rtol=1e-6)
+
+
+def test_the_command_line_has_its_option(tmp_path):
+    events = naive.make_events(np.random.default_rng(0), 500, (34, 34), span=95_000)
+    write_nmnist(tmp_path / "a.bin", events)
+    arguments = [str(tmp_path / "a.bin"), "-o", str(tmp_path / "f.npy"), "--window", "10ms"]
+    result = CliRunner().invoke(command, [*arguments, "--coding", "time-surface", "--tau", "30ms"])
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "f.npy"), encode(events, (34, 34), 10_000, "time-surface", tau=30_000)
+    )
+    result = CliRunner().invoke(command, [*arguments, "--coding", "count", "--tau", "30ms"])
+    assert "tau: goes with coding 'time-surface', not with 'count'" in str(result.exception)
 
 
 def test_they_are_not_decoded():
