@@ -9,12 +9,12 @@ from nirbridge_events.filtered import filtered
 from nirbridge_events.filters import FILTERS, EventFilter, FilterState
 from nirbridge_events.filters.background import BackgroundFilter
 from nirbridge_events.filters.chain import FilterChain, FilterReport
-from nirbridge_events.filters.hot_pixel_masks import find_hot_pixels
 from nirbridge_events.filters.hot_pixels import HotPixelFilter
 from nirbridge_events.filters.polarity import PolarityFilter
 from nirbridge_events.filters.rate import RateFilter
 from nirbridge_events.filters.refractory import RefractoryFilter
 from nirbridge_events.filters.roi import RoiFilter
+from nirbridge_events.hot_pixels import find_hot_pixels
 from nirbridge_events.read_report import LossWarning, ReadReport
 from nirbridge_events.recording import Recording, open_recording
 from nirbridge_events.recording_info import RecordingInfo, info

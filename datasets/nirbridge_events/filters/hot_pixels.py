@@ -14,7 +14,8 @@ from nirbridge.errors import InputError
 from nirbridge_events import counting
 from nirbridge_events.events import Events, Size
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
-from nirbridge_events.filters.hot_pixel_masks import Mask, as_mask, find_hot_pixels, read_hot_pixels
+from nirbridge_events.filters.hot_pixel_masks import as_mask, read_hot_pixels
+from nirbridge_events.hot_pixels import Mask, find_hot_pixels
 from nirbridge_events.pixels import PixelMap, SumSlice
 from nirbridge_events.settings import whole_number
 
