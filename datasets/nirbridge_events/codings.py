@@ -45,8 +45,11 @@ class Coder(Protocol):
     def close_part(self) -> None:
         """Ends the current part."""
 
-    def take(self, events: int) -> FloatFrame:
-        """The values [K, pixels] of the window, which held that many events; a new window begins."""
+    def take(self, events: int, t_end: int) -> FloatFrame:
+        """The values [K, pixels] of the window, which held that many events and ends at ``t_end``.
+
+        A new window begins.  Windows without events are left out, unless the coding is one of ``REMEMBER``.
+        """
 
 
 class BinaryCoder:
@@ -63,7 +66,7 @@ class BinaryCoder:
     def close_part(self) -> None:
         """Nothing to do: parts do not matter to what was seen at all."""
 
-    def take(self, _events: int) -> FloatFrame:
+    def take(self, _events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
         return np.asarray(self._seen.take(), dtype=np.float32)[np.newaxis]
 
@@ -104,7 +107,7 @@ class CountCoder(SummedParts):
         super().__init__(_merged(settings, memory if settings.parts == 1 else None), settings.parts)
         self.saturated = 0
 
-    def take(self, events: int) -> FloatFrame:
+    def take(self, events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
         counts = self.take_sum()
         if events > LARGEST_COUNT:
@@ -146,7 +149,7 @@ class OneHotCoder:
             self._counts[index] += 1
             self._window.add(index)
 
-    def take(self, _events: int) -> FloatFrame:
+    def take(self, _events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
         index = self._window.take()
         if index is not None and not self._quantiser.cuts:
@@ -171,7 +174,7 @@ class PhaseCoder(SummedParts):
         self._phases, self._largest = settings.phases, np.float32((1 << settings.phases) - 1)
         self._dtype = np.dtype(np.uint8 if settings.phases <= 8 else np.uint32)
 
-    def take(self, events: int) -> FloatFrame:
+    def take(self, events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
         counts = self.take_sum()
         frames: FloatFrame = self._memory.zeros().reshape(self._phases, -1)
@@ -212,7 +215,7 @@ class VoxelCoder:
     def close_part(self) -> None:
         """Nothing to do: a window is one part."""
 
-    def take(self, _events: int) -> FloatFrame:
+    def take(self, _events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
         frames: FloatFrame = self._memory.zeros().reshape(self._bins, -1)
         index = self._touched.take()
@@ -222,12 +225,48 @@ class VoxelCoder:
         return frames
 
 
+class TimeSurfaceCoder:
+    """y = exp(-(t_end - t_last)/tau), t_last being the time of a pixel's last event in any window; 0 if it had none.
+
+    Where pixels merge, the last event of any of them counts.
+    """
+
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
+        self.saturated = 0
+        self._memory = memory
+        self._map: PixelMap = settings.pixel_map
+        self._tau = settings.tau
+        self._last = np.zeros(self._map.pixels, dtype=np.int64)
+        self._seen = np.zeros(self._map.pixels, dtype=np.bool_)
+
+    def add(self, events: Events, _t_start: int) -> None:
+        """See ``Coder.add``; of several times that are written to a pixel the last one stays."""
+        index = self._map.flat(events)
+        self._last[index] = events.t
+        self._seen[index] = True
+
+    def close_part(self) -> None:
+        """Nothing to do: a window is one part."""
+
+    def take(self, _events: int, t_end: int) -> FloatFrame:
+        """See ``Coder.take``; what was seen stays."""
+        surface: FloatFrame = self._memory.zeros().reshape(1, -1)
+        # No event is later than the last µs, from which unsigned numbers count right however old an event is.
+        before_last = np.uint64((t_end - 1) % (1 << 64)) - self._last[self._seen].view(np.uint64)
+        surface[0, self._seen] = np.exp(-(before_last + 1.0) / self._tau)
+        return surface
+
+
+REMEMBER = ("time-surface",)
+"""Codings whose frames depend on earlier windows, and are not 0 where a window has no event."""
+
 CODERS: dict[str, type[Coder]] = {
     "binary": BinaryCoder,
     "count": CountCoder,
     "one-hot": OneHotCoder,
     "phase": PhaseCoder,
     "voxel": VoxelCoder,
+    "time-surface": TimeSurfaceCoder,
 }
 
 

@@ -49,10 +49,13 @@ def decode(
         events in order of time, then row, column and polarity.
 
     Raises:
-        InputError: the frames have another shape, or values that this coding cannot give.
+        InputError: the frames have another shape, or values that this coding cannot give; or it is "time-surface".
     """
     check_options(coding, options)
     settings = EncoderSettings(sensor_size, window, coding, **options)
+    if settings.coding == "time-surface":
+        found = "'time-surface' keeps one event of each pixel, and that in 24 bits"
+        raise InputError("coding", found, "Decode frames of another coding")
     values = _checked(np.asarray(frames), settings)
     steps, polarity, row, column = np.nonzero(values)
     signed = values[steps, polarity, row, column]

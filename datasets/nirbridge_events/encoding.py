@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events import counting, one_sweep
-from nirbridge_events.codings import make_coder
-from nirbridge_events.events import Events, Size, as_events, first_backwards, first_outside, in_pieces, inside, narrowed
+from nirbridge_events.areas import moved, within
+from nirbridge_events.codings import REMEMBER, make_coder
+from nirbridge_events.event_checks import require_good
+from nirbridge_events.events import Events, Size, as_events, in_pieces, inside, narrowed
 from nirbridge_events.pixels import FloatFrame, FreshMemory
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (
@@ -50,15 +52,18 @@ class FrameEncoder:
         one-hot  c = Σ_j [r_j > 0];  y = 0 if c = 0, else min(2^round(log2 c), 2^(lanes-1))
         phase    K = phases frames; x_k = the digit of weight 2^(K-k) of min(r, 2^K - 1), k = 1..K
         voxel    B = bins frames; y_b = Σ_i max(0, 1 - |b - (B-1)(t_i - t_start)/window|) over the events i
+        time-surface   y = exp(-(t_end - t_last)/tau); 0 where there was no event yet
 
-    Phase-coded frames decode as Σ_k 2^-k x_k = r / 2^K, most significant digit first.  "phase" and "voxel" have one
-    part.  Without downsampling, "count" and "phase" count every event, whatever ``downsample`` says.  With polarity
-    "signed" each polarity is coded by itself and y = y_ON - y_OFF.  A value that does not fit is cut and counted.
+    Phase-coded frames decode as Σ_k 2^-k x_k = r / 2^K, most significant digit first.  "phase", "voxel" and
+    "time-surface" have one part.  t_end is the first µs after the window, and t_last the time of the last event of a
+    pixel in this window or any before it: with merged pixels, of any of them.  Without downsampling, "count" and
+    "phase" count every event, whatever ``downsample`` says.  With polarity "signed" each polarity is coded by itself
+    and y = y_ON - y_OFF.  A value that does not fit is cut and counted.
 
     Args:
         sensor_size: (width, height) of the sensor.
         window: length of a window in µs, 10,000 if neither it nor ``per_events`` is given.
-        coding: "binary", "count", "one-hot", "phase" or "voxel".
+        coding: "binary", "count", "one-hot", "phase", "voxel" or "time-surface".
         start: where window 0 begins, on the recording's own clock: a time in µs, "zero" for its time 0, or "first"
             (also None) for the time of the first event.  Events before it are counted and left out.
         end: where windows end, on the same clock in µs, also where no event comes until there; a window that it cuts
@@ -67,14 +72,14 @@ class FrameEncoder:
         late: the same for an event of a window that ``windows_until`` closed.
         max_gap: how many windows without any event may follow each other; more means a broken clock.
         gap: what more are: an "error", or not made and put into the report ("count").
-        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins``, ``crop`` and
-            ``per_events``, as of ``EncoderSettings``.
+        options: ``lanes``, ``subframes``, ``size``, ``downsample``, ``polarity``, ``phases``, ``bins``, ``tau``,
+            ``crop`` and ``per_events``, as of ``EncoderSettings``.
 
     Raises:
         InputError: an argument is out of range, of another coding, or excludes another one.
 
     Source: Abillama et al., IEEE Access 2025, section on the DVS encoding; "phase": Hwang and Kung, 2024, the
-    multi-spike binary code of the input.
+    multi-spike binary code of the input; "time-surface": Lagorce et al., HOTS, 2017, at the ends of windows.
     """
 
     def __init__(
@@ -144,7 +149,8 @@ class FrameEncoder:
         """Takes a chunk and returns the frames [n·K, P, H, W] that it completes; n may be 0.
 
         Raises:
-            InputError: times go back, an event lies outside the sensor, or a gap is too long.
+            InputError: times go back, a polarity is neither 0 nor 1, an event lies outside the sensor, or a gap is too
+                long.
         """
         return self._stack(self.windows(events))
 
@@ -252,20 +258,12 @@ class FrameEncoder:
         """Returns a chunk that may follow those taken so far.
 
         Raises:
-            InputError: times go back, or an event lies outside the sensor and ``outside`` is "error".
+            InputError: times go back, a polarity is neither 0 nor 1, or an event lies outside the sensor and
+                ``outside`` is "error".
         """
         last_time = None if self._range.seen is None else self._range.seen[1]
-        back = first_backwards(events.t, last_time)
-        if back is not None:
-            before = events.t[back - 1] if back else last_time
-            where = f"event {self.report.events + back}"
-            next_step = "Sort the events by time, or read them with open_recording(events, jitter=...)"
-            raise InputError(where, f"time {events.t[back]} µs after {before} µs goes back", next_step)
-        outside = first_outside(events, self.sensor_size) if self.outside == "error" else None
-        if outside is not None:
-            (width, height), where = self.sensor_size, f"event {self.report.events + outside}"
-            found = f"({events.x[outside]}, {events.y[outside]}) is outside the sensor of {width}x{height} pixels"
-            raise InputError(where, found, "Give the right sensor_size (width, height)")
+        size = self.sensor_size if self.outside == "error" else None
+        require_good(events, last_time, size, self.report.events)
         return events
 
     def _numbers(self, events: Events, given: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
@@ -289,8 +287,10 @@ class FrameEncoder:
             events = events.select(on_sensor)
         events = narrowed(events)
         if self.settings.crop is not None:
-            events, dropped = _inside(events, self.settings.crop)
-            self.report.cropped += dropped
+            events = moved(events, self.settings.crop)
+            kept = events.select(within(events, self.settings.crop))
+            self.report.cropped += len(events) - len(kept)
+            events = kept
         self.report.pending_events += len(events)
         return events
 
@@ -353,23 +353,24 @@ class FrameEncoder:
         self._part = -1
 
     def _close_window(self) -> Window:
-        shape = (self.frames_per_window, *self.frame_shape)
-        empty = self._window_events == 0
-        frames = np.zeros(shape, dtype=np.float32) if empty else self._coded().reshape(shape)
-        self.report.windows += 1
-        self.report.empty_windows += empty
         if self._by_number:
             t_start, t_end = self._window_times[0], self._window_times[1] + 1
         else:
             t_start = self._origin + self._window_index * self._length
             t_end = t_start + self._length
+        shape = (self.frames_per_window, *self.frame_shape)
+        empty = self._window_events == 0
+        blank = empty and self.settings.coding not in REMEMBER
+        frames = np.zeros(shape, dtype=np.float32) if blank else self._coded(t_end).reshape(shape)
+        self.report.windows += 1
+        self.report.empty_windows += empty
         window = Window(frames, self._window_index, t_start, t_end, self._window_events)
         self.report.pending_events -= self._window_events
         self._window_events = 0
         return window
 
-    def _coded(self) -> FloatFrame:
-        values = self._coder.take(self._window_events)
+    def _coded(self, t_end: int) -> FloatFrame:
+        values = self._coder.take(self._window_events, t_end)
         self.report.saturated = self._coder.saturated
         if self.settings.polarity != "signed":
             return values
@@ -394,7 +395,8 @@ def encode(
         events: a ``Recording``, ``Events``, a structured array (x, y, t [µs], p), or an iterable of such chunks.
         sensor_size: (width, height); by default the recording's own, and (346, 260) for events that do not say.
         window: length of a window in µs, 10,000 if neither it nor ``per_events`` is given.
-        coding: "binary", "count", "one-hot", "phase" or "voxel"; K is 1 for the first three.
+        coding: "binary", "count", "one-hot", "phase", "voxel" or "time-surface"; K is the number of phases or bins of
+            "phase" and "voxel", and 1 else.
         options: further arguments of ``FrameEncoder``, which also gives the equations: ``start``, ``end``,
             ``per_events``, ``lanes``, ``size`` and more.
 
@@ -447,12 +449,3 @@ def check_same_sensor(recording: Recording, sensor_size: Size | None) -> None:
             f"is of a sensor of {recording.sensor_size} pixels, the encoder expects {tuple(sensor_size)}",
             "Give the recording's sensor size, or a model made for it",
         )
-
-
-def _inside(events: Events, area: tuple[int, int, int, int]) -> tuple[Events, int]:
-    """The events of an area (x, y, width, height), counted from its corner, and the number of the others."""
-    x, y, width, height = area
-    # Unsigned differences wrap around below the corner, so one comparison finds both sides.
-    moved_x, moved_y = events.x - np.uint16(x), events.y - np.uint16(y)
-    kept = Events(moved_x, moved_y, events.t, events.p).select((moved_x < width) & (moved_y < height))
-    return kept, len(events) - len(kept)

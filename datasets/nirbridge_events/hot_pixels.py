@@ -22,7 +22,7 @@ def find_hot_pixels(counts: npt.NDArray[Any]) -> Mask:
         a = 2·sqrt(n + 3/8)                       which has a variance of 1 wherever n is Poisson, however bright it is
         d = a - the median of a over the eight neighbours (at the border mirrored)
         s = the larger of 1 and 1.4826 · the median of |d - median d|, over pixels that have events
-        hot where d > 5·s
+        hot where n > 0 and d > 5·s
 
     So moving edges and bright regions, which raise a pixel together with its neighbours, do not count; up to three hot
     pixels beside each other are found.
@@ -35,19 +35,24 @@ def find_hot_pixels(counts: npt.NDArray[Any]) -> Mask:
 
     Source: the transform of Anscombe 1948 and the spread of Hampel 1974, applied to the neighbourhood of a pixel.
     """
-    steady = 2 * np.sqrt(counts + 0.375)
-    difference = steady - _median_of_neighbours(steady)
-    active = difference[counts > 0]
+    active = np.flatnonzero(counts)
     if not len(active):
         return np.zeros(counts.shape, dtype=np.bool_)
-    spread = _NORMAL * float(np.median(np.abs(active - np.median(active))))
-    return np.asarray(difference > SPREADS * max(1.0, spread))
+    steady = 2 * np.sqrt(np.asarray(counts, dtype=np.float64) + 0.375)
+    difference = steady.reshape(-1)[active] - _median_of_neighbours(steady, active)
+    spread = _NORMAL * float(np.median(np.abs(difference - np.median(difference))))
+    hot = np.zeros(counts.size, dtype=np.bool_)
+    hot[active] = difference > SPREADS * max(1.0, spread)
+    return hot.reshape(counts.shape)
 
 
-def _median_of_neighbours(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    height, width = values.shape
+def _median_of_neighbours(values: npt.NDArray[Any], at: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Of some of the pixels, by their flat index."""
     wide = np.pad(values, 1, mode="reflect")
-    places = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    around = np.stack([wide[i : i + height, j : j + width] for i, j in places])
-    around.sort(axis=0)
-    return np.asarray((around[3] + around[4]) / 2)
+    rows, columns = np.divmod(at, values.shape[1])
+    row = wide.shape[1]
+    corner = rows * row + columns  # the left upper neighbour
+    steps = np.array([0, 1, 2, row, row + 2, 2 * row, 2 * row + 1, 2 * row + 2])
+    around = wide.reshape(-1)[corner[:, np.newaxis] + steps]
+    around.sort(axis=1)
+    return np.asarray((around[:, 3] + around[:, 4]) / 2)

@@ -1,13 +1,15 @@
-"""One pass over a source, with every event checked."""
+"""One pass over a source, with every event checked, and then filtered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nirbridge.errors import NirbridgeError
 from nirbridge_events.event_source import EventSource, LiveSource
 from nirbridge_events.events import Events
+from nirbridge_events.filters.base import EventFilter
+from nirbridge_events.filters.chain import FilterChain
 from nirbridge_events.read_report import ReadReport
 from nirbridge_events.readers.base import Feed
 from nirbridge_events.screening import Screen
@@ -20,17 +22,20 @@ class Pass:
         source: where they are read from.
         jitter: how far times may go back [µs]; such events are sorted.
         bad_events: "error" or "skip".
+        filters: what checked events go through.
 
     Attributes:
         feed: what was read; ``feed.position`` bytes.
+        filters: the state of the filters, and what they took out.
         events: number of events yielded.
     """
 
-    def __init__(self, source: EventSource, jitter: int, bad_events: str) -> None:
+    def __init__(self, source: EventSource, jitter: int, bad_events: str, filters: Sequence[EventFilter] = ()) -> None:
         self._source = source
         self._screen = Screen(source, jitter, bad_events)
         self._skips = bad_events == "skip"
         self.feed = Feed(Path(), 0)
+        self.filters = FilterChain(filters, source.sensor_size, isinstance(source, LiveSource))
         self.events = 0
 
     def __iter__(self) -> Iterator[Events]:
@@ -50,9 +55,11 @@ class Pass:
             if chunk is None:
                 break
             ready, problem = self._screen.take(chunk)
+            ready = self._filtered(ready)
             if len(ready) or isinstance(self._source, LiveSource):
                 yield self._counted(ready)
         rest, too_many = self._screen.finish()
+        rest = Events.concatenate([self._filtered(rest), self.filters.finish()])
         if len(rest):
             yield self._counted(rest)
         if problem := problem or too_many:
@@ -82,7 +89,12 @@ class Pass:
             # Another thread may read the report while the pass goes on: a copy is made in one go.
             lost={kind: count for kind, count in dict(feed.lost).items() if count},
             notices=tuple(feed.notices),
+            filters=self.filters.reports,
         )
+
+    def _filtered(self, events: Events) -> Events:
+        """What passes; without filters nothing is looked at once more."""
+        return self.filters.apply(events) if self.filters.filters else events
 
     def _counted(self, events: Events) -> Events:
         self.events += len(events)

@@ -56,6 +56,11 @@ def require_drawing(suffix: str) -> None:
     require_libraries(f"a {suffix} picture", _NEEDS[suffix])
 
 
+def _polarity_image(values: FloatFrame, settings: EncoderSettings) -> npt.NDArray[np.uint8]:
+    """Channels [P, H, W] as RGB; what decays to nothing is seen to."""
+    return polarity_image(values, faintest=0.0) if settings.coding == "time-surface" else polarity_image(values)
+
+
 def level_map(values: FloatFrame, settings: EncoderSettings) -> npt.NDArray[np.float32]:
     """The largest value of a pixel over the polarities [H, W]; with "one-hot" its lane plus one."""
     levels = lane_numbers(values) if settings.coding == "one-hot" else values
@@ -95,7 +100,7 @@ class Sheet:
         mapped = None
         colours = self._colours(images)
         for column, (window, values) in enumerate(zip(shown, images, strict=True)):
-            axes[0, column].imshow(polarity_image(values), interpolation="nearest")
+            axes[0, column].imshow(_polarity_image(values, self._settings), interpolation="nearest")
             span = f"{window.t_start / 1e3:g}–{window.t_end / 1e3:g} ms"
             axes[0, column].set_title(f"{span}\n{window.events} events", fontsize=9)
             levels = level_map(values, self._settings)
@@ -177,7 +182,7 @@ class Film:
 
         values = shrunk(channels(window.frames, self._settings), FILM_SIDE)
         zoom = max(1, FILM_SIDE // max(values.shape[1:]))
-        left, right = polarity_image(values), self._level_image(values)
+        left, right = _polarity_image(values, self._settings), self._level_image(values)
         gap = np.full((left.shape[0], max(1, left.shape[1] // 16), 3), 128, dtype=np.uint8)
         both = np.concatenate((left, gap, right), axis=1)
         size = (both.shape[1] * zoom, both.shape[0] * zoom)

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from nirbridge_events.filters.chain import FilterReport
 from nirbridge_events.readers.order import JUMP
 
 
@@ -18,7 +19,7 @@ class ReadReport:
     """What a pass met, up to now.
 
     Attributes:
-        events: events yielded.
+        events: events yielded, those that filters took out not among them.
         sorted_events: events whose times went back by no more than the jitter, and were put in their place.
         late_events: events whose times went back by more than the jitter, left out.
         ahead_events: events whose times were ahead of most that followed, left out.
@@ -31,6 +32,7 @@ class ReadReport:
         skipped: words that carry no event, by kind.
         lost: what a live source lost or refused, and what of a file was not read or left out, by kind.
         notices: what else a user should know, one clause each.
+        filters: what each filter took out, in their order.
     """
 
     events: int = 0
@@ -46,6 +48,7 @@ class ReadReport:
     skipped: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    filters: tuple[FilterReport, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as plain data."""
@@ -79,4 +82,5 @@ class ReadReport:
         )
         lines = [text for count, text in counts if count]
         lines += [f"{count} {kind} carry no event" for kind, count in sorted(self.skipped.items())]
-        return [*lines, *self.losses(), *self.notices]
+        filtered = [line for one in self.filters for line in one.lines()]
+        return [*lines, *self.losses(), *self.notices, *filtered]

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge.errors import FileError, InputError
+from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge_events.event_source import EventSource, LiveSource
 from nirbridge_events.events import Events, Size, as_events, as_size
+from nirbridge_events.filters.base import EventFilter
 from nirbridge_events.live import open_stdin, open_udp
 from nirbridge_events.one_pass import Pass
 from nirbridge_events.read_report import ReadReport
@@ -40,13 +41,20 @@ class Recording:
         source: where the events are read from.
         jitter: how far times may go back [µs].
         bad_events: "error" or "skip"; by default "skip" for a live source, whose camera goes on, and "error" else.
+        filters: what events go through after these checks, in this order; each pass begins anew with them.
 
     Attributes:
         current: the current or last pass, what it has read and met.
     """
 
-    def __init__(self, source: EventSource, jitter: int = JITTER, bad_events: str | None = None) -> None:
-        self.source, self.jitter = source, jitter
+    def __init__(
+        self,
+        source: EventSource,
+        jitter: int = JITTER,
+        bad_events: str | None = None,
+        filters: Sequence[EventFilter] = (),
+    ) -> None:
+        self.source, self.jitter, self.filters = source, jitter, tuple(filters)
         self.bad_events = bad_events or ("skip" if self.live else "error")
         self.current = self._new_pass()
         self._started = False
@@ -103,7 +111,7 @@ class Recording:
             if start < len(chunk) or self.live:
                 yield chunk[start:]
         if not reading.events and not self.live:
-            raise self.source.error(self.name, "holds no event", "Record or copy it again")
+            raise self._nothing(reading)
 
     def close(self) -> None:
         """Ends a live source, from any thread; whoever reads it comes to its end.  Harmless when repeated."""
@@ -121,7 +129,16 @@ class Recording:
         return [f"{self.name}: {note}." for note in (*notes, *source.remarks, *self.report.lines())]
 
     def _new_pass(self) -> Pass:
-        return Pass(self.source, self.jitter, self.bad_events)
+        return Pass(self.source, self.jitter, self.bad_events, self.filters)
+
+    def _nothing(self, reading: Pass) -> NirbridgeError:
+        """Why a pass came to its end without any event."""
+        filtered = reading.filters.reports
+        if not filtered or not filtered[0].events:
+            return self.source.error(self.name, "holds no event", "Record or copy it again")
+        counts = ", ".join(f"{one.filter} took out {one.removed}" for one in filtered)
+        found = f"none of {filtered[0].events} events passes the filters: {counts}"
+        return self.source.error(self.name, found, "Loosen them, or leave one away")
 
 
 def open_recording(
@@ -130,6 +147,7 @@ def open_recording(
     jitter: int = JITTER,
     bad_events: str | None = None,
     *,
+    filters: Sequence[EventFilter] = (),
     columns: str | Sequence[str] | None = None,
     time_unit: str | None = None,
     camera: str | int | None = None,
@@ -151,6 +169,7 @@ def open_recording(
             format does not have: "error" ends the reading at the first, "skip" leaves them out and counts them
             (``Recording.report``).  By default "error" for recordings, however they are used, and "skip" for live
             sources.  A cut last word is left out and counted in any case.
+        filters: what events go through once they are checked and in order, one behind the other.
         columns: of a table without names, "t", "x", "y", "p" or "_" for each column, as "x,y,p,t".
         time_unit: of a table, "s", "ms", "us" or "ns"; counts more than what its names or values say.
         camera: name or number of the camera that is read where a file holds several.
@@ -159,13 +178,14 @@ def open_recording(
     Raises:
         FileError: the file is missing, no regular file, empty, compressed, or of an unknown format.
         InputError: the array lacks a field, ``sensor_size`` contradicts the file, the name of a source is wrong, the
-            file can be read in several ways and no option chooses one, or an option does not apply to it.
+            file can be read in several ways and no option chooses one, an option does not apply to it, or a filter
+            does not fit its sensor.
     """
     given = None if sensor_size is None else as_size(sensor_size, "sensor_size")
     if isinstance(jitter, bool) or not isinstance(jitter, (int, np.integer)) or not 0 <= jitter <= 10**9:
         raise InputError("jitter", f"{jitter!r} is not a number of µs in 0..10^9", "Give for instance 1000")
     policy = None if bad_events is None else one_of(bad_events, "bad_events", POLICIES)
-    return Recording(_open(source, as_wanted(given, columns, time_unit, camera, sample)), int(jitter), policy)
+    return Recording(_open(source, as_wanted(given, columns, time_unit, camera, sample)), int(jitter), policy, filters)
 
 
 def _open(source: Any, wanted: Wanted) -> EventSource:

@@ -9,23 +9,23 @@ from typing import Any, Protocol
 import numpy as np
 
 from nirbridge.errors import InputError
+from nirbridge_events.areas import Area, as_area, require_inside
 from nirbridge_events.events import Size, as_size
 from nirbridge_events.pixels import DOWNSAMPLES, PixelMap
 
-CODINGS = ("binary", "count", "one-hot", "phase", "voxel")
+CODINGS = ("binary", "count", "one-hot", "phase", "voxel", "time-surface")
 POLARITIES = ("keep", "merge", "signed")
-SIGNED_CODINGS = ("binary", "count", "voxel")
-OPTION_OF = {"lanes": "one-hot", "phases": "phase", "bins": "voxel"}
+SIGNED_CODINGS = ("binary", "count", "voxel", "time-surface")
+OPTION_OF = {"lanes": "one-hot", "phases": "phase", "bins": "voxel", "tau": "time-surface"}
 """Options that only one coding has."""
 DEFAULT_SENSOR = (346, 260)
 MAX_LANES = 16
 MAX_SUBFRAMES = 1 << 16
 MAX_PHASES = 24
 MAX_BINS = 1024
+TAU = 50_000
 MAX_VALUES = 1 << 28
 """Values of the frames of one window, and of a full sensor that is merged by max: 1 GiB as float32."""
-
-Crop = tuple[int, int, int, int]
 
 
 class EventInputLike(Protocol):
@@ -38,6 +38,7 @@ class EventInputLike(Protocol):
     lanes: int
     coding: str
     downsample: str
+    tau_surface: int
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,17 @@ class EncoderSettings:
     Args:
         sensor_size: (width, height) of the sensor.
         window: length of a window in µs; becomes 0 with ``per_events``.
-        coding: "binary", "count", "one-hot", "phase" or "voxel".
+        coding: "binary", "count", "one-hot", "phase", "voxel" or "time-surface".
         lanes: S of "one-hot"; its values are 0, 1, 2, .., 2^(S-1).
         subframes: parts of a window; by default 2^(lanes-1) for "one-hot" and 1 else.
         size: (width, height) of the frames, by default that of the crop; never larger.
-        downsample: "or", "sum" or "max"; by default "sum" for "count", "phase" and "voxel", and "or" else.
+        downsample: "or", "sum" or "max"; by default "sum" for "count", "phase" and "voxel", and "or" else.  "voxel"
+            knows "sum" alone, "time-surface" all but "sum".
         polarity: "keep" (P = 2, channel 0 OFF and 1 ON), "merge" (P = 1), or "signed" (P = 1, the value of ON less
-            the value of OFF, for "binary", "count" and "voxel").
+            the value of OFF, for "binary", "count", "voxel" and "time-surface").
         phases: K of "phase".
         bins: B of "voxel".
+        tau: time constant of "time-surface" [µs], 50 ms if not given.
         crop: (x, y, width, height) of the sensor pixels that count; events elsewhere are left out and counted.
         per_events: number of events of a window, instead of its length in time; not for "voxel".
 
@@ -73,8 +76,9 @@ class EncoderSettings:
     polarity: str = "keep"
     phases: int = 8
     bins: int = 5
-    crop: Crop | None = None
+    crop: Area | None = None
     per_events: int | None = None
+    tau: int = TAU
 
     def __post_init__(self) -> None:
         put = self._put
@@ -94,16 +98,19 @@ class EncoderSettings:
             (1 << (self.lanes - 1) if self.coding == "one-hot" else 1) if self.subframes is None else self.subframes
         )
         put("subframes", whole_number(subframes, "subframes", 1, MAX_SUBFRAMES))
-        if subframes > 1 and self.coding in ("phase", "voxel"):
+        if subframes > 1 and self.coding in ("phase", "voxel", "time-surface"):
             raise InputError("subframes", f"{subframes} do not go with coding '{self.coding}'", "Leave it away")
         put("phases", whole_number(self.phases, "phases", 1, MAX_PHASES))
         put("bins", whole_number(self.bins, "bins", 2, MAX_BINS))
+        put("tau", whole_number(self.tau, "tau", 1, 1 << 40))
         put("downsample", self._known_downsample())
         one_of(self.polarity, "polarity", POLARITIES)
         if self.polarity == "signed" and self.coding not in SIGNED_CODINGS:
             found = f"'signed' does not go with coding '{self.coding}', whose values have no sign"
             raise InputError("polarity", found, f"Use keep or merge, or one of {', '.join(SIGNED_CODINGS)}")
-        put("crop", None if self.crop is None else _as_crop(self.crop, self.sensor_size))
+        if self.crop is not None:
+            put("crop", as_area(self.crop, "crop"))
+            require_inside(self.crop, self.sensor_size, "crop")
         put("size", self._known_size())
         self._require_moderate()
 
@@ -117,6 +124,8 @@ class EncoderSettings:
         if options.get("per_events") is not None:
             found = f"contradicts the EventInput, which has windows of {int(node.window)} µs"
             raise InputError("per_events", found, "Leave it away")
+        if node.coding == "time-surface":
+            options["tau"] = int(node.tau_surface)
         polarities, height, width = (int(n) for n in node.shape)
         sensor_width, sensor_height = (int(n) for n in node.sensor_size)
         return cls(
@@ -182,6 +191,9 @@ class EncoderSettings:
     def _known_downsample(self) -> str:
         if self.coding == "voxel" and self.downsample not in (None, "sum"):
             raise InputError("downsample", f"'{self.downsample}' does not go with coding 'voxel'", "Use sum")
+        if self.coding == "time-surface" and self.downsample == "sum":
+            found = "'sum' does not go with coding 'time-surface', where the last event of merged pixels counts"
+            raise InputError("downsample", found, "Use or")
         default = "sum" if self.coding in ("count", "phase", "voxel") else "or"
         return one_of(self.downsample or default, "downsample", tuple(DOWNSAMPLES))
 
@@ -235,17 +247,3 @@ def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise InputError(name, f"{value!r} is unknown; known are {', '.join(choices)}", "Choose one of them")
     return value
-
-
-def _as_crop(crop: Any, sensor_size: Size) -> Crop:
-    try:
-        x, y, width, height = (int(value) for value in crop)
-        whole = [x, y, width, height] == list(crop)
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or min(x, y) < 0 or min(width, height) < 1:
-        raise InputError("crop", f"{crop!r} is not (x, y, width, height) in pixels", "Give it as (10, 0, 240, 180)")
-    if x + width > sensor_size[0] or y + height > sensor_size[1]:
-        found = f"{width}x{height} pixels from ({x}, {y}) leave the sensor of {sensor_size[0]}x{sensor_size[1]}"
-        raise InputError("crop", found, "Stay inside the sensor")
-    return x, y, width, height

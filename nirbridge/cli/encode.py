@@ -10,6 +10,7 @@ import click
 
 from nirbridge.cli.common import require_output
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
+from nirbridge.cli.filter_options import filter_options, require_filter_target, save_hot_pixels
 from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo
 from nirbridge.cli.reader_options import reader_options
@@ -29,6 +30,7 @@ PICTURES = (".png", ".gif")
 @encoder_options
 @grid_options
 @reader_options
+@filter_options
 def command(
     source: str,
     output: Path | None,
@@ -46,12 +48,14 @@ def command(
     \b
     Example:
       nirbridge encode rec.raw -o frames.npy --sensor 640x480 --window 10ms --coding one-hot --lanes 3 --size 32x24
+      nirbridge encode rec.raw -o f.npy --window 10ms --coding count --filter hot-pixels=learn --filter background=5ms
       nirbridge encode rec.es --picture lanes.png --window 10ms --coding one-hot
     """
     import nirbridge
     from nirbridge.files import whole_file
 
     _require_targets(output, picture)
+    require_filter_target(flags)
     graph = None if model is None else nirbridge.read(model)
     recording, encoder = open_encoder(source, graph, sensor, flags)
     gallery = None if picture is None else _gallery(picture, encoder.settings, Path(source).name)
@@ -71,6 +75,7 @@ def command(
             gallery.save(file)
     for line in report_lines(recording, encoder):
         echo(line, err=True)
+    save_hot_pixels(recording, flags)
     if output is not None:
         echo(f"Frames [T, P, H, W] of shape {shape}, float32; one sample for 'nirbridge run'.", err=True)
         echo(f"{output}: {shape}")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from nirbridge_events import FrameEncoder, Recording
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
-_CROP = re.compile(r"(\d+),(\d+),(\d+)x(\d+)")
 
 
 def parse_size(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -47,23 +46,27 @@ def parse_crop(_context: click.Context, param: click.Parameter, value: str | Non
     """
     if value is None:
         return None
-    match = _CROP.fullmatch(value)
-    if not match:
-        raise InputError(_option(param), f"'{value}' is not X,Y,WIDTHxHEIGHT in pixels", "Give it as 53,10,240x240")
-    x, y, width, height = map(int, match.groups())
-    return x, y, width, height
+    from nirbridge_events.areas import parse_area
+
+    return parse_area(value, _option(param))
 
 
 _ENCODER_OPTIONS = (
     click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
     click.option(
         "--coding",
-        type=click.Choice(["binary", "count", "one-hot", "phase", "voxel"]),
-        help="How events become values; phase and voxel make several frames of a window.",
+        type=click.Choice(["binary", "count", "one-hot", "phase", "voxel", "time-surface"]),
+        help="How events become values; phase and voxel make several frames of a window, and time surfaces remember.",
     ),
     click.option("--lanes", type=click.IntRange(1, 16), help="Lanes of one-hot coding; 3 if not given."),
     click.option("--phases", type=click.IntRange(1, 24), help="Frames a window of phase coding; 8 if not given."),
     click.option("--bins", type=click.IntRange(2, 1024), help="Frames a window of a voxel grid; 5 if not given."),
+    click.option(
+        "--tau",
+        metavar="DURATION",
+        callback=parse_duration,
+        help="Time constant of a time surface; 50ms if not given.",
+    ),
     click.option("--subframes", type=click.IntRange(1, 65536), help="Parts of a window; 2^(lanes-1) for one-hot."),
     click.option("--size", metavar="WxH", callback=parse_size, help="Size of the frames; the sensor's if not given."),
     click.option("--downsample", type=click.Choice(["or", "sum", "max"]), help="How pixels merge, before coding."),
@@ -79,7 +82,7 @@ _ENCODER_OPTIONS = (
     ),
 )
 _ENCODER_NAMES = (
-    "window", "per_events", "coding", "lanes", "phases", "bins", "subframes", "size", "downsample", "polarity"
+    "window", "per_events", "coding", "lanes", "phases", "bins", "tau", "subframes", "size", "downsample", "polarity"
 )  # fmt: skip
 
 
@@ -114,7 +117,7 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
-    how = reading(flags) | reader_flags(flags)
+    how = reading(flags) | reader_flags(flags) | {"filters": flags["filters"]}
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
     limits |= grid(flags)
     node = None if graph is None else _event_input(graph)

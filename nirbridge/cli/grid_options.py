@@ -19,7 +19,7 @@ def parse_start(_context: click.Context, param: click.Parameter, value: str | No
     """
     if value is None or value in ("first", "zero"):
         return value
-    return microseconds(param, value, "first, zero or a time", 0)
+    return microseconds(param.opts[0], value, "first, zero or a time", 0)
 
 
 _GRID_OPTIONS = (

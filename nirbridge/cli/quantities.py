@@ -19,7 +19,7 @@ def parse_duration(_context: click.Context, param: click.Parameter, value: str |
     Raises:
         InputError: it is anything else.
     """
-    return None if value is None else microseconds(param, value, "a length", 1)
+    return None if value is None else microseconds(param.opts[0], value, "a length", 1)
 
 
 def parse_time(_context: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -28,10 +28,10 @@ def parse_time(_context: click.Context, param: click.Parameter, value: str | Non
     Raises:
         InputError: it is anything else.
     """
-    return None if value is None else microseconds(param, value, "a time", 0)
+    return None if value is None else microseconds(param.opts[0], value, "a time", 0)
 
 
-def microseconds(param: click.Parameter, value: str, what: str, least: int) -> int:
+def microseconds(option: str, value: str, what: str, least: int) -> int:
     """``value``, which must be ``what``, as whole µs, at least ``least``.
 
     Raises:
@@ -41,5 +41,5 @@ def microseconds(param: click.Parameter, value: str, what: str, least: int) -> i
     time = Fraction(match[1]) * _UNITS[match[2]] if match else Fraction(-1)
     if time < least or time.denominator != 1:
         found = f"'{value[:40]}' is not {what} of whole microseconds, at least {least}"
-        raise InputError(f"option {param.opts[0]}", found, "Give a number and its unit, as 10ms, 500us or 0.5s")
+        raise InputError(f"option {option}", found, "Give a number and its unit, as 10ms, 500us or 0.5s")
     return int(time)

@@ -143,6 +143,9 @@ def _require_several(sources: Sequence[str], options: dict[str, Any]) -> None:
     if options["view"]:
         found = f"shows one source, {len(sources)} are given"
         raise InputError("option --view", found, "Stream each with a command of its own, and --view")
+    if options["save_hot_pixels"]:
+        found = f"is of one sensor, {len(sources)} sources are given"
+        raise InputError("option --save-hot-pixels", found, "Learn those of each with a command of its own")
     if piped := next((source for source in sources if source.startswith(("stdin:", "-"))), None):
         raise InputError(f"source '{piped}'", "does not go with others, whose processes have no stdin", "Give it alone")
 

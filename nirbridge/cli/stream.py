@@ -14,6 +14,7 @@ import click
 from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
+from nirbridge.cli.filter_options import filter_options, require_filter_target, save_hot_pixels
 from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo
 from nirbridge.cli.outputs import Outputs, opened_outputs, out_option
@@ -109,6 +110,7 @@ WATCH_SECONDS = 0.1
 @encoder_options
 @grid_options
 @reader_options
+@filter_options
 def command(sources: tuple[str, ...], **options: Any) -> None:
     """Stream the events of SOURCE through a model.
 
@@ -157,6 +159,7 @@ def stream_one(
     from nirbridge.runtime import streaming_options
     from nirbridge_events import Stream
 
+    require_filter_target(flags)
     stack = click.get_current_context().with_resource(ExitStack())
     names = None if labels is None else _labels(labels)
     graph = nirbridge.read(model)
@@ -183,6 +186,7 @@ def stream_one(
         summary, end = _write_stream(stream, recording, outputs)
     for line in (*report_lines(recording, encoder), *program.loss_lines(), *_latency_lines(summary)):
         echo(line, err=True)
+    save_hot_pixels(recording, flags)
     if isinstance(end, Terminated):
         raise end
     if page is not None and end is None:

@@ -46,8 +46,8 @@ def energy(
         runtime: the runtime that records the activity.
         model: "m-lif", "one-spike" or "memory".
         bits: 32 or 8; by default 8 for a graph of 8-bit integers, as ``nirbridge.quantize`` makes, else 32.
-        input_kind: "analog" or "events" for all inputs; by default an EventInput brings events and an Input analog
-            values.  Data of levels, as encoded frames, are events.
+        input_kind: "analog" or "events" for all inputs; by default an EventInput brings events, unless it makes
+            time surfaces, and an Input analog values.  Data of levels, as encoded frames, are events.
         inferences: inferences in the T steps; by default the windows of the graph's phase code, or one a frame where
             conversion by "qcfs" made the graph for one, else 1.
         options: as for :func:`nirbridge.compile`: ``dt``, ``precision``, ``integrator``, ``reset``, ...

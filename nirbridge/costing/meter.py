@@ -17,7 +17,8 @@ from nirbridge.costing.roles import SYNAPSES
 from nirbridge.costing.signals import units_of
 from nirbridge.costing.width import width_of
 from nirbridge.errors import InputError
-from nirbridge.ir import EventInput, Graph, Quantize, frames_of_inference, is_input
+from nirbridge.ir import Graph, Quantize, frames_of_inference, is_input
+from nirbridge.primitives.event_input import brings_events
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, require_option
 
@@ -152,7 +153,7 @@ def _assumptions(
     """What a reader must know to judge the figures."""
     lines = []
     for name in plan.inputs:
-        kind = input_kind or ("events" if type(plan[name].node) is EventInput else "analog")
+        kind = input_kind or ("events" if brings_events(plan[name].node) else "analog")
         reason = "as given" if input_kind else f"by its type {type(plan[name].node).__name__}"
         lines.append(f"input '{name}' counts as {kind} ({reason})")
     analog = [row.layer for row in rows if row.input == "analog" and not _behind_input(plan, row.layer)]

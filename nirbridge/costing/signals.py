@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nirbridge.costing.roles import PRODUCT, TRANSPARENT, cost_of, role_of
-from nirbridge.ir import EventInput, Shape, spec_of
+from nirbridge.ir import Shape, spec_of
+from nirbridge.primitives.event_input import brings_events
 from nirbridge.runtime import Array, Plan, PlannedNode
 
 Unit = Array
@@ -15,9 +16,10 @@ Unit = Array
 def units_of(plan: Plan, input_kind: str | None) -> dict[str, Unit | None]:
     """For each node the value of one level of its events; ``None`` where it sends analog values.
 
-    Inputs are events where ``input_kind`` says so, or, where it is ``None``, where they are an EventInput.  Pooling,
-    Flatten, Scale and Delay send what they get, a Product the product of its units.  Levels are counted against the
-    lowest lane: 1, 2, 4 of a one-hot neuron are levels 1, 2, 4, and so are q, 2q, 4q of a uniform one.
+    Inputs are events where ``input_kind`` says so, or, where it is ``None``, where they are an EventInput that makes
+    no time surfaces.  Pooling, Flatten, Scale and Delay send what they get, a Product the product of its units.  Levels
+    are counted against the lowest lane: 1, 2, 4 of a one-hot neuron are levels 1, 2, 4, and so are q, 2q, 4q of a
+    uniform one.
     """
     units = {p.name: _sent(p, input_kind) for p in plan.nodes if role_of(p) not in (TRANSPARENT, PRODUCT)}
     waiting = [planned for planned in plan.nodes if planned.name not in units]
@@ -34,7 +36,7 @@ def _sent(planned: PlannedNode, input_kind: str | None) -> Unit | None:
     """What a node sends that does not pass on what it gets."""
     sends = spec_of(planned.node).sends
     if sends.kind == "data":
-        events = type(planned.node) is EventInput if input_kind is None else input_kind == "events"
+        events = brings_events(planned.node) if input_kind is None else input_kind == "events"
         return np.ones(planned.output_shape) if events else None
     if sends.values is not None:
         return _lowest(sends.values(planned.node), planned.output_shape)

@@ -15,8 +15,9 @@ from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import declared, stated
 from nirbridge.primitives.spec import HOST, Checks, Floats, Integers, Sends, Shown, Spec, boundary
 
-CODINGS = ("binary", "count", "one-hot")
+CODINGS = ("binary", "count", "one-hot", "time-surface")
 DOWNSAMPLES = ("or", "sum", "max")
+TAU = 50_000
 
 
 @dataclass(eq=False)
@@ -29,13 +30,16 @@ class EventInput(Extension):
         window: length of a frame in µs.
         subframes: binary sub-frames that a window is split into and that coding "one-hot" sums up.
         lanes: S of coding "one-hot"; the values are 0, 1, 2, .., 2^(S-1).
-        coding: "binary" (1 where an event fell), "count" (events), "one-hot" (2^round(log2 c) of the c sub-frames).
-        downsample: "or", "sum" or "max", how pixels merge; always before the coding.
+        coding: "binary" (1 where an event fell), "count" (events), "one-hot" (2^round(log2 c) of the c sub-frames),
+            "time-surface" (exp(-(t_end - t_last)/tau) of a pixel's last event in this window or an earlier one).
+        downsample: "or", "sum" or "max", how pixels merge; always before the coding.  A time surface knows no "sum".
+        tau_surface: tau of "time-surface" in µs, 50 ms if not given, and 0 with another coding.  Only files with a time
+            surface hold it, so that all others stay as they were before there was one.
 
     Raises:
         GraphError: a field is out of range.
 
-    Source: Abillama et al., IEEE Access 2025, section on the DVS encoding.
+    Source: Abillama et al., IEEE Access 2025, section on the DVS encoding; "time-surface": Lagorce et al., HOTS, 2017.
     """
 
     shape: Shape
@@ -45,6 +49,7 @@ class EventInput(Extension):
     lanes: int = 1
     coding: str = "binary"
     downsample: str = "or"
+    tau_surface: int = 0
 
     def __post_init__(self) -> None:
         where = "EventInput"
@@ -57,15 +62,42 @@ class EventInput(Extension):
         self.lanes = as_count(where, "lanes", self.lanes, 1)
         self.coding = as_choice(where, "coding", self.coding, CODINGS)
         self.downsample = as_choice(where, "downsample", self.downsample, DOWNSAMPLES)
+        self.tau_surface = self._known_tau_surface(where)
         (_, height, width), (sensor_width, sensor_height) = self.shape, self.sensor_size
         if width > sensor_width or height > sensor_height:
             found = f"frame {width}x{height} is larger than the sensor {sensor_width}x{sensor_height}"
             raise GraphError(where, found, "Downsampling only makes frames smaller")
         self._set_types(self.shape, self.shape)
 
+    def to_dict(self) -> dict[str, Any]:
+        """See ``Extension.to_dict``."""
+        stored = super().to_dict()
+        if np.array_equal(self.tau_surface, 0):
+            del stored["tau_surface"]
+        return stored
+
+    def _known_tau_surface(self, where: str) -> int:
+        tau = as_count(where, "tau_surface", self.tau_surface, 0)
+        if self.coding != "time-surface":
+            if tau:
+                found = f"tau_surface goes with coding 'time-surface', not with '{self.coding}'"
+                raise GraphError(where, found, "Leave it away")
+            return 0
+        if self.downsample == "sum" or self.subframes > 1:
+            found = "downsample 'sum'" if self.downsample == "sum" else f"{self.subframes} subframes"
+            raise GraphError(where, f"{found} with coding 'time-surface', where one event counts", "Leave it away")
+        return tau or TAU
+
+
+def brings_events(node: nir.NIRNode) -> bool:
+    """Whether it is an input whose frames count events; the decaying values of a time surface are analog."""
+    return type(node) is EventInput and node.coding != "time-surface"
+
 
 def _range(node: EventInput) -> tuple[float, float]:
-    return 0.0, {"binary": 1.0, "one-hot": 2.0 ** min(node.lanes - 1, 1023)}.get(node.coding, np.inf)
+    return 0.0, {"binary": 1.0, "time-surface": 1.0, "one-hot": 2.0 ** min(node.lanes - 1, 1023)}.get(
+        node.coding, np.inf
+    )
 
 
 def _unused(node: EventInput) -> str:
@@ -105,7 +137,10 @@ SPEC = Spec(
     integers=Integers(quantise="input"),
     cost=boundary("brings the data; the sensor and its encoding are outside of the network"),
     chip=HOST,
-    shown=Shown(role="boundary", fields=("sensor_size", "window", "coding", "subframes", "lanes", "downsample")),
+    shown=Shown(
+        role="boundary",
+        fields=("sensor_size", "window", "coding", "subframes", "lanes", "downsample", "tau_surface"),
+    ),
     checks=Checks(unused=(_unused, "coding")),
     draws=(),
     examples=_examples,

@@ -34,7 +34,7 @@ def message_exponents(node: nir.NIRNode) -> Exponents | None:
 
 def declared_exponents(node: nir.NIRNode) -> Exponents | None:
     """The same of what an EventInput says that it brings; a caller's data may differ, so no runtime relies on it."""
-    if type(node) is not EventInput or node.coding == "count":
+    if type(node) is not EventInput or node.coding in ("count", "time-surface"):
         return None
     return (0,) if node.coding == "binary" else tuple(range(node.lanes))
 

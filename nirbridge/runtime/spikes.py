@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nirbridge.ir import EventInput, spec_of
+from nirbridge.ir import spec_of
+from nirbridge.primitives.event_input import brings_events
 from nirbridge.runtime.plan import Plan
 
 
@@ -12,4 +13,4 @@ def sends_spikes(plan: Plan, name: str) -> bool:
     while spec_of(plan[name].node).sends.kind == "passed" and len(plan[name].sources) == 1 and name not in seen:
         seen.add(name)
         name = plan[name].sources[0].name
-    return spec_of(plan[name].node).sends.spikes or type(plan[name].node) is EventInput
+    return spec_of(plan[name].node).sends.spikes or brings_events(plan[name].node)

@@ -13,7 +13,8 @@ _NOT_STORED = ("input_type", "output_type", "metadata")
 _STRUCTURE = frozenset(
     (
         *("shape", "stride", "padding", "dilation", "groups", "kernel_size", "input_shape", "start_dim", "end_dim"),
-        *("sensor_size", "window", "subframes", "lanes", "coding", "downsample", "reset", "boundary"),
+        *("sensor_size", "window", "subframes", "lanes", "coding", "downsample", "tau_surface", "reset"),
+        *("boundary",),
         *("phases", "wait", "base", "base_in", "base_out", "first_phase", "rounding"),
         *("output_shape", "start", "stop", "factors", "step", "low", "high"),
     )
@@ -37,7 +38,7 @@ _USUAL: dict[str, Any] = {
     "rounding": 1,
 }
 """Values that go without saying."""
-_UNITS = {"tau": " s", "tau_syn": " s", "tau_mem": " s", "delay": " s", "window": " us"}
+_UNITS = {"tau": " s", "tau_syn": " s", "tau_mem": " s", "delay": " s", "window": " us", "tau_surface": " us"}
 
 
 def level_count(node: nir.NIRNode) -> int | None:

@@ -202,6 +202,7 @@ def test_what_kills_the_command_or_a_child_leaves_nothing_running(model: Path, t
 def test_several_sources_refuse_what_needs_one(invoke: Invoke, recording: Path, model: Path) -> None:
     two = (recording, recording, "--model", model)
     assert_one_line(invoke(*stream(*two, "--view")), "shows one source, 2 are given")
+    assert_one_line(invoke(*stream(*two, "--save-hot-pixels", "hot.npy")), "is of one sensor, 2 sources are given")
     assert_one_line(invoke(*stream(recording, "-", "--model", model)), "whose processes have no stdin")
 
 

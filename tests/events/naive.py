@@ -175,3 +175,16 @@ def voxel_frames(rows, sensor_size, window, bins, size, polarities, start):
         for b in range(bins):
             frames[(step, b, *place)] += max(0.0, 1 - abs(b - (bins - 1) * rest / window))
     return frames.reshape(-1, *frames.shape[2:]).astype(np.float32)
+
+
+def surface_frames(rows, sensor_size, window, tau, size, polarities, start, ends=None):
+    """How long ago the last event of each pixel is at the end of each window, event by event: [T, P, H, W]."""
+    steps = (rows[-1][0] - start) // window + 1 if rows else 0
+    ends = [start + window * (step + 1) for step in range(steps)] if ends is None else ends
+    frames = np.zeros((len(ends), polarities, size[1], size[0]))
+    for frame, end in zip(frames, ends, strict=True):
+        for t, x, y, p in rows:
+            if start <= t < end:
+                place = (p if polarities == 2 else 0, y * size[1] // sensor_size[1], x * size[0] // sensor_size[0])
+                frame[place] = math.exp(-(end - t) / tau)
+    return frames.astype(np.float32)

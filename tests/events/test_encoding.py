@@ -34,7 +34,13 @@ CASES = [
     {"coding": "count", "polarity": "signed", "size": (3, 5)},
     {"coding": "count", "crop": (2, 1, 4, 3)},
     {"coding": "one-hot", "lanes": 3, "crop": (1, 0, 5, 5), "size": (2, 2)},
+    {"coding": "time-surface", "tau": 120},
+    {"coding": "time-surface", "tau": 30, "size": (3, 2), "polarity": "merge"},
+    {"coding": "time-surface", "tau": 700, "downsample": "max", "size": (2, 2), "polarity": "signed"},
+    {"coding": "time-surface", "tau": 1, "crop": (2, 1, 4, 3)},
 ]
+ROUNDED = ("voxel", "time-surface")
+"""Codings whose values are rounded to float32."""
 
 
 def expected(events, window, start=None, **options):
@@ -50,6 +56,8 @@ def expected(events, window, start=None, **options):
     how = {"size": size, "downsample": options.get("downsample") or merged, "polarities": polarities, "start": start}
     if coding == "voxel":
         frames = naive.voxel_frames(rows, sensor, window, options["bins"], size, polarities, start)
+    elif coding == "time-surface":
+        frames = naive.surface_frames(rows, sensor, window, options["tau"], size, polarities, start)
     elif coding == "phase":
         counts = naive.encode_events(rows, sensor, window, "count", lanes=0, subframes=1, **how)
         frames = naive.phase_frames(counts, options["phases"])
@@ -65,8 +73,8 @@ def test_frames_equal_the_equations(options, window):
     events = naive.make_events(np.random.default_rng(window), 900, SENSOR, span=1000, start=123_456)
     frames = encode(events, SENSOR, window, **options)
     wanted = expected(events, window, **options)
-    compare = np.testing.assert_allclose if options["coding"] == "voxel" else np.testing.assert_array_equal
-    compare(frames, wanted, **({"rtol": 1e-6, "atol": 1e-6} if options["coding"] == "voxel" else {}))
+    compare = np.testing.assert_allclose if options["coding"] in ROUNDED else np.testing.assert_array_equal
+    compare(frames, wanted, **({"rtol": 1e-6, "atol": 1e-6} if options["coding"] in ROUNDED else {}))
     assert frames.dtype == np.float32
     assert frames.max() > 0
 
@@ -92,7 +100,7 @@ def test_incremental_equals_batch_for_any_split(stream, options, window):
     wanted = expected(events, window, **options)
     # With a crop the grid ends with the last event inside it.
     assert len(frames) == len(wanted)
-    np.testing.assert_allclose(frames, wanted, rtol=0, atol=1e-6 if options["coding"] == "voxel" else 0)
+    np.testing.assert_allclose(frames, wanted, rtol=0, atol=1e-6 if options["coding"] in ROUNDED else 0)
     assert encoder.report.events == len(events)
     assert encoder.report.windows * encoder.frames_per_window == len(frames)
     assert encoder.report.pending_events == 0
@@ -244,11 +252,15 @@ def test_encode_takes_arrays_chunks_and_recordings():
     [
         ({"window": 0}, "window: 0 is not a whole number"),
         ({"window": 1.5}, "window: 1.5"),
-        ({"coding": "rate"}, "coding: 'rate' is unknown; known are binary, count, one-hot, phase, voxel"),
+        ({"coding": "rate"}, "coding: 'rate' is unknown; known are binary, count, one-hot, phase, voxel, time-surface"),
         ({"coding": "one-hot", "lanes": 17}, "lanes: 17"),
         ({"coding": "count", "lanes": 3}, "lanes: goes with coding 'one-hot', not with 'count'"),
         ({"coding": "one-hot", "phases": 8}, "phases: goes with coding 'phase', not with 'one-hot'"),
         ({"bins": 5}, "bins: goes with coding 'voxel', not with 'binary'"),
+        ({"tau": 5}, "tau: goes with coding 'time-surface', not with 'binary'"),
+        ({"coding": "time-surface", "tau": 0}, "tau: 0 is not a whole number"),
+        ({"coding": "time-surface", "downsample": "sum"}, "'sum' does not go with coding 'time-surface'"),
+        ({"coding": "time-surface", "subframes": 2}, "subframes: 2 do not go with coding 'time-surface'"),
         ({"sensor_size": (65536, 65536)}, "sensor_size: 65536x65536 pixels make 8589934592 values a window"),
         ({"sensor_size": (65536, 65536), "size": (2, 2), "coding": "count", "downsample": "max"}, "values a window"),
         ({"subframes": 0}, "subframes: 0"),

@@ -1,0 +1,92 @@
+"""The options of event commands by which events are filtered before they become frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nirbridge.cli.common import require_output
+from nirbridge.cli.output import echo
+from nirbridge.cli.quantities import microseconds
+from nirbridge.errors import InputError
+
+if TYPE_CHECKING:
+    from nirbridge_events import EventFilter, Recording
+
+
+def parse_filters(_context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[EventFilter]:
+    """The filters that the option names, in its order.
+
+    Raises:
+        InputError: one of them is no filter.
+        FileError: a file of hot pixels cannot be read.
+    """
+    if not values:
+        return []
+    from nirbridge_events.filters import parse_filter
+
+    option = param.opts[0]
+    return [parse_filter(text, lambda value: microseconds(option, value, "a length", 1)) for text in values]
+
+
+_FILTER_OPTIONS = (
+    click.option(
+        "--filter",
+        "filters",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=parse_filters,
+        help="Takes events out, in the order given, and counts them: hot-pixels=learn[:1s] or =FILE (.npy mask, or "
+        "lines x,y), background=5ms, refractory=1ms, rate=2M (events a second), roi=X,Y,WxH, polarity=on|off.",
+    ),
+    click.option(
+        "--save-hot-pixels",
+        type=click.Path(path_type=Path),
+        metavar="MASK.npy",
+        help="Write the mask of --filter hot-pixels, bool [H, W].",
+    ),
+)
+
+
+def filter_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options."""
+    for option in reversed(_FILTER_OPTIONS):
+        function = option(function)
+    return function
+
+
+def require_filter_target(flags: dict[str, Any]) -> None:
+    """Refuses a file for hot pixels that cannot be written, or that nothing would be written to.
+
+    Raises:
+        InputError: it is so.
+        FileError: it cannot be written there.
+    """
+    target = flags["save_hot_pixels"]
+    if target is None:
+        return
+    if all(one.name != "hot-pixels" for one in flags["filters"]):
+        found = "has nothing to write, because no filter finds hot pixels"
+        raise InputError("option --save-hot-pixels", found, "Add --filter hot-pixels=learn")
+    require_output(target, ".npy")
+
+
+def save_hot_pixels(recording: Recording, flags: dict[str, Any]) -> None:
+    """Writes the mask that the last pass knew, if that was asked for."""
+    import numpy as np
+
+    from nirbridge.files import whole_file
+
+    target = flags["save_hot_pixels"]
+    if target is None:
+        return
+    mask = recording.current.filters.hot_pixels
+    if mask is None:
+        echo(f"Warning: {target} is not written: the stream ended before its hot pixels were learned.", err=True)
+        return
+    with whole_file(target) as file:
+        np.save(file, mask)
+    echo(f"{target}: {int(mask.sum())} hot pixels of {mask.shape[1]}x{mask.shape[0]}.", err=True)
