@@ -58,5 +58,6 @@ def on_env(env: Any, config: Any, files: Any) -> Any:
         return True
 
     for name in missing(known):
-        _LOG.warning("docs/api: no page has '%s'; add '::: %s' to one", name, name.rpartition(".")[0])
+        home = name.rpartition(".")[0]
+        _LOG.warning("docs/api: no page has '%s': add '::: %s' to one, or give the name a docstring", name, home)
     return env
