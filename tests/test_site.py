@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,8 +16,6 @@ API = ROOT / "docs" / "api"
 
 
 def _tool(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    for needed in ("griffe", "latex2mathml"):
-        pytest.importorskip(needed)
     monkeypatch.syspath_prepend(str(ROOT / "tools" / "site"))
     for module in ("docstrings", "equations", "reference"):
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -24,11 +23,13 @@ def _tool(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def to_markdown(monkeypatch: pytest.MonkeyPatch):
+def to_markdown(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    for needed in ("griffe", "latex2mathml"):
+        pytest.importorskip(needed)
     return _tool("docstrings", monkeypatch).to_markdown
 
 
-def test_an_equation_becomes_mathml_with_lines_aligned_and_names_whole(to_markdown) -> None:
+def test_an_equation_becomes_mathml_with_lines_aligned_and_names_whole(to_markdown: Callable[[str], str]) -> None:
     text = to_markdown(
         "A neuron.\n\n    .. math::\n        u &= decay \\cdot v \\\\\n        y &= x\n\n    The end.\n    "
     )
@@ -41,14 +42,14 @@ def test_an_equation_becomes_mathml_with_lines_aligned_and_names_whole(to_markdo
     assert text.endswith("The end.")
 
 
-def test_an_equation_may_stand_on_the_line_of_its_mark(to_markdown) -> None:
+def test_an_equation_may_stand_on_the_line_of_its_mark(to_markdown: Callable[[str], str]) -> None:
     text = to_markdown(".. math:: T + \\max_{path} T_w\n\nT_w is a wait.")
     assert "max" in text
     assert "<math" in text
     assert text.endswith("T_w is a wait.")
 
 
-def test_roles_become_links_and_literals_code(to_markdown) -> None:
+def test_roles_become_links_and_literals_code(to_markdown: Callable[[str], str]) -> None:
     text = to_markdown(
         "See :func:`nirbridge.compile`, :class:`~nirbridge.primitives.Spec`, ``x[t]`` and :math:`a < b`."
     )
@@ -58,13 +59,13 @@ def test_roles_become_links_and_literals_code(to_markdown) -> None:
     assert text.count("<math") == 1
 
 
-def test_a_literal_block_stays_as_it_is(to_markdown) -> None:
+def test_a_literal_block_stays_as_it_is(to_markdown: Callable[[str], str]) -> None:
     text = to_markdown("Equations::\n\n    y = w * x   <= 1\n      z\n\nArgs:\n    x: the input.")
     assert "Equations:\n\n```text\ny = w * x   <= 1\n  z\n```\n" in text
     assert "Args:\n    x: the input." in text
 
 
-def test_prose_means_what_it_says(to_markdown) -> None:
+def test_prose_means_what_it_says(to_markdown: Callable[[str], str]) -> None:
     assert to_markdown("[T, B, *shape] where a < b and c*d is *not* code") == (
         r"[T, B, \*shape] where a &lt; b and c\*d is *not* code"
     )
