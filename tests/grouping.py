@@ -74,7 +74,11 @@ LONG = (
 )
 """How node ids of tests begin that take many seconds: those of one beginning are handed out before all others."""
 
-CLOCK = ("tests/events/test_live", "tests/events/test_event_commands")
+CLOCK = (
+    "tests/events/test_live",
+    "tests/events/test_event_commands",
+    "tests/test_tutorials.py::test_what_a_page_runs_prints_what_it_shows[live",
+)
 """How node ids begin of tests that compare with the clock: they wait until those of Lava have mostly ended."""
 
 
@@ -114,7 +118,8 @@ SLOW = re.compile(
     r"|tests/plotting/test_picture_files"
     r"|tests/quantizing/test_(accuracy|agreement|random_graphs|rounding\.py::test_every_node)"
     r"|tests/runtime/test_turns\.py::test_forks"
-    r"|tests/test_(docs\.py::test_code|grouping\.py::test_light|files\.py::test_many_writers|imports|needed_nir)"
+    r"|tests/test_(docs\.py::test_code|tutorials\.py::test_what|grouping\.py::test_light)"
+    r"|tests/test_(files\.py::test_many_writers|imports|needed_nir)"
 )
 """Node ids of tests that train, start processes, wait for clocks, or go through dozens of networks or files."""
 

@@ -1,4 +1,4 @@
-"""The Python code in the pages runs, in the order of each page."""
+"""The Python code in the pages runs, in the order of each page, and what they point to is there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from tests.pages import Reader, blocks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -15,35 +17,28 @@ PAGES = [
 ]
 
 
-BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
-"""Code, and the output that a page shows right below it."""
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_blocks_run_and_print_what_stands_below(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("norse")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "__main__"}
-    blocks = BLOCK.findall(page.read_text())
+    reader = Reader()
+    blocks = [block for block in blocks_of(page) if block.kind == "python"]
     assert blocks
-    for block, output in blocks:
-        capsys.readouterr()
-        exec(compile(block, str(page), "exec"), names)
-        printed = capsys.readouterr().out
-        assert not output or printed == output
+    for block in blocks:
+        reader.run(block)
 
 
 def test_links_and_pictures_exist() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
 
 
 _SOURCES = ("nirbridge", "runtimes", "datasets", "examples", "benchmarks", "docs", "tests", "tools")
 _OURS_ALONE = re.compile(
-    r"\bseeds? (?:paper|\d{3})|\bseed papers?|\b(?:neurons|facts|style|ir)\.md\b|shared/spec", re.IGNORECASE
+    r"\bseeds? (?:paper|\d{3})|\bseed papers?|(?<![(/])\b(?:neurons|facts|style|ir)\.md\b|shared/spec", re.IGNORECASE
 )
 _ON_NO_INDEX = re.compile(r"nirbridge\[\w")
 

@@ -15,6 +15,7 @@ Size = tuple[int, int]
 
 _PLACES = (np.dtype("u2"), np.dtype("i8"))
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
+"""An event: time in µs, column, row, and polarity (1 for brighter)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ def windows_agree(flat: FlatGraph) -> list[Problem]:
 RULES_OF_FORM: tuple[Rule, ...] = (*STRUCTURE_RULES, parameters_are_real_numbers, parameters_are_finite, shapes_agree)
 """Those that may see fields of any kind."""
 RULES: tuple[Rule, ...] = (*STRUCTURE_RULES, *PARAMETER_RULES, shapes_agree, windows_agree)
+"""What finds errors, one function a rule."""
 WARNING_RULES: tuple[Rule, ...] = (*SUSPICION_RULES, *REACHABILITY_RULES)
+"""What finds what is legal and hardly meant."""
 
 
 def find_problems(flat: FlatGraph, dt: float | None = None) -> list[Problem]:

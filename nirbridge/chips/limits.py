@@ -123,3 +123,4 @@ LOIHI2 = Chip(
     programmable_neurons=True,
 )
 CHIPS: dict[str, Chip] = {chip.name: chip for chip in (LOIHI1, LOIHI2)}
+"""The chips that a graph can be mapped to, by name."""

@@ -26,7 +26,9 @@ Rows = Callable[[tuple[Layer, ...], Measured], tuple[list[LayerEnergy], dict[str
 
 _MODELS: dict[str, Rows] = {"m-lif": rate_rows, "one-spike": rate_rows, "memory": memory_rows}
 MODELS = tuple(_MODELS)
+"""Names of the energy models."""
 INPUT_KINDS = ("analog", "events")
+"""What an input may bring: analog values, evaluated densely, or events."""
 
 
 class Meter:
@@ -35,7 +37,9 @@ class Meter:
     Args:
         graph: the graph.
         plan: of the program that runs it.
-        model, bits, input_kind: as of :func:`nirbridge.energy`.
+        model: as of :func:`nirbridge.energy`.
+        bits: likewise.
+        input_kind: likewise.
 
     Attributes:
         records: names of the nodes that a run must record.

@@ -61,6 +61,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "spike-transformer": SpikeTransformer,
     "text-gcn": text_gcn,
 }
+"""What builds each network, by the name that :func:`build_network` and configurations take."""
 
 _NEURONS: dict[str, MakeNeuron] = {"sparse-resnet18": sparse_neuron, "spike-transformer": transformer_neuron}
 

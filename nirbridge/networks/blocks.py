@@ -111,3 +111,4 @@ BLOCKS: dict[str, Callable[..., nn.Module]] = {
     "ms": MSBlock,
     "sparse": SparseBlock,
 }
+"""What builds a residual block, by the name that networks take as ``block``."""

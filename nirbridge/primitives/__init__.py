@@ -92,6 +92,7 @@ BUILT_IN: tuple[Spec, ...] = (
     event_input.SPEC,
     first_spike_pool2d.SPEC,
 )
+"""The Spec of every primitive that nirbridge brings, NIR's own included."""
 
 __all__ = [
     "BINARY",

@@ -16,6 +16,7 @@ OPSET = 1
 """The newest version of the extension primitives that this nirbridge reads and writes."""
 
 Shape = tuple[int, ...]
+"""The shape of one frame, without time and batch."""
 MOST_AXES = 30
 """numpy's arrays have up to 32, two of them for time and batch."""
 TEXT_FIELDS = ("padding", "reset", "boundary", "coding", "downsample")

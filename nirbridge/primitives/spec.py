@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nirbridge.primitives.integers import IntegerForm, Reason
 
 Array = NDArray[Any]
+"""Any numpy array."""
 ShapeRule = Callable[[Any, Shape], Shape]
 Step = Callable[..., Any]
 """``step(x, *state, *parameters) -> (y, *state)`` in plain operators and :func:`~nirbridge.primitives.where`."""
@@ -119,7 +120,9 @@ class Sends:
 
 
 BINARY = Sends(kind="binary", range=lambda node: (0.0, 1.0))
+"""Spikes of 0 and 1."""
 MEMBRANE = Sends(kind="membrane")
+"""The membrane itself, at every step."""
 ANALOG = Sends(kind="analog")
 PASSED = Sends(kind="passed")
 DATA = Sends(kind="data")

@@ -22,8 +22,11 @@ from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.turn import Turn
 
 Array = NDArray[Any]
+"""Any numpy array; data are [T, B, *shape]."""
 Data = Array | Mapping[str, Array]
+"""One array for the only input, or one for each by name."""
 MEMBRANE = ":v"
+"""What stands behind a node's name to record its membrane: ``record=["act1:v"]``."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ def _check(outputs: Tensor, labels: Tensor) -> None:
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mean-ce": mean_cross_entropy, "tet": tet_loss}
+"""Losses over time by the name that :func:`make_loss` and configurations take."""
 
 
 def make_loss(name: str, **options: Any) -> Loss:

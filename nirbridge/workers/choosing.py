@@ -10,6 +10,7 @@ from nirbridge.workers.interface import Crew
 from nirbridge.workers.processes import Processes
 
 LOCAL = "local"
+"""The cluster that is embedded in this process."""
 _SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
 
 

@@ -83,3 +83,4 @@ def _seconds(timeout: Any) -> float | None:
 
 
 RUNTIME = LavaRuntime()
+"""The runtime ``lava``."""

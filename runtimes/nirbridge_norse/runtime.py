@@ -92,3 +92,4 @@ def _norse_version() -> str:
 
 
 RUNTIME = NorseRuntime()
+"""The runtime ``norse``."""

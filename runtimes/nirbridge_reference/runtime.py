@@ -45,3 +45,4 @@ class ReferenceRuntime:
 
 
 RUNTIME = ReferenceRuntime()
+"""The runtime ``reference``."""
