@@ -128,10 +128,15 @@ def judge(
 
 
 def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
-    """A first block, then the rest, with the state carried over; step by step where the graph allows it."""
+    """A first block, then the rest, with the state carried over; step by step where the graph allows it.
+
+    Between the two the program runs something else and is put back, where its runtime gives states.
+    """
     program.reset()
     block, steps = program.plan.block, len(next(iter(x.values())))
     parts = [_values(program.advance({name: values[:block] for name, values in x.items()}), program)]
+    if program.gives_states:
+        _go_astray(program, {name: values[-block:] for name, values in x.items()})
     if program.plan.stepwise:
         for t in range(block, steps):
             output = program.step({name: values[t] for name, values in x.items()})
@@ -140,6 +145,14 @@ def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
     elif steps > block:
         parts.append(_values(program.advance({name: values[block:] for name, values in x.items()}), program))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _go_astray(program: Program, x: Mapping[str, Array]) -> None:
+    """Two steps on other data, from which the state of before brings it back."""
+    state = program.state()
+    for _ in range(2):
+        program.advance({name: 1 - values for name, values in x.items()})
+    program.restore(state)
 
 
 def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> str:
