@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label, spec_of
+from nirbridge.logs import logger
+from nirbridge.reports import counted, seconds_text
 from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
 from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
@@ -25,6 +28,7 @@ from nirbridge.runtime.turn import Turn
 Array = NDArray[Any]
 Data = Array | Mapping[str, Array]
 MEMBRANE = ":v"
+LOGGER = logger("runtime")
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Program(ABC):
         self._batch: int | None = None
         self._steps = 0
         self._torn = False
+        self._warm = False
 
     def run(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Runs ``x`` from fresh states.
@@ -282,6 +287,12 @@ class Program(ABC):
         _, (runtime, _, precision, _) = self._made_by
         return runtime.name, precision
 
+    def _log_first(self, steps: int, batch: int, seconds: float) -> None:
+        """The first call starts what a runtime needs, such as compiled passes or processes, so it takes longest."""
+        runtime = type(self).__name__ if self._made_by is None else self._made()[0]
+        size = f"{counted(steps, 'step')} of {counted(batch, 'sample')}"
+        LOGGER.info("first call of '%s': %s, %s", runtime, size, seconds_text(seconds))
+
     def _header(self) -> Header:
         runtime, precision = self._made()
         return Header(fingerprint(self.plan), precision, runtime, self._batch or 0, self._steps)
@@ -309,13 +320,18 @@ class Program(ABC):
         self._require_whole()
         before, self._batch, self._torn = self._batch, batch, True
         known = tuple(name for name in names if name not in data or name in entering)
+        began = time.perf_counter()
         try:
             values = self._advance(entering, known)
         except (InputError, UnsupportedError):  # refused before anything ran
             self._batch, self._torn = before, False
             raise
         self._torn = False
-        self._steps += next(iter(data.values())).shape[0]
+        steps = next(iter(data.values())).shape[0]
+        self._steps += steps
+        if not self._warm:
+            self._warm = True
+            self._log_first(steps, batch, time.perf_counter() - began)
         # An Input that only the host reads is nothing to the runtime: its record is the data themselves.
         given = {name: np.array(data[name], dtype=np.float64) for name in names if name not in known}
         return self._recording({**values, **given}, names)

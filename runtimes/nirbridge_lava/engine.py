@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nirbridge.logs import logger
+from nirbridge.reports import counted, seconds_text
 from nirbridge.runtime import Array
 from nirbridge_lava.forking import making_processes
 from nirbridge_lava.gate import Gate
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from nirbridge_lava.guarded import GuardedRuntime
 
 
+LOGGER = logger("runtime.lava")
 MOST_SAMPLES = 256
 """Bound on the samples of a portion, so that one Lava step of a big network does not take minutes."""
 
@@ -42,10 +45,13 @@ class Engine:
         self._epoch = 0
         self._portions = 0
         try:
+            began = time.perf_counter()
             self._runtime = _started(network, self._memory)
         except BaseException:
             _end(None, self._gate)
             raise
+        count = 1 if network.fused else len(network.stages)
+        LOGGER.info("started %s, %s", counted(count, "process", "processes"), seconds_text(time.perf_counter() - began))
         self._end = weakref.finalize(self, _end, self._runtime, self._gate)
         self._end.atexit = False
 
