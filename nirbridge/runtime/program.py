@@ -20,7 +20,7 @@ from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text
 from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
 from nirbridge.runtime.fingerprint import fingerprint
-from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
+from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
 from nirbridge.runtime.turn import Turn
@@ -52,7 +52,8 @@ class Program(ABC):
     ``_state`` and ``_restore`` also :meth:`state` and :meth:`restore`.
 
     ``plan`` is that of the graph.  ``lowered`` is what the runtime executes: the host has applied ``Quantize`` nodes
-    behind the inputs by then, so each of them is an Input there.  ``losses`` counts what they rounded and cut in the
+    behind the inputs by then, so each of them is an Input there, and multiplies what comes back by the Scale before an
+    Output, which says what its integer 1 stands for.  ``losses`` counts what they rounded and cut in the
     last run, or in all calls of ``advance`` and ``step`` since, by name.
 
     A program holds one set of states, so it takes one call at a time: a second one, from another thread, a signal
@@ -73,6 +74,7 @@ class Program(ABC):
         self.lowered = plan
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
+        self._units = hosted_units(self.plan) if plan.whole else {}
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
         # Of the data of the call that is under way, by input name: what the check for finite numbers knows of them.
         self._squares: dict[str, float] = {}
@@ -319,7 +321,8 @@ class Program(ABC):
             raise InputError("input", found, "Keep the batch size, or call reset first")
         self._require_whole()
         before, self._batch, self._torn = self._batch, batch, True
-        known = tuple(name for name in names if name not in data or name in entering)
+        given = [name for name in names if name in data and name not in entering]
+        known = tuple(name for name in names if name not in given and name not in self._units)
         began = time.perf_counter()
         try:
             values = self._advance(entering, known)
@@ -333,8 +336,8 @@ class Program(ABC):
             self._warm = True
             self._log_first(steps, batch, time.perf_counter() - began)
         # An Input that only the host reads is nothing to the runtime: its record is the data themselves.
-        given = {name: np.array(data[name], dtype=np.float64) for name in names if name not in known}
-        return self._recording({**values, **given}, names)
+        values |= {name: np.array(data[name], dtype=np.float64) for name in given}
+        return self._recording(in_units(self.plan, self._units, values) if self._units else values, names)
 
     def _on_host(self, data: dict[str, Array]) -> dict[str, Array]:
         """The data that the runtime gets; what is lost of them is said once until the next run.
