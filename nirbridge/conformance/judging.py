@@ -28,6 +28,7 @@ class Verdict:
         precision: "float" or "fixed".
         state: "exact"; "refused" at compile time, which is honest; "differs" in a value; "fails" with another error.
         detail: the reason, empty where it is exact.
+        restores: whether its states were put back, too; a runtime need not give them.
     """
 
     case: str
@@ -36,6 +37,7 @@ class Verdict:
     precision: str
     state: str
     detail: str = ""
+    restores: bool = False
 
     @property
     def conforms(self) -> bool:
@@ -100,7 +102,8 @@ def judge(
     kinds = tuple(kind.__name__ for kind in case.kinds)
 
     def verdict(state: str, detail: str = "") -> Verdict:
-        return Verdict(case.name, kinds, runtime, precision, state, " ".join(detail.split()))
+        restores = state == "exact" and program.gives_states
+        return Verdict(case.name, kinds, runtime, precision, state, " ".join(detail.split()), restores)
 
     how: dict[str, Any] = {"dt": case.dt, "precision": precision}
     try:

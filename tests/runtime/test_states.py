@@ -352,6 +352,7 @@ def test_the_suite_finds_out_who_forgets(program: type, state: str, monkeypatch:
     monkeypatch.setitem(discovery._LOADED, "plugin", _Plugin(program))
     verdict = judge(Case("counter", (nir.I,), _counter), "plugin")
     assert verdict.state == state, verdict.detail
+    assert not verdict.restores
     assert verdict.detail == ("" if state == "exact" else "'output': 99 of 108 values differ in pieces")
 
 
