@@ -31,8 +31,9 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
     """Judge a runtime by the suite that nirbridge's own runtimes pass.
 
     Every node type has cases on which each value must equal the reference's: in one run, in a second one, and in
-    pieces, between which the state is taken and put back.  A runtime may refuse a case at compile time; it may not differ.  Prints a table of node types and, below
-    it, why a cell is not exact.  Exits with 1 if a case differs or fails.
+    pieces, between which the state is taken and put back. A runtime may refuse a case at compile time; it may not
+    differ. Prints a table of node types and, below it, why a cell is not exact. Exits with 1 if a case differs or
+    fails.
 
     \b
     Example:
