@@ -33,7 +33,7 @@ def test_compile_and_the_first_call(caplog: pytest.LogCaptureFixture) -> None:
             program.run(data(CASE))
     compiled, ends, options, first = _messages(caplog)
     assert re.fullmatch(
-        r"nirbridge\.runtime INFO compiled 5 nodes for 'reference' in precision 'float', \S+ m?s", compiled
+        r"nirbridge\.runtime INFO compiled 5 nodes for 'reference' in precision 'float', \S+ [mu]?s", compiled
     )
     assert "DEBUG inputs and outputs 'input' 4, 'output' 4, dt 0.00097" in ends
     assert options == "nirbridge.runtime DEBUG options {}, resets by value, leaks by euler"
@@ -46,7 +46,7 @@ def test_lava_says_what_it_starts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger=ROOT)
     with nirbridge.compile(CASE.graph(), "lava", dt=CASE.dt, mapping="fused") as program:
         program.run(data(CASE))
-    assert re.search(r"nirbridge\.runtime\.lava INFO started 1 process, \S+ m?s", "\n".join(_messages(caplog)))
+    assert re.search(r"nirbridge\.runtime\.lava INFO started 1 process, \S+ [mu]?s", "\n".join(_messages(caplog)))
 
 
 class _Sum:
