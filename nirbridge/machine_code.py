@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any
+
+from nirbridge.logs import logger
+
+LOGGER = logger("machine_code")
+_FOUND = logging.DEBUG, "loaded %s of %s as machine code"
+_MISSING = logging.INFO, "compiling %s of %s, which takes seconds and is kept for later processes"
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
@@ -37,9 +44,11 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
     def load_whole(*what: Any) -> Any:
         try:
             with _alone(lock):
-                return load(*what)
+                code = load(*what)
         except OSError:  # the folder may only be read, or is not there yet: nobody writes
-            return load(*what)
+            code = load(*what)
+        LOGGER.log(*_FOUND if code else _MISSING, function.__name__, function.__module__)
+        return code
 
     found._cache.save_overload, found._cache.load_overload = save_if_possible, load_whole
     return found

@@ -30,7 +30,7 @@ LIGHT = re.compile(
     r"|tests/own_neuron/test_own_neuron"
     r"|tests/passes/test_integrators_and_resets"
     r"|tests/quantizing/test_(agreement|random_graphs)"
-    r"|tests/runtime/test_(analysed_once|host|program|turns)"
+    r"|tests/runtime/test_(analysed_once|host|program|states|turns)"
 )
 """Files that import no torch, nor do the conftest.py of their folders. Lava forks a dozen processes for a network, and
 a fork of a process without torch costs a fifth of the time, so the tests of Lava here run in a worker that imports

@@ -11,7 +11,6 @@ recordings are encoded once, by all cores, into a cache.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nirbridge.errors import InputError
+from nirbridge.logs import logger
 from nirbridge_events.augmentations import FlipAndRoll, NeuromorphicAugment
 from nirbridge_events.events import Size
 from nirbridge_events.frame_cache import Encoding, FrameCache
@@ -28,6 +28,7 @@ from nirbridge_events.labelled import Labelled, folder_per_class, folder_with_la
 
 Place = str | os.PathLike[str]
 CACHE = ".nirbridge-frames"
+LOGGER = logger("events")
 
 __all__ = [
     "EncodedEvents",
@@ -77,19 +78,22 @@ class EncodedEvents(Dataset[tuple[Tensor, int]]):
         frames = torch.from_numpy(self.cache.load(sample))
         return frames if self.augment is None else self.augment(frames), sample.label
 
-    def prepare(self, jobs: int | None = None, quiet: bool = False, cluster: str | None = None) -> EncodedEvents:
-        """Encodes what is not in the cache, by all cores, with progress on stderr; what was broken off goes on.
+    def prepare(
+        self, jobs: int | None = None, tick: Callable[[int], None] | None = None, cluster: str | None = None
+    ) -> EncodedEvents:
+        """Encodes what is not in the cache, by all cores; what was broken off goes on.
+
+        Every tenth of the way is logged: ``logging.basicConfig(level="INFO")`` shows it.
 
         Args:
             jobs: processes; by default one a core, 1 works in this process.
-            quiet: no progress.
+            tick: called with 1 for each recording that is done, for a bar such as click's.
             cluster: "local" or the address of a Dask scheduler, as of :func:`nirbridge.workers.crew`.
 
         Raises:
             NirbridgeError: recordings cannot be encoded, each with its line; all the others are done.
         """
-        count = len(self.cache.missing(self.samples))
-        progress = _Progress(0 if quiet else count)
+        progress = _Progress(len(self.cache.missing(self.samples)), tick)
         self.cache.fill(self.samples, jobs, progress.tick, cluster)
         return self
 
@@ -191,16 +195,14 @@ def _sized(encoding: Encoding, sensor_size: Size | None) -> Encoding:
 
 
 class _Progress:
-    """One line on stderr: rewritten on a terminal, else one line every tenth."""
+    """Logs every tenth of the way, and tells whoever else listens."""
 
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._rewrites = sys.stderr.isatty()
+    def __init__(self, total: int, listener: Callable[[int], None] | None) -> None:
+        self._total, self._done, self._listener = total, 0, listener
 
     def tick(self, count: int) -> None:
         self._done += count
-        last = self._done == self._total
-        if not self._total or not (last or self._rewrites or self._done % max(1, self._total // 10) == 0):
-            return
-        end = "\r" if self._rewrites and not last else "\n"
-        print(f"encoded {self._done} of {self._total} recordings", end=end, file=sys.stderr, flush=True)
+        if self._done == self._total or self._done % max(1, self._total // 10) == 0:
+            LOGGER.info("encoded %d of %d recordings", self._done, self._total)
+        if self._listener is not None:
+            self._listener(count)

@@ -28,6 +28,7 @@ from nirbridge_events.pacing import replay_speed
 from nirbridge_events.recording import Recording
 from nirbridge_events.segments import Segments
 from nirbridge_events.settings import one_of, whole_number
+from nirbridge_events.stream_log import StreamLog
 from nirbridge_events.watching import StreamStatus
 from nirbridge_events.window_queue import POLICIES, Ready, WindowQueue
 from nirbridge_events.windows import Window
@@ -137,6 +138,8 @@ class Stream:
         self._readout = Readout(self._readout_name, self._readout_time or READOUT_TIME)
         self._budget = None if budget is None else whole_number(budget, "budget", 1, 1 << 40)
         self._queue = WindowQueue(queue_size, self._policy, grace / 1e6)
+        name = recording.name if isinstance(recording, Recording) else "events"
+        self._log = StreamLog(name, None if budget is None else budget / 1e3)
         self._thread: threading.Thread | None = None
         self._times: deque[tuple[float, float, float, float]] = deque(maxlen=KEPT_LATENCIES)
         """Latency, holding, queueing and computing [ms] of each decision."""
@@ -165,6 +168,7 @@ class Stream:
         if self._thread is not None:
             raise InputError("stream", "was started before", "Make a new one")
         self._prepare()
+        self._log.began(self._policy, self._readout_name)
         self._began = self._windows.start()
         self._thread = threading.Thread(target=self._produce, name="nirbridge-events", daemon=True)
         self._thread.start()
@@ -172,6 +176,7 @@ class Stream:
             while not self._segments.all_done and (items := self._queue.get(self._calls.unit, self._most)):
                 for segment, group in self._segments.split(items):
                     yield from self._judge(segment, group)
+                self._log.look(lambda: self.status)
             self._complete = self._segments.all_done or not self._stop.is_set()
         finally:
             self.close()
@@ -186,6 +191,7 @@ class Stream:
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
         self._ended = self._ended or time.perf_counter()
+        self._log.ended(lambda: self.status, lambda: self.summary)
 
     @property
     def summary(self) -> StreamSummary:

@@ -20,7 +20,7 @@ from nirbridge.errors import InputError, Problem
 from nirbridge.ir import Graph
 from nirbridge.reports import count_text, counted, shape_text, table
 from nirbridge.runtime import make_plan
-from nirbridge.runtime.host import hosted_nodes
+from nirbridge.runtime.host import hosted_nodes, hosted_units, without_units
 
 _HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
 _MORE = ("per core: neurons", "synapse KiB", "in-axons", "cores because of")
@@ -142,7 +142,8 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
     if chip not in CHIPS:
         raise InputError("option 'chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
     limits = CHIPS[chip]
-    plan = make_plan(graph, dt)
+    whole = make_plan(graph, dt)
+    plan = without_units(whole)
     layers = layers_of(plan)
     widest = limits.weight_bits.value
     placed = [(layer, *fewest_cores(layer, limits, min(layer.weights.bits or widest, widest))) for layer in layers]
@@ -157,7 +158,7 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
     cores = sum(load.cores for _, load, _ in placed)
     problems += chip_has_enough_cores(cores, limits)
     rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
-    host = tuple(str(planned) for planned in hosted_nodes(plan).values())
+    host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
     return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host)
 
 

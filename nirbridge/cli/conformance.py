@@ -31,8 +31,9 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
     """Judge a runtime by the suite that nirbridge's own runtimes pass.
 
     Every node type has cases on which each value must equal the reference's: in one run, in a second one, and in
-    pieces.  A runtime may refuse a case at compile time; it may not differ.  Prints a table of node types and, below
-    it, why a cell is not exact.  Exits with 1 if a case differs or fails.
+    pieces, between which the state is taken and put back. A runtime may refuse a case at compile time; it may not
+    differ. Prints a table of node types and, below it, why a cell is not exact. Exits with 1 if a case differs or
+    fails.
 
     \b
     Example:
@@ -66,6 +67,8 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
         claimed = declared_but_refused(runtime, verdicts) if precision is None else []
         if claimed:
             echo(f"listed in 'supported', and refused in every case: {', '.join(claimed)}")
+        if not any(verdict.restores for verdict in verdicts):
+            echo("gives no states, so none was put back: program.state() is refused for it")
         counts = {state: sum(v.state == state for v in verdicts) for state in ("exact", "refused", "differs", "fails")}
         echo(f"{len(verdicts)} cases: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if bad:

@@ -53,7 +53,8 @@ def command(
 
     Weights get the power of two with the least squared error as their scale, thresholds and resets become integers,
     decays multiples of 1/4096.  The result takes the data of F.nir, rounded to multiples of a step (1 without --data),
-    and runs in precision 'fixed', with the same integers on every runtime.  The table says for each layer what the
+    and gives what F.nir gives: a Scale before an output holds what its integer 1 stands for.  It runs in precision
+    'fixed', with the same integers on every runtime.  The table says for each layer what the
     integer 1 stands for, the rounding error, how many weights were cut to the end of their bits, and the bits that
     states take on the data.
 
@@ -81,12 +82,19 @@ def command(
             echo(f"input '{name}': 1 stands for {scale:g}, {_rounding(form, report.input_limit)}")
         for name, unit in report.output_scale.items():
             units = f"{unit.min():g}" if unit.min() == unit.max() else f"{unit.min():g} to {unit.max():g}"
-            echo(f"output '{name}': 1 stands for {units}")
+            echo(f"output '{name}': {_meaning(form, units, graph)}")
     echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
     if source is None and form == "data" and any(type(node) is nir.Input for node in network.nodes.values()):
         echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
     if form == "integers":
         echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)
+
+
+def _meaning(form: str, units: str, graph: Path) -> str:
+    """What an output says."""
+    if form == "data":
+        return f"what {graph.name} gives, in units of {units}"
+    return f"1 stands for {units}"
 
 
 def _rounding(form: str, limit: int) -> str:

@@ -28,6 +28,7 @@ class Verdict:
         precision: "float" or "fixed".
         state: "exact"; "refused" at compile time, which is honest; "differs" in a value; "fails" with another error.
         detail: the reason, empty where it is exact.
+        restores: whether its states were put back, too; a runtime need not give them.
     """
 
     case: str
@@ -36,6 +37,7 @@ class Verdict:
     precision: str
     state: str
     detail: str = ""
+    restores: bool = False
 
     @property
     def conforms(self) -> bool:
@@ -100,7 +102,8 @@ def judge(
     kinds = tuple(kind.__name__ for kind in case.kinds)
 
     def verdict(state: str, detail: str = "") -> Verdict:
-        return Verdict(case.name, kinds, runtime, precision, state, " ".join(detail.split()))
+        restores = state == "exact" and program.gives_states
+        return Verdict(case.name, kinds, runtime, precision, state, " ".join(detail.split()), restores)
 
     how: dict[str, Any] = {"dt": case.dt, "precision": precision}
     try:
@@ -128,10 +131,15 @@ def judge(
 
 
 def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
-    """A first block, then the rest, with the state carried over; step by step where the graph allows it."""
+    """A first block, then the rest, with the state carried over; step by step where the graph allows it.
+
+    Between the two the program runs something else and is put back, where its runtime gives states.
+    """
     program.reset()
     block, steps = program.plan.block, len(next(iter(x.values())))
     parts = [_values(program.advance({name: values[:block] for name, values in x.items()}), program)]
+    if program.gives_states:
+        _go_astray(program, {name: values[-block:] for name, values in x.items()})
     if program.plan.stepwise:
         for t in range(block, steps):
             output = program.step({name: values[t] for name, values in x.items()})
@@ -140,6 +148,14 @@ def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
     elif steps > block:
         parts.append(_values(program.advance({name: values[block:] for name, values in x.items()}), program))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _go_astray(program: Program, x: Mapping[str, Array]) -> None:
+    """Two steps on other data, from which the state of before brings it back."""
+    state = program.state()
+    for _ in range(2):
+        program.advance({name: 1 - values for name, values in x.items()})
+    program.restore(state)
 
 
 def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> str:

@@ -18,7 +18,7 @@ from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, in
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
-from nirbridge.quantizing.inputs import with_quantize_nodes
+from nirbridge.quantizing.ends import with_quantize_nodes, with_units
 from nirbridge.quantizing.refusals import RefusedError, TooFineError
 from nirbridge.quantizing.report import QuantizeReport
 from nirbridge.quantizing.walk import Walk, coarsened, walk_until_it_fits
@@ -71,8 +71,9 @@ def quantize_with_report(
         weight_bits: 1 to 8, with sign; 1 bit is a sign at the scale of the mean magnitude.
         input: what the new graph takes.  "data": what ``graph`` takes; a ``Quantize`` node behind each input makes
             integers of it, within the largest with which every sum stays exact, and says that the graph runs in
-            precision "fixed".  "integers": round(x / step), which :meth:`QuantizeReport.to_integers` gives; there is
-            no such node, and precision "fixed" has to be asked for.
+            precision "fixed"; a Scale before each output, which the host does too, gives what ``graph`` gives, but
+            for the rounding.  "integers": round(x / step), which :meth:`QuantizeReport.to_integers` gives; there is
+            no such node, outputs are integers of ``report.output_scale``, and precision "fixed" has to be asked for.
         dt: seconds per step, for neurons with time constants, as for :func:`nirbridge.compile`.
 
     Returns:
@@ -147,10 +148,11 @@ def _input_limit(walk: Walk) -> int:
 
 
 def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None = None) -> nir.NIRGraph:
-    """The graph of integers; with ``limit`` it takes data, through Quantize nodes of that range."""
+    """The graph of integers; with ``limit`` it takes data, through Quantize nodes of that range, and gives them."""
     graph = walk.graph()
     if limit is not None:
-        graph = with_quantize_nodes(graph, walk.input_scale, limit)
+        units = {name: walk.done[name].scale for name in graph.nodes if type(graph.nodes[name]) is nir.Output}
+        graph = with_units(with_quantize_nodes(graph, walk.input_scale, limit), units)
     return build_graph(graph.nodes, graph.edges, metadata)
 
 

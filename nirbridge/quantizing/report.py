@@ -57,7 +57,8 @@ class QuantizeReport:
         dt: seconds per step for which time constants were turned into decays.
         layers: synapses and neurons in execution order.
         input_scale: for each input, what the integer 1 stands for.
-        output_scale: for each output, what the integer 1 stands for: scores are ``output · output_scale``.
+        output_scale: for each output, what the integer 1 stands for that reaches it.  A graph that takes data gives
+            scores, since a Scale before the output holds it; one that takes integers gives scores / output_scale.
         calibrated: whether data were given.
         input_limit: the largest integer that an input may bring, with either sign.
     """

@@ -20,6 +20,7 @@ from nirbridge.runtime.program import (
 )
 from nirbridge.runtime.protocol import Availability, Runtime, make_program
 from nirbridge.runtime.spikes import sends_spikes
+from nirbridge.runtime.states import State, state_shapes
 from nirbridge.runtime.support import fixed_problems, support_problems
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Recording",
     "Runtime",
     "Source",
+    "State",
     "below_single",
     "beyond_single",
     "check",
@@ -52,6 +54,7 @@ __all__ = [
     "runtimes",
     "sends_spikes",
     "sent_exponents",
+    "state_shapes",
     "streaming_options",
     "support_problems",
     "usable_runtime",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any
 
@@ -9,6 +10,8 @@ from nirbridge.checking import find_problems, find_time_warnings
 from nirbridge.checking.suspicions import stated_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import Graph, flatten
+from nirbridge.logs import logger
+from nirbridge.reports import counted, seconds_text, shape_text
 from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.host import without_host
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
@@ -16,6 +19,8 @@ from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers
 from nirbridge.runtime.program import Program, require_option, require_seconds
 from nirbridge.runtime.protocol import Runtime, make_program
 from nirbridge.runtime.support import support_problems
+
+LOGGER = logger("runtime")
 
 
 def compile(
@@ -58,6 +63,7 @@ def compile(
         UnsupportedError: the runtime does not run a node, the precision or an option.
         InputError: dt is not a positive number, or integrator or reset is unknown.
     """
+    began = time.perf_counter()
     found = usable_runtime(runtime)
     _require_known_options(found, precision, options)
     require_seconds("dt", dt)
@@ -76,7 +82,20 @@ def compile(
     chosen = precision or _default_precision(found, plan)
     if chosen == FIXED:
         plan = in_integers(plan, asked=precision is not None)
-    return make_program(found, without_host(plan), chosen, options)
+    program = make_program(found, without_host(plan), chosen, options)
+    _log(program, found.name, chosen, time.perf_counter() - began)
+    LOGGER.debug("options %s, resets by %s, leaks by %s", dict(options), reset, integrator)
+    return program
+
+
+def _log(program: Program, runtime: str, precision: str, seconds: float) -> None:
+    plan = program.plan
+    LOGGER.info(
+        "compiled %s for '%s' in precision '%s', %s",
+        *(counted(len(plan.nodes), "node"), runtime, precision, seconds_text(seconds)),
+    )
+    ends = [f"'{name}' {shape_text(plan[name].output_shape)}" for name in (*plan.inputs, *plan.outputs)]
+    LOGGER.debug("inputs and outputs %s, dt %g s, blocks of %d", ", ".join(ends), plan.dt, plan.block)
 
 
 def _told(problems: list[Problem]) -> list[str]:

@@ -1,7 +1,9 @@
-"""What the host does before data reach a runtime: the ``Quantize`` nodes that stand right behind an Input.
+"""What the host does around a runtime: the ends of a graph of integers.
 
-They are computed here once, in double precision, so a runtime gets the same integers whatever it calculates in: its
-plan has an Input in the place of each of them.
+Before it: the ``Quantize`` nodes that stand right behind an Input.  Behind it, in a graph that has such: a ``Scale``
+right before an Output, which says what the output's 1 stands for.  Both are computed here, in double precision, so a
+runtime gets and gives integers, the same whatever it calculates in: in its plan the former are Inputs, and the latter
+are gone.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ def without_host(plan: Plan) -> Plan:
     hosted = hosted_nodes(plan)
     if not hosted:
         return plan
+    whole, plan = plan, without_units(plan)
     read = {planned.sources[0].name for planned in hosted.values()}
     others = {s.name for p in plan.nodes if p.name not in hosted for s in p.sources}
     gone = read - others
     nodes = tuple(_as_input(p) if p.name in hosted else p for p in plan.nodes if p.name not in gone)
     inputs = tuple(p.name for p in nodes if is_input(p.node))
-    return replace(plan, nodes=nodes, inputs=inputs, whole=plan)
+    return replace(plan, nodes=nodes, inputs=inputs, whole=whole)
 
 
 def hosted_nodes(plan: Plan) -> dict[str, PlannedNode]:
@@ -39,6 +42,39 @@ def hosted_nodes(plan: Plan) -> dict[str, PlannedNode]:
         for planned in plan.nodes
         if type(planned.node) is Quantize and len(planned.sources) == 1 and planned.sources[0].name in plan.inputs
     }
+
+
+def hosted_units(plan: Plan) -> dict[str, PlannedNode]:
+    """The Scale nodes that nothing but Outputs read, each of them alone, by name; none in a graph of real numbers."""
+    if not hosted_nodes(plan):
+        return {}
+    inner = {s.name for p in plan.nodes if p.name not in plan.outputs or len(p.sources) > 1 for s in p.sources}
+    read = {s.name for name in plan.outputs for s in plan[name].sources} - inner
+    return {p.name: p for p in plan.nodes if p.name in read and type(p.node) is nir.Scale and p.loop is None}
+
+
+def without_units(plan: Plan) -> Plan:
+    """The plan whose Outputs give integers, without the Scale nodes before them; else the plan itself."""
+    units = hosted_units(plan)
+    if not units:
+        return plan
+    nodes = (
+        replace(p, sources=units[p.sources[0].name].sources) if p.sources and p.sources[0].name in units else p
+        for p in plan.nodes
+        if p.name not in units
+    )
+    return replace(plan, nodes=tuple(nodes))
+
+
+def in_units(plan: Plan, units: dict[str, PlannedNode], values: dict[str, Array]) -> dict[str, Array]:
+    """What the Outputs and the Scale nodes before them send, for what a runtime gave for the former."""
+    found = dict(values)
+    for output in plan.outputs:
+        for source in plan[output].sources:
+            if source.name in units:
+                found[output] = np.asarray(values[output], np.float64) * units[source.name].node.scale
+                found[source.name] = found[output]
+    return found
 
 
 def _as_input(planned: PlannedNode) -> PlannedNode:

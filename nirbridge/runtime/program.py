@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +18,13 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label, spec_of
-from nirbridge.runtime.host import Loss, hosted_nodes, loss_text, quantized
+from nirbridge.logs import logger
+from nirbridge.reports import counted, seconds_text
+from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
+from nirbridge.runtime.fingerprint import fingerprint
+from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
 from nirbridge.runtime.turn import Turn
 
 Array = NDArray[Any]
@@ -27,6 +33,7 @@ Data = Array | Mapping[str, Array]
 """One array for the only input, or one for each by name."""
 MEMBRANE = ":v"
 """What stands behind a node's name to record its membrane: ``record=["act1:v"]``."""
+LOGGER = logger("runtime")
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,12 @@ class Program(ABC):
     """A graph that is ready to run; a context manager that frees what the runtime holds.
 
     Data are [T, B, *shape] arrays of values.  :meth:`run` starts from fresh states; :meth:`advance` and :meth:`step`
-    carry them over.  A runtime implements ``_advance``, ``_reset`` and, where it holds something, ``_close``.
+    carry them over.  A runtime implements ``_advance``, ``_reset`` and, where it holds something, ``_close``; with
+    ``_state`` and ``_restore`` also :meth:`state` and :meth:`restore`.
 
     ``plan`` is that of the graph.  ``lowered`` is what the runtime executes: the host has applied ``Quantize`` nodes
-    behind the inputs by then, so each of them is an Input there.  ``losses`` counts what they rounded and cut in the
+    behind the inputs by then, so each of them is an Input there, and multiplies what comes back by the Scale before an
+    Output, which says what its integer 1 stands for.  ``losses`` counts what they rounded and cut in the
     last run, or in all calls of ``advance`` and ``step`` since, by name.
 
     A program holds one set of states, so it takes one call at a time: a second one, from another thread, a signal
@@ -70,6 +79,7 @@ class Program(ABC):
         self.lowered = plan
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
+        self._units = hosted_units(self.plan) if plan.whole else {}
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
         # Of the data of the call that is under way, by input name: what the check for finite numbers knows of them.
         self._squares: dict[str, float] = {}
@@ -77,6 +87,9 @@ class Program(ABC):
         self._made_by: tuple[Callable[..., Program], tuple[Any, ...]] | None = None
         self._closed = False
         self._batch: int | None = None
+        self._steps = 0
+        self._torn = False
+        self._warm = False
 
     @property
     def runtime(self) -> str:
@@ -161,6 +174,45 @@ class Program(ABC):
             self._require_open()
             self._start_again()
 
+    def state(self) -> State:
+        """All that the next step depends on, as numpy arrays by name: :mod:`nirbridge.runtime.states`.
+
+        It shares nothing with the program.  :meth:`restore` takes it in this program or a :meth:`copy`, in another
+        process, and on every runtime that runs the same graph in the same precision, to which a state means the same.
+
+        Raises:
+            UnsupportedError: the runtime gives no states, a call was broken off, it is closed, or another call is
+                under way.
+        """
+        with self._turn:
+            self._require_open()
+            self._require_states()
+            self._require_whole()
+            header, shapes = self._header(), self._shapes_of_states(self._batch)
+            arrays = self._state() if shapes else {}
+            return packed(header, {name: arrays[name] for name in shapes})
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where :meth:`state` was taken: the next :meth:`advance` gives, bit for bit, what it gave then.
+
+        On another runtime, or in another number format, as close as its own steps are.  What the host has counted in
+        ``losses`` stays.
+
+        Raises:
+            InputError: the state is not of this graph and precision, or an array of it does not fit; nothing changes.
+            UnsupportedError: the runtime gives no states, it is closed, or another call is under way.
+        """
+        with self._turn:
+            self._require_open()
+            self._require_states()
+            found = unpacked(state, self._header())
+            arrays = require_arrays(state, self._shapes_of_states(found.batch), self._integers)
+            if not found.batch:
+                self._start_again()
+                return
+            self._restore(arrays, found.batch)
+            self._batch, self._steps, self._torn = found.batch, found.steps, False
+
     def copy(self) -> Program:
         """A program of its own with the same plan and options, from fresh states, in whatever thread or process.
 
@@ -222,6 +274,18 @@ class Program(ABC):
     def _reset(self) -> None:
         """Puts every state back to its start."""
 
+    def _state(self) -> dict[str, Array]:
+        """The arrays that ``state_shapes`` lists, which are copied then; it is asked behind the first step alone."""
+        raise NotImplementedError
+
+    def _restore(self, arrays: dict[str, Array], batch: int) -> None:
+        """Puts these, which are of the right shapes and the runtime's own, in the place of all states.
+
+        Raises:
+            InputError: the numbers of the runtime do not hold them; then nothing has changed.
+        """
+        raise NotImplementedError
+
     def _close(self) -> None:  # noqa: B027  a runtime that holds nothing has nothing to free
         """Frees what the runtime holds."""
 
@@ -233,20 +297,75 @@ class Program(ABC):
         return data, names, self._on_host(data)
 
     def _start_again(self) -> None:
-        self._batch = None
+        self._batch, self._steps, self._torn = None, 0, False
         self._reset()
+
+    @property
+    def _integers(self) -> bool:
+        """Whether its precision is "fixed"."""
+        return self.lowered.input_limit is not None
+
+    def _shapes_of_states(self, batch: int | None) -> dict[str, tuple[int, ...]]:
+        return state_shapes(self.lowered, batch, self._integers) if batch else {}
+
+    def _made(self) -> tuple[str, str]:
+        """The name of its runtime, and its precision."""
+        if self._made_by is None:
+            raise UnsupportedError(
+                "program", "nirbridge.compile did not make it, so nobody knows its states", "Use that"
+            )
+        _, (runtime, _, precision, _) = self._made_by
+        return runtime.name, precision
+
+    def _log_first(self, steps: int, batch: int, seconds: float) -> None:
+        """The first call starts what a runtime needs, such as compiled passes or processes, so it takes longest."""
+        runtime = type(self).__name__ if self._made_by is None else self._made()[0]
+        size = f"{counted(steps, 'step')} of {counted(batch, 'sample')}"
+        LOGGER.info("first call of '%s': %s, %s", runtime, size, seconds_text(seconds))
+
+    def _header(self) -> Header:
+        runtime, precision = self._made()
+        return Header(fingerprint(self.plan), precision, runtime, self._batch or 0, self._steps)
+
+    @property
+    def gives_states(self) -> bool:
+        """Whether the runtime implements ``_state`` and ``_restore``."""
+        return Program._state is not type(self)._state and Program._restore is not type(self)._restore
+
+    def _require_states(self) -> None:
+        if not self.gives_states:
+            found = "gives no states: its programs have no _state and _restore"
+            raise UnsupportedError(f"runtime '{self._made()[0]}'", found, "Use another runtime")
+
+    def _require_whole(self) -> None:
+        """Refuses states that a broken call has left in the middle of its data."""
+        if self._torn:
+            raise UnsupportedError("program", "a call of it was broken off, so its states are torn", "Call reset first")
 
     def _continue(self, data: dict[str, Array], entering: dict[str, Array], names: tuple[str, ...]) -> Recording:
         batch = next(iter(data.values())).shape[1]
         if self._batch not in (None, batch):
             found = f"batch of {batch}, but the states are those of a batch of {self._batch}"
             raise InputError("input", found, "Keep the batch size, or call reset first")
-        self._batch = batch
-        known = tuple(name for name in names if name not in data or name in entering)
-        values = self._advance(entering, known)
+        self._require_whole()
+        before, self._batch, self._torn = self._batch, batch, True
+        given = [name for name in names if name in data and name not in entering]
+        known = tuple(name for name in names if name not in given and name not in self._units)
+        began = time.perf_counter()
+        try:
+            values = self._advance(entering, known)
+        except (InputError, UnsupportedError):  # refused before anything ran
+            self._batch, self._torn = before, False
+            raise
+        self._torn = False
+        steps = next(iter(data.values())).shape[0]
+        self._steps += steps
+        if not self._warm:
+            self._warm = True
+            self._log_first(steps, batch, time.perf_counter() - began)
         # An Input that only the host reads is nothing to the runtime: its record is the data themselves.
-        given = {name: np.array(data[name], dtype=np.float64) for name in names if name not in known}
-        return self._recording({**values, **given}, names)
+        values |= {name: np.array(data[name], dtype=np.float64) for name in given}
+        return self._recording(in_units(self.plan, self._units, values) if self._units else values, names)
 
     def _on_host(self, data: dict[str, Array]) -> dict[str, Array]:
         """The data that the runtime gets; what is lost of them is said once until the next run.
@@ -277,7 +396,7 @@ class Program(ABC):
     def _checked(self, entering: dict[str, Array]) -> dict[str, Array]:
         if self.lowered.input_limit is not None:
             for name, array in entering.items():
-                _require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
+                require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
         return entering
 
     def _require_open(self) -> None:
@@ -289,7 +408,7 @@ class Program(ABC):
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
         for name, array in outputs.items():
-            if not _is_finite(array):
+            if not is_finite(array):
                 found = f"{label(name, self.plan[name].node)}: holds infinity or NaN: sums left the range of numbers."
                 warnings.warn(f"{found} Scale the input or the weights down.", GraphWarning, stacklevel=3)
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -327,58 +446,14 @@ class Program(ABC):
         return data
 
     def _validated_array(self, name: str, array: Array, one_step: bool) -> Array:
-        planned = self.plan[name]
-        where = f"input for {label(name, planned.node)}"
-        shape = planned.output_shape
-        if array.dtype.kind not in "fiub":
-            raise InputError(where, f"dtype {array.dtype}, expected real numbers", "Convert it to float32")
-        axes, names = (("B",), "batch axis") if one_step else (("T", "B"), "time and batch axes")
-        if array.ndim != len(shape) + len(axes) or array.shape[len(axes) :] != shape:
-            wanted = ", ".join((*axes, *map(str, shape)))
-            next_step = f"Add or move the {names}"
-            if len(shape) > 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim < len(shape) + len(axes):
-                next_step += f", or state {shape[1:]} in the Input: its first axis is probably the batch"
-            raise InputError(where, f"shape {array.shape}, expected [{wanted}]", next_step)
-        array = array[None] if one_step else array
-        if 0 in array.shape[:2]:
-            found = f"shape {array.shape[2 - len(axes) :]} holds no step or no sample"
-            raise InputError(where, found, "Give at least one of each")
-        if array.shape[0] % self.plan.block:
-            found = f"{array.shape[0]} steps are no multiple of the {self.plan.block} steps of a window"
-            raise InputError(where, found, "Give whole windows")
-        self._squares[name] = _sum_of_squares(array)
-        if array.dtype.kind == "f" and not _is_finite(array, self._squares[name]):
-            raise InputError(where, "holds NaN or infinity", "Clean the data first")
+        array = validated_shape(self.plan[name], array, self.plan.block, one_step)
+        self._squares[name] = require_finite(self.plan[name], array)
         return array
 
 
 def membrane_of(name: str) -> str | None:
     """The node whose membrane a record such as ``"act1:v"`` asks for; None for another name."""
     return name.removesuffix(MEMBRANE) if name.endswith(MEMBRANE) else None
-
-
-def _is_finite(array: Array, squares: float | None = None) -> bool:
-    """Whether no number is NaN or infinite: seen in the sum of squares, unless finite ones overflow it."""
-    return math.isfinite(_sum_of_squares(array) if squares is None else squares) or bool(np.isfinite(array).all())
-
-
-def _sum_of_squares(array: Array) -> float:
-    """Read once, with nothing written; infinity where that cannot be done.  Rounded, but never below a square."""
-    if not array.flags.c_contiguous or array.dtype not in (np.float32, np.float64):
-        return math.inf
-    flat = array.reshape(-1)
-    return float(np.dot(flat, flat))
-
-
-def _require_integers(where: str, array: Array, limit: int) -> None:
-    broken = array[array != np.rint(array)] if array.dtype.kind == "f" else array[:0]
-    if broken.size:
-        found = f"holds {broken.flat[0]:g}, and precision 'fixed' takes integers"
-        step = "Give integers, take precision 'float', or let 'nirbridge quantize' put a Quantize node behind the input"
-        raise InputError(where, found, step)
-    if array.dtype.kind != "b" and max(int(array.max()), -int(array.min())) > limit:
-        found = f"holds magnitudes above {limit}, up to which this graph's sums stay exact in precision 'fixed'"
-        raise InputError(where, found, "Give smaller integers")
 
 
 def require_seconds(name: str, value: float | None) -> None:

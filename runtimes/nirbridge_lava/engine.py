@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nirbridge.logs import logger
+from nirbridge.reports import counted, seconds_text
 from nirbridge.runtime import Array
 from nirbridge_lava.forking import making_processes
 from nirbridge_lava.gate import Gate
-from nirbridge_lava.shared import Block, SharedMemory
+from nirbridge_lava.shared import GIVE_STATES, RUN, TAKE_STATES, Block, SharedMemory
 from nirbridge_lava.stages import Network, in_area, out_area
 
 if TYPE_CHECKING:
     from nirbridge_lava.guarded import GuardedRuntime
 
 
+LOGGER = logger("runtime.lava")
 MOST_SAMPLES = 256
 """Bound on the samples of a portion, so that one Lava step of a big network does not take minutes."""
 
@@ -37,15 +40,18 @@ class Engine:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._gate = Gate() if network.fused else None
-        self._memory = SharedMemory(network.areas, self._gate)
+        self._memory = SharedMemory(network.areas, self._gate, network.states)
         self._steps = 0
         self._epoch = 0
         self._portions = 0
         try:
+            began = time.perf_counter()
             self._runtime = _started(network, self._memory)
         except BaseException:
             _end(None, self._gate)
             raise
+        count = 1 if network.fused else len(network.stages)
+        LOGGER.info("started %s, %s", counted(count, "process", "processes"), seconds_text(time.perf_counter() - began))
         self._end = weakref.finalize(self, _end, self._runtime, self._gate)
         self._end.atexit = False
 
@@ -74,9 +80,8 @@ class Engine:
         """
         network, memory = self.network, self._memory
         steps, batch = next(iter(data.values())).shape[:2]
-        most = memory.capacity if network.fused else 1
-        samples = ceil(batch / ceil(batch / min(most, MOST_SAMPLES)))
-        cut = _Cut(ceil(batch / samples), samples, batch)
+        cut = self._cut(batch)
+        samples = cut.samples
         blocks = steps // network.steps
         inputs = [(memory.slots(in_area(name), samples), values) for name, values in data.items()]
         slots = {name: memory.slots(out_area(name), samples) for name in network.sinks}
@@ -105,16 +110,73 @@ class Engine:
         """Ends all processes."""
         self._end()
 
+    def states(self, batch: int, deadline: float | None) -> dict[str, Array]:
+        """(rows, batch, values) of every state by name, for the batch that has run; errors as of :meth:`run`."""
+        found = {name: np.empty((rows, batch, values)) for name, (rows, values) in self.network.states.items()}
+        self._hand_over(GIVE_STATES, found, batch, deadline)
+        return found
+
+    def restore(self, states: Mapping[str, Array], batch: int, deadline: float | None) -> None:
+        """Goes on from (rows, batch, values) of every state by name; errors as of :meth:`run`."""
+        self.reset()
+        self._hand_over(TAKE_STATES, states, batch, deadline)
+        self._portions = self._cut(batch).parts
+
+    def _hand_over(self, task: int, states: Mapping[str, Array], batch: int, deadline: float | None) -> None:
+        if not states:
+            return
+        cut, memory = self._cut(batch), self._memory.states
+        room, width = max(1, memory.capacity // cut.samples), min(cut.samples, memory.capacity)
+        try:
+            for first in range(0, cut.parts, room):
+                parts = range(first, min(first + room, cut.parts))
+                for begin in range(0, cut.samples, width):
+                    end = min(begin + width, cut.samples)
+                    where = cut, parts, slice(begin, end)
+                    pairs = [pair for name, array in states.items() for pair in self._pairs(name, array, *where)]
+                    if task == TAKE_STATES:
+                        for shared, own in pairs:
+                            shared[:] = own
+                    self._go(len(parts), cut, first, deadline, task, begin, end)
+                    if task == GIVE_STATES:
+                        for shared, own in pairs:
+                            own[:] = shared
+        except BaseException:
+            self.close()
+            raise
+
+    def _pairs(
+        self, name: str, values: Array, cut: _Cut, parts: range, samples: slice
+    ) -> Iterator[tuple[Array, Array]]:
+        """A state in shared memory, and the same samples of it in an array of the whole batch."""
+        slots = self._memory.states.slots(name, samples.stop - samples.start)
+        for slot, part in zip(slots, parts, strict=False):
+            first = part * cut.samples
+            own = values[:, first + samples.start : min(first + samples.stop, cut.batch)]
+            yield slot[:, : own.shape[1]], own
+
+    def _cut(self, batch: int) -> _Cut:
+        most = self._memory.capacity if self.network.fused else 1
+        samples = ceil(batch / ceil(batch / min(most, MOST_SAMPLES)))
+        return _Cut(ceil(batch / samples), samples, batch)
+
     def _run_block(self, count: int, cut: _Cut, deadline: float | None) -> None:
-        steps = count + self.network.depth
-        start, first, progress = self._steps + 1, self._portions, self._memory.progress
-        self._memory.block = Block(start, count, self._epoch, cut.parts, cut.samples, first, progress)
+        self._go(count, cut, self._portions, deadline)
+        self._portions += count
+
+    def _go(
+        self, count: int, cut: _Cut, first: int, deadline: float | None, task: int = RUN, begin: int = 0, end: int = 0
+    ) -> None:
+        """Has the processes do a block of ``count`` portions."""
+        steps, progress = count + self.network.depth, self._memory.progress
+        where = (self._steps + 1, count, self._epoch, cut.parts, cut.samples, first, progress)
+        self._memory.block = Block(*where, task, begin, end)
         if self._gate is None:
             self._runtime.run_steps(steps, lambda: self._memory.progress, deadline)
         else:
-            self._runtime.run_through(steps, self._gate, lambda: self._memory.progress, deadline)
+            # A hand-over takes no portion of the Lava step that the process is in.
+            self._runtime.run_through(count if task == RUN else 0, self._gate, lambda: self._memory.progress, deadline)
         self._steps += steps
-        self._portions += count
 
 
 class _Cut(NamedTuple):

@@ -22,7 +22,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from nirbridge_lava.cell import Array
 from nirbridge_lava.gate import Gate
 from nirbridge_lava.running import Runner
-from nirbridge_lava.shared import Block, SharedMemory
+from nirbridge_lava.shared import RUN, Block, SharedMemory
 from nirbridge_lava.stages import Network, Stage
 
 
@@ -110,12 +110,22 @@ class NetworkModel(PyLoihiProcessModel):
         for _ in range(self.gate.portions_in_a_step):
             self.index += 1
             if self.index >= self.block.portions:
-                self.gate.wait()
-                self.block, self.index = self.memory.block, 0
+                self._next_block()
             self.runner.enter(self.block, self.index)
             self.runner.advance({})
             if self.index == self.block.portions - 1:
                 self.gate.report()
+
+    def _next_block(self) -> None:
+        """Waits for data; hands over states meanwhile, if asked to."""
+        while True:
+            self.gate.wait()
+            self.block, self.index = self.memory.block, 0
+            if self.block.task == RUN:
+                return
+            for index in range(self.block.portions):
+                self.runner.enter(self.block, index)
+            self.gate.report()
 
 
 def define_process(name: str, what: str, process: type, model: type, namespace: dict[str, Any]) -> type:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nirbridge.errors import UnsupportedError
 from nirbridge.runtime import Array, Data, Plan, Program, membrane_of
+from nirbridge.runtime.states import LINE, state_shapes
 from nirbridge_lava.cell import Cell
 from nirbridge_lava.engine import Engine, deadline_after
 from nirbridge_lava.fixed_lowering import fixed_cells
@@ -41,6 +42,7 @@ class LavaProgram(Program):
         self._cells = CELLS[precision](plan)
         self._engine: Engine | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._restored: dict[str, Array] = {}
 
     @property
     def mapping(self) -> str:
@@ -58,6 +60,10 @@ class LavaProgram(Program):
         engine = self._engine_for(record)
         frames = {name: array.reshape(*array.shape[:2], -1) for name, array in data.items()}
         try:
+            if self._restored:
+                batch = next(iter(frames.values())).shape[1]
+                engine.restore({name: _rows(name, array) for name, array in self._restored.items()}, batch, deadline)
+                self._restored = {}
             results = engine.run(frames, deadline)
         except BaseException:
             self._end()
@@ -76,7 +82,25 @@ class LavaProgram(Program):
         """What became of each node: its Lava Process, model, and what a message costs at a synapse."""
         return lowering_report(self.lowered, self._cells, self.mapping, self.precision)
 
+    def _state(self) -> dict[str, Array]:
+        if self._engine is None or self._restored:
+            return self._restored
+        assert self._batch is not None
+        try:
+            found = self._engine.states(self._batch, deadline_after(self.timeout))
+        except BaseException:
+            self._end()
+            raise
+        shapes = state_shapes(self.lowered, self._batch, self._integers)
+        return {name: found[name].reshape(shape) for name, shape in shapes.items()}
+
+    def _restore(self, arrays: dict[str, Array], batch: int) -> None:
+        """The processes get them with the next data: only then is it known which nodes are recorded."""
+        self._reset()
+        self._restored = arrays
+
     def _reset(self) -> None:
+        self._restored = {}
         if self._engine is not None:
             self._engine.reset()
 
@@ -103,3 +127,9 @@ class LavaProgram(Program):
         network = make_network(self.lowered, self._cells, record, self.mapping, MODELS[self.precision])
         self._engine = Engine(network)
         return self._engine
+
+
+def _rows(name: str, array: Array) -> Array:
+    """(rows, samples, values) of a state: a delay's has a row a step, any other is one row."""
+    steps = array if name.endswith(f":{LINE}") else array[None]
+    return steps.reshape(*steps.shape[:2], -1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge_lava.cell import Array, Behaviour, Cell
-from nirbridge_lava.shared import Block, SharedMemory
+from nirbridge_lava.shared import GIVE_STATES, RUN, Block, SharedMemory
 from nirbridge_lava.stages import Cycle, Stage
 
 Values = dict[str, Array]
@@ -40,14 +40,30 @@ class Runner:
         self._actions = [_action(stage, self) for stage in stages]
 
     def enter(self, block: Block, index: int) -> bool:
-        """Goes to a portion of a block, from fresh states behind a reset; False where the block has none there."""
+        """Goes to a portion of a block, from fresh states behind a reset; False where it has no data for it there."""
         if not 0 <= index < block.portions:
             return False
         self.index, self._part = index, (block.first + index) % block.parts
         if block.epoch != self._epoch:
             self._epoch, self.samples = block.epoch, block.samples
             self._states = [{s.name: s.cell.fresh(self.samples) for s in self.stages} for _ in range(block.parts)]
-        return True
+        if block.task != RUN:
+            self._hand_over(block)
+        return block.task == RUN
+
+    def _hand_over(self, block: Block) -> None:
+        """Copies the states of some samples of the portion to shared memory, or from there."""
+        states, samples = self._states[self._part], slice(block.begin, block.end)
+        for stage in self.stages:
+            for held in stage.holds:
+                own = states[stage.name]
+                rows = (own if held.inside is None else own[held.inside])[held.rows, samples]
+                shared = self.memory.states.slots(held.name, block.end - block.begin)[self.index]
+                if block.task == GIVE_STATES:
+                    shared[:] = rows
+                else:
+                    rows[:] = shared
+        self.memory.move()
 
     def advance(self, values: Values) -> None:
         """Adds to ``values``, which hold what is received, those of every stage."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,10 @@ BUFFER_BYTES = 64 << 20
 """Bound on the frames held at a time; longer runs go through in blocks."""
 
 _MOST_PORTIONS = 1 << 16
+
+
+RUN, GIVE_STATES, TAKE_STATES = range(3)
+"""Tasks of a block: data go through; processes put their states into the memory, or replace them by what is there."""
 
 
 class Block(NamedTuple):
@@ -36,6 +41,9 @@ class Block(NamedTuple):
         samples: samples in a portion.
         first: position of its first portion in the stream since the reset.
         progress: changes while the network moves, written by the processes.
+        task: what is done with its portions: :data:`RUN`, or states of theirs are handed over, which takes no data.
+        begin: the first sample in a portion whose states are handed over.
+        end: the sample behind the last.
     """
 
     start: int
@@ -45,6 +53,9 @@ class Block(NamedTuple):
     samples: int
     first: int
     progress: int = 0
+    task: int = 0
+    begin: int = 0
+    end: int = 0
 
 
 _PROGRESS = Block._fields.index("progress")
@@ -56,10 +67,14 @@ class SharedMemory:
     Args:
         areas: what one sample has in a portion, for each input and each sink.
         gate: what a process that holds the whole graph waits at; None where processes are stepped one by one.
+        states: rows of each state, and what one sample has in a row.
     """
 
-    def __init__(self, areas: Mapping[str, Size], gate: Gate | None = None) -> None:
+    def __init__(
+        self, areas: Mapping[str, Size], gate: Gate | None = None, states: Mapping[str, Size] | None = None
+    ) -> None:
         self.gate = gate
+        self.states = _StateMemory(states or {})
         self.sizes = dict(areas)
         per_sample = sum(steps * values for steps, values in areas.values())
         self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
@@ -103,6 +118,31 @@ class SharedMemory:
     def move(self) -> None:
         """Tells that something moved; of two processes at the same time one may be lost."""
         self._block[_PROGRESS] += 1
+
+
+class _StateMemory:
+    """The memory through which states are handed over: nobody touches it, and so it takes none, until somebody asks.
+
+    Args:
+        sizes: rows of each state, and what one sample has in a row.
+
+    Attributes:
+        capacity: samples whose states it holds at a time.
+    """
+
+    def __init__(self, sizes: Mapping[str, Size]) -> None:
+        self.sizes = dict(sizes)
+        per_sample = max(1, sum(rows * values for rows, values in sizes.values()))
+        self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
+        memory = np.frombuffer(mmap.mmap(-1, 8 * self.capacity * per_sample), dtype=np.float64)
+        ends = accumulate((self.capacity * rows * values for rows, values in sizes.values()), initial=0)
+        self._areas = {name: memory[begin:end] for name, (begin, end) in zip(sizes, pairwise(ends), strict=True)}
+
+    def slots(self, name: str, samples: int) -> Array:
+        """The memory of a state as (portions, rows, samples, values)."""
+        rows, values = self.sizes[name]
+        portions, size = self.capacity // samples, rows * samples * values
+        return self._areas[name][: portions * size].reshape(portions, rows, samples, values)
 
 
 class ChannelMemory:

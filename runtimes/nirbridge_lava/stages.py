@@ -21,6 +21,22 @@ class Sum(NamedTuple):
     constant: Array | None
 
 
+class Held(NamedTuple):
+    """Where a state of :mod:`nirbridge.runtime.states` lies in that of a stage.
+
+    Attributes:
+        name: of the state.
+        inside: which of the states of a cycle's cell; None where the stage's own is meant.
+        rows: of it.
+        values: in a row, of one sample.
+    """
+
+    name: str
+    inside: str | None
+    rows: slice
+    values: int
+
+
 @dataclass(frozen=True)
 class Stage:
     """A cell in its place.
@@ -37,6 +53,7 @@ class Stage:
         keeps: where in shared memory its output is kept; None for nowhere.
         membranes: where in shared memory a membrane is kept → its value (samples, n) at each step of a window, from the
             stage's state behind it.
+        holds: all that its state has to say to others.
     """
 
     name: str
@@ -49,6 +66,7 @@ class Stage:
     reads: str | None = None
     keeps: str | None = None
     membranes: Mapping[str, Callable[[Any], Iterable[Array]]] = field(default_factory=dict)
+    holds: tuple[Held, ...] = ()
 
 
 class Cycle(NamedTuple):
@@ -86,6 +104,13 @@ class Network:
     steps: int
     fused: bool
     model: str
+
+    @property
+    def states(self) -> dict[str, Size]:
+        """Every state of every stage by name: its rows, and the values of one sample in a row."""
+        return {
+            held.name: (held.rows.stop - held.rows.start, held.values) for stage in self.stages for held in stage.holds
+        }
 
     @property
     def depth(self) -> int:

@@ -10,7 +10,7 @@ is one stage, which takes what enters it side by side in one vector and sends wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import prod
 from operator import itemgetter
@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from nirbridge.runtime import Plan, PlannedNode, membrane_of
+from nirbridge.runtime.states import LINE, SENT, state_names
 from nirbridge_lava import kernels
 from nirbridge_lava.cell import Array, Cell, pointwise, same
-from nirbridge_lava.stages import Cells, Cycle, Network, Size, Stage, Sum, in_area, out_area
+from nirbridge_lava.stages import Cells, Cycle, Held, Network, Size, Stage, Sum, in_area, out_area
 
 
 def make_network(plan: Plan, cells: Cells, recorded: Sequence[str], mapping: str, model: str) -> Network:
@@ -86,7 +87,8 @@ class _Wiring:
             size = steps, prod(planned.input_shape)
             reads = in_area(name) if name in self.plan.inputs else None
             kept = {out_area(self.membranes[name]): itemgetter(cell.membrane)} if name in self.membranes else {}
-            total = self._append(name, cell, total, size, self.sends(planned), reads=reads, membranes=kept)
+            how = {"reads": reads, "membranes": kept, "holds": tuple(self._held(planned, None))}
+            total = self._append(name, cell, total, size, self.sends(planned), **how)
         self.sums[name] = total
 
     def add_sink(self, planned: PlannedNode) -> None:
@@ -112,7 +114,9 @@ class _Wiring:
         watched = [name for name in inside if name in self.membranes]
         kept = {out_area(self.membranes[name]): _membrane_inside(name, self.cells[name]) for name in watched}
         cell = Cell("Cycle", None, *_cycle(segment, self.cells, inputs, leaving, self.dtype))
-        total = self._append(f"cycle of {', '.join(inside)}", cell, self._total(placed), takes, sends, membranes=kept)
+        held = tuple(held for planned in segment for held in self._held(planned, planned.name))
+        how = {"membranes": kept, "holds": held + tuple(_held_late(inside))}
+        total = self._append(f"cycle of {', '.join(inside)}", cell, self._total(placed), takes, sends, **how)
         for name, part in outputs.items():
             taken = Cell("Take", pointwise(kernels.take), part, bias=_bias(self.cells[name]))
             self.sums[name] = self._append(name, taken, total, sends, self.sends(inside[name]))
@@ -134,6 +138,15 @@ class _Wiring:
             for name in firsts.values()
         ]
         self._append("tie", cell, self._total(heads), one, one)
+
+    def _held(self, planned: PlannedNode, inside: str | None) -> Iterator[Held]:
+        """The states of a node in the state of its cell, or in that of its cycle."""
+        cell, values = self.cells[planned.name], prod(planned.output_shape)
+        names = state_names(planned, self.plan.dt, self.dtype is np.int64)
+        for row, name in enumerate(names):
+            yield Held(f"{planned.name}:{name}", inside, slice(row, row + 1), values)
+        if cell is not None and cell.start is not None and not names:
+            yield Held(f"{planned.name}:{LINE}", inside, slice(0, len(cell.start)), values)
 
     def _entering(self, inside: Mapping[str, PlannedNode]) -> dict[str, Sum]:
         """What enters each node of a cycle from outside."""
@@ -201,6 +214,12 @@ def _cycle(
         stages.append(Stage(name, cell, senders, _added([_bias(cells[source]) for source in forward])))
     entrances = {_entrance(name): where for name, where in inputs.items()}
     return Cycle(tuple(stages), entrances, late, tuple(leaving)), start
+
+
+def _held_late(inside: Mapping[str, PlannedNode]) -> Iterator[Held]:
+    """What goes back in a cycle, by name of its sender."""
+    for name in dict.fromkeys(s.name for planned in inside.values() for s in planned.sources if s.delayed):
+        yield Held(f"{name}:{SENT}", _before(name), slice(0, 1), prod(inside[name].output_shape))
 
 
 # No node has such a name: names hold no line break.

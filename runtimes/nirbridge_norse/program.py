@@ -12,6 +12,7 @@ import torch
 from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge.runtime.integer_bounds import SINGLE
+from nirbridge.runtime.states import LINE
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.schedule import Schedule
 from nirbridge_norse.setting import Setting, arithmetic_for, exact_arithmetic, on_threads
@@ -90,8 +91,7 @@ class NorseProgram(Program):
         dtype = self._data_dtype()
         whole = self._one_neuron and not neurons and all(array.dtype == dtype for array in data.values())
         if not self._parts:
-            self._parts = self._divided(batch)
-            self._schedules += [self._schedules[0].again() for _ in self._parts[len(self._schedules) :]]
+            self._divide(batch)
 
         def run(part: int) -> dict[str, Array]:
             share = self._parts[part]
@@ -104,6 +104,38 @@ class NorseProgram(Program):
             return _separate(run(0), data)
         found = on_threads(run, len(self._parts))
         return {name: np.concatenate([part[name] for part in found], axis=1) for name in found[0]}
+
+    def _divide(self, batch: int) -> None:
+        self._parts = self._divided(batch)
+        self._schedules += [self._schedules[0].again() for _ in self._parts[len(self._schedules) :]]
+
+    def _state(self) -> dict[str, Array]:
+        parts = [schedule.states() for schedule in self._schedules[: len(self._parts)]]
+        return {name: np.concatenate([part[name] for part in parts], axis=_samples(name)) for name in parts[0]}
+
+    def _restore(self, arrays: dict[str, Array], batch: int) -> None:
+        held = {name: self._held(name, array) for name, array in arrays.items()}
+        self._reset()
+        self._choose_numbers(held)
+        self._divide(batch)
+        for schedule, share in zip(self._schedules, self._parts, strict=False):
+            cut = {name: array[:, share] if _samples(name) else array[share] for name, array in held.items()}
+            schedule.restore(cut, self._data_dtype())
+
+    def _choose_numbers(self, states: dict[str, Array]) -> None:
+        """Those of a program in floating point are always the same."""
+
+    def _held(self, name: str, array: Array) -> Array:
+        """A state in the program's own numbers.
+
+        Raises:
+            NarrowError: they do not hold it.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            cast = array.astype(self.setting.numpy_dtype)
+        if (lost := lost_values(array, cast)).size:
+            raise NarrowError(f"state '{name}'", f"holds {lost.flat[0]:.9g}, which {cast.dtype} does not")
+        return cast
 
     def _divided(self, batch: int) -> tuple[slice, ...]:
         """The samples of each thread: as many parts as torch has threads, if that is worth it.
@@ -144,6 +176,11 @@ class NorseProgram(Program):
 
     def _data_dtype(self) -> np.dtype[Any]:
         return self.setting.numpy_dtype
+
+
+def _samples(name: str) -> int:
+    """Which axis of a state the samples stand on; that of a delay has its steps before them."""
+    return 1 if name.endswith(f":{LINE}") else 0
 
 
 def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any]) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nirbridge.runtime.states import LINE
 from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
 from nirbridge_norse.neurons.fused_snn import Pass
@@ -40,6 +41,19 @@ class Stage(Protocol):
 
     def again(self) -> Stage:
         """The same node with a state of its own, for other samples; parameters are shared."""
+        ...
+
+
+@runtime_checkable
+class Stateful(Stage, Protocol):
+    """A lowered node that carries something from call to call."""
+
+    def states(self) -> dict[str, Tensor]:
+        """What it carries, by the names of :mod:`nirbridge.runtime.states`; once it has run, or been given them."""
+        ...
+
+    def restore(self, states: dict[str, Tensor]) -> None:
+        """Goes on from these, which are its own from here on."""
         ...
 
 
@@ -206,6 +220,7 @@ class Neuron:
         self.membranes: list[Tensor] | None = None
         self._entering: tuple[torch.Size, torch.dtype] | None = None
         self._goes_on = False
+        self._restored: dict[str, Tensor] | None = None
         self._order = Order(())
         self._pass: Pass | None = None
         self._sent = Sent()
@@ -251,13 +266,24 @@ class Neuron:
                 state.copy_(value.expand_as(state) if len(state) else state)
         else:
             start, order = self.module.state_fallback(x[0]), order_of(x)
-            before = self.state if self._goes_on else start
+            before = self.states() if self._goes_on else {}
             self.state = type(start)(
-                *(order.dense(value.to(new.dtype)) for value, new in zip(before, start, strict=True))
+                *(order.dense(before.get(name, new).to(new.dtype)) for name, new in start._asdict().items())
             )
+            self._restored = None
             self._pass = self.module.bind(self.state, order) if self.module.can_fuse(x) else None
             self._entering, self._order, self._kept = (x.shape[1:], x.dtype), order, None
         self._goes_on = True
+
+    def states(self) -> dict[str, Tensor]:
+        """Those of the primitive; the current of a neuron without a synapse is empty, and none."""
+        if self._restored is not None:
+            return self._restored
+        return {name: value for name, value in self.state._asdict().items() if len(value)}
+
+    def restore(self, states: dict[str, Tensor]) -> None:
+        """They take their dtype and their place in memory with the next data."""
+        self._restored, self._goes_on, self._entering, self._kept = states, True, None, None
 
     def send(self, dtype: torch.dtype | None) -> None:
         """Changes the dtype of what it sends from the next call on."""
@@ -270,7 +296,7 @@ class Neuron:
 
     def reset(self) -> None:
         """The next run starts from the fresh state."""
-        self._goes_on = False
+        self._goes_on, self._restored = False, None
 
 
 class DelayLine:
@@ -293,7 +319,7 @@ class DelayLine:
         """Shifts each group of features by its delay."""
         if self.past is None:
             self.past = x.new_zeros(self.longest, *x.shape[1:])
-        line = torch.cat([self.past, x])
+        line = torch.cat([self.past.to(x.dtype), x])
         # A copy: a slice would keep the whole line alive.
         self.past = line[len(x) :].clone()
         first, _ = self.places[0]
@@ -304,6 +330,14 @@ class DelayLine:
             start = self.longest - delay
             y[:, :, places] = flat[start : start + len(x), :, places]
         return y.view_as(x)
+
+    def states(self) -> dict[str, Tensor]:
+        """The last value first."""
+        return {} if self.past is None else {LINE: self.past.flip(0)}
+
+    def restore(self, states: dict[str, Tensor]) -> None:
+        """The line as it was."""
+        self.past = states[LINE].flip(0)
 
     def again(self) -> Stage:
         """Another line."""

@@ -41,7 +41,16 @@ def _neuron(planned: PlannedNode, batch: int, dt: float) -> Stage:
         y, *after = integer_step(form, x, *state)
         return y, tuple(after)
 
-    return Stepwise(step, (zero, np.broadcast_to(form.v_init, shape)), membrane=1)
+    start = np.broadcast_to(form.v_init, shape)
+    if form.keep_current is not None:
+        return Stepwise(step, {"i": zero, "v": start})
+    return Stepwise(lambda x, state: _without_current(step(x, (zero, *state))), {"v": start})
+
+
+def _without_current(found: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
+    """Nothing reads the current of a neuron without a synapse."""
+    y, (_, v) = found
+    return y, (v,)
 
 
 def integer_step(form: IntegerForm, x: Array, i: Array, v: Array) -> tuple[Array, Array, Array]:

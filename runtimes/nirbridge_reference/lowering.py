@@ -14,6 +14,7 @@ import numpy as np
 
 from nirbridge.ir import delay_steps
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
+from nirbridge.runtime.states import LINE
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_reference import linear, windows
 from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed, WindowedNeuron
@@ -74,8 +75,8 @@ def _step(planned: PlannedNode, batch: int, dt: float) -> Stage:
         return np.asarray(y, dtype=np.float64), tuple(after)
 
     shape = (batch, *planned.output_shape)
-    start = tuple(np.broadcast_to(np.asarray(value), shape) for value in found.start)
-    return Stepwise(step, start, found.membrane)
+    start = (np.broadcast_to(np.asarray(value), shape) for value in found.start)
+    return Stepwise(step, dict(zip(found.state, start, strict=True)))
 
 
 @LOWERING.register("delay")
@@ -84,12 +85,15 @@ def _delay(planned: PlannedNode, batch: int, dt: float) -> Stage:
 
 
 def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
-    """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input."""
+    """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input.
+
+    Row k of the line holds x(t - 1 - k).
+    """
     steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
-    line: Array = np.zeros((int(steps.max()) + 1, batch, *planned.output_shape), dtype)
+    line: Array = np.zeros((int(steps.max()), batch, *planned.output_shape), dtype)
 
     def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        past = np.concatenate([x[None], state[0][:-1]])
-        return np.take_along_axis(past, steps[None, None], axis=0)[0], (past,)
+        past = np.concatenate([x[None], *state])
+        return np.take_along_axis(past, steps[None, None], axis=0)[0], (past[:-1],)
 
-    return Stepwise(step, (line,))
+    return Stepwise(step, {LINE: line})

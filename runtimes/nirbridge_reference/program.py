@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
+from nirbridge.runtime.states import SENT, late_names
 from nirbridge_reference.lowering import Lowering
 from nirbridge_reference.stages import Stage
 
@@ -34,7 +35,7 @@ class ReferenceProgram(Program):
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         batch = next(iter(data.values())).shape[1]
         if not self._stages:
-            self._stages = {p.name: self._lowering[type(p.node)](p, batch, self.lowered.dt) for p in self.lowered.nodes}
+            self._stages = self._fresh(batch)
         neurons = {name: node for name in record if name not in self.lowered.names and (node := membrane_of(name))}
         for name, stage in self._stages.items():
             stage.membranes = [] if name in neurons.values() else None
@@ -48,6 +49,20 @@ class ReferenceProgram(Program):
                 self._loop(segment, values, next(iter(data.values())).shape[:2])
         values.update({name: np.stack(self._stages[node].membranes or []) for name, node in neurons.items()})
         return {name: values[name].astype(np.float64, copy=False) for name in (*self.lowered.outputs, *record)}
+
+    def _fresh(self, batch: int) -> dict[str, Stage]:
+        return {p.name: self._lowering[type(p.node)](p, batch, self.lowered.dt) for p in self.lowered.nodes}
+
+    def _state(self) -> dict[str, Array]:
+        found = {f"{name}:{key}": value for name, stage in self._stages.items() for key, value in stage.state.items()}
+        return found | {f"{name}:{SENT}": self._late[name] for name in late_names(self.lowered)}
+
+    def _restore(self, arrays: dict[str, Array], batch: int) -> None:
+        whole = {name: array.astype(self._dtype) for name, array in arrays.items()}
+        self._stages = self._fresh(batch)
+        for name, stage in self._stages.items():
+            stage.state = {key: whole[f"{name}:{key}"] for key in stage.state}
+        self._late = {name: whole[f"{name}:{SENT}"] for name in late_names(self.lowered)}
 
     def _whole(self, planned: PlannedNode, values: dict[str, Array]) -> Array:
         """A node outside of cycles, over all steps."""

@@ -15,9 +15,11 @@ class Stage(Protocol):
 
     Attributes:
         membranes: where a list, a neuron's membrane after each step is added to it.
+        state: what it carries from call to call, by name; empty for nothing.
     """
 
     membranes: list[Array] | None
+    state: dict[str, Array]
 
     def run(self, x: Array) -> Array:
         """The node's output for the next T steps."""
@@ -31,6 +33,7 @@ class Stateless:
 
     def __init__(self, function: Callable[[Array], Array]) -> None:
         self.function = function
+        self.state: dict[str, Array] = {}
 
     def run(self, x: Array) -> Array:
         """Folds time into the batch and unfolds it again."""
@@ -40,27 +43,26 @@ class Stateless:
 
 
 class Stepwise:
-    """A node with states: ``step(x [B, *shape], states) -> (y, states)``; state number ``membrane`` can be recorded."""
+    """A node with states: ``step(x [B, *shape], states) -> (y, states)``; that called ``v`` can be recorded."""
 
     def __init__(
         self,
         step: Callable[[Array, tuple[Array, ...]], tuple[Array, tuple[Array, ...]]],
-        state: tuple[Array, ...],
-        membrane: int = 0,
+        state: dict[str, Array],
     ) -> None:
         self.step = step
         self.state = state
-        self.membrane = membrane
         self.membranes: list[Array] | None = None
 
     def run(self, x: Array) -> Array:
         """One step after the other."""
         outputs = []
         for frame in x:
-            y, self.state = self.step(frame, self.state)
+            y, after = self.step(frame, tuple(self.state.values()))
+            self.state = dict(zip(self.state, after, strict=True))
             outputs.append(y)
             if self.membranes is not None:
-                self.membranes.append(self.state[self.membrane])
+                self.membranes.append(self.state["v"])
         return np.stack(outputs)
 
 
@@ -72,6 +74,7 @@ class Windowed:
     def __init__(self, window: int, function: Callable[[Array], Array]) -> None:
         self.window = window
         self.function = function
+        self.state: dict[str, Array] = {}
 
     def run(self, x: Array) -> Array:
         """One window after the other."""
@@ -85,6 +88,7 @@ class WindowedNeuron:
         self.window = window
         self.function = function
         self.membranes: list[Array] | None = None
+        self.state: dict[str, Array] = {}
 
     def run(self, x: Array) -> Array:
         """One window after the other."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
 import nirbridge
 from tests.cli.conftest import Invoke, assert_one_line
+from tests.conformance.cases import line
 
 
 def test_writes_a_graph_of_integers_and_prints_the_table(
@@ -21,7 +23,7 @@ def test_writes_a_graph_of_integers_and_prints_the_table(
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["node", "type", "scale"]
     assert [line.split()[0] for line in lines[1:3]] == ["fc", "act"]
-    assert "output 'output': 1 stands for 1" in lines
+    assert f"output 'output': what {graph_file.name} gives, in units of 1" in lines
     assert "8-bit weights" in result.stderr
     outputs = []
     for path in (graph_file, target):
@@ -47,6 +49,28 @@ def test_analog_data_get_an_input_scale(invoke: Invoke, graph_file: Path, tmp_pa
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 2, 4)) * 0.99)
     result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy")
     assert "input 'input': 1 stands for 0.00390625, data are rounded to it and cut at ±8,388,607 of it" in result.stdout
+
+
+def test_both_files_give_the_same_kind_of_result(invoke: Invoke, tmp_path: Path) -> None:
+    """Scores of one size from the same data and command; integers stay integers where the file takes integers."""
+    rng = np.random.default_rng(0)
+    graph = line(nir.Affine(rng.normal(size=(3, 4)), rng.normal(size=3)), shape=(4,))
+    x = rng.random((5, 2, 4))
+    nirbridge.write(tmp_path / "f.nir", graph)
+    np.save(tmp_path / "x.npy", x)
+    calibrated = ("quantize", tmp_path / "f.nir", "--data", tmp_path / "x.npy", "-o")
+    assert "output 'output': what f.nir gives, in units of 0.0" in invoke(*calibrated, tmp_path / "q.nir").stdout
+    assert "output 'output': 1 stands for 0.0" in invoke(*calibrated, tmp_path / "i.nir", "--input", "integers").stdout
+    outputs = {}
+    for name in ("f", "q"):
+        invoke("run", tmp_path / f"{name}.nir", "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npz")
+        outputs[name] = np.load(tmp_path / "y.npz")["output"]
+    assert np.abs(outputs["q"] - outputs["f"]).max() < 0.03 < np.abs(outputs["f"]).max()
+    quantised, integers = nirbridge.read(tmp_path / "q.nir"), nirbridge.read(tmp_path / "i.nir")
+    (unit,) = (node.scale for name, node in quantised.nodes.items() if name == "output_unit")
+    assert all(type(node) is not nir.Scale for node in integers.nodes.values())
+    np.testing.assert_array_equal(outputs["q"] / unit, np.rint(outputs["q"] / unit))
+    assert f"scale {float(unit):.4g}" in invoke("show", tmp_path / "q.nir").stdout
 
 
 @pytest.mark.parametrize("bits", [0, 9, -3])

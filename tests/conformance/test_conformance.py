@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import nirbridge
+from nirbridge.conformance.judging import in_pieces
 from nirbridge.errors import UnsupportedError
 from nirbridge.ir import PRIMITIVES
 from nirbridge.runtime import find_runtime, make_plan, runtime_names, support_problems
@@ -71,23 +72,7 @@ def test_agreement(case: Case, runtime: str) -> None:
         assert_same(found.records, expected.records, "records")
         again = as_dict(program.run(x).output)
         assert_same(again, as_dict(expected.output), "second run")
-        assert_same(_in_pieces(program, x), as_dict(expected.output), "in pieces")
-
-
-def _in_pieces(program: nirbridge.runtime.Program, x: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A first block, then the rest, with the state carried over; step by step where the graph allows it."""
-    program.reset()
-    block = program.plan.block
-    first = as_dict(program.advance({name: values[:block] for name, values in x.items()}).output)
-    rest: list[dict[str, np.ndarray]] = []
-    if program.plan.stepwise:
-        steps = len(next(iter(x.values())))
-        for t in range(block, steps):
-            stepped = as_dict(program.step({name: values[t] for name, values in x.items()}))
-            rest.append({name: values[None] for name, values in stepped.items()})
-    else:
-        rest.append(as_dict(program.advance({name: values[block:] for name, values in x.items()}).output))
-    return {name: np.concatenate([first[name], *(part[name] for part in rest)]) for name in first}
+        assert_same(in_pieces(program, x), as_dict(expected.output), "in pieces")
 
 
 @pytest.mark.parametrize("runtime", ["reference", *JUDGED])

@@ -95,16 +95,18 @@ def test_nmnist_small_has_all_its_labels(shared_data, tmp_path):
     assert data[3][0].shape == (7, 2, 34, 34)
 
 
-def test_prepare_uses_processes_shows_progress_and_resumes(root, capsys, monkeypatch):
+def test_prepare_uses_processes_logs_progress_and_resumes(root, caplog, monkeypatch):
     data = datasets.folder(root, ENCODING)
     data[4]
     assert len(data.cache.missing(data.samples)) == 5
-    data.prepare(jobs=2)
-    assert "encoded 5 of 5 recordings" in capsys.readouterr().err
+    ticks = []
+    with caplog.at_level("INFO", logger="nirbridge"):
+        data.prepare(jobs=2, tick=ticks.append)
+    assert caplog.messages == [f"encoded {count} of 5 recordings" for count in range(1, 6)]
+    assert ticks == [1] * 5
     assert not data.cache.missing(data.samples)
     monkeypatch.setattr(Encoding, "frames", None)
     again = datasets.folder(root, ENCODING).prepare()
-    assert capsys.readouterr().err == ""
     np.testing.assert_array_equal(again[5][0].numpy(), wanted(root / "10" / "2.bin"))
 
 
@@ -155,7 +157,7 @@ def test_bad_recordings_are_all_named_and_the_good_ones_are_done(root, cluster):
         (root / name).write_bytes(b"\xff" + (root / name).read_bytes()[1:])
     data = datasets.folder(root, ENCODING)
     with pytest.raises(FileError) as error:
-        data.prepare(jobs=2, quiet=True, cluster=cluster)
+        data.prepare(jobs=2, cluster=cluster)
     assert len(error.value.problems) == 2
     assert "0.bin': event 0 lies at (255, " in str(error.value)
     assert len(data.cache.missing(data.samples)) == 2

@@ -8,11 +8,12 @@ import pytest
 from lava_graphs import assert_same, chain, graded, needs_lava, reference_run, residual, two_layers
 
 import nirbridge
+from nirbridge.conformance.judging import in_pieces
 from nirbridge.errors import ExecutionError
 from nirbridge.ir import MultiLevelLIF, build_graph
 from nirbridge_lava import dynamics
 from tests.conformance.cases import CASES, data
-from tests.conformance.test_conformance import _in_pieces, as_dict, recordable
+from tests.conformance.test_conformance import as_dict, recordable
 from tests.conformance.test_conformance import assert_same as same_values
 
 pytestmark = needs_lava
@@ -29,7 +30,7 @@ def test_fused_equals_the_reference(case):
         found = program.run(x, record=names)
         same_values(as_dict(found.output), as_dict(expected.output), "run")
         same_values(found.records, expected.records, "records")
-        same_values(_in_pieces(program, x), as_dict(expected.output), "in pieces")
+        same_values(in_pieces(program, x), as_dict(expected.output), "in pieces")
 
 
 def real_numbers():

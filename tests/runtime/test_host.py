@@ -134,6 +134,36 @@ def test_an_input_may_be_read_beside_the_node() -> None:
             program.run(x)
 
 
+@pytest.mark.parametrize(("runtime", "options"), WAYS)
+def test_a_scale_before_an_output_gives_its_unit(runtime: str, options: dict[str, str]) -> None:
+    """The runtime gives integers; what they stand for is no business of it, in a run, a step and a record."""
+    unit = np.array([0.1, 2.0**-9])
+    nodes = {"q": Quantize((2,), 0.5), "fc": nir.Linear(np.array([[3, 1], [-2, 5]])), "unit": nir.Scale(unit)}
+    graph = net(nodes, "input q fc unit output", shape=(2,))
+    x = np.random.default_rng(3).integers(-4, 5, (6, 3, 2)) / 2
+    integers = 2 * x @ nodes["fc"].weight.T
+    for precision in ("fixed", "float"):
+        with nirbridge.compile(graph, runtime, precision=precision, **options) as program:
+            found = program.run(x, record=["fc", "unit", "output"])
+            assert (found.records["fc"] == integers).all()
+            for values in (found.output, found.records["unit"], found.records["output"]):
+                np.testing.assert_array_equal(values, integers * unit)
+            program.reset()
+            np.testing.assert_array_equal(program.step(x[0]), integers[0] * unit)
+            assert "unit" not in program.lowered.names
+
+
+def test_a_scale_that_others_read_too_must_be_of_integers() -> None:
+    """It cannot be left to the host: a node of the graph goes on with what it sends."""
+    nodes = {"q": Quantize((2,)), "unit": nir.Scale(np.array([0.5, 0.5])), "act": nir.IF(np.ones(2), np.full(2, 3.0))}
+    for paths in (("input q unit output", "unit act output"), ("input q unit output", "q output")):
+        with pytest.raises(UnsupportedError, match=r"node 'unit' \(Scale\): scale holds 0.5, which is no integer"):
+            nirbridge.compile(net(nodes if "act" in str(paths) else dict(list(nodes.items())[:2]), *paths, shape=(2,)))
+    plain = net({"fc": nir.Linear(np.eye(2)), "unit": nodes["unit"]}, "input fc unit output", shape=(2,))
+    with pytest.raises(UnsupportedError, match="no Quantize|scale holds 0.5"):
+        nirbridge.compile(plain, precision="fixed")
+
+
 def test_inside_a_graph_it_works_in_float_and_is_refused_in_fixed() -> None:
     graph = line(nir.Linear(np.array([[1, 2]])), Quantize((1,), 2.0, 0, 3), shape=(2,))
     x = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, -4.0], [9.0, 9.0]]).reshape(4, 1, 2)
@@ -158,7 +188,7 @@ def test_a_graph_that_says_fixed_and_cannot_is_refused_with_both_ways_out() -> N
     with nirbridge.compile(graph, precision="float") as program:
         assert program.run(np.array([[[1.0, 3.0]]])).output.item() == 3.5
     with nirbridge.compile(nirbridge.quantize(graph)) as program:
-        assert program.run(np.array([[[1.0, 3.0]]])).output.item() == 3.5 * 64  # 0.5 and 1.0 are 32 and 64 of 2^-6
+        assert program.run(np.array([[[1.0, 3.0]]])).output.item() == 3.5
 
 
 def test_an_event_input_still_says_how_long_a_step_is() -> None:

@@ -13,8 +13,11 @@ from typing import Any
 
 from nirbridge.errors import FileError
 from nirbridge.files import write_whole
+from nirbridge.logs import logger
 from nirbridge.primitives.spec import Step
 from nirbridge_norse.fused.generating import HEAD, TRITON_HEAD, UnwritableError, kernel_source, pass_name, pass_source
+
+LOGGER = logger("runtime.norse")
 
 
 @cache
@@ -35,12 +38,15 @@ def foreign_pass(step: Step, state: tuple[str, ...], triton: bool = False) -> An
         if not path.exists() or path.read_text() != source:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, source.encode())
+            LOGGER.info("wrote the pass of %s to %s", name, path)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if spec is not None and spec.loader is not None:
             # numba looks here for the module of machine code that an earlier process left.
             module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
+            LOGGER.debug("loaded the pass of %s from %s", name, path)
             return getattr(module, name)
+    LOGGER.info("no pass of %s can be kept in %s: it runs in torch, step by step", name, path.parent)
     return None
 
 

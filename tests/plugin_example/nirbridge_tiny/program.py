@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.runtime import Array, Plan, Program
+from nirbridge.runtime import Array, Plan, Program, state_shapes
 from nirbridge_tiny.lowering import LOWERING
 
 
@@ -26,6 +26,12 @@ class TinyProgram(Program):
             self._step({name: array[t] for name, array in data.items()}) for t in range(len(data[next(iter(data))]))
         ]
         return {name: np.stack([values[name] for values in steps]) for name in names}
+
+    def _state(self) -> dict[str, Array]:
+        return {name: self._states[name.removesuffix(":v")] for name in state_shapes(self.lowered, 1, integers=False)}
+
+    def _restore(self, arrays: dict[str, Array], batch: int) -> None:
+        self._states = {name.removesuffix(":v"): array for name, array in arrays.items()}
 
     def _step(self, values: dict[str, Array]) -> dict[str, Array]:
         values = {name: np.asarray(array, dtype=np.float64) for name, array in values.items()}
