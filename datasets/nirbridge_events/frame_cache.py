@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from nirbridge_events.encoding import encode
 from nirbridge_events.equal_count import encode_equal_count
 from nirbridge_events.events import Events, Size
 from nirbridge_events.pixels import FloatFrame
+from nirbridge_events.read_report import ReadReport
 from nirbridge_events.recording import Recording, open_recording
 
 VERSION = 1
@@ -87,13 +89,17 @@ class Encoding:
             "steps": self.steps,
             "equal_count": self.equal_count,
             "cut": self.cut,
-            "reading": {name: self.reading[name] for name in sorted(self.reading)},
+            "reading": {name: _told(self.reading[name]) for name in sorted(self.reading)},
             "sample": sample.identity,
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
     def frames(self, sample: Sample) -> FloatFrame:
-        """Encodes a recording.
+        """Encodes a recording; raises as :meth:`encoded`."""
+        return self.encoded(sample)[0]
+
+    def encoded(self, sample: Sample) -> tuple[FloatFrame, ReadReport]:
+        """Encodes a recording; also gives what became of its events.
 
         Raises:
             InputError: it gives more frames than ``steps``, or an option does not fit it.
@@ -102,11 +108,12 @@ class Encoding:
         options = dict(self.options)
         recording = sample.open(options.get("sensor_size"), **self.reading)
         if not self.equal_count:
-            return self._padded(encode(recording, **{**options, "sensor_size": recording.sensor_size}), recording.name)
+            frames = encode(recording, **{**options, "sensor_size": recording.sensor_size})
+            return self._padded(frames, recording.name), recording.report
         options["sensor_size"] = recording.sensor_size
         events = Events.concatenate(list(recording))
         recording.report.warn(recording.name)
-        return self._padded(encode_equal_count(events, **options), recording.name)
+        return self._padded(encode_equal_count(events, **options), recording.name), recording.report
 
     def _padded(self, frames: FloatFrame, name: str) -> FloatFrame:
         if self.steps is None or len(frames) == self.steps:
@@ -117,6 +124,11 @@ class Encoding:
         fitted = np.zeros((self.steps, *frames.shape[1:]), dtype=np.float32)
         fitted[: len(frames)] = frames[: self.steps]
         return fitted
+
+
+def _told(value: Any) -> Any:
+    """An argument of ``open_recording`` for a key: filters with all that they hold."""
+    return [pickle.dumps(one).hex() for one in value] if isinstance(value, (list, tuple)) else value
 
 
 class FrameCache:

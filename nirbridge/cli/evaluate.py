@@ -22,6 +22,7 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.cli.encoder_options import encoder_flags, encoder_options
+from nirbridge.cli.filter_options import filter_option
 from nirbridge.cli.grid_options import grid, grid_options, reading
 from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
@@ -91,6 +92,7 @@ def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str
 @click.option("--train", is_flag=True, help="Its training part instead of the test part.")
 @energy_options
 @encoder_options
+@filter_option
 @grid_options
 @reader_options
 @runtime_options
@@ -174,6 +176,8 @@ def _options(flags: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``nirbridge.evaluate`` that the options give."""
     encoding = encoder_flags(flags) | grid(flags)
     told = {name: value for name, value in reader_flags(flags).items() if value is not None} | reading(flags)
+    if flags["filters"]:
+        told["filters"] = flags["filters"]
     energy = {name: flags[name] for name in ("model", "bits", "input_kind") if flags[name] is not None}
     if "bits" in energy:
         energy["bits"] = int(energy["bits"])

@@ -51,6 +51,11 @@ _FILTER_OPTIONS = (
 )
 
 
+def filter_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds ``--filter`` alone, for commands on many recordings."""
+    return _FILTER_OPTIONS[0](function)
+
+
 def filter_options(function: Callable[..., None]) -> Callable[..., None]:
     """Adds the options."""
     for option in reversed(_FILTER_OPTIONS):

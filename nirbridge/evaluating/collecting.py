@@ -44,6 +44,7 @@ def gathered(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) -
         bad=bad,
         lost={piece.first + place: text for piece in pieces for place, text in piece.lost.items()},
         notes=(
+            *_filter_lines(pieces),
             *_lost_lines(run, pieces),
             *dict.fromkeys(text for piece in pieces for text in piece.remarks),
         ),
@@ -69,6 +70,19 @@ def _files(run: Run) -> tuple[str, ...]:
 def _cost(run: Run, pieces: Sequence[Judged]) -> Cost | None:
     meter = run.first.meter
     return None if meter is None else cost_of(meter, activity_sum([p.activity for p in pieces]), run.first.runtime)
+
+
+def _filter_lines(pieces: Sequence[Judged]) -> list[str]:
+    """What each filter of events took out, over all recordings."""
+    total: dict[str, list[int]] = {}
+    for piece in pieces:
+        for text, counts in piece.filtered.items():
+            found = total.setdefault(text, [0, 0])
+            found[:] = (a + b for a, b in zip(found, counts, strict=True))
+    return [
+        f"filter {text}: {removed:,} of {events:,} events were taken out ({removed / max(1, events):.1%})."
+        for text, (events, removed) in total.items()
+    ]
 
 
 def _lost_lines(run: Run, pieces: Sequence[Judged]) -> list[str]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +21,7 @@ from nirbridge.runtime import Array, Plan
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache, Sample
 from nirbridge_events.labelled import LABELS, TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
 from nirbridge_events.labelled import Labelled as Labelled
+from nirbridge_events.read_report import ReadReport
 from nirbridge_events.settings import EncoderSettings
 
 DATA_SETS = tuple(TONIC_SETS)
@@ -44,7 +46,7 @@ class RecordingPart:
     """See ``samples.Part``."""
 
     samples: tuple[Sample, ...]
-    frames: Callable[[Sample], Array]
+    encoded: Callable[[Sample], tuple[Array, ReadReport | None]]
     input: str
     steps: int | None
     block: int
@@ -54,20 +56,24 @@ class RecordingPart:
         frames: dict[int, Array] = {}
         bad: dict[int, str] = {}
         losses: dict[int, str] = {}
+        filtered: dict[str, tuple[int, int]] = {}
         for place, sample in enumerate(self.samples):
             try:
                 with warnings.catch_warnings(record=True) as said:
                     warnings.simplefilter("always")
-                    found = self.frames(sample)
+                    found, report = self.encoded(sample)
                 frames[place], cut = self._fitted(found, sample)
                 told = [str(one.message) for one in said] + ([cut] if cut else [])
                 if told:
                     losses[place] = " ".join(told)
+                for one in () if report is None else report.filters:
+                    events, removed = filtered.get(one.filter, (0, 0))
+                    filtered[one.filter] = events + one.events, removed + one.removed
             except NirbridgeError as error:
                 bad[place] = str(error.problems[0])
         steps = np.array([len(found) for found in frames.values()], dtype=np.int64)
         places = np.array(list(frames), dtype=np.int64)
-        return Batch({self.input: _stacked(list(frames.values()))}, places, steps, False, bad, losses)
+        return Batch({self.input: _stacked(list(frames.values()))}, places, steps, False, bad, losses, filtered)
 
     def _fitted(self, frames: Array, sample: Sample) -> tuple[Array, str]:
         """Frames of the steps that are wanted, and what was cut off."""
@@ -102,7 +108,7 @@ class RecordingSamples:
     samples: tuple[Sample, ...]
     labels: Array | None
     encoding: Encoding
-    frames: Callable[[Sample], Array]
+    encoded: Callable[[Sample], tuple[Array, ReadReport | None]]
     input: str
     steps: int | None
     block: int
@@ -123,7 +129,7 @@ class RecordingSamples:
 
     def part(self, first: int, stop: int) -> RecordingPart:
         """See ``samples.Samples``."""
-        return RecordingPart(self.samples[first:stop], self.frames, self.input, self.steps, self.block)
+        return RecordingPart(self.samples[first:stop], self.encoded, self.input, self.steps, self.block)
 
     def name(self, number: int) -> str:
         """The path of the recording."""
@@ -170,7 +176,7 @@ def recording_samples(
         samples=labelled.samples,
         labels=labels if classes is None else classes,
         encoding=encoding,
-        frames=encoding.frames,
+        encoded=encoding.encoded,
         input=name,
         steps=steps,
         block=plan.block,
@@ -193,12 +199,17 @@ def encoded_samples(data: EncodedSet, plan: Plan, *, labels: Array | None, steps
         samples=labelled.samples,
         labels=classes if labels is None else labels,
         encoding=data.cache.encoding,
-        frames=data.cache.load,
+        encoded=partial(_from_cache, data.cache),
         input=plan.inputs[0],
         steps=steps,
         block=plan.block,
         notes=notes if labels is None else (),
     )
+
+
+def _from_cache(cache: FrameCache, sample: Sample) -> tuple[Array, ReadReport | None]:
+    """The frames of a recording; what became of its events was said when it was encoded."""
+    return cache.load(sample), None
 
 
 def open_folder(root: Path) -> Labelled:

@@ -22,6 +22,7 @@ class Batch:
         still: whether every sample is one frame that is shown at each step.
         bad: why a sample could not be read, by its number in the part; such ones are not in ``x``.
         losses: what was left out of a sample, by its number in the part.
+        filtered: of each filter of events, by its text, how many came to it and how many it took out.
     """
 
     x: Mapping[str, Array]
@@ -30,6 +31,7 @@ class Batch:
     still: bool = False
     bad: Mapping[int, str] = field(default_factory=dict)
     losses: Mapping[int, str] = field(default_factory=dict)
+    filtered: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.places)

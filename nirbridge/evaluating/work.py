@@ -52,6 +52,7 @@ class Judged:
         losses: what the host lost of the data, by node.
         bad: why samples could not be read, by their number in the piece.
         lost: what was left out of samples, by their number in the piece.
+        filtered: of each filter of events, by its text, how many came to it and how many it took out.
         remarks: warnings of the runtimes.
     """
 
@@ -66,6 +67,7 @@ class Judged:
     losses: dict[str, Loss] = field(default_factory=dict)
     bad: dict[int, str] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)
+    filtered: dict[str, tuple[int, int]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -100,6 +102,7 @@ def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
         milliseconds=[0.0] * count,
         bad=dict(batch.bad),
         lost=dict(batch.losses),
+        filtered=dict(batch.filtered),
     )
 
 
@@ -133,6 +136,7 @@ def from_plain(data: dict[str, Any]) -> Judged:
             "losses": {name: Loss(**loss) for name, loss in data["losses"].items()},
             "bad": {int(place): text for place, text in data["bad"].items()},
             "lost": {int(place): text for place, text in data["lost"].items()},
+            "filtered": {text: (events, removed) for text, (events, removed) in data["filtered"].items()},
             "remarks": tuple(data["remarks"]),
         }
     )

@@ -21,7 +21,9 @@ from nirbridge.plotting.film_files import Progress, save_gif, save_mp4
 
 STILLS, FILMS = (".png", ".svg", ".pdf"), (".gif", ".mp4")
 SUFFIXES = (*STILLS, *FILMS)
+"""Of the files that a picture can be saved as."""
 FRAMES_A_SECOND = 10
+"""Of a film."""
 _NEEDS = {".gif": ("matplotlib", "PIL"), ".mp4": ("matplotlib", "imageio_ffmpeg")}
 
 

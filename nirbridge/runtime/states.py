@@ -27,6 +27,7 @@ from nirbridge.runtime.plan import Plan, PlannedNode
 
 Array = NDArray[Any]
 State = dict[str, Array]
+"""What :meth:`Program.state` gives: arrays by name, plain data."""
 Found = TypeVar("Found")
 LINE, SENT = "line", "last-sent"
 """The latter is no name that a primitive's state can have."""

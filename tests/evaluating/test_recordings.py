@@ -54,6 +54,18 @@ def test_steps_cut_and_fill(folder: Path) -> None:
     assert all("beyond 2 were cut off" in text for text in found.lost.values())
 
 
+def test_filters_take_events_out_and_say_how_many(folder: Path) -> None:
+    from nirbridge_events.filters import parse_filter
+
+    filters = [parse_filter("polarity=on", int)]
+    found = nirbridge.evaluate(on_events(), folder, batch=3, reading={"filters": filters})
+    removed = sum(int((np.load(path)["p"] == 0).sum()) for path in folder.rglob("*.npy"))
+    assert f"filter polarity=on: {removed} of 420 events were taken out ({removed / 420:.1%})." in found.notes
+    frames = encode(open_recording(found.files[0], (4, 4), filters=filters), window=1000, coding="count")
+    with nirbridge.compile(on_events()) as program:
+        assert np.array_equal(found.scores[0], program.run(frames[:, None]).output.mean(axis=0)[0])
+
+
 def test_a_table_of_labels(folder: Path, tmp_path: Path) -> None:
     flat = tmp_path / "flat"
     flat.mkdir()
