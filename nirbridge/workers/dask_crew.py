@@ -23,6 +23,7 @@ from nirbridge.workers.interface import Begin, Crew, ends_its_workers
 from nirbridge.workers.messages import opened, packed
 
 _COUNT_SECONDS = 2.0
+_CALLS, _PAUSE_SECONDS = 10, 0.2
 _NEXT_STEP = "Look at the workers' logs and memory; with one job the error shows itself"
 _LARGE = {"distributed.admin.large-graph-warning-threshold": "1TiB"}  # it advises users of Dask's own collections
 
@@ -64,13 +65,28 @@ class DaskCrew(Crew):
 
         with dask.config.set(_LARGE):
             with _scheduler_is_there():
-                self._client.register_plugin(Shared(name, packed((work, shared))), name=name)
+                self._register(Shared(name, packed((work, shared))))
             try:
                 yield begin
             finally:
-                with suppress(OSError):  # a scheduler that is gone holds nothing
+                with suppress(OSError):  # what is gone holds nothing, a scheduler or a worker
                     self._end([one.future for one in begun])
                     self._client.unregister_worker_plugin(name)
+
+    def _register(self, plugin: Shared) -> None:
+        """Again where a worker was lost meanwhile: others may not have been reached, and those that were do not mind.
+
+        Raises:
+            OSError: the scheduler itself is gone.
+        """
+        for left in reversed(range(_CALLS)):
+            try:
+                self._client.register_plugin(plugin, name=plugin.name)
+                return
+            except OSError:
+                if left == 0 or self._client.status != "running":
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def _end(self, unfinished: list[Future]) -> None:
         """Begins none of these any more; what runs on a cluster of others runs to its end."""

@@ -36,6 +36,8 @@ def same_versions(where: str, client: Any) -> tuple[str, ...]:
     """
     here, differing = versions(), []
     for worker, there in client.run(versions, on_error="return").items():
+        if isinstance(there, OSError):  # it has gone meanwhile
+            continue
         if not isinstance(there, dict):
             found = f"worker {worker} cannot load nirbridge ({there})"
             raise ExecutionError(where, found, f"Install nirbridge {__version__} there")

@@ -50,6 +50,17 @@ def test_results_are_those_of_one_process_in_order(local: Crew) -> None:
     assert list(local.map(works.threads, [0])) == [["1"] * 4]
 
 
+def test_an_early_end_ends_busy_workers(local: Crew, tmp_path: Path) -> None:
+    results = local.map(works.sleep_but_for_zero, itertools.count(), tmp_path)
+    assert next(results) == 0
+    while not (busy := works.notes(tmp_path, "slept")):
+        time.sleep(0.01)
+    results.close()
+    assert list(local.map(works.square, range(3))) == [0, 1, 4]
+    psutil.wait_procs([psutil.Process(pid) for pid in busy if psutil.pid_exists(pid)], timeout=30)
+    assert not any(map(psutil.pid_exists, busy))
+
+
 def test_results_as_they_come(local: Crew, tmp_path: Path) -> None:
     results = local.map(works.zero_waits, range(2), tmp_path / "go", ordered=False)
     assert next(results) == 1

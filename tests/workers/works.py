@@ -102,3 +102,7 @@ def sleep(folder: Path, piece: int) -> int:
     note(folder, "slept")
     time.sleep(600)
     return piece
+
+
+def sleep_but_for_zero(folder: Path, piece: int) -> int:
+    return sleep(folder, piece) if piece else 0
