@@ -36,6 +36,7 @@ _USUAL: dict[str, Any] = {
     "v_reset": 0,
     "first_phase": 1,
     "rounding": 1,
+    "tau_surface": 0,
 }
 """Values that go without saying."""
 _UNITS = {"tau": " s", "tau_syn": " s", "tau_mem": " s", "delay": " s", "window": " us", "tau_surface": " us"}
