@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -160,16 +161,19 @@ def _add(
     units: Mapping[str, Unit | None],
     records: Mapping[str, Array],
 ) -> None:
+    @cache
+    def traffic(sources: tuple[Source, ...]) -> Traffic:
+        """What a neuron sends is mostly what enters the next layer as well."""
+        return _traffic(sources, units, records, found.inferences)
+
     for layer in layers:
         if layer.role in _ENTERED:
-            sources = layer.planned.sources
-            _count(found.entering, layer.name, _traffic(sources, units, records, found.inferences))
+            _count(found.entering, layer.name, traffic(layer.planned.sources))
         if layer.role == PRODUCT:
-            _count(found.leaving, layer.name, _traffic((Source(layer.name),), units, records, found.inferences))
+            _count(found.leaving, layer.name, traffic((Source(layer.name),)))
         for neuron in layer.neurons:
-            name = neuron.planned.name
-            _count(found.leaving, name, _traffic((Source(name),), units, records, found.inferences))
-            _count(found.direct, name, _direct(neuron, units, records, found.inferences))
+            _count(found.leaving, neuron.planned.name, traffic((Source(neuron.planned.name),)))
+            _count(found.direct, neuron.planned.name, _direct(neuron, traffic))
 
 
 def _count(table: dict[str, Traffic], name: str, more: Traffic) -> None:
@@ -179,11 +183,11 @@ def _count(table: dict[str, Traffic], name: str, more: Traffic) -> None:
     )
 
 
-def _direct(neuron: Neuron, units: Mapping[str, Unit | None], records: Mapping[str, Array], inferences: int) -> Traffic:
+def _direct(neuron: Neuron, traffic: Callable[[tuple[Source, ...]], Traffic]) -> Traffic:
     """Each sender's events for themselves: without synapses nothing merges them on the way."""
     total: dict[str, Traffic] = {}
     for source, ways in neuron.direct.items():
-        _count(total, "all", _traffic((source,), units, records, inferences).scaled(ways))
+        _count(total, "all", traffic((source,)).scaled(ways))
     return total.get("all", Traffic())
 
 
@@ -193,15 +197,21 @@ def _traffic(
     """The sum of what ``sources`` send.  Analog values have no level; each counts as one."""
     merged, levels, analog = None, 0.0, False
     for source in sources:
-        values = _shifted(np.asarray(records[source.name], dtype=np.float64), source.delayed)
-        merged = values if merged is None else merged + values
+        values = _shifted(np.asarray(records[source.name]), source.delayed)
+        merged = values if merged is None else merged.astype(np.float64) + values
         unit = units[source.name]
         analog = analog or unit is None
-        levels += 0.0 if unit is None else float((np.abs(values).sum(axis=(0, 1)) / np.where(unit, unit, 1)).sum())
+        levels += 0.0 if unit is None else _levels(values, unit)
     if merged is None:
         return Traffic()
-    events = float(np.count_nonzero(merged))
+    events = float(np.count_nonzero(merged != 0))  # of truth values; of numbers it takes three times as long
     return Traffic(events, events if analog else levels, _evaluations(merged, inferences))
+
+
+def _levels(values: Array, unit: Unit) -> float:
+    """The sum of all values in units of level 1."""
+    total = np.abs(values).sum(axis=(0, 1), dtype=np.float64)
+    return float((total / np.where(unit, unit, 1)).sum())
 
 
 def _shifted(values: Array, delayed: bool) -> Array:

@@ -193,7 +193,7 @@ def _own(array: Array, plan: Plan, name: str, places: Array, steps: int) -> Arra
 
 
 def _spikes(array: Array) -> Array:
-    return np.count_nonzero(np.asarray(array).reshape(*array.shape[:2], -1), axis=(0, 2))
+    return np.count_nonzero(np.asarray(array).reshape(*array.shape[:2], -1) != 0, axis=(0, 2))
 
 
 def _is_loss(said: warnings.WarningMessage, program: Program) -> bool:
