@@ -10,7 +10,8 @@ import nir
 import numpy as np
 
 from nirbridge.errors import InputError
-from nirbridge.evaluating.array_samples import ArraySamples, ArraySource, array_samples
+from nirbridge.evaluating.array_samples import ArraySamples, array_samples
+from nirbridge.evaluating.array_sources import ArraySource
 from nirbridge.evaluating.judges import require_scores
 from nirbridge.evaluating.samples import require_labels
 from nirbridge.evaluating.steps import steps_of_still

@@ -13,7 +13,8 @@ import numpy as np
 from nirbridge.arrays import read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
-from nirbridge.evaluating.array_samples import ArraySource, array_samples, source_of, take_labels
+from nirbridge.evaluating.array_samples import array_samples
+from nirbridge.evaluating.array_sources import ArraySource, source_of, take_labels
 from nirbridge.evaluating.recordings import EncodedSet, Labelled
 from nirbridge.evaluating.samples import Samples, require_labels
 from nirbridge.evaluating.steps import steps_of_still

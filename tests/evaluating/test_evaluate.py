@@ -109,7 +109,7 @@ def test_files_are_read_a_piece_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
         found = evaluate(path, tmp_path / "y.npy", batch=9)
     else:
         if "spilled" in suffix:
-            monkeypatch.setattr("nirbridge.evaluating.array_samples._IN_MEMORY", 16)
+            monkeypatch.setattr("nirbridge.evaluating.array_sources._IN_MEMORY", 16)
         np.savez_compressed(path, images=IMAGES, labels=LABELS)
         found = evaluate(path, None, batch=9)
     assert np.array_equal(found.scores, evaluate(batch=9).scores)
