@@ -52,7 +52,9 @@ def network(
     """
     for option, value in (("first_step", first_step), ("restart", 1 if restart is None else restart)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"option '{option}'", f"{value!r} is not a whole number from 1 on", "Give 1, or leave it out")
+            raise InputError(
+                f"option '{option}'", f"{value!r} is not a whole number from 1 on", "Give 1, or leave it out"
+            )
     with compile(graph, "lava", dt=dt, precision=precision, integrator=integrator, reset=reset) as program:
         plan, cells, chosen = program.lowered, program.cells, program.precision
     _require_streaming(plan)
@@ -67,6 +69,8 @@ def network(
 def _require_streaming(plan: Plan) -> None:
     found = "takes whole windows of steps, and a Process gets one step at a time"
     advice = "Use nirbridge.compile(graph, 'lava')"
-    problems = [Problem(str(p), found, advice) for p in plan.nodes if p.window > 1 or p.rate != 1]
+    rates = {p.name: p.rate for p in plan.nodes}
+    changing = [p for p in plan.nodes if p.window > 1 or any(rates[source.name] != p.rate for source in p.sources)]
+    problems = [Problem(str(p), found, advice) for p in changing]
     if problems:
         raise UnsupportedError.from_problems(problems)

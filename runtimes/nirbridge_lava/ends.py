@@ -81,7 +81,9 @@ def find_ends(plan: Plan) -> Ends:
     hosted = hosted_nodes(whole) if plan.whole else {}
     fed = {name: planned.sources[0].name for name, planned in hosted.items()}
     # An input that feeds several Quantize nodes has a port for each, by their names.
-    shown = {name: fed[name] if name in fed and list(fed.values()).count(fed[name]) == 1 else name for name in plan.inputs}
+    shown = {
+        name: fed[name] if name in fed and list(fed.values()).count(fed[name]) == 1 else name for name in plan.inputs
+    }
     shown = {name: name if list(shown.values()).count(port) > 1 else port for name, port in shown.items()}
     units = hosted_units(whole) if plan.whole else {}
     return Ends(

@@ -96,4 +96,5 @@ class Streamer:
         limit = self.streamed.limit
         if limit is not None and (found := int(np.abs(x).max(initial=0))) > limit:
             text = f"input {found} exceeds {limit}, up to which sums of integers are exact: results are wrong"
-            warnings.warn(f"process '{self.streamed.stage.name}': {text}. Send smaller integers.", GraphWarning)
+            where = f"process '{self.streamed.stage.name}'"
+            warnings.warn(f"{where}: {text}. Send smaller integers.", GraphWarning, stacklevel=2)

@@ -41,12 +41,13 @@ class GraphProcess(AbstractProcess):
             neuron outside of cycles, its membrane ``v``.  A bias is added by who receives what a synapse sends.
         latency: Lava steps by which each of these nodes, and each output, is late with what it sends.
         ends: what integers the ports carry.
-        model: the tag of the RunConfig, "floating_pt" or "fixed_pt".
+        tag: what the RunConfig has to select, "floating_pt" or "fixed_pt".
+        first_step: as given.
     """
 
     def __init__(self, name: str, network: Network, ends: Ends, first_step: int, restart: int | None) -> None:
         super().__init__(name=name)
-        self.ends, self.model = ends, network.model
+        self.ends, self.tag, self.first_step = ends, network.model, first_step
         dtype = np.float64 if network.model == "floating_pt" else np.int64
         built: dict[str, Node] = {}
         for stage in network.stages:
