@@ -27,8 +27,8 @@ def read_netx(source: Any, input_shape: Shape | None = None) -> nir.NIRGraph:
 
     Weights and biases stay the integers that the file holds; a Scale by 64 before each neuron is Loihi's shift by 6
     bits, and thresholds have it too.  Decays become time constants at steps of 1 ms.  So precision "fixed" runs the
-    network as Loihi does, bit for bit; "float" keeps the fractions that it rounds away.  Between layers NIR has no delay, where the chip's axons take a step, so a layer is as many
-    steps earlier as layers lie before it.
+    network as Loihi does, bit for bit; "float" keeps the fractions that it rounds away.  Between layers NIR has no
+    delay, where the chip's axons take a step: what a layer sends comes as many steps earlier as layers lie before it.
 
     An axonal delay stands behind its neuron, as in training; one with a value for each input of a dense layer before
     it.  An ``input`` layer with a neuron takes its input as Lava does, in place of its bias: the graph's input are
@@ -52,7 +52,8 @@ def read_netx(source: Any, input_shape: Shape | None = None) -> nir.NIRGraph:
     """
     layers = read_layers(source)
     growing = _Growing()
-    first, *others = layers if layers[0].kind == "input" else [None, *layers]
+    first = layers[0] if layers[0].kind == "input" else None
+    others = layers if first is None else layers[1:]
     shape = _input_shape(first, others, input_shape)
     growing.add("input", nir.Input(np.array(shape)), shape)
     if first is not None and first.neuron is not None:
