@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from nirbridge.errors import GraphError, GraphWarning, InputError
 from nirbridge.importing.netx_file import Fields, Layer, read_layers
 from nirbridge.importing.netx_neurons import DT, SCALE, neuron_nodes
+from nirbridge.importing.netx_values import bias_of, delay_of, kernel_of, pair_of, shape_of, weights_of
 from nirbridge.ir import build_graph
 
 Shape = tuple[int, ...]
-_WEIGHTS = (-256, 254)
-"""Signed 8-bit weights of Loihi in steps of 2, or 0..255 and -256..0 where all have one sign."""
 
 
 def read_netx(source: Any, input_shape: Shape | None = None) -> nir.NIRGraph:
@@ -94,20 +93,6 @@ class _Growing:
         self.last, self.shape = name, shape
 
 
-def _input_shape(first: Layer | None, others: list[Layer], given: Shape | None) -> Shape:
-    stated: Shape | None = None
-    if first is not None:
-        stated = tuple(int(n) for n in first.fields.whole("shape").reshape(-1))
-    elif others and others[0].kind.startswith("dense") and given is None:
-        stated = (int(others[0].fields.whole("inFeatures")),)
-    if stated is None and given is None:
-        found = "the file has no input layer, so it does not say the shape of its input"
-        raise InputError("input shape", found, "Give it, as (2, 34, 34)")
-    if stated is not None and given is not None and stated != given:
-        raise InputError("input shape", f"{given}, and the file says {stated}", "Leave it out")
-    return stated or given or ()
-
-
 def _input_neuron(growing: _Growing, layer: Layer) -> None:
     """The numbers that come in take the place of its bias, each step."""
     fields, neuron = layer.fields, layer.neuron
@@ -122,30 +107,26 @@ def _input_neuron(growing: _Growing, layer: Layer) -> None:
     _add_neuron(growing, layer, at_once, np.zeros(1, np.int64))
 
 
-def _number(fields: Fields, name: str, default: int) -> str:
-    return f"{np.asarray(fields.values.get(name, default), np.float64).reshape(-1)[0]:g}"
-
-
 def _dense(growing: _Growing, layer: Layer) -> None:
     fields = layer.fields
     fields.require_known(("shape", "inFeatures", "outFeatures", "weight", "weight_rec", "bias", "delay"))
-    count = prod(fields.whole("shape").reshape(-1).tolist())
+    count = prod(shape_of(fields))
     if len(growing.shape) != 1:
         found = f"gets {growing.shape}, and takes one vector"
         raise GraphError(fields.where, found, "A flatten layer belongs before it")
-    weight = _weights(fields, "weight", (count, growing.shape[0]))
-    delay = _delay(fields)
+    weight = weights_of(fields, "weight", (count, growing.shape[0]))
+    delay = delay_of(fields)
     inward = delay is not None and delay.size not in (1, count) and delay.size == growing.shape[0]
     if delay is not None and inward:
         growing.add(f"{layer.name}_delay", nir.Delay(delay * DT), growing.shape)
-    bias = _bias(fields)
+    bias = bias_of(fields)
     _add_synapse(growing, layer, weight, bias)
     _add_neuron(growing, layer, layer.neuron, bias)
     if layer.kind == "dense_rec":
         if delay is not None:
             raise GraphError(fields.where, "has delays in a recurrent layer", "Whether they count for its feedback is "
                              "not said: export it without")  # fmt: skip
-        back = nir.Linear(_weights(fields, "weight_rec", (count, count)).astype(np.float64))
+        back = nir.Linear(weights_of(fields, "weight_rec", (count, count)).astype(np.float64))
         growing.nodes[f"{layer.name}_feedback"] = back
         growing.edges += [(layer.name, f"{layer.name}_feedback"), (f"{layer.name}_feedback", f"{layer.name}_shift")]
     elif "weight_rec" in fields.values:
@@ -167,9 +148,9 @@ def _conv(growing: _Growing, layer: Layer) -> None:
     fields = layer.fields
     known = ("shape", "inChannels", "outChannels", "kernelSize", "stride", "padding", "dilation", "groups")
     fields.require_known((*known, "weight", "bias", "delay"))
-    weight = _kernel(fields)
+    weight = kernel_of(fields)
     groups = int(fields.whole("groups", 1))
-    _add_convolution(growing, layer, weight, groups, _bias(fields))
+    _add_convolution(growing, layer, weight, groups, bias_of(fields))
 
 
 def _pool(growing: _Growing, layer: Layer) -> None:
@@ -177,7 +158,7 @@ def _pool(growing: _Growing, layer: Layer) -> None:
     fields = layer.fields
     fields.require_known(("shape", "kernelSize", "stride", "padding", "dilation", "weight", "delay"))
     channels = growing.shape[0]
-    weight = _kernel(fields)
+    weight = kernel_of(fields)
     if weight.shape[:2] != (1, 1):
         raise GraphError(fields.where, f"weight has shape {weight.shape}, expected one kernel", "Export it again")
     _add_convolution(growing, layer, np.repeat(weight, channels, axis=0), channels, np.zeros(1, np.int64))
@@ -189,13 +170,13 @@ def _add_convolution(
     fields = layer.fields
     if len(growing.shape) != 3:
         raise GraphError(fields.where, f"gets {growing.shape}, and takes (channels, height, width)")
-    stride, padding, dilation = (_pair(fields, *of) for of in (("stride", 1), ("padding", 0), ("dilation", 1)))
-    shape = tuple(int(n) for n in fields.whole("shape").reshape(-1))
+    stride, padding, dilation = (pair_of(fields, *of) for of in (("stride", 1), ("padding", 0), ("dilation", 1)))
+    shape = shape_of(fields)
     constant = np.broadcast_to(bias if _bias_at_once(layer) else 0, (len(weight),)).astype(np.float64)
     node = nir.Conv2d(growing.shape[1:], weight.astype(np.float64), stride, padding, dilation, groups, constant)
     growing.add(f"{layer.name}_synapse", node, shape)
     _add_neuron(growing, layer, layer.neuron, bias)
-    delay = _delay(fields)
+    delay = delay_of(fields)
     if delay is not None:
         _add_delay(growing, layer, delay)
 
@@ -230,57 +211,6 @@ def _bias_at_once(layer: Layer) -> bool:
     return layer.neuron is not None and bool((layer.neuron.whole("iDecay") == 4096).all())
 
 
-def _bias(fields: Fields) -> NDArray[np.int64]:
-    return fields.whole("bias", 0).reshape(-1)
-
-
-def _weights(fields: Fields, name: str, shape: Shape) -> NDArray[np.int64]:
-    weight = fields.whole(name)
-    if weight.size != prod(shape):
-        raise GraphError(fields.where, f"'{name}' has shape {weight.shape}, expected {shape}", "Export it again")
-    _require_eight_bits(fields, name, weight)
-    return weight.reshape(shape)
-
-
-def _kernel(fields: Fields) -> NDArray[np.int64]:
-    """(out, in, height, width); some versions write an axis of time behind."""
-    weight = fields.whole("weight")
-    if weight.ndim == 5 and weight.shape[4] == 1:
-        weight = weight[..., 0]
-    if weight.ndim != 4:
-        raise GraphError(fields.where, f"'weight' has shape {weight.shape}, expected 4 axes", "Export it again")
-    _require_eight_bits(fields, "weight", weight)
-    return weight
-
-
-def _require_eight_bits(fields: Fields, name: str, weight: NDArray[np.int64]) -> None:
-    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
-    if low < _WEIGHTS[0] or high > (_WEIGHTS[1] if low < 0 else 255):
-        raise GraphError(fields.where, f"'{name}' holds {low} to {high}, beyond 8 bits", "Quantise it in lava-dl")
-    coarse = low < 0 < high and (high > 127 or low < -128) and (weight % 2).any()
-    if coarse:
-        found = (
-            f"'{name}' holds odd numbers and spans {low} to {high}: Loihi cuts them to even ones, the graph does not"
-        )
-        warnings.warn(f"{fields.where}: {found}.", GraphWarning, stacklevel=5)
-
-
-def _pair(fields: Fields, name: str, default: int) -> tuple[int, int]:
-    found = fields.whole(name, default).reshape(-1)
-    if found.size not in (1, 2):
-        raise GraphError(fields.where, f"'{name}' has {found.size} values, expected 1 or 2")
-    return int(found[0]), int(found[-1])
-
-
-def _delay(fields: Fields) -> NDArray[np.int64] | None:
-    if "delay" not in fields.values:
-        return None
-    delay = fields.whole("delay").reshape(-1)
-    if (delay < 0).any():
-        raise GraphError(fields.where, f"'delay' holds {delay.min()}, which is negative", "Export it again")
-    return delay if delay.any() else None
-
-
 def _add_delay(growing: _Growing, layer: Layer, delay: NDArray[np.int64]) -> None:
     """Of each neuron, or of each channel."""
     shape = growing.shape
@@ -291,3 +221,21 @@ def _add_delay(growing: _Growing, layer: Layer, delay: NDArray[np.int64]) -> Non
     else:
         raise GraphError(layer.fields.where, f"'delay' has {delay.size} values, expected 1, {shape[0]} or one a neuron")
     growing.add(f"{layer.name}_delay", nir.Delay(steps * DT), shape)
+
+
+def _input_shape(first: Layer | None, others: list[Layer], given: Shape | None) -> Shape:
+    stated: Shape | None = None
+    if first is not None:
+        stated = shape_of(first.fields)
+    elif others and others[0].kind.startswith("dense") and given is None:
+        stated = shape_of(others[0].fields, "inFeatures")
+    if stated is None and given is None:
+        found = "the file has no input layer, so it does not say the shape of its input"
+        raise InputError("input shape", found, "Give it, as (2, 34, 34)")
+    if stated is not None and given is not None and stated != given:
+        raise InputError("input shape", f"{given}, and the file says {stated}", "Leave it out")
+    return stated or given or ()
+
+
+def _number(fields: Fields, name: str, default: int) -> str:
+    return f"{np.asarray(fields.values.get(name, default), np.float64).reshape(-1)[0]:g}"

@@ -22,6 +22,8 @@ from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.sources import Origin, opened
 
 Array = NDArray[Any]
+_LARGEST = 2.0**32
+"""No parameter of the chip has so many bits."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class Fields:
             GraphError: it is missing, holds something else, or is no array of numbers.
         """
         value = np.asarray(self.values.get(name, default))
+        value = value.astype(np.int8) if value.dtype.kind == "b" else value
         if value.dtype.kind not in "iufb":
             found = f"has no '{name}'" if name not in self.values else f"'{name}' holds {value.dtype}, not numbers"
             raise GraphError(self.where, found, "Export it from lava-dl again")
         rounded = np.rint(value)
-        if not np.array_equal(rounded, value):
-            found = f"'{name}' holds {brief(value[rounded != value].flat[0])}, which is no whole number"
+        bad = (rounded != value) | (np.abs(rounded) > _LARGEST)
+        if bad.any():
+            found = f"'{name}' holds {brief(value[bad].flat[0])}, which is no whole number"
             raise GraphError(self.where, found, "Train it with lava-dl's 8-bit quantisation, and export it again")
         return rounded.astype(np.int64)
 
