@@ -221,12 +221,18 @@ def _step_lines(report: ChipReport) -> list[str]:
         several = report.cores > CHIPS[report.chip].cores.value
         why = "the graph takes more than one chip" if several else f"no public source has them for {report.chip}"
         return [f"time and energy of a step cannot be said: {why}"] if report.layers else []
-    times, energies = (" to ".join(f"{value / 1e3:.3g}" for value in of) for of in (step.time_ns, step.energy_pj))
+    times, energies = _range(step.time_ns, ("ns", "µs", "ms")), _range(step.energy_pj, ("pJ", "nJ", "µJ", "mJ"))
     return [
-        f"a step, from silence to all inputs and neurons sending: {times} µs and {energies} nJ; "
+        f"a step, from silence to all inputs and neurons sending: {times} and {energies}; "
         f"a spike takes {step.synapse_pj:g} pJ a synapse or more",
         f"estimated from {step.source}; without {step.omitted}",
     ]
+
+
+def _range(of: tuple[float, float], units: tuple[str, ...]) -> str:
+    """Both ends in the unit that suits the larger; each unit is a thousand of the one before."""
+    place = next((i for i in range(len(units) - 1) if of[1] < 1000 ** (i + 1)), len(units) - 1)
+    return " to ".join(f"{value / 1000**place:.3g}" for value in of) + f" {units[place]}"
 
 
 def _cited(chip: Chip) -> str:
