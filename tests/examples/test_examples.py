@@ -27,7 +27,7 @@ def test_every_example_is_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "grid_training.py",
         "lava_network.py",  # in tests/lava/test_lava_embedded.py
-        "loihi_chip.py",  # in tests/lava/test_lava_chip.py
+        "loihi_chip.py",  # test_loihi_chip.py
         "loihi_nmnist.py",  # in tests/lava/test_lava_nmnist.py
         "networks.py",
         "sweep.py",  # test_sweep.py
