@@ -21,6 +21,8 @@ HOME = ("nirbridge/primitives/", "nirbridge/ir/registry.py", "nirbridge/ir/__ini
 MAY_NAME_MORE = {
     "nirbridge/exporting/layers.py": "makes the node of each torch layer",
     "nirbridge/exporting/norse.py": "makes the node of each Norse neuron",
+    "nirbridge/importing/netx.py": "makes the nodes of each layer of lava-dl",
+    "nirbridge/importing/netx_neurons.py": "makes the nodes of its neurons",
     "nirbridge/converting/emit.py": "makes the nodes of a phase-coded network",
     "nirbridge/expanding/expand.py": "has the table from an extension primitive to what stands for it in core NIR",
     "nirbridge/expanding/others.py": "makes what stands for them in core NIR",

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nirbridge.chips.costs import Population, StepCost, cost_of_step
 from nirbridge.chips.layers import Layer, layers_of
 from nirbridge.chips.limits import CHIPS, KIBIBYTE, SOURCES, Chip, Limit
 from nirbridge.chips.mapping import Load, fewest_cores
@@ -74,6 +75,8 @@ class ChipReport:
         estimates: the limits whose source leaves room for interpretation.
         dt: seconds per step.
         host: the nodes that the host computes, before data reach the chip.
+        step: time and energy of a step, estimated; None where no public source has the figures, or the graph takes
+            more than one chip.
     """
 
     chip: str
@@ -83,6 +86,7 @@ class ChipReport:
     estimates: tuple[str, ...]
     dt: float
     host: tuple[str, ...] = ()
+    step: StepCost | None = None
 
     @property
     def fits(self) -> bool:
@@ -99,6 +103,7 @@ class ChipReport:
         limits = CHIPS[self.chip]
         lines = [f"{self.chip}: {counted(self.cores, 'core')} of {limits.cores.value}; " + _verdict(self)]
         lines.append(f"judged as precision 'fixed' runs the graph, at {self.dt:g} s a step")
+        lines += _step_lines(self)
         if self.host:
             lines.append(f"work of the host, which takes no core: {', '.join(self.host)}")
         if any(layer.weight_bits is None for layer in self.layers):
@@ -117,6 +122,7 @@ class ChipReport:
             "fits": self.fits,
             "dt": self.dt,
             "host": list(self.host),
+            "step": None if self.step is None else asdict(self.step),
             "estimates": list(self.estimates),
             "sources": {mark: text for mark, text in SOURCES.items() if mark in _cited(CHIPS[self.chip])},
             "layers": [asdict(layer) for layer in self.layers],
@@ -159,7 +165,9 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
     problems += chip_has_enough_cores(cores, limits)
     rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
     host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
-    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host)
+    costing = [Population(row.neurons, row.fan_in, row.neurons_per_core) for row in rows]
+    step = cost_of_step(chip, costing) if cores <= limits.cores.value else None
+    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host, step)
 
 
 def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: dict[str, str]) -> LayerOnChip:
@@ -204,6 +212,27 @@ def _verdict(report: ChipReport) -> str:
     if not report.layers:
         return "nothing to place: no node of the graph is a neuron or a synapse before an output"
     return "fits on the conditions that the warnings name" if report.problems else "everything fits"
+
+
+def _step_lines(report: ChipReport) -> list[str]:
+    """What a step costs, or why nobody can say."""
+    step = report.step
+    if step is None:
+        several = report.cores > CHIPS[report.chip].cores.value
+        why = "the graph takes more than one chip" if several else f"no public source has them for {report.chip}"
+        return [f"time and energy of a step cannot be said: {why}"] if report.layers else []
+    times, energies = _range(step.time_ns, ("ns", "µs", "ms")), _range(step.energy_pj, ("pJ", "nJ", "µJ", "mJ"))
+    return [
+        f"a step, from silence to all inputs and neurons sending: {times} and {energies}; "
+        f"a spike takes {step.synapse_pj:g} pJ a synapse or more",
+        f"estimated from {step.source}; without {step.omitted}",
+    ]
+
+
+def _range(of: tuple[float, float], units: tuple[str, ...]) -> str:
+    """Both ends in the unit that suits the larger; each unit is a thousand of the one before."""
+    place = next((i for i in range(len(units) - 1) if of[1] < 1000 ** (i + 1)), len(units) - 1)
+    return " to ".join(f"{value / 1000**place:.3g}" for value in of) + f" {units[place]}"
 
 
 def _cited(chip: Chip) -> str:

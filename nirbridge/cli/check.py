@@ -51,7 +51,8 @@ def command(
 
     Prints one line for each problem, with the rule that found it in brackets.  An error keeps every runtime from
     running the graph; a warning is legal and hardly meant: a time constant of 20 s, a threshold that no input reaches,
-    a delay of 2.5 steps, a parameter without effect.  Exits with 1 if there is an error, with --strict also for a
+    a delay of 2.5 steps, a parameter without effect.  With --chip a step's time and energy are estimated as ranges
+    where a public source has the figures, as for loihi1.  Exits with 1 if there is an error, with --strict also for a
     warning.
 
     \b

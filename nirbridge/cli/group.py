@@ -17,6 +17,7 @@ from nirbridge.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("nirbridge.cli.export", "Turn a torch module into a graph file."),
+    "import": ("nirbridge.cli.import_", "Turn a network that lava-dl trained into a graph file."),
     "show": ("nirbridge.cli.show", "Show nodes, shapes, levels, parameters and edges of a graph; draw it."),
     "check": ("nirbridge.cli.check", "Find everything that is wrong with a graph."),
     "diff": ("nirbridge.cli.diff", "Find what differs between two graphs."),

@@ -76,7 +76,9 @@ def _stored(data: bytes | mmap.mmap, origin: Origin) -> dict[str, Any]:
             guard(file, where, len(data), longest)
             _require_version(file, where)
             if not isinstance(file.get("node"), h5py.Group):
-                raise FileError(where, "holds no group 'node'", "This HDF5 file is no NIR graph")
+                netx = "It is a file of lava-dl's netx: run 'nirbridge import' first"
+                advice = netx if isinstance(file.get("layer"), h5py.Group) else "This HDF5 file is no NIR graph"
+                raise FileError(where, "holds no group 'node'", advice)
             stored: dict[str, Any] = hdf2dict(file["node"])
             return stored
     except NirbridgeError:

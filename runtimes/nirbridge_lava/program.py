@@ -39,7 +39,7 @@ class LavaProgram(Program):
         self.precision = precision
         self._mapping = mapping
         self.timeout = timeout
-        self._cells = CELLS[precision](plan)
+        self.cells = CELLS[precision](plan)
         self._engine: Engine | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._restored: dict[str, Array] = {}
@@ -80,7 +80,7 @@ class LavaProgram(Program):
     @property
     def lowering(self) -> tuple[LoweredNode, ...]:
         """What became of each node: its Lava Process, model, and what a message costs at a synapse."""
-        return lowering_report(self.lowered, self._cells, self.mapping, self.precision)
+        return lowering_report(self.lowered, self.cells, self.mapping, self.precision)
 
     def _state(self) -> dict[str, Array]:
         if self._engine is None or self._restored:
@@ -124,7 +124,7 @@ class LavaProgram(Program):
             )
         self._close()
         self._mapping = self.mapping
-        network = make_network(self.lowered, self._cells, record, self.mapping, MODELS[self.precision])
+        network = make_network(self.lowered, self.cells, record, self.mapping, MODELS[self.precision])
         self._engine = Engine(network)
         return self._engine
 

@@ -76,7 +76,7 @@ class SharedMemory:
         self.gate = gate
         self.states = _StateMemory(states or {})
         self.sizes = dict(areas)
-        per_sample = sum(steps * values for steps, values in areas.values())
+        per_sample = max(1, sum(steps * values for steps, values in areas.values()))
         self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
         header = len(Block._fields)
         memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
