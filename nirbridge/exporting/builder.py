@@ -24,6 +24,8 @@ class GraphBuilder:
         dtype: dtype of constants that the module's code brings along as plain numbers.
         problems: what was refused so far, with whether another reading of the leading axes might do.
         cells: names of the cells so far that take one step and hand on their state.
+        called: names of the neurons so far that keep their state themselves.
+        batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
     """
 
     def __init__(self, dt: float, dtype: Any) -> None:
@@ -31,6 +33,8 @@ class GraphBuilder:
         self.dtype = dtype
         self.problems: list[tuple[Problem, bool]] = []
         self.cells: list[str] = []
+        self.called: set[str] = set()
+        self.batch_first = False
         self.nodes: dict[str, nir.NIRNode] = {}
         self.incoming: dict[str, tuple[str, ...]] = {}
         self._shapes: dict[str, Shape] = {}

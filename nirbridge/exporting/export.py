@@ -16,6 +16,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from nirbridge.checking import find_problems
 from nirbridge.errors import ExportError, GraphError, InputError, Problem
 from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.foreign import readings
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all
@@ -143,6 +144,9 @@ def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
     over_time = any(isinstance(inner, OverTime) for inner in module.modules())
     if over_time or "norse.torch.module.lift.Lift" in homes:
         return (LeadingAxes.TIME,)
+    theirs = readings(module)
+    if theirs:
+        return theirs
     if any(home.startswith("norse.") for home in homes):
         return (LeadingAxes.STEP, LeadingAxes.TIME)
     if any(isinstance(inner, (SpikingNeuron, PrimitiveNeuron)) for inner in module.modules()):
@@ -153,6 +157,7 @@ def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
 def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode], dt: float) -> GraphBuilder:
     """The graph, or its problems, under one reading."""
     builder = GraphBuilder(dt, _dtype(module))
+    builder.batch_first = leading is LeadingAxes.BATCH_FIRST
     taken = {name for name, _ in module.named_modules()}
     signals = {
         name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), leading)

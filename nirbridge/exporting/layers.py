@@ -97,10 +97,10 @@ def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
     lead = signal.leading.value
     if target[: len(lead)] == lead:
         return _merge(call, signal, target[len(lead) :], what)
-    if signal.leading is LeadingAxes.TIME and target == (*LeadingAxes.FOLDED.value, *signal.shape):
-        return signal.reshaped(signal.shape, LeadingAxes.FOLDED)
-    if signal.leading is LeadingAxes.FOLDED and target == (*LeadingAxes.TIME.value, *signal.shape):
-        return signal.reshaped(signal.shape, LeadingAxes.TIME)
+    unfolded = LeadingAxes.BATCH_FIRST if call.builder.batch_first else LeadingAxes.TIME
+    for one, other in ((unfolded, LeadingAxes.FOLDED), (LeadingAxes.FOLDED, unfolded)):
+        if signal.leading is one and target == (*other.value, *signal.shape):
+            return signal.reshaped(signal.shape, other)
     raise RefusalError(
         f"{what}, which mixes time or batch with the features", "Flatten the axes behind time and batch", leading=True
     )
@@ -120,7 +120,7 @@ def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
 
 
 def _text(signal: Signal) -> str:
-    names = {LeadingAxes.TIME: "T, B", LeadingAxes.FOLDED: "T*B", LeadingAxes.STEP: "B"}[signal.leading]
+    names = signal.leading.text.split(", ...")[0].lstrip("[")
     return f"[{', '.join((names, *map(str, signal.shape)))}]"
 
 

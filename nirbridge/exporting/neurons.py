@@ -6,12 +6,12 @@ from typing import Any
 
 import nir
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nirbridge.exporting.arrays import array
-from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import same
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_signal
 from nirbridge.ir import Extension, TemporalMix
@@ -48,7 +48,7 @@ def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
     signal, kind = _neuron_input(input), module.spec.node
     values = {name: array(getattr(module, name)) for name in module.names}
     for name, value in values.items():
-        _require_fit(name, value, signal)
+        require_fit(name, value, signal)
     if issubclass(kind, Extension):
         return call.emit(kind(signal.shape, **values), signal)
     return call.emit(kind(**{name: np.broadcast_to(v, signal.shape).copy() for name, v in values.items()}), signal)
@@ -77,40 +77,19 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
 
 
 def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:
-    """The neuron, which has the layer's name, and a cycle through ``<name>.feedback``.
-
-    The edge that the walk from the input meets last closes the cycle and brings nothing at the first step.  Where the
-    feedback makes something of nothing, by a bias, that must come too: then the input also enters the feedback, times
-    0, so that the walk goes through it before it comes to the neuron, and the neuron's own edge closes the cycle.
-    """
+    """The neuron, which has the layer's name, and a cycle through ``<name>.feedback``."""
     signal = _neuron_input(input)
-    constant = _makes_something_of_nothing(module.feedback, signal)
-    nothing = call.emit(nir.Scale(np.zeros(signal.shape, call.builder.dtype)), signal, "start") if constant else None
-    sent = call.call_module(module.neuron, call.name, (signal,), {})
-    entering = sent.reshaped(sent.shape, LeadingAxes.FOLDED)
-    if nothing is not None:
-        entering = call.builder.total(call.name, nothing.reshaped(nothing.shape, LeadingAxes.FOLDED), entering)
-    back = call.call_module(module.feedback, join(call.name, "feedback"), (entering,), {})
-    if not find_all(Signal, back):
-        return back  # what was refused inside of it
-    if not isinstance(back, Signal) or back.shape != signal.shape:
-        found = f"its feedback makes {getattr(back, 'shape', 'no tensor')} of {signal.shape}"
-        raise RefusalError(found, "Give a feedback that keeps the shape")
-    (neuron,) = sent.sources
-    call.builder.close_cycle(neuron, back)
-    return sent
 
+    def build() -> list[Any]:
+        return [call.call_module(module.neuron, call.name, (signal,), {})]
 
-def _makes_something_of_nothing(feedback: nn.Module, signal: Signal) -> bool:
-    parameter = next(feedback.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        return bool(torch.any(feedback(parameter.new_zeros(1, *signal.shape))))
+    return fed_back(call, signal, module.feedback, "feedback", build)
 
 
 def _neuron_input(input: Any) -> Signal:
     signal = require_signal(input)
-    if signal.leading is LeadingAxes.STEP:
-        found = "keeps no state from call to call, so it cannot take one step at a time"
+    if signal.leading in (LeadingAxes.STEP, LeadingAxes.BATCH_FIRST):
+        found = f"runs over [T, B, ...] and keeps no state from call to call, but its input is {signal.leading.text}"
         raise RefusalError(found, "Give it [T, B, ...]", leading=True)
     return signal
 
@@ -120,11 +99,12 @@ def _node(module: SpikingNeuron, signal: Signal) -> MultiLevelNode:
     fields = {name: _number(getattr(module, name), dtype) for name in _NEURON_FIELDS}
     fields |= {name: array(getattr(module, name)) for name in _LANE_FIELDS}
     for name, value in fields.items():
-        _require_fit(name, value[0] if name in _LANE_FIELDS else value, signal)
+        require_fit(name, value[0] if name in _LANE_FIELDS else value, signal)
     return MultiLevelNode(shape=signal.shape, reset=module.reset, boundary=module.boundary, **fields)
 
 
-def _require_fit(name: str, value: NDArray[Any], signal: Signal) -> None:
+def require_fit(name: str, value: NDArray[Any], signal: Signal) -> None:
+    """Refuses a parameter that does not broadcast to the features."""
     try:
         fits = np.broadcast_shapes(value.shape, signal.shape) == signal.shape
     except ValueError:

@@ -57,6 +57,11 @@ def adaptive_max_pool2d(call: Call, input: Any, output_size: Any, return_indices
     return _adaptive(call, MaxPool2d, input, output_size)
 
 
+def sum_pool2d(call: Call, input: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Signal:
+    """The sum of each window: SumPool2d."""
+    return _pool(call, nir.SumPool2d, input, kernel_size, stride, 0, ceil_mode)
+
+
 def whole_window(call: Call, kind: Pool, signal: Signal) -> Signal:
     """One value per channel over all of (H, W), as (C, 1, 1)."""
     size = (signal.shape[1], signal.shape[2])
@@ -89,7 +94,7 @@ def _adaptive(call: Call, kind: Pool, input: Any, output_size: Any) -> Signal:
     sizes = signal.shape[1:]
     goal = tuple(size if want is None else int(want) for want, size in zip(wanted, sizes, strict=True))
     if goal != sizes and all(size in (1, want) for size, want in zip(sizes, goal, strict=True)):
-        return call.emit(_copies(signal, goal, call.builder.dtype), signal)
+        return call.emit(copies(signal, goal, call.builder.dtype), signal)
     if any(size % want for size, want in zip(sizes, goal, strict=True)):
         found = f"pools {sizes} to {goal}, which does not divide evenly, so its windows differ in size"
         raise RefusalError(found, "Choose an output size that divides the input size")
@@ -97,7 +102,7 @@ def _adaptive(call: Call, kind: Pool, input: Any, output_size: Any) -> Signal:
     return signal if kernel == (1, 1) else call.emit(_node(kind, kernel, kernel, (0, 0)), signal)
 
 
-def _copies(signal: Signal, goal: Shape, dtype: Any) -> nir.NIRNode:
+def copies(signal: Signal, goal: Shape, dtype: Any) -> nir.NIRNode:
     """One place to many, as VGG-16 does with pictures of 32 x 32: a convolution whose windows all hold that place."""
     channels, *sizes = signal.shape
     kernel = tuple(want if size == 1 else 1 for size, want in zip(sizes, goal, strict=True))

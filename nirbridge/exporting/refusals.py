@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from nirbridge.exporting.foreign import framework_of
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal
 from nirbridge.neurons import QCFS
 
 _CONVERT = "Use 'nirbridge convert', which turns a trained ANN into spikes, or put a spiking neuron in its place"
 _NEURON = "Put a spiking neuron of nirbridge.neurons in its place"
-_CONCATENATION = "Add the tensors, or give each its own layer and add the results"
+_CONCATENATION = "Use torch.cat along a feature axis"
 _ALTERNATIVE = "Replace it, or export the parts around it"
 
 _ACTIVATIONS = tuple(kind for kind in vars(nn.modules.activation).values() if isinstance(kind, type))
@@ -22,7 +23,7 @@ _ACTIVATION_NAMES = (
     "log_softmax", "softplus", "softsign", "mish", "hardtanh", "hardswish", "hardsigmoid", "relu6", "clamp", "sign",
     "abs", "floor", "round", "exp", "log", "pow", "sqrt", "heaviside", "threshold", "glu", "tanhshrink", "logsigmoid",
 )  # fmt: skip
-_CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
+_CONCATENATIONS = ("hstack", "vstack", "dstack")
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "where", "masked_fill")
 
 
@@ -38,6 +39,9 @@ def module_refusal(module: nn.Module, args: Iterable[Any]) -> RefusalError:
     if kind in _NORMS:
         found = "normalises each input by its own statistics, which a graph cannot say"
         return RefusalError(found, "Train with nn.BatchNorm1d or nn.BatchNorm2d", result=_shape_kept(args))
+    framework = framework_of(module)
+    if framework is not None:
+        return framework.refusal(module)
     parents = [parent.__name__ for parent in kind.__mro__[1:] if parent.__module__.startswith(_KNOWN_HOMES)]
     if not kind.__module__.startswith(("torch.", *_KNOWN_HOMES)) and parents:
         found = f"is a subclass of {parents[0]}, which may mean something else"
@@ -55,7 +59,7 @@ def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
     if name in _ACTIVATION_NAMES:
         return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=_shape_kept(args))
     if name in _CONCATENATIONS:
-        return RefusalError("is a concatenation, which a graph does not have", _CONCATENATION)
+        return RefusalError("is a concatenation that may add axes", _CONCATENATION)
     if name in _COMPARISONS:
         return RefusalError("compares values, which only neurons do in a graph", _NEURON)
     if name in ("permute", "transpose", "movedim", "swapaxes", "unsqueeze", "expand", "repeat"):

@@ -21,11 +21,17 @@ class LeadingAxes(Enum):
     TIME = (STEPS, BATCH)
     FOLDED = (STEPS * BATCH,)
     STEP = (BATCH,)
+    BATCH_FIRST = (BATCH, STEPS)
 
     @property
     def text(self) -> str:
         """As a reader writes it."""
-        return {"TIME": "[T, B, ...]", "FOLDED": "[T*B, ...]", "STEP": "[B, ...] of one step"}[self.name]
+        return {
+            "TIME": "[T, B, ...]",
+            "FOLDED": "[T*B, ...]",
+            "STEP": "[B, ...] of one step",
+            "BATCH_FIRST": "[B, T, ...]",
+        }[self.name]
 
     @property
     def axes(self) -> int:
@@ -64,7 +70,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class State:
-    """The state that a Norse cell hands on; a graph keeps it inside of the node."""
+    """The state that a cell hands on; a graph keeps it inside of the node."""
 
     cell: str
 
@@ -122,9 +128,10 @@ def require_batch(signal: Signal, axes: tuple[int, ...], expected: str) -> None:
         axes: the numbers of feature axes that the layer takes.
         expected: the layer's input in words, as "[N, C, H, W]".
     """
-    if signal.leading is LeadingAxes.TIME:
+    if signal.leading in (LeadingAxes.TIME, LeadingAxes.BATCH_FIRST):
+        axes = signal.leading.text.strip("[.] ,")
         raise RefusalError(
-            f"takes {expected}, but its input is [T, B, {', '.join(map(str, signal.shape))}]",
+            f"takes {expected}, but its input is [{axes}, {', '.join(map(str, signal.shape))}]",
             "Wrap the network in nirbridge.neurons.OverTime",
             leading=True,
         )

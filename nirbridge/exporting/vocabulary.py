@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting import enlarging, foreign, layers, neurons, normalisation, norse, pooling, refusals
 from nirbridge.exporting.call import Handler
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError
@@ -44,18 +44,26 @@ class Vocabulary:
 
     def is_leaf(self, module: nn.Module) -> bool:
         """Whether a module is lowered, or refused, as a whole instead of being traced through."""
-        if self.handler(module) is not None or neurons.is_neuron(module) or norse.is_neuron(module):
+        if self.handler(module) is not None or neurons.is_neuron(module):
+            return True
+        if norse.is_neuron(module) or foreign.framework_of(module) is not None:
             return True
         home = type(module).__module__
         return home.startswith(("torch.nn.", "torch.ao.")) and not isinstance(module, nn.Sequential)
 
 
 SPIKING = Vocabulary(
-    modules={**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **neurons.MODULES},
-    named_modules=norse.MODULES,
+    modules={
+        **layers.MODULES,
+        **pooling.MODULES,
+        **enlarging.MODULES,
+        **normalisation.MODULES,
+        **neurons.MODULES,
+    },
+    named_modules={**norse.MODULES, **foreign.MODULES},
     functions=FUNCTIONS,
     methods=METHODS,
     module_refusal=refusals.module_refusal,
     function_refusal=refusals.function_refusal,
 )
-"""What ``export`` lowers: layers, and neurons of nirbridge and Norse."""
+"""What ``export`` lowers: layers, and neurons of nirbridge, Norse and the other frameworks."""

@@ -27,8 +27,8 @@ _WHOLE = slice(None)
 def item(call: Call, input: Any, index: Any) -> Signal:
     """Every n-th place of all channels; any other part of a tensor is refused."""
     signal = require_signal(input)
-    if signal.leading is LeadingAxes.TIME and not isinstance(index, tuple):
-        found = "takes single steps out of [T, B, ...]"
+    if signal.leading in (LeadingAxes.TIME, LeadingAxes.BATCH_FIRST) and not isinstance(index, tuple):
+        found = f"takes single steps or samples out of {signal.leading.text}"
         raise RefusalError(found, "Export the module that gives [T, B, ...] and index the graph's output")
     steps = _steps(signal, index)
     if steps is None:
@@ -49,7 +49,7 @@ def pad(call: Call, input: Any, pad: Any, mode: str = "constant", value: float |
         raise RefusalError(f"pads {how}; graphs pad with zeros alone", "Pad with zeros, or by the layer behind it")
     sides = _sides(signal, pad)
     if any(any(side) for side in sides[1:]):
-        signal = _pad_places(call, signal, sides[1:])
+        signal = pad_places(call, signal, sides[1:])
     return _pad_channels(call, signal, *sides[0]) if any(sides[0]) else signal
 
 
@@ -99,8 +99,11 @@ def _sides(signal: Signal, given: Any) -> list[tuple[int, int]]:
     return (sides + [(0, 0)] * (len(shape) - len(sides)))[::-1]
 
 
-def _pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]]) -> Signal:
-    """A convolution pads both sides alike, so unlike ones take a kernel that looks further along."""
+def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]]) -> Signal:
+    """Zeros before and behind each axis of places.
+
+    A convolution pads both sides alike, so unlike ones take a kernel that looks further along.
+    """
     channels = signal.shape[0]
     kernel = np.zeros((channels, 1, *(abs(behind - before) + 1 for before, behind in sides)), call.builder.dtype)
     padding = tuple(max(side) for side in sides)

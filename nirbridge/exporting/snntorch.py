@@ -1,0 +1,168 @@
+r"""snnTorch's neurons (1.0), where graph nodes do exactly the same.
+
+A cell advances by one step, R[t] = [mem[t-1] > threshold]::
+
+    Leaky       mem = beta mem + x           RLeaky     the same with x + recurrent(spk[t-1])
+    Synaptic    syn = alpha syn + x;  mem = beta mem + syn      RSynaptic  likewise
+    spk = [mem > threshold] · graded_spikes_factor
+
+What a spike does (``reset_mechanism``), with ``reset_delay`` one step late:
+
+1. "subtract", late: mem = beta mem + x - R threshold, as if threshold/beta had been taken off at the spike.
+2. "zero", late: Leaky forgets mem before x comes, as a reset at the spike does.  The other cells throw away what comes
+   with R as well, which no node does.
+3. "zero" at once: as a node does.
+4. "subtract" at once: where mem is still above the threshold then, R takes it off again at the next step.  No node
+   does.
+5. "none": nothing.
+
+Cells keep their own state, or get it from the code: then it must not come from outside or from an earlier call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.cells import first_call, numbers, require_positive, require_steps, spiking, synapse
+from nirbridge.exporting.feedback import fed_back
+from nirbridge.exporting.framework import Framework, Readings
+from nirbridge.exporting.functions import multiply
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all
+from nirbridge.ir import MultiLevelLIF
+
+_HOME = "snntorch._neurons"
+_ONE_STEP = "Let forward make one step, without a loop, and call its neurons with their input alone (init_hidden=True)"
+_EXPORTER = (
+    "Train with reset_mechanism='subtract' and reset_delay=True, or write a file with snntorch.export_nir and see how "
+    "to run it in docs/tutorials/bring_a_network.md"
+)
+
+
+def _leaky(call: Call, module: Any, input_: Any, mem: Any = None) -> Any:
+    signal = _input(call, module, input_, mem)
+    sent = call.emit(_membrane(call, module, signal), signal)
+    return _returned(call, module, sent, 1)
+
+
+def _synaptic(call: Call, module: Any, input_: Any, syn: Any = None, mem: Any = None) -> Any:
+    signal = _input(call, module, input_, syn, mem)
+    node = _membrane(call, module, signal)
+    sent = call.emit(node, synapse(call, signal, _decay(module.alpha), 1.0))
+    return _returned(call, module, sent, 2)
+
+
+def _recurrent_leaky(call: Call, module: Any, input_: Any, spk: Any = None, mem: Any = None) -> Any:
+    signal = _input(call, module, input_, spk, mem)
+    node = _membrane(call, module, signal)
+    sent = fed_back(call, signal, module.recurrent, "recurrent", lambda: [call.emit(node, signal)])
+    return _returned(call, module, sent, 1)
+
+
+def _recurrent_synaptic(call: Call, module: Any, input_: Any, spk: Any = None, syn: Any = None, mem: Any = None) -> Any:
+    signal = _input(call, module, input_, spk, syn, mem)
+    if not module.reset_delay:
+        raise RefusalError("reset_delay=False works with the spikes of another step in snnTorch", _EXPORTER)
+    node = _membrane(call, module, signal)
+
+    def build() -> list[Signal]:
+        current = synapse(call, signal, _decay(module.alpha), 1.0)
+        return [current, call.emit(node, current)]
+
+    return _returned(call, module, fed_back(call, signal, module.recurrent, "recurrent", build), 2)
+
+
+def _one_to_one(call: Call, module: Any, x: Any) -> Signal:
+    """The recurrent weight of cells without ``all_to_all``: a factor for each neuron."""
+    return multiply(call, x, module.V)
+
+
+def _input(call: Call, module: Any, input_: Any, *states: Any) -> Signal:
+    for state in states:
+        if find_all(State, state):
+            raise RefusalError("is called with the state of an earlier call: forward loops over steps", _ONE_STEP)
+        if isinstance(state, (Tensor, Signal)):
+            raise RefusalError("is given a state to start from at every step; a graph keeps it itself", _ONE_STEP)
+    signal = first_call(call, input_, LeadingAxes.STEP, "Call it on one step, [B, ...]")
+    if module.inhibition:
+        raise RefusalError("inhibition=True lets the highest membrane alone fire, which no node does", "Turn it off")
+    if module.state_quant:
+        raise RefusalError("state_quant rounds its membrane, which a float graph does not", "Export without it")
+    require_steps(module.spike_grad, at_zero=False)
+    return signal
+
+
+def _membrane(call: Call, module: Any, signal: Signal) -> MultiLevelLIF:
+    beta, threshold = _decay(module.beta), require_positive("threshold", module.threshold)
+    factor = numbers(module.graded_spikes_factor)
+    if (factor == 0).any():
+        raise RefusalError("graded_spikes_factor is 0, so it sends nothing", "Use another factor")
+    return spiking(
+        call,
+        signal,
+        decay=beta,
+        gain=1.0,
+        thresholds=threshold[None],
+        weights=factor[None],
+        amounts=_amounts(module, beta, threshold),
+        boundary=">",
+    )
+
+
+def _amounts(module: Any, beta: Any, threshold: Any) -> Any:
+    """What a spike takes off, None where it sets the membrane to 0."""
+    how, late = module.reset_mechanism, module.reset_delay
+    if how == "none":
+        return np.zeros(1)
+    if how == "zero":
+        if late and type(module).__name__ != "Leaky":
+            found = "reset_mechanism='zero' with reset_delay=True also drops the input of the step behind a spike"
+            raise RefusalError(found, _EXPORTER)
+        return None
+    if not late:
+        found = "reset_mechanism='subtract' with reset_delay=False subtracts twice where a membrane stays above it"
+        raise RefusalError(found, _EXPORTER)
+    if (beta == 0).any():
+        raise RefusalError("beta is 0, so that the late subtraction acts on nothing that is kept", "Use beta above 0")
+    return (threshold / beta)[None]
+
+
+def _decay(value: Any) -> Any:
+    return numbers(value).clip(0, 1)
+
+
+def _returned(call: Call, module: Any, sent: Any, states: int) -> Any:
+    """The spikes, with the states where the cell hands them on."""
+    if find_all(Unknown, sent) or (module.init_hidden and not module.output):
+        return sent
+    return (sent, *(State(call.name) for _ in range(states)))
+
+
+def _readings(module: nn.Module) -> Readings:
+    return (LeadingAxes.STEP,)
+
+
+_MODULES: dict[str, Handler] = {
+    f"{_HOME}.leaky.Leaky": _leaky,
+    f"{_HOME}.synaptic.Synaptic": _synaptic,
+    f"{_HOME}.rleaky.RLeaky": _recurrent_leaky,
+    f"{_HOME}.rsynaptic.RSynaptic": _recurrent_synaptic,
+    f"{_HOME}.rleaky.RecurrentOneToOne": _one_to_one,
+    f"{_HOME}.rsynaptic.RecurrentOneToOne": _one_to_one,
+}
+FRAMEWORK = Framework(
+    name="snnTorch",
+    homes=(_HOME,),
+    modules=_MODULES,
+    unlike={
+        "Alpha": "has a membrane of two currents that excite and inhibit, which no node has",
+        "Lapicque": "rescales its decay by its own time step and R C, which no node has",
+        "SLSTM": "is an LSTM with gates, which no node has",
+        "SConv2dLSTM": "is an LSTM with gates, which no node has",
+    },
+    instead="Use Leaky, Synaptic, RLeaky or RSynaptic",
+    readings=_readings,
+)

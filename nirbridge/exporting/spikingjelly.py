@@ -1,0 +1,133 @@
+"""spikingjelly's neurons and layers (0.0.0.0.14), where graph nodes do exactly the same.
+
+With V counted from ``v_reset`` (from 0 where it is None), where its membrane starts::
+
+    IFNode               V += x
+    LIFNode              V += (x - V)/tau;  without decay_input V = (1 - 1/tau) V + x
+    ParametricLIFNode    the same with 1/tau = sigmoid(w)
+    spike V >= v_threshold - v_reset, then V = 0;  where v_reset is None, V -= v_threshold
+
+``step_mode`` says where time stands: "s" takes one step [B, ...], "m" takes [T, B, ...].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from nirbridge.exporting import enlarging, layers, normalisation, pooling
+from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.cells import first_call, numbers, require_positive, require_steps, spiking
+from nirbridge.exporting.framework import Framework, Readings
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
+
+_HOME = "spikingjelly.activation_based"
+_LAYERS = {**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **enlarging.MODULES}
+_MODES = {"s": LeadingAxes.STEP, "m": LeadingAxes.TIME}
+
+
+def _if(call: Call, module: Any, x: Any) -> Signal:
+    return _neuron(call, module, x, rate=None)
+
+
+def _lif(call: Call, module: Any, x: Any) -> Signal:
+    return _neuron(call, module, x, rate=numbers(1 / module.tau))
+
+
+def _parametric_lif(call: Call, module: Any, x: Any) -> Signal:
+    require_steps(module.surrogate_function, at_zero=True)
+    return _neuron(call, module, x, rate=numbers(module.w.sigmoid()))
+
+
+def _neuron(call: Call, module: Any, x: Any, rate: Any) -> Signal:
+    """Any of the three; ``rate`` is 1/tau, None where nothing leaks."""
+    mode = module.step_mode
+    hint = "Use spikingjelly's functional.set_step_mode on the whole network"
+    signal = first_call(call, x, _MODES[mode], hint)
+    soft = module.v_reset is None
+    start = 0.0 if soft else module.v_reset
+    threshold = require_positive("v_threshold - v_reset", module.v_threshold - start)
+    node = spiking(
+        call,
+        signal,
+        decay=1.0 if rate is None else 1 - rate,
+        gain=rate if rate is not None and module.decay_input else 1.0,
+        thresholds=threshold[None],
+        amounts=threshold[None] if soft else None,
+        boundary=">=",
+    )
+    return call.emit(node, signal)
+
+
+def _layer(handler: Handler) -> Handler:
+    """torch's own layer, in mode "m" on [T*B, ...]."""
+
+    def lower(call: Call, module: Any, input: Any) -> Signal:
+        signal = require_signal(input)
+        if module.step_mode == "s":
+            return handler(call, module, signal)
+        output: Signal = handler(call, module, _other_axes(signal, LeadingAxes.FOLDED))
+        return output.reshaped(output.shape, LeadingAxes.TIME)
+
+    return lower
+
+
+def _container(inside: LeadingAxes) -> Handler:
+    """Its layers one behind the other, on other leading axes than [T, B, ...]."""
+
+    def lower(call: Call, module: Any, x_seq: Any) -> Any:
+        value: Any = _other_axes(require_signal(x_seq), inside)
+        for name, inner in module.named_children():
+            value = call.call_module(inner, join(call.name, name), (value,), {})
+        return value.reshaped(value.shape, LeadingAxes.TIME) if isinstance(value, Signal) else value
+
+    return lower
+
+
+def _other_axes(signal: Signal, leading: LeadingAxes) -> Signal:
+    if signal.leading is not LeadingAxes.TIME:
+        found = f"takes [T, B, ...] in its step_mode 'm', but its input is {signal.leading.text}"
+        raise RefusalError(found, "Use spikingjelly's functional.set_step_mode on the whole network", leading=True)
+    return signal.reshaped(signal.shape, leading)
+
+
+def _linear(call: Call, module: Any, input: Any) -> Signal:
+    return layers.linear(call, input, module.weight, module.bias)
+
+
+def _readings(module: nn.Module) -> Readings:
+    over_time = any(getattr(inner, "step_mode", "s") == "m" for inner in module.modules())
+    return (LeadingAxes.TIME,) if over_time else (LeadingAxes.STEP,)
+
+
+_IN_BOTH_MODES = (
+    nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d, nn.Flatten,
+)  # fmt: skip
+_MODULES: dict[str, Handler] = {
+    f"{_HOME}.neuron.IFNode": _if,
+    f"{_HOME}.neuron.LIFNode": _lif,
+    f"{_HOME}.neuron.ParametricLIFNode": _parametric_lif,
+    **{f"{_HOME}.layer.{kind.__name__}": _layer(_LAYERS[kind]) for kind in _IN_BOTH_MODES},
+    f"{_HOME}.layer.Linear": _linear,
+    f"{_HOME}.layer.Dropout": layers.same,
+    f"{_HOME}.layer.Dropout2d": layers.same,
+    f"{_HOME}.layer.SeqToANNContainer": _container(LeadingAxes.FOLDED),
+    f"{_HOME}.layer.MultiStepContainer": _container(LeadingAxes.STEP),
+}
+FRAMEWORK = Framework(
+    name="spikingjelly",
+    homes=(f"{_HOME}.neuron", f"{_HOME}.layer"),
+    modules=_MODULES,
+    unlike={
+        "QIFNode": "charges by the square of its membrane, which no node does",
+        "EIFNode": "charges by an exponential of its membrane, which no node does",
+        "IzhikevichNode": "has the equations of Izhikevich, which no node has",
+        "LIAFNode": "sends an analog function of its membrane, which no node does",
+        "KLIFNode": "rectifies and scales its membrane, which no node does",
+    },
+    instead="Use IFNode, LIFNode or ParametricLIFNode; spikingjelly's own exporter, nir_exchange of its development "
+    "version, takes no others either",
+    readings=_readings,
+)
