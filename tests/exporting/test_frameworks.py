@@ -1,0 +1,72 @@
+"""Networks of snnTorch, spikingjelly and sinabs: the exported graph sends what the framework itself sends.
+
+Each is judged by what its framework computed when it was recorded, and by what it computes now where it is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from functools import cache
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nirbridge
+from nirbridge.arrays import read_arrays
+from tests.exporting.peers.networks import NETWORKS
+from tests.exporting.peers.record import RECORDED
+from tests.exporting.peers.standins import rebuild
+
+
+@cache
+def recorded(package: str) -> dict[str, np.ndarray]:
+    found = read_arrays(RECORDED / f"{package}.npz")
+    assert isinstance(found, dict)
+    return found
+
+
+def stand_in(name: str) -> tuple[nn.Module, np.ndarray]:
+    """A network of stand-ins, and what the framework computed."""
+    start = f"{name}|"
+    kept = {key[len(start) :]: array for key, array in recorded(NETWORKS[name].package).items() if key.startswith(start)}
+    return rebuild(json.loads(kept["tree"].item()), kept), kept["y"]
+
+
+def assert_same(module: nn.Module, name: str, expected: np.ndarray) -> None:
+    network = NETWORKS[name]
+    graph = nirbridge.export(module, network.shape)
+    x = network.data().numpy()
+    for runtime in ("reference", "norse"):
+        with nirbridge.compile(graph, runtime, dt=1e-3) as program:
+            output = program.run(x).output
+        if "ExpLeak" in name:  # its values are analog
+            np.testing.assert_allclose(output, expected, atol=1e-6)
+        else:
+            assert np.array_equal(output, expected), runtime
+    assert len(np.unique(expected)) > 1
+
+
+def test_every_network_is_recorded() -> None:
+    kept = {key.split("|")[0] for one in ("snntorch", "spikingjelly", "sinabs") for key in recorded(one)} - {"version"}
+    assert kept == set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_graph_sends_what_the_framework_sent(name: str) -> None:
+    module, expected = stand_in(name)
+    assert_same(module, name, expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_graph_sends_what_the_framework_sends_now(name: str) -> None:
+    network = NETWORKS[name]
+    if not find_spec(network.package):
+        pytest.skip(f"{network.package} is not installed")
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # frameworks warn of old interfaces of torch
+        expected = network.run(network.made(), network.data()).numpy()
+        assert_same(network.made(), name, expected)
