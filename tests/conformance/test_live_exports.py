@@ -1,8 +1,8 @@
 """Networks of other frameworks: the same spikes, or the difference explained.
 
 Every network is judged by its recording in ``peers/recorded``, and by what its framework exports and computes now
-where it is installed.  snnTorch, sinabs and spikingjelly are no dependency.  To run their live cases, install them
-into a folder and name it: ``pip install --no-deps --target /tmp/peers snntorch sinabs spikingjelly pbr`` and
+where it is installed.  snnTorch, sinabs, spikingjelly and Rockpool are no dependency.  To run their live cases, install them
+into a folder and name it: ``pip install --no-deps --target /tmp/peers snntorch sinabs spikingjelly rockpool pbr`` and
 ``NIRBRIDGE_PEERS=/tmp/peers pytest ...``; ``peers/record.py`` records them anew.
 """
 
@@ -78,6 +78,9 @@ EXPLAINED = {
     "norse LIF",
     "snntorch subtract, delayed",
     "snntorch RLeaky, bias",
+    "snntorch RLeaky, subtract, delayed",
+    "snntorch RLeaky, zero, delayed",
+    "rockpool LIF",
     "sinabs LIF, plain input",
     "spikingjelly IF",
 }
@@ -117,8 +120,8 @@ def test_norse_writes_time_constants_that_are_wrong_by_dt(exported: Export) -> N
     assert _differing(graph, x, y, dt=1e-3) == 0
 
 
-def _affine(graph: nir.NIRGraph, x: np.ndarray) -> np.ndarray:
-    affine = _only(graph, nir.Affine)
+def _affine(graph: nir.NIRGraph, x: np.ndarray, name: str = "") -> np.ndarray:
+    affine = graph.nodes[name] if name else _only(graph, nir.Affine)
     return np.asarray(x @ affine.weight.T + affine.bias, dtype=np.float64)
 
 
@@ -190,6 +193,43 @@ def test_the_recurrent_layer_of_snntorch_sends_its_bias_before_the_first_spike(e
     front, recurrent = graph.nodes["0"], graph.nodes["1.w_rec"]
     front.bias, recurrent.bias = front.bias + recurrent.bias, 0 * recurrent.bias
     assert _differing(graph, x, y, **how) == 0
+
+
+def test_a_recurrent_cell_of_snntorch_subtracts_a_step_late_too(exported: Export) -> None:
+    graph, x, y = exported("snntorch RLeaky, subtract, delayed")
+    how = {"dt": 1e-4, "reset": "subtract"}
+    assert _differing(graph, x, y, **how) > 0
+    lif = _only(graph, nir.LIF)
+    lif.v_reset = lif.v_threshold - lif.v_threshold / BETA
+    assert _differing(graph, x, y, **how) == 0
+
+
+def test_a_late_reset_to_0_of_a_recurrent_cell_throws_an_input_away(exported: Export) -> None:
+    """mem = beta mem + x + w spk, times 0 where the membrane was above the threshold a step before."""
+    graph, x, y = exported("snntorch RLeaky, zero, delayed")
+    for reset in ("value", "subtract"):
+        assert _differing(graph, x, y, dt=1e-4, reset=reset) > 100
+    weight, v, spikes = graph.nodes["1.w_rec"].weight, np.zeros(y.shape[1:]), [np.zeros(y.shape[1:])]
+    for current in _affine(graph, x, "0"):
+        v = np.where(v > 1, 0, BETA * v + current + spikes[-1] @ weight.T)
+        spikes.append(v > 1)
+    assert np.array_equal(spikes[1:], y)
+
+
+def test_rockpool_integrates_exactly_and_its_file_lacks_two_gains(exported: Export) -> None:
+    """i = e^(-dt/tau_syn) (i + x), v = e^(-dt/tau_mem) v + i, a spike takes the threshold off.
+
+    Its exporter writes r = tau_mem e^(-dt/tau_mem)/dt and leaves w_in at 1.
+    """
+    graph, x, y = exported("rockpool LIF")
+    how = {"dt": 1e-3, "integrator": "exact", "reset": "subtract"}
+    assert _differing(graph, x, y, **how) > 100
+    lif = _only(graph, nir.CubaLIF)
+    assert lif.r == pytest.approx(lif.tau_mem * np.exp(-1e-3 / lif.tau_mem) / 1e-3, rel=1e-5)
+    lif.r, lif.w_in = lif.tau_mem / 1e-3, lif.tau_syn * np.exp(-1e-3 / lif.tau_syn) / 1e-3
+    assert _differing(graph, x, y, **how) == 0
+    for other in ({"integrator": "euler"}, {"integrator": "hold"}, {"reset": "value"}):
+        assert _differing(graph, x, y, **{**how, **other}) > 100
 
 
 def test_sinabs_drops_the_gain_of_plain_input(exported: Export) -> None:

@@ -165,6 +165,26 @@ def _spikingjelly(neuron: str) -> Callable[[Any], tuple[Any, Any]]:
     return build
 
 
+def _rockpool(x: Any) -> tuple[Any, Any]:
+    """Its exporter takes batch and time into the shapes of Input and Output; here they state the features."""
+    import nir
+    import torch
+    from rockpool.nn.combinators import Sequential
+    from rockpool.nn.modules.torch import LIFTorch, LinearTorch
+    from rockpool.nn.modules.torch.nir import to_nir
+
+    linear = LinearTorch((INPUTS, NEURONS), weight=0.06 * torch.rand(INPUTS, NEURONS) - 0.02, has_bias=False)
+    module = Sequential(linear, LIFTorch(NEURONS, tau_mem=0.02, tau_syn=0.01, threshold=1.0, bias=0.0, dt=1e-3))
+    y, *_ = module(x.transpose(0, 1))
+    written = to_nir(module, torch.zeros(1, T, INPUTS))
+    inner = [node for node in written.nodes.values() if type(node) in (nir.Linear, nir.CubaLIF)]
+    inner[0].weight = inner[0].weight.numpy()
+    nodes = [nir.Input([INPUTS]), *inner, nir.Output([NEURONS])]
+    names = ["input", "0", "1", "output"]
+    graph = nir.NIRGraph(dict(zip(names, nodes)), list(zip(names, names[1:])), type_check=False)  # noqa: B905
+    return graph, y.transpose(0, 1)
+
+
 _norse_rates = {"tau_mem_inv": 200.0, "v_leak": 0.0}
 _norse_spikes = {"v_th": 0.3, "v_reset": 0.0}
 
@@ -193,6 +213,16 @@ NETWORKS: dict[str, Network] = {
     ),
     "snntorch RLeaky": Network("snntorch.export_nir", _snntorch("RLeaky", -0.1, 0.3, bias=False, **_recurrent)),
     "snntorch RLeaky, bias": Network("snntorch.export_nir", _snntorch("RLeaky", -0.1, 0.3, **_recurrent)),
+    "snntorch RLeaky, zero, delayed": Network(
+        "snntorch.export_nir", _snntorch("RLeaky", -0.1, 0.3, bias=False, **{**_recurrent, "reset_delay": True})
+    ),
+    "snntorch RLeaky, subtract, delayed": Network(
+        "snntorch.export_nir",
+        _snntorch(
+            "RLeaky", -0.1, 0.3, bias=False, **{**_recurrent, "reset_delay": True, "reset_mechanism": "subtract"}
+        ),
+    ),
+    "rockpool LIF": Network("rockpool.nn.modules.torch.nir", _rockpool),
     "sinabs IAF": Network("sinabs.nir", _sinabs(0.4)),
     "sinabs LIF": Network("sinabs.nir", _sinabs(0.8, norm_input=True)),
     "sinabs LIF, plain input": Network("sinabs.nir", _sinabs(0.4, norm_input=False)),

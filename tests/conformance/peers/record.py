@@ -2,7 +2,7 @@
 
 ``NIRBRIDGE_PEERS=/tmp/peers python -m tests.conformance.peers.record [NAME ...]`` writes ``recorded/NAME.zip`` with
 graph.nir, x.npy, y.npy and version.txt.  /tmp/peers comes from
-``pip install --no-deps --target /tmp/peers snntorch sinabs spikingjelly pbr``.
+``pip install --no-deps --target /tmp/peers snntorch sinabs spikingjelly rockpool pbr``.
 """
 
 from __future__ import annotations
