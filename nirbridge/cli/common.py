@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nirbridge.cli.inputs import Inputs
 from nirbridge.cli.output import echo, take_stdout
 from nirbridge.errors import InputError, NirbridgeError
 
@@ -23,16 +24,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 graph_argument: Callable[[F], F] = click.argument("graph", type=click.Path(path_type=Path), metavar="F.nir")
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-input_option: Callable[[F], F] = click.option(
-    "-i",
-    "--input",
-    "source",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="X.npy",
-    help="Data [T, B, *shape], or [T, *shape] of one sample: .npy, .npz with one array or one for each input by name, "
-    "or .nird, NIR's data format.",
-)
 dt_option: Callable[[F], F] = click.option(
     "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
 )
@@ -103,7 +94,7 @@ def with_options(options: Iterable[Callable[[F], F]], function: F) -> F:
 
 
 @contextmanager
-def naming(graph: Path, data: Path | None = None) -> Iterator[None]:
+def naming(graph: Path, data: Path | Inputs | None = None) -> Iterator[None]:
     """Adds the file to errors raised in the block that name only a node, or only an input."""
     try:
         yield
@@ -112,11 +103,12 @@ def naming(graph: Path, data: Path | None = None) -> Iterator[None]:
         raise type(error).from_problems(problems) from error
 
 
-def _placed(where: str, graph: Path, data: Path | None) -> str:
+def _placed(where: str, graph: Path, data: Path | Inputs | None) -> str:
     if where.startswith(_IN_A_GRAPH):
         return f"file '{graph}', {where}"
-    if data is not None and where.startswith(_IN_DATA):
-        return f"file '{data}', {where}"
+    file = data.file_of(where) if isinstance(data, Inputs) else data
+    if file is not None and where.startswith(_IN_DATA):
+        return f"file '{file}', {where}"
     return where
 
 
@@ -155,6 +147,26 @@ def read_data(path: Path, graph: Graph, dt: float | None, samples: int | None = 
         return read_nir_data(path, make_plan(graph, dt))
     found = read_arrays(path)
     return found if samples not in (None, 1) else _with_batch_axis(path, found, graph, images=samples is not None)
+
+
+def read_inputs(inputs: Inputs, graph: Graph, dt: float | None) -> Any:
+    """The data for a graph as :func:`read_data` reads them, from one file or from one for each input.
+
+    Raises:
+        InputError: a file for one input holds several arrays, or is of NIR's format, which has names of its own.
+    """
+    from nirbridge.arrays import read_arrays
+    from nirbridge.nir_data import SUFFIX
+
+    if "" in inputs.files:
+        return read_data(inputs.files[""], graph, dt)
+    shapes, found = input_shapes(graph), {}
+    for name, path in inputs.files.items():
+        array = None if path.suffix.lower() == SUFFIX else read_arrays(path)
+        if array is None or isinstance(array, dict):
+            raise InputError(f"file '{path}'", "names its arrays itself", f"Give it alone, as -i {path}")
+        found[name] = _batched(f"file '{path}'", array, shapes.get(name), images=False)
+    return found
 
 
 def _with_batch_axis(path: Path, found: Any, graph: Graph, images: bool) -> Any:

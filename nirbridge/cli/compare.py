@@ -10,16 +10,16 @@ import click
 from nirbridge.cli.common import (
     dt_option,
     graph_argument,
-    input_option,
     json_option,
     meaning_options,
     naming,
     note_precision,
     precision_option,
-    read_data,
     read_flat_graph,
+    read_inputs,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.runtime_options import given, runtime_options
 
@@ -45,7 +45,7 @@ def command(
     ctx: click.Context,
     /,
     graph: Path,
-    source: Path,
+    source: Inputs,
     runtimes: str | None,
     tolerance: float | None,
     precision: str | None,
@@ -70,7 +70,7 @@ def command(
     note_precision(graph, network, precision, dt)
     names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
     with naming(graph, source):
-        data = read_data(source, network, dt)
+        data = read_inputs(source, network, dt)
         found = compare(network, data, names, tolerance, dt, precision=precision, **given(options))
     if as_json:
         print_json({"file": str(graph), **found.to_dict()})

@@ -11,16 +11,16 @@ from nirbridge.cli.common import (
     dt_option,
     energy_options,
     graph_argument,
-    input_option,
     json_option,
     meaning_options,
     naming,
     note_precision,
     precision_option,
-    read_data,
     read_flat_graph,
+    read_inputs,
     require_output,
 )
+from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.runtime_options import given, runtime_options
 
@@ -41,7 +41,7 @@ from nirbridge.cli.runtime_options import given, runtime_options
 @meaning_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw energy and rate of every layer.")
-def command(graph: Path, source: Path, bits: str | None, as_json: bool, plot: Path | None, **options: Any) -> None:
+def command(graph: Path, source: Inputs, bits: str | None, as_json: bool, plot: Path | None, **options: Any) -> None:
     """Estimate the energy of every layer, and of the same network as an ANN.
 
     Runs the graph on X.npy and counts what its layers receive and send. All numbers are means of one inference of one
@@ -57,11 +57,11 @@ def command(graph: Path, source: Path, bits: str | None, as_json: bool, plot: Pa
     from nirbridge.costing import draw_report, energy
 
     if plot is not None:
-        require_output(plot, ".png", graph, source)
+        require_output(plot, ".png", graph, *source.paths)
     network = read_flat_graph(graph)
     note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):
-        data = read_data(source, network, options["dt"])
+        data = read_inputs(source, network, options["dt"])
         report = energy(network, data, bits=None if bits is None else int(bits), **given(options))
     if plot is not None:
         draw_report(report, plot)

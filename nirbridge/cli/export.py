@@ -26,6 +26,26 @@ def parse_shape(_context: click.Context, _param: click.Parameter, value: str) ->
     return tuple(int(part) for part in parts)
 
 
+def parse_shapes(
+    context: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    """One shape, or one for each argument of forward, as left=4.
+
+    Raises:
+        InputError: a shape is no shape, a name stands twice, or is missing beside others.
+    """
+    if len(values) == 1 and "=" not in values[0]:
+        return parse_shape(context, param, values[0])
+    shapes: dict[str, tuple[int, ...]] = {}
+    for value in values:
+        name, equals, numbers = value.partition("=")
+        if not equals or not name or name in shapes:
+            found = f"'{value}' is one of several without a name of its own"
+            raise InputError("option '--input-shape'", found, "Give NAME=N,.. once for each argument of forward")
+        shapes[name] = parse_shape(context, param, numbers)
+    return shapes
+
+
 @click.command("export")
 @click.argument("spec")
 @click.option(
@@ -34,9 +54,11 @@ def parse_shape(_context: click.Context, _param: click.Parameter, value: str) ->
 @click.option(
     "--input-shape",
     required=True,
-    metavar="N,..",
-    callback=parse_shape,
-    help="Shape of one frame, without time and batch, as 2,34,34.",
+    multiple=True,
+    metavar="[NAME=]N,..",
+    callback=parse_shapes,
+    help="Shape of one frame, without time and batch, as 2,34,34; for a forward of several tensors one for each, by "
+    "the names of its arguments.",
 )
 @click.option(
     "--weights",
@@ -44,16 +66,26 @@ def parse_shape(_context: click.Context, _param: click.Parameter, value: str) ->
     metavar="CKPT",
     help="Weights to load first: .safetensors, or .pt with plain tensors.",
 )
-@click.option("--dt", type=float, help="Seconds per step of the graph, for Norse's time constants; 1e-3 if not given.")
-def command(spec: str, output: Path, input_shape: tuple[int, ...], weights: Path | None, dt: float | None) -> None:
+@click.option(
+    "--dt", type=float, help="Seconds per step of the graph, for neurons with time constants; 1e-3 if not given."
+)
+def command(
+    spec: str,
+    output: Path,
+    input_shape: tuple[int, ...] | dict[str, tuple[int, ...]],
+    weights: Path | None,
+    dt: float | None,
+) -> None:
     """Turn a torch module into a graph file.
 
     SPEC names the module: package.module:callable or file.py:callable.  The callable is a function or class that
     takes no arguments and gives an nn.Module, or an nn.Module itself.  Its code is run; the weights' is not.
+    Its neurons are nirbridge's own, or those of Norse, snnTorch, spikingjelly or sinabs.
 
     \b
     Example:
       nirbridge export model.py:Net -o model.nir --input-shape 2,34,34 --weights model.safetensors
+      nirbridge export model.py:Fusion -o model.nir --input-shape left=2,34,34 --input-shape right=2,34,34
     """
     from nirbridge.cli.common import require_output
 
@@ -69,4 +101,5 @@ def command(spec: str, output: Path, input_shape: tuple[int, ...], weights: Path
     write(output, graph)
     shapes = ", ".join(str(tuple(int(n) for n in node.output_type["output"])) for node in graph.outputs.values())
     counts = f"{len(graph.nodes)} nodes, {len(graph.edges)} edges"
-    echo(f"{output}: {counts}, {input_shape} -> {shapes}", err=True)
+    given = ", ".join(map(str, input_shape.values())) if isinstance(input_shape, dict) else input_shape
+    echo(f"{output}: {counts}, {given} -> {shapes}", err=True)

@@ -13,15 +13,15 @@ import click
 from nirbridge.cli.common import (
     dt_option,
     graph_argument,
-    input_option,
     meaning_options,
     naming,
     note_precision,
     precision_option,
-    read_data,
     read_flat_graph,
+    read_inputs,
     require_output,
 )
+from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo
 from nirbridge.cli.runtime_options import given, runtime_options
 from nirbridge.errors import InputError
@@ -66,7 +66,7 @@ _MOST_NEURONS = 1000
 @meaning_options
 def command(
     graph: Path,
-    source: Path,
+    source: Inputs,
     output: Path,
     record: tuple[str, ...],
     sample: int,
@@ -89,12 +89,12 @@ def command(
     from nirbridge.plotting import SUFFIXES, picture_suffix, plot
 
     numbers = _numbers(neurons)
-    require_output(output, SUFFIXES, graph, source)
+    require_output(output, SUFFIXES, graph, *source.paths)
     animated = picture_suffix(output) in (".gif", ".mp4")
     network = read_flat_graph(graph)
     note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):
-        data = read_data(source, network, options["dt"])
+        data = read_inputs(source, network, options["dt"])
         picture = plot(
             network, data, record, runtime=runtime, sample=sample, neurons=numbers, title=graph.name, **given(options)
         )

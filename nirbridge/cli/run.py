@@ -11,15 +11,15 @@ import click
 from nirbridge.cli.common import (
     dt_option,
     graph_argument,
-    input_option,
     meaning_options,
     naming,
     note_precision,
     precision_option,
-    read_data,
     read_flat_graph,
+    read_inputs,
     require_output,
 )
+from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo, echo_text
 from nirbridge.cli.runtime_options import given, runtime_options
 from nirbridge.errors import InputError
@@ -56,7 +56,7 @@ OUTPUT = "output"
 @runtime_options
 def command(
     graph: Path,
-    source: Path,
+    source: Inputs,
     output: Path | None,
     runtime: str,
     precision: str | None,
@@ -74,6 +74,7 @@ def command(
       nirbridge run model.nir -i frames.npy -o out.npz
       nirbridge run model.nir -i frames.npy -o out.npz --runtime norse --record conv1.act
       nirbridge run model.nir -i events.nird -o spikes.nird
+      nirbridge run two_inputs.nir -i left=x.npy -i right=y.npy -o out.npz
       nirbridge run model.nir -i frames.npy --runtime lava --mapping fused
     """
     from nirbridge.arrays import write_arrays
@@ -81,11 +82,11 @@ def command(
     from nirbridge.runtime import compile
 
     if output is not None:
-        require_output(output, (".npz", SUFFIX), graph, source)
+        require_output(output, (".npz", SUFFIX), graph, *source.paths)
     network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given(options)) as program:
-        data = read_data(source, network, dt)
+        data = read_inputs(source, network, dt)
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started

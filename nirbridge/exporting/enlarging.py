@@ -49,8 +49,8 @@ def conv_transpose(
 
 
 def upsample(
-    call: Call, input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None,
-    recompute_scale_factor: Any = None, antialias: bool = False,
+    call: Call, input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: Any = None, recompute_scale_factor: Any = None, antialias: bool = False,
 ) -> Signal:  # fmt: skip
     """Nearest-neighbour upsampling of one place along an axis, or none at all."""
     signal = require_signal(input)

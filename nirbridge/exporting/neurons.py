@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import nir
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn

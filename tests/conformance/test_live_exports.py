@@ -1,8 +1,9 @@
 """Networks of other frameworks: the same spikes, or the difference explained.
 
 Every network is judged by its recording in ``peers/recorded``, and by what its framework exports and computes now
-where it is installed.  snnTorch, sinabs, spikingjelly and Rockpool are no dependency.  To run their live cases, install them
-into a folder and name it: ``pip install --no-deps --target /tmp/peers snntorch sinabs spikingjelly rockpool pbr`` and
+where it is installed.  snnTorch, sinabs, spikingjelly and Rockpool are no dependency.  To run their live cases,
+install them into a folder and name it:
+``pip install --no-deps --target /tmp/peers snntorch sinabs spikingjelly rockpool pbr`` and
 ``NIRBRIDGE_PEERS=/tmp/peers pytest ...``; ``peers/record.py`` records them anew.
 """
 

@@ -32,7 +32,9 @@ def recorded(package: str) -> dict[str, np.ndarray]:
 def stand_in(name: str) -> tuple[nn.Module, np.ndarray]:
     """A network of stand-ins, and what the framework computed."""
     start = f"{name}|"
-    kept = {key[len(start) :]: array for key, array in recorded(NETWORKS[name].package).items() if key.startswith(start)}
+    kept = {
+        key[len(start) :]: array for key, array in recorded(NETWORKS[name].package).items() if key.startswith(start)
+    }
     return rebuild(json.loads(kept["tree"].item()), kept), kept["y"]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,8 @@ def _rockpool(x: Any) -> tuple[Any, Any]:
     written = to_nir(module, torch.zeros(1, T, INPUTS))
     inner = [node for node in written.nodes.values() if type(node) in (nir.Linear, nir.CubaLIF)]
     inner[0].weight = inner[0].weight.numpy()
-    nodes = [nir.Input([INPUTS]), *inner, nir.Output([NEURONS])]
-    names = ["input", "0", "1", "output"]
-    graph = nir.NIRGraph(dict(zip(names, nodes)), list(zip(names, names[1:])), type_check=False)  # noqa: B905
+    nodes = {"input": nir.Input([INPUTS]), "0": inner[0], "1": inner[1], "output": nir.Output([NEURONS])}
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)
     return graph, y.transpose(0, 1)
 
 
