@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from nirbridge.exporting.call import Call
+import torch
+
+from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.windows import pad_places
 from nirbridge.ir import Place
@@ -60,3 +62,9 @@ def stack(call: Call, tensors: Any, dim: Any = 0) -> Signal:
         "adds an axis, for which a graph has no node",
         "Let forward make one step, without a loop over steps: the graph runs over time",
     )
+
+
+FUNCTIONS: dict[Any, Handler] = {
+    **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), concatenate),
+    torch.stack: stack,
+}

@@ -13,7 +13,9 @@ from typing import Any
 
 import nir
 import numpy as np
+import torch
 from torch import nn
+from torch.nn import functional
 
 from nirbridge.exporting.arrays import array, pair, single
 from nirbridge.exporting.call import Call, Handler
@@ -98,4 +100,8 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.ConvTranspose2d: _transpose_module,
     nn.Upsample: _upsample_module,
     nn.UpsamplingNearest2d: _upsample_module,
+}
+FUNCTIONS: dict[Any, Handler] = {
+    **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d), conv_transpose),
+    functional.interpolate: upsample,
 }

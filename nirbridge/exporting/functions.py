@@ -16,8 +16,6 @@ from torch.nn import functional
 
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.concatenation import concatenate, stack
-from nirbridge.exporting.enlarging import conv_transpose, upsample
 from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import (
@@ -262,12 +260,8 @@ FUNCTIONS: dict[Any, Handler] = {
     operator.itruediv: divide,
     operator.neg: negative,
     operator.getitem: item,
-    **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), concatenate),
-    torch.stack: stack,
     torch.conv1d: conv1d,
     torch.conv2d: conv2d,
-    **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d), conv_transpose),
-    functional.interpolate: upsample,
     functional.linear: linear,
     functional.pad: pad,
     functional.batch_norm: batch_norm,

@@ -13,7 +13,7 @@ from nirbridge.neurons import QCFS
 
 _CONVERT = "Use 'nirbridge convert', which turns a trained ANN into spikes, or put a spiking neuron in its place"
 _NEURON = "Put a spiking neuron of nirbridge.neurons in its place"
-_CONCATENATION = "Use torch.cat along a feature axis"
+_CONCATENATION = "Use torch.cat along a feature axis where it is exported, or add what a layer for each makes"
 _ALTERNATIVE = "Replace it, or export the parts around it"
 
 _ACTIVATIONS = tuple(kind for kind in vars(nn.modules.activation).values() if isinstance(kind, type))
@@ -23,7 +23,7 @@ _ACTIVATION_NAMES = (
     "log_softmax", "softplus", "softsign", "mish", "hardtanh", "hardswish", "hardsigmoid", "relu6", "clamp", "sign",
     "abs", "floor", "round", "exp", "log", "pow", "sqrt", "heaviside", "threshold", "glu", "tanhshrink", "logsigmoid",
 )  # fmt: skip
-_CONCATENATIONS = ("hstack", "vstack", "dstack")
+_CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "where", "masked_fill")
 
 
@@ -59,7 +59,7 @@ def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
     if name in _ACTIVATION_NAMES:
         return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=_shape_kept(args))
     if name in _CONCATENATIONS:
-        return RefusalError("is a concatenation that may add axes", _CONCATENATION)
+        return RefusalError("is a concatenation that is not known here", _CONCATENATION)
     if name in _COMPARISONS:
         return RefusalError("compares values, which only neurons do in a graph", _NEURON)
     if name in ("permute", "transpose", "movedim", "swapaxes", "unsqueeze", "expand", "repeat"):

@@ -129,9 +129,9 @@ def require_batch(signal: Signal, axes: tuple[int, ...], expected: str) -> None:
         expected: the layer's input in words, as "[N, C, H, W]".
     """
     if signal.leading in (LeadingAxes.TIME, LeadingAxes.BATCH_FIRST):
-        axes = signal.leading.text.strip("[.] ,")
+        leading = signal.leading.text.strip("[.] ,")
         raise RefusalError(
-            f"takes {expected}, but its input is [{axes}, {', '.join(map(str, signal.shape))}]",
+            f"takes {expected}, but its input is [{leading}, {', '.join(map(str, signal.shape))}]",
             "Wrap the network in nirbridge.neurons.OverTime",
             leading=True,
         )

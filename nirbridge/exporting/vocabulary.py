@@ -9,7 +9,17 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from nirbridge.exporting import enlarging, foreign, layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting import (
+    concatenation,
+    enlarging,
+    foreign,
+    layers,
+    neurons,
+    normalisation,
+    norse,
+    pooling,
+    refusals,
+)
 from nirbridge.exporting.call import Handler
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError
@@ -61,7 +71,7 @@ SPIKING = Vocabulary(
         **neurons.MODULES,
     },
     named_modules={**norse.MODULES, **foreign.MODULES},
-    functions=FUNCTIONS,
+    functions={**FUNCTIONS, **concatenation.FUNCTIONS, **enlarging.FUNCTIONS},
     methods=METHODS,
     module_refusal=refusals.module_refusal,
     function_refusal=refusals.function_refusal,

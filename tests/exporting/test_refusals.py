@@ -46,7 +46,7 @@ def _raises(net: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
-    "cat": (lambda net, x: torch.cat([x, net.conv(x)], 1), "function 'cat' in Code (test_refusals.py:"),
+    "hstack": (lambda net, x: torch.hstack([x, x]), "function 'hstack' in Code (test_refusals.py:"),
     "stack": (lambda net, x: torch.stack([x, x]), "'stack' in Code"),
     "relu": (lambda net, x: functional.relu(net.conv(x)), "nirbridge convert"),
     "method relu": (lambda net, x: net.conv(x).relu(), "nirbridge convert"),
@@ -112,7 +112,10 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "GELU": (nn.GELU, "module '0' (GELU): is an analog activation"),
     "LSTM": (lambda: nn.Conv3d(2, 2, 1), "module '0' (Conv3d): is a type of layer that a graph does not have"),
     "own statistics": (lambda: nn.GroupNorm(1, 2), "(GroupNorm): normalises each input by its own statistics"),
-    "transposed": (lambda: nn.ConvTranspose2d(2, 2, 3), "ConvTranspose2d"),
+    "transposed": (lambda: nn.ConvTranspose2d(2, 2, 3, stride=2), "has stride (2, 2)"),
+    "transposed, cut": (lambda: nn.ConvTranspose2d(2, 2, 3, padding=3), "cuts off more than its kernel adds"),
+    "upsampled": (lambda: nn.Upsample(scale_factor=2), "copies each of (6, 6) places to make (12, 12)"),
+    "bilinear": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), "mode 'bilinear' interpolates"),
     "subclass": (OwnNeuron, "is a subclass of MultiLevelLIF"),
     "padding mode": (lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), "padding_mode 'circular'"),
     "channels": (lambda: nn.Conv2d(3, 2, 3), "input (2, 6, 6) has 2 channels, the weight takes 3"),
@@ -156,7 +159,7 @@ def test_all_problems_come_at_once_and_once() -> None:
         nn.Conv2d(2, 4, 3, padding_mode="reflect", padding=1),
         nn.ReLU(),
         nn.AdaptiveAvgPool2d(5),
-        nn.Sequential(nn.Softmax(1), nn.ConvTranspose2d(4, 4, 2)),
+        nn.Sequential(nn.Softmax(1), nn.Conv3d(4, 4, 2)),
     )
     with pytest.raises(ExportError) as caught:
         export(OverTime(net), (2, 6, 6))
@@ -165,7 +168,7 @@ def test_all_problems_come_at_once_and_once() -> None:
         "module '0' (Conv2d)",
         "module '1' (ReLU)",
         "module '3.0' (Softmax)",
-        "module '3.1' (ConvTranspose2d)",
+        "module '3.1' (Conv3d)",
     ]
 
 
