@@ -103,7 +103,8 @@ class Trace:
             bound = signature.bind(self.module, *args, **kwargs)
         except TypeError as error:
             raise RefusalError(
-                f"forward does not take one tensor: {error}", "Give input_shape by argument name"
+                f"forward does not take one tensor: {error}",
+                "Give input_shape by argument name, and states a default of None",
             ) from None
         bound.apply_defaults()
         return dict(list(bound.arguments.items())[1:])

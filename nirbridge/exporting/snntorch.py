@@ -4,6 +4,7 @@ A cell advances by one step, R[t] = [mem[t-1] > threshold]::
 
     Leaky       mem = beta mem + x           RLeaky     the same with x + recurrent(spk[t-1])
     Synaptic    syn = alpha syn + x;  mem = beta mem + syn      RSynaptic  likewise
+    Lapicque    mem = (1 - time_step/(R C)) mem + time_step/C x
     spk = [mem > threshold] · graded_spikes_factor
 
 What a spike does (``reset_mechanism``), with ``reset_delay`` one step late:
@@ -48,6 +49,16 @@ def _leaky(call: Call, module: Any, input_: Any, mem: Any = None) -> Any:
     return _returned(call, module, sent, 1)
 
 
+def _lapicque(call: Call, module: Any, input_: Any, mem: Any = None) -> Any:
+    signal = _input(call, module, input_, mem)
+    step, resistance, capacity = (numbers(value) for value in (module.time_step, module.R, module.C))
+    decay = 1 - step / (resistance * capacity)
+    if (decay < 0).any():
+        raise RefusalError(f"time_step/(R C) is {1 - decay.min():g}, above 1", "Use a smaller time_step")
+    sent = call.emit(_membrane(call, module, signal, decay, step / capacity), signal)
+    return _returned(call, module, sent, 1)
+
+
 def _synaptic(call: Call, module: Any, input_: Any, syn: Any = None, mem: Any = None) -> Any:
     signal = _input(call, module, input_, syn, mem)
     node = _membrane(call, module, signal)
@@ -85,7 +96,8 @@ def _input(call: Call, module: Any, input_: Any, *states: Any) -> Signal:
         if find_all(State, state):
             raise RefusalError("is called with the state of an earlier call: forward loops over steps", _ONE_STEP)
         if isinstance(state, (Tensor, Signal)):
-            raise RefusalError("is given a state to start from at every step; a graph keeps it itself", _ONE_STEP)
+            found = "is given a state to start from, as where forward loops over steps; a graph keeps it itself"
+            raise RefusalError(found, _ONE_STEP)
     signal = first_call(call, input_, LeadingAxes.STEP, "Call it on one step, [B, ...]")
     if module.inhibition:
         raise RefusalError("inhibition=True lets the highest membrane alone fire, which no node does", "Turn it off")
@@ -95,8 +107,9 @@ def _input(call: Call, module: Any, input_: Any, *states: Any) -> Signal:
     return signal
 
 
-def _membrane(call: Call, module: Any, signal: Signal) -> MultiLevelLIF:
-    beta, threshold = _decay(module.beta), require_positive("threshold", module.threshold)
+def _membrane(call: Call, module: Any, signal: Signal, decay: Any = None, gain: Any = 1.0) -> MultiLevelLIF:
+    beta = _decay(module.beta) if decay is None else decay
+    threshold = require_positive("threshold", module.threshold)
     factor = numbers(module.graded_spikes_factor)
     if (factor == 0).any():
         raise RefusalError("graded_spikes_factor is 0, so it sends nothing", "Use another factor")
@@ -104,7 +117,7 @@ def _membrane(call: Call, module: Any, signal: Signal) -> MultiLevelLIF:
         call,
         signal,
         decay=beta,
-        gain=1.0,
+        gain=gain,
         thresholds=threshold[None],
         weights=factor[None],
         amounts=_amounts(module, beta, threshold),
@@ -114,7 +127,7 @@ def _membrane(call: Call, module: Any, signal: Signal) -> MultiLevelLIF:
 
 def _amounts(module: Any, beta: Any, threshold: Any) -> Any:
     """What a spike takes off, None where it sets the membrane to 0."""
-    how, late = module.reset_mechanism, module.reset_delay
+    how, late = module.reset_mechanism, getattr(module, "reset_delay", True)
     if how == "none":
         return np.zeros(1)
     if how == "zero":
@@ -126,7 +139,8 @@ def _amounts(module: Any, beta: Any, threshold: Any) -> Any:
         found = "reset_mechanism='subtract' with reset_delay=False subtracts twice where a membrane stays above it"
         raise RefusalError(found, _EXPORTER)
     if (beta == 0).any():
-        raise RefusalError("beta is 0, so that the late subtraction acts on nothing that is kept", "Use beta above 0")
+        found = "keeps nothing of its membrane, so that a late subtraction acts on the input alone"
+        raise RefusalError(found, "Use a decay (beta) above 0")
     return (threshold / beta)[None]
 
 
@@ -147,6 +161,7 @@ def _readings(module: nn.Module) -> Readings:
 
 _MODULES: dict[str, Handler] = {
     f"{_HOME}.leaky.Leaky": _leaky,
+    f"{_HOME}.lapicque.Lapicque": _lapicque,
     f"{_HOME}.synaptic.Synaptic": _synaptic,
     f"{_HOME}.rleaky.RLeaky": _recurrent_leaky,
     f"{_HOME}.rsynaptic.RSynaptic": _recurrent_synaptic,
@@ -159,10 +174,9 @@ FRAMEWORK = Framework(
     modules=_MODULES,
     unlike={
         "Alpha": "has a membrane of two currents that excite and inhibit, which no node has",
-        "Lapicque": "rescales its decay by its own time step and R C, which no node has",
         "SLSTM": "is an LSTM with gates, which no node has",
         "SConv2dLSTM": "is an LSTM with gates, which no node has",
     },
-    instead="Use Leaky, Synaptic, RLeaky or RSynaptic",
+    instead="Use Leaky, Lapicque, Synaptic, RLeaky or RSynaptic; snntorch.export_nir takes no others either",
     readings=_readings,
 )

@@ -203,6 +203,7 @@ NETWORKS: dict[str, Network] = {
     "snntorch Leaky, zero": _snntorch("Leaky", reset_mechanism="zero"),
     "snntorch Leaky, zero at once": _snntorch("Leaky", reset_mechanism="zero", reset_delay=False),
     "snntorch Leaky, none, graded": _snntorch("Leaky", reset_mechanism="none", graded_spikes_factor=2.0),
+    "snntorch Lapicque": _snntorch("Lapicque", beta=False, R=1.0, C=2.0, threshold=0.5),
     "snntorch Synaptic": _snntorch("Synaptic", threshold=2.0),
     "snntorch Synaptic, zero at once": _snntorch("Synaptic", reset_mechanism="zero", reset_delay=False),
     "snntorch Synaptic, alpha 1": _snntorch("Synaptic", alpha=1.0, threshold=4.0),
