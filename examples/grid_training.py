@@ -23,7 +23,7 @@ class OnGrid(nn.Module):
 def put_on_grid(network: nn.Module) -> None:
     """Trains every convolution and linear layer through rounded weights from now on."""
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
             parametrize.register_parametrization(module, "weight", OnGrid())
 
 

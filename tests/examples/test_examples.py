@@ -34,6 +34,7 @@ def test_every_example_is_tested() -> None:
         "train.py",  # tests/training/test_train_example.py
         "train_data.py",
         "nmnist.py",
+        "recurrent_audio.py",
         "train_demo.py",
     }
 
@@ -64,6 +65,18 @@ def test_nmnist_decides_alike_on_norse_and_lava(shared_data: Path, tmp_path: Pat
     assert done.returncode == 0, done.stdout + done.stderr
     assert "decisions that differ: 0" in done.stdout
     assert done.stdout.count(" 0 mismatches") == 2
+
+
+def test_recurrent_audio_decides_alike_on_every_runtime(tmp_path: Path) -> None:
+    options = ("--epochs", "1", "--samples", "40", "--compared", "2", "--out", str(tmp_path / "audio.nir"))
+    done = run("recurrent_audio.py", *options)
+    assert done.returncode == 0, done.stderr
+    others = [name for name, runtime in nirbridge.runtimes().items() if runtime.usable and name != "reference"]
+    for name in others:
+        assert f"{name}: 0 spikes and 0 decisions differ" in done.stdout
+    graph = nirbridge.read(tmp_path / "audio.nir")
+    assert {("4", "4.feedback"), ("4.feedback", "4")} <= set(graph.edges)
+    assert int(done.stdout.split("reference: ")[1].split()[0]) > 0
 
 
 @pytest.mark.parametrize("network", ["mlp", "Residual"])
