@@ -3,9 +3,10 @@
     python examples/recurrent_audio.py --out audio.nir
 
 The data are made here: a tone that slides over the channels, up, down, up and down, or down and up.  Counted over time
-all four have the same channels, so only a network that remembers can tell them apart.  A convolution over the channels
-and a layer whose spikes come back to it a step later, ``nirbridge.neurons.Recurrent``, learn it by backpropagation
-through time.  Recordings such as those of SHD and SSC (Cramer et al. 2020, 700 channels) take the place of ``slides``.
+all four have about the same channels, so only a network that remembers can tell them apart.  A convolution over the
+channels and a layer whose spikes come back to it a step later, ``nirbridge.neurons.Recurrent``, learn it by
+backpropagation through time.  Recordings such as those of SHD and SSC (Cramer et al. 2020, 700 channels) take the
+place of ``slides``.
 """
 
 from __future__ import annotations
@@ -42,14 +43,17 @@ def slides(samples: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def network(hidden: int = 48) -> nn.Module:
-    """Conv1d over the channels, a recurrent layer, and a readout; over [T, B, 1, 700]."""
+    """Conv1d over the channels, a recurrent layer, and a readout; over [T, B, 1, 700].
+
+    Membranes do not leak, so that sums of weights on the grid are exact in single precision too.
+    """
     return OverTime(
         nn.Sequential(
             nn.Conv1d(1, 6, 25, stride=10, bias=False),
-            MultiLevelLIF(lanes=2, threshold=0.5, decay=0.5),
+            MultiLevelLIF(lanes=2, threshold=0.5),
             nn.Flatten(),
             nn.Linear(6 * 68, hidden, bias=False),
-            Recurrent(MultiLevelLIF(lanes=2, threshold=0.5, decay=0.5), nn.Linear(hidden, hidden, bias=False)),
+            Recurrent(MultiLevelLIF(lanes=2, threshold=0.5), nn.Linear(hidden, hidden, bias=False)),
             nn.Linear(hidden, CLASSES, bias=False),
         )
     )

@@ -51,15 +51,20 @@ def export(
     dropout left out.  Module and parameters stay as they are, and the graph holds copies in the same dtypes.
 
     Where time and batch stand follows from the code: around ``OverTime`` tensors are [T, B, ...], inside of it
-    [T*B, ...], around Norse's single-step cells [B, ...].
+    [T*B, ...], around cells of one step (Norse, snnTorch, spikingjelly's step_mode "s") [B, ...], around layers of
+    sinabs [B, T, ...] or [B*T, ...].  Modules of other frameworks are told by the names of their types, and taken where
+    a node does exactly what they do.
 
     Args:
-        module: the network.  Layers: Linear, Conv1d/2d, BatchNorm1d/2d, max, average and adaptive pooling, Flatten,
-            Dropout, Identity; sums, differences and constant factors; nirbridge's neurons and OverTime; Norse's LIF,
-            LI, IAF and box cells and layers, Lift and SequentialState.
+        module: the network.  Layers: Linear, Conv1d/2d, ConvTranspose1d/2d and Upsample where a convolution says the
+            same, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout, Identity; sums, differences,
+            constant factors, products, torch.cat over features; nirbridge's neurons and OverTime; Norse's LIF, LI, IAF
+            and box cells and layers, Lift and SequentialState; snnTorch's Leaky, Lapicque, Synaptic, RLeaky and
+            RSynaptic; spikingjelly's IFNode, LIFNode, ParametricLIFNode and layers in both step modes; sinabs's IAF,
+            LIF, ExpLeak, their Squeeze and Recurrent kinds, SumPool2d and Repeat.
         input_shape: shape of one frame without time and batch; a dictionary by argument name where ``forward``
             takes several tensors.  May be left out where ``input_node`` is given.
-        dt: seconds per step of the graph, for Norse's time constants; by default the window of an EventInput, else
+        dt: seconds per step of the graph, for neurons with time constants; by default the window of an EventInput, else
             1e-3.
         input_node: an ``EventInput`` (or ``nir.Input``) to begin the graph with.
         metadata: kept with the graph; no runtime reads it.

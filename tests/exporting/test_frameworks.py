@@ -9,6 +9,7 @@ import json
 import warnings
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from nirbridge.arrays import read_arrays
 from tests.exporting.peers.networks import NETWORKS
 from tests.exporting.peers.record import RECORDED
 from tests.exporting.peers.standins import rebuild
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
@@ -55,6 +59,8 @@ def assert_same(module: nn.Module, name: str, expected: np.ndarray) -> None:
 def test_every_network_is_recorded() -> None:
     kept = {key.split("|")[0] for one in ("snntorch", "spikingjelly", "sinabs") for key in recorded(one)} - {"version"}
     assert kept == set(NETWORKS)
+    page = (ROOT / "docs/tutorials/bring_a_network.md").read_text(encoding="utf-8")
+    assert f"compare {len(NETWORKS)} such networks" in page
 
 
 @pytest.mark.parametrize("name", NETWORKS)
