@@ -22,7 +22,6 @@ from tests.exporting.peers.networks import NETWORKS
 from tests.exporting.peers.record import RECORDED
 from tests.exporting.peers.standins import rebuild
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
