@@ -59,7 +59,7 @@ def export(
         module: the network.  Layers: Linear, Conv1d/2d, ConvTranspose1d/2d and Upsample where a convolution says the
             same, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout, Identity; sums, differences,
             constant factors, products, torch.cat over features; nirbridge's neurons and OverTime; Norse's LIF, LI, IAF
-            and box cells and layers, Lift and SequentialState; snnTorch's Leaky, Lapicque, Synaptic, RLeaky and
+            and box cells and layers, LIFRecurrent, Lift and SequentialState; snnTorch's Leaky, Lapicque, Synaptic, RLeaky and
             RSynaptic; spikingjelly's IFNode, LIFNode, ParametricLIFNode and layers in both step modes; sinabs's IAF,
             LIF, ExpLeak, their Squeeze and Recurrent kinds, SumPool2d and Repeat.
         input_shape: shape of one frame without time and batch; a dictionary by argument name where ``forward``

@@ -3,6 +3,7 @@
 Norse (1.1) advances a neuron by its own ``dt``.  With a_mem = dt·tau_mem_inv and a_syn = dt·tau_syn_inv::
 
     LIF, LIFCell      j = i + x;  v += a_mem (v_leak - v + j);  i = (1 - a_syn) j;  spike v > v_th, then v = v_reset
+    LIFRecurrent      the same with x = input_weights x + recurrent_weights z, z its spikes of the step before
     LI, LICell        the same without spikes; the output is v
     LIFBoxCell        v += a_mem (v_leak - v + x);  spike v > v_th, then v = v_reset, or v - v_th
     LIBoxCell         the same without spikes; the output is v
@@ -21,6 +22,7 @@ Modules are told by the names of their types, so that Norse need not be installe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -30,7 +32,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nirbridge.exporting.builder import GraphBuilder
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.feedback import fed_back
+from nirbridge.exporting.layers import linear
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_signal
 from nirbridge.ir import MultiLevelLIF
 
@@ -144,29 +148,51 @@ def _filled(signal: Signal, **values: Any) -> dict[str, Array]:
 
 
 _STEPS = ("lif_feed_forward_step", "lif_feed_forward_adjoint_step", "li_feed_forward_step",
-          "lif_box_feed_forward_step", "li_box_feed_forward_step", "iaf_feed_forward_step")  # fmt: skip
+          "lif_box_feed_forward_step", "li_box_feed_forward_step", "iaf_feed_forward_step",
+          "lif_step", "lif_adjoint_step")  # fmt: skip
 
 
 def _neuron(leading: LeadingAxes, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> Handler:
     def lower(call: Call, module: Any, input_tensor: Any, state: Any = None) -> tuple[Signal, State]:
-        signal = require_signal(input_tensor)
-        if signal.leading is not leading:
-            found = f"takes {leading.text}, but its input is {signal.leading.text}"
-            hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
-            raise RefusalError(found, hint, leading=True)
-        if find_all(State, state):
-            raise RefusalError("is called again with the state of an earlier call", "Call each cell once a step")
-        if state is not None:
-            raise RefusalError("is given a state to start from; a graph starts at rest", "Pass no state")
-        if getattr(module.activation, "__name__", "") not in _STEPS:
-            raise RefusalError(f"runs the step {module.activation!r}", "Use Norse's own step")
-        if leading is LeadingAxes.STEP:
-            if call.name in call.builder.cells:
-                raise RefusalError("is called twice a step, but has one state", "Use one cell for each place")
-            call.builder.cells.append(call.name)
+        signal = _entering(call, module, input_tensor, state, leading)
         return call.emit(make(call, module, signal), signal), State(call.name)
 
     return lower
+
+
+def _recurrent(leading: LeadingAxes) -> Handler:
+    """LIF behind its own input weights, to which what it sent a step before comes back through weights too."""
+
+    def lower(call: Call, module: Any, input_tensor: Any, state: Any = None) -> tuple[Any, State]:
+        signal = _entering(call, module, input_tensor, state, leading)
+        current = linear(replace(call, name=join(call.name, "input")), signal, module.input_weights)
+        feedback = nn.Linear(*reversed(module.recurrent_weights.shape), bias=False)
+        feedback.weight = nn.Parameter(module.recurrent_weights.detach())
+        node = _lif(call, module, current)
+        sent = fed_back(call, current, feedback, "recurrent", lambda: [call.emit(node, current)])
+        return sent, State(call.name)
+
+    return lower
+
+
+def _entering(call: Call, module: Any, input_tensor: Any, state: Any, leading: LeadingAxes) -> Signal:
+    """The input of a neuron that is called once, from rest, with time and batch where it wants them."""
+    signal = require_signal(input_tensor)
+    if signal.leading is not leading:
+        found = f"takes {leading.text}, but its input is {signal.leading.text}"
+        hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
+        raise RefusalError(found, hint, leading=True)
+    if find_all(State, state):
+        raise RefusalError("is called again with the state of an earlier call", "Call each cell once a step")
+    if state is not None:
+        raise RefusalError("is given a state to start from; a graph starts at rest", "Pass no state")
+    if getattr(module.activation, "__name__", "") not in _STEPS:
+        raise RefusalError(f"runs the step {module.activation!r}", "Use Norse's own step")
+    if leading is LeadingAxes.STEP:
+        if call.name in call.builder.cells:
+            raise RefusalError("is called twice a step, but has one state", "Use one cell for each place")
+        call.builder.cells.append(call.name)
+    return signal
 
 
 def _lift(call: Call, module: Any, x: Any) -> Any:
@@ -208,6 +234,8 @@ def _row(module: str, leading: LeadingAxes, make: Callable[[Call, Any, Signal], 
 MODULES: dict[str, Handler] = {
     **_row("lif.LIFCell", LeadingAxes.STEP, _lif),
     **_row("lif.LIF", LeadingAxes.TIME, _lif),
+    f"{_HOME}.lif.LIFRecurrentCell": _recurrent(LeadingAxes.STEP),
+    f"{_HOME}.lif.LIFRecurrent": _recurrent(LeadingAxes.TIME),
     **_row("leaky_integrator.LICell", LeadingAxes.STEP, _li),
     **_row("leaky_integrator.LI", LeadingAxes.TIME, _li),
     **_row("lif_box.LIFBoxCell", LeadingAxes.STEP, _lif_box),

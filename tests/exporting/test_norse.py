@@ -102,6 +102,20 @@ def test_layer_over_time_agrees(name: str) -> None:
     np.testing.assert_allclose(run_graph(export(net, (4,)), x.numpy()), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("autapses", [False, True])
+@pytest.mark.parametrize("name", ["LIFRecurrentCell", "LIFRecurrent"])
+def test_recurrent_neurons_are_exact(name: str, autapses: bool) -> None:
+    layer = getattr(norse, name)(4, 6, norse.LIFParameters(**_DYADIC), autapses=autapses)
+    net = make_dyadic(norse.SequentialState(layer, nn.Linear(6, 3, bias=False)))
+    x = dyadic(STEPS, 3, 4)
+    with torch.no_grad():
+        expected = _by_steps(net, x) if name.endswith("Cell") else net(x)[0].numpy()
+    assert np.ptp(expected) > 0
+    graph = export(net, (4,))
+    assert {("0", "0.recurrent"), ("0.recurrent", "0"), ("0.input", "0")} <= set(graph.edges)
+    np.testing.assert_array_equal(run_graph(graph, x.numpy()), expected)
+
+
 def test_lifted_convolution_and_cells() -> None:
     torch.manual_seed(1)
     net = norse.SequentialState(
@@ -171,7 +185,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a state that is dropped": (_Forgetful, "module 'lif': its state is not returned"),
     "a cell called twice": (_Twice, "called twice a step"),
     "a refractory neuron": (norse.LIFRefracCell, "LIFRefracCell: is a type of layer"),
-    "a recurrent neuron": (lambda: norse.LIFRecurrentCell(4, 4), "LIFRecurrentCell: is a type of layer"),
+    "a recurrent neuron": (lambda: norse.LSNNRecurrentCell(4, 4), "LSNNRecurrentCell: is a type of layer"),
     "no time constant": (lambda: norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=_t(0.0))), "dt·tau_mem_inv is 0"),
     "features that do not fit": (
         lambda: norse.LIFCell(norse.LIFParameters(v_th=_t([1.0, 2.0, 3.0]))),
