@@ -59,9 +59,9 @@ def export(
         module: the network.  Layers: Linear, Conv1d/2d, ConvTranspose1d/2d and Upsample where a convolution says the
             same, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout, Identity; sums, differences,
             constant factors, products, torch.cat over features; nirbridge's neurons and OverTime; Norse's LIF, LI, IAF
-            and box cells and layers, LIFRecurrent, Lift and SequentialState; snnTorch's Leaky, Lapicque, Synaptic, RLeaky and
-            RSynaptic; spikingjelly's IFNode, LIFNode, ParametricLIFNode and layers in both step modes; sinabs's IAF,
-            LIF, ExpLeak, their Squeeze and Recurrent kinds, SumPool2d and Repeat.
+            and box cells and layers, LIFRecurrent, Lift and SequentialState; snnTorch's Leaky, Lapicque, Synaptic,
+            RLeaky and RSynaptic; spikingjelly's IFNode, LIFNode, ParametricLIFNode and layers in both step modes;
+            sinabs's IAF, LIF, ExpLeak, their Squeeze and Recurrent kinds, SumPool2d and Repeat.
         input_shape: shape of one frame without time and batch; a dictionary by argument name where ``forward``
             takes several tensors.  May be left out where ``input_node`` is given.
         dt: seconds per step of the graph, for neurons with time constants; by default the window of an EventInput, else
@@ -212,6 +212,9 @@ def _outputs(result: Any) -> dict[str, Signal]:
         named: dict[Any, Any] = {f"output_{index}": item for index, item in enumerate(kept)}
     elif isinstance(result, dict):
         named, dropped = result, []
+    elif isinstance(result, State):
+        found = "returns a membrane alone, which stays inside of its node"
+        raise RefusalError(found, "Return what the neurons send, and record the membrane as NODE:v")
     else:
         raise RefusalError(
             f"returns a {type(result).__name__}, not a tensor that depends on the input", "Return a tensor"

@@ -115,6 +115,9 @@ def find_all(kind: type[Any] | tuple[type[Any], ...], value: Any) -> list[Any]:
 
 def require_signal(value: Any) -> Signal:
     """``value`` where a tensor that depends on the input is needed."""
+    if isinstance(value, State):
+        found = "takes the membrane of a neuron, which stays inside of its node"
+        raise RefusalError(found, "Use what the neuron sends")
     if not isinstance(value, Signal):
         raise RefusalError(f"its input is a {type(value).__name__} that does not depend on the network's input")
     return value

@@ -140,3 +140,22 @@ def test_a_neuron_called_twice_has_one_state() -> None:
 
     with pytest.raises(ExportError, match="is called again in one forward, but has one state"):
         nirbridge.export(Twice(), (6,))
+
+
+class Membrane(nn.Module):
+    """Reads the membrane of a neuron."""
+
+    def __init__(self, behind: bool) -> None:
+        super().__init__()
+        self.behind, (net, _) = behind, stand_in("snntorch forward of one step")
+        self.fc1, self.lif1, self.fc2 = net.fc1, net.lif1, net.fc2
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, mem = self.lif1(self.fc1(x))
+        return self.fc2(mem) if self.behind else mem
+
+
+@pytest.mark.parametrize(("behind", "text"), [(True, "takes the membrane of a neuron"), (False, "a membrane alone")])
+def test_a_membrane_stays_inside(behind: bool, text: str) -> None:
+    with pytest.raises(ExportError, match=text):
+        nirbridge.export(Membrane(behind), (6,))
