@@ -67,7 +67,7 @@ def test_nmnist_decides_alike_on_norse_and_lava(shared_data: Path, tmp_path: Pat
     assert done.stdout.count(" 0 mismatches") == 2
 
 
-def test_recurrent_audio_decides_alike_on_every_runtime(tmp_path: Path) -> None:
+def test_recurrent_audio_decides_alike_on_norse_and_lava(tmp_path: Path) -> None:
     options = ("--epochs", "1", "--samples", "40", "--compared", "2", "--out", str(tmp_path / "audio.nir"))
     done = run("recurrent_audio.py", *options)
     assert done.returncode == 0, done.stderr
