@@ -83,9 +83,14 @@ def expand(
 
 
 def expand_with_notes(
-    graph: nir.NIRGraph, approximate: bool = False, *, exact_for: str = "any-steps", dt: float | None = None
+    graph: nir.NIRGraph,
+    approximate: bool = False,
+    *,
+    exact_for: str = "any-steps",
+    dt: float | None = None,
+    keep: frozenset[type[nir.NIRNode]] = frozenset(),
 ) -> tuple[nir.NIRGraph, list[Problem]]:
-    """As :func:`expand`, with the approximations as data instead of warnings."""
+    """As :func:`expand`, with the approximations as data instead of warnings; nodes of types in ``keep`` stay."""
     require_option("exact_for", exact_for, EXACT_FOR)
     flat = without_identities(flatten(graph))
     substeps = next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
@@ -97,7 +102,8 @@ def expand_with_notes(
         shapes, _ = infer_shapes(flat)
     else:
         notes = []
-    fragments, refused = _fragments(_Setting(flat, shapes, exact_for, approximate, time_step(flat.nodes.values(), dt)))
+    setting = _Setting(flat, shapes, exact_for, approximate, time_step(flat.nodes.values(), dt))
+    fragments, refused = _fragments(setting, keep)
     if refused:
         raise UnsupportedError.from_problems(refused)
     notes += [
@@ -138,11 +144,11 @@ def _stated(node: nir.NIRNode, shapes: Shapes) -> nir.NIRNode:
     return stated
 
 
-def _fragments(setting: _Setting) -> tuple[dict[str, Fragment], list[Problem]]:
+def _fragments(setting: _Setting, keep: frozenset[type[nir.NIRNode]]) -> tuple[dict[str, Fragment], list[Problem]]:
     fragments: dict[str, Fragment] = {}
     refused: list[Problem] = []
     for name, node in setting.flat.nodes.items():
-        if not isinstance(node, Extension):
+        if not isinstance(node, Extension) or type(node) in keep:
             continue
         try:
             fragments[name] = _EXPANSIONS.get(type(node), _unknown)(name, node, setting)

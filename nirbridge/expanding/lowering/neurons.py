@@ -1,0 +1,86 @@
+"""Neurons in the form that a platform takes: its dt, its gain, its way to have no memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.errors import Problem
+from nirbridge.expanding.fragment import Array, full, is_throughout
+from nirbridge.expanding.lowering.wiring import with_node, with_node_before
+from nirbridge.expanding.target import Target
+from nirbridge.ir import FlatGraph, infer_shapes, label
+
+_LONG = 2.0**40
+"""Steps of a time constant that no single-precision decay differs from 1 for."""
+
+
+def without_memory(flat: FlatGraph, target: Target) -> FlatGraph:
+    """A Threshold is a LIF whose membrane is its input: tau is one step."""
+    shapes, _ = infer_shapes(flat)
+    nodes = dict(flat.nodes)
+    for name, node in flat.nodes.items():
+        if type(node) is nir.Threshold and target.memoryless:
+            nodes[name] = _lif(target, target.memoryless * target.dt, full(node.threshold, shapes[name].input))
+    return replace(flat, nodes=nodes)
+
+
+def in_its_terms(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
+    r"""Neurons with the platform's dt and R; what R lacks becomes a Scale in front.
+
+    With :math:`a = dt/\tau` a LIF adds :math:`a R x`.  A platform that takes R for 1 adds :math:`a x`, so the Scale is
+    R; one that adds x whole has R = tau/dt, and the Scale is a R.  An IF adds R x; where there is none, a LIF whose
+    tau is 2^40 steps keeps its membrane as well in single precision.
+    """
+    shapes, _ = infer_shapes(flat)
+    for name, node in tuple(flat.nodes.items()):
+        shape = shapes[name].input
+        if type(node) is nir.LIF:
+            share = dt / full(node.tau, shape)
+            made: Any = _lif(target, target.dt / share, full(node.v_threshold, shape))
+            factor = full(node.r, shape) * (share if target.gain == "tau/dt" else 1.0)
+        elif type(node) is nir.IF:
+            threshold, factor = full(node.v_threshold, shape), full(node.r, shape)
+            one = np.ones(shape)
+            made = nir.IF(one, threshold, 0 * one) if target.takes_if else _lif(target, _LONG * target.dt, threshold)
+        else:
+            continue
+        flat = with_node(flat, name, made)
+        if not is_throughout(factor, 1):
+            flat = with_node_before(flat, name, "gain", nir.Scale(factor))
+    return flat
+
+
+def neuron_problems(flat: FlatGraph, target: Target) -> list[Problem]:
+    """What the platform's neurons do not have, asked of the graph as it was."""
+    problems = []
+    for name, node in flat.nodes.items():
+        if type(node) not in (nir.IF, nir.LIF, nir.Threshold):
+            continue
+        for found in _lacking(node, target):
+            step = "Train it without, or run it with nirbridge"
+            problems.append(Problem(label(name, node), f"{found} in {target.version}", step, "target_takes_it"))
+    return problems
+
+
+def _lacking(node: Any, target: Target) -> list[str]:
+    threshold = node.threshold if type(node) is nir.Threshold else node.v_threshold
+    found = []
+    if target.one_threshold and np.unique(threshold).size > 1:
+        found.append("has several thresholds, all neurons of a node have the same")
+    if not is_throughout(getattr(node, "v_reset", 0), 0):
+        found.append("resets to another value than 0, the only one")
+    if not is_throughout(getattr(node, "v_leak", 0), 0):
+        found.append("has a v_leak, which there is none of")
+    if type(node) is nir.Threshold and not target.memoryless:
+        found.append("is a spike without memory, which no neuron has")
+    return found
+
+
+def _lif(target: Target, tau: Any, threshold: Array) -> nir.LIF:
+    times = full(tau, threshold.shape)
+    r = times / target.dt if target.gain == "tau/dt" else np.ones(threshold.shape)
+    return nir.LIF(times, r, 0 * threshold, threshold, 0 * threshold)

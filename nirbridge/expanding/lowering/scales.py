@@ -1,0 +1,87 @@
+"""Scales: gone where they change nothing, worked into weights where they can be."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.expanding.fragment import Array, is_throughout
+from nirbridge.expanding.lowering.wiring import bypassed, with_node
+from nirbridge.ir import FlatGraph
+
+_MATRICES = (nir.Linear, nir.Affine)
+_WEIGHTED = (*_MATRICES, nir.Conv2d)
+
+
+def without_identities(flat: FlatGraph) -> FlatGraph:
+    """Without the Scales of 1 that edges can take the place of."""
+    for name, node in tuple(flat.nodes.items()):
+        if type(node) is nir.Scale and is_throughout(node.scale, 1):
+            flat = bypassed(flat, name) or flat
+    return flat
+
+
+def folded(flat: FlatGraph) -> FlatGraph:
+    """Each Scale that stands alone before or behind weights, or another Scale, is worked into them."""
+    for name, node in tuple(flat.nodes.items()):
+        if type(node) is nir.Scale and name in flat.nodes:
+            flat = _into_next(flat, name, flat.nodes[name]) or _into_last(flat, name, flat.nodes[name]) or flat
+    return flat
+
+
+def _into_next(flat: FlatGraph, name: str, node: Any) -> FlatGraph | None:
+    targets = flat.targets(name)
+    if len(targets) != 1 or flat.sources(targets[0]) != (name,) or name in targets:
+        return None
+    behind = flat.nodes[targets[0]]
+    changed: Any = copy(behind)
+    if type(behind) is nir.Scale:
+        changed.scale = behind.scale * node.scale
+    elif type(behind) in _MATRICES and node.scale.ndim == 1:
+        changed.weight = behind.weight * node.scale
+    elif type(behind) is nir.Conv2d and behind.groups == 1 and (each := of_channels(node.scale)) is not None:
+        changed.weight = behind.weight * each[:, None, None]
+    else:
+        return None
+    without = bypassed(flat, name)
+    return without and with_node(without, targets[0], changed)
+
+
+def _into_last(flat: FlatGraph, name: str, node: Any) -> FlatGraph | None:
+    sources = flat.sources(name)
+    if len(sources) != 1 or flat.targets(sources[0]) != (name,) or name in sources:
+        return None
+    before = flat.nodes[sources[0]]
+    if type(before) not in _WEIGHTED:
+        return None
+    each = of_channels(node.scale) if type(before) is nir.Conv2d else node.scale
+    if each is None or each.ndim != 1:
+        return None
+    changed: Any = copy(before)
+    changed.weight = before.weight * each.reshape(-1, *(1,) * (before.weight.ndim - 1))
+    if getattr(before, "bias", None) is not None:
+        changed.bias = before.bias * each
+    without = bypassed(flat, name)
+    return without and with_node(without, sources[0], changed)
+
+
+def of_channels(scale: Array) -> Array | None:
+    """One number a channel, None where they differ within a channel or there are not three axes."""
+    if scale.ndim != 3 or not (scale == scale[:, :1, :1]).all():
+        return None
+    return np.array(scale[:, 0, 0])
+
+
+def with_joined_outputs(flat: FlatGraph, shapes: dict[str, Any]) -> FlatGraph:
+    """A Scale of 1 before each Output that several edges lead to: importers return what one node sends."""
+    for name in flat.outputs:
+        if len(flat.sources(name)) > 1 or type(flat.nodes[flat.sources(name)[0]]) is nir.Input:
+            joined = f"{name}.joined"
+            edges = tuple((source, joined if target == name else target) for source, target in flat.edges)
+            nodes = {**flat.nodes, joined: nir.Scale(np.ones(shapes[name].input))}
+            flat = replace(flat, nodes=nodes, edges=(*edges, (joined, name)))
+    return flat

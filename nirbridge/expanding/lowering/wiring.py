@@ -1,0 +1,48 @@
+"""Nodes put into and taken out of a flat graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import nir
+
+from nirbridge.ir import FlatGraph
+
+
+def with_node_before(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -> FlatGraph:
+    """All that led to ``name`` leads to a new node, and that one to it."""
+    new = f"{name}.{part}"
+    edges = tuple((source, new if target == name else target) for source, target in flat.edges)
+    return replace(flat, nodes={**flat.nodes, new: node}, edges=(*edges, (new, name)))
+
+
+def with_node_behind(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -> FlatGraph:
+    """All that ``name`` led to hangs on a new node behind it."""
+    new = f"{name}.{part}"
+    edges = tuple((new if source == name else source, target) for source, target in flat.edges)
+    return replace(flat, nodes={**flat.nodes, new: node}, edges=((name, new), *edges))
+
+
+def bypassed(flat: FlatGraph, name: str) -> FlatGraph | None:
+    """Without the node, its sources leading to its targets.
+
+    None where an edge would be there twice, or where several sources meet several targets: the node is then where
+    they add up.
+    """
+    sources, targets = flat.sources(name), flat.targets(name)
+    if min(len(sources), len(targets)) != 1 or name in sources:
+        return None
+    edges: list[tuple[str, str]] = []
+    for source, target in flat.edges:
+        if source == name:
+            edges += [(other, target) for other in sources]
+        elif target != name:
+            edges.append((source, target))
+    if len(set(edges)) < len(edges):
+        return None
+    return replace(flat, nodes={key: node for key, node in flat.nodes.items() if key != name}, edges=tuple(edges))
+
+
+def with_node(flat: FlatGraph, name: str, node: nir.NIRNode) -> FlatGraph:
+    """Another node at the same place."""
+    return replace(flat, nodes={**flat.nodes, name: node})

@@ -1,0 +1,134 @@
+"""A graph in the form that another platform's importer really runs."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from nirbridge.errors import Problem, UnsupportedError
+from nirbridge.expanding.expand import expand_with_notes, state_shapes
+from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
+from nirbridge.expanding.lowering.levels import neurons_by_code
+from nirbridge.expanding.lowering.names import ordered_names
+from nirbridge.expanding.lowering.neurons import in_its_terms, neuron_problems, without_memory
+from nirbridge.expanding.lowering.scales import folded, with_joined_outputs, without_identities
+from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.targets import target_named
+from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a platform gets.
+
+    Attributes:
+        target: the platform.
+        graph: the graph as its importer takes it; parameters in single precision.
+        lanes: for neurons whose levels the code states: by name.
+        notes: what is approximate.
+    """
+
+    target: Target
+    graph: nir.NIRGraph
+    lanes: dict[str, Lanes]
+    notes: list[Problem]
+
+    def code(self, path: str) -> str:
+        """The program that runs the file with the platform."""
+        flat = flatten(self.graph)
+        joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
+        return self.target.code(path, self.lanes, joins)
+
+
+def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float | None = None) -> Reached:
+    """Makes a graph what the platform named ``target`` runs as it is meant.
+
+    The graph that comes out means the same by NIR's own equations, at the platform's dt.
+
+    Args:
+        graph: any graph with one Input and one Output; nested graphs are flattened.
+        target: a platform; :func:`nirbridge.expanding.target_names` lists them.
+        approximate: replace also what has no exact counterpart.
+        dt: seconds per step of ``graph``; by default the EventInput's window, else 1e-3.
+
+    Raises:
+        UnsupportedError: what the platform does not take, all of it at once, with the reason.
+        InputError: the platform is unknown.
+    """
+    platform = target_named(target)
+    if platform.refused:
+        raise UnsupportedError(f"target '{target}'", platform.refused, "Use one of the platforms of docs/reach.md")
+    keep = frozenset({MultiLevelLIF}) if platform.levels_by_code else frozenset()
+    core, notes = expand_with_notes(graph, approximate, dt=dt, keep=keep)
+    step = time_step(flatten(graph).nodes.values(), dt)
+    flat, lanes = neurons_by_code(flatten(core), platform, step) if platform.levels_by_code else (flatten(core), {})
+    problems = [*_port_problems(flat), *neuron_problems(flat, platform)]
+    if problems:
+        raise UnsupportedError.from_problems(problems)
+    lowered = _lowered(flat, platform, step)
+    problems = [*_type_problems(lowered, platform)]
+    if problems:
+        raise UnsupportedError.from_problems(problems)
+    named, names = ordered_names(lowered)
+    single = replace(named, nodes={name: _single(node) for name, node in named.nodes.items()})
+    made = state_shapes(build_graph(single.nodes, single.edges, graph.metadata))
+    return Reached(platform, made, {names[name]: found for name, found in lanes.items()}, notes)
+
+
+def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
+    """1. neurons in its terms, 2. pools, 3. Scales out of the way, 4. what is left in plain forms."""
+    flat = without_memory(in_its_terms(flat, target, dt), target)
+    flat = folded(without_identities(pools_as_convolutions(flat)))
+    shapes, _ = infer_shapes(flat)
+    return in_plain_forms(with_joined_outputs(flat, shapes), target)
+
+
+def _single(node: nir.NIRNode) -> nir.NIRNode:
+    """The numbers of a node in single precision, as torch holds them."""
+    changed: Any = copy(node)
+    for name, value in vars(node).items():
+        if isinstance(value, np.ndarray) and value.dtype == np.float64:
+            setattr(changed, name, value.astype(np.float32))
+    made: nir.NIRNode = changed
+    return made
+
+
+def _port_problems(flat: FlatGraph) -> list[Problem]:
+    found = []
+    for kind, names in (("Input", flat.inputs), ("Output", flat.outputs)):
+        if len(names) != 1:
+            said = f"the graph has {len(names)} {kind} nodes, importers take one"
+            found.append(Problem("graph", said, "Export its parts one by one", "has_one_port"))
+    return found
+
+
+def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
+    taken = ", ".join(sorted(kind.__name__ for kind in target.layers))
+    problems = [
+        Problem(label(name, node), f"is none of what {target.source} of {target.version} takes: {taken}", "", "taken")
+        for name, node in flat.nodes.items()
+        if type(node) not in target.layers
+    ]
+    if not target.cycles and flat.topology.loop:
+        name = next(iter(flat.topology.loop))
+        said = f"lies on a cycle, and {target.version} runs a node over all steps before the next"
+        problems.append(Problem(label(name, flat.nodes[name]), said, "Run it with nirbridge", "has_no_cycle"))
+    if not target.analog:
+        problems += [_analog(name, flat, target) for name in flat.nodes if _sums_values(name, flat)]
+    return problems
+
+
+def _sums_values(name: str, flat: FlatGraph) -> bool:
+    """Whether weights hang on weights, or weights are an output: values other than spikes would have to travel."""
+    return spec_of(flat.nodes[name]).operation in ("matrix", "convolution") and any(
+        not spec_of(flat.nodes[target]).is_neuron for target in flat.targets(name)
+    )
+
+
+def _analog(name: str, flat: FlatGraph, target: Target) -> Problem:
+    said = f"sends values that are no spikes on, which {target.version} does not carry"
+    return Problem(label(name, flat.nodes[name]), said, "Run it with nirbridge", "sends_spikes")

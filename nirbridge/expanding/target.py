@@ -1,0 +1,66 @@
+"""What another platform's importer of NIR takes, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import nir
+
+
+@dataclass(frozen=True)
+class Target:
+    """One platform: what its importer really does with a file, read from its source.
+
+    Attributes:
+        name: as ``--for`` takes it.
+        version: the platform and its version.
+        source: the file of its importer.
+        layers: the node types that it takes as they are meant.
+        dt: seconds per step that it reckons with.
+        gain: what it takes R of a LIF for, whatever the file says: "one" is 1, "tau/dt" adds the input whole.
+        takes_if: whether an IF of R = 1 is run as one.
+        one_threshold: whether all neurons of a node need the same threshold.
+        cycles: whether edges that close a cycle carry the value of the step before.
+        levels_by_code: whether multi-level neurons are one LIF in the file and a spike function in the code.
+        analog: whether values other than spikes travel between nodes.
+        memoryless: tau of a LIF without memory in steps, 0 where there is none.
+        code: the program that runs the file; gets the lanes of the neurons by name, and whether branches join.
+        ran: whether our tests ran the platform itself.
+        refused: why no file helps; empty where one does.
+    """
+
+    name: str
+    version: str
+    source: str
+    layers: frozenset[type[nir.NIRNode]] = frozenset()
+    dt: float = 1.0
+    gain: str = "tau/dt"
+    takes_if: bool = False
+    one_threshold: bool = False
+    cycles: bool = True
+    levels_by_code: bool = False
+    analog: bool = True
+    memoryless: float = 1.0
+    code: Callable[[str, dict[str, Lanes], bool], str] = lambda path, lanes, joins: ""
+    ran: bool = False
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """A multi-level neuron's spikes, the same for all neurons of a node.
+
+    Attributes:
+        threshold: of each lane, ascending.
+        weight: the value that each sends.
+        reset: what each takes off the membrane, None where it is set to ``v_reset``.
+        v_reset: where a spike sets the membrane.
+        closed: whether a membrane that meets a threshold fires.
+    """
+
+    threshold: tuple[float, ...]
+    weight: tuple[float, ...]
+    reset: tuple[float, ...] | None
+    v_reset: float
+    closed: bool

@@ -1,0 +1,10 @@
+"""lava-dl: no way in."""
+
+from nirbridge.expanding.target import Target
+
+TARGET = Target(
+    name="lava-dl",
+    version="lava-dl 0.6.0",
+    source="the wheel on PyPI",
+    refused="lava-dl 0.6.0 has no importer of NIR; nirbridge itself runs the graph on Lava (--runtime lava)",
+)

@@ -1,0 +1,79 @@
+"""sinabs: LIFSqueeze layers over all steps at once, alpha = exp(-1/tau), input added whole; no cycles.
+
+Its layers spike several times a step and subtract; the code gives each the spikes and the reset of the file's neurons,
+as its ``spike_fn`` and ``reset_fn`` arguments allow.  IF is not written, since it is clipped at -v_threshold.
+"""
+
+from __future__ import annotations
+
+import nir
+
+from nirbridge.expanding.target import Lanes, Target
+
+_CODE = """\
+import nir, sinabs, torch
+from sinabs.nir import from_nir
+
+
+class Spikes:  # which value each lane sends, and what it does to the membrane
+    required_states = ("v_mem",)
+
+    def __init__(self, threshold, weight, reset, v_reset, closed):
+        self.threshold, self.weight = torch.tensor(threshold), torch.tensor([0.0, *weight])
+        self.reset = None if reset is None else torch.tensor([0.0, *reset])
+        self.v_reset, self.closed = v_reset, closed
+
+    def lane(self, v):
+        reached = [v >= at if self.closed else v > at for at in self.threshold]
+        return torch.stack(reached).sum(0)
+
+    def apply(self, v, spike_threshold, surrogate_grad_fn):
+        return self.weight[self.lane(v)]
+
+    def __call__(self, spikes, state, spike_threshold):
+        lane, v = self.lane(state["v_mem"]), state["v_mem"]
+        after = torch.where(lane > 0, self.v_reset, v) if self.reset is None else v - self.reset[lane]
+        return {{**state, "v_mem": after}}
+
+
+neurons = {{
+{neurons}
+}}
+graph = nir.read({path!r}, type_check=False)
+
+
+def run(x):  # x [T, B, ...]
+    module = from_nir(graph, batch_size=x.shape[1])
+{order}    for name, spikes in neurons.items():
+        layer = module.get_submodule(name)
+        layer.spike_fn = layer.reset_fn = spikes
+        layer.min_v_mem = None
+    with torch.no_grad():
+        y, _ = module(x.transpose(0, 1).flatten(0, 1))
+    return y.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+"""
+_ORDER = """\
+    # nirtorch runs a node before all branches that lead to it; the names of this file are in order.
+    module.execution_order.sort(key=lambda node: node.name)
+"""
+
+
+def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
+    rows = [
+        f"    {name!r}: Spikes({list(it.threshold)}, {list(it.weight)}, "
+        f"{it.reset and list(it.reset)}, {it.v_reset}, {it.closed}),"
+        for name, it in lanes.items()
+    ]
+    return _CODE.format(path=path, neurons="\n".join(rows), order=_ORDER if joins else "")
+
+
+TARGET = Target(
+    name="sinabs",
+    version="sinabs 3.1.3",
+    source="sinabs/nir.py",
+    layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Conv2d, nir.Flatten, nir.LIF)),
+    cycles=False,
+    levels_by_code=True,
+    code=_code,
+    ran=True,
+)

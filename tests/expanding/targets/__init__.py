@@ -1,0 +1,1 @@
+"""What other platforms make of the files that ``expand`` writes for them."""

@@ -1,0 +1,113 @@
+"""The five networks that every platform is tried on: dyadic weights, so that equal means equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+import nirbridge
+from nirbridge.demo.scene import EVENT_INPUT
+from nirbridge.expanding.expand import state_shapes
+from nirbridge.ir import MultiLevelLIF, build_graph
+
+Array = NDArray[Any]
+STEPS, BATCH = 12, 3
+
+
+def _weights(seed: int, *shape: int, size: int = 8) -> Array:
+    """Eighths, about as often below 0 as above."""
+    return np.random.default_rng(seed).integers(-size + 2, size, shape) / 8
+
+
+def _chain(
+    shape: tuple[int, ...], sends: tuple[int, ...], *nodes: nir.NIRNode, extra: tuple[tuple[str, str], ...] = ()
+) -> nir.NIRGraph:
+    names = ["input", *(f"n{place}" for place in range(len(nodes))), "output"]
+    made = dict(zip(names, [nir.Input(np.array(shape)), *nodes, nir.Output(np.array(sends))], strict=True))
+    edges = [*zip(names[:-1], names[1:], strict=True), *extra]
+    return build_graph(made, edges)
+
+
+def lif_mlp() -> nir.NIRGraph:
+    """Two layers of binary LIF with hard reset, decays 1/2 and 3/4, at dt 1e-3."""
+
+    def neurons(count: int, share: float) -> nir.LIF:
+        one = np.ones(count)
+        return nir.LIF(1e-3 / share * one, one / share, 0 * one, 0.75 * one, 0 * one)
+
+    first = nir.Affine(_weights(0, 10, 6), _weights(1, 10) / 2)
+    return state_shapes(_chain((6,), (7,), first, neurons(10, 0.5), nir.Linear(_weights(2, 7, 10)), neurons(7, 0.25)))
+
+
+def mlif_cnn() -> nir.NIRGraph:
+    """Convolution, pool and matrix with one-hot M-LIF of three lanes, soft reset."""
+
+    def neurons(*shape: int) -> MultiLevelLIF:
+        return MultiLevelLIF.one_hot(shape, lanes=3, decay=0.5)
+
+    convolution = nir.Conv2d((8, 8), _weights(3, 4, 2, 3, 3), 1, 1, 1, 1, np.zeros(4))
+    pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    flat = nir.Flatten({"input": np.array([4, 4, 4])}, 0, -1)
+    matrix = nir.Linear(_weights(4, 9, 64, size=4))
+    return state_shapes(_chain((2, 8, 8), (9,), convolution, neurons(4, 8, 8), pool, flat, matrix, neurons(9)))
+
+
+def levels_net() -> nir.NIRGraph:
+    """Two layers of four-level IF with soft reset at >=."""
+
+    def neurons(count: int) -> MultiLevelLIF:
+        return MultiLevelLIF.uniform((count,), levels=4, step=0.5, output="value")
+
+    return state_shapes(_chain((6,), (5,), nir.Linear(_weights(5, 8, 6)), neurons(8), nir.Linear(_weights(6, 5, 8)), neurons(5)))
+
+
+def residual_net() -> nir.NIRGraph:
+    """Convolutions with M-LIF of two lanes, the second one's input added to its output."""
+
+    def neurons(*shape: int) -> MultiLevelLIF:
+        return MultiLevelLIF.one_hot(shape, lanes=2, decay=0.5)
+
+    def convolution(seed: int, inputs: int) -> nir.Conv2d:
+        return nir.Conv2d((6, 6), _weights(seed, 3, inputs, 3, 3), 1, 1, 1, 1, np.zeros(3))
+
+    graph = _chain(
+        (2, 6, 6),
+        (3, 6, 6),
+        *(convolution(7, 2), neurons(3, 6, 6), convolution(8, 3), neurons(3, 6, 6)),
+        *(convolution(9, 3), neurons(3, 6, 6)),
+        extra=(("n1", "n4"),),
+    )
+    return state_shapes(graph)
+
+
+def demo() -> nir.NIRGraph:
+    """The network of ``nirbridge demo``: M-LIF of three lanes with hard reset, trained."""
+    from safetensors.torch import load_file
+
+    from nirbridge.demo.network import WEIGHTS, DemoNetwork
+
+    module = DemoNetwork()
+    module.load_state_dict(load_file(WEIGHTS))
+    return nirbridge.export(module, input_shape=EVENT_INPUT.shape)
+
+
+NETWORKS: dict[str, Callable[[], nir.NIRGraph]] = {
+    "LIF MLP": lif_mlp,
+    "M-LIF CNN": mlif_cnn,
+    "4-level IF": levels_net,
+    "residual": residual_net,
+    "demo": demo,
+}
+
+
+def data(name: str, graph: nir.NIRGraph) -> Array:
+    """[T, B, *shape]: small whole numbers and quarters."""
+    shape = next(node for node in graph.nodes.values() if type(node) is nir.Input).input_type["input"]
+    rng = np.random.default_rng(len(name))
+    if name == "demo":
+        return (rng.random((STEPS, BATCH, *shape)) < 0.2) * 1.0
+    return rng.integers(0, 9, (STEPS, BATCH, *shape)) / 4
