@@ -66,7 +66,9 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     core, notes = expand_with_notes(graph, approximate, dt=dt, keep=keep)
     step = time_step(flatten(graph).nodes.values(), dt)
     flat, lanes = neurons_by_code(flatten(core), platform, step) if platform.levels_by_code else (flatten(core), {})
-    problems = [*_port_problems(flat), *neuron_problems(flat, platform)]
+    problems = _port_problems(flat)
+    if not platform.levels_by_code:
+        problems += neuron_problems(flat, platform)
     if problems:
         raise UnsupportedError.from_problems(problems)
     lowered = _lowered(flat, platform, step)
@@ -81,7 +83,8 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
 
 def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     """1. neurons in its terms, 2. pools, 3. Scales out of the way, 4. what is left in plain forms."""
-    flat = without_memory(in_its_terms(flat, target, dt), target)
+    if not target.levels_by_code:
+        flat = without_memory(in_its_terms(flat, target, dt), target)
     flat = folded(without_identities(pools_as_convolutions(flat)))
     shapes, _ = infer_shapes(flat)
     return in_plain_forms(with_joined_outputs(flat, shapes), target)

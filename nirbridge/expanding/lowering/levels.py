@@ -60,6 +60,8 @@ def decaying(decay: Array) -> Array:
 
 
 def _node(decay: Array, shape: tuple[int, ...], target: Target, lanes: Lanes) -> nir.LIF:
+    """One number a channel: the importer asks each entry along the first axis whether it is 0."""
+    shape = (shape[0], *(1,) * (len(shape) - 1))
     tau = full(decaying(full(decay, (1,)))[0], shape) * target.dt
     threshold = full(lanes.threshold[0], shape)
     return nir.LIF(tau, tau / target.dt, 0 * threshold, threshold, 0 * threshold)
