@@ -9,6 +9,9 @@ import click
 from nirbridge.cli.common import dt_option, graph_argument, naming, read_data, read_graph, require_output
 from nirbridge.cli.output import echo
 
+TARGETS = ("lava-dl", "nirtorch", "norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spinnaker2")
+"""The files in nirbridge/expanding/targets; a test compares, since ``--help`` imports none of them."""
+
 
 @click.command()
 @graph_argument
@@ -21,6 +24,12 @@ from nirbridge.cli.output import echo
     help="Which runs the result is exact for: any; of one step from fresh states; or with every step cut into as many "
     "sub-steps as neurons have levels, for binary IF neurons.",
 )
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(TARGETS),
+    help="Write what this platform's own importer runs as it is meant, and print the program that runs it there.",
+)
 @click.option("--approximate", is_flag=True, help="Replace also what has no exact counterpart, and measure the error.")
 @click.option(
     "-i",
@@ -32,9 +41,15 @@ from nirbridge.cli.output import echo
 )
 @dt_option
 def command(
-    graph: Path, output: Path, exact_for: str, approximate: bool, source: Path | None, dt: float | None
+    graph: Path,
+    output: Path,
+    exact_for: str,
+    target: str | None,
+    approximate: bool,
+    source: Path | None,
+    dt: float | None,
 ) -> None:
-    """Turn extension primitives into core NIR, so that any NIR platform can run the graph.
+    """Turn extension primitives into core NIR, or into what one platform's importer takes of it.
 
     The result does exactly the same, or the command says which node has no counterpart and why.  With --approximate
     such nodes are replaced by the nearest that core NIR has, each is named on stderr, and the error is measured.
@@ -43,24 +58,36 @@ def command(
     Example:
       nirbridge expand model.nir -o core.nir
       nirbridge expand model.nir -o core.nir --approximate -i frames.npy
+      nirbridge expand model.nir -o model_norse.nir --for norse > run_model.py
     """
-    from nirbridge.expanding import expand_with_notes
+    from nirbridge.expanding import expand_with_notes, reach
     from nirbridge.expanding.measuring import measured_error
     from nirbridge.ir import write
     from nirbridge.reports import counted
 
     require_output(output, ".nir", graph, *([source] if source else []))
+    if target and exact_for != "any-steps":
+        raise click.UsageError("--for excludes --exact-for: what a platform gets is exact for any steps")
     network = read_graph(graph)
+    reached, error = None, None
     with naming(graph, source):
-        expanded, notes = expand_with_notes(network, approximate, exact_for=exact_for, dt=dt)
-        error = None
-        if approximate or source is not None:
+        if target:
+            reached = reach(network, target, approximate, dt)
+            expanded, notes = reached.graph, reached.notes
+        else:
+            expanded, notes = expand_with_notes(network, approximate, exact_for=exact_for, dt=dt)
+        if (approximate or source is not None) and not (reached and reached.lanes):
             data = None if source is None else read_data(source, network, dt)
-            error = measured_error(network, expanded, data, exact_for, dt)
+            other = reached.target.dt if reached else None
+            error = measured_error(network, expanded, data, exact_for, dt, other)
     write(output, expanded)
     for note in notes:
         echo(f"Warning: {note}", err=True)
     exact = f"exact for {exact_for}" if not notes else f"approximate in {counted(len(notes), 'node')}"
     echo(f"{output}: {len(network.nodes)} nodes became {len(expanded.nodes)}, {exact}", err=True)
+    if reached:
+        said = "run by our tests" if reached.target.ran else "not run by us, only read"
+        echo(f"for {reached.target.version}, {reached.target.source}: {said}", err=True)
+        echo(reached.code(str(output)))
     if error is not None:
-        echo(f"measured: {error}")
+        echo(f"measured: {error}", err=reached is not None)

@@ -1,7 +1,20 @@
-"""Extension primitives → core NIR and back, so that multi-level networks reach every NIR platform."""
+"""Extension primitives → core NIR and back, so that multi-level networks reach other platforms."""
 
-from nirbridge.expanding.expand import EXACT_FOR, expand, expand_with_notes
+from nirbridge.expanding.expand import EXACT_FOR, expand_with_notes
+from nirbridge.expanding.expansion import expand
 from nirbridge.expanding.fuse import fuse
+from nirbridge.expanding.reach import Reached, reach
 from nirbridge.expanding.substeps import join_substeps, repeat_substeps
+from nirbridge.expanding.targets import target_names
 
-__all__ = ["EXACT_FOR", "expand", "expand_with_notes", "fuse", "join_substeps", "repeat_substeps"]
+__all__ = [
+    "EXACT_FOR",
+    "Reached",
+    "expand",
+    "expand_with_notes",
+    "fuse",
+    "join_substeps",
+    "reach",
+    "repeat_substeps",
+    "target_names",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
+from nirbridge.errors import GraphError, Problem, UnsupportedError
 from nirbridge.expanding import multilevel, others, products, rounding
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
 from nirbridge.expanding.rounding import without_identities
@@ -46,42 +45,6 @@ EXACT_FOR = ("any-steps", "one-step", "substeps")
 """Which runs the expanded graph is exact for."""
 
 
-def expand(
-    graph: nir.NIRGraph,
-    approximate: bool = False,
-    *,
-    exact_for: str = "any-steps",
-    dt: float | None = None,
-) -> nir.NIRGraph:
-    """Replaces every extension primitive by core NIR that does the same, so that any NIR platform can run the graph.
-
-    Args:
-        graph: the graph; nested graphs are flattened.
-        approximate: replace also what has no exact counterpart, with a :class:`GraphWarning` for each such node.
-        exact_for: which runs the result is exact for.  "any-steps": any number of steps; a neuron with soft reset
-            becomes a cycle of Scale and Threshold nodes, one with hard reset an IF or LIF, or with several lanes two
-            of them for each lane that take turns.
-            "one-step": runs of one step from fresh states, where any neuron becomes Thresholds and differences.
-            "substeps": every step becomes N steps, and a uniform neuron with N levels one binary IF; exact while its
-            input is constant over the N steps and its membrane starts them within [0, q).  Run it with
-            ``reset="subtract"``, on data from :func:`repeat_substeps`; :func:`join_substeps` adds the output up.
-        dt: seconds per step, for a LIF in the place of a decay; by default the EventInput's window, else 1e-3.  Run
-            the result with the same.
-
-    Returns:
-        A graph of core primitives alone: a plain NIR file when written.  Parameters are in double precision.
-
-    Raises:
-        UnsupportedError: nodes that have no counterpart; the error lists each with its reason.
-        GraphError: the graph is not valid.
-        InputError: ``exact_for`` is unknown.
-    """
-    expanded, notes = expand_with_notes(graph, approximate, exact_for=exact_for, dt=dt)
-    for note in notes:
-        warnings.warn(str(note), GraphWarning, stacklevel=2)
-    return expanded
-
-
 def expand_with_notes(
     graph: nir.NIRGraph,
     approximate: bool = False,
@@ -90,7 +53,10 @@ def expand_with_notes(
     dt: float | None = None,
     keep: frozenset[type[nir.NIRNode]] = frozenset(),
 ) -> tuple[nir.NIRGraph, list[Problem]]:
-    """As :func:`expand`, with the approximations as data instead of warnings; nodes of types in ``keep`` stay."""
+    """As :func:`nirbridge.expand` without target, with the approximations as data instead of warnings.
+
+    Nodes of types in ``keep`` stay as they are.
+    """
     require_option("exact_for", exact_for, EXACT_FOR)
     flat = without_identities(flatten(graph))
     substeps = next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)

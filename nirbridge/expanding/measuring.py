@@ -41,11 +41,17 @@ class MeasuredError:
 
 
 def measured_error(
-    graph: nir.NIRGraph, expanded: nir.NIRGraph, x: Data | None, exact_for: str, dt: float | None
+    graph: nir.NIRGraph,
+    expanded: nir.NIRGraph,
+    x: Data | None,
+    exact_for: str,
+    dt: float | None,
+    expanded_dt: float | None = None,
 ) -> MeasuredError:
     """Runs both on the reference; ``x`` is [T, B, *shape], by default 16 random frames of 4 samples within 0..2.
 
-    With ``exact_for`` "one-step" every step starts from fresh states.
+    With ``exact_for`` "one-step" every step starts from fresh states.  ``expanded_dt`` is the dt of the expanded graph
+    where it is made for another than the original's, and its one Input may have another name.
     """
     flat = flatten(graph)
     plan = make_plan(flat)
@@ -56,8 +62,11 @@ def measured_error(
         expected = _outputs(program.run(data).output)
     count = _levels(flat) if exact_for == "substeps" else 1
     how = {"reset": "subtract"} if exact_for == "substeps" else {}
-    with compile(expanded, dt=dt if dt is not None else plan.dt, **how) as program:
-        found = _outputs(program.run({name: repeat_substeps(array, count) for name, array in data.items()}).output)
+    step = expanded_dt or (dt if dt is not None else plan.dt)
+    repeated = {name: repeat_substeps(array, count) for name, array in data.items()}
+    with compile(expanded, dt=step, **how) as program:
+        result = program.run(repeated if expanded_dt is None else next(iter(repeated.values()))).output
+    found = _outputs(result) if expanded_dt is None else dict.fromkeys(expected, result)
     a = np.concatenate([expected[name].ravel() for name in expected])
     b = np.concatenate([join_substeps(found[name], count).ravel() for name in expected])
     apart = np.abs(a - b)

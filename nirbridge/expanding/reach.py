@@ -11,6 +11,7 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.expand import expand_with_notes, state_shapes
+from nirbridge.expanding.lowering.filters import filters_as_cycles
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
 from nirbridge.expanding.lowering.levels import neurons_by_code
 from nirbridge.expanding.lowering.names import ordered_names
@@ -62,10 +63,15 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     platform = target_named(target)
     if platform.refused:
         raise UnsupportedError(f"target '{target}'", platform.refused, "Use one of the platforms of docs/reach.md")
+    problems = _level_problems(flatten(graph), platform)
+    if problems:
+        raise UnsupportedError.from_problems(problems)
     keep = frozenset({MultiLevelLIF}) if platform.levels_by_code else frozenset()
     core, notes = expand_with_notes(graph, approximate, dt=dt, keep=keep)
     step = time_step(flatten(graph).nodes.values(), dt)
     flat, lanes = neurons_by_code(flatten(core), platform, step) if platform.levels_by_code else (flatten(core), {})
+    if platform.cycles:
+        flat = filters_as_cycles(flat, step)
     problems = _port_problems(flat)
     if not platform.levels_by_code:
         problems += neuron_problems(flat, platform)
@@ -76,8 +82,8 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     if problems:
         raise UnsupportedError.from_problems(problems)
     named, names = ordered_names(lowered)
-    single = replace(named, nodes={name: _single(node) for name, node in named.nodes.items()})
-    made = state_shapes(build_graph(single.nodes, single.edges, graph.metadata))
+    nodes = named.nodes if platform.double else {name: _single(node) for name, node in named.nodes.items()}
+    made = state_shapes(build_graph(nodes, named.edges, graph.metadata))
     return Reached(platform, made, {names[name]: found for name, found in lanes.items()}, notes)
 
 
@@ -123,6 +129,16 @@ def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
     if not target.analog:
         problems += [_analog(name, flat, target) for name in flat.nodes if _sums_values(name, flat)]
     return problems
+
+
+def _level_problems(flat: FlatGraph, target: Target) -> list[Problem]:
+    """Neurons that only values other than spikes, sent round a cycle, could make up, where there are none."""
+    said = f"has several lanes or a soft reset, which takes values on cycles; {target.version} sends spikes alone"
+    return [
+        Problem(label(name, node), said, "Run it with nirbridge", "sends_spikes")
+        for name, node in flat.nodes.items()
+        if not target.analog and type(node) is MultiLevelLIF and (node.lanes > 1 or node.reset != "value")
+    ]
 
 
 def _sums_values(name: str, flat: FlatGraph) -> bool:

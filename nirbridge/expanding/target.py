@@ -19,8 +19,10 @@ class Target:
         layers: the node types that it takes as they are meant.
         dt: seconds per step that it reckons with.
         gain: what it takes R of a LIF for, whatever the file says: "one" is 1, "tau/dt" adds the input whole.
+        closed: whether a membrane that meets its threshold fires: thresholds are the next number above, then.
+        double: whether the file holds double precision; else single, as torch holds parameters.
         takes_if: whether an IF of R = 1 is run as one.
-        one_threshold: whether all neurons of a node need the same threshold.
+        even: whether all neurons of a node need the same parameters.
         cycles: whether edges that close a cycle carry the value of the step before.
         levels_by_code: whether multi-level neurons are one LIF in the file and a spike function in the code.
         analog: whether values other than spikes travel between nodes.
@@ -36,8 +38,10 @@ class Target:
     layers: frozenset[type[nir.NIRNode]] = frozenset()
     dt: float = 1.0
     gain: str = "tau/dt"
+    closed: bool = False
+    double: bool = False
     takes_if: bool = False
-    one_threshold: bool = False
+    even: bool = False
     cycles: bool = True
     levels_by_code: bool = False
     analog: bool = True

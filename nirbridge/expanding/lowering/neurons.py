@@ -69,8 +69,8 @@ def neuron_problems(flat: FlatGraph, target: Target) -> list[Problem]:
 def _lacking(node: Any, target: Target) -> list[str]:
     threshold = node.threshold if type(node) is nir.Threshold else node.v_threshold
     found = []
-    if target.one_threshold and np.unique(threshold).size > 1:
-        found.append("has several thresholds, all neurons of a node have the same")
+    if target.even and any(np.unique(value).size > 1 for value in (threshold, getattr(node, "tau", 0))):
+        found.append("has thresholds or tau that differ between neurons, which a node has one of")
     if not is_throughout(getattr(node, "v_reset", 0), 0):
         found.append("resets to another value than 0, the only one")
     if not is_throughout(getattr(node, "v_leak", 0), 0):
@@ -83,4 +83,6 @@ def _lacking(node: Any, target: Target) -> list[str]:
 def _lif(target: Target, tau: Any, threshold: Array) -> nir.LIF:
     times = full(tau, threshold.shape)
     r = times / target.dt if target.gain == "tau/dt" else np.ones(threshold.shape)
+    if target.closed:
+        threshold = np.nextafter(threshold.astype(np.float32), np.float32(np.inf)).astype(np.float64)
     return nir.LIF(times, r, 0 * threshold, threshold, 0 * threshold)

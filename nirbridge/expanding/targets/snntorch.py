@@ -41,7 +41,7 @@ TARGET = Target(
     source="snntorch/import_nir.py",
     layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Linear, nir.Conv2d, nir.Flatten, nir.LIF)),
     dt=_DT,
-    one_threshold=True,
+    even=True,
     code=_code,
     ran=True,
 )
