@@ -11,12 +11,13 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.expand import expand_with_notes, state_shapes
-from nirbridge.expanding.lowering.filters import filters_as_cycles
+from nirbridge.expanding.lowering.filters import filters_as_cycles, with_synapses_apart
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
 from nirbridge.expanding.lowering.levels import neurons_by_code
 from nirbridge.expanding.lowering.names import ordered_names
 from nirbridge.expanding.lowering.neurons import in_its_terms, neuron_problems, without_memory
-from nirbridge.expanding.lowering.scales import folded, with_joined_outputs, without_identities
+from nirbridge.expanding.lowering.scales import folded, with_full_scales, with_joined_outputs, without_identities
+from nirbridge.expanding.lowering.shifts import around_zero
 from nirbridge.expanding.target import Lanes, Target
 from nirbridge.expanding.targets import target_named
 from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step
@@ -71,7 +72,7 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     step = time_step(flatten(graph).nodes.values(), dt)
     flat, lanes = neurons_by_code(flatten(core), platform, step) if platform.levels_by_code else (flatten(core), {})
     if platform.cycles:
-        flat = filters_as_cycles(flat, step)
+        flat = filters_as_cycles(around_zero(with_synapses_apart(flat, step), step), step)
     problems = _port_problems(flat)
     if not platform.levels_by_code:
         problems += neuron_problems(flat, platform)
@@ -91,7 +92,7 @@ def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     """1. neurons in its terms, 2. pools, 3. Scales out of the way, 4. what is left in plain forms."""
     if not target.levels_by_code:
         flat = without_memory(in_its_terms(flat, target, dt), target)
-    flat = folded(without_identities(pools_as_convolutions(flat)))
+    flat = folded(without_identities(with_full_scales(pools_as_convolutions(flat))))
     shapes, _ = infer_shapes(flat)
     return in_plain_forms(with_joined_outputs(flat, shapes), target)
 

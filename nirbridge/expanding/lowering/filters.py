@@ -13,33 +13,34 @@ from nirbridge.ir import FlatGraph, infer_shapes
 
 
 def filters_as_cycles(flat: FlatGraph, dt: float) -> FlatGraph:
-    r"""I, LI and CubaLI as :math:`v = decay \, v[t-1] + gain \, x`, and the synapse of a CubaLIF before its LIF.
+    r"""I and LI of v_leak 0 as :math:`v = decay \, v[t-1] + gain \, x`.
 
-    With :math:`a = dt/\tau`: LI has decay 1 − a and gain a R, I has 1 and R, a synapse 1 − a and a w_in.  A v_leak
-    other than 0 stays where it is, and so does the node, to be refused by its name.
+    With :math:`a = dt/\tau`: LI has decay 1 − a and gain a R, I has 1 and R, a synapse 1 − a and a w_in.
     """
     shapes, _ = infer_shapes(flat)
     for name, node in tuple(flat.nodes.items()):
-        filters, last = _filters(node, shapes[name].input, dt)
-        if filters:
-            flat = _with_filters(flat, name, filters, last)
+        shape = shapes[name].input
+        if type(node) is nir.I:
+            flat = _with_filter(flat, name, (np.ones(shape), full(node.r, shape)), None)
+        elif type(node) is nir.LI:
+            flat = _with_filter(flat, name, _leaky(node.tau, node.r, shape, dt), None)
     return flat
 
 
-def _filters(node: Any, shape: tuple[int, ...], dt: float) -> tuple[list[tuple[Array, Array]], nir.NIRNode | None]:
-    """(decay, gain) of each filter in a row, and the neuron that stays behind them."""
-    if type(node) not in (nir.I, nir.LI, nir.CubaLI, nir.CubaLIF) or np.any(getattr(node, "v_leak", 0)):
-        return [], None
-    one = np.ones(shape)
-    if type(node) is nir.I:
-        return [(one, full(node.r, shape))], None
-    if type(node) is nir.LI:
-        return [_leaky(node.tau, node.r, shape, dt)], None
-    synapse = _leaky(node.tau_syn, node.w_in, shape, dt)
-    if type(node) is nir.CubaLI:
-        return [synapse, _leaky(node.tau_mem, node.r, shape, dt)], None
-    fields = (full(value, shape) for value in (node.tau_mem, node.r, node.v_leak, node.v_threshold, node.v_reset))
-    return [synapse], nir.LIF(*fields)
+def with_synapses_apart(flat: FlatGraph, dt: float) -> FlatGraph:
+    """CubaLI and CubaLIF as a filter for the synapse before an LI or LIF, whose v_leak and v_reset stay."""
+    shapes, _ = infer_shapes(flat)
+    for name, node in tuple(flat.nodes.items()):
+        if type(node) in (nir.CubaLI, nir.CubaLIF):
+            synapse = _leaky(node.tau_syn, node.w_in, shapes[name].input, dt)
+            flat = _with_filter(flat, name, synapse, _membrane(node, shapes[name].input))
+    return flat
+
+
+def _membrane(node: Any, shape: tuple[int, ...]) -> nir.NIRNode:
+    fields = ["tau_mem", "r", "v_leak", *(["v_threshold", "v_reset"] if type(node) is nir.CubaLIF else [])]
+    values = (full(getattr(node, field), shape) for field in fields)
+    return nir.LIF(*values) if type(node) is nir.CubaLIF else nir.LI(*values)
 
 
 def _leaky(tau: Any, gain: Any, shape: tuple[int, ...], dt: float) -> tuple[Array, Array]:
@@ -47,20 +48,16 @@ def _leaky(tau: Any, gain: Any, shape: tuple[int, ...], dt: float) -> tuple[Arra
     return 1 - share, share * full(gain, shape)
 
 
-def _with_filters(
-    flat: FlatGraph, name: str, filters: list[tuple[Array, Array]], last: nir.NIRNode | None
-) -> FlatGraph:
+def _with_filter(flat: FlatGraph, name: str, it: tuple[Array, Array], last: nir.NIRNode | None) -> FlatGraph:
+    """A filter of (decay, gain) in front of ``last``, or in the place of the node."""
+    decay, gain = it
+    part = f"{name}/filter" if last is None else f"{name}/synapse"
+    drive, leak, state = f"{part}/drive", f"{part}/leak", name if last is None else part
     nodes = {key: node for key, node in flat.nodes.items() if key != name}
-    entry = f"{name}.gain0"
-    edges = [(source, entry if target == name else target) for source, target in flat.edges]
-    previous = ""
-    for place, (decay, gain) in enumerate(filters):
-        ends = place == len(filters) - 1 and last is None
-        drive, state, leak = f"{name}.gain{place}", name if ends else f"{name}.state{place}", f"{name}.leak{place}"
-        nodes |= {drive: nir.Scale(gain), state: nir.Scale(np.ones(gain.shape)), leak: nir.Scale(decay)}
-        edges += [*([(previous, drive)] if previous else []), (drive, state), (state, leak), (leak, state)]
-        previous = state
+    nodes |= {drive: nir.Scale(gain), state: nir.Scale(np.ones(gain.shape)), leak: nir.Scale(decay)}
+    edges = [(source, drive if target == name else target) for source, target in flat.edges]
+    edges += [(drive, state), (state, leak), (leak, state)]
     if last is not None:
         nodes[name] = last
-        edges.append((previous, name))
+        edges.append((state, name))
     return replace(flat, nodes=nodes, edges=tuple(edges))

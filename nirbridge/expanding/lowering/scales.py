@@ -9,12 +9,20 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.expanding.fragment import Array, is_throughout
+from nirbridge.expanding.fragment import Array, full, is_throughout
 from nirbridge.expanding.lowering.wiring import bypassed, with_node
-from nirbridge.ir import FlatGraph
+from nirbridge.ir import FlatGraph, infer_shapes
 
 _MATRICES = (nir.Linear, nir.Affine)
 _WEIGHTED = (*_MATRICES, nir.Conv2d)
+
+
+def with_full_scales(flat: FlatGraph) -> FlatGraph:
+    """Scales of the size of their layer: a number that broadcasts does not say it."""
+    shapes, _ = infer_shapes(flat)
+    scales = {name: node for name, node in flat.nodes.items() if type(node) is nir.Scale}
+    full_ = {name: nir.Scale(full(node.scale, shapes[name].output)) for name, node in scales.items()}
+    return replace(flat, nodes={**flat.nodes, **full_})
 
 
 def without_identities(flat: FlatGraph) -> FlatGraph:
@@ -80,7 +88,7 @@ def with_joined_outputs(flat: FlatGraph, shapes: dict[str, Any]) -> FlatGraph:
     """A Scale of 1 before each Output that several edges lead to: importers return what one node sends."""
     for name in flat.outputs:
         if len(flat.sources(name)) > 1 or type(flat.nodes[flat.sources(name)[0]]) is nir.Input:
-            joined = f"{name}.joined"
+            joined = f"{name}/joined"
             edges = tuple((source, joined if target == name else target) for source, target in flat.edges)
             nodes = {**flat.nodes, joined: nir.Scale(np.ones(shapes[name].input))}
             flat = replace(flat, nodes=nodes, edges=(*edges, (joined, name)))

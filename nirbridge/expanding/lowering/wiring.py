@@ -11,14 +11,14 @@ from nirbridge.ir import FlatGraph
 
 def with_node_before(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -> FlatGraph:
     """All that led to ``name`` leads to a new node, and that one to it."""
-    new = f"{name}.{part}"
+    new = f"{name}/{part}"
     edges = tuple((source, new if target == name else target) for source, target in flat.edges)
     return replace(flat, nodes={**flat.nodes, new: node}, edges=(*edges, (new, name)))
 
 
 def with_node_behind(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -> FlatGraph:
     """All that ``name`` led to hangs on a new node behind it."""
-    new = f"{name}.{part}"
+    new = f"{name}/{part}"
     edges = tuple((new if source == name else source, target) for source, target in flat.edges)
     return replace(flat, nodes={**flat.nodes, new: node}, edges=((name, new), *edges))
 

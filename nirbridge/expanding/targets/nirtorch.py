@@ -32,7 +32,7 @@ def affine(node):
     return layer
 
 
-module = nirtorch.nir_to_torch(nir.read({path!r}), {{nir.LIF: LIF, nir.Affine: affine}})
+module = nirtorch.nir_to_torch(nir.read({path!r}, type_check=False), {{nir.LIF: LIF, nir.Affine: affine}})
 
 
 def run(x):  # x [T, B, ...]; the file is made for dt = 1

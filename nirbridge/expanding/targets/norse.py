@@ -9,7 +9,7 @@ from nirbridge.expanding.target import Lanes, Target
 _CODE = """\
 import nir, norse.torch, torch
 
-module = norse.torch.from_nir(nir.read({path!r}), dt=1.0)
+module = norse.torch.from_nir(nir.read({path!r}, type_check=False), dt=1.0)
 {order}
 
 def run(x):  # x [T, B, ...]; the file is made for dt = 1 and a reset to 0

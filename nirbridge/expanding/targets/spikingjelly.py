@@ -16,7 +16,7 @@ import nir, torch
 from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.nir_exchange import import_from_nir
 
-module = import_from_nir(nir.read({path!r}), dt=1e-4)
+module = import_from_nir(nir.read({path!r}, type_check=False), dt=1e-4)
 
 
 def run(x):  # x [T, B, ...]; the file is made for dt = 1e-4

@@ -22,7 +22,7 @@ config = s2_nir.ConversionConfig(
     reset=s2_nir.ResetMethod.ZERO,
 )
 # Weights are rounded to 8 bits; the input is lists of spikes.
-network, inputs, outputs = s2_nir.from_nir(nir.read({path!r}), config)
+network, inputs, outputs = s2_nir.from_nir(nir.read({path!r}, type_check=False), config)
 """
 
 
