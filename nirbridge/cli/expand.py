@@ -88,6 +88,7 @@ def command(
     if reached:
         said = "run by our tests" if reached.target.ran else "not run by us, only read"
         echo(f"for {reached.target.version}, {reached.target.source}: {said}", err=True)
-        echo(reached.code(str(output)))
+        for line in reached.code(str(output)).splitlines():
+            echo(line)
     if error is not None:
         echo(f"measured: {error}", err=reached is not None)

@@ -49,7 +49,9 @@ def expand(
     if target is None:
         expanded, notes = expand_with_notes(graph, approximate, exact_for=exact_for, dt=dt)
     elif exact_for != "any-steps":
-        raise InputError("exact_for", f"is {exact_for!r}, and a target gets what is exact for any steps", "Leave it out")
+        raise InputError(
+            "exact_for", f"is {exact_for!r}, and a target gets what is exact for any steps", "Leave it out"
+        )
     else:
         reached = reach(graph, target, approximate, dt)
         expanded, notes = reached.graph, reached.notes

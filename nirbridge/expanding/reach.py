@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import nir
@@ -43,6 +43,7 @@ class Reached:
         """The program that runs the file with the platform."""
         flat = flatten(self.graph)
         joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
+        assert self.target.code is not None  # a platform without one is refused
         return self.target.code(path, self.lanes, joins)
 
 
@@ -63,7 +64,7 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     """
     platform = target_named(target)
     if platform.refused:
-        raise UnsupportedError(f"target '{target}'", platform.refused, "Use one of the platforms of docs/reach.md")
+        raise UnsupportedError(f"target '{target}'", platform.refused, "Use another platform of docs/reach.md")
     problems = _level_problems(flatten(graph), platform)
     if problems:
         raise UnsupportedError.from_problems(problems)
@@ -75,7 +76,7 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
         flat = filters_as_cycles(around_zero(with_synapses_apart(flat, step), step), step)
     problems = _port_problems(flat)
     if not platform.levels_by_code:
-        problems += neuron_problems(flat, platform)
+        problems += neuron_problems(flat, platform, step)
     if problems:
         raise UnsupportedError.from_problems(problems)
     lowered = _lowered(flat, platform, step)
@@ -84,7 +85,7 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
         raise UnsupportedError.from_problems(problems)
     named, names = ordered_names(lowered)
     nodes = named.nodes if platform.double else {name: _single(node) for name, node in named.nodes.items()}
-    made = state_shapes(build_graph(nodes, named.edges, graph.metadata))
+    made = state_shapes(build_graph(nodes, list(named.edges), graph.metadata))
     return Reached(platform, made, {names[name]: found for name, found in lanes.items()}, notes)
 
 

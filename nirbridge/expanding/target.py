@@ -9,6 +9,25 @@ import nir
 
 
 @dataclass(frozen=True)
+class Lanes:
+    """A multi-level neuron's spikes, the same for all neurons of a node.
+
+    Attributes:
+        threshold: of each lane, ascending.
+        weight: the value that each sends.
+        reset: what each takes off the membrane, None where it is set to ``v_reset``.
+        v_reset: where a spike sets the membrane.
+        closed: whether a membrane that meets a threshold fires.
+    """
+
+    threshold: tuple[float, ...]
+    weight: tuple[float, ...]
+    reset: tuple[float, ...] | None
+    v_reset: float
+    closed: bool
+
+
+@dataclass(frozen=True)
 class Target:
     """One platform: what its importer really does with a file, read from its source.
 
@@ -27,7 +46,8 @@ class Target:
         levels_by_code: whether multi-level neurons are one LIF in the file and a spike function in the code.
         analog: whether values other than spikes travel between nodes.
         memoryless: tau of a LIF without memory in steps, 0 where there is none.
-        code: the program that runs the file; gets the lanes of the neurons by name, and whether branches join.
+        code: gives the program that runs the file, of its path, the lanes of the neurons by name, and whether branches
+            join; None where there is none.
         ran: whether our tests ran the platform itself.
         refused: why no file helps; empty where one does.
     """
@@ -46,25 +66,6 @@ class Target:
     levels_by_code: bool = False
     analog: bool = True
     memoryless: float = 1.0
-    code: Callable[[str, dict[str, Lanes], bool], str] = lambda path, lanes, joins: ""
+    code: Callable[[str, dict[str, Lanes], bool], str] | None = None
     ran: bool = False
     refused: str = ""
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """A multi-level neuron's spikes, the same for all neurons of a node.
-
-    Attributes:
-        threshold: of each lane, ascending.
-        weight: the value that each sends.
-        reset: what each takes off the membrane, None where it is set to ``v_reset``.
-        v_reset: where a spike sets the membrane.
-        closed: whether a membrane that meets a threshold fires.
-    """
-
-    threshold: tuple[float, ...]
-    weight: tuple[float, ...]
-    reset: tuple[float, ...] | None
-    v_reset: float
-    closed: bool

@@ -91,8 +91,10 @@ def _read(node: Any, dt: float) -> tuple[Array, Any, Lanes, str] | None:
     if type(node) in (nir.IF, nir.LIF):
         share = dt / np.asarray(node.tau) if type(node) is nir.LIF else np.zeros(())
         gain = node.r if type(node) is nir.IF else node.r * share
-        even = all(map(_is_even, (share, node.v_threshold, node.v_reset)))
-        lacking = "" if even else "has parameters that differ between neurons"
+        same = all(map(_is_even, (share, node.v_threshold, node.v_reset)))
+        lacking = "" if same else "has parameters that differ between neurons"
+        if np.any(getattr(node, "v_leak", 0)) or _first(share) > 1:
+            lacking = "has a v_leak, or a tau shorter than a step, which the platform's decay cannot say"
         return 1 - _first(share), gain, _binary(node.v_threshold, node.v_reset), lacking
     return None
 

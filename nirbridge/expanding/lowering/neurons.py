@@ -54,19 +54,19 @@ def in_its_terms(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     return flat
 
 
-def neuron_problems(flat: FlatGraph, target: Target) -> list[Problem]:
+def neuron_problems(flat: FlatGraph, target: Target, dt: float) -> list[Problem]:
     """What the platform's neurons do not have, asked of the graph as it was."""
     problems = []
     for name, node in flat.nodes.items():
         if type(node) not in (nir.IF, nir.LIF, nir.Threshold):
             continue
-        for found in _lacking(node, target):
+        for found in _lacking(node, target, dt):
             step = "Train it without, or run it with nirbridge"
             problems.append(Problem(label(name, node), f"{found} in {target.version}", step, "target_takes_it"))
     return problems
 
 
-def _lacking(node: Any, target: Target) -> list[str]:
+def _lacking(node: Any, target: Target, dt: float) -> list[str]:
     threshold = node.threshold if type(node) is nir.Threshold else node.v_threshold
     found = []
     if target.even and any(np.unique(value).size > 1 for value in (threshold, getattr(node, "tau", 0))):
@@ -75,6 +75,8 @@ def _lacking(node: Any, target: Target) -> list[str]:
         found.append("resets to another value than 0, the only one")
     if not is_throughout(getattr(node, "v_leak", 0), 0):
         found.append("has a v_leak, which there is none of")
+    if np.any(np.asarray(getattr(node, "tau", dt)) < dt * (1 - 1e-9)):
+        found.append("has a tau shorter than a step, so a decay below 0, which is cut off")
     if type(node) is nir.Threshold and not target.memoryless:
         found.append("is a spike without memory, which no neuron has")
     return found

@@ -6,5 +6,5 @@ TARGET = Target(
     name="lava-dl",
     version="lava-dl 0.6.0",
     source="the wheel on PyPI",
-    refused="lava-dl 0.6.0 has no importer of NIR; nirbridge itself runs the graph on Lava (--runtime lava)",
+    refused="lava-dl 0.6.0 has no importer of NIR, while nirbridge itself runs graphs on Lava (--runtime lava)",
 )

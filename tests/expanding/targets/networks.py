@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,7 @@ def _chain(
 ) -> nir.NIRGraph:
     names = ["input", *(f"n{place}" for place in range(len(nodes))), "output"]
     made = dict(zip(names, [nir.Input(np.array(shape)), *nodes, nir.Output(np.array(sends))], strict=True))
-    edges = [*zip(names[:-1], names[1:], strict=True), *extra]
+    edges = [*itertools.pairwise(names), *extra]
     return build_graph(made, edges)
 
 
@@ -62,7 +63,9 @@ def levels_net() -> nir.NIRGraph:
     def neurons(count: int) -> MultiLevelLIF:
         return MultiLevelLIF.uniform((count,), levels=4, step=0.5, output="value")
 
-    return state_shapes(_chain((6,), (5,), nir.Linear(_weights(5, 8, 6)), neurons(8), nir.Linear(_weights(6, 5, 8)), neurons(5)))
+    return state_shapes(
+        _chain((6,), (5,), nir.Linear(_weights(5, 8, 6)), neurons(8), nir.Linear(_weights(6, 5, 8)), neurons(5))
+    )
 
 
 def residual_net() -> nir.NIRGraph:

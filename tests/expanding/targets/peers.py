@@ -6,10 +6,10 @@ import hashlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import nir
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +55,9 @@ def outputs_of(target: str, folder: Path) -> dict[str, Array]:
         MissingPeerError: the platform is not there.
         RuntimeError: its importer or its run failed.
     """
+    peers, package = os.environ.get("NIRBRIDGE_PEERS", ""), PACKAGES[target].split(".")[0]
+    if not find_spec(package) and not (peers and (Path(peers) / package).is_dir()):
+        raise MissingPeerError(f"{package} is not installed; see NIRBRIDGE_PEERS in record.py")
     files = []
     for number, name in enumerate(NETWORKS):
         graph = NETWORKS[name]()
@@ -65,7 +68,6 @@ def outputs_of(target: str, folder: Path) -> dict[str, Array]:
         # The name of the file is no module's: it stands on the import path.
         files.append(file.with_suffix(".py"))
         files[-1].write_text(reached.code(str(file.with_suffix(".nir"))), encoding="utf-8")
-    peers = os.environ.get("NIRBRIDGE_PEERS", "")
     command = [sys.executable, "-W", "ignore", "-c", _LAUNCH, peers, PACKAGES[target], *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     if done.returncode == 3:
@@ -98,10 +100,3 @@ def digest(reached: Reached) -> str:
 def differing(output: Array, wanted: Array) -> int:
     """Values that are not equal: all of them are dyadic numbers that single precision holds."""
     return int((output.reshape(wanted.shape) != wanted).sum())
-
-
-def is_spiking(name: str) -> bool:
-    """Whether the network ends in neurons, so that its outputs are spikes."""
-    graph: nir.NIRGraph = NETWORKS[name]()
-    last = next(source for source, target in graph.edges if target == "output")
-    return type(graph.nodes[last]) not in (nir.Linear, nir.Affine)
