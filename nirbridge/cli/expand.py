@@ -62,6 +62,7 @@ def command(
     """
     from nirbridge.expanding import expand_with_notes, reach
     from nirbridge.expanding.measuring import measured_error
+    from nirbridge.expanding.writing import write_reached
     from nirbridge.ir import write
     from nirbridge.reports import counted
 
@@ -80,7 +81,10 @@ def command(
             data = None if source is None else read_data(source, network, dt)
             other = reached.target.dt if reached else None
             error = measured_error(network, expanded, data, exact_for, dt, other)
-    write(output, expanded)
+    if reached:
+        write_reached(output, reached)
+    else:
+        write(output, expanded)
     for note in notes:
         echo(f"Warning: {note}", err=True)
     exact = f"exact for {exact_for}" if not notes else f"approximate in {counted(len(notes), 'node')}"

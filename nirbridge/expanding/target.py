@@ -46,6 +46,7 @@ class Target:
         levels_by_code: whether multi-level neurons are one LIF in the file and a spike function in the code.
         analog: whether values other than spikes travel between nodes.
         memoryless: tau of a LIF without memory in steps, 0 where there is none.
+        writes_v_reset: whether its version of NIR knows the field.
         code: gives the program that runs the file, of its path, the lanes of the neurons by name, and whether branches
             join; None where there is none.
         ran: whether our tests ran the platform itself.
@@ -66,6 +67,7 @@ class Target:
     levels_by_code: bool = False
     analog: bool = True
     memoryless: float = 1.0
+    writes_v_reset: bool = True
     code: Callable[[str, dict[str, Lanes], bool], str] | None = None
     ran: bool = False
     refused: str = ""

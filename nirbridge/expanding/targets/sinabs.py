@@ -1,7 +1,8 @@
 """sinabs: LIFSqueeze layers over all steps at once, alpha = exp(-1/tau), input added whole; no cycles.
 
 Its layers spike several times a step and subtract; the code gives each the spikes and the reset of the file's neurons,
-as its ``spike_fn`` and ``reset_fn`` arguments allow.  IF is not written, since it is clipped at -v_threshold.
+as its ``spike_fn`` and ``reset_fn`` arguments allow.  IF is not written, since it is clipped at -v_threshold.  It pins
+nir 1.0.4, which knows no v_reset.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import nir
 from nirbridge.expanding.target import Lanes, Target
 
 _CODE = """\
-import nir, sinabs, torch
+import inspect, nir, torch
 from sinabs.nir import from_nir
 
 
@@ -39,7 +40,9 @@ class Spikes:  # which value each lane sends, and what it does to the membrane
 neurons = {{
 {neurons}
 }}
-graph = nir.read({path!r}, type_check=False)
+# Its neurons state one number a channel, as its importer wants; nir 1.0.4, which it pins, checks nothing anyway.
+options = {{"type_check": False}} if "type_check" in inspect.signature(nir.read).parameters else {{}}
+graph = nir.read({path!r}, **options)
 
 
 def run(x):  # x [T, B, ...]
@@ -74,6 +77,7 @@ TARGET = Target(
     layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Conv2d, nir.Flatten, nir.LIF)),
     cycles=False,
     levels_by_code=True,
+    writes_v_reset=False,
     code=_code,
     ran=True,
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import nirbridge
 from nirbridge.expanding import Reached, reach
+from nirbridge.expanding.writing import write_reached
 from tests.expanding.targets.networks import NETWORKS, data
 
 Array = NDArray[Any]
@@ -63,7 +64,7 @@ def outputs_of(target: str, folder: Path) -> dict[str, Array]:
         graph = NETWORKS[name]()
         reached = reach(graph, target)
         file = folder / f"{target}{number}"
-        nirbridge.write(file.with_suffix(".nir"), reached.graph)
+        write_reached(file.with_suffix(".nir"), reached)
         np.save(file.with_suffix(".npy"), data(name, graph).astype(np.float32))
         # The name of the file is no module's: it stands on the import path.
         files.append(file.with_suffix(".py"))
