@@ -94,5 +94,7 @@ def command(
         echo(f"for {reached.target.version}, {reached.target.source}: {said}", err=True)
         for line in reached.code(str(output)).splitlines():
             echo(line)
+        if reached.lanes and (approximate or source is not None):
+            echo("not measured: the levels stand in the program, and only the platform runs it", err=True)
     if error is not None:
         echo(f"measured: {error}", err=reached is not None)

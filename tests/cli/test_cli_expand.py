@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import nir
 import numpy as np
 
 import nirbridge
 from nirbridge.expanding.expand import state_shapes
+from nirbridge.expanding.targets import target_named
 from nirbridge.ir import MultiLevelLIF
 from tests.cli.conftest import Invoke, assert_one_line
 from tests.conformance.cases import line, weights
@@ -44,3 +46,38 @@ def test_what_cannot_be_expanded_is_refused_or_measured(tmp_path: Path, invoke: 
     assert invoke("expand", path, "-o", core, "--exact-for", "one-step", "--approximate").stdout.startswith(
         "measured: 0 of 320 output values differ"
     )
+
+
+def test_for_a_platform_the_program_is_printed(
+    graph_file: Path, data_file: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    file = tmp_path / "there.nir"
+    result = invoke("expand", graph_file, "--for", "norse", "-o", file, "-i", data_file)
+    assert result.exit_code == 0
+    assert f"norse.torch.from_nir(nir.read({str(file)!r}, type_check=False), dt=1.0)" in result.stdout
+    compile(result.stdout, "printed", "exec")
+    assert "Norse 1.1.0, norse/torch/utils/import_nir.py: run by our tests" in result.stderr
+    assert "measured: 0 of 36 output values differ" in result.stderr
+    assert {type(node) for node in nir.read(file).nodes.values()} <= target_named("norse").layers
+
+
+def test_for_sinabs_levels_stand_in_the_program(
+    graph_file: Path, data_file: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    file = tmp_path / "there.nir"
+    result = invoke("expand", graph_file, "--for", "sinabs", "-o", file, "-i", data_file)
+    assert result.exit_code == 0
+    assert "Spikes([" in result.stdout
+    compile(result.stdout, "printed", "exec")
+    assert "not measured: the levels stand in the program" in result.stderr
+    with h5py.File(file) as content:
+        assert all("v_reset" not in node for node in content["node/nodes"].values())
+
+
+def test_for_a_platform_without_a_way_in(graph_file: Path, tmp_path: Path, invoke: Invoke) -> None:
+    file = tmp_path / "there.nir"
+    assert_one_line(invoke("expand", graph_file, "--for", "lava-dl", "-o", file), "lava-dl", "has no importer of NIR")
+    assert not file.exists()
+    both = invoke("expand", graph_file, "--for", "norse", "--exact-for", "one-step", "-o", file)
+    assert both.exit_code == 2
+    assert "--for excludes --exact-for" in both.stderr
