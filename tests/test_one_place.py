@@ -24,9 +24,17 @@ MAY_NAME_MORE = {
     "nirbridge/importing/netx.py": "makes the nodes of each layer of lava-dl",
     "nirbridge/importing/netx_neurons.py": "makes the nodes of its neurons",
     "nirbridge/converting/emit.py": "makes the nodes of a phase-coded network",
-    "nirbridge/expanding/expand.py": "has the table from an extension primitive to what stands for it in core NIR",
+    "nirbridge/expanding/core.py": "has the table from an extension primitive to what stands for it in core NIR",
     "nirbridge/expanding/others.py": "makes what stands for them in core NIR",
     "nirbridge/expanding/fragment.py": "makes the core nodes of which these consist",
+    "nirbridge/expanding/lowering/filters.py": "makes cycles of what filters without spikes",
+    "nirbridge/expanding/lowering/forms.py": "makes the layers that importers take, one by one",
+    "nirbridge/expanding/lowering/levels.py": "makes one LIF of each spiking node",
+    "nirbridge/expanding/lowering/scales.py": "works Scales into weights, one kind by another",
+    **{
+        f"nirbridge/expanding/targets/{name}.py": "says what another platform's importer takes"
+        for name in ("nirtorch", "norse", "sinabs", "snntorch", "spikingjelly", "spinnaker2")
+    },
     "nirbridge/conformance/cases.py": "makes graphs that are there for their wiring",
     "nirbridge/conformance/integer_cases.py": "makes such graphs of integers",
     "nirbridge/conformance/random_graphs.py": "makes inputs, codes and gates around nodes that the Specs draw",

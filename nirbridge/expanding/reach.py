@@ -10,7 +10,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
-from nirbridge.expanding.expand import expand_with_notes, state_shapes
+from nirbridge.expanding.core import expand_with_notes, state_shapes
 from nirbridge.expanding.lowering.filters import filters_as_cycles, with_synapses_apart
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
 from nirbridge.expanding.lowering.levels import neurons_by_code

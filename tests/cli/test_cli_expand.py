@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 import nirbridge
-from nirbridge.expanding.expand import state_shapes
+from nirbridge.expanding.core import state_shapes
 from nirbridge.expanding.targets import target_named
 from nirbridge.ir import MultiLevelLIF
 from tests.cli.conftest import Invoke, assert_one_line

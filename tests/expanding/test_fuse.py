@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.expanding.expand import state_shapes
+from nirbridge.expanding.core import state_shapes
 from nirbridge.ir import MaxPool2d, MultiLevelLIF, build_graph, graph_differences
 from tests.conformance.cases import dyadic, line, net, weights
 

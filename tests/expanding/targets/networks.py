@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import nirbridge
 from nirbridge.demo.scene import EVENT_INPUT
-from nirbridge.expanding.expand import state_shapes
+from nirbridge.expanding.core import state_shapes
 from nirbridge.ir import MultiLevelLIF, build_graph
 
 Array = NDArray[Any]
