@@ -13,7 +13,7 @@ import pytest
 import nirbridge
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.expanding import join_substeps, repeat_substeps
-from nirbridge.expanding.expand import _EXPANSIONS
+from nirbridge.expanding.core import _EXPANSIONS
 from nirbridge.ir import (
     PRIMITIVES,
     Aggregate,
