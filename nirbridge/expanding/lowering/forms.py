@@ -30,7 +30,8 @@ def in_plain_forms(flat: FlatGraph, target: Target) -> FlatGraph:
 
     1. Scale: a diagonal Linear, or a convolution of width 1, where a channel has one number.
     2. Conv2d of several groups: with zeros between them; importers take ``weight.shape[1]`` for all input channels.
-    3. Flatten: axes counted from the end, since the others count the batch.
+    3. Padding in words as numbers, where both sides get the same.
+    4. Flatten: axes counted from the end, since the others count the batch.
     """
     shapes, _ = infer_shapes(flat)
     nodes = dict(flat.nodes)
@@ -48,9 +49,11 @@ def _plain(node: Any, shape: Shape) -> nir.NIRNode:
     if type(node) is nir.Scale and (each := of_channels(node.scale)) is not None:
         weight = np.diag(each)[:, :, None, None]
         return nir.Conv2d(shape[1:], weight, 1, 0, 1, 1, np.zeros(len(each)))
-    if type(node) is nir.Conv2d and node.groups != 1:
+    if type(node) is nir.Conv2d:
         changed = copy(node)
-        changed.weight, changed.groups = _ungrouped(node.weight, int(node.groups)), 1
+        changed.padding = _padding(node)
+        if node.groups != 1:
+            changed.weight, changed.groups = _ungrouped(node.weight, int(node.groups)), 1
         return changed
     if type(node) is nir.Flatten:
         axes = len(shape)
@@ -69,6 +72,17 @@ def _pool(node: Any, shape: Shape) -> nir.Conv2d:
     weight = np.zeros((channels, channels, *kernel))
     weight[np.arange(channels), np.arange(channels)] = share
     return nir.Conv2d(shape[1:], weight, stride, padding, 1, 1, np.zeros(channels))
+
+
+def _padding(node: nir.Conv2d) -> Any:
+    if not isinstance(node.padding, str):
+        return node.padding
+    if node.padding == "valid":
+        return (0, 0)
+    reach = [
+        int(d) * (size - 1) for d, size in zip(np.broadcast_to(node.dilation, 2), node.weight.shape[2:], strict=True)
+    ]
+    return node.padding if any(wide % 2 for wide in reach) else tuple(wide // 2 for wide in reach)
 
 
 def _ungrouped(weight: Array, groups: int) -> Array:
