@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "energy": ("nirbridge.cli.energy", "Estimate the energy of every layer, and of the same network as an ANN."),
     "frontier": ("nirbridge.cli.frontier", "Compare networks by accuracy, energy and latency; draw the frontier."),
     "quantize": ("nirbridge.cli.quantize", "Turn a graph into integers for Loihi-style execution."),
-    "expand": ("nirbridge.cli.expand", "Turn extension primitives into core NIR, for all or for one platform."),
+    "expand": ("nirbridge.cli.expand", "Turn extension primitives into core NIR, or into what one platform runs."),
     "convert": ("nirbridge.cli.convert", "Turn a trained analog network into a spiking graph."),
     "info": ("nirbridge.cli.info", "Say what event recordings hold: rates, sensor, cameras, hot pixels."),
     "encode": ("nirbridge.cli.encode", "Turn an event recording into frames."),

@@ -19,7 +19,7 @@ def expand(
     dt: float | None = None,
     target: str | None = None,
 ) -> nir.NIRGraph:
-    """Replaces every extension primitive by core NIR that does the same, for all importers or for one's own ways.
+    """Replaces every extension primitive by core NIR that does the same, in the forms of one importer where it is named.
 
     Args:
         graph: the graph; nested graphs are flattened.

@@ -1,4 +1,4 @@
-"""Filters without spikes as cycles of Scales, which every platform with cycles runs."""
+"""Filters without spikes as cycles of Scales, which platforms with cycles run."""
 
 from __future__ import annotations
 
