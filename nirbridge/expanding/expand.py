@@ -19,7 +19,7 @@ def expand(
     dt: float | None = None,
     target: str | None = None,
 ) -> nir.NIRGraph:
-    """Replaces every extension primitive by core NIR that does the same, in the forms of one importer where it is named.
+    """Replaces every extension primitive by core NIR that does the same, in the forms that ``target`` takes.
 
     Args:
         graph: the graph; nested graphs are flattened.
