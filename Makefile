@@ -25,6 +25,8 @@ demo: $(DEMO_STAMP)  ## sets up, then runs the main job: export, check, run on t
 
 # Tests start hundreds of Python processes, each of which would compile all modules that it finds no bytecode of.
 test test-fast: export PYTHONDONTWRITEBYTECODE =
+# Several processes share the cores: threads of each would wait for those of the others, spinning.
+test test-fast: export OMP_NUM_THREADS = 1
 
 test: setup  ## sets up, then runs the tests; more after PYTEST_ARGS=, as in PYTEST_ARGS="-x tests/ir"
 	$(PYTEST) --tx popen//id=lava $(PYTEST_ARGS)

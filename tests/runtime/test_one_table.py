@@ -58,11 +58,13 @@ def _lists(tree: ast.AST) -> Iterator[tuple[frozenset[str], int]]:
 
 
 def test_no_list_of_types_stands_twice() -> None:
-    """Lists that agree today disagree tomorrow."""
+    """Lists that agree today disagree tomorrow; what other platforms read is each one's own, whatever others read."""
     seen: dict[frozenset[str], str] = {}
     folders = (ROOT / "nirbridge", *(ROOT / "runtimes").glob("nirbridge_*"))
     assert len(PRIMITIVES) > 20
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        if path.parent.name == "targets":
+            continue
         for names, number in _lists(ast.parse(path.read_text())):
             here = f"{path.relative_to(ROOT)}:{number} {sorted(names)}"
             assert names not in seen, f"{here} is {seen[names]} again"
