@@ -63,9 +63,11 @@ class EmbeddedCluster(DaskCrew):
             yield begin
 
     def _end(self, unfinished: list[Future]) -> None:
-        if unfinished:
-            self._busy = [worker for worker, keys in self._client.processing().items() if keys]
         super()._end(unfinished)
+        if unfinished:
+            # All of them: which are busy is known to the scheduler only a moment later, and one that is would keep
+            # what comes next waiting.
+            self._busy = list(self._cluster.scheduler.workers)
 
     def _kill_busy(self) -> None:
         """Ends processes that go on with what nobody waits for any more; Dask starts others."""
