@@ -105,10 +105,12 @@ def test_what_is_shared_is_there_once_also_on_a_worker_that_comes_later(
             if len(set(works.notes(tmp_path, "worked"))) == 3:
                 break
         results.close()
-        local._client.cluster.scale(2)
         there = works.notes(tmp_path, "unpickled")
         assert len(there) == len(set(there)) == 3
         assert set(workers._client.run(_kept).values()) == {0}, "nothing is left there"
+    local._client.cluster.scale(2)
+    while len(local._client.scheduler_info(n_workers=-1)["workers"]) > 2:
+        time.sleep(0.01)
 
 
 def _kept() -> int:
