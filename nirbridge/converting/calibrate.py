@@ -1,4 +1,4 @@
-"""Runs the analog network on data and keeps what conversion needs: the largest activation of every layer."""
+"""Data to calibrate on, and what an analog network does with them: the same as its module, constants, dead layers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from torch import Tensor, nn
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
-from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, operation_of
-from nirbridge.converting.percentiles import TopValues
+from nirbridge.converting.markers import Array, Relu
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import describe, user_code
 
 BATCH = 64
-_TOLD = 10
-"""About as many batches are reported, however many there are."""
-Progress = Callable[[str], None]
 _CALIBRATION = "argument 'data'"
 
 
@@ -94,59 +90,6 @@ def require_same(module: nn.Module, graph: AnalogGraph, x: Tensor) -> None:
         raise ExportError(where, what, "Use inplace=False, and no state that changes between calls")
 
 
-def largest_activations(
-    graph: AnalogGraph, inputs: list[Tensor], progress: Progress, percentile: float = 100.0
-) -> dict[str, Array]:
-    """λ of every ReLU: its largest output, per channel behind a convolution, else one for the layer.
-
-    Args:
-        graph: the network.
-        inputs: calibration data in batches.
-        progress: is told what is being done.
-        percentile: of the outputs above 0 that λ is instead of the largest, by linear interpolation.
-
-    Returns:
-        Arrays that broadcast to the features, in double precision; 0 where nothing was ever active.
-    """
-    found: dict[str, TopValues] = {}
-    run = functions(graph, inputs[0].dtype)
-    names = graph.of_type(Relu)
-    samples = sum(len(x) for x in inputs)
-    with torch.no_grad():
-        for number, x in enumerate(inputs):
-            for name, _, y in values(graph, run, x):
-                if name in names:
-                    rows = _by_channel(graph, name, y)
-                    top = found.setdefault(name, TopValues(percentile, rows.shape[1] // len(x) * samples))
-                    top.add(rows)
-            if number % (1 + len(inputs) // _TOLD) == 0:
-                progress(f"calibration: batch {number + 1} of {len(inputs)}")
-    return {name: _placed(top.result(), graph, name) for name, top in found.items()}
-
-
-def _by_channel(graph: AnalogGraph, name: str, y: Tensor) -> Tensor:
-    """[B, C, ...] as one row of values for each channel behind a convolution, else one row in all."""
-    return y.transpose(0, 1).flatten(1) if _behind_convolution(graph, name) else y.reshape(1, -1)
-
-
-def _placed(scale: Array, graph: AnalogGraph, name: str) -> Array:
-    if not _behind_convolution(graph, name):
-        return scale.reshape(())
-    return scale.reshape(-1, *(1,) * (len(graph.shapes[name]) - 1))
-
-
-def _behind_convolution(graph: AnalogGraph, name: str) -> bool:
-    """Whether a convolution stands before this ReLU with no other layer between."""
-    for source in graph.incoming[name]:
-        node = graph.nodes[source]
-        if operation_of(node) == "convolution":
-            return True
-        between = type(node) in (ChannelAffine, Offset) or operation_of(node) in ("scale", "max pool")
-        if between and _behind_convolution(graph, source):
-            return True
-    return False
-
-
 def constant_inputs(graph: AnalogGraph, offset: Array) -> dict[str, Array]:
     """What constants alone bring to the input of every ReLU and of the output, per place.
 
@@ -191,7 +134,7 @@ def drop_silent_halves(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[An
 
 def alive(
     graph: AnalogGraph, scales: dict[str, Array], inserted: frozenset[str] = frozenset()
-) -> tuple[dict[str, Array], list[Problem]]:
+) -> tuple[dict[str, Array], dict[str, int]]:
     """λ above 0 everywhere: a channel that was never active gets the layer's largest, so that it stays silent.
 
     A dead layer behind a dead layer does not count as another fault.
@@ -202,14 +145,15 @@ def alive(
         inserted: nodes that the network itself does not have; errors name the layer that they belong to.
 
     Returns:
-        The factors of the graph's ReLUs and a warning for each layer with such channels.  Of two ReLUs for opposite
-        signs one may well be silent in a channel.
+        The factors of the graph's ReLUs and how many such channels each has.  Of two ReLUs for opposite signs one may
+        well be silent in a channel.
 
     Raises:
         InputError: no neuron of a layer was ever active.
     """
     found: dict[str, Array] = {}
-    notes, dead_layers = list[Problem](), list[Problem]()
+    silent: dict[str, int] = {}
+    dead_layers: list[Problem] = []
     behind_dead = _behind(graph, {name for name in graph.of_type(Relu) if not (scales[name] > 0).any()})
     for name in graph.of_type(Relu):
         scale, other = scales[name], graph.nodes[name].opposite
@@ -221,14 +165,11 @@ def alive(
                 found_dead = "no neuron is ever active on the calibration data (λ = 0)"
                 dead_layers.append(Problem(where, found_dead, next_step))
             continue
-        if dead.any() and where not in {note.where for note in notes}:
-            text = f"{int(dead.sum())} of {dead.size} channels are never active on the calibration data (λ = 0)"
-            next_step = "They take the layer's largest λ; more data may show them active"
-            notes.append(Problem(where, text, next_step, rule="dead_channels"))
+        silent[name] = int(dead.sum())
         found[name] = np.where(scale <= 0, scale.max(), scale)
     if dead_layers:
         raise InputError.from_problems(dead_layers)
-    return found, notes
+    return found, silent
 
 
 def _behind(graph: AnalogGraph, names: set[str]) -> set[str]:

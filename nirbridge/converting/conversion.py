@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.coding import Code
 from nirbridge.converting.markers import Array
 from nirbridge.errors import Problem
 from nirbridge.ir import PhaseIF, Shape, flatten
@@ -30,6 +31,7 @@ class Layer:
         scale: λ, the activation that 1.0 in the code stands for.
         base_in: Q of what it takes.
         base_out: Q of what it sends.
+        dead: channels that no calibration sample activated.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Layer:
     scale: Array
     base_in: float
     base_out: float
+    dead: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Conversion:
         method: "one-spike" or "qcfs".
         module: the analog network, unchanged; a float32 copy of one in half precision.
         analog: the analog network as a graph, arranged; None for qcfs.
+        code: of the hidden layers' spikes; None for qcfs.
         transform: data → what the analog network takes.
         layers: the spiking layers in order.
         latency: steps through the network.
@@ -82,6 +86,7 @@ class Conversion:
     method: str
     module: nn.Module
     analog: AnalogGraph | None
+    code: Code | None
     transform: Callable[[Array], Array]
     layers: tuple[Layer, ...]
     latency: Latency

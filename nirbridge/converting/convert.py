@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.checking import find_problems
-from nirbridge.converting.calibrate import Progress, checked_data
+from nirbridge.converting.calibrate import checked_data
 from nirbridge.converting.conversion import Conversion, ConversionWarning
+from nirbridge.converting.observing import Progress
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.errors import GraphError, InputError
@@ -24,7 +25,7 @@ from nirbridge.ir import flatten
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
     "one-spike": (
-        "phases", "wait", "base", "first_phase", "rounding", "bn", "averages", "weight_bits", "percentile",
+        "phases", "wait", "base", "spikes", "calibrate", "margin", "first_phase", "rounding", "bn", "averages", "weight_bits", "percentile",
         "input_scale", "mean", "std",
     ),
     "qcfs": ("steps",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,25 +29,36 @@ class Marker(nir.NIRNode):
 
 @dataclass(eq=False)
 class Relu(Marker):
-    """y = max(gain x + shift, 0): where a spiking neuron will stand.
+    """y = min(max(gain x + shift, 0), ceiling): where a spiking neuron will stand.
 
     Args:
         gain: factor of a batch normalisation before it, broadcastable to the features.
         shift: offset of a batch normalisation before it.
+        ceiling: the largest output, as ReLU6 has it.
+        reach: what the statistics of a batch normalisation before it let expect, broadcastable to the features.
         opposite: name of the ReLU that takes the same with the other sign; empty for one that stands alone.
     """
 
     gain: Array = field(default_factory=lambda: np.ones(()))
     shift: Array = field(default_factory=lambda: np.zeros(()))
+    ceiling: float = math.inf
+    reach: Array = field(default_factory=lambda: np.zeros(()))
     opposite: str = ""
 
 
 @dataclass(eq=False)
 class ChannelAffine(Marker):
-    """y = scale x + shift, both broadcastable to the features: batch normalisation in evaluation."""
+    """y = scale x + shift, both broadcastable to the features: batch normalisation in evaluation.
+
+    Args:
+        scale: γ/sqrt(var + ε).
+        shift: β - scale·mean.
+        reach: β + 5 |γ|, which few of the values that it was trained on exceed.
+    """
 
     scale: Array
     shift: Array
+    reach: Array = field(default_factory=lambda: np.zeros(()))
 
 
 @dataclass(eq=False)

@@ -16,6 +16,7 @@ from nirbridge.converting.calibrate import checked_data, module_device, module_d
 from nirbridge.converting.conversion import Conversion, Layer
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array
+from nirbridge.errors import InputError
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.ir import Aggregate
 from nirbridge.neurons import QCFS
@@ -33,20 +34,28 @@ class LayerError:
     Attributes:
         name: of the layer.
         neurons: their number.
+        own_error: what the code alone does to the analog activations, Σ (coded - analog)² / Σ analog².
+        error: what has accumulated up to here, Σ (decoded - analog)² / Σ analog².
         mean_absolute: mean |decoded - analog|, in the analog network's units.
-        relative: the same, divided by the mean analog activation.
+        clipped: share of analog activations above the largest value that the code has.
+        below: share of the analog activations above 0 that are too small for the code's last phase.
         silent: share of neurons that no sample makes spike.
-        saturated: share of analog activations above the largest value that the code has.
+        channels: ranges of the layer, one for each channel or one in all.
+        dead: those that no calibration sample activated.
         rate: non-zero outputs per neuron and window.
         scale: (smallest, largest) λ of the layer's channels.
     """
 
     name: str
     neurons: int
+    own_error: float
+    error: float
     mean_absolute: float
-    relative: float
+    clipped: float
+    below: float
     silent: float
-    saturated: float
+    channels: int
+    dead: int
     rate: float
     scale: tuple[float, float]
 
@@ -62,8 +71,12 @@ class Report:
         samples: their number.
         layers: the errors, in order.
         output_error: mean |graph - network| of the output, divided by the mean |network|.
+        correlation: of the outputs of a sample with the network's, Pearson's r, the mean over samples.
         agreement: share of samples (and nodes, in a graph network) whose largest output is the same; classes are axis
             1, as in torch's cross_entropy, or the last one where an Aggregate puts nodes first, [B, n, classes].
+        agreement_top5: share of them where the network's is among the five largest; None below six classes.
+        accuracy: share of them whose largest output is the label; None without labels.
+        network_accuracy: the same of the analog network.
         latency: steps for one image, and for as many as there are samples, with and without pipelining.
         notes: what to look at.
     """
@@ -74,7 +87,11 @@ class Report:
     samples: int
     layers: tuple[LayerError, ...]
     output_error: float
+    correlation: float
     agreement: float
+    agreement_top5: float | None
+    accuracy: float | None
+    network_accuracy: float | None
     latency: dict[str, int]
     notes: tuple[str, ...]
 
@@ -83,12 +100,15 @@ class Report:
         return asdict(self)
 
 
-def measure(conversion: Conversion, data: Any, runtime: str = "reference", **options: Any) -> Report:
+def measure(
+    conversion: Conversion, data: Any, runtime: str = "reference", labels: Any = None, **options: Any
+) -> Report:
     """Runs the analog network and the graph on ``data`` and compares every layer.
 
     Args:
         conversion: from :func:`nirbridge.converting.convert_in_full`.
-        data: samples [N, *shape].
+        data: samples [N, *shape]; others than those of the calibration, to tell how it does on new ones.
+        labels: class of every sample [N], or of every decision.
         runtime: that runs the graph.
         options: of the runtime.
 
@@ -105,7 +125,11 @@ def measure(conversion: Conversion, data: Any, runtime: str = "reference", **opt
             batch = samples[start : start + size].astype(np.float64)
             outputs.append(_compared(conversion, program, batch, tallies))
     found, expected = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
-    latency, classes = conversion.latency, _class_axis(conversion)
+    latency = conversion.latency
+    scores, wanted = (np.moveaxis(values, _class_axis(conversion), -1) for values in (found, expected))
+    decided, asked = scores.argmax(-1), wanted.argmax(-1)
+    given = None if labels is None else _labels(labels, decided.shape)
+    five = np.argsort(-scores, -1, kind="stable")[..., :5]
     return Report(
         method=conversion.method,
         options=conversion.options,
@@ -113,7 +137,11 @@ def measure(conversion: Conversion, data: Any, runtime: str = "reference", **opt
         samples=len(samples),
         layers=tuple(tally.result() for tally in tallies.values()),
         output_error=_ratio(np.abs(found - expected).mean(), np.abs(expected).mean()),
-        agreement=float((found.argmax(classes) == expected.argmax(classes)).mean()),
+        correlation=_correlation(scores, wanted),
+        agreement=float((decided == asked).mean()),
+        agreement_top5=float((five == asked[..., None]).any(-1).mean()) if scores.shape[-1] > 5 else None,
+        accuracy=None if given is None else float((decided == given).mean()),
+        network_accuracy=None if given is None else float((asked == given).mean()),
         latency={
             "phases": latency.phases,
             "wait": latency.wait,
@@ -125,6 +153,22 @@ def measure(conversion: Conversion, data: Any, runtime: str = "reference", **opt
         },
         notes=tuple(str(note) for note in conversion.notes),
     )
+
+
+def _labels(labels: Any, shape: tuple[int, ...]) -> Array:
+    array = np.asarray(labels)
+    if array.shape != shape or array.dtype.kind not in "iu":
+        found = f"has shape {array.shape} and dtype {array.dtype}, expected whole numbers of shape {shape}"
+        raise InputError("argument 'labels'", found, "Give the class of every sample")
+    return array
+
+
+def _correlation(found: Array, expected: Array) -> float:
+    """Mean r over samples; those whose outputs are all alike tell nothing."""
+    a, b = (values - values.mean(-1, keepdims=True) for values in (found, expected))
+    power = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+    told = power > 0
+    return float(((a * b).sum(-1)[told] / power[told]).mean()) if told.any() else 0.0
 
 
 def _class_axis(conversion: Conversion) -> int:
@@ -186,24 +230,26 @@ class _Tally:
 
     def __init__(self, layer: Layer, conversion: Conversion) -> None:
         self.layer = layer
-        if conversion.method == "one-spike":
-            first, phases = conversion.options["first_phase"], conversion.options["phases"]
-            self.weights = layer.base_out ** -np.arange(first, first + phases, dtype=np.float64)
-            self.unit = layer.scale
-        else:
-            self.weights, self.unit = np.full(conversion.latency.phases, 1 / conversion.latency.phases), np.ones(())
-        self.largest = self.weights.max() * layer.scale if conversion.method == "one-spike" else layer.scale
-        self.error = self.analog = self.saturated = self.spikes = 0.0
-        self.count = 0
+        self.code, steps = conversion.code, conversion.latency.phases
+        self.weights = np.full(steps, 1 / steps) if self.code is None else self.code.levels
+        self.unit = np.ones(()) if self.code is None else layer.scale
+        self.wrong = self.own = self.power = self.error = 0.0
+        self.clipped = self.below = self.above_zero = self.spikes = self.count = 0
         self.active = np.zeros(layer.shape, dtype=bool)
 
     def add(self, spikes: Array, analog: Array) -> None:
         """One batch: [T, B, *shape] of spikes, [B, *shape] of activations."""
         decoded = np.tensordot(self.weights, spikes.astype(np.float64), axes=(0, 0)) * self.unit
         self.error += float(np.abs(decoded - analog).sum())
-        self.analog += float(analog.sum())
-        self.saturated += float((analog > self.largest * (1 + 1e-6)).sum())
-        self.spikes += float(np.count_nonzero(spikes))
+        self.wrong += float(((decoded - analog) ** 2).sum())
+        self.power += float((analog**2).sum())
+        parts = analog / self.layer.scale
+        if self.code is not None:
+            self.own += float(((self.code(torch.as_tensor(parts)).numpy() * self.unit - analog) ** 2).sum())
+            self.below += int(((parts > 0) & (parts < self.code.smallest)).sum())
+        self.above_zero += int((parts > 0).sum())
+        self.clipped += int((parts > (1 if self.code is None else self.code.largest) * (1 + 1e-6)).sum())
+        self.spikes += int(np.count_nonzero(spikes))
         self.active |= spikes.any(axis=(0, 1))
         self.count += analog.size
 
@@ -213,10 +259,14 @@ class _Tally:
         return LayerError(
             name=self.layer.name,
             neurons=self.active.size,
+            own_error=_ratio(self.own, self.power),
+            error=_ratio(self.wrong, self.power),
             mean_absolute=self.error / self.count,
-            relative=_ratio(self.error, self.analog),
+            clipped=self.clipped / self.count,
+            below=_ratio(self.below, self.above_zero),
             silent=float(1 - self.active.mean()),
-            saturated=self.saturated / self.count,
+            channels=scale.size,
+            dead=self.layer.dead,
             rate=self.spikes / self.count,
             scale=(float(scale.min()), float(scale.max())),
         )

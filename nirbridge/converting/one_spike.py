@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import nir
 import numpy as np
+import torch
 from torch import nn
 
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.base import best_base
 from nirbridge.converting.calibrate import (
-    Progress,
     alive,
     batches,
     constant_inputs,
     drop_silent_halves,
-    largest_activations,
     module_dtype,
     require_same,
 )
 from nirbridge.converting.centring import centre_aggregates
+from nirbridge.converting.coding import Code
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
+from nirbridge.converting.correcting import corrected, fitting
 from nirbridge.converting.emit import Emission, emit
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
+from nirbridge.converting.observing import Observed, Progress, observe
+from nirbridge.converting.ranges import PAPER, best_code, scale
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import round_weights
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
@@ -63,23 +66,31 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     inputs = batches(data, module_dtype(module), transform)
     graph = centre_aggregates(graph, frozenset(graph.nodes) - frozenset(traced.nodes), inputs)
     require_same(module, graph, inputs[0])
-    largest = largest_activations(graph, inputs, progress, settings.percentile)
-    graph, one_sided = drop_silent_halves(graph, largest)
-    scales, notes = alive(graph, largest, frozenset(graph.nodes) - frozenset(traced.nodes))
+    observed = observe(graph, inputs, progress, settings.percentile)
+    graph, one_sided = drop_silent_halves(graph, {name: layer.largest for name, layer in observed.items()})
+    inserted = frozenset(graph.nodes) - frozenset(traced.nodes)
+    largest, dead = alive(graph, {name: layer.largest for name, layer in observed.items()}, inserted)
+    settings, scales = _fitted(
+        graph, settings, {name: replace(observed[name], largest=largest[name]) for name in largest}
+    )
+    shifted = graph
+    if settings.calibrate != PAPER:
+        shifted = _corrected(graph, settings, scales, data, transform, inputs[0].dtype, progress)
     progress("building the spiking graph")
-    spiking = _spiking(graph, settings, scales, offset, data)
-    layers = tuple(_layer(name, spiking.nodes[name], scales[name]) for name in graph.of_type(Relu))
+    spiking = _spiking(shifted, settings, scales, offset, data)
+    layers = tuple(_layer(name, spiking.nodes[name], scales[name], dead[name]) for name in graph.of_type(Relu))
     return Conversion(
         graph=spiking,
         method="one-spike",
         module=module,
         analog=graph,
+        code=settings.code,
         transform=transform,
         layers=layers,
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
         notes=(
             *one_sided,
-            *notes,
+            *_dead(layers),
             *_negative_scales(traced),
             *_coarse(settings, layers),
             *_coarse_input(graph, settings),
@@ -94,6 +105,34 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
             }.items()
         },
     )
+
+
+def _fitted(graph: AnalogGraph, settings: Settings, layers: dict[str, Observed]) -> tuple[Settings, dict[str, Array]]:
+    """The settings with a base, and λ of every layer."""
+    rule, margin = settings.calibrate, settings.margin
+    nodes: dict[str, Any] = {name: graph.nodes[name] for name in layers}
+    if settings.base_from_data and layers:
+        settings = replace(settings, base=best_code(settings.code, layers, rule, margin, nodes).base)
+    return settings, {name: scale(settings.code, layers[name], rule, margin, nodes[name]) for name in layers}
+
+
+def _corrected(
+    graph: AnalogGraph,
+    settings: Settings,
+    scales: dict[str, Array],
+    data: Array,
+    transform: Callable[[Array], Array],
+    dtype: torch.dtype,
+    progress: Progress,
+) -> AnalogGraph:
+    """See :func:`corrected`; on as many samples, spread over the data, as fit into memory."""
+    count = fitting(graph, len(data))
+    samples = data[np.linspace(0, len(data) - 1, count).round().astype(int)].astype(np.float64)
+    scale = _input_scale(settings, data)
+    digits = Code(_input_base(graph, settings), settings.phases, 1, False, settings.phases)
+    sizes = digits(torch.tensor(np.abs(samples) / scale)).numpy() * scale
+    analog, coded = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * sizes))
+    return corrected(graph, settings.code, scales, analog, coded, progress)
 
 
 def _input_scale(settings: Settings, data: Array) -> float:
@@ -152,8 +191,20 @@ def _spiking(
     return build_graph(nodes, edges)
 
 
-def _layer(name: str, node: PhaseIF, scale: Array) -> Layer:
-    return Layer(name, node.shape, scale, node.base_in, node.base_out)
+def _layer(name: str, node: PhaseIF, scale: Array, dead: int) -> Layer:
+    return Layer(name, node.shape, scale, node.base_in, node.base_out, dead)
+
+
+def _dead(layers: tuple[Layer, ...]) -> list[Problem]:
+    """One note for all layers; the report has a row for each."""
+    told = [layer for layer in layers if layer.dead]
+    if not told:
+        return []
+    most = max(told, key=lambda layer: layer.dead / layer.scale.size)
+    others = f" and in {len(told) - 1} more layers" if len(told) > 1 else ""
+    found = f"{most.dead} of {most.scale.size} channels{others} are never active on the calibration data (λ = 0)"
+    next_step = "They take their layer's largest λ; more data may show them active"
+    return [Problem(f"layer '{most.name}' (ReLU)", found, next_step, rule="dead_channels")]
 
 
 def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], Array], Array]:

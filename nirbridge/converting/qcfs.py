@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional
 
 from nirbridge.converting.analog import trace
-from nirbridge.converting.calibrate import Progress
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
 from nirbridge.converting.markers import Array
+from nirbridge.converting.observing import Progress
 from nirbridge.converting.vocabulary import (
     GRAPH_FUNCTIONS,
     GRAPH_METHODS,
@@ -74,6 +74,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         method="qcfs",
         module=module,
         analog=None,
+        code=None,
         transform=identity,
         layers=found,
         latency=Latency(window, 0 if window == 1 else window, depth(graph, MultiLevelLIF)),

@@ -73,6 +73,8 @@ def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
             graph = _into_relu(graph, name, sources[0], users[0])
         else:
             folded = fold(before, node.scale.ravel(), node.shift.ravel())
+            if alone:
+                graph = graph.changed({users[0]: replace(graph.nodes[users[0]], reach=node.reach)})
             graph = _bypassed(graph.changed({sources[0]: folded}), name, sources[0])
     return graph
 
@@ -86,7 +88,9 @@ def _into_relu(graph: AnalogGraph, name: str, source: str, relu: str) -> AnalogG
     """A channel with scale 0 has no threshold that would do; its weights become 0 and its scale 1."""
     norm = graph.nodes[name]
     dead = norm.scale == 0
-    nodes: dict[str, nir.NIRNode] = {relu: Relu(np.where(dead, 1.0, norm.scale), norm.shift)}
+    nodes: dict[str, nir.NIRNode] = {
+        relu: replace(graph.nodes[relu], gain=np.where(dead, 1.0, norm.scale), shift=norm.shift, reach=norm.reach)
+    }
     if dead.any():
         fold = fold_into(graph.nodes[source], len(graph.shapes[source]))
         assert fold is not None

@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from nirbridge.converting.base import best_base
+from nirbridge.converting.coding import Code
 from nirbridge.converting.markers import Array
+from nirbridge.converting.ranges import ERROR, MARGIN, PAPER
 from nirbridge.errors import InputError
 
 NORMS = ("threshold", "weights")
 AVERAGES = ("spike", "linear")
+CALIBRATIONS = ("auto", PAPER, MARGIN, ERROR)
 _MOST_PHASES, _MOST_BITS = 512, 16
 _MOST_EXPONENT = 1000
 _LEAST_PERCENTILE = 50
+_MOST_MARGIN = 100
+_MANY_PHASES = 12
+"""From which one spike can afford values that calibration data do not show."""
 INPUT_BASE = 2.0
 
 
@@ -28,6 +34,10 @@ class Settings:
         phases: T.
         wait: T_w, steps between a layer's first input phase and its first output phase.
         base: Q of every hidden layer's spikes.
+        base_from_data: whether it is to be replaced by the one that fits the data best.
+        spikes: of a neuron in a window, at most.
+        calibrate: rule of λ: "paper", "margin" or "error"; with the last two, biases keep the means of channels.
+        margin: of the largest activation, up to which the code reaches with "margin".
         first_phase: exponent of the first phase.
         rounding: whether thresholds are shifted to the middle between two values.
         bn: whether batch normalisation goes into the "threshold" or the "weights".
@@ -42,6 +52,10 @@ class Settings:
     phases: int
     wait: int
     base: float
+    base_from_data: bool
+    spikes: int
+    calibrate: str
+    margin: float
     first_phase: int
     rounding: bool
     bn: str
@@ -52,11 +66,19 @@ class Settings:
     mean: Array | None
     std: Array | None
 
+    @property
+    def code(self) -> Code:
+        """Of the hidden layers' spikes."""
+        return Code(self.base, self.phases, self.first_phase, self.rounding, self.spikes)
+
 
 def make_settings(
     phases: Any = 16,
     wait: Any = None,
     base: Any = "auto",
+    spikes: Any = 1,
+    calibrate: str = "auto",
+    margin: Any = 1.5,
     first_phase: Any = 1,
     rounding: Any = True,
     bn: str = "threshold",
@@ -67,23 +89,31 @@ def make_settings(
     mean: Any = None,
     std: Any = None,
 ) -> Settings:
-    """The options with their defaults filled in: ``wait`` becomes ``phases``, ``base`` the MAPE minimum.
+    """The options with their defaults filled in: ``wait`` becomes ``phases``, ``calibrate`` a rule.
 
     Raises:
         InputError: an option is out of range; one line that names it.
     """
     steps = _whole("phases", phases, 1, _MOST_PHASES)
     first = _whole("first_phase", first_phase, 0, _MOST_PHASES)
-    for name, choice, known in (("bn", bn, NORMS), ("averages", averages, AVERAGES)):
+    choices = (("bn", bn, NORMS), ("averages", averages, AVERAGES), ("calibrate", calibrate, CALIBRATIONS))
+    for name, choice, known in choices:
         if not isinstance(choice, str) or choice not in known:
             raise InputError(f"option '{name}'", f"{choice!r} is unknown", f"Known: {', '.join(known)}")
     delay = steps if wait is None else _whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
-    radix = best_base(steps, first) if isinstance(base, str) and base == "auto" else _base(base)
+    most = _whole("spikes", spikes, 1, steps, "'phases'")
+    rule = (ERROR if steps < _MANY_PHASES and most == 1 else MARGIN) if calibrate == "auto" else calibrate
+    automatic = isinstance(base, str) and base == "auto"
+    radix = best_base(steps, first) if automatic else _base(base)
     _require_range(steps + delay + first, radix)
     return Settings(
         phases=steps,
         wait=delay,
         base=radix,
+        base_from_data=automatic and rule != PAPER,
+        spikes=most,
+        calibrate=rule,
+        margin=_margin(margin),
         first_phase=first,
         rounding=_flag("rounding", rounding),
         bn=bn,
@@ -132,6 +162,14 @@ def _percentile(value: Any) -> float:
     if not number or not _LEAST_PERCENTILE <= value <= 100:
         found = f"{value!r} is not a number from {_LEAST_PERCENTILE} to 100"
         raise InputError("option 'percentile'", found, "Give for instance 99.9")
+    return float(value)
+
+
+def _margin(value: Any) -> float:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 1 <= value <= _MOST_MARGIN:
+        found = f"{value!r} is not a number from 1 to {_MOST_MARGIN}"
+        raise InputError("option 'margin'", found, "Give for instance 1.5, times the largest activation")
     return float(value)
 
 

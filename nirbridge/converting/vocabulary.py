@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from functools import partial
 from typing import Any
@@ -32,6 +33,10 @@ _LOGITS = "Return the logits; their largest is the same"
 _WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.converting.Aggregate(A)"
 
 
+_SPREADS = 5
+"""Standard deviations above the mean that few values exceed."""
+
+
 def relu(call: Call, input: Any, inplace: bool = False) -> Signal:
     """max(x, 0): the place of a spiking neuron."""
     return call.emit(Relu(), require_signal(input))
@@ -41,6 +46,42 @@ def _relu_module(call: Call, module: nn.ReLU, input: Any) -> Signal:
     return relu(call, input)
 
 
+def clamp(call: Call, input: Any, min: Any = None, max: Any = None) -> Signal:
+    """max(x, 0), with a ceiling c min(max(x, 0), c), whatever it is called: the code ends at c."""
+    signal = require_signal(input)
+    low, high = (_bound(value) for value in (min, max))
+    if low != 0 or not (high is None or high > 0):
+        found = f"keeps values between {min} and {max}, and a phase code those from 0 on"
+        raise RefusalError(found, "Clamp from 0 to a number above 0", result=signal)
+    return call.emit(Relu(ceiling=math.inf if high is None else high), signal)
+
+
+def _bound(value: Any) -> float | None:
+    """One number; NaN for anything else, which is no bound."""
+    if value is None:
+        return None
+    one = isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.numel() == 1)
+    return float(value) if one else math.nan
+
+
+def _clamp_min(call: Call, input: Any, min: Any) -> Signal:
+    return clamp(call, input, min)
+
+
+def relu6(call: Call, input: Any, inplace: bool = False) -> Signal:
+    """min(max(x, 0), 6)."""
+    return clamp(call, input, 0, 6)
+
+
+def hardtanh(call: Call, input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Signal:
+    """The same between any two numbers; the lower one has to be 0."""
+    return clamp(call, input, min_val, max_val)
+
+
+def _hardtanh_module(call: Call, module: nn.Hardtanh, input: Any) -> Signal:
+    return clamp(call, input, module.min_val, module.max_val)
+
+
 def batch_norm(
     call: Call, input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
@@ -48,8 +89,10 @@ def batch_norm(
     """A batch normalisation by its running statistics, kept as a node of its own until it is clear what follows."""
     signal = require_signal(input)
     scale, shift = normalisation.coefficients(signal, running_mean, running_var, weight, bias, training, eps)
+    deviation = np.sqrt(np.asarray(array(running_var), dtype=np.float64) + eps)
+    reach = shift + scale * np.asarray(array(running_mean), dtype=np.float64) + _SPREADS * np.abs(scale) * deviation
     broad = (-1, *(1,) * (len(signal.shape) - 1))
-    return call.emit(ChannelAffine(scale.reshape(broad), shift.reshape(broad)), signal)
+    return call.emit(ChannelAffine(*(value.reshape(broad) for value in (scale, shift, reach))), signal)
 
 
 def _batch_norm_module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Signal:
@@ -169,6 +212,7 @@ ANALOG = Vocabulary(
         **layers.MODULES,
         **pooling.MODULES,
         nn.ReLU: _relu_module,
+        **dict.fromkeys((nn.ReLU6, nn.Hardtanh), _hardtanh_module),
         nn.BatchNorm1d: _batch_norm_module,
         nn.BatchNorm2d: _batch_norm_module,
         **GRAPH_MODULES,
@@ -176,13 +220,25 @@ ANALOG = Vocabulary(
     named_modules={},
     functions={
         **FUNCTIONS,
-        **dict.fromkeys((torch.relu, torch.relu_, functional.relu), relu),
+        **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), relu),
+        functional.relu6: relu6,
+        **dict.fromkeys((functional.hardtanh, functional.hardtanh_), hardtanh),
+        **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), clamp),
+        **dict.fromkeys((torch.clamp_min, torch.clamp_min_), _clamp_min),
         **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
         **PRODUCTS,
         **GRAPH_FUNCTIONS,
         functional.batch_norm: batch_norm,
     },
-    methods={**METHODS, "relu": relu, "add": add, **PRODUCT_METHODS, **GRAPH_METHODS},
+    methods={
+        **METHODS,
+        **dict.fromkeys(("relu", "relu_"), relu),
+        **dict.fromkeys(("clamp", "clamp_", "clip", "clip_"), clamp),
+        **dict.fromkeys(("clamp_min", "clamp_min_"), _clamp_min),
+        "add": add,
+        **PRODUCT_METHODS,
+        **GRAPH_METHODS,
+    },
     module_refusal=partial(module_refusal, _ANALOG),
     function_refusal=partial(function_refusal, _ANALOG),
     constant_first=frozenset({"add", *GRAPH_METHODS}),

@@ -1,0 +1,85 @@
+"""λ and the base of the code from what the layers send: ranges that keep unseen data, or those of least error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nirbridge.converting.coding import Code
+from nirbridge.converting.markers import Array, Relu
+from nirbridge.converting.observing import Observed
+
+PAPER, MARGIN, ERROR = "paper", "margin", "error"
+_MOST_REACH = 2.0
+_PARTS = np.geomspace(0.25, 1.5, 16)
+"""Of its largest activation, at which a range of least error may end."""
+_BASES = np.concatenate([np.arange(1.05, 1.6, 0.025), np.arange(1.6, 2.01, 0.05)])
+_VALUES = 4096
+"""Of a layer, by which a base is chosen."""
+
+
+def scale(code: Code, observed: Observed, rule: str, margin: float, node: Relu) -> Array:
+    r"""λ of a layer, by one of three rules; L is the largest sum that the code has.
+
+    .. math::
+        \text{paper: } \lambda = \min(max, ceiling) \qquad
+        \text{margin: } \lambda = \min(\max(margin \cdot max, reach), ceiling)/L \qquad
+        \text{error: } \lambda = \operatorname{argmin}_\lambda \sum (a - \lambda \hat a(a/\lambda))^2
+
+    Args:
+        code: of the layer.
+        observed: what it sends; its ``largest`` above 0.
+        rule: "paper", "margin" or "error".
+        margin: what unseen data may have above the largest of the calibration data.
+        node: the activation; a code for one with a ceiling ends there at most.
+    """
+    largest = observed.largest
+    if rule == PAPER:
+        return np.minimum(largest, node.ceiling)
+    if rule == MARGIN:
+        return _with_margin(observed, margin, node) / code.largest
+    tops = torch.tensor(np.minimum(np.multiply.outer(_PARTS, largest.ravel()), node.ceiling))
+    errors = torch.stack([_errors(code, observed.sample.double(), top) for top in tops])
+    chosen = tops.gather(0, errors.argmin(0)[None])[0].numpy()
+    return chosen.reshape(largest.shape) / code.largest
+
+
+def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
+    """A batch normalisation knows more data than those of the calibration; how much more is limited."""
+    known = node.reach if observed.largest.size > 1 else node.reach.max()  # one range a layer, or one a channel
+    reach = np.minimum(known, _MOST_REACH * margin * observed.largest)
+    return np.minimum(np.maximum(margin * observed.largest, reach), node.ceiling)
+
+
+def best_code(code: Code, layers: Mapping[str, Observed], rule: str, margin: float, nodes: Mapping[str, Relu]) -> Code:
+    """``code`` with the base of the least squared error over the layers, each in parts of its own power."""
+    samples = [_normal(layers[name], rule, margin, nodes[name]) for name in layers]
+    known = [sample for sample in samples if sample.numel()]
+    return min(_codes(code), key=lambda tried: sum(_least(tried, sample, rule) for sample in known))
+
+
+def _codes(code: Code) -> Iterator[Code]:
+    return (replace(code, base=round(float(base), 3)) for base in _BASES)
+
+
+def _normal(observed: Observed, rule: str, margin: float, node: Relu) -> Tensor:
+    """Some values above 0 in parts of the largest that the code shall carry; with "error", of the largest there are."""
+    top = _with_margin(observed, margin, node) if rule == MARGIN else np.minimum(observed.largest, node.ceiling)
+    values = (observed.sample.double() / torch.tensor(top.reshape(-1, 1)))[observed.sample > 0]
+    return values[:: max(1, len(values) // _VALUES)]
+
+
+def _least(code: Code, values: Tensor, rule: str) -> float:
+    parts = _PARTS if rule == ERROR else np.ones(1)
+    errors = [float(_errors(code, values[None], torch.tensor([part]))) for part in parts]
+    return min(errors) / float((values**2).sum())
+
+
+def _errors(code: Code, rows: Tensor, tops: Tensor) -> Tensor:
+    """Squared error of each row where the code ends at its place of ``tops``."""
+    scales = (tops / code.largest)[:, None]
+    return ((rows - scales * code(rows / scales)) ** 2).sum(1)
