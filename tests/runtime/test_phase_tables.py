@@ -57,16 +57,16 @@ def test_tables_of_a_neuron(
         gain = Fraction(base_in ** -(k + first - 1)) * 2**found.fraction
         assert abs(real(found.gains[k - 1]) - gain) <= gain / 2**12
         limit = Fraction(theta * middle * base_out ** -(k + first - 1)) * 2**found.fraction
-        assert -limit / 2**12 <= int(found.limits[k - 1]) - limit <= limit / 2**12 + 1
+        assert -limit / 2**12 <= int(found.limits[0, k - 1]) - limit <= limit / 2**12 + 1
 
 
 def test_limits_are_rounded_up_and_decay() -> None:
     """θ = 5, base 2: F = 17, and 5·0.75·2^-k·2^17 is whole down to k = 15, where 7.5 becomes 8 by k = 16."""
     found = fire_tables(PhaseIF((1,), 16, 16, 2.0, 2.0, 5, 0))
     assert found.fraction == 17
-    assert found.limits[14] == 15
-    assert found.limits[15] == 8
-    assert (np.diff(found.limits) < 0).all()
+    assert found.limits[0, 14] == 15
+    assert found.limits[0, 15] == 8
+    assert (np.diff(found.limits[0]) < 0).all()
 
 
 def test_a_spike_takes_something_off_at_every_phase() -> None:
