@@ -115,7 +115,8 @@ def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
     rng = dice.rng
     theta, start = dice.parameter(shape, 1, 6), dice.parameter(shape, -2, 3, 0.25)
     wait, first, rounding = int(rng.integers(PHASES + 1)), int(rng.integers(3)), bool(rng.integers(2))
-    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding)
+    spikes = int(rng.choice([1, 2, 3, PHASES + 1]))
+    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding, spikes)
 
 
 def _examples() -> list[Example]:
@@ -124,11 +125,16 @@ def _examples() -> list[Example]:
     image = PhaseEncode((2, 4, 4), 4, 2.0, 4.0), PhaseIF((2, 4, 4), 4, 4, 2.0, 2.0, 1.0, 0.0), MaxPool2d(2, 2, 0)
     early = PhaseIF((5,), 4, 1, 2.0, 2.0, 1.0, 0.25, 1, False)
     later = PhaseIF((5,), 4, 2, 2.0, 2.0, 1.0, 0.0, 0)
+    two, four = (PhaseIF((5,), 4, wait, 2.0, 2.0, 1.0, signed(5), spikes=k) for wait, k in ((4, 2), (1, 4)))
+    several = image[0], PhaseIF((2, 4, 4), 4, 4, 2.0, 2.0, 2.0, 0.0, spikes=2), MaxPool2d((3, 2), 1, (1, 0))
     return [
         chain("phase if", PhaseIF, code, weight, fire, PhaseDecode((5,), 4), shape=(4,)),
         chain("phase if early", PhaseIF, code, weight, early, shape=(4,)),
         chain("phase if first phase 0", PhaseIF, code, weight, later, shape=(4,)),
+        chain("phase if of two spikes", PhaseIF, code, weight, two, PhaseDecode((5,), 4), shape=(4,)),
+        chain("phase if of four spikes, early", PhaseIF, code, weight, four, shape=(4,)),
         chain("phase max pool", (PhaseIF, MaxPool2d), *image, shape=(2, 4, 4)),
+        chain("phase max pool of two spikes", (PhaseIF, MaxPool2d), *several, shape=(2, 4, 4)),
     ]
 
 
@@ -145,17 +151,22 @@ def _integer_examples() -> list[Example]:
     large = nir.Linear(whole_numbers(5, 4) * 40_000)
     wide = PhaseIF((2, 4, 4), 6, 6, 2.0, 1.3, np.array(1), np.array(0))
     image = PhaseEncode((2, 4, 4), 6, 2.0, np.array(5)), wide, MaxPool2d(2, 2, 0)
+    several = image[0], PhaseIF((2, 4, 4), 6, 6, 2.0, 1.3, np.array(1), np.array(0), spikes=3), MaxPool2d(3, 1, 1)
     chains: dict[str, tuple[nir.NIRNode, ...]] = {
         "phase if": (code, weight, exact),
         "phase if early": (code, weight, _fire(2.0, 2.0, wait=1, rounding=False)),
         "phase if first phase 0": (code, weight, _fire(1.3, 1.3, wait=3, first_phase=0)),
+        "phase if of two spikes": (code, weight, _fire(2.0, 1.3, spikes=2)),
+        "phase if of four spikes, early": (code, weight, _fire(1.7, 2.0, wait=2, spikes=4)),
         "phase if, saturating": (code, large, exact),
+        "phase if of four spikes, saturating": (code, large, _fire(2.0, 1.3, wait=2, spikes=4)),
     }
     layers = code, weight, exact, back, weight, again, decode
     return [
         *(chain(name, PhaseIF, *nodes, shape=(4,), dt=INTEGER_DT) for name, nodes in chains.items()),
         chain("phase if, two layers", (PhaseIF, PhaseDecode), *layers, shape=(4,), dt=INTEGER_DT),
         chain("phase max pool", (PhaseIF, MaxPool2d), *image, shape=(2, 4, 4), dt=INTEGER_DT),
+        chain("phase max pool of three spikes", (PhaseIF, MaxPool2d), *several, shape=(2, 4, 4), dt=INTEGER_DT),
     ]
 
 
