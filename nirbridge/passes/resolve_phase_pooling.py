@@ -1,4 +1,4 @@
-"""Max pooling behind phase-coded neurons becomes "the first spike in the window wins"."""
+"""Max pooling behind phase-coded neurons becomes "the train whose spikes come first wins"."""
 
 from __future__ import annotations
 

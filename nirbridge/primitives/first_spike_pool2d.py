@@ -19,8 +19,10 @@ from nirbridge.primitives.spec import PASSED, Checks, Floats, Integers, Spec, Wi
 class FirstSpikePool2d(nir.NIRNode):
     """Max pooling of a phase code; never stored.
 
-    In each window of ``phases`` steps an output spikes at the first step at which any input of its spatial window
-    spikes, and stays silent after it: for a code with decreasing weights that is the maximum.
+    The neurons under a spatial window race in each window of ``phases`` steps: an output spikes at a step at which any
+    of those still in the race do, and the others then leave it until the next window.  So it sends the largest of
+    their trains, read as a number whose first digit is the first step, which is that of the largest membrane
+    (:class:`~nirbridge.primitives.PhaseIF`); of single spikes it is the first.
     """
 
     kernel_size: NDArray[Any]
@@ -49,7 +51,7 @@ SPEC = Spec(
     floats=Floats(),
     integers=Integers(quantise="pool"),
     cost=transparent(
-        "the first spike passes, the others are dropped; the published models price no pooling", pooling.channel_unit
+        "the first spike passes, with all of its train; the published models price no pooling", pooling.channel_unit
     ),
     chip=pooling.refused(pooling.MAXIMUM),
     shown=pooling.SHOWN,

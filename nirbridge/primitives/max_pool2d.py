@@ -17,7 +17,7 @@ from nirbridge.primitives.spec import PASSED, Checks, Floats, Integers, Spec, tr
 
 @dataclass(eq=False)
 class MaxPool2d(Extension):
-    """The largest value of each spatial window, per step; behind a ``PhaseIF`` the first spike in the window wins.
+    """The largest value of each spatial window, per step; behind a ``PhaseIF`` the neuron whose spikes come first wins.
 
     Input (C, H, W), output (C, ⌊(H + 2p - k)/stride⌋ + 1, ...).  Padding never wins: it counts as minus infinity.
 
@@ -28,6 +28,9 @@ class MaxPool2d(Extension):
 
     Raises:
         GraphError: a field is not one or two whole numbers, or the padding exceeds half the kernel.
+
+    Of phase codes it sends the whole train of the largest membrane under the window: at a phase at which some of those
+    in the race spike, the others leave it until the next window of phases.  Of single spikes that is the first.
 
     Source: Hwang and Kung, 2024 (max pooling of a decreasing phase code is the first spike).
     """

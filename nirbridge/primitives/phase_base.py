@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,24 @@ def integer_sums(frames: Sequence[Any], start: Any, gains: Sequence[Factor]) -> 
     return states
 
 
-def first_crossings(states: Sequence[Any], limits: Sequence[Any]) -> list[Any]:
-    """One spike at most: at the first phase whose state reaches its limit."""
-    silent, sent = states[0] == states[0], []
-    for state, limit in zip(states, limits, strict=True):
-        fires = silent & (state >= limit)
-        silent = silent & ~fires
-        sent.append(fires)
-    return sent
+def none_sent(state: Any, spikes: int) -> list[Any]:
+    """What :func:`decide` takes before the first phase, for windows of at most ``spikes`` spikes."""
+    return [state == state] * spikes
+
+
+def decide(state: Any, left: list[Any], limits: Sequence[tuple[int, Any]]) -> tuple[Any, list[Any]]:
+    """Who fires at a phase, and what it leaves them.
+
+    Args:
+        state: the membranes.
+        left: ``left[j]`` says of each neuron whether it has more than j spikes left.
+        limits: (spikes left, what the membrane must reach with at least so many left), from 1 spike on upward.
+    """
+    # Operators of bits: on tensors "where" takes twenty times as long.
+    (_, limit), *higher = limits
+    fires = left[0] & (state >= limit)
+    for least, limit in higher:
+        many = left[least - 1]
+        fires = (many & (state >= limit)) | (fires & ~many)
+    silent = ~fires
+    return fires, [*(less | (more & silent) for more, less in pairwise(left)), left[-1] & silent]

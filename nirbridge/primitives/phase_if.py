@@ -1,4 +1,4 @@
-"""Phase coding: the multi-level neuron unrolled in time, one spike a window at most."""
+"""Phase coding: the multi-level neuron unrolled in time, one spike a window or a few."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, positive, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
-from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
+from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
 from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.max_pool2d import MaxPool2d
-from nirbridge.primitives.phase_base import PHASES, first_crossings, integer_sums, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import PHASES, decide, integer_sums, none_sent, phase_base, phase_grows, shifted
 from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
-from nirbridge.primitives.phase_tables import fire_tables
+from nirbridge.primitives.phase_tables import fire_tables, middles, spikes_of
 from nirbridge.primitives.shaping import declared, stated
 from nirbridge.primitives.spec import (
     BINARY,
@@ -39,17 +39,24 @@ from nirbridge.primitives.spec import (
 
 @dataclass(eq=False)
 class PhaseIF(Extension):
-    r"""Single-spike phase-coded neuron; its state lives for one window of ``phases`` steps.
+    r"""Phase-coded neuron of at most ``spikes`` spikes a window; its state lives for one window of ``phases`` steps.
 
     With t = 1..phases+wait counted in the window, input after the last phase being zero, and f = first_phase:
 
     .. math::
         V(t) &= Q_{in} V(t-1) + x(t), \qquad V(0) = v_{init} Q_{in}^{f-1} \\
-        k \text{ fires iff no earlier phase fired and } V(wait + k) &\ge v_{threshold} \, m \,
-        Q_{in}^{wait + k + f - 1} Q_{out}^{-(k + f - 1)}
+        a_k &= v_{threshold} \, Q_{in}^{wait + k + f - 1} Q_{out}^{-(k + f - 1)} \\
+        k \text{ fires iff } j > 0 \text{ and } V(wait + k) &\ge m_j a_k; \qquad
+        \text{then } V(wait + k) \text{ loses } a_k \text{ and } j \text{ loses } 1
 
-    where m = (1 + 1/Q_out)/2 with rounding, else 1.  The output spike of phase k is 1 at step k of the window:
-    the wait is latency, which a runtime hides.
+    j counts the spikes left, from ``spikes`` on.  Without rounding every m_j = 1; with it
+    m_j = min(1, (1 + Q_out^-1 + .. + Q_out^-j)/2), the middle between the value of a phase and the largest sum that j
+    spikes behind it can still send: (1 + 1/Q_out)/2 for the only spike of ``spikes = 1``, which is the paper's neuron.
+    The output spike of phase k is 1 at step k of the window: the wait is latency, which a runtime hides.
+
+    Of two neurons of one threshold that see the same phases, the one with the larger V never has the smaller train,
+    read as a number whose first digit is the first phase: up to the first difference both have lost the same.
+    Max pooling rests on it.
 
     Args:
         shape: the neuron's shape.
@@ -61,11 +68,12 @@ class PhaseIF(Extension):
         v_init: the bias, in units of the decoded sum; broadcastable to ``shape``.
         first_phase: exponent of the first phase; 1 makes 1/Q the largest value.
         rounding: compare with the middle between two representable values.
+        spikes: sent in a window at most, 1 at least; more than ``phases`` never are.
 
     Raises:
         GraphError: a field is out of range or does not broadcast.
 
-    Source: Hwang and Kung, 2024 (One-Spike SNN), equations 3 and 4 and algorithm 1.
+    Source: Hwang and Kung, 2024 (One-Spike SNN), equations 3 and 4 and algorithm 1; several spikes are ours.
     """
 
     shape: Shape
@@ -77,6 +85,7 @@ class PhaseIF(Extension):
     v_init: NDArray[Any]
     first_phase: int = 1
     rounding: bool = True
+    spikes: int = 1
 
     def __post_init__(self) -> None:
         where = "PhaseIF"
@@ -89,6 +98,7 @@ class PhaseIF(Extension):
         self.base_out = phase_base(where, "base_out", self.base_out)
         self.first_phase = as_count(where, "first_phase", self.first_phase, 0)
         self.rounding = bool(self.rounding)
+        self.spikes = as_count(where, "spikes", self.spikes, 1)
         for name in ("v_threshold", "v_init"):
             array = as_number(where, name, getattr(self, name))
             require_broadcast(where, name, array, self.shape)
@@ -105,7 +115,8 @@ def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
     rng = dice.rng
     theta, start = dice.parameter(shape, 1, 6), dice.parameter(shape, -2, 3, 0.25)
     wait, first, rounding = int(rng.integers(PHASES + 1)), int(rng.integers(3)), bool(rng.integers(2))
-    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding)
+    spikes = int(rng.choice([1, 2, 3, PHASES + 1]))
+    return PhaseIF(shape, PHASES, wait, 2.0, 2.0, theta, start, first, rounding, spikes)
 
 
 def _examples() -> list[Example]:
@@ -114,11 +125,16 @@ def _examples() -> list[Example]:
     image = PhaseEncode((2, 4, 4), 4, 2.0, 4.0), PhaseIF((2, 4, 4), 4, 4, 2.0, 2.0, 1.0, 0.0), MaxPool2d(2, 2, 0)
     early = PhaseIF((5,), 4, 1, 2.0, 2.0, 1.0, 0.25, 1, False)
     later = PhaseIF((5,), 4, 2, 2.0, 2.0, 1.0, 0.0, 0)
+    two, four = (PhaseIF((5,), 4, wait, 2.0, 2.0, 1.0, signed(5), spikes=k) for wait, k in ((4, 2), (1, 4)))
+    several = image[0], PhaseIF((2, 4, 4), 4, 4, 2.0, 2.0, 2.0, 0.0, spikes=2), MaxPool2d((3, 2), 1, (1, 0))
     return [
         chain("phase if", PhaseIF, code, weight, fire, PhaseDecode((5,), 4), shape=(4,)),
         chain("phase if early", PhaseIF, code, weight, early, shape=(4,)),
         chain("phase if first phase 0", PhaseIF, code, weight, later, shape=(4,)),
+        chain("phase if of two spikes", PhaseIF, code, weight, two, PhaseDecode((5,), 4), shape=(4,)),
+        chain("phase if of four spikes, early", PhaseIF, code, weight, four, shape=(4,)),
         chain("phase max pool", (PhaseIF, MaxPool2d), *image, shape=(2, 4, 4)),
+        chain("phase max pool of two spikes", (PhaseIF, MaxPool2d), *several, shape=(2, 4, 4)),
     ]
 
 
@@ -135,65 +151,102 @@ def _integer_examples() -> list[Example]:
     large = nir.Linear(whole_numbers(5, 4) * 40_000)
     wide = PhaseIF((2, 4, 4), 6, 6, 2.0, 1.3, np.array(1), np.array(0))
     image = PhaseEncode((2, 4, 4), 6, 2.0, np.array(5)), wide, MaxPool2d(2, 2, 0)
+    several = image[0], PhaseIF((2, 4, 4), 6, 6, 2.0, 1.3, np.array(1), np.array(0), spikes=3), MaxPool2d(3, 1, 1)
     chains: dict[str, tuple[nir.NIRNode, ...]] = {
         "phase if": (code, weight, exact),
         "phase if early": (code, weight, _fire(2.0, 2.0, wait=1, rounding=False)),
         "phase if first phase 0": (code, weight, _fire(1.3, 1.3, wait=3, first_phase=0)),
+        "phase if of two spikes": (code, weight, _fire(2.0, 1.3, spikes=2)),
+        "phase if of four spikes, early": (code, weight, _fire(1.7, 2.0, wait=2, spikes=4)),
         "phase if, saturating": (code, large, exact),
+        "phase if of four spikes, saturating": (code, large, _fire(2.0, 1.3, wait=2, spikes=4)),
     }
     layers = code, weight, exact, back, weight, again, decode
     return [
         *(chain(name, PhaseIF, *nodes, shape=(4,), dt=INTEGER_DT) for name, nodes in chains.items()),
         chain("phase if, two layers", (PhaseIF, PhaseDecode), *layers, shape=(4,), dt=INTEGER_DT),
         chain("phase max pool", (PhaseIF, MaxPool2d), *image, shape=(2, 4, 4), dt=INTEGER_DT),
+        chain("phase max pool of three spikes", (PhaseIF, MaxPool2d), *several, shape=(2, 4, 4), dt=INTEGER_DT),
     ]
 
 
 def _values(node: PhaseIF) -> dict[str, Any]:
-    """``values`` make the membrane the decoded sum; ``limits`` are those of the step at which a phase is decided."""
+    """``values`` make the membrane the decoded sum; ``limits`` and ``amounts`` belong to the step of each decision."""
     first = node.first_phase - 1
-    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
     phases = range(1, node.phases + 1)
-    limits = (
-        node.v_threshold * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first)
-        for k in phases
-    )
+
+    def sent(middle: float) -> list[NDArray[Any]]:
+        return [
+            np.asarray(
+                node.v_threshold * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first)
+            )
+            for k in phases
+        ]
+
+    rows = [[(left, limit) for limit in sent(middle)] for left, middle in middles(node)]
     return {
         "base": node.base_in,
         "wait": node.wait,
         "start": np.asarray(node.v_init * node.base_in**first),
         "values": tuple(node.base_in ** -(t + first) for t in phases),
-        "limits": tuple(map(np.asarray, limits)),
+        "limits": tuple(zip(*rows, strict=True)),
+        "amounts": tuple(sent(1.0)) if spikes_of(node) > 1 else (),
+        "spikes": spikes_of(node),
     }
 
 
 def _thresholds(node: PhaseIF) -> list[NDArray[Any]]:
-    """What the decoded sum must reach for each phase to fire: θ m Q_out^-(k+f-1)."""
-    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
+    """What the decoded sum must reach for each phase to fire first: θ m Q_out^-(k+f-1)."""
+    _, middle = middles(node)[-1]
     first = node.first_phase - 1
     return [node.v_threshold * middle * node.base_out ** -(k + first) for k in range(1, node.phases + 1)]
 
 
-def _run(frames, base, wait, start, values, limits):
-    """V(t) = Q_in V(t-1) + x(t), x = 0 behind the last phase; phase k fires once, where V(wait + k) >= limit(k)."""
-    v, states = start + 0 * frames[0], []
-    for t in range(len(frames) + wait):
-        v = base * v + frames[t] if t < len(frames) else base * v
-        states.append(v)
-    decoded = [state * value for state, value in zip(states, values, strict=False)]
-    return first_crossings(states[wait:], limits), decoded
+def _run(frames, base, wait, start, values, limits, amounts, spikes):
+    """V(t) = Q_in V(t-1) + x(t), x = 0 behind the last phase; what it sends goes off V, not off what is recorded."""
+    phases = len(frames)
+    v = total = start + 0 * frames[0]
+    left, sent, decoded = none_sent(v, spikes), [], []
+    for t in range(phases + wait):
+        v = base * v + frames[t] if t < phases else base * v
+        if t < phases:
+            total = base * total + frames[t] if amounts and t > wait else v
+            decoded.append(total * values[t])
+        if t >= wait:
+            fires, left = decide(v, left, limits[t - wait])
+            sent.append(fires)
+            if amounts:
+                v = v - fires * amounts[t - wait]
+    return sent, decoded
 
 
 def _integer_values(node: PhaseIF) -> dict[str, Any]:
     tables = fire_tables(node)
-    return {"start": tables.start, "gains": tables.gains, "wait": node.wait, "limits": tuple(tables.limits)}
+    rows = [[(left, limit) for limit in row] for (left, _), row in zip(middles(node), tables.limits, strict=True)]
+    return {
+        "start": tables.start,
+        "gains": tables.gains,
+        "wait": node.wait,
+        "limits": tuple(zip(*rows, strict=True)),
+        "amounts": tuple(tables.amounts) if spikes_of(node) > 1 else (),
+        "spikes": spikes_of(node),
+    }
 
 
-def _integer_run(frames, start, gains, wait, limits):
-    """v(t) = clip(v(t-1) + tz(x(t)·G[t])); phase k fires once, where v(min(wait + k, T)) >= Θ[k]."""
+def _integer_run(frames, start, gains, wait, limits, amounts, spikes):
+    """v(t) = clip(v(t-1) + tz(x(t)·G[t])); phase k fires where v(min(wait + k, T)) - r >= Θ[k], r what was sent."""
     states = integer_sums(frames, start, gains)
-    decided = [states[min(wait + k, len(states) - 1)] for k in range(len(states))]
-    return first_crossings(decided, limits), states
+    left, sent, taken = none_sent(states[0], spikes), [], 0
+    for k in range(len(states)):
+        fires, left = decide(states[min(wait + k, len(states) - 1)] - taken, left, limits[k])
+        sent.append(fires)
+        if amounts:
+            taken = clip(taken + fires * amounts[k])
+    return sent, states
+
+
+def _family(node: PhaseIF, mixing: bool) -> str:
+    return f"{'One-Spike' if node.spikes == 1 else f'{node.spikes}-Spike'} Q={float(node.base_out):.4g}"
 
 
 SPEC = Spec(
@@ -208,8 +261,8 @@ SPEC = Spec(
     sends=BINARY,
     fires=Fires(
         thresholds=_thresholds,
-        integer=lambda node: list(fire_tables(node).limits),
-        note="of the phases, the first at the top",
+        integer=lambda node: list(fire_tables(node).limits[-1]),
+        note="of the first spike, by phases from the top",
     ),
     window=Window(
         steps=lambda node: node.phases,
@@ -230,10 +283,12 @@ SPEC = Spec(
     cost=Cost(
         role="spiking neuron",
         membrane=lambda node: shifted(node.base_in),
-        family=lambda node, mixing: f"One-Spike Q={float(node.base_out):.4g}",
+        family=_family,
     ),
     chip=Chip(place="population", fixed=lambda node: "compares with a threshold that decays within a window"),
-    shown=Shown(role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding")),
+    shown=Shown(
+        role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding", "spikes")
+    ),
     checks=Checks(),
     draws=(Draw(_draw, times=2, when="coded"),),
     examples=_examples,

@@ -51,13 +51,15 @@ class FireTables(NamedTuple):
         fraction: F, bits by which the state is finer than the input.
         start: state before the first phase.
         gains: of the input of each phase.
-        limits: (phases, ...) threshold of each output phase.
+        limits: (middles, phases, ...) threshold of each output phase, for each of :func:`middles`.
+        amounts: (phases, ...) what a spike of each phase stands for, and takes off.
     """
 
     fraction: int
     start: Integers
     gains: tuple[Factor, ...]
     limits: Integers
+    amounts: Integers
 
 
 class DecodeTables(NamedTuple):
@@ -76,18 +78,47 @@ def encode_tables(node: Any) -> EncodeTables:
 
 
 def fire_tables(node: Any) -> FireTables:
-    """gains[t] = Q_in^-(t+f-1) · 2^F and limits[k] = ⌈θ m Q_out^-(k+f-1) · 2^F⌉."""
+    """gains[t] = Q_in^-(t+f-1) · 2^F, limits[k] = ⌈θ m Q_out^-(k+f-1) · 2^F⌉ and, to nearest, amounts[k] with m = 1."""
     theta, start = whole(node.v_threshold), whole(node.v_init)
     fraction = fraction_bits(theta, start)
-    middle = (1 + 1 / node.base_out) / 2 if node.rounding else 1.0
     exponents = [-(phase + node.first_phase) for phase in range(node.phases)]
-    limits = (factor(node.base_out, exponent, fraction, middle) for exponent in exponents)
+
+    def sent(middle: float) -> list[Factor]:
+        return [factor(node.base_out, exponent, fraction, middle) for exponent in exponents]
+
     return FireTables(
         fraction,
         start << fraction,
         tuple(factor(node.base_in, exponent, fraction) for exponent in exponents),
-        np.stack([_raised(theta, found) for found in limits]),
+        np.stack([[_raised(theta, found) for found in sent(middle)] for _, middle in middles(node)]),
+        np.stack([_nearest(theta, found) for found in sent(1.0)]),
     )
+
+
+def spikes_of(node: Any) -> int:
+    """The spikes that a PhaseIF can send in a window: one a phase at most."""
+    return min(node.spikes, node.phases)
+
+
+def middles(node: Any) -> tuple[tuple[int, float], ...]:
+    """(spikes left, m with at least so many left) of a PhaseIF, from 1 on; the spikes counted are :func:`spikes_of`.
+
+    With rounding m = min(1, (1 + Σ_{i=1..j} Q_out^-i)/2) while j spikes are left: the middle between the value of a
+    phase and the largest sum of j spikes behind it.
+    """
+    if not node.rounding:
+        return ((1, 1.0),)
+    never_sent = node.spikes - spikes_of(node)
+    found: dict[int, float] = {}
+    reached = part = 1.0
+    middle = 0.0
+    for left in range(1, node.spikes + 1):
+        part /= node.base_out
+        reached += part
+        if middle == (middle := min(1.0, reached / 2)):
+            break
+        found[max(left - never_sent, 1)] = middle
+    return tuple(found.items())
 
 
 def decode_tables(node: Any) -> DecodeTables:
@@ -107,6 +138,12 @@ def factor(base: float, exponent: int, fraction: int, middle: float = 1.0) -> Fa
     mantissa = round(part * 2**MANTISSA_BITS)
     shift = MANTISSA_BITS - power - fraction
     return Factor(mantissa << max(-shift, 0), min(max(shift, 0), _MOST_SHIFT))
+
+
+def _nearest(value: Integers, by: Factor) -> Integers:
+    """value · factor, halves up."""
+    rounded: Integers = (value * by.multiplier + (1 << by.shift >> 1)) >> by.shift
+    return rounded
 
 
 def _raised(value: Integers, by: Factor) -> Integers:

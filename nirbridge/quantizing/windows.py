@@ -49,6 +49,7 @@ def fire(node: PhaseIF, place: Place) -> Quantised:
         v_init=start,
         first_phase=node.first_phase,
         rounding=node.rounding,
+        spikes=node.spikes,
     )
     return Quantised(new, np.ones(()), _layer(place, node, shift, theta, node.v_threshold), shift)
 

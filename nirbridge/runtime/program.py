@@ -66,9 +66,9 @@ class Program(ABC):
 
     Membranes: a runtime that can give them sets ``records_membranes = True``.  ``_advance`` then also gets names such
     as ``"act1:v"`` (:func:`membrane_of` gives ``"act1"``) and returns under each the membrane [T, B, *shape] after
-    every step, after the reset; of a PhaseIF the decoded sum of the phases so far, V(t) Q_in^-(t+f-1).  In precision
-    "fixed" ``lowered.input_limit`` is set: inputs have been checked to be integers up to it, outputs and records are
-    arrays of whole numbers.
+    every step, after the reset; of a PhaseIF the decoded sum of the phases so far, V(t) Q_in^-(t+f-1), from which its
+    spikes take nothing off.  In precision "fixed" ``lowered.input_limit`` is set: inputs have been checked to be
+    integers up to it, outputs and records are arrays of whole numbers.
     """
 
     records_membranes = False

@@ -92,13 +92,17 @@ def _windows(x: Array, kernel: tuple[int, ...], axes: tuple[int, ...]) -> Array:
 
 
 def pool(p: Pool, x: Array) -> Array:
-    """The sum, mean or largest value of each spatial window, or whether any of it is not 0."""
+    """The sum, mean or largest value of each spatial window."""
+    return np.asarray(_REDUCE[p.reduce](under(p, x), axis=(-2, -1))).reshape(*x.shape[:-1], -1)
+
+
+def under(p: Pool, x: Array) -> Array:
+    """The values under each spatial window: (N, C, H', W', kernel height, kernel width)."""
     (ph, pw), (sh, sw) = p.padding, p.stride
     frames = x.reshape(-1, *p.shape)
     if ph or pw:
         frames = np.pad(frames, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=p.fill)
-    windows = _windows(frames, p.kernel, (2, 3))[:, :, ::sh, ::sw]
-    return np.asarray(_REDUCE[p.reduce](windows, axis=(-2, -1))).reshape(*x.shape[:-1], -1)
+    return _windows(frames, p.kernel, (2, 3))[:, :, ::sh, ::sw]
 
 
 def _integer_mean(windows: Array, axis: tuple[int, int]) -> Array:
@@ -112,7 +116,6 @@ _REDUCE: dict[str, Callable[..., Any]] = {
     "mean": np.mean,
     "integer mean": _integer_mean,
     "max": np.max,
-    "any": np.any,
 }
 
 

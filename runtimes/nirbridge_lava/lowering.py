@@ -109,7 +109,7 @@ LOWERING.register("max pool")(pool("max", -np.inf))
 @LOWERING.register("first spike pool")
 def first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
     """The same in integers: it only asks what is 0."""
-    parameters = pooling(planned, "any", 0)
+    parameters = pooling(planned, "max", 0)
     return Cell("FirstSpikePool2d", windowed(windows.first_spike_pool), parameters, window=planned.window)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.runtime import Array
-from nirbridge_lava.kernels import Pool, pool
+from nirbridge_lava.kernels import Pool, under
 
 
 def temporal_mix(weight: Array, x: Array) -> Array:
@@ -26,8 +26,10 @@ def run_window(run: Callable[[Array], Any], x: Array) -> tuple[Array, Any]:
 
 
 def first_spike_pool(p: Pool, x: Array) -> Array:
-    """1 at the first step at which any input of the spatial window spikes, 0 after it."""
-    spiked = np.maximum.accumulate(pool(p, x), axis=0)
-    first = spiked.copy()
-    first[1:] &= ~spiked[:-1]
-    return first.astype(x.dtype)
+    """A step at which some of those in the race spike ends the race for the others under the spatial window."""
+    racing, wins = np.ones((), bool), []
+    for frame in x:
+        spikes = racing & (under(p, frame) != 0)
+        wins.append(spikes.any(axis=(-2, -1)))
+        racing = spikes | (racing & ~wins[-1][..., None, None])
+    return np.stack(wins).reshape(*x.shape[:-1], -1).astype(x.dtype)

@@ -41,13 +41,13 @@ def integer_mean_pool(planned: PlannedNode, setting: Setting) -> Stage:
 
 def max_pool(planned: PlannedNode, setting: Setting) -> Stage:
     """The largest value of each window; padding never wins."""
-    kernel, stride, padding = window_of(planned)
+    kernel, stride, padding = spans(planned)
     return _compiled(planned, setting, largest=True) or Stateless(
         lambda x: functional.max_pool2d(x, kernel, stride, padding)
     )
 
 
-def window_of(planned: PlannedNode) -> tuple[tuple[int, ...], ...]:
+def spans(planned: PlannedNode) -> tuple[tuple[int, ...], ...]:
     """Kernel, stride and padding of a pool."""
     node = planned.node
     return tuple(pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
@@ -62,7 +62,7 @@ def _compiled(
 ) -> Stage | None:
     if setting.device.type != "cpu" or not numba_is_there():
         return None
-    window = window_of(planned)
+    window = spans(planned)
 
     def mean(pool: Callable[[], None], y: Any) -> None:
         pool()
@@ -83,7 +83,7 @@ def _compiled(
 
 
 def _sums(planned: PlannedNode, places: int, whole: bool = False) -> Stage:
-    kernel, stride, padding = window_of(planned)
+    kernel, stride, padding = spans(planned)
     sides = (padding[1], padding[1], padding[0], padding[0])
 
     def function(x: Tensor) -> Tensor:

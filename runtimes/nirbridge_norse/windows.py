@@ -7,6 +7,7 @@ base^phases times each other, more than float32 resolves.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,10 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import TemporalMix
-from nirbridge.primitives import FirstSpikePool2d
-from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.stepping import window_of
+from nirbridge_norse.pooling import spans
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Kept
 
@@ -64,16 +64,23 @@ def _window(planned: PlannedNode, setting: Setting, integers: bool) -> Callable[
 
 
 def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
-    """1 at the first step at which any input of the spatial window spikes, 0 after it."""
-    node: FirstSpikePool2d = planned.node
-    kernel, stride, padding = (pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
+    """A step at which some of those in the race spike ends the race for the others under the spatial window."""
+    kernel, stride, padding = spans(planned)
+    rows, columns = planned.output_shape[-2:]
+    # Each place of the kernel, with what is there for every output; padding never spikes.
+    reach = (rows - 1) * stride[0] + 1, (columns - 1) * stride[1] + 1
+    places = [
+        (..., slice(i, i + reach[0], stride[0]), slice(j, j + reach[1], stride[1]))
+        for i, j in product(*map(range, kernel))
+    ]
 
     def function(x: Tensor) -> Tensor:
-        spiked = functional.max_pool2d((x != 0).to(x.dtype).flatten(0, 2), kernel, stride, padding)
-        spiked = spiked.unflatten(0, x.shape[:3])
-        so_far = spiked.cummax(1).values
-        y = so_far.clone()
-        y[:, 1:] -= so_far[:, :-1]
-        return y
+        spikes = functional.pad(x != 0, (padding[1], padding[1], padding[0], padding[0]))
+        racing, wins = torch.ones((), dtype=torch.bool, device=x.device), []
+        for frame in torch.stack([spikes[place] for place in places]).unbind(2):
+            firing = frame & racing
+            wins.append(firing.amax(0))
+            racing = firing | (racing & ~wins[-1])
+        return torch.stack(wins, 1).to(x.dtype)
 
     return function

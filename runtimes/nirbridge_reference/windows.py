@@ -20,9 +20,10 @@ def temporal_mix(node: TemporalMix, x: Array) -> Array:
 
 
 def first_spike_pool(node: FirstSpikePool2d, x: Array) -> Array:
-    """1 at the first step at which any input of the spatial window spikes, 0 after it."""
-    steps, batch = x.shape[:2]
-    any_spike = windows(node, x.reshape(steps * batch, *x.shape[2:]), 0.0).any(axis=(-2, -1))
-    any_spike = any_spike.reshape(steps, batch, *any_spike.shape[1:])
-    before = np.cumsum(any_spike, axis=0) - any_spike
-    return (any_spike & (before == 0)).astype(x.dtype)
+    """A step at which some of those in the race spike ends the race for the others under the spatial window."""
+    racing, wins = np.ones((), bool), []
+    for frame in x:
+        spikes = racing & (windows(node, frame, 0.0) != 0)
+        wins.append(spikes.any(axis=(-2, -1)))
+        racing = spikes | (racing & ~wins[-1][..., None, None])
+    return np.stack(wins).astype(x.dtype)

@@ -73,7 +73,7 @@ def test_the_graphs_are_varied() -> None:
         features["outputs"] += len(plan.outputs) > 1
         outputs = _outputs(_run(graph, seed, "reference"))
         features["active"] += any(len(np.unique(values)) > 1 for values in outputs.values())
-    assert kinds == set(PRIMITIVES) - {"NIRGraph"}
+    assert kinds == set(PRIMITIVES) - {"NIRGraph"} | {"FirstSpikePool2d"}  # a MaxPool2d behind a PhaseIF
     share = {name: count / len(range(0, COUNT, 4)) for name, count in features.items()}
     assert share.pop("active") > 0.8
     assert min(share.values()) > 0.1, share

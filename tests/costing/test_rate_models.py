@@ -158,12 +158,12 @@ def test_analog_senders_are_dense() -> None:
     assert (row.input, row.operations) == ("analog", 3 * 3)
 
 
-def phase_net() -> nir.NIRGraph:
-    """2 values → 4 phases of binary code → 3 one-spike neurons → 1."""
+def phase_net(spikes: int = 1) -> nir.NIRGraph:
+    """2 values → 4 phases of binary code → 3 neurons of one spike or more → 1."""
     return line(
         PhaseEncode((2,), 4),
         nir.Linear(np.array([[1.0, 0], [0, 1], [0.5, 0.5]])),
-        PhaseIF((3,), 4, 4, 2.0, 1.5, 1.0, 0.0),
+        PhaseIF((3,), 4, 4, 2.0, 1.5, 1.0, 0.0, spikes=spikes),
         nir.Linear(np.ones((1, 3))),
         PhaseDecode((1,), 4, 1.5),
         entry=entry(2),
@@ -185,6 +185,21 @@ def test_one_spike_counts_spikes_for_each_image() -> None:
     small = nirbridge.energy(phase_net(), x, model="one-spike", bits=8)
     assert small.pj == pytest.approx(snn / 30)
     assert small.ann_pj == pytest.approx(9 * 0.23)
+
+
+def test_every_spike_of_several_is_counted() -> None:
+    """0.9375 is 1.5^-1 and, with 0.271 left, 1.5^-3; half of it is 1.5^-2; 0.75 is 1.5^-1, half of it 1.5^-3."""
+    x = np.array([[[0.9375, 0.0]], [[0.75, 0.0]]])
+    (sent,) = _records(phase_net(2), x, "n2")
+    assert sent.reshape(2, 4, 3).tolist() == [
+        [[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]],
+        [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]],
+    ]
+    report = nirbridge.energy(phase_net(2), x, model="one-spike")
+    assert (report["n3"].events, report["n3"].rate) == (5 / 2, 5 / 2 / 3)
+    memory = nirbridge.energy(phase_net(2), x, model="memory")
+    assert memory["n1"].counts["output writes"] == 5 / 2
+    assert report.pj > nirbridge.energy(phase_net(), x, model="one-spike").pj
 
 
 def test_inferences_can_be_given() -> None:

@@ -110,6 +110,11 @@ def test_a_phase_code_decides_at_the_end_of_its_window() -> None:
     assert (found.steps, found.latency, found.group) == (6, 6 + 5 + 4, "One-Spike Q=1.5")
 
 
+def test_several_spikes_are_a_group_of_their_own() -> None:
+    graph = line(PhaseEncode((2,), 4), PhaseIF((2,), 4, 4, 2.0, 1.5, 1.0, 0.0, spikes=3), entry=entry(2))
+    assert family_of(make_plan(graph)) == "3-Spike Q=1.5"
+
+
 def test_the_longest_path_waits() -> None:
     """A shortcut does not shorten the latency."""
     unit = PhaseIF((2,), 4, 3, 2.0, 2.0, 1.0, 0.0)

@@ -63,6 +63,7 @@ def every_node() -> dict[str, nir.NIRNode]:
         "one_hot": MultiLevelLIF.one_hot((4,), 3, np.float32(0.5), np.float32(0.9)),
         "uniform": MultiLevelLIF.uniform((4, 2), 5, _per_neuron(4, 1), v_init=0.5, output="value"),
         "phase_if": PhaseIF((4,), 8, 4, 2.0, 1.3, p, 0.25, 1, False),
+        "phase_if_of_three": PhaseIF((4,), 8, 4, 2.0, 1.3, p, 0.25, 1, False, np.int64(3)),
         "phase_encode": PhaseEncode((4,), 8, 2.0, p),
         "phase_decode": PhaseDecode((4,), 8, 1.3),
         "mix": TemporalMix(np.ones((2, 3), np.float16)),

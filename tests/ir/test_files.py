@@ -12,7 +12,7 @@ import pytest
 
 import nirbridge
 from nirbridge.errors import FileError, GraphError
-from nirbridge.ir import PRIMITIVES, Extension, MultiLevelLIF, build_graph, graph_differences, graphs_equal
+from nirbridge.ir import PRIMITIVES, Extension, MultiLevelLIF, PhaseIF, build_graph, graph_differences, graphs_equal
 from nirbridge.ir.heaps import longest_text
 from tests.ir.graphs import chain, every_node
 
@@ -188,6 +188,20 @@ def _hdf5(path: Path, node: dict[str, object], version: str = "1.0.8") -> Path:
 
 def _graph_of(**nodes: dict[str, object]) -> dict[str, object]:
     return {"type": "NIRGraph", "nodes": nodes, "edges": np.array([["a", "b"]], dtype=object)}
+
+
+def test_a_phase_neuron_without_its_number_of_spikes_has_one(tmp_path: Path) -> None:
+    """As files say that were written before it could have more."""
+    node = PhaseIF((2,), 4, 4, 2.0, 1.5, 1.0, 0.0)
+    stored = {key: value for key, value in node.to_dict().items() if key not in ("metadata", "spikes")}
+    graph = nirbridge.read(_hdf5(tmp_path / "x.nir", {**_graph_of(a=stored, b=stored)}))
+    assert graph.nodes["a"].spikes == 1
+
+
+@pytest.mark.parametrize("spikes", [0, -1, 1.5, "two"])
+def test_a_number_of_spikes_is_a_whole_number(spikes: object) -> None:
+    with pytest.raises(GraphError, match="spikes"):
+        PhaseIF((2,), 4, 4, 2.0, 1.5, 1.0, 0.0, spikes=spikes)  # type: ignore[arg-type]
 
 
 MULTI = {k: v for k, v in MultiLevelLIF.one_hot((2,), 2).to_dict().items() if k != "metadata"}

@@ -16,20 +16,25 @@ def whole(rng, *shape, most=127):
     return rng.integers(-most, most + 1, shape)
 
 
-def one_spike(rng):
+def one_spike(rng, spikes=(1, 1), pool=(2, 2, 0)):
     """Pictures in binary code, two layers of single spikes with a pool between them, logits."""
     theta = rng.integers(200, 900, (3, 1, 1))
     return {
         "code": PhaseEncode((2, 6, 6), 8, 2.0, np.array(19)),
         "c1": nir.Conv2d(None, whole(rng, 3, 2, 3, 3), 1, 1, 1, 1, np.zeros(3, int)),
-        "s1": PhaseIF((3, 6, 6), 8, 8, 2.0, 1.4, theta, whole(rng, 3, 1, 1, most=30)),
-        "max": MaxPool2d(2, 2, 0),
+        "s1": PhaseIF((3, 6, 6), 8, 8, 2.0, 1.4, theta, whole(rng, 3, 1, 1, most=30), spikes=spikes[0]),
+        "max": MaxPool2d(*pool),
         "c2": nir.Conv2d(None, whole(rng, 5, 3, 3, 3), 1, 1, 1, 1, np.zeros(5, int)),
-        "s2": PhaseIF((5, 3, 3), 8, 3, 1.4, 1.4, np.array(300), np.array(-20)),
+        "s2": PhaseIF((5, 3, 3), 8, 3, 1.4, 1.4, np.array(300), np.array(-20), spikes=spikes[1]),
         "flat": nir.Flatten(None, 0, -1),
         "fc": nir.Linear(whole(rng, 4, 45)),
         "logits": PhaseDecode((4,), 8, 1.4, whole(rng, 4)),
     }
+
+
+def several_spikes(rng):
+    """The same of two and four spikes, with a pool whose windows overlap."""
+    return one_spike(rng, (2, 4), (3, 2, 1))
 
 
 def lm_ht(rng):
@@ -48,6 +53,7 @@ def lm_ht(rng):
     ("make", "record", "shape", "steps"),
     [
         (one_spike, ["code", "s1", "s1:v", "s2", "s2:v", "logits:v"], (2, 6, 6), 3),
+        (several_spikes, ["s1", "s1:v", "max", "s2", "s2:v", "logits:v"], (2, 6, 6), 2),
         (lm_ht, ["mix", "act", "act:v"], (5,), 9),
     ],
 )
@@ -90,9 +96,11 @@ def test_spikes_of_a_phase_code_cost_additions():
     assert rows["max"][0] == "FirstSpikePool2d"
 
 
+@pytest.mark.parametrize("spikes", [1, 3])
 @pytest.mark.parametrize("mapping", MAPPINGS)
-def test_membranes_of_phase_codes_in_floating_point(mapping):
-    nodes = {"code": PhaseEncode((5,), 6, 2.0, 8.0), "s": PhaseIF((5,), 6, 4, 2.0, 1.3, 0.75, 0.125, 0)}
+def test_membranes_of_phase_codes_in_floating_point(mapping, spikes):
+    fire = PhaseIF((5,), 6, 4, 2.0, 1.3, 0.75, 0.125, 0, spikes=spikes)
+    nodes = {"code": PhaseEncode((5,), 6, 2.0, 8.0), "s": fire}
     graph = chain({**nodes, "y": PhaseDecode((5,), 6, 1.3, 0.5)}, (5,))
     x = np.random.default_rng(93).integers(0, 9, (4, 2, 5)) / 2
     names = ["s", "s:v", "y:v"]

@@ -6,6 +6,7 @@ import nir
 import numpy as np
 import pytest
 
+import nirbridge
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from tests.norse.norse_graphs import DT, assert_equals_reference, chain, dyadic, outputs, uniform
 
@@ -43,11 +44,14 @@ def test_phase_decode(base):
 
 
 @pytest.mark.parametrize("rounding", [True, False])
+@pytest.mark.parametrize("spikes", [1, 2, 4])
 @pytest.mark.parametrize(("wait", "first_phase"), [(6, 1), (3, 1), (0, 1), (6, 0), (4, 2)])
-def test_phase_if(wait, rounding, first_phase):
-    graph = chain(SHAPE, PhaseEncode(SHAPE, 6), phase_if(wait, rounding, first_phase))
-    spikes = assert_equals_reference(graph, ANALOG)
-    assert spikes.reshape(3, 6, -1).sum(axis=1).max() == 1
+def test_phase_if(wait, spikes, rounding, first_phase):
+    theta = uniform(2, (2, 1, 1), 0.5, 1.5) / spikes
+    node = phase_if(wait, rounding, first_phase, spikes=spikes, v_threshold=theta)
+    graph = chain(SHAPE, PhaseEncode(SHAPE, 6), node)
+    sent = assert_equals_reference(graph, ANALOG)
+    assert min(spikes, 2) <= sent.reshape(3, 6, -1).sum(axis=1).max() <= spikes
 
 
 def test_phase_if_resolves_more_than_float32():
@@ -60,9 +64,19 @@ def test_phase_if_resolves_more_than_float32():
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 2), (1, 1)), ((2, 3), (2, 2), (0, 1))]
 )
-def test_first_spike_pool(kernel, stride, padding):
-    graph = chain(SHAPE, PhaseEncode(SHAPE, 6), phase_if(), MaxPool2d(kernel, stride, padding))
+@pytest.mark.parametrize("spikes", [1, 3])
+def test_first_spike_pool(kernel, stride, padding, spikes):
+    graph = chain(SHAPE, PhaseEncode(SHAPE, 6), phase_if(spikes=spikes), MaxPool2d(kernel, stride, padding))
     assert_equals_reference(graph, ANALOG)
+
+
+def test_windows_of_several_spikes_arrive_one_by_one():
+    graph = chain(SHAPE, PhaseEncode(SHAPE, 6), phase_if(2, spikes=2), MaxPool2d(2, 1, 0))
+    expected = outputs(graph, ANALOG, "reference")
+    with nirbridge.compile(graph, "norse") as program:
+        found = [program.advance(frame[None]).output for frame in ANALOG]
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+    assert expected.reshape(3, 6, -1).sum(axis=1).max() == 2
 
 
 def test_two_pools_behind_each_other():

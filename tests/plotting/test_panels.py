@@ -10,9 +10,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import nirbridge
-from nirbridge.ir import MultiLevelLIF, flatten
+from nirbridge.ir import MultiLevelLIF, PhaseIF, flatten
 from nirbridge.pictures.palette import CYCLE, FALLING, RISING
 from nirbridge.plotting import Picture
+from nirbridge.plotting.membrane import limits_of
+from nirbridge.runtime import make_plan
 from tests.plotting.networks import CLASSES, HIDDEN, INPUTS, STEPS, data, levels_graph, line, phase_graph
 
 pytest.importorskip("matplotlib")
@@ -130,6 +132,17 @@ def test_in_fixed_point_thresholds_are_those_of_the_chip() -> None:
     drawn = lines_of(panels(picture)[0], "threshold")
     assert [one.get_ydata()[0] for one in drawn] == expected.tolist()
     assert expected[0] > 10
+
+
+def test_thresholds_of_several_spikes_are_those_of_the_first() -> None:
+    """With two spikes left m = (1 + 1/2 + 1/4)/2; in integers the table says it."""
+    node = PhaseIF((5,), 3, 3, 2.0, 2.0, 4, 0, spikes=2)
+    found = [limits_of(make_plan(line(node, shape=(5,)))["n0"], fixed) for fixed in (False, True)]
+    assert all(limits is not None and "first spike" in limits.note for limits in found)
+    assert [limits.thresholds[:, 0].tolist() for limits in found if limits] == [
+        [1.75, 0.875, 0.4375],
+        [1.75 * 2**18, 0.875 * 2**18, 0.4375 * 2**18],
+    ]
 
 
 def test_a_phase_code_has_its_own_steps_and_thresholds() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import nir
 import numpy as np
@@ -144,12 +145,12 @@ def _attention(make: Maker) -> Graph:
     return net(nodes, *paths, "input v v.act v.at kv", "input q q.act q.at qg", shape=(2, 4, 4))
 
 
-def _phases(make: Maker) -> Graph:
-    """Binary code, two layers of single spikes of other bases, first spikes pooled, logits: biases and waits vary."""
+def _phases(make: Maker, spikes: int = 1) -> Graph:
+    """Binary code, two layers of spikes of other bases, first spikes pooled, logits: biases and waits vary."""
 
     def fire(shape: tuple[int, ...], base_in: float, wait: int, *each: int) -> PhaseIF:
         theta, start = make.random.uniform(2, 4, each), make.random.uniform(-0.3, 0.3, each)
-        return PhaseIF(shape, 8, wait, base_in, 1.5, theta, start)
+        return PhaseIF(shape, 8, wait, base_in, 1.5, theta, start, spikes=spikes)
 
     return line(
         PhaseEncode((2, 6, 6), 8, 2.0, 4.7),
@@ -188,6 +189,7 @@ NETWORKS: dict[str, Callable[[Maker], Graph]] = {
     "pools": _pools,
     "aggregated": _aggregated,
     "phases": _phases,
+    "phases of several spikes": partial(_phases, spikes=3),
     "lm-ht": _lmht,
     "attention": _attention,
 }

@@ -8,8 +8,7 @@ import nir
 import numpy as np
 import pytest
 
-from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, Quantize, TemporalMix
-from nirbridge.primitives import FirstSpikePool2d
+from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, Quantize, TemporalMix
 from tests.reference.judging import BOTH, agree, close, judges, numbers, run, same
 
 BATCH = 2
@@ -124,42 +123,6 @@ def test_temporal_mix(entering: int, leaving: int, shape: tuple[int, ...], preci
             total += weight[t, j].item() * x[(window * entering + j, b, *at)].item()
         expected[(window * leaving + t, b, *at)] = total
     agree(precision, run(TemporalMix(weight), x=x, precision=precision).output, expected)
-
-
-def first_spikes(spikes: np.ndarray, phases: int, kernel: Any, stride: Any, padding: Any) -> np.ndarray:
-    """The first step of each window at which any input under the spatial window spikes; nothing after it."""
-    steps, batch, channels, *sizes = spikes.shape
-    places = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(sizes, padding, kernel, stride, strict=True)]
-    y = np.zeros((steps, batch, channels, *places))
-    for begin in range(0, steps, phases):
-        for b, c, row, column in np.ndindex(batch, channels, *places):
-            for t in range(begin, begin + phases):
-                under = [
-                    spikes[t, b, c, i, j]
-                    for i in range(row * stride[0] - padding[0], row * stride[0] - padding[0] + kernel[0])
-                    for j in range(column * stride[1] - padding[1], column * stride[1] - padding[1] + kernel[1])
-                    if 0 <= i < sizes[0] and 0 <= j < sizes[1]
-                ]
-                if any(under):
-                    y[t, b, c, row, column] = 1.0
-                    break
-    return y
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 2), (1, 0)), ((2, 3), (2, 1), (1, 1))]
-)
-@judges(FirstSpikePool2d, precisions=BOTH)
-def test_first_spike_pool(kernel: Any, stride: Any, padding: Any, precision: str) -> None:
-    """A MaxPool2d behind a PhaseIF, whose own spikes the oracle takes."""
-    phases, shape = 4, (2, 5, 4)
-    fire = PhaseIF(shape, phases, 4, 2.0, 2.0, np.array(40), np.array(0))
-    x = numbers("fixed", 3 * phases, BATCH, *shape, low=-20, high=20, seed=14)
-    x[phases : 2 * phases] = 0
-    found = run(fire, MaxPool2d(kernel, stride, padding), x=x, precision=precision, record=("n0",))
-    expected = first_spikes(found.records["n0"], phases, kernel, stride, padding)
-    same(found.output, expected)
-    assert len(set(np.nonzero(expected)[0])) > 2
 
 
 @pytest.mark.parametrize("given", [(0.7, -4, 5), ([0.25, 0.5, 1.3, 8.0], [-3, -1, 0, 2], [3, 1, 9, 2])])

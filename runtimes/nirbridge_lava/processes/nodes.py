@@ -8,7 +8,7 @@ from nirbridge_lava.models import NetworkModel, NetworkProcess, StageModel, Stag
 OWN = ("step", "lanes", "window")
 NODES = {
     "Delay": "Each neuron's input, its own number of data steps later.",
-    "FirstSpikePool2d": "Max pool of a phase code: the first spike of the window wins.",
+    "FirstSpikePool2d": "Max pool of a phase code: the train whose spikes come first wins.",
     "TemporalMix": "Mixes the steps of a window.",
     "Pool2d": "Sum, average or max pool, per step.",
     "Scale": "Element-wise factor.",
