@@ -35,7 +35,7 @@ def calibration(crops: int = 4) -> Pictures:
     """So many crops of each of 16 pictures of scikit-image and scikit-learn, none of which is judged."""
     shipped = [_folder("skimage", "data") / name for name in _PLAIN]
     shipped += [_folder("sklearn", "datasets", "images") / name for name in ("china.jpg", "flower.jpg")]
-    return np.concatenate([_crops(path, crops, number) for number, path in enumerate(shipped)])
+    return np.concatenate([_crops(path, crops, number, 0.5) for number, path in enumerate(shipped)])
 
 
 def judged(crops: int = 4) -> tuple[Pictures, NDArray[np.int64]]:
@@ -65,17 +65,23 @@ def _folder(package: str, *parts: str) -> Path:
     return Path(found.origin).parent.joinpath(*parts)
 
 
-def _crops(path: Path, count: int, seed: int) -> Pictures:
-    """The centre, then seeded windows of half to all of the picture's shorter side, every other one mirrored."""
+def _crops(path: Path, count: int, seed: int, smallest: float = 0.875) -> Pictures:
+    """The centre, then seeded windows, every other one mirrored.
+
+    Args:
+        path: of the picture.
+        count: of its crops.
+        seed: of the windows.
+        smallest: side of a window in parts of the picture's shorter one, 0.875 at most; the centre has 0.875.
+    """
     picture = Image.open(path).convert("RGB")
     width, height = picture.size
-    shorter = min(width, height)
     dice = np.random.default_rng(seed)
     made = []
     for number in range(count):
-        side = round(0.875 * shorter if number == 0 else dice.uniform(0.6, 1) * shorter)
+        side = round(min(width, height) * (dice.uniform(smallest, 0.875) if number else 0.875))
         free = np.array([width - side, height - side])
-        left, top = free // 2 if number == 0 else dice.integers(0, free + 1)
+        left, top = dice.integers(0, free + 1) if number else free // 2
         window = (int(left), int(top), int(left) + side, int(top) + side)
         pixels = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=window))
         made.append(pixels[:, ::-1] if number % 2 else pixels)

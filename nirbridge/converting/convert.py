@@ -25,8 +25,8 @@ from nirbridge.ir import flatten
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
     "one-spike": (
-        "phases", "wait", "base", "spikes", "calibrate", "margin", "first_phase", "rounding", "bn", "averages", "weight_bits", "percentile",
-        "input_scale", "mean", "std",
+        "phases", "wait", "base", "spikes", "calibrate", "margin", "first_phase", "rounding", "bn", "averages",
+        "weight_bits", "percentile", "input_scale", "mean", "std",
     ),
     "qcfs": ("steps",),
 }  # fmt: skip

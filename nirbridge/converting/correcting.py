@@ -16,17 +16,19 @@ from torch import Tensor
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.coding import Code
-from nirbridge.converting.evaluate import Function, functions
+from nirbridge.converting.evaluate import Function, function
 from nirbridge.converting.markers import Array, Relu, operation_of
 from nirbridge.converting.observing import behind_convolution, picked
 
 _AT_A_TIME = 4
-_KEPT = 1024
+_TOLD = 10
+_KEPT = 2048
 """Values of a channel by which its mean is judged."""
 _FEWEST = 64
 """Values of a channel below which its mean says nothing of other data."""
-_ROUNDS = 4
-_LEAST_SLOPE = 0.1
+_ROUNDS = 3
+_LEAST_SLOPE = 0.5
+"""The part of active values that a step divides by is at least that: rare values say little of other data."""
 _MEMORY = 2**30
 """Bytes of values that are held at a time."""
 
@@ -44,9 +46,9 @@ def corrected(
     .. math::
         \delta_c: \quad \overline{\lambda_c \, \hat a((u_c + \delta_c)/\lambda_c)} = \overline{a_c}
 
-    u is what the ReLU gets from the decoded spikes before it, a what it sends in the analog network; Newton's steps,
-    since the mean of many values is smooth where the code is not.  Pooled features stay as they are: an average over
-    places has little error of its own, and few values a channel.
+    u is what the ReLU gets from the decoded spikes before it, a what it sends in the analog network; a few steps of
+    Newton, since the mean of many values is smooth where the code is not.  Pooled features stay as they are: an
+    average over places has little error of its own, and few values a channel.
 
     Args:
         graph: the arranged network.
@@ -56,27 +58,26 @@ def corrected(
         coded: the same as the code of the input carries them.
         progress: is told what is being done.
     """
-    sides = _Side(graph, analog), _Side(graph, coded)
+    dtype = analog.dtype
+    network, spiking = _Side(graph, analog), _Side(graph, coded)
     dice = torch.Generator().manual_seed(0)
     shifted: dict[str, nir.NIRNode] = {}
     with torch.no_grad():
         for number, name in enumerate(graph.order):
             node = graph.nodes[name]
-            if type(node) is not Relu:
-                for side in sides:
-                    side.advance(name, side.run[name])
-                continue
-            if not number % 10:
-                progress(f"biases: node {number} of {len(graph.order)}")
-            coding = _coding(code, scales[name], analog.dtype)
-            sides[0].advance(name, sides[0].run[name])
-            spare = replace(node, ceiling=np.inf)
-            delta = np.zeros(())
-            if not _pooled(graph, name):
-                delta = _offset(graph, name, sides, spare, coding, dice)
-            shifted[name] = replace(node, shift=node.shift + delta)
-            before = functions(graph.changed({name: replace(spare, shift=node.shift + delta)}), analog.dtype, only=name)
-            sides[1].advance(name, lambda x: coding(before[name](x)))
+            run = function(node, dtype)
+            network.advance(name, run)
+            if type(node) is Relu:
+                coding = _coding(code, scales[name], dtype)
+                endless = replace(node, ceiling=np.inf)  # the code ends by itself
+                if not _pooled(graph, name):
+                    delta = _offset(graph, name, network, spiking, endless, coding, dice)
+                    shifted[name] = replace(node, shift=node.shift + delta)
+                    endless = replace(endless, shift=node.shift + delta)
+                run = _coded(function(endless, dtype), coding)
+            spiking.advance(name, run)
+            if not number % _TOLD:
+                progress(f"biases: node {number + 1} of {len(graph.order)}")
     return graph.changed(shifted)
 
 
@@ -100,7 +101,6 @@ class _Side:
     def __init__(self, graph: AnalogGraph, data: Tensor) -> None:
         self.graph = graph
         self.data = data
-        self.run = functions(graph, data.dtype)
         self.kept: dict[str, Tensor] = {}
         self.left = {name: len(users) for name, users in graph.consumers.items()}
 
@@ -114,13 +114,13 @@ class _Side:
             total = total + self.kept[source][part]
         return total
 
-    def advance(self, name: str, function: Function) -> None:
+    def advance(self, name: str, run: Function) -> None:
         """Keeps what leaves a node and forgets what nothing else needs."""
         count = len(self.data)
         made: Tensor | None = None
         for start in range(0, count, _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
-            y = function(self.total(name, part))
+            y = run(self.total(name, part))
             if made is None:
                 made = torch.empty((count, *y.shape[1:]), dtype=y.dtype)
             made[part] = y
@@ -137,50 +137,42 @@ def _coding(code: Code, scale: Array, dtype: torch.dtype) -> Function:
     return lambda x: code(x / unit) * unit
 
 
+def _coded(run: Function, coding: Function) -> Function:
+    return lambda x: coding(run(x))
+
+
 def _pooled(graph: AnalogGraph, name: str) -> bool:
     """Whether all that a ReLU gets was averaged over places."""
     return all(operation_of(graph.nodes[source]) in ("mean pool", "sum pool") for source in graph.incoming[name])
 
 
 def _offset(
-    graph: AnalogGraph, name: str, sides: tuple[_Side, _Side], node: Relu, coding: Function, dice: torch.Generator
+    graph: AnalogGraph,
+    name: str,
+    network: _Side,
+    spiking: _Side,
+    node: Relu,
+    coding: Function,
+    dice: torch.Generator,
 ) -> Array:
-    """δ of every channel; 0 where too few values are known."""
-    axis = 0 if behind_convolution(graph, name) else len(graph.shapes[name]) - 1
-    analog, coded = sides
-    count = len(analog.data)
-    gain, shift = (torch.as_tensor(value).to(analog.data.dtype) for value in (node.gain, node.shift))
-    each = -(-_KEPT // count)
-    rows: list[Tensor] = []
+    """δ of every channel, broadcastable to the features; 0 where too few values are known."""
+    axes = len(graph.shapes[name])
+    axis = 0 if behind_convolution(graph, name) else axes - 1
+    gain, shift = (torch.as_tensor(value).to(network.data.dtype) for value in (node.gain, node.shift))
+    count = len(network.data)
+    rows = []
     for number in range(count):
         part = slice(number, number + 1)
-        pair = analog.kept[name][part], gain * coded.total(name, part) + shift
-        both = torch.stack([value.movedim(axis + 1, 0).flatten(1) for value in pair])
-        rows.append(picked(both.flatten(0, 1), each, dice))
-    expected, found = torch.stack(rows, 1).unflatten(0, (2, -1)).flatten(2)  # [C, samples, values] as rows
-    if expected.shape[1] < _FEWEST:
+        pair = torch.stack([network.kept[name][part], gain * spiking.total(name, part) + shift])
+        rows.append(picked(pair.movedim(axis + 2, 1).flatten(2).flatten(0, 1), -(-_KEPT // count), dice))
+    wanted, entering = torch.cat(rows, 1).chunk(2)
+    channels, known = wanted.shape
+    broad = [channels if place == axis else 1 for place in range(axes)]
+    if known < _FEWEST:
         return np.zeros(())
-    broad = [1] * len(graph.shapes[name])
-    broad[axis] = -1
-
-    def sent(delta: Tensor) -> Tensor:
-        moved = (found + delta[:, None]).T.reshape(-1, *[len(found) if n == -1 else 1 for n in broad])
-        return coding(moved).reshape(-1, len(found)).T
-
-    delta = torch.zeros(len(found), dtype=found.dtype)
-    trust = None
+    delta = torch.zeros(channels, dtype=wanted.dtype)
     for _ in range(_ROUNDS):
-        y = sent(delta)
-        missing = (expected - y).unflatten(1, (count, -1)).mean(2)
-        if trust is None:
-            trust = _trust(missing)
-        delta += missing.mean(1) / (y > 0).to(y.dtype).mean(1).clamp(min=_LEAST_SLOPE)
-    return (delta * trust).double().numpy().reshape(broad)
-
-
-def _trust(missing: Tensor) -> Tensor:
-    mean, count = missing.mean(1), missing.shape[1]
-    if count < 2:
-        return torch.ones_like(mean)
-    noise = missing.var(1) / count
-    return (1 - noise / (mean**2).clamp(min=1e-30)).clamp(min=0)
+        sent = coding((entering + delta[:, None]).T.reshape(known, *broad)).reshape(known, channels)
+        active = (sent > 0).to(sent.dtype).mean(0)
+        delta += (wanted.mean(1) - sent.mean(0)) / active.clamp(min=_LEAST_SLOPE)
+    return delta.double().numpy().reshape(broad)

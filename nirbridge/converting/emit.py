@@ -237,6 +237,7 @@ def _neuron(emission: Emission, name: str) -> Train:
         v_init=compact(np.asarray(bias)),
         first_phase=settings.first_phase,
         rounding=settings.rounding,
+        spikes=settings.spikes,
     )
     return Train((emission.place(name, neuron, train.sources),), scale, settings.base)
 

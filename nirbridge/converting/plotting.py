@@ -61,23 +61,26 @@ def _title(report: Report) -> str:
 
 
 def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> None:
-    axis.bar(range(len(layers)), [100 * layer.relative for layer in layers], color=_BLUE)
-    axis.axhline(100 * report.output_error, color=_RED, lw=1, ls="--", label=f"output: {report.output_error:.2%}")
-    axis.set_ylabel("mean |error| /\nmean activation, %")
-    highest = 100 * max(report.output_error, *(layer.relative for layer in layers))
-    axis.set_ylim(0, max(1.08 * highest, 1.0))
-    _legend(axis, 1)
+    for place, (label, name, colour) in enumerate(
+        (("what is accumulated", "error", _BLUE), ("own", "own_error", _ORANGE))
+    ):
+        heights = [100 * getattr(layer, name) for layer in layers]
+        axis.bar([x + 0.4 * (place - 0.5) for x in range(len(layers))], heights, 0.39, label=label, color=colour)
+    axis.set_ylabel("error, % of the\nactivations' power")
+    axis.set_ylim(0, max(max(axis.get_ylim()), 1.0))
+    _legend(axis, 2)
 
 
 def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
     kinds = (
         ("spikes per neuron and window", "rate", _BLUE),
         ("neurons that never spike", "silent", _GREY),
-        ("activations above the code's range", "saturated", _ORANGE),
+        ("activations above the code's range", "clipped", _ORANGE),
+        ("activations too small for it", "below", _RED),
     )
     for place, (label, name, colour) in enumerate(kinds):
         heights = [100 * getattr(layer, name) for layer in layers]
-        axis.bar([x + 0.27 * (place - 1) for x in range(len(layers))], heights, 0.26, label=label, color=colour)
+        axis.bar([x + 0.2 * (place - 1.5) for x in range(len(layers))], heights, 0.19, label=label, color=colour)
     axis.set_ylabel("share, %")
     axis.set_ylim(0, max(max(axis.get_ylim()), 1.0))
     _legend(axis, len(kinds))

@@ -18,6 +18,7 @@ _MOST_REACH = 2.0
 _PARTS = np.geomspace(0.25, 1.5, 16)
 """Of its largest activation, at which a range of least error may end."""
 _BASES = np.concatenate([np.arange(1.05, 1.6, 0.025), np.arange(1.6, 2.01, 0.05)])
+_NEARLY = 1.1
 _VALUES = 4096
 """Of a layer, by which a base is chosen."""
 
@@ -56,10 +57,16 @@ def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
 
 
 def best_code(code: Code, layers: Mapping[str, Observed], rule: str, margin: float, nodes: Mapping[str, Relu]) -> Code:
-    """``code`` with the base of the least squared error over the layers, each in parts of its own power."""
+    """``code`` with the base whose squared error is the least over the layers, each in parts of its own power.
+
+    Of bases that are nearly as good the smallest: it rounds large values more finely, and what it loses of small ones
+    the biases make up for.
+    """
     samples = [_normal(layers[name], rule, margin, nodes[name]) for name in layers]
     known = [sample for sample in samples if sample.numel()]
-    return min(_codes(code), key=lambda tried: sum(_least(tried, sample, rule) for sample in known))
+    errors = {tried: sum(_least(tried, sample, rule) for sample in known) for tried in _codes(code)}
+    enough = _NEARLY * min(errors.values())
+    return next(tried for tried, error in errors.items() if error <= enough)
 
 
 def _codes(code: Code) -> Iterator[Code]:
