@@ -46,12 +46,13 @@ class PhaseIF(Extension):
     .. math::
         V(t) &= Q_{in} V(t-1) + x(t), \qquad V(0) = v_{init} Q_{in}^{f-1} \\
         a_k &= v_{threshold} \, Q_{in}^{wait + k + f - 1} Q_{out}^{-(k + f - 1)} \\
-        k \text{ fires iff } j > 0 \text{ and } V(wait + k) &\ge m_j a_k; \qquad
+        k \text{ fires iff } j > 0 \text{ and } V(wait + k) &\ge m_{j,k} a_k; \qquad
         \text{then } V(wait + k) \text{ loses } a_k \text{ and } j \text{ loses } 1
 
-    j counts the spikes left, from ``spikes`` on.  Without rounding every m_j = 1; with it
-    m_j = min(1, (1 + Q_out^-1 + .. + Q_out^-j)/2), the middle between the value of a phase and the largest sum that j
-    spikes behind it can still send: (1 + 1/Q_out)/2 for the only spike of ``spikes = 1``, which is the paper's neuron.
+    j counts the spikes left, from ``spikes`` on.  Without rounding every m = 1; with it
+    m_{j,k} = min(1, (1 + Q_out^-1 + .. + Q_out^-n)/2), n = min(j, phases - k): the middle between the value of a phase
+    and the largest sum that the spikes and phases left can still send; at the last phase n = 0, m = 1/2.
+    ``spikes = 1`` is the paper's neuron, with its m = (1 + 1/Q_out)/2 at all phases, the last one too.
     The output spike of phase k is 1 at step k of the window: the wait is latency, which a runtime hides.
 
     Of two neurons of one threshold that see the same phases, the one with the larger V never has the smaller train,
@@ -175,31 +176,28 @@ def _values(node: PhaseIF) -> dict[str, Any]:
     first = node.first_phase - 1
     phases = range(1, node.phases + 1)
 
-    def sent(middle: float) -> list[NDArray[Any]]:
-        return [
-            np.asarray(
-                node.v_threshold * middle * node.base_in ** (node.wait + k + first) * node.base_out ** -(k + first)
-            )
-            for k in phases
-        ]
+    def sent(k: int, middle: float = 1.0) -> NDArray[Any]:
+        sums, scale = node.base_in ** (node.wait + k + first), node.base_out ** -(k + first)
+        return np.asarray(node.v_threshold * middle * sums * scale)
 
-    rows = [[(left, limit) for limit in sent(middle)] for left, middle in middles(node)]
     return {
         "base": node.base_in,
         "wait": node.wait,
         "start": np.asarray(node.v_init * node.base_in**first),
         "values": tuple(node.base_in ** -(t + first) for t in phases),
-        "limits": tuple(zip(*rows, strict=True)),
-        "amounts": tuple(sent(1.0)) if spikes_of(node) > 1 else (),
+        "limits": tuple(
+            tuple((left, sent(k, middle)) for left, middle in row) for k, row in enumerate(middles(node), 1)
+        ),
+        "amounts": tuple(map(sent, phases)) if spikes_of(node) > 1 else (),
         "spikes": spikes_of(node),
     }
 
 
 def _thresholds(node: PhaseIF) -> list[NDArray[Any]]:
     """What the decoded sum must reach for each phase to fire first: θ m Q_out^-(k+f-1)."""
-    _, middle = middles(node)[-1]
     first = node.first_phase - 1
-    return [node.v_threshold * middle * node.base_out ** -(k + first) for k in range(1, node.phases + 1)]
+    most_left = [row[-1] for row in middles(node)]
+    return [node.v_threshold * middle * node.base_out ** -(k + first) for k, (_, middle) in enumerate(most_left, 1)]
 
 
 def _run(frames, base, wait, start, values, limits, amounts, spikes):
@@ -222,12 +220,11 @@ def _run(frames, base, wait, start, values, limits, amounts, spikes):
 
 def _integer_values(node: PhaseIF) -> dict[str, Any]:
     tables = fire_tables(node)
-    rows = [[(left, limit) for limit in row] for (left, _), row in zip(middles(node), tables.limits, strict=True)]
     return {
         "start": tables.start,
         "gains": tables.gains,
         "wait": node.wait,
-        "limits": tuple(zip(*rows, strict=True)),
+        "limits": tables.limits,
         "amounts": tuple(tables.amounts) if spikes_of(node) > 1 else (),
         "spikes": spikes_of(node),
     }
@@ -261,7 +258,7 @@ SPEC = Spec(
     sends=BINARY,
     fires=Fires(
         thresholds=_thresholds,
-        integer=lambda node: list(fire_tables(node).limits[-1]),
+        integer=lambda node: [row[-1][1] for row in fire_tables(node).limits],
         note="of the first spike, by phases from the top",
     ),
     window=Window(

@@ -51,14 +51,14 @@ class FireTables(NamedTuple):
         fraction: F, bits by which the state is finer than the input.
         start: state before the first phase.
         gains: of the input of each phase.
-        limits: (middles, phases, ...) threshold of each output phase, for each of :func:`middles`.
+        limits: of each output phase, (spikes left, threshold with at least so many left) as in :func:`middles`.
         amounts: (phases, ...) what a spike of each phase stands for, and takes off.
     """
 
     fraction: int
     start: Integers
     gains: tuple[Factor, ...]
-    limits: Integers
+    limits: tuple[tuple[tuple[int, Integers], ...], ...]
     amounts: Integers
 
 
@@ -83,15 +83,18 @@ def fire_tables(node: Any) -> FireTables:
     fraction = fraction_bits(theta, start)
     exponents = [-(phase + node.first_phase) for phase in range(node.phases)]
 
-    def sent(middle: float) -> list[Factor]:
-        return [factor(node.base_out, exponent, fraction, middle) for exponent in exponents]
+    def limit(exponent: int, middle: float) -> Integers:
+        return _raised(theta, factor(node.base_out, exponent, fraction, middle))
 
     return FireTables(
         fraction,
         start << fraction,
         tuple(factor(node.base_in, exponent, fraction) for exponent in exponents),
-        np.stack([[_raised(theta, found) for found in sent(middle)] for _, middle in middles(node)]),
-        np.stack([_nearest(theta, found) for found in sent(1.0)]),
+        tuple(
+            tuple((left, limit(exponent, middle)) for left, middle in row)
+            for exponent, row in zip(exponents, middles(node), strict=True)
+        ),
+        np.stack([_nearest(theta, factor(node.base_out, exponent, fraction)) for exponent in exponents]),
     )
 
 
@@ -100,25 +103,26 @@ def spikes_of(node: Any) -> int:
     return min(node.spikes, node.phases)
 
 
-def middles(node: Any) -> tuple[tuple[int, float], ...]:
-    """(spikes left, m with at least so many left) of a PhaseIF, from 1 on; the spikes counted are :func:`spikes_of`.
+def middles(node: Any) -> list[tuple[tuple[int, float], ...]]:
+    """Of each phase of a PhaseIF, (spikes left, m with at least so many left), from 1 on, as :func:`spikes_of` counts.
 
-    With rounding m = min(1, (1 + Σ_{i=1..j} Q_out^-i)/2) while j spikes are left: the middle between the value of a
-    phase and the largest sum of j spikes behind it.
+    With rounding m = min(1, (1 + Σ_{i=1..n} Q_out^-i)/2), n the spikes that can still follow: no more than are left,
+    nor than phases are.  A neuron of one spike has the paper's n = 1 at every phase.
     """
     if not node.rounding:
-        return ((1, 1.0),)
-    never_sent = node.spikes - spikes_of(node)
-    found: dict[int, float] = {}
-    reached = part = 1.0
-    middle = 0.0
-    for left in range(1, node.spikes + 1):
+        return [((1, 1.0),)] * node.phases
+    reached, part = [1.0], 1.0
+    for _ in range(spikes_of(node)):
         part /= node.base_out
-        reached += part
-        if middle == (middle := min(1.0, reached / 2)):
-            break
-        found[max(left - never_sent, 1)] = middle
-    return tuple(found.items())
+        reached.append(reached[-1] + part)
+    rows = []
+    for behind in reversed(range(node.phases)):
+        least: dict[float, int] = {}
+        for left in range(1, spikes_of(node) + 1):
+            following = 1 if node.spikes == 1 else min(left, behind)
+            least.setdefault(min(1.0, reached[following] / 2), left)
+        rows.append(tuple((left, middle) for middle, left in least.items()))
+    return rows
 
 
 def decode_tables(node: Any) -> DecodeTables:

@@ -135,13 +135,13 @@ def test_in_fixed_point_thresholds_are_those_of_the_chip() -> None:
 
 
 def test_thresholds_of_several_spikes_are_those_of_the_first() -> None:
-    """With two spikes left m = (1 + 1/2 + 1/4)/2; in integers the table says it."""
+    """With two spikes left and 2, 1 and 0 phases m = 7/8, 3/4 and 1/2; in integers the table says it."""
     node = PhaseIF((5,), 3, 3, 2.0, 2.0, 4, 0, spikes=2)
     found = [limits_of(make_plan(line(node, shape=(5,)))["n0"], fixed) for fixed in (False, True)]
     assert all(limits is not None and "first spike" in limits.note for limits in found)
     assert [limits.thresholds[:, 0].tolist() for limits in found if limits] == [
-        [1.75, 0.875, 0.4375],
-        [1.75 * 2**18, 0.875 * 2**18, 0.4375 * 2**18],
+        [1.75, 0.75, 0.25],
+        [1.75 * 2**18, 0.75 * 2**18, 0.25 * 2**18],
     ]
 
 

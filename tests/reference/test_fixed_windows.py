@@ -54,7 +54,7 @@ def test_phase_neuron(base_in: float, base_out: float, wait: int, first: int, ro
             v = clip(v + tz(int(x[8 * window + t, b, n]), tables.gains[t]))
             states.append(v)
         membranes[8 * window : 8 * window + 8, b, n] = states
-        fired = [k for k in range(8) if states[min(wait + k, 7)] >= int(tables.limits[0, k, n])]
+        fired = [k for k in range(8) if states[min(wait + k, 7)] >= int(tables.limits[k][0][1][n])]
         if fired:
             spikes[8 * window + fired[0], b, n] = 1
     found, records = fixed(node, x=x, record=("n0:v",))
