@@ -10,6 +10,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
+from nirbridge.exporting.settling import settle
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph
 from nirbridge.ir.stated_shapes import made_shape
@@ -23,6 +24,7 @@ class GraphBuilder:
         dt: seconds per step, for neurons with time constants.
         dtype: dtype of constants that the module's code brings along as plain numbers.
         problems: what was refused so far, with whether another reading of the leading axes might do.
+        settled: moved signals by identity, with what their nodes send.
         cells: names of the cells so far that take one step and hand on their state.
         called: names of the neurons so far that keep their state themselves.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
@@ -32,6 +34,7 @@ class GraphBuilder:
         self.dt = dt
         self.dtype = dtype
         self.problems: list[tuple[Problem, bool]] = []
+        self.settled: dict[int, tuple[Signal, Signal]] = {}
         self.cells: list[str] = []
         self.called: set[str] = set()
         self.batch_first = False
@@ -52,6 +55,7 @@ class GraphBuilder:
 
     def add_output(self, name: str, signal: Signal) -> None:
         """A node through which ``signal`` leaves."""
+        signal = settle(self, signal)
         node = nir.Output(output_type={"output": np.array(signal.shape, dtype=np.int64)})
         self._enter(name, node, signal.sources, signal.shape, signal.leading)
 
@@ -75,7 +79,7 @@ class GraphBuilder:
 
     def close_cycle(self, name: str, signal: Signal) -> None:
         """Lets ``signal``, which depends on the node ``name``, enter it as well."""
-        self.incoming[name] += signal.sources
+        self.incoming[name] += settle(self, signal).sources
 
     def sender(self, signal: Signal) -> nir.NIRNode | None:
         """The one node whose very output ``signal`` is, None for a sum or a signal of another shape."""

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to
+from nirbridge.exporting import moving
+from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to, unflatten
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import (
     adaptive_avg_pool2d,
@@ -91,13 +92,6 @@ def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     if prod(sizes) != signal.elements:
         raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", leading=True)
     return reshape_to(call, signal, tuple(sizes), "reshapes")
-
-
-def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
-    """[T*B, ...] → [T, B, ...]."""
-    full = require_signal(input).full_shape
-    dim %= len(full)
-    return reshape(call, input, *full[:dim], *sizes, *full[dim + 1 :])
 
 
 def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
@@ -227,6 +221,7 @@ _SHAPES: dict[str, Handler] = {
     "detach": same,
 }
 METHODS: dict[str, Handler] = {
+    **moving.METHODS,
     **_ARITHMETIC,
     **_SHAPES,
     "view": reshape,
@@ -247,6 +242,7 @@ _DROPOUTS = (
     functional.feature_alpha_dropout,
 )
 FUNCTIONS: dict[Any, Handler] = {
+    **moving.FUNCTIONS,
     **{getattr(torch, name): handler for name, handler in {**_ARITHMETIC, **_SHAPES}.items()},
     **{getattr(functional, name): handler for name, handler in _POOLING.items()},
     **dict.fromkeys(_DROPOUTS, dropout),
@@ -267,3 +263,5 @@ FUNCTIONS: dict[Any, Handler] = {
     functional.batch_norm: batch_norm,
 }
 """Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""
+TAKES_MOVED = moving.HANDLERS | {item, reshape, unflatten, flatten, squeeze, same, convert, size, dimensions, elements}
+"""Handlers to which it makes no difference whether values are in their places yet."""

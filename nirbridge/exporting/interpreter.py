@@ -12,7 +12,8 @@ from torch import fx, nn
 
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
-from nirbridge.exporting.functions import attribute
+from nirbridge.exporting.functions import TAKES_MOVED, attribute
+from nirbridge.exporting.settling import settle
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
@@ -57,6 +58,8 @@ class Interpreter:
         if find_all(Unknown, (args, kwargs)):
             return UNKNOWN
         call = Call(self.builder, name, self.call_module)
+        if handler not in TAKES_MOVED:
+            args, kwargs = fx.node.map_aggregate((args, kwargs), self._settled)
         try:
             inspect.signature(handler).bind(call, *args, **kwargs)
         except TypeError as error:
@@ -64,6 +67,9 @@ class Interpreter:
                 f"is called in a way that export does not know ({error})", "Call it more plainly"
             ) from None
         return handler(call, *args, **kwargs)
+
+    def _settled(self, value: Any) -> Any:
+        return settle(self.builder, value) if isinstance(value, Signal) else value
 
 
 class Trace:
