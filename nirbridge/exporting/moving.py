@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.settling import moved
 from nirbridge.exporting.signal import BATCH, STEPS, LeadingAxes, RefusalError, Signal, require_signal
 
-_STAND_INS = {
-    LeadingAxes.TIME: (2, 3),
-    LeadingAxes.BATCH_FIRST: (3, 2),
-    LeadingAxes.STEP: (3,),
-    LeadingAxes.FOLDED: (6,),
+_STAND_INS: dict[LeadingAxes, dict[int, int]] = {
+    LeadingAxes.TIME: {STEPS: 2, BATCH: 3, STEPS * BATCH: 6},
+    LeadingAxes.BATCH_FIRST: {STEPS: 2, BATCH: 3, STEPS * BATCH: 6},
+    LeadingAxes.STEP: {BATCH: 2},
+    LeadingAxes.FOLDED: {STEPS * BATCH: 2},
 }
 """Small sizes of time and batch while indices are moved; all must come through where they were."""
-_SIZES = {STEPS: 2, BATCH: 3, STEPS * BATCH: 6}
 _LEADING = "Move features alone: a graph runs over time and batch by itself"
 
 
@@ -38,44 +37,67 @@ def move(call: Call, function: Callable[..., Any], input: Any, *args: Any, **kwa
         RefusalError: the function raises, or moves time or batch.
     """
     signal = require_signal(input)
-    lead = _STAND_INS[signal.leading]
+    small = _STAND_INS[signal.leading]
+    lead = tuple(small[size] for size in signal.leading.value)
     sizes, count = (*lead, *signal.shape), int(np.prod(signal.shape))
     index = torch.arange(int(np.prod(sizes))).reshape(sizes)
     found = f"moves values of {signal.leading.text} with features {signal.shape}"
     try:
-        result = function(index, *_small(args), **_small(kwargs))
+        result = function(index, *_small(args, small), **_small(kwargs, small))
+        whole = function(
+            torch.empty(signal.full_shape, dtype=index.dtype, device="meta"), *_meta(args), **_meta(kwargs)
+        )
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
         text = " ".join(str(error).split())[:120]
         raise RefusalError(f"{found}: {text}", _LEADING, leading=True) from None
-    parts = (result,) if isinstance(result, Tensor) else tuple(result)
-    signals = []
-    for number, part in enumerate(parts):
-        name = call.name if isinstance(result, Tensor) else join(call.name, f"part{number}")
-        signals.append(_signal(signal, part, lead, count, name))
-    return signals[0] if isinstance(result, Tensor) else tuple(signals)
+    if isinstance(result, Tensor):
+        return _signal(signal, result, whole, lead, count, call.name)
+    if len(result) != len(whole):
+        raise _leading_refusal(signal)
+    return tuple(
+        _signal(signal, part, full, lead, count, join(call.name, f"part{number}"))
+        for number, (part, full) in enumerate(zip(result, whole, strict=True))
+    )
 
 
-def _signal(signal: Signal, index: Tensor, lead: tuple[int, ...], count: int, name: str) -> Signal:
+def _signal(signal: Signal, index: Tensor, whole: Tensor, lead: tuple[int, ...], count: int, name: str) -> Signal:
+    """The features that all samples give alike.
+
+    Args:
+        signal: what is moved.
+        index: its result on few samples, in which ``samples`` below must come back in order.
+        whole: its result on as many as there are, without values: a slice that ends behind the few cannot hide.
+        lead: the sizes of time and batch of ``index``.
+        count: values of a sample.
+        name: what the nodes are called.
+    """
     places = index.numpy()
-    samples = np.arange(int(np.prod(lead))).reshape(lead)
-    kept = places.shape[: len(lead)] == lead and places.ndim > len(lead)
-    if kept:
-        features = places[(0,) * len(lead)]
-        offsets = (samples * count).reshape(*lead, *(1,) * features.ndim)
-        kept = bool((places == offsets + features).all()) and bool((features < count).all())
-    if not kept:
-        found = f"moves or takes parts of time or batch of {signal.leading.text} with features {signal.shape}"
-        raise RefusalError(found, _LEADING, leading=True)
+    if tuple(whole.shape) != (*signal.leading.value, *places.shape[len(lead) :]) or places.ndim == len(lead):
+        raise _leading_refusal(signal)
+    features = places[(0,) * len(lead)]
+    samples = np.arange(int(np.prod(lead))).reshape(*lead, *(1,) * features.ndim)
+    if (places != samples * count + features).any() or (features >= count).any():
+        raise _leading_refusal(signal)
     return moved(signal, np.ascontiguousarray(features), name, "moves or takes parts of features")
 
 
-def _small(value: Any) -> Any:
+def _leading_refusal(signal: Signal) -> RefusalError:
+    found = f"moves or takes parts of time or batch of {signal.leading.text} with features {signal.shape}"
+    return RefusalError(found, _LEADING, leading=True)
+
+
+def _meta(value: Any) -> Any:
+    """Arguments for a tensor without values."""
+    return fx.node.map_aggregate(value, lambda item: item.to("meta") if isinstance(item, Tensor) else item)
+
+
+def _small(value: Any, sizes: dict[int, int]) -> Any:
     """Arguments with the sizes of time and batch that the indices have."""
     if isinstance(value, dict):
-        return {key: _small(item) for key, item in value.items()}
+        return {key: _small(item, sizes) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)(map(_small, value)) if type(value) in (tuple, list) else tuple(map(_small, value))
-    return _SIZES.get(value, value) if type(value) is int else value
+        return (list if isinstance(value, list) else tuple)(_small(item, sizes) for item in value)
+    return sizes.get(value, value) if type(value) is int else value
 
 
 def _function(name: str) -> Handler:
@@ -95,7 +117,7 @@ def _module(call: Call, module: nn.Module, input: Any) -> Any:
 
 _BOTH = (
     "transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "unsqueeze", "chunk", "split",
-    "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "roll", "repeat_interleave",
+    "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "repeat_interleave",
     "pixel_unshuffle", "channel_shuffle",
 )  # fmt: skip
 _METHODS = ("expand", "repeat", "flip", "split_with_sizes")

@@ -62,7 +62,7 @@ def _sides(signal: Signal, given: Any) -> list[tuple[int, int]]:
     return (sides + [(0, 0)] * (len(shape) - len(sides)))[::-1]
 
 
-def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]]) -> Signal:
+def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]], suffix: str = "") -> Signal:
     """Zeros before and behind each axis of places.
 
     A convolution pads both sides alike, so unlike ones take a kernel that looks further along.
@@ -72,7 +72,7 @@ def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]]) -> Sign
     padding = tuple(max(side) for side in sides)
     ones = (slice(None), 0, *(most - side[0] for most, side in zip(padding, sides, strict=True)))
     kernel[ones] = 1
-    return call.emit(convolution(signal.shape[1:], kernel, padding=padding, groups=channels), signal)
+    return call.emit(convolution(signal.shape[1:], kernel, padding=padding, groups=channels), signal, suffix)
 
 
 def _pad_channels(call: Call, signal: Signal, before: int, behind: int) -> Signal:

@@ -15,7 +15,9 @@ from torch.nn import functional
 
 import nirbridge
 from nirbridge.errors import ExportError
+from nirbridge.exporting.along import along
 from nirbridge.exporting.settling import nodes_for
+from nirbridge.exporting.signal import RefusalError
 from nirbridge.ir import Place
 from nirbridge.neurons import OverTime
 from tests.exporting.running import compare, dyadic
@@ -66,7 +68,7 @@ KINDS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], list[type]]]
     "channels last": (lambda x: x.permute(0, 2, 3, 1).flatten(1), (3, 4, 2), [nir.Flatten, nir.Linear]),
     "there and back": (lambda x: x.transpose(1, 2).transpose(2, 1), (3, 4), []),
     "split and merged": (lambda x: x.unflatten(1, (2, 3)).flatten(2).reshape(x.shape[0], -1), (6, 4), [nir.Flatten]),
-    "rolled": (lambda x: x.roll(1, -1), (2, 6), [nir.Linear]),
+    "an index": (lambda x: x.index_select(1, torch.tensor([2, 0])), (3, 4), [nir.Conv1d]),
 }
 
 
@@ -83,9 +85,26 @@ def test_one_move_that_two_layers_take_is_made_once() -> None:
     assert sum(type(node) is nir.Conv1d for node in graph.nodes.values()) == 1
 
 
-def test_time_and_batch_stay_where_they_are() -> None:
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.transpose(0, 1),
+        lambda x: x[:2],
+        lambda x: x[:6] + x[:6],
+        lambda x: x.split(2)[0],
+        lambda x: x.chunk(2)[1],
+        lambda x: x.flip(0),
+        lambda x: x.narrow(0, 0, 2),
+        lambda x: x.repeat(2, 1, 1),
+        lambda x: x[0:1],
+        lambda x: x[None],
+    ],
+)
+def test_time_and_batch_stay_where_they_are(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ExportError, match=r"takes parts of time or batch|moves values of|takes single steps"):
+        nirbridge.export(Code(function), (2, 3))
     with pytest.raises(ExportError, match=r"takes parts of time or batch|moves values of"):
-        nirbridge.export(Code(lambda x: x.transpose(0, 1)), (2, 3, 3))
+        nirbridge.export(OverTime(Code(function)), (2, 3))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -124,3 +143,8 @@ def test_random_ways_through_shapes(seed: int) -> None:
     graph = nir.NIRGraph(nodes_all, list(pairwise(nodes_all)), type_check=False)
     with nirbridge.compile(graph, "reference") as program:
         np.testing.assert_array_equal(program.run(values[None, None]).output[0, 0], expected)
+
+
+def test_rows_of_large_pictures_are_refused() -> None:
+    with pytest.raises(RefusalError, match=r"makes 224 rows of 112 in features \(64, 112, 112\)"):
+        along((64, 112, 112), 1, np.zeros((224, 112)))
