@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.markers import ChannelAffine, Offset, Relu, operation_of
-from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
+from nirbridge.ir import Aggregate, MaxPool2d, Place, SparseMatrix
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
 
@@ -29,14 +29,16 @@ def functions(graph: AnalogGraph, dtype: torch.dtype, zero_codes: bool = False) 
         dtype: of parameters and values.
         zero_codes: let every ReLU send 0, which leaves what constants alone bring to each node.
     """
-    markers = dict(_MARKERS)
-    if zero_codes:
-        markers[Relu] = lambda node, dtype: torch.zeros_like
-    made = {}
-    for name in graph.order:
-        node = graph.nodes[name]
-        made[name] = (markers.get(type(node)) or _FUNCTIONS[operation_of(node)])(node, dtype)
-    return made
+    silent: Function = torch.zeros_like
+    nodes = {name: graph.nodes[name] for name in graph.order}
+    return {
+        name: silent if zero_codes and type(node) is Relu else function_of(node, dtype) for name, node in nodes.items()
+    }
+
+
+def function_of(node: nir.NIRNode, dtype: torch.dtype) -> Function:
+    """A function of [B, *shape] for one node."""
+    return (_MARKERS.get(type(node)) or _FUNCTIONS[operation_of(node)])(node, dtype)
 
 
 def values(graph: AnalogGraph, run: Mapping[str, Function], x: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -100,6 +102,15 @@ def _flatten(node: nir.Flatten, dtype: torch.dtype) -> Function:
     return lambda x: x.flatten(start + 1 if start >= 0 else start, end + 1 if end >= 0 else end)
 
 
+def _place(node: Place, dtype: torch.dtype) -> Function:
+    def placed(x: Tensor) -> Tensor:
+        y = x.new_zeros(len(x), *node.output_shape)
+        y[:, node.start : node.stop] = x
+        return y
+
+    return placed
+
+
 def _aggregate(node: Aggregate, dtype: torch.dtype) -> Function:
     if isinstance(node.weight, SparseMatrix):
         places = torch.tensor(np.stack([node.weight.row, node.weight.column]))
@@ -139,6 +150,7 @@ _FUNCTIONS: dict[str, Callable[[Any, torch.dtype], Function]] = {
     "mean pool": partial(_sum_pool, mean=True),
     "max pool": _max_pool,
     "flatten": _flatten,
+    "place": _place,
     "aggregate": _aggregate,
 }
 """By operation of the primitive."""

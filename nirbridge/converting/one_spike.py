@@ -10,6 +10,7 @@ import nir
 import numpy as np
 from torch import nn
 
+from nirbridge.converting.activations import final_notes
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.base import best_base
 from nirbridge.converting.calibrate import (
@@ -78,6 +79,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         layers=layers,
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
         notes=(
+            *final_notes(traced.finals),
             *one_sided,
             *notes,
             *_negative_scales(traced),

@@ -62,7 +62,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
     window = int(steps)
     progress("reading the network")
     ends = (_expanded(window), _averaged(window)) if window > 1 else (None, None)
-    builder = trace(module, data.shape[1:], _vocabulary(window), *ends)
+    builder, _ = trace(module, data.shape[1:], _vocabulary(window), *ends)
     graph = builder.graph({})
     mark_inference(graph, 1)
     found = tuple(_layer(name, node) for name, node in graph.nodes.items() if type(node) is MultiLevelLIF)

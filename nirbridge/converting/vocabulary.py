@@ -12,9 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nirbridge.converting import activations
 from nirbridge.converting.aggregation import Aggregate
 from nirbridge.converting.markers import ChannelAffine, Offset, Relu
-from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.exporting import (
+    concatenation,
+    enlarging,
+    layers,
+    maxima,
+    neurons,
+    normalisation,
+    norse,
+    pooling,
+    refusals,
+)
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
@@ -80,6 +91,18 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
         found = f"adds a constant of shape {value.shape} to features of shape {signal.shape}"
         raise RefusalError(found, "Give one number or one for each feature") from None
     return call.emit(Offset(value), signal)
+
+
+def subtract(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """x - alpha y, either of which may be a constant."""
+    if isinstance(other, Signal):
+        return add(call, input, multiply_signal(call, other, -alpha))
+    return add(call, input, other, alpha=-alpha)
+
+
+def _subtract_from(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """torch.rsub: y - alpha x."""
+    return subtract(call, other, input, alpha=alpha)
 
 
 def multiply(call: Call, input: Any, other: Any) -> Signal:
@@ -164,10 +187,15 @@ PRODUCTS: dict[Any, Any] = dict.fromkeys((torch.mul, torch.multiply, operator.mu
 PRODUCT_METHODS = {"mul": multiply, "multiply": multiply}
 """Products by constants alone."""
 
+_SUMS: dict[str, Any] = {"add": add, "sub": subtract, "subtract": subtract}
+
 ANALOG = Vocabulary(
     modules={
         **layers.MODULES,
         **pooling.MODULES,
+        **enlarging.MODULES,
+        **activations.MODULES,
+        nn.MaxPool2d: maxima.max_module(maxima.max_pool2d_of_spikes),
         nn.ReLU: _relu_module,
         nn.BatchNorm1d: _batch_norm_module,
         nn.BatchNorm2d: _batch_norm_module,
@@ -176,15 +204,28 @@ ANALOG = Vocabulary(
     named_modules={},
     functions={
         **FUNCTIONS,
+        **concatenation.FUNCTIONS,
+        **enlarging.FUNCTIONS,
+        **activations.FUNCTIONS,
+        **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), maxima.max_pool2d_of_spikes),
+        **dict.fromkeys((torch.sub, torch.subtract, operator.sub, operator.isub), subtract),
+        torch.rsub: _subtract_from,
         **dict.fromkeys((torch.relu, torch.relu_, functional.relu), relu),
         **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
         **PRODUCTS,
         **GRAPH_FUNCTIONS,
         functional.batch_norm: batch_norm,
     },
-    methods={**METHODS, "relu": relu, "add": add, **PRODUCT_METHODS, **GRAPH_METHODS},
+    methods={
+        **METHODS,
+        **activations.METHODS,
+        **_SUMS,
+        "relu": relu,
+        **PRODUCT_METHODS,
+        **GRAPH_METHODS,
+    },
     module_refusal=partial(module_refusal, _ANALOG),
     function_refusal=partial(function_refusal, _ANALOG),
-    constant_first=frozenset({"add", *GRAPH_METHODS}),
+    constant_first=frozenset({*_SUMS, *PRODUCT_METHODS, *GRAPH_METHODS}),
 )
-"""What one-spike conversion lowers: layers, ReLU, batch normalisation and aggregation."""
+"""What one-spike conversion lowers: layers, ReLU and what is made of it, batch normalisation and aggregation."""

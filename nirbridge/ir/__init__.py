@@ -8,6 +8,7 @@ from nirbridge.ir.flat import FlatGraph, Graph, flatten, label
 from nirbridge.ir.hdf5_reader import read, read_flat
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
+from nirbridge.ir.moving import moves_values
 from nirbridge.ir.once import once
 from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
 from nirbridge.ir.registry import (
@@ -85,6 +86,7 @@ __all__ = [
     "label",
     "mark_copy",
     "mark_inference",
+    "moves_values",
     "once",
     "original",
     "read",
