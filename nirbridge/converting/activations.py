@@ -43,7 +43,7 @@ def leaky(call: Call, signal: Signal, slope: Any) -> Signal:
     negated = call.emit(nir.Scale(np.asarray(-1, factor.dtype)), signal, "negated")
     minus = call.emit(Relu(opposite=plus.sources[0]), negated, "minus")
     call.builder.nodes[plus.sources[0]] = Relu(opposite=minus.sources[0])
-    return call.builder.total(call.name, plus, call.emit(nir.Scale(-factor), minus, "slope"))
+    return call.builder.total(call.name, call.emit(nir.Scale(-factor), minus, "slope"), plus)
 
 
 def leaky_relu(call: Call, input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Signal:

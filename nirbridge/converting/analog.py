@@ -145,9 +145,12 @@ def trace(
         result: Any = Interpreter(builder, vocabulary).call_module(module, "", (signal,), {})
     finals: tuple[Final, ...] = ()
     if isinstance(result, Signal):
-        result, finals = without_finals(builder, settle(builder, result))
-        result = leave(builder, result) if leave else result
-        builder.add_output(_free(OUTPUT, taken), result)
+        try:
+            result, finals = without_finals(builder, settle(builder, result))
+            result = leave(builder, result) if leave else result
+            builder.add_output(_free(OUTPUT, taken), result)
+        except RefusalError as refusal:
+            builder.refuse(f"module {type(module).__name__}", refusal)
     elif not builder.problems:
         found = f"returns a {type(result).__name__}, not one tensor that depends on the input"
         builder.refuse(f"module {type(module).__name__}", RefusalError(found, "Return the logits alone"))

@@ -18,6 +18,7 @@ from nirbridge.converting.conversion import Conversion, ConversionWarning
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.errors import GraphError, InputError
+from nirbridge.exporting.containers import plain
 from nirbridge.exporting.user_code import nested
 from nirbridge.ir import flatten
 
@@ -106,7 +107,7 @@ def convert_in_full(
         known = ", ".join(OPTIONS[method])
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
     with nested(ann):
-        conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
+        conversion = METHODS[method](_in_single(plain(ann)), checked_data(data), progress or _silent, **options)
     problems = find_problems(flatten(conversion.graph))
     if problems:
         raise GraphError.from_problems(problems)

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import TAKES_MOVED, attribute
 from nirbridge.exporting.settling import settle
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
@@ -38,6 +39,7 @@ class Interpreter:
 
     def call_module(self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What ``module`` makes of its arguments; what is refused becomes a problem and ``UNKNOWN``."""
+        module, path = unwrapped(module, path)
         where = f"module '{path}' ({type(module).__name__})" if path else f"module {type(module).__name__}"
         try:
             handler = self.vocabulary.handler(module)
@@ -81,7 +83,11 @@ class Trace:
         self.path = path
         self.values: dict[fx.Node, Any] = {}
         self.vocabulary = interpreter.vocabulary
-        self.tracer = ExportTracer(self.vocabulary.is_leaf, lambda value: bool(find_all(_RECORDED, value)), self._known)
+        self.tracer = ExportTracer(
+            lambda inner: inside(inner) is not None or self.vocabulary.is_leaf(inner),
+            lambda value: bool(find_all(_RECORDED, value)),
+            self._known,
+        )
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value that ``forward`` returns.

@@ -22,6 +22,8 @@ def moves_values(node: nir.NIRNode) -> bool:
     if operation not in ("matrix", "convolution") or np.any(getattr(node, "bias", 0)):
         return False
     weight = np.asarray(node.weight)
+    if operation == "matrix" and weight.ndim != 2:
+        return False
     if not _is_one_hot(weight[0]) or not _is_one_hot(weight) or not weight.any():
         return False
     single = ()

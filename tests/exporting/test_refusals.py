@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -224,16 +223,6 @@ def test_a_forward_of_two_tensors_needs_their_names() -> None:
     with pytest.raises(ExportError, match="unexpected keyword argument 'top'"):
         export(Two(), {"left": (3,), "right": (3,), "top": (3,)})
     assert [edge[0] for edge in export(Two(), {"left": (3,), "right": (3,)}).edges] == ["left", "right"]
-
-
-def test_compiled_modules_are_refused() -> None:
-    with pytest.raises(ExportError, match="module OptimizedModule: is compiled"):
-        export(torch.compile(nn.Linear(3, 3)), (3,))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated, but such modules are about
-        scripted = torch.jit.script(nn.Linear(3, 3))
-    with pytest.raises(ExportError, match="module '0' .RecursiveScriptModule.: is compiled"):
-        export(nn.Sequential(scripted), (3,))
 
 
 def test_lazy_modules_are_exported_once_they_have_weights() -> None:
