@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -17,7 +18,8 @@ from nirbridge.converting.calibrate import Progress, checked_data
 from nirbridge.converting.conversion import Conversion, ConversionWarning
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
-from nirbridge.errors import GraphError, InputError
+from nirbridge.converting.samples import LIMIT, samples
+from nirbridge.errors import GraphError, InputError, Problem
 from nirbridge.exporting.containers import plain
 from nirbridge.exporting.user_code import nested
 from nirbridge.ir import flatten
@@ -55,10 +57,11 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
             sums, slices by a step, zero padding, constant factors and offsets, products with constant matrices or
             :class:`Aggregate` for graph networks; ReLU for "one-spike", QCFS for "qcfs".  One in float16 or bfloat16
             is left as it is; a float32 copy of it is converted.
-        data: calibration samples [N, *shape], as the graph will get them.
+        data: calibration samples [N, *shape], as the graph will get them: an array or tensor, or a DataLoader, data
+            set, list or generator of tensors, of tuples (x, y) or of dictionaries.
         method: "one-spike" or "qcfs".
-        options: for "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a
-            number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
+        options: ``limit`` = 1024, the samples that are taken of a loader, data set, list or generator.  For
+            "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
             ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and
             aggregation to the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``,
             as 8; ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
@@ -87,14 +90,21 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
 
 
 def convert_in_full(
-    ann: nn.Module, data: Any, method: str = "one-spike", *, progress: Progress | None = None, **options: Any
+    ann: nn.Module,
+    data: Any,
+    method: str = "one-spike",
+    *,
+    limit: int = LIMIT,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Conversion:
     """As :func:`convert`, with what each layer became; notes are returned instead of warned.
 
     Args:
         ann: the network.
-        data: calibration samples [N, *shape].
+        data: calibration samples, as :func:`nirbridge.converting.samples.samples` takes them.
         method: "one-spike" or "qcfs".
+        limit: samples to take at most of a loader, data set, list or generator.
         progress: called with one line of text before each stage.
         options: as in :func:`convert`.
     """
@@ -107,7 +117,11 @@ def convert_in_full(
         known = ", ".join(OPTIONS[method])
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
     with nested(ann):
-        conversion = METHODS[method](_in_single(plain(ann)), checked_data(data), progress or _silent, **options)
+        taken = samples(data, limit)
+        conversion = METHODS[method](_in_single(plain(ann)), checked_data(taken.data), progress or _silent, **options)
+    if taken.note:
+        note = Problem("argument 'data'", taken.note, "Give a larger 'limit' for more", rule="samples_taken")
+        conversion = replace(conversion, notes=(note, *conversion.notes))
     problems = find_problems(flatten(conversion.graph))
     if problems:
         raise GraphError.from_problems(problems)
