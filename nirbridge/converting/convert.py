@@ -53,18 +53,21 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
     "qcfs": every QCFS becomes a ``MultiLevelLIF`` of L = Q/T levels, exact.  The graph takes and gives [1, B, *shape].
 
     Args:
-        ann: the network, of Linear, Conv1d/2d, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout,
-            sums, slices by a step, zero padding, constant factors and offsets, products with constant matrices or
-            :class:`Aggregate` for graph networks; ReLU for "one-spike", QCFS for "qcfs".  One in float16 or bfloat16
-            is left as it is; a float32 copy of it is converted.
+        ann: the network, of Linear, Conv1d/2d, ConvTranspose1d/2d, BatchNorm1d/2d, max, average and adaptive pooling,
+            nearest upsampling, Flatten, Dropout, sums and differences, torch.cat, slices, chunk, channel shuffle, zero
+            padding, constant factors and offsets, products with constant matrices or :class:`Aggregate` for graph
+            networks; ReLU, LeakyReLU and PReLU for "one-spike", QCFS for "qcfs".  A softmax or sigmoid at the end of
+            "one-spike" is left out with a note.  torch.compile, DataParallel and fx modules are read through.
+            One in float16 or bfloat16 is left as it is; a float32 copy of it is converted.
         data: calibration samples [N, *shape], as the graph will get them: an array or tensor, or a DataLoader, data
             set, list or generator of tensors, of tuples (x, y) or of dictionaries.
         method: "one-spike" or "qcfs".
         options: ``limit`` = 1024, the samples that are taken of a loader, data set, list or generator.  For
-            "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
-            ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and
-            aggregation to the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``,
-            as 8; ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
+            "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a number or
+            "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True; ``bn`` =
+            "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and aggregation to
+            the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``, as 8;
+            ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
             ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the network
             was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
 

@@ -201,7 +201,7 @@ ANALOG = Vocabulary(
         nn.BatchNorm2d: _batch_norm_module,
         **GRAPH_MODULES,
     },
-    named_modules={},
+    named_modules=layers.NAMED_MODULES,
     functions={
         **FUNCTIONS,
         **concatenation.FUNCTIONS,

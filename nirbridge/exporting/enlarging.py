@@ -41,7 +41,7 @@ def conv_transpose(
         matrix = _spread(signal.shape[axis + 1], steps[axis], extra[axis], max(0, -around[axis]), call.builder.dtype)
         if matrix.shape[0] < 1:
             raise RefusalError(f"its padding {edges} cuts off more than there is", "Use less padding")
-        if not np.array_equal(matrix, np.eye(*matrix.shape)) or matrix.shape[0] != matrix.shape[1]:
+        if not np.array_equal(matrix, np.eye(len(matrix))):
             for node in along(signal.shape, axis + 1, matrix):
                 signal = call.emit(node, signal, "spread")
     offset = None if bias is None else array(bias)

@@ -17,7 +17,16 @@ from torch.nn import functional
 from nirbridge.exporting import moving, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to, unflatten
+from nirbridge.exporting.layers import (
+    SHAPING,
+    conv1d,
+    conv2d,
+    flatten,
+    linear,
+    over_batch_or_time,
+    reshape_to,
+    unflatten,
+)
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import over_places
 from nirbridge.exporting.products import product
@@ -253,5 +262,6 @@ FUNCTIONS: dict[Any, Handler] = {
     functional.batch_norm: batch_norm,
 }
 """Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""
-TAKES_MOVED = moving.HANDLERS | {item, reshape, unflatten, flatten, squeeze, same, convert, size, dimensions, elements}
+_SHAPING: tuple[Handler, ...] = (item, reshape, squeeze, same, convert, size, dimensions, elements)
+TAKES_MOVED = moving.HANDLERS | SHAPING | frozenset(_SHAPING)
 """Handlers to which it makes no difference whether values are in their places yet."""

@@ -176,3 +176,8 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.AlphaDropout: same,
     nn.FeatureAlphaDropout: same,
 }
+_SHAPING: tuple[Handler, ...] = (flatten, unflatten, _flatten_module, _unflatten_module, same)
+SHAPING = frozenset(_SHAPING)
+"""Handlers that change a shape or nothing."""
+NAMED_MODULES: dict[str, Handler] = {"torchvision.ops.stochastic_depth.StochasticDepth": same}
+"""By the full name of a type, where its library is not imported."""

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nir
@@ -120,7 +121,7 @@ def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:
     for axis in (1, 2):
         want, size = goal[axis - 1], signal.shape[axis]
         if want != size:
-            matrix = _matrix(lambda x, want=want: functional.adaptive_avg_pool1d(x, want), size, call.builder.dtype)
+            matrix = _matrix(partial(functional.adaptive_avg_pool1d, output_size=want), size, call.builder.dtype)
             for node in along(signal.shape, axis, matrix):
                 signal = call.emit(node, signal)
     return signal

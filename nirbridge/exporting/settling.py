@@ -130,7 +130,9 @@ def _taken(shape: Shape, places: Places, dtype: Any) -> list[nir.NIRNode] | None
     groups = _groups(firsts, shape[0])
     inner, outer = shape[0] // groups, len(firsts) // groups
     kernel = np.zeros((len(firsts), inner, *sizes), dtype)
-    kernel[(np.arange(len(firsts)), firsts - np.arange(len(firsts)) // outer * inner, *offsets)] = 1
+    numbers = np.arange(len(firsts))
+    ones = (numbers, firsts - numbers // outer * inner, *offsets)
+    kernel[ones] = 1
     return [convolution(shape[1:], kernel, tuple(steps), groups=groups)]
 
 

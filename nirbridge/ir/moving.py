@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import nir
 import numpy as np
+from numpy.typing import NDArray
 
 from nirbridge.ir.registry import spec_of
 
@@ -26,7 +29,7 @@ def moves_values(node: nir.NIRNode) -> bool:
         return False
     if not _is_one_hot(weight[0]) or not _is_one_hot(weight) or not weight.any():
         return False
-    single = ()
+    single: tuple[int, ...] = ()
     if operation == "convolution":
         places = np.ravel(node.input_shape)
         single = tuple(axis for axis, size in enumerate(places, 2) if size == 1)
@@ -34,5 +37,5 @@ def moves_values(node: nir.NIRNode) -> bool:
     return bool((weight.sum(axis=summed) <= 1).all())
 
 
-def _is_one_hot(weight: np.ndarray) -> bool:
+def _is_one_hot(weight: NDArray[Any]) -> bool:
     return bool(((weight == 0) | (weight == 1)).all())
