@@ -18,7 +18,6 @@ from nirbridge.converting.vocabulary import ANALOG
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.interpreter import Interpreter
-from nirbridge.exporting.settling import settle
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.vocabulary import Vocabulary
@@ -146,7 +145,7 @@ def trace(
     finals: tuple[Final, ...] = ()
     if isinstance(result, Signal):
         try:
-            result, finals = without_finals(builder, settle(builder, result))
+            result, finals = without_finals(builder, builder.settle(result))
             result = leave(builder, result) if leave else result
             builder.add_output(_free(OUTPUT, taken), result)
         except RefusalError as refusal:

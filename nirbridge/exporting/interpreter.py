@@ -14,7 +14,6 @@ from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import TAKES_MOVED, attribute
-from nirbridge.exporting.settling import settle
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
@@ -71,7 +70,7 @@ class Interpreter:
         return handler(call, *args, **kwargs)
 
     def _settled(self, value: Any) -> Any:
-        return settle(self.builder, value) if isinstance(value, Signal) else value
+        return self.builder.settle(value) if isinstance(value, Signal) else value
 
 
 class Trace:

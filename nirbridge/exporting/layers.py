@@ -14,7 +14,7 @@ from nirbridge.exporting import moving, windows
 from nirbridge.exporting.along import merges
 from nirbridge.exporting.arrays import array, pair, single
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.settling import Moved, moved, nodes_for, settle
+from nirbridge.exporting.settling import Moved, moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
 
@@ -116,7 +116,7 @@ def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
     ready = not isinstance(signal, Moved) or nodes_for(signal.base.shape, signal.places, call.builder.dtype) is not None
     if nodes is None or not ready:
         return moved(signal, np.arange(prod(signal.shape)).reshape(target), call.name, what)
-    signal = settle(call.builder, signal)
+    signal = call.builder.settle(signal)
     for node in nodes:
         signal = call.emit(node, signal)
     return signal

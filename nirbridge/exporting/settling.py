@@ -2,7 +2,7 @@
 
 Code such as ``x.view(b, 2, c, h, w).transpose(1, 2).reshape(b, 2 * c, h, w)`` passes shapes that no node makes, on its
 way to one that a node does make.  So a :class:`Moved` signal only notes which value of the tensor before goes where;
-:func:`settle` finds nodes for the whole way:
+:func:`nodes_for` finds nodes for the whole way:
 
 1. None, where everything is in its place; Flatten, where axes only merge.
 2. One convolution with a single 1 for each output channel: channels taken, repeated or permuted, places by a step.
@@ -17,18 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nir
 import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.exporting.along import along, convolution, merges, selection
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
+from nirbridge.exporting.signal import LeadingAxes, Signal
 from nirbridge.ir import Place, Shape
-
-if TYPE_CHECKING:
-    from nirbridge.exporting.builder import GraphBuilder
 
 Places = NDArray[np.int64]
 _LARGEST_MATRIX = 2**24
@@ -64,26 +61,6 @@ def moved(signal: Signal, places: Places, name: str, what: str) -> Moved:
     if isinstance(signal, Moved):
         base, places = signal.base, signal.places.ravel()[places]
     return Moved(base.sources, places.shape, signal.leading, base, places, name, what)
-
-
-def settle(builder: GraphBuilder, signal: Signal) -> Signal:
-    """The signal itself, or the nodes that move its values; once for each.
-
-    Raises:
-        RefusalError: no nodes do.
-    """
-    if not isinstance(signal, Moved):
-        return signal
-    if id(signal) not in builder.settled:
-        nodes = nodes_for(signal.base.shape, signal.places, builder.dtype)
-        if nodes is None:
-            found = f"'{signal.name}' {signal.what}, {signal.base.shape} to {signal.shape}, which no node does"
-            raise RefusalError(found, "Keep features in order, or take whole channels and merge neighbouring axes")
-        settled = signal.base
-        for node in nodes:
-            settled = builder.add(signal.name, node, settled)
-        builder.settled[id(signal)] = (signal, settled)
-    return builder.settled[id(signal)][1]
 
 
 def nodes_for(shape: Shape, places: Places, dtype: Any) -> list[nir.NIRNode] | None:

@@ -34,6 +34,11 @@ class Code(nn.Module):
         return 2 * self.function(x)
 
 
+class ChannelsLast(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1)
+
+
 def _shuffle(x: Tensor) -> Tensor:
     """As torchvision's ShuffleNet has it."""
     batch, channels, height, width = x.size()
@@ -66,7 +71,7 @@ KINDS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], list[type]]]
     "repeated": (lambda x: x.expand(-1, -1, 4, 3), (2, 1, 1), [Place]),
     "features of a vector": (lambda x: x[:, 2:5], (7,), [nir.Linear]),
     "channels last": (lambda x: x.permute(0, 2, 3, 1).flatten(1), (3, 4, 2), [nir.Flatten, nir.Linear]),
-    "channels last, by a module": (lambda x: nn.Flatten()(x.permute(0, 2, 3, 1)), (3, 4, 2), [nir.Flatten, nir.Linear]),
+    "channels last, by a module": (nn.Sequential(ChannelsLast(), nn.Flatten()), (3, 4, 2), [nir.Flatten, nir.Linear]),
     "there and back": (lambda x: x.transpose(1, 2).transpose(2, 1), (3, 4), []),
     "split and merged": (lambda x: x.unflatten(1, (2, 3)).flatten(2).reshape(x.shape[0], -1), (6, 4), [nir.Flatten]),
     "an index": (lambda x: x.index_select(1, torch.tensor([2, 0])), (3, 4), [nir.Conv1d]),
