@@ -12,7 +12,7 @@ import numpy as np
 from nirbridge.errors import Problem
 from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
-from nirbridge.ir import Shape, build_graph
+from nirbridge.ir import Shape, build_graph, mark_moves
 from nirbridge.ir.stated_shapes import made_shape
 from nirbridge.primitives.shaping import ShapeMismatchError
 
@@ -101,7 +101,7 @@ class GraphBuilder:
                 raise RefusalError(found, "Keep features in order, or take whole channels and merge neighbouring axes")
             settled = signal.base
             for node in nodes:
-                settled = self.add(signal.name, node, settled)
+                settled = self.add(signal.name, mark_moves(node), settled)
             self.settled[id(signal)] = (signal, settled)
         return self.settled[id(signal)][1]
 

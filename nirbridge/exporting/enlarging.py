@@ -21,6 +21,7 @@ from nirbridge.exporting.arrays import array, pair, single
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.moving import move
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
+from nirbridge.ir import mark_moves
 
 _NEAREST = ("nearest", "nearest-exact")
 
@@ -43,7 +44,7 @@ def conv_transpose(
             raise RefusalError(f"its padding {edges} cuts off more than there is", "Use less padding")
         if not np.array_equal(matrix, np.eye(len(matrix))):
             for node in along(signal.shape, axis + 1, matrix):
-                signal = call.emit(node, signal, "spread")
+                signal = call.emit(mark_moves(node), signal, "spread")
     offset = None if bias is None else array(bias)
     padded = tuple(max(0, edge) for edge in around)
     turned = _turned(kernel, groups)

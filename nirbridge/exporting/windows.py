@@ -17,7 +17,7 @@ from nirbridge.exporting.along import convolution
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.moving import move
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
-from nirbridge.ir import Shape
+from nirbridge.ir import Shape, mark_moves
 from nirbridge.primitives.shaping import pairs
 
 _PLACES = (1, 2)
@@ -72,7 +72,8 @@ def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]], suffix:
     padding = tuple(max(side) for side in sides)
     ones = (slice(None), 0, *(most - side[0] for most, side in zip(padding, sides, strict=True)))
     kernel[ones] = 1
-    return call.emit(convolution(signal.shape[1:], kernel, padding=padding, groups=channels), signal, suffix)
+    node = convolution(signal.shape[1:], kernel, padding=padding, groups=channels)
+    return call.emit(mark_moves(node), signal, suffix)
 
 
 def _pad_channels(call: Call, signal: Signal, before: int, behind: int) -> Signal:
@@ -85,7 +86,7 @@ def _pad_channels(call: Call, signal: Signal, before: int, behind: int) -> Signa
         assert sliced is not None
         signal, places, steps = _before(call, signal, sliced)
     kernel = matrix.reshape(*matrix.shape, *(1,) * len(places))
-    return call.emit(convolution(places, kernel, steps), signal)
+    return call.emit(mark_moves(convolution(places, kernel, steps)), signal)
 
 
 def _before(call: Call, signal: Signal, sliced: nir.NIRNode) -> tuple[Signal, Shape, Shape]:

@@ -10,7 +10,14 @@ from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
 from nirbridge.ir.moving import moves_values
 from nirbridge.ir.once import once
-from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
+from nirbridge.ir.provenance import (
+    frames_of_inference,
+    mark_copy,
+    mark_inference,
+    mark_moves,
+    only_moves,
+    original,
+)
 from nirbridge.ir.registry import (
     PRIMITIVES,
     all_specs,
@@ -86,8 +93,10 @@ __all__ = [
     "label",
     "mark_copy",
     "mark_inference",
+    "mark_moves",
     "moves_values",
     "once",
+    "only_moves",
     "original",
     "read",
     "read_flat",

@@ -250,3 +250,18 @@ def test_fixed_point(name: str) -> None:
             outputs.append(program.run(x[None]).output[-1])
     np.testing.assert_array_equal(*outputs)
     assert np.corrcoef(outputs[0].ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_what_is_moved_costs_no_energy() -> None:
+    """Neither here nor in the ANN: it is part of an event's address, however many zeros its matrix has."""
+    net, x = Net(FORMS["shuffle and halves"]).double(), images(2, 2, 6, 6)
+    report = nirbridge.energy(convert_in_full(net, x).graph, x[None])
+    assert [layer.layer for layer in report.layers] == ["first", "second", "last", "head"]
+    assert report.not_counted["chunk.part0"] == "part of the address of an event"
+
+
+@pytest.mark.parametrize("bits", range(2, 17))
+def test_rounded_weights_keep_what_is_moved(bits: int) -> None:
+    net, x = Net(FORMS["pool of shuffled channels"]).double(), images(2, 2, 6, 6)
+    graph = convert_in_full(net, x, weight_bits=bits).graph
+    assert set(np.unique(graph.nodes["reshape"].weight)) == {0, 1}
