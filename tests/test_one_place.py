@@ -19,7 +19,6 @@ MOST = 4
 """Types that a module may name: an end of the graph, and what it is about."""
 HOME = ("nirbridge/primitives/", "nirbridge/ir/registry.py", "nirbridge/ir/__init__.py")
 MAY_NAME_MORE = {
-    "nirbridge/exporting/layers.py": "makes the node of each torch layer",
     "nirbridge/exporting/norse.py": "makes the node of each Norse neuron",
     "nirbridge/importing/netx.py": "makes the nodes of each layer of lava-dl",
     "nirbridge/importing/netx_neurons.py": "makes the nodes of its neurons",

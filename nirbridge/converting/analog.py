@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from nirbridge.converting.activations import Final, without_finals
 from nirbridge.converting.finite import require_finite
 from nirbridge.converting.vocabulary import ANALOG
 from nirbridge.errors import ExportError, Problem
@@ -29,10 +30,17 @@ Ends = Callable[[GraphBuilder, Signal], Signal]
 
 @dataclass(frozen=True)
 class AnalogGraph:
-    """Nodes by name and, for each, the nodes whose values add up at its input.  Functions return new graphs."""
+    """Nodes by name and, for each, the nodes whose values add up at its input.  Functions return new graphs.
+
+    Attributes:
+        nodes: by name.
+        incoming: the sources of each.
+        finals: the network's activations behind the output.
+    """
 
     nodes: Mapping[str, nir.NIRNode]
     incoming: Mapping[str, tuple[str, ...]]
+    finals: tuple[Final, ...] = ()
 
     @cached_property
     def input(self) -> str:
@@ -86,7 +94,7 @@ class AnalogGraph:
         self, nodes: Mapping[str, nir.NIRNode], incoming: Mapping[str, tuple[str, ...]] | None = None
     ) -> AnalogGraph:
         """A copy with some nodes and edges replaced or added."""
-        return AnalogGraph({**self.nodes, **nodes}, {**self.incoming, **(incoming or {})})
+        return AnalogGraph({**self.nodes, **nodes}, {**self.incoming, **(incoming or {})}, self.finals)
 
     def inserted_behind(self, name: str, new: str, node: nir.NIRNode, users: tuple[str, ...]) -> AnalogGraph:
         """A copy in which ``users`` take ``name`` through ``new``."""
@@ -112,8 +120,8 @@ def trace(
     vocabulary: Vocabulary = ANALOG,
     enter: Ends | None = None,
     leave: Ends | None = None,
-) -> GraphBuilder:
-    """What ``module`` does with [B, *shape], lowered into a builder.
+) -> tuple[GraphBuilder, tuple[Final, ...]]:
+    """What ``module`` does with [B, *shape], lowered into a builder, and the activations behind its output.
 
     Args:
         module: the network.
@@ -134,16 +142,21 @@ def trace(
     signal = enter(builder, signal) if enter else signal
     with evaluation(module):
         result: Any = Interpreter(builder, vocabulary).call_module(module, "", (signal,), {})
+    finals: tuple[Final, ...] = ()
     if isinstance(result, Signal):
-        result = leave(builder, result) if leave else result
-        builder.add_output(_free(OUTPUT, taken), result)
+        try:
+            result, finals = without_finals(builder, builder.settle(result))
+            result = leave(builder, result) if leave else result
+            builder.add_output(_free(OUTPUT, taken), result)
+        except RefusalError as refusal:
+            builder.refuse(f"module {type(module).__name__}", refusal)
     elif not builder.problems:
         found = f"returns a {type(result).__name__}, not one tensor that depends on the input"
         builder.refuse(f"module {type(module).__name__}", RefusalError(found, "Return the logits alone"))
     if builder.problems:
         raise ExportError.from_problems([problem for problem, _ in builder.problems])
     require_finite(module, builder.nodes)
-    return builder
+    return builder, finals
 
 
 def analog_graph(module: nn.Module, shape: Shape) -> AnalogGraph:
@@ -152,8 +165,8 @@ def analog_graph(module: nn.Module, shape: Shape) -> AnalogGraph:
     Raises:
         ExportError: as :func:`trace`, or the output does not depend on the input.
     """
-    builder = trace(module, shape)
-    graph = AnalogGraph(dict(builder.nodes), dict(builder.incoming))
+    builder, finals = trace(module, shape)
+    graph = AnalogGraph(dict(builder.nodes), dict(builder.incoming), finals)
     if graph.input not in graph.order:
         problem = Problem(f"module {type(module).__name__}", "its output does not depend on the input")
         raise ExportError.from_problems([problem])

@@ -84,6 +84,8 @@ def require_same(module: nn.Module, graph: AnalogGraph, x: Tensor) -> None:
         raise ExportError(where, f"raises {describe(error)} on the data", "Run it yourself") from error
     with torch.no_grad():
         found = next(y for name, _, y in values(graph, functions(graph, x.dtype), x) if name == graph.output)
+        for final in graph.finals:
+            found = final.run(found)
     scale = float(expected.abs().max())
     if expected.shape != found.shape or float((expected - found).abs().max()) > 1e-3 * scale + 1e-6:
         what = "computes something else than its traced code, as an in-place change of a tensor read again can cause"
@@ -123,13 +125,24 @@ def drop_silent_halves(graph: AnalogGraph, scales: dict[str, Array]) -> tuple[An
         other = graph.nodes[name].opposite
         if not other or scales[name].any() or not scales[other].any():
             continue
-        gone = graph.consumers[name]
-        users = {user: None for copy in gone for user in graph.consumers[copy]}
-        left = {user: tuple(source for source in graph.incoming[user] if source not in gone) for user in users}
-        graph = graph.changed({other: replace(graph.nodes[other], opposite="")}, left)
+        graph = _without(graph, name).changed({other: replace(graph.nodes[other], opposite="")})
         text = f"no value is of this sign on the calibration data, so '{other}' alone carries them"
         notes.append(Problem(f"layer '{name}' (ReLU)", text, "More data may show some", rule="one_sign"))
     return graph, notes
+
+
+def _without(graph: AnalogGraph, name: str) -> AnalogGraph:
+    """The graph without a node's values, nor those that are made of nothing else."""
+    gone = {name}
+    left: dict[str, tuple[str, ...]] = {}
+    for user in graph.order:
+        kept = tuple(source for source in graph.incoming[user] if source not in gone)
+        if kept != graph.incoming[user]:
+            if kept:
+                left[user] = kept
+            else:
+                gone.add(user)
+    return graph.changed({}, left)
 
 
 def alive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -18,7 +19,9 @@ from nirbridge.converting.conversion import Conversion, ConversionWarning
 from nirbridge.converting.observing import Progress
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
-from nirbridge.errors import GraphError, InputError
+from nirbridge.converting.samples import LIMIT, samples
+from nirbridge.errors import GraphError, InputError, Problem
+from nirbridge.exporting.containers import plain
 from nirbridge.exporting.user_code import nested
 from nirbridge.ir import flatten
 
@@ -51,17 +54,21 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
     "qcfs": every QCFS becomes a ``MultiLevelLIF`` of L = Q/T levels, exact.  The graph takes and gives [1, B, *shape].
 
     Args:
-        ann: the network, of Linear, Conv1d/2d, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout,
-            sums, slices by a step, zero padding, constant factors and offsets, products with constant matrices or
-            :class:`Aggregate` for graph networks; ReLU for "one-spike", QCFS for "qcfs".  One in float16 or bfloat16
-            is left as it is; a float32 copy of it is converted.
-        data: calibration samples [N, *shape], as the graph will get them.
+        ann: the network, of Linear, Conv1d/2d, ConvTranspose1d/2d, BatchNorm1d/2d, max, average and adaptive pooling,
+            nearest upsampling, Flatten, Dropout, sums and differences, torch.cat, slices, chunk, channel shuffle, zero
+            padding, constant factors and offsets, products with constant matrices or :class:`Aggregate` for graph
+            networks; ReLU, LeakyReLU and PReLU for "one-spike", QCFS for "qcfs".  A softmax or sigmoid at the end of
+            "one-spike" is left out with a note.  torch.compile, DataParallel and fx modules are read through.
+            One in float16 or bfloat16 is left as it is; a float32 copy of it is converted.
+        data: calibration samples [N, *shape], as the graph will get them: an array or tensor, or a DataLoader, data
+            set, list or generator of tensors, of tuples (x, y) or of dictionaries.
         method: "one-spike" or "qcfs".
-        options: for "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a
-            number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
-            ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and
-            aggregation to the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``,
-            as 8; ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
+        options: ``limit`` = 1024, the samples that are taken of a loader, data set, list or generator.  For
+            "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a number or
+            "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True; ``bn`` =
+            "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and aggregation to
+            the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``, as 8;
+            ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
             ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the network
             was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
 
@@ -87,14 +94,21 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
 
 
 def convert_in_full(
-    ann: nn.Module, data: Any, method: str = "one-spike", *, progress: Progress | None = None, **options: Any
+    ann: nn.Module,
+    data: Any,
+    method: str = "one-spike",
+    *,
+    limit: int = LIMIT,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Conversion:
     """As :func:`convert`, with what each layer became; notes are returned instead of warned.
 
     Args:
         ann: the network.
-        data: calibration samples [N, *shape].
+        data: calibration samples, as :func:`nirbridge.converting.samples.samples` takes them.
         method: "one-spike" or "qcfs".
+        limit: samples to take at most of a loader, data set, list or generator.
         progress: called with one line of text before each stage.
         options: as in :func:`convert`.
     """
@@ -107,7 +121,11 @@ def convert_in_full(
         known = ", ".join(OPTIONS[method])
         raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
     with nested(ann):
-        conversion = METHODS[method](_in_single(ann), checked_data(data), progress or _silent, **options)
+        taken = samples(data, limit)
+        conversion = METHODS[method](_in_single(plain(ann)), checked_data(taken.data), progress or _silent, **options)
+    if taken.note:
+        note = Problem("argument 'data'", taken.note, "Give a larger 'limit' for more", rule="samples_taken")
+        conversion = replace(conversion, notes=(note, *conversion.notes))
     problems = find_problems(flatten(conversion.graph))
     if problems:
         raise GraphError.from_problems(problems)

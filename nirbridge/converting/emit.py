@@ -13,8 +13,8 @@ import nir
 import numpy as np
 
 from nirbridge.converting.analog import AnalogGraph
-from nirbridge.converting.markers import Array, Offset, Relu
-from nirbridge.converting.scaling import ONE, along, compact, scaled, takes_factors
+from nirbridge.converting.markers import Array, Offset, Relu, is_moving
+from nirbridge.converting.scaling import ONE, along, compact, known, merged, moved, scaled, takes_factors
 from nirbridge.converting.settings import Settings
 from nirbridge.errors import ExportError
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, label
@@ -26,7 +26,7 @@ class Train:
 
     Attributes:
         sources: nodes whose spikes add up.
-        factor: the value of 1.0 in the code, broadcastable to the features.
+        factor: the value of 1.0 in the code, broadcastable to the features; NaN where there never is a spike.
         base: Q of the code.
     """
 
@@ -91,11 +91,12 @@ class Emission:
             found = "adds the coded input to spikes of a base above 2, in which digits of 0 and 1 leave gaps"
             where = label(name, self.graph.nodes[name])
             raise ExportError(where, found, "Put a ReLU behind the first layer, or convert with a base up to 2")
-        if not force and all(np.array_equal(train.factor, trains[0].factor) for train in trains):
-            return Train(sum((train.sources for train in trains), ()), trains[0].factor, trains[0].base)
+        common = None if force else merged([train.factor for train in trains])
+        if common is not None:
+            return Train(sum((train.sources for train in trains), ()), common, trains[0].base)
         sources: list[str] = []
         for origin, train in zip(self.graph.incoming[name], trains, strict=True):
-            ratio = np.asarray(train.factor / divide)
+            ratio = known(train.factor / divide)
             if (ratio == 1).all():
                 sources += train.sources
             else:
@@ -114,7 +115,7 @@ def emit(emission: Emission) -> tuple[dict[str, nir.NIRNode], list[tuple[str, st
         if type(graph.nodes[name]) in (Relu, nir.Output):
             emission.divisors.update(_divisors(emission, name))
     for name in graph.order:
-        emission.trains[name] = _RULES.get(type(graph.nodes[name]), _layer)(emission, name)
+        emission.trains[name] = _rule(graph.nodes[name])(emission, name)
     return emission.nodes, emission.edges
 
 
@@ -153,7 +154,10 @@ def _divisors(emission: Emission, name: str) -> dict[str, Array]:
 
 
 def _carries_spikes(graph: AnalogGraph, name: str) -> bool:
-    return type(graph.nodes[name]) in (Relu, nir.Input, MaxPool2d, nir.Flatten)
+    node = graph.nodes[name]
+    if is_moving(node):
+        return all(_carries_spikes(graph, source) for source in graph.incoming[name])
+    return type(node) in (Relu, nir.Input, MaxPool2d)
 
 
 def _input(emission: Emission, name: str) -> Train:
@@ -187,7 +191,7 @@ def _layer(emission: Emission, name: str) -> Train:
     node, axes = emission.graph.nodes[name], len(emission.graph.shapes[emission.graph.incoming[name][0]])
     leaving = emission.divisors.get(name, ONE)
     train = emission.gather(name)
-    done = scaled(node, train.factor, leaving, axes)
+    done = scaled(node, known(train.factor), leaving, axes)
     if done is None:
         train = emission.gather(name, ONE, force=True)
         done = scaled(node, ONE, leaving, axes)
@@ -196,17 +200,20 @@ def _layer(emission: Emission, name: str) -> Train:
 
 
 def _carrier(emission: Emission, name: str) -> Train:
-    """A node without weights keeps the factor."""
+    """A node without weights keeps the factor, or moves it with the values."""
     graph, node = emission.graph, emission.graph.nodes[name]
     train = emission.gather(name)
     shape = graph.shapes[graph.incoming[name][0]]
     factor = train.factor
-    if type(node) is nir.Flatten and factor.size > 1:
-        factor = np.broadcast_to(factor, shape).reshape(graph.shapes[name])
-    elif type(node) is not nir.Flatten and along(factor, 0, len(shape)) is None:
+    if is_moving(node):
+        factor = moved(node, factor, shape)
+    elif along(factor, 0, len(shape)) is None:
+        if type(node) is MaxPool2d:
+            found = "takes the largest of spikes that stand for other values at other places"
+            raise ExportError(label(name, node), found, "Put a ReLU before it")
         train = emission.gather(name, ONE, force=True)
         factor = ONE
-    return Train((emission.place(name, node, train.sources),), compact(factor), train.base)
+    return Train((emission.place(name, node, train.sources),), factor, train.base)
 
 
 def _offset(emission: Emission, name: str) -> Train:
@@ -226,7 +233,8 @@ def _neuron(emission: Emission, name: str) -> Train:
         train = _united(emission, name, scale)
     else:
         train = emission.gather(name)
-    threshold, bias = threshold / train.factor, bias / train.factor
+    factor = known(train.factor)
+    threshold, bias = threshold / factor, bias / factor
     neuron = PhaseIF(
         shape=emission.graph.shapes[name],
         phases=settings.phases,
@@ -270,7 +278,6 @@ def _output(emission: Emission, name: str) -> Train:
 
 _RULES: dict[type[nir.NIRNode], Any] = {
     nir.Input: _input,
-    nir.Flatten: _carrier,
     MaxPool2d: _carrier,
     nir.AvgPool2d: _carrier,
     nir.SumPool2d: _carrier,
@@ -278,3 +285,7 @@ _RULES: dict[type[nir.NIRNode], Any] = {
     Relu: _neuron,
     nir.Output: _output,
 }
+
+
+def _rule(node: nir.NIRNode) -> Any:
+    return _carrier if is_moving(node) else _RULES.get(type(node), _layer)

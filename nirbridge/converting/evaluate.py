@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.markers import ChannelAffine, Offset, Relu, operation_of
-from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
+from nirbridge.ir import Aggregate, MaxPool2d, Place, SparseMatrix
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
 
@@ -99,6 +99,15 @@ def _flatten(node: nir.Flatten, dtype: torch.dtype) -> Function:
     return lambda x: x.flatten(start + 1 if start >= 0 else start, end + 1 if end >= 0 else end)
 
 
+def _place(node: Place, dtype: torch.dtype) -> Function:
+    def placed(x: Tensor) -> Tensor:
+        y = x.new_zeros(len(x), *node.output_shape)
+        y[:, node.start : node.stop] = x
+        return y
+
+    return placed
+
+
 def _aggregate(node: Aggregate, dtype: torch.dtype) -> Function:
     if isinstance(node.weight, SparseMatrix):
         places = torch.tensor(np.stack([node.weight.row, node.weight.column]))
@@ -138,6 +147,7 @@ _FUNCTIONS: dict[str, Callable[[Any, torch.dtype], Function]] = {
     "mean pool": partial(_sum_pool, mean=True),
     "max pool": _max_pool,
     "flatten": _flatten,
+    "place": _place,
     "aggregate": _aggregate,
 }
 """By operation of the primitive."""

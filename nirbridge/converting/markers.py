@@ -10,7 +10,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import Shape, spec_of
+from nirbridge.ir import Shape, moves_values, spec_of
 
 Array = NDArray[Any]
 
@@ -71,3 +71,8 @@ class Offset(Marker):
 def operation_of(node: nir.NIRNode) -> str:
     """What a primitive does, as its Spec says; empty for a marker."""
     return "" if isinstance(node, Marker) else spec_of(node).operation
+
+
+def is_moving(node: nir.NIRNode) -> bool:
+    """Whether a node only moves values, so that spikes come through it as spikes."""
+    return not isinstance(node, Marker) and moves_values(node)

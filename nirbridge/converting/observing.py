@@ -99,5 +99,5 @@ def behind_convolution(graph: AnalogGraph, name: str) -> bool:
     return False
 
 
-_KEEPS_CHANNELS = ("scale", "max pool", "mean pool", "sum pool")
+_KEEPS_CHANNELS = ("scale", "max pool", "mean pool", "sum pool", "place")
 """Operations of primitives."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from nirbridge.converting.activations import final_notes
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.base import best_base
 from nirbridge.converting.calibrate import (
@@ -89,6 +90,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         layers=layers,
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
         notes=(
+            *final_notes(traced.finals),
             *one_sided,
             *_dead(layers),
             *_negative_scales(traced),

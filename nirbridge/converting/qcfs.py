@@ -29,7 +29,7 @@ from nirbridge.converting.vocabulary import (
     module_refusal,
 )
 from nirbridge.errors import ExportError, InputError
-from nirbridge.exporting import layers, normalisation, pooling
+from nirbridge.exporting import concatenation, enlarging, layers, normalisation, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call
@@ -62,7 +62,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
     window = int(steps)
     progress("reading the network")
     ends = (_expanded(window), _averaged(window)) if window > 1 else (None, None)
-    builder = trace(module, data.shape[1:], _vocabulary(window), *ends)
+    builder, _ = trace(module, data.shape[1:], _vocabulary(window), *ends)
     graph = builder.graph({})
     mark_inference(graph, 1)
     found = tuple(_layer(name, node) for name, node in graph.nodes.items() if type(node) is MultiLevelLIF)
@@ -117,11 +117,18 @@ def _vocabulary(window: int) -> Vocabulary:
 
     maxima = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
     functions = (functional.max_pool2d, functional.adaptive_max_pool2d)
-    known = {**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **GRAPH_MODULES}
+    known = {**layers.MODULES, **pooling.MODULES, **enlarging.MODULES, **normalisation.MODULES, **GRAPH_MODULES}
     return Vocabulary(
         modules={**known, **{kind: pooled(known[kind]) for kind in maxima}, QCFS: neuron},
         named_modules={},
-        functions={**FUNCTIONS, **PRODUCTS, **GRAPH_FUNCTIONS, **{name: pooled(FUNCTIONS[name]) for name in functions}},
+        functions={
+            **FUNCTIONS,
+            **concatenation.FUNCTIONS,
+            **enlarging.FUNCTIONS,
+            **PRODUCTS,
+            **GRAPH_FUNCTIONS,
+            **{name: pooled(FUNCTIONS[name]) for name in functions},
+        },
         methods={**METHODS, **PRODUCT_METHODS, **GRAPH_METHODS},
         module_refusal=partial(module_refusal, _HINT),
         function_refusal=partial(function_refusal, _HINT),

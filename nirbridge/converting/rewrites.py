@@ -10,14 +10,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import nir
 import numpy as np
 
 from nirbridge.converting.analog import AnalogGraph
-from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, operation_of
+from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, is_moving, operation_of
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.normalisation import fold_into
 from nirbridge.ir import MaxPool2d, SparseMatrix, label, mark_copy, original
@@ -38,7 +40,7 @@ def gathered_axis(graph: AnalogGraph, name: str) -> int | None:
     if operation_of(node) == "aggregate":
         return 0
     linear = operation_of(node) == "matrix" and not hasattr(node, "bias")
-    square = linear and axes > 1 and node.weight.shape[0] == node.weight.shape[1]
+    square = linear and axes > 1 and node.weight.shape[0] == node.weight.shape[1] and not is_moving(node)
     return axes - 1 if square and not (node.weight < 0).any() else None
 
 
@@ -109,7 +111,7 @@ def never_negative(graph: AnalogGraph, input_too: bool) -> dict[str, bool]:
             found[name] = True
         else:
             keeps = operation_of(node) in _KEEPS_SIGNS or gathered_axis(graph, name) is not None
-            known = keeps and bool((_weights(node) >= 0).all())
+            known = is_moving(node) or (keeps and bool((_weights(node) >= 0).all()))
             found[name] = known and all(found[source] for source in sources)
     return found
 
@@ -162,13 +164,23 @@ def _read_out(graph: AnalogGraph, name: str) -> bool:
 
 
 def _one_spike(graph: AnalogGraph, sources: tuple[str, ...]) -> bool:
-    """Whether a sum of ``sources`` is one neuron's spikes, at most one a window."""
-    if len(sources) != 1:
+    """Whether a sum of ``sources`` is one neuron's spikes at every place, at most one a window."""
+    nodes = [graph.nodes[source] for source in sources]
+    if len(nodes) > 1 and not _side_by_side(nodes):
         return False
-    node = graph.nodes[sources[0]]
-    if operation_of(node) in ("max pool", "flatten"):
-        return _one_spike(graph, graph.incoming[sources[0]])
-    return type(node) is Relu
+    return all(
+        type(node) is Relu
+        or ((operation_of(node) == "max pool" or is_moving(node)) and _one_spike(graph, graph.incoming[source]))
+        for source, node in zip(sources, nodes, strict=True)
+    )
+
+
+def _side_by_side(nodes: Sequence[nir.NIRNode]) -> bool:
+    """Whether all nodes put their values to channels of their own, as a concatenation does."""
+    if any(operation_of(node) != "place" for node in nodes):
+        return False
+    slots = sorted((node.start, node.stop) for node in nodes)
+    return all(before[1] <= behind[0] for before, behind in pairwise(slots))
 
 
 def require_poolable(graph: AnalogGraph) -> None:
@@ -208,7 +220,7 @@ def split_signs(graph: AnalogGraph) -> AnalogGraph:
 def _sums(graph: AnalogGraph, name: str) -> bool:
     """Whether a value consists of weighted sums, at least in part, instead of spikes or the coded input."""
     node = graph.nodes[name]
-    if operation_of(node) in _SYNAPSES:
+    if operation_of(node) in _SYNAPSES and not is_moving(node):
         return True
     return type(node) is not Relu and any(_sums(graph, source) for source in graph.incoming[name])
 
@@ -242,7 +254,7 @@ def _negated(graph: AnalogGraph, name: str) -> tuple[AnalogGraph, str]:
     3. Spikes or the coded input: times -1.
     """
     node, new = graph.nodes[name], graph.free_name(f"{name}.negated")
-    if operation_of(node) in _SYNAPSES:
+    if operation_of(node) in _SYNAPSES and not is_moving(node):
         return graph.changed({new: _negative(name, node)}, {new: graph.incoming[name]}), new
     if not _sums(graph, name):
         return graph.changed({new: nir.Scale(np.asarray(-1.0))}, {new: (name,)}), new
@@ -265,7 +277,7 @@ def _opposite(node: Any) -> nir.NIRNode:
         return replace(node, value=-node.value)
     if type(node) is ChannelAffine:
         return replace(node, shift=-node.shift)
-    if operation_of(node) not in _SYNAPSES:
+    if operation_of(node) not in _SYNAPSES or is_moving(node):
         return replace(node)
     stored = node.weight
     weight = replace(stored, value=-stored.value) if isinstance(stored, SparseMatrix) else -stored

@@ -6,15 +6,17 @@ divides by that of its output; where it cannot, as where a pool has no weights, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import nir
 import numpy as np
+import torch
 
-from nirbridge.converting.markers import Array, ChannelAffine, operation_of
-from nirbridge.ir import Aggregate, SparseMatrix
+from nirbridge.converting.evaluate import function
+from nirbridge.converting.markers import Array, ChannelAffine, is_moving, operation_of
+from nirbridge.ir import Aggregate, Shape, SparseMatrix
 
 ONE = np.ones(())
 
@@ -90,8 +92,8 @@ _RULES: dict[str, Callable[[Any, Array, Array, int], nir.NIRNode | None]] = {
 
 
 def takes_factors(node: nir.NIRNode) -> bool:
-    """Whether this type of node has weights that factors can go into."""
-    return type(node) is ChannelAffine or operation_of(node) in _RULES
+    """Whether a node has weights that factors can go into; where it moves values these go with them."""
+    return type(node) is ChannelAffine or (operation_of(node) in _RULES and not is_moving(node))
 
 
 def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
@@ -111,9 +113,42 @@ def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir
 
 
 def compact(value: Array) -> Array:
-    """``value`` with every axis along which it is constant brought to size 1; one number without axes if all are."""
+    """``value`` with every axis along which it is constant brought to size 1; one number without axes if all are.
+
+    NaN stands for a factor of something that is always 0.  Along the first axis, where trains are placed side by side,
+    it is kept as it is; along the others it is what the rest is.
+    """
     for axis in range(value.ndim):
-        first = np.take(value, [0], axis=axis)
-        if (value == first).all():
+        if axis:
+            first = np.fmax.reduce(value, axis=axis, keepdims=True)
+            same = (value == first) | np.isnan(value)
+        else:
+            first = value[:1]
+            same = (value == first) | (np.isnan(value) & np.isnan(first))
+        if same.all():
             value = first
     return value.reshape(()) if value.size == 1 else value
+
+
+def merged(factors: Sequence[Array]) -> Array | None:
+    """The factor of a sum of trains that lie side by side, or have one factor; None where two differ at a place."""
+    whole = factors[0]
+    for factor in factors[1:]:
+        if ((whole != factor) & ~np.isnan(whole) & ~np.isnan(factor)).any():
+            return None
+        whole = np.where(np.isnan(whole), factor, whole)
+    return compact(whole)
+
+
+def known(factor: Array) -> Array:
+    """The factor with any number where there is nothing to multiply."""
+    return np.where(np.isnan(factor), 1.0, factor)
+
+
+def moved(node: nir.NIRNode, factor: Array, shape: Shape) -> Array:
+    """The factor behind a node that moves values of ``shape``; NaN where it puts zeros."""
+    if type(node) is nir.Flatten and factor.size == 1:
+        return factor
+    whole = torch.tensor(np.broadcast_to(np.nan_to_num(factor), shape))[None]
+    taken = function(node, torch.float64)(whole)[0].numpy()
+    return compact(np.where(taken == 0, np.nan, taken))

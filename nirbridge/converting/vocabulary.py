@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from functools import partial
 from typing import Any
@@ -13,9 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nirbridge.converting import activations, rectifiers
 from nirbridge.converting.aggregation import Aggregate
-from nirbridge.converting.markers import ChannelAffine, Offset, Relu
-from nirbridge.exporting import layers, neurons, normalisation, norse, pooling, refusals
+from nirbridge.converting.markers import ChannelAffine, Offset
+from nirbridge.exporting import (
+    concatenation,
+    enlarging,
+    layers,
+    maxima,
+    neurons,
+    normalisation,
+    norse,
+    pooling,
+    refusals,
+)
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
@@ -35,51 +45,6 @@ _WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.conv
 
 _SPREADS = 5
 """Standard deviations above the mean that few values exceed."""
-
-
-def relu(call: Call, input: Any, inplace: bool = False) -> Signal:
-    """max(x, 0): the place of a spiking neuron."""
-    return call.emit(Relu(), require_signal(input))
-
-
-def _relu_module(call: Call, module: nn.ReLU, input: Any) -> Signal:
-    return relu(call, input)
-
-
-def clamp(call: Call, input: Any, min: Any = None, max: Any = None) -> Signal:
-    """max(x, 0), with a ceiling c min(max(x, 0), c), whatever it is called: the code ends at c."""
-    signal = require_signal(input)
-    low, high = (_bound(value) for value in (min, max))
-    if low != 0 or not (high is None or high > 0):
-        found = f"keeps values between {min} and {max}, and a phase code those from 0 on"
-        raise RefusalError(found, "Clamp from 0 to a number above 0", result=signal)
-    return call.emit(Relu(ceiling=math.inf if high is None else high), signal)
-
-
-def _bound(value: Any) -> float | None:
-    """One number; NaN for anything else, which is no bound."""
-    if value is None:
-        return None
-    one = isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.numel() == 1)
-    return float(value) if one else math.nan
-
-
-def _clamp_min(call: Call, input: Any, min: Any) -> Signal:
-    return clamp(call, input, min)
-
-
-def relu6(call: Call, input: Any, inplace: bool = False) -> Signal:
-    """min(max(x, 0), 6)."""
-    return clamp(call, input, 0, 6)
-
-
-def hardtanh(call: Call, input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Signal:
-    """The same between any two numbers; the lower one has to be 0."""
-    return clamp(call, input, min_val, max_val)
-
-
-def _hardtanh_module(call: Call, module: nn.Hardtanh, input: Any) -> Signal:
-    return clamp(call, input, module.min_val, module.max_val)
 
 
 def batch_norm(
@@ -123,6 +88,18 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
         found = f"adds a constant of shape {value.shape} to features of shape {signal.shape}"
         raise RefusalError(found, "Give one number or one for each feature") from None
     return call.emit(Offset(value), signal)
+
+
+def subtract(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """x - alpha y, either of which may be a constant."""
+    if isinstance(other, Signal):
+        return add(call, input, multiply_signal(call, other, -alpha))
+    return add(call, input, other, alpha=-alpha)
+
+
+def _subtract_from(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
+    """torch.rsub: y - alpha x."""
+    return subtract(call, other, input, alpha=alpha)
 
 
 def multiply(call: Call, input: Any, other: Any) -> Signal:
@@ -207,24 +184,30 @@ PRODUCTS: dict[Any, Any] = dict.fromkeys((torch.mul, torch.multiply, operator.mu
 PRODUCT_METHODS = {"mul": multiply, "multiply": multiply}
 """Products by constants alone."""
 
+_SUMS: dict[str, Any] = {"add": add, "sub": subtract, "subtract": subtract}
+
 ANALOG = Vocabulary(
     modules={
         **layers.MODULES,
         **pooling.MODULES,
-        nn.ReLU: _relu_module,
-        **dict.fromkeys((nn.ReLU6, nn.Hardtanh), _hardtanh_module),
+        **enlarging.MODULES,
+        **activations.MODULES,
+        nn.MaxPool2d: maxima.max_module(maxima.max_pool2d_of_spikes),
+        **rectifiers.MODULES,
         nn.BatchNorm1d: _batch_norm_module,
         nn.BatchNorm2d: _batch_norm_module,
         **GRAPH_MODULES,
     },
-    named_modules={},
+    named_modules=layers.NAMED_MODULES,
     functions={
         **FUNCTIONS,
-        **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), relu),
-        functional.relu6: relu6,
-        **dict.fromkeys((functional.hardtanh, functional.hardtanh_), hardtanh),
-        **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), clamp),
-        **dict.fromkeys((torch.clamp_min, torch.clamp_min_), _clamp_min),
+        **concatenation.FUNCTIONS,
+        **enlarging.FUNCTIONS,
+        **activations.FUNCTIONS,
+        **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), maxima.max_pool2d_of_spikes),
+        **dict.fromkeys((torch.sub, torch.subtract, operator.sub, operator.isub), subtract),
+        torch.rsub: _subtract_from,
+        **rectifiers.FUNCTIONS,
         **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
         **PRODUCTS,
         **GRAPH_FUNCTIONS,
@@ -232,15 +215,14 @@ ANALOG = Vocabulary(
     },
     methods={
         **METHODS,
-        **dict.fromkeys(("relu", "relu_"), relu),
-        **dict.fromkeys(("clamp", "clamp_", "clip", "clip_"), clamp),
-        **dict.fromkeys(("clamp_min", "clamp_min_"), _clamp_min),
-        "add": add,
+        **activations.METHODS,
+        **_SUMS,
+        **rectifiers.METHODS,
         **PRODUCT_METHODS,
         **GRAPH_METHODS,
     },
     module_refusal=partial(module_refusal, _ANALOG),
     function_refusal=partial(function_refusal, _ANALOG),
-    constant_first=frozenset({"add", *GRAPH_METHODS}),
+    constant_first=frozenset({*_SUMS, *PRODUCT_METHODS, *GRAPH_METHODS}),
 )
-"""What one-spike conversion lowers: layers, ReLU, batch normalisation and aggregation."""
+"""What one-spike conversion lowers: layers, ReLU and what is made of it, batch normalisation and aggregation."""

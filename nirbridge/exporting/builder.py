@@ -10,8 +10,9 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
+from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
-from nirbridge.ir import Shape, build_graph
+from nirbridge.ir import Shape, build_graph, mark_moves
 from nirbridge.ir.stated_shapes import made_shape
 from nirbridge.primitives.shaping import ShapeMismatchError
 
@@ -23,6 +24,7 @@ class GraphBuilder:
         dt: seconds per step, for neurons with time constants.
         dtype: dtype of constants that the module's code brings along as plain numbers.
         problems: what was refused so far, with whether another reading of the leading axes might do.
+        settled: moved signals by identity, with what their nodes send.
         cells: names of the cells so far that take one step and hand on their state.
         called: names of the neurons so far that keep their state themselves.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
@@ -32,6 +34,7 @@ class GraphBuilder:
         self.dt = dt
         self.dtype = dtype
         self.problems: list[tuple[Problem, bool]] = []
+        self.settled: dict[int, tuple[Signal, Signal]] = {}
         self.cells: list[str] = []
         self.called: set[str] = set()
         self.batch_first = False
@@ -52,6 +55,7 @@ class GraphBuilder:
 
     def add_output(self, name: str, signal: Signal) -> None:
         """A node through which ``signal`` leaves."""
+        signal = self.settle(signal)
         node = nir.Output(output_type={"output": np.array(signal.shape, dtype=np.int64)})
         self._enter(name, node, signal.sources, signal.shape, signal.leading)
 
@@ -75,12 +79,31 @@ class GraphBuilder:
 
     def close_cycle(self, name: str, signal: Signal) -> None:
         """Lets ``signal``, which depends on the node ``name``, enter it as well."""
-        self.incoming[name] += signal.sources
+        self.incoming[name] += self.settle(signal).sources
 
     def sender(self, signal: Signal) -> nir.NIRNode | None:
         """The one node whose very output ``signal`` is, None for a sum or a signal of another shape."""
         (*others, name) = signal.sources
         return self.nodes[name] if not others and self._shapes[name] == signal.shape else None
+
+    def settle(self, signal: Signal) -> Signal:
+        """The signal itself, or the nodes that move its values; once for each.
+
+        Raises:
+            RefusalError: no nodes do.
+        """
+        if not isinstance(signal, Moved):
+            return signal
+        if id(signal) not in self.settled:
+            nodes = nodes_for(signal.base.shape, signal.places, self.dtype)
+            if nodes is None:
+                found = f"'{signal.name}' {signal.what}, {signal.base.shape} to {signal.shape}, which no node does"
+                raise RefusalError(found, "Keep features in order, or take whole channels and merge neighbouring axes")
+            settled = signal.base
+            for node in nodes:
+                settled = self.add(signal.name, mark_moves(node), settled)
+            self.settled[id(signal)] = (signal, settled)
+        return self.settled[id(signal)][1]
 
     def total(self, name: str, left: Signal, right: Signal) -> Signal:
         """The sum of two signals: both sets of edges; a sender that stands in both gets a factor of its own."""

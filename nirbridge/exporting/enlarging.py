@@ -1,75 +1,94 @@
-"""Layers that make pictures larger, where a convolution is exactly the same.
+"""Layers that make pictures larger.
 
-1. A transposed convolution with stride 1: a convolution with the kernel turned round, padded by its reach.
-2. Along an axis of one place any stride is the same as 1.
-3. Nearest-neighbour upsampling of one place: copies of it.
-
-Strides over several places put zeros between them, and copies of several places lie between each other: no node does.
+1. A transposed convolution: zeros between the places where it has a stride, then a convolution with the kernel turned
+   round, padded by its reach.
+2. ``pixel_shuffle``: a transposed convolution whose kernels put each channel at its own place.
+3. Nearest-neighbour upsampling: places repeated, which :mod:`settling` finds nodes for.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import nir
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from nirbridge.exporting.along import along, convolution
 from nirbridge.exporting.arrays import array, pair, single
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.pooling import copies
+from nirbridge.exporting.moving import move
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
+from nirbridge.ir import mark_moves
 
-_ENLARGE = "Enlarge in front of the network, or train with a Linear layer in its place"
+_NEAREST = ("nearest", "nearest-exact")
 
 
 def conv_transpose(
     call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     groups: int = 1, dilation: Any = 1,
 ) -> Signal:  # fmt: skip
-    """A transposed convolution over one axis or two: Conv1d or Conv2d."""
+    """A transposed convolution over one axis or two: zeros between places, and Conv1d or Conv2d."""
     signal, kernel = require_signal(input), array(weight)
     axes = kernel.ndim - 2
     require_batch(signal, (axes + 1,), "[N, C, L]" if axes == 1 else "[N, C, H, W]")
     steps, edges, extra, reaches = (_each(value, axes) for value in (stride, padding, output_padding, dilation))
-    places = signal.shape[1:]
-    if any(step > 1 and size > 1 for step, size in zip(steps, places, strict=True)) or any(extra):
-        found = f"has stride {steps} and output_padding {extra} over {places} places, so zeros come between them"
-        raise RefusalError(found, _ENLARGE)
     around = tuple(
         reach * (size - 1) - edge for size, reach, edge in zip(kernel.shape[2:], reaches, edges, strict=True)
     )
-    if min(around) < 0:
-        raise RefusalError(f"its padding {edges} cuts off more than its kernel adds", "Use less padding")
+    for axis in range(axes):
+        matrix = _spread(signal.shape[axis + 1], steps[axis], extra[axis], max(0, -around[axis]), call.builder.dtype)
+        if matrix.shape[0] < 1:
+            raise RefusalError(f"its padding {edges} cuts off more than there is", "Use less padding")
+        if not np.array_equal(matrix, np.eye(len(matrix))):
+            for node in along(signal.shape, axis + 1, matrix):
+                signal = call.emit(mark_moves(node), signal, "spread")
+    offset = None if bias is None else array(bias)
+    padded = tuple(max(0, edge) for edge in around)
     turned = _turned(kernel, groups)
-    offset = np.zeros(len(turned), turned.dtype) if bias is None else array(bias)
-    if axes == 1:
-        return call.emit(nir.Conv1d(places[0], turned, 1, around[0], reaches[0], groups, offset), signal)
-    return call.emit(nir.Conv2d(places, turned, (1, 1), around, reaches, groups, offset), signal)
+    return call.emit(
+        convolution(signal.shape[1:], turned, padding=padded, groups=groups, bias=offset, dilation=reaches), signal
+    )
+
+
+def _spread(size: int, step: int, extra: int, cut: int, dtype: Any) -> NDArray[Any]:
+    """The matrix that puts step - 1 zeros between places and ``extra`` behind, and drops ``cut`` at both ends."""
+    matrix = np.zeros((step * (size - 1) + 1 + extra, size), dtype)
+    matrix[step * np.arange(size), np.arange(size)] = 1
+    return matrix[cut : len(matrix) - cut] if len(matrix) > 2 * cut else matrix[:0]
+
+
+def pixel_shuffle(call: Call, input: Any, upscale_factor: int) -> Signal:
+    """Channels to places: (C r², H, W) → (C, r H, r W)."""
+    signal, factor = require_signal(input), int(upscale_factor)
+    require_batch(signal, (3,), "[N, C, H, W]")
+    count = factor**2
+    if signal.shape[0] % count:
+        raise RefusalError(f"makes pictures of {signal.shape[0]} channels, no multiple of {count}", "Check the layer")
+    kernel = torch.eye(count).reshape(count, 1, factor, factor).repeat(signal.shape[0] // count, 1, 1, 1)
+    kernel = kernel.to(torch.float64 if call.builder.dtype is np.float64 else torch.float32)
+    return conv_transpose(call, signal, kernel, stride=factor, groups=signal.shape[0] // count)
 
 
 def upsample(
     call: Call, input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: Any = None, recompute_scale_factor: Any = None, antialias: bool = False,
-) -> Signal:  # fmt: skip
-    """Nearest-neighbour upsampling of one place along an axis, or none at all."""
+) -> Any:  # fmt: skip
+    """Nearest-neighbour resizing: every place of the result is a copy of one."""
     signal = require_signal(input)
-    if mode not in ("nearest", "nearest-exact"):
+    if mode not in _NEAREST:
         raise RefusalError(f"mode '{mode}' interpolates between places, which no node does", "Use mode='nearest'")
-    require_batch(signal, (3,), "[N, C, H, W]")
-    places = signal.shape[1:]
-    if size is not None:
-        goal = pair(size)
-    else:
-        factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor, scale_factor)
-        goal = (int(places[0] * factors[0]), int(places[1] * factors[1]))
-    if goal == places:
-        return signal
-    if any(have not in (1, want) for have, want in zip(places, goal, strict=True)):
-        raise RefusalError(f"copies each of {places} places to make {goal}, which no node does", _ENLARGE)
-    return call.emit(copies(signal, goal, call.builder.dtype), signal)
+    require_batch(signal, (2, 3), "[N, C, H, W]")
+
+    def resized(index: torch.Tensor) -> torch.Tensor:
+        whole = index.double()
+        return functional.interpolate(
+            whole, size, scale_factor, mode, recompute_scale_factor=recompute_scale_factor
+        ).long()
+
+    return move(call, resized, signal)
 
 
 def _each(value: Any, axes: int) -> tuple[int, ...]:
@@ -91,8 +110,13 @@ def _transpose_module(call: Call, module: nn.ConvTranspose2d, input: Any, output
     return conv_transpose(call, input, m.weight, m.bias, m.stride, m.padding, m.output_padding, m.groups, m.dilation)
 
 
-def _upsample_module(call: Call, module: nn.Upsample, input: Any) -> Signal:
-    return upsample(call, input, module.size, module.scale_factor, module.mode)
+def _upsample_module(call: Call, module: nn.Upsample, input: Any) -> Any:
+    again = module.recompute_scale_factor
+    return upsample(call, input, module.size, module.scale_factor, module.mode, recompute_scale_factor=again)
+
+
+def _shuffle_module(call: Call, module: nn.PixelShuffle, input: Any) -> Signal:
+    return pixel_shuffle(call, input, module.upscale_factor)
 
 
 MODULES: dict[type[nn.Module], Handler] = {
@@ -100,8 +124,10 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.ConvTranspose2d: _transpose_module,
     nn.Upsample: _upsample_module,
     nn.UpsamplingNearest2d: _upsample_module,
+    nn.PixelShuffle: _shuffle_module,
 }
 FUNCTIONS: dict[Any, Handler] = {
     **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d), conv_transpose),
+    **dict.fromkeys((functional.pixel_shuffle, torch.pixel_shuffle), pixel_shuffle),
     functional.interpolate: upsample,
 }

@@ -11,11 +11,11 @@ import nir
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
 
 from nirbridge.checking import find_problems
 from nirbridge.errors import ExportError, GraphError, InputError, Problem
 from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.containers import plain
 from nirbridge.exporting.foreign import readings
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
@@ -27,11 +27,6 @@ from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, PrimitiveNeuron, SpikingNeuron
 
 _MOST_AXES = 8
-
-_UNCOMPILED = {
-    "OptimizedModule": "Export its '_orig_mod', the module before torch.compile",
-    **dict.fromkeys(("ScriptModule", "RecursiveScriptModule", "TopLevelTracedModule"), "Export the module itself"),
-}
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]]
 
@@ -56,9 +51,10 @@ def export(
     a node does exactly what they do.
 
     Args:
-        module: the network.  Layers: Linear, Conv1d/2d, ConvTranspose1d/2d and Upsample where a convolution says the
-            same, BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout, Identity; sums, differences,
-            constant factors, products, torch.cat over features; nirbridge's neurons and OverTime; Norse's LIF, LI, IAF
+        module: the network.  Layers: Linear, Conv1d/2d, ConvTranspose1d/2d, nearest Upsample, PixelShuffle,
+            BatchNorm1d/2d, max, average and adaptive pooling, Flatten, Dropout, Identity; sums, differences,
+            constant factors, products, torch.cat over features, slices, chunk, permute and the like where nodes can
+            move values so; nirbridge's neurons and OverTime; Norse's LIF, LI, IAF
             and box cells and layers, LIFRecurrent, Lift and SequentialState; snnTorch's Leaky, Lapicque, Synaptic,
             RLeaky and RSynaptic; spikingjelly's IFNode, LIFNode, ParametricLIFNode and layers in both step modes;
             sinabs's IAF, LIF, ExpLeak, their Squeeze and Recurrent kinds, SumPool2d and Repeat.
@@ -82,27 +78,13 @@ def export(
     inputs = _input_nodes(input_shape, input_node)
     step = _time_step(dt, input_node)
     with nested(module):
-        _require_plain(module)
+        module = plain(module)
         with evaluation(module):
             graph = _agreed([_attempt(module, leading, inputs, step) for leading in _readings(module)], metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
     return graph
-
-
-def _require_plain(module: nn.Module) -> None:
-    """Refuses compiled modules, whose code is hidden from tracing, and lazy ones that hold no weights yet."""
-    problems = []
-    for name, inner in module.named_modules():
-        kind = type(inner).__name__
-        where = f"module '{name}' ({kind})" if name else f"module {kind}"
-        if kind in _UNCOMPILED:
-            problems.append(Problem(where, "is compiled, so its code cannot be read", _UNCOMPILED[kind]))
-        elif isinstance(inner, LazyModuleMixin):
-            problems.append(Problem(where, "has no weights yet", "Run the module once on data"))
-    if problems:
-        raise ExportError.from_problems(problems)
 
 
 def _input_nodes(input_shape: Shapes | None, input_node: nir.NIRNode | None) -> dict[str, nir.NIRNode]:

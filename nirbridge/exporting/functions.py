@@ -14,17 +14,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nirbridge.exporting import moving, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.layers import conv1d, conv2d, flatten, linear, over_batch_or_time, reshape_to
-from nirbridge.exporting.normalisation import batch_norm
-from nirbridge.exporting.pooling import (
-    adaptive_avg_pool2d,
-    adaptive_max_pool2d,
-    avg_pool2d,
-    max_pool2d,
-    whole_window,
+from nirbridge.exporting.layers import (
+    SHAPING,
+    conv1d,
+    conv2d,
+    flatten,
+    linear,
+    over_batch_or_time,
+    reshape_to,
+    unflatten,
 )
+from nirbridge.exporting.normalisation import batch_norm
+from nirbridge.exporting.pooling import over_places
 from nirbridge.exporting.products import product
 from nirbridge.exporting.signal import RefusalError, Signal, State, require_signal
 from nirbridge.exporting.windows import item, pad
@@ -93,13 +97,6 @@ def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     return reshape_to(call, signal, tuple(sizes), "reshapes")
 
 
-def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
-    """[T*B, ...] → [T, B, ...]."""
-    full = require_signal(input).full_shape
-    dim %= len(full)
-    return reshape(call, input, *full[:dim], *sizes, *full[dim + 1 :])
-
-
 def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
     """Drops feature axes of size 1: Flatten with the axis beside."""
     signal = require_signal(input)
@@ -113,16 +110,16 @@ def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
 
 
 def mean(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
-    """The mean over height and width: AvgPool2d over the whole picture."""
-    return _over_picture(call, nir.AvgPool2d, input, dim, keepdim)
+    """The mean over height, width or both: AvgPool2d over the whole picture, or a convolution."""
+    return _over_places(call, input, dim, keepdim, mean=True)
 
 
 def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
-    """The sum over height and width: SumPool2d over the whole picture."""
-    return _over_picture(call, nir.SumPool2d, input, dim, keepdim)
+    """The sum over height, width or both: SumPool2d over the whole picture, or a convolution."""
+    return _over_places(call, input, dim, keepdim, mean=False)
 
 
-def _over_picture(call: Call, kind: Any, input: Any, dim: Any, keepdim: bool) -> Signal:
+def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) -> Signal:
     signal = require_signal(input)
     axes = len(signal.full_shape)
     given = range(axes) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
@@ -130,14 +127,16 @@ def _over_picture(call: Call, kind: Any, input: Any, dim: Any, keepdim: bool) ->
     refusal = over_batch_or_time(signal, dims)
     if refusal:
         raise refusal
-    if len(signal.shape) != 3 or dims != (axes - 2, axes - 1):
-        found = f"reduces axes {dims} of features {signal.shape}; a graph reduces height and width of (C, H, W) alone"
+    reduced = tuple(d - signal.leading.axes for d in dims)
+    if len(signal.shape) not in (2, 3) or 0 in reduced:
+        found = f"reduces axes {dims} of features {signal.shape}; a graph reduces places of (C, L) or (C, H, W) alone"
         raise RefusalError(found, "Use a Linear layer or nn.AdaptiveAvgPool2d(1)")
-    pooled = whole_window(call, kind, signal)
+    pooled = over_places(call, signal, reduced, mean)
     if keepdim:
         return pooled
     flattening = replace(call, name=f"{call.name}.flatten")
-    return reshape_to(flattening, pooled, (*signal.leading.value, signal.shape[0]), "flattens")
+    kept = tuple(size for axis, size in enumerate(signal.shape) if axis not in reduced)
+    return reshape_to(flattening, pooled, (*signal.leading.value, *kept), "flattens")
 
 
 def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Signal:
@@ -198,12 +197,6 @@ def attribute(value: Any, name: str) -> Any:
     return _ATTRIBUTES[name](value)
 
 
-_POOLING: dict[str, Handler] = {
-    "max_pool2d": max_pool2d,
-    "avg_pool2d": avg_pool2d,
-    "adaptive_avg_pool2d": adaptive_avg_pool2d,
-    "adaptive_max_pool2d": adaptive_max_pool2d,
-}
 _ARITHMETIC: dict[str, Handler] = {
     "add": add,
     "sub": subtract,
@@ -227,6 +220,7 @@ _SHAPES: dict[str, Handler] = {
     "detach": same,
 }
 METHODS: dict[str, Handler] = {
+    **moving.METHODS,
     **_ARITHMETIC,
     **_SHAPES,
     "view": reshape,
@@ -247,8 +241,9 @@ _DROPOUTS = (
     functional.feature_alpha_dropout,
 )
 FUNCTIONS: dict[Any, Handler] = {
+    **moving.FUNCTIONS,
     **{getattr(torch, name): handler for name, handler in {**_ARITHMETIC, **_SHAPES}.items()},
-    **{getattr(functional, name): handler for name, handler in _POOLING.items()},
+    **pooling.FUNCTIONS,
     **dict.fromkeys(_DROPOUTS, dropout),
     operator.add: add,
     operator.iadd: add,
@@ -267,3 +262,6 @@ FUNCTIONS: dict[Any, Handler] = {
     functional.batch_norm: batch_norm,
 }
 """Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""
+_SHAPING: tuple[Handler, ...] = (item, reshape, squeeze, same, convert, size, dimensions, elements)
+TAKES_MOVED = moving.HANDLERS | SHAPING | frozenset(_SHAPING)
+"""Handlers to which it makes no difference whether values are in their places yet."""

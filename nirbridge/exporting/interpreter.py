@@ -12,7 +12,8 @@ from torch import fx, nn
 
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
-from nirbridge.exporting.functions import attribute
+from nirbridge.exporting.containers import inside, unwrapped
+from nirbridge.exporting.functions import TAKES_MOVED, attribute
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
@@ -37,6 +38,7 @@ class Interpreter:
 
     def call_module(self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What ``module`` makes of its arguments; what is refused becomes a problem and ``UNKNOWN``."""
+        module, path = unwrapped(module, path)
         where = f"module '{path}' ({type(module).__name__})" if path else f"module {type(module).__name__}"
         try:
             handler = self.vocabulary.handler(module)
@@ -57,6 +59,8 @@ class Interpreter:
         if find_all(Unknown, (args, kwargs)):
             return UNKNOWN
         call = Call(self.builder, name, self.call_module)
+        if handler not in TAKES_MOVED:
+            args, kwargs = fx.node.map_aggregate((args, kwargs), self._settled)
         try:
             inspect.signature(handler).bind(call, *args, **kwargs)
         except TypeError as error:
@@ -64,6 +68,9 @@ class Interpreter:
                 f"is called in a way that export does not know ({error})", "Call it more plainly"
             ) from None
         return handler(call, *args, **kwargs)
+
+    def _settled(self, value: Any) -> Any:
+        return self.builder.settle(value) if isinstance(value, Signal) else value
 
 
 class Trace:
@@ -75,7 +82,11 @@ class Trace:
         self.path = path
         self.values: dict[fx.Node, Any] = {}
         self.vocabulary = interpreter.vocabulary
-        self.tracer = ExportTracer(self.vocabulary.is_leaf, lambda value: bool(find_all(_RECORDED, value)), self._known)
+        self.tracer = ExportTracer(
+            lambda inner: inside(inner) is not None or self.vocabulary.is_leaf(inner),
+            lambda value: bool(find_all(_RECORDED, value)),
+            self._known,
+        )
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value that ``forward`` returns.

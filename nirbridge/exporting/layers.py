@@ -10,9 +10,11 @@ import nir
 import numpy as np
 from torch import nn
 
-from nirbridge.exporting import windows
+from nirbridge.exporting import moving, windows
+from nirbridge.exporting.along import merges
 from nirbridge.exporting.arrays import array, pair, single
 from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.settling import Moved, moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
 
@@ -86,7 +88,7 @@ def flatten(call: Call, input: Any, start_dim: int = 0, end_dim: int = -1) -> Si
 
 
 def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
-    """``signal`` under the full shape ``target``, where a graph can say that: merged feature axes, folded time.
+    """``signal`` under the full shape ``target``: merged feature axes, folded time, or moved values.
 
     Args:
         call: names the node.
@@ -107,16 +109,17 @@ def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
 
 
 def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
-    shape = signal.shape
-    if target == shape:
+    """Flatten where axes merge; else values that wait in another shape for what the code does next."""
+    if target == signal.shape:
         return signal
-    for start in range(len(shape)):
-        for end in range(start + 1, len(shape)):
-            if (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]) == target:
-                last = -1 if end == len(shape) - 1 else end
-                declared = {"input": np.array(shape, dtype=np.int64)}
-                return call.emit(nir.Flatten(declared, start, last), signal)
-    raise RefusalError(f"{what}; a graph only merges neighbouring feature axes", "Use flatten")
+    nodes = merges(signal.shape, target)
+    ready = not isinstance(signal, Moved) or nodes_for(signal.base.shape, signal.places, call.builder.dtype) is not None
+    if nodes is None or not ready:
+        return moved(signal, np.arange(prod(signal.shape)).reshape(target), call.name, what)
+    signal = call.builder.settle(signal)
+    for node in nodes:
+        signal = call.emit(node, signal)
+    return signal
 
 
 def _text(signal: Signal) -> str:
@@ -128,8 +131,21 @@ def _flatten_module(call: Call, module: nn.Flatten, input: Any) -> Signal:
     return flatten(call, input, module.start_dim, module.end_dim)
 
 
+def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
+    """Splits an axis: [T*B, ...] → [T, B, ...], or one of features on the way to another shape."""
+    signal = require_signal(input)
+    full = signal.full_shape
+    dim %= len(full)
+    given = tuple(int(n) for n in sizes)
+    rest = full[dim] // -prod(given) if -1 in given else 0
+    split = tuple(rest if n == -1 else n for n in given)
+    if prod(split) != full[dim]:
+        raise RefusalError(f"splits axis {dim} of {_text(signal)} into {given}", "Give sizes that multiply to it")
+    return reshape_to(call, signal, (*full[:dim], *split, *full[dim + 1 :]), f"splits axis {dim} into {split}")
+
+
 def _unflatten_module(call: Call, module: nn.Unflatten, input: Any) -> Signal:
-    raise RefusalError("splits an axis, which a graph cannot say", "Keep the features as they are")
+    return unflatten(call, input, module.dim, module.unflattened_size)
 
 
 def same(call: Call, module: nn.Module, input: Any) -> Signal:
@@ -149,6 +165,7 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.Conv1d: _conv_module(conv1d),
     nn.Conv2d: _conv_module(conv2d),
     **windows.MODULES,
+    **moving.MODULES,
     nn.Flatten: _flatten_module,
     nn.Unflatten: _unflatten_module,
     nn.Identity: same,
@@ -159,3 +176,8 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.AlphaDropout: same,
     nn.FeatureAlphaDropout: same,
 }
+_SHAPING: tuple[Handler, ...] = (flatten, unflatten, _flatten_module, _unflatten_module, same)
+SHAPING = frozenset(_SHAPING)
+"""Handlers that change a shape or nothing."""
+NAMED_MODULES: dict[str, Handler] = {"torchvision.ops.stochastic_depth.StochasticDepth": same}
+"""By the full name of a type, where its library is not imported."""

@@ -1,126 +1,150 @@
-"""Pooling over two axes, where a graph can say exactly the same."""
+"""Averages, where a graph can say exactly the same.
+
+1. Windows of one size, whole or with padding that counts: the pools of NIR.
+2. Windows that hang over the edge, or do not count what is padded: a sum pool and a factor for each place.
+3. Windows of several sizes: a matrix along each axis.
+4. Along one axis: a convolution, or a matrix.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nir
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from nirbridge.exporting.arrays import pair
+from nirbridge.exporting import maxima
+from nirbridge.exporting.along import along, convolution
+from nirbridge.exporting.arrays import pair, single
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
-from nirbridge.ir import MaxPool2d, Shape
-
-Pair = tuple[int, int]
-Pool = Callable[..., nir.NIRNode]
-
-
-def max_pool2d(
-    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Signal:  # fmt: skip
-    """The largest value of each window: MaxPool2d."""
-    if return_indices:
-        raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
-    if pair(dilation) != (1, 1):
-        raise RefusalError(f"dilation {pair(dilation)}; pooling in a graph has none", "Use dilation=1")
-    return _pool(call, MaxPool2d, input, kernel_size, stride, padding, ceil_mode)
+from nirbridge.exporting.windowing import (
+    adaptive,
+    adaptive_module,
+    copies,
+    overhang,
+    padded,
+    pool_node,
+    stride_of,
+)
 
 
 def avg_pool2d(
     call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Signal:  # fmt: skip
-    """The mean of each window, padding counted as 0: AvgPool2d."""
-    kernel = pair(kernel_size)
-    if not count_include_pad and pair(padding) != (0, 0):
-        found = f"count_include_pad=False with padding {pair(padding)}; averages in a graph count the padding"
-        raise RefusalError(found, "Use count_include_pad=True or no padding")
-    if divisor_override not in (None, kernel[0] * kernel[1]):
-        found = f"divisor_override {divisor_override} is not the {kernel[0] * kernel[1]} places of the window"
-        raise RefusalError(found, "Leave divisor_override away")
-    return _pool(call, nir.AvgPool2d, input, kernel_size, stride, padding, ceil_mode)
+    """The mean of each window: AvgPool2d; SumPool2d and a factor for each place where their divisors differ."""
+    signal = require_signal(input)
+    require_batch(signal, (3,), "[N, C, H, W]")
+    kernel, step, edge = pair(kernel_size), stride_of(stride, kernel_size, pair), pair(padding)
+    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
+    counted = count_include_pad or edge == (0, 0)
+    if counted and not any(over) and divisor_override in (None, kernel[0] * kernel[1]):
+        return call.emit(pool_node(nir.AvgPool2d, kernel, step, edge), signal)
+    pooled = call.emit(pool_node(nir.SumPool2d, kernel, step, edge), padded(call, signal, over))
+    ones = torch.ones(1, 1, *signal.shape[1:], dtype=torch.float64)
+    sums = functional.avg_pool2d(functional.pad(ones, (0, over[1], 0, over[0])), kernel, step, edge, divisor_override=1)
+    means = _run(
+        lambda x: functional.avg_pool2d(x, kernel, step, edge, ceil_mode, count_include_pad, divisor_override), ones
+    )
+    factor = np.broadcast_to((means / sums)[0].numpy(), pooled.shape)
+    return call.emit(nir.Scale(factor.astype(call.builder.dtype)), pooled, "mean")
+
+
+def avg_pool1d(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Signal:  # fmt: skip
+    """The mean of each window along one axis: a convolution; a matrix where their divisors differ."""
+    signal = require_signal(input)
+    require_batch(signal, (2,), "[N, C, L]")
+    kernel, step, edge = single(kernel_size), stride_of(stride, kernel_size, single), single(padding)
+    channels, length = signal.shape
+    if not ceil_mode and (count_include_pad or not edge):
+        weight = np.full((channels, 1, kernel), 1 / kernel, call.builder.dtype)
+        return call.emit(convolution((length,), weight, (step,), (edge,), channels), signal)
+    return _along_length(
+        call, signal, lambda x: functional.avg_pool1d(x, kernel, step, edge, ceil_mode, count_include_pad)
+    )
+
+
+def adaptive_avg_pool1d(call: Call, input: Any, output_size: Any) -> Signal:
+    """Means over windows that share an axis as evenly as they can: a convolution, or a matrix."""
+    signal = require_signal(input)
+    require_batch(signal, (2,), "[N, C, L]")
+    want, length = single(output_size), signal.shape[1]
+    if want < 1:
+        raise RefusalError(f"has output size {want}", "Give sizes from 1")
+    if length % want:
+        return _along_length(call, signal, lambda x: functional.adaptive_avg_pool1d(x, want))
+    return signal if want == length else avg_pool1d(call, signal, length // want)
+
+
+def _along_length(call: Call, signal: Signal, pool: Callable[[Tensor], Tensor]) -> Signal:
+    (node,) = along(signal.shape, 1, _matrix(pool, signal.shape[1], call.builder.dtype))
+    return call.emit(node, signal)
+
+
+def _matrix(pool: Callable[[Tensor], Tensor], size: int, dtype: Any) -> Any:
+    """The matrix of a linear pool along one axis: what it makes of each place alone."""
+    means = _run(pool, torch.eye(size, dtype=torch.float64)[None])
+    return np.ascontiguousarray(means[0].numpy().T.astype(dtype))
+
+
+def _run(pool: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What torch makes of windows that may not fit.
+
+    Raises:
+        RefusalError: they do not.
+    """
+    try:
+        return pool(x)
+    except RuntimeError as error:
+        raise RefusalError(" ".join(str(error).split())[:200], "Check the input shape and the layers before") from None
 
 
 def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:
-    """Means over windows that divide the input evenly: AvgPool2d; copies of a single place: Conv2d."""
-    return _adaptive(call, nir.AvgPool2d, input, output_size)
-
-
-def adaptive_max_pool2d(call: Call, input: Any, output_size: Any, return_indices: bool = False) -> Signal:
-    """Maxima over windows that divide the input evenly: MaxPool2d; copies of a single place: Conv2d."""
-    if return_indices:
-        raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
-    return _adaptive(call, MaxPool2d, input, output_size)
+    """Means over windows that share a picture: AvgPool2d; copies of a single place; a matrix along each axis."""
+    signal, goal, even = adaptive(input, output_size)
+    if goal == signal.shape[1:]:
+        return signal
+    copied = copies(signal.shape, goal)
+    if copied is not None:
+        return call.emit(copied, signal)
+    if even is not None:
+        return call.emit(pool_node(nir.AvgPool2d, *even, (0, 0)), signal)
+    for axis in (1, 2):
+        want, size = goal[axis - 1], signal.shape[axis]
+        if want != size:
+            matrix = _matrix(partial(functional.adaptive_avg_pool1d, output_size=want), size, call.builder.dtype)
+            for node in along(signal.shape, axis, matrix):
+                signal = call.emit(node, signal)
+    return signal
 
 
 def sum_pool2d(call: Call, input: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Signal:
     """The sum of each window: SumPool2d."""
-    return _pool(call, nir.SumPool2d, input, kernel_size, stride, 0, ceil_mode)
-
-
-def whole_window(call: Call, kind: Pool, signal: Signal) -> Signal:
-    """One value per channel over all of (H, W), as (C, 1, 1)."""
-    size = (signal.shape[1], signal.shape[2])
-    return call.emit(_node(kind, size, size, (0, 0)), signal)
-
-
-def _pool(call: Call, kind: Pool, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool) -> Signal:
     signal = require_signal(input)
     require_batch(signal, (3,), "[N, C, H, W]")
-    kernel = pair(kernel_size)
-    step = kernel if stride is None or stride == () or stride == [] else pair(stride)
-    edge = pair(padding)
-    if ceil_mode:
-        _refuse_partial_windows(signal, kernel, step, edge)
-    return call.emit(_node(kind, kernel, step, edge), signal)
+    kernel, step = pair(kernel_size), stride_of(stride, kernel_size, pair)
+    over = overhang(signal, kernel, step, (0, 0)) if ceil_mode else (0, 0)
+    return call.emit(pool_node(nir.SumPool2d, kernel, step, (0, 0)), padded(call, signal, over))
 
 
-def _refuse_partial_windows(signal: Signal, kernel: Pair, stride: Pair, padding: Pair) -> None:
-    """Ceil mode is exact where no window hangs over the edge."""
-    for size, k, step, p in zip(signal.shape[1:], kernel, stride, padding, strict=True):
-        if (size + 2 * p - k) % step:
-            found = f"ceil_mode=True with a last window that hangs over: size {size}, kernel {k}, stride {step}"
-            raise RefusalError(found, "Use ceil_mode=False or sizes that divide evenly")
-
-
-def _adaptive(call: Call, kind: Pool, input: Any, output_size: Any) -> Signal:
-    signal = require_signal(input)
-    require_batch(signal, (3,), "[N, C, H, W]")
-    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    sizes = signal.shape[1:]
-    goal = tuple(size if want is None else int(want) for want, size in zip(wanted, sizes, strict=True))
-    if goal != sizes and all(size in (1, want) for size, want in zip(sizes, goal, strict=True)):
-        return call.emit(copies(signal, goal, call.builder.dtype), signal)
-    if any(size % want for size, want in zip(sizes, goal, strict=True)):
-        found = f"pools {sizes} to {goal}, which does not divide evenly, so its windows differ in size"
-        raise RefusalError(found, "Choose an output size that divides the input size")
-    kernel = (sizes[0] // goal[0], sizes[1] // goal[1])
-    return signal if kernel == (1, 1) else call.emit(_node(kind, kernel, kernel, (0, 0)), signal)
-
-
-def copies(signal: Signal, goal: Shape, dtype: Any) -> nir.NIRNode:
-    """One place to many, as VGG-16 does with pictures of 32 x 32: a convolution whose windows all hold that place."""
-    channels, *sizes = signal.shape
-    kernel = tuple(want if size == 1 else 1 for size, want in zip(sizes, goal, strict=True))
-    edge = tuple(size - 1 for size in kernel)
-    ones = np.ones((channels, 1, *kernel), dtype=dtype)
-    return nir.Conv2d(tuple(sizes), ones, (1, 1), edge, 1, channels, np.zeros(channels, dtype=dtype))
-
-
-def _node(kind: Pool, kernel: Pair, stride: Pair, padding: Pair) -> nir.NIRNode:
-    return kind(
-        kernel_size=np.array(kernel, dtype=np.int64),
-        stride=np.array(stride, dtype=np.int64),
-        padding=np.array(padding, dtype=np.int64),
-    )
-
-
-def _max_module(call: Call, m: nn.MaxPool2d, input: Any) -> Signal:
-    return max_pool2d(call, input, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices)
+def over_places(call: Call, signal: Signal, axes: tuple[int, ...], mean: bool) -> Signal:
+    """One value for all places along ``axes`` of (C, L) or (C, H, W), which keep the size 1: their mean or sum."""
+    if len(signal.shape) == 3 and axes == (1, 2):
+        size = (signal.shape[1], signal.shape[2])
+        return call.emit(pool_node(nir.AvgPool2d if mean else nir.SumPool2d, size, size, (0, 0)), signal)
+    channels, *places = signal.shape
+    window = [size if axis in axes else 1 for axis, size in enumerate(places, 1)]
+    weight = np.full((channels, 1, *window), 1 / np.prod(window) if mean else 1, call.builder.dtype)
+    return call.emit(convolution(tuple(places), weight, groups=channels), signal)
 
 
 def _avg_module(call: Call, m: nn.AvgPool2d, input: Any) -> Signal:
@@ -129,17 +153,21 @@ def _avg_module(call: Call, m: nn.AvgPool2d, input: Any) -> Signal:
     )
 
 
-def _adaptive_avg_module(call: Call, module: nn.AdaptiveAvgPool2d, input: Any) -> Signal:
-    return adaptive_avg_pool2d(call, input, module.output_size)
-
-
-def _adaptive_max_module(call: Call, module: nn.AdaptiveMaxPool2d, input: Any) -> Signal:
-    return adaptive_max_pool2d(call, input, module.output_size, module.return_indices)
+def _avg1d_module(call: Call, m: nn.AvgPool1d, input: Any) -> Signal:
+    return avg_pool1d(call, input, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
 
 
 MODULES: dict[type[nn.Module], Handler] = {
-    nn.MaxPool2d: _max_module,
+    **maxima.MODULES,
+    nn.AvgPool1d: _avg1d_module,
     nn.AvgPool2d: _avg_module,
-    nn.AdaptiveAvgPool2d: _adaptive_avg_module,
-    nn.AdaptiveMaxPool2d: _adaptive_max_module,
+    nn.AdaptiveAvgPool1d: adaptive_module(adaptive_avg_pool1d),
+    nn.AdaptiveAvgPool2d: adaptive_module(adaptive_avg_pool2d),
+}
+FUNCTIONS: dict[Any, Handler] = {
+    **maxima.FUNCTIONS,
+    functional.avg_pool1d: avg_pool1d,
+    functional.avg_pool2d: avg_pool2d,
+    functional.adaptive_avg_pool1d: adaptive_avg_pool1d,
+    functional.adaptive_avg_pool2d: adaptive_avg_pool2d,
 }

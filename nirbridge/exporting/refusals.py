@@ -14,6 +14,8 @@ from nirbridge.neurons import QCFS
 _CONVERT = "Use 'nirbridge convert', which turns a trained ANN into spikes, or put a spiking neuron in its place"
 _NEURON = "Put a spiking neuron of nirbridge.neurons in its place"
 _CONCATENATION = "Use torch.cat along a feature axis where it is exported, or add what a layer for each makes"
+_OWN_STATISTICS = "normalises each input by its own statistics, which a graph cannot say"
+_BATCH_NORM = "Train with nn.BatchNorm1d or nn.BatchNorm2d"
 _ALTERNATIVE = "Replace it, or export the parts around it"
 
 _ACTIVATIONS = tuple(kind for kind in vars(nn.modules.activation).values() if isinstance(kind, type))
@@ -37,8 +39,7 @@ def module_refusal(module: nn.Module, args: Iterable[Any]) -> RefusalError:
             "is an analog activation without a counterpart in a graph", _NEURON, result=_shape_kept(args)
         )
     if kind in _NORMS:
-        found = "normalises each input by its own statistics, which a graph cannot say"
-        return RefusalError(found, "Train with nn.BatchNorm1d or nn.BatchNorm2d", result=_shape_kept(args))
+        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=_shape_kept(args))
     framework = framework_of(module)
     if framework is not None:
         return framework.refusal(module)
@@ -58,6 +59,8 @@ def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
         return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=_shape_kept(args))
     if name in _ACTIVATION_NAMES:
         return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=_shape_kept(args))
+    if name in ("layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"):
+        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=_shape_kept(args))
     if name in _CONCATENATIONS:
         return RefusalError("is a concatenation that is not known here", _CONCATENATION)
     if name in _COMPARISONS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from torch import fx, nn
 from nirbridge.exporting.signal import BATCH, STEPS, RefusalError
 
 _HERE = str(Path(__file__).parent)
-_TORCH = str(Path(torch.__file__).parent)
+_CONVERTING = str(Path(__file__).parents[1] / "converting")
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
 SOURCE = "nirbridge_source"
 """Key in a node's meta for ``file.py:line`` of the user's code, where there is any."""
@@ -189,6 +191,8 @@ def _user_line(frame: FrameType | None) -> str:
         if name.startswith(_HERE):
             if frame.f_code.co_name == "export":
                 return ""
+        elif name.startswith(_CONVERTING):
+            return ""
         elif not name.startswith((_TORCH, "<")):
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back

@@ -70,7 +70,7 @@ SPIKING = Vocabulary(
         **normalisation.MODULES,
         **neurons.MODULES,
     },
-    named_modules={**norse.MODULES, **foreign.MODULES},
+    named_modules={**layers.NAMED_MODULES, **norse.MODULES, **foreign.MODULES},
     functions={**FUNCTIONS, **concatenation.FUNCTIONS, **enlarging.FUNCTIONS},
     methods=METHODS,
     module_refusal=refusals.module_refusal,

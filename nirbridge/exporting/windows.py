@@ -1,9 +1,8 @@
-"""Slices with a stride and zero padding: linear, so a convolution with fixed weights of 0 and 1 is exactly the same.
+"""Parts of tensors and zero padding, which is linear: a convolution with fixed weights of 0 and 1 is the same.
 
-1. ``x[:, :, ::2, ::2]``: one weight of 1 a channel, with the slice's steps as strides.
-2. Zero padding of places: one weight of 1 a channel, with padding.
-3. Zero padding of channels: a matrix from channels to channels at each place; straight behind 1 they are one node,
-   the shortcut of a CIFAR ResNet without parameters (its option A).
+1. Zero padding of places: one weight of 1 a channel, with padding.
+2. Zero padding of channels: a matrix from channels to channels at each place; straight behind ``x[:, :, ::2, ::2]``
+   they are one node, the shortcut of a CIFAR ResNet without parameters (its option A).
 """
 
 from __future__ import annotations
@@ -14,31 +13,24 @@ import nir
 import numpy as np
 from torch import nn
 
+from nirbridge.exporting.along import convolution
 from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.moving import move
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
-from nirbridge.ir import Shape
+from nirbridge.ir import Shape, mark_moves
 from nirbridge.primitives.shaping import pairs
 
 _PLACES = (1, 2)
 """Axes behind the channels that a convolution has."""
-_WHOLE = slice(None)
 
 
-def item(call: Call, input: Any, index: Any) -> Signal:
-    """Every n-th place of all channels; any other part of a tensor is refused."""
+def item(call: Call, input: Any, index: Any) -> Any:
+    """A part of the features; single steps and samples are refused."""
     signal = require_signal(input)
     if signal.leading in (LeadingAxes.TIME, LeadingAxes.BATCH_FIRST) and not isinstance(index, tuple):
         found = f"takes single steps or samples out of {signal.leading.text}"
         raise RefusalError(found, "Export the module that gives [T, B, ...] and index the graph's output")
-    steps = _steps(signal, index)
-    if steps is None:
-        found = "takes a part of a tensor, for which a graph has no node"
-        raise RefusalError(found, "Keep whole tensors, or slice places by a step alone, as x[:, :, ::2, ::2]")
-    if set(steps) == {1}:
-        return signal
-    channels = signal.shape[0]
-    ones = np.ones((channels, 1, *(1,) * len(steps)), dtype=call.builder.dtype)
-    return call.emit(_convolution(signal.shape[1:], ones, steps, (0,) * len(steps), channels), signal)
+    return move(call, lambda x: x[index], signal)
 
 
 def pad(call: Call, input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Signal:
@@ -51,35 +43,6 @@ def pad(call: Call, input: Any, pad: Any, mode: str = "constant", value: float |
     if any(any(side) for side in sides[1:]):
         signal = pad_places(call, signal, sides[1:])
     return _pad_channels(call, signal, *sides[0]) if any(sides[0]) else signal
-
-
-def _steps(signal: Signal, index: Any) -> Shape | None:
-    """The step along each axis of places; None where the index is anything but that."""
-    parts = list(index) if isinstance(index, tuple) else [index]
-    axes = len(signal.full_shape)
-    dots = [place for place, part in enumerate(parts) if part is Ellipsis]
-    if len(dots) == 1:
-        parts[dots[0] : dots[0] + 1] = [_WHOLE] * (axes - len(parts) + 1)
-    parts += [_WHOLE] * (axes - len(parts))
-    if len(parts) != axes or not all(isinstance(part, slice) for part in parts):
-        return None
-    found = [_step(part, size) for part, size in zip(parts, signal.full_shape, strict=True)]
-    if None in found:
-        return None
-    kept = signal.leading.axes + 1
-    steps = [step for step in found if step is not None]
-    if set(steps[:kept]) != {1}:
-        return None
-    places = tuple(steps[kept:])
-    return places if len(places) in _PLACES or set(places) <= {1} else None
-
-
-def _step(part: slice, size: int) -> int | None:
-    """n where a slice takes every n-th of ``size`` from the first on."""
-    if not all(number is None or type(number) is int for number in (part.start, part.stop, part.step)):
-        return None
-    start, stop, step = part.indices(size)
-    return step if start == 0 and stop == size and step > 0 else None
 
 
 def _sides(signal: Signal, given: Any) -> list[tuple[int, int]]:
@@ -99,7 +62,7 @@ def _sides(signal: Signal, given: Any) -> list[tuple[int, int]]:
     return (sides + [(0, 0)] * (len(shape) - len(sides)))[::-1]
 
 
-def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]]) -> Signal:
+def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]], suffix: str = "") -> Signal:
     """Zeros before and behind each axis of places.
 
     A convolution pads both sides alike, so unlike ones take a kernel that looks further along.
@@ -109,7 +72,8 @@ def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]]) -> Sign
     padding = tuple(max(side) for side in sides)
     ones = (slice(None), 0, *(most - side[0] for most, side in zip(padding, sides, strict=True)))
     kernel[ones] = 1
-    return call.emit(_convolution(signal.shape[1:], kernel, (1,) * len(sides), padding, channels), signal)
+    node = convolution(signal.shape[1:], kernel, padding=padding, groups=channels)
+    return call.emit(mark_moves(node), signal, suffix)
 
 
 def _pad_channels(call: Call, signal: Signal, before: int, behind: int) -> Signal:
@@ -122,7 +86,7 @@ def _pad_channels(call: Call, signal: Signal, before: int, behind: int) -> Signa
         assert sliced is not None
         signal, places, steps = _before(call, signal, sliced)
     kernel = matrix.reshape(*matrix.shape, *(1,) * len(places))
-    return call.emit(_convolution(places, kernel, steps, (0,) * len(places), 1), signal)
+    return call.emit(mark_moves(convolution(places, kernel, steps)), signal)
 
 
 def _before(call: Call, signal: Signal, sliced: nir.NIRNode) -> tuple[Signal, Shape, Shape]:
@@ -134,19 +98,12 @@ def _before(call: Call, signal: Signal, sliced: nir.NIRNode) -> tuple[Signal, Sh
 
 
 def _is_slice(node: nir.NIRNode | None) -> bool:
-    """Whether a node is as :func:`item` makes it, whoever made it."""
+    """Whether a node takes places by a step, whoever made it."""
     if node is None or type(node) not in (nir.Conv1d, nir.Conv2d):
         return False
     channels, *size = node.weight.shape
     one_each = set(size) == {1} and int(node.groups) == channels and bool((node.weight == 1).all())
     return one_each and not np.any(node.bias) and not isinstance(node.padding, str) and not np.any(node.padding)
-
-
-def _convolution(places: Shape, kernel: Any, steps: Shape, padding: Shape, groups: int) -> nir.NIRNode:
-    bias = np.zeros(len(kernel), kernel.dtype)
-    if len(places) == 1:
-        return nir.Conv1d(places[0], kernel, steps[0], padding[0], 1, groups, bias)
-    return nir.Conv2d(places, kernel, steps, padding, 1, groups, bias)
 
 
 def _pad_module(call: Call, module: nn.ZeroPad2d | nn.ConstantPad2d, input: Any) -> Signal:

@@ -8,8 +8,16 @@ from nirbridge.ir.flat import FlatGraph, Graph, flatten, label
 from nirbridge.ir.hdf5_reader import read, read_flat
 from nirbridge.ir.hdf5_writer import write
 from nirbridge.ir.inference import Shapes, build_graph, infer_shapes
+from nirbridge.ir.moving import moves_values
 from nirbridge.ir.once import once
-from nirbridge.ir.provenance import frames_of_inference, mark_copy, mark_inference, original
+from nirbridge.ir.provenance import (
+    frames_of_inference,
+    mark_copy,
+    mark_inference,
+    mark_moves,
+    only_moves,
+    original,
+)
 from nirbridge.ir.registry import (
     PRIMITIVES,
     all_specs,
@@ -85,7 +93,10 @@ __all__ = [
     "label",
     "mark_copy",
     "mark_inference",
+    "mark_moves",
+    "moves_values",
     "once",
+    "only_moves",
     "original",
     "read",
     "read_flat",

@@ -11,6 +11,7 @@ from nirbridge.ir.flat import Graph
 
 _COPY_OF = "copy_of"
 _FRAMES = "inference_frames"
+_MOVES = "moves"
 
 
 def original(name: str, node: nir.NIRNode) -> str:
@@ -22,6 +23,17 @@ def original(name: str, node: nir.NIRNode) -> str:
 def mark_copy(node: nir.NIRNode, of: str) -> None:
     """Notes in the node that it holds the weights of ``of``, another layer of the network that was converted."""
     node.metadata = {**node.metadata, _COPY_OF: of}
+
+
+def only_moves(node: nir.NIRNode) -> bool:
+    """Whether the node stands for code that computes nothing, as a slice or a channel shuffle."""
+    return node.metadata.get(_MOVES) == "values"
+
+
+def mark_moves(node: nir.NIRNode) -> nir.NIRNode:
+    """Notes in the node that it stands for such code; gives the node."""
+    node.metadata = {**node.metadata, _MOVES: "values"}
+    return node
 
 
 def frames_of_inference(graph: Graph) -> int | None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import nir
-
-from nirbridge.ir import FlatGraph, MaxPool2d, PhaseIF, once
+from nirbridge.ir import FlatGraph, MaxPool2d, PhaseIF, moves_values, once
 from nirbridge.primitives import FirstSpikePool2d
-
-_TRANSPARENT = (nir.Flatten,)
-"""Nodes that keep a phase code a phase code."""
 
 
 @once
@@ -17,7 +12,7 @@ def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:
 
     1. MaxPool2d straight behind a PhaseIF.
     2. MaxPool2d behind another such pool.
-    3. Either, with a Flatten between.
+    3. Either, with nodes between that only move spikes, as Flatten, and Place where trains lie side by side.
     """
     phases: dict[str, int] = {}
     nodes = dict(flat.nodes)
@@ -30,6 +25,6 @@ def resolve_phase_pooling(flat: FlatGraph) -> FlatGraph:
         elif code is not None and type(node) is MaxPool2d:
             nodes[name] = FirstSpikePool2d(node.kernel_size, node.stride, node.padding, code)
             phases[name] = code
-        elif code is not None and type(node) in _TRANSPARENT:
+        elif code is not None and moves_values(node):
             phases[name] = code
     return flat.with_nodes(nodes)

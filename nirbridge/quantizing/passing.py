@@ -48,6 +48,15 @@ def average_pool(node: nir.AvgPool2d, place: Place) -> Quantised:
     return Quantised(total, pool(node, place).scale / prod(pairs(node.kernel_size, 2)))
 
 
+def moved(node: Any, place: Place) -> Quantised:
+    """A synapse of 0 and 1 that only moves values: they stay what they are, as the spikes of a phase code must."""
+    new = copy(node)
+    new.weight = np.asarray(node.weight).astype(np.int8)
+    if hasattr(node, "bias"):
+        new.bias = np.zeros(len(new.weight), np.int32)
+    return Quantised(new, collapsed(place.scale))
+
+
 def place(node: PlaceNode, place: Place) -> Quantised:
     """One scale for all: factors come to one scale where their slots meet, as edges that add up do."""
     return Quantised(copy(node), _one_scale(node, place))

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
-from nirbridge.ir import FlatGraph, Quantize, Shapes, is_input, spec_of
+from nirbridge.ir import FlatGraph, Quantize, Shapes, is_input, moves_values, spec_of
 from nirbridge.primitives.spec import Integers
+from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing import neurons, passing, synapses, windows
 from nirbridge.quantizing.joining import Join, join
 from nirbridge.quantizing.refusals import RefusedError, TooFineError
@@ -132,6 +133,8 @@ class Walk:
         if rule is None:
             raise RefusedError(name, node, "has no integer form")
         scale = self._entering(name)
+        if hasattr(node, "weight") and moves_values(node) and not collapsed(scale).ndim:
+            rule = passing.moved
         shapes = self.shapes[name]
         coarser = self.coarser.get(name, 0)
         place = Place(name, shapes.input, shapes.output, scale, self.weight_bits, coarser, self.dt)
@@ -233,7 +236,7 @@ def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> 
         seen.add(current)
         before = flat.sources(current)
         integers = spec_of(flat.nodes[current]).integers
-        if integers is not None and integers.quantise in _WEIGHTED:
+        if integers is not None and integers.quantise in _WEIGHTED and not moves_values(flat.nodes[current]):
             found.add(current)
             farther += before
         else:

@@ -40,7 +40,7 @@ def one_line(error: pytest.ExceptionInfo[NirbridgeError]) -> str:
     ("layer", "expected"),
     [
         (nn.Sigmoid(), r"module '1' \(Sigmoid\): is an analog activation.*Use ReLU"),
-        (nn.LeakyReLU(), r"module '1' \(LeakyReLU\).*Use ReLU"),
+        (nn.ELU(), r"module '1' \(ELU\).*Use ReLU"),
         (nn.ReLU6(), r"module '1' \(ReLU6\).*Use ReLU"),
         (nn.LayerNorm(6), r"module '1' \(LayerNorm\).*BatchNorm"),
         (nn.Softmax(-1), r"module '1' \(Softmax\).*Return the logits"),
@@ -62,7 +62,7 @@ class Functions(nn.Module):
         self.fc, self.function = nn.Linear(4, 4), function
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.function(self.fc(x))
+        return -self.function(self.fc(x))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ class Functions(nn.Module):
         (torch.sigmoid, "function 'sigmoid'.*Use ReLU"),
         (functional.gelu, "function 'gelu'.*Use ReLU"),
         (lambda x: functional.log_softmax(x, -1), "function 'log_softmax'.*Return the logits"),
-        (lambda x: torch.cat([x, x], 1), "concatenation"),
+        (lambda x: torch.stack([x, x], 1), "adds an axis"),
         (lambda x: x * x, "multiplies two tensors"),
         (lambda x: torch.matmul(x, x), "multiplies two tensors"),
         (lambda x: torch.sparse.mm(torch.eye(4).to_sparse(), x), r"without a batch axis.*Aggregate\(A\)"),

@@ -6,7 +6,7 @@ import nir
 import numpy as np
 
 import nirbridge
-from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, SparseMatrix, flatten
+from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, Place, SparseMatrix, flatten
 from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives import FirstSpikePool2d
@@ -31,6 +31,19 @@ def test_pools_behind_phase_neurons_take_the_first_spike() -> None:
     assert _kinds(pool) == ["MaxPool2d"]
     assert _kinds(PhaseEncode(IMAGE, 4), pool) == ["PhaseEncode", "MaxPool2d"]
     assert _kinds(_fire(), nir.Scale(np.ones(IMAGE)), pool) == ["PhaseIF", "Scale", "MaxPool2d"]
+
+
+def test_pools_see_through_what_only_moves_spikes() -> None:
+    pool, zeros = MaxPool2d(2, 2, 0), np.zeros(2)
+    swapped = np.eye(2)[::-1].reshape(2, 2, 1, 1)
+    for moving in (Place(IMAGE, (5, 4, 4), 1, 3), nir.Conv2d((4, 4), swapped, 1, 0, 1, 1, zeros)):
+        assert _kinds(_fire(), moving, pool)[-1] == "FirstSpikePool2d"
+    for other in (
+        nir.Conv2d((4, 4), 2 * swapped, 1, 0, 1, 1, zeros),
+        nir.Conv2d((4, 4), swapped, 1, 0, 1, 1, zeros + 1),
+        nir.Conv2d((4, 4), np.ones((2, 2, 1, 1)), 1, 0, 1, 1, zeros),
+    ):
+        assert _kinds(_fire(), other, pool)[-1] == "MaxPool2d"
 
 
 def test_the_pool_knows_its_phases_and_the_graph_keeps_its_node() -> None:

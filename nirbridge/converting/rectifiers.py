@@ -1,0 +1,77 @@
+"""ReLU, and ReLU with a ceiling under all its names: the places of spiking neurons."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nirbridge.converting.markers import Relu
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.signal import RefusalError, Signal, require_signal
+
+
+def relu(call: Call, input: Any, inplace: bool = False) -> Signal:
+    """max(x, 0): the place of a spiking neuron."""
+    return call.emit(Relu(), require_signal(input))
+
+
+def _relu_module(call: Call, module: nn.ReLU, input: Any) -> Signal:
+    return relu(call, input)
+
+
+def clamp(call: Call, input: Any, min: Any = None, max: Any = None) -> Signal:
+    """max(x, 0), with a ceiling c min(max(x, 0), c), whatever it is called: the code ends at c."""
+    signal = require_signal(input)
+    low, high = (_bound(value) for value in (min, max))
+    if low != 0 or not (high is None or high > 0):
+        found = f"keeps values between {min} and {max}, and a phase code those from 0 on"
+        raise RefusalError(found, "Clamp from 0 to a number above 0", result=signal)
+    return call.emit(Relu(ceiling=math.inf if high is None else high), signal)
+
+
+def _bound(value: Any) -> float | None:
+    """One number; NaN for anything else, which is no bound."""
+    if value is None:
+        return None
+    one = isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.numel() == 1)
+    return float(value) if one else math.nan
+
+
+def _clamp_min(call: Call, input: Any, min: Any) -> Signal:
+    return clamp(call, input, min)
+
+
+def relu6(call: Call, input: Any, inplace: bool = False) -> Signal:
+    """min(max(x, 0), 6)."""
+    return clamp(call, input, 0, 6)
+
+
+def hardtanh(call: Call, input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Signal:
+    """The same between any two numbers; the lower one has to be 0."""
+    return clamp(call, input, min_val, max_val)
+
+
+def _hardtanh_module(call: Call, module: nn.Hardtanh, input: Any) -> Signal:
+    return clamp(call, input, module.min_val, module.max_val)
+
+
+MODULES: dict[type[nn.Module], Handler] = {
+    nn.ReLU: _relu_module,
+    **dict.fromkeys((nn.ReLU6, nn.Hardtanh), _hardtanh_module),
+}
+FUNCTIONS: dict[Any, Handler] = {
+    **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), relu),
+    functional.relu6: relu6,
+    **dict.fromkeys((functional.hardtanh, functional.hardtanh_), hardtanh),
+    **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), clamp),
+    **dict.fromkeys((torch.clamp_min, torch.clamp_min_), _clamp_min),
+}
+METHODS: dict[str, Handler] = {
+    **dict.fromkeys(("relu", "relu_"), relu),
+    **dict.fromkeys(("clamp", "clamp_", "clip", "clip_"), clamp),
+    **dict.fromkeys(("clamp_min", "clamp_min_"), _clamp_min),
+}

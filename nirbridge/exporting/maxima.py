@@ -1,0 +1,119 @@
+"""Maxima of windows over height and width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nirbridge.exporting.arrays import pair, single
+from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
+from nirbridge.exporting.windowing import (
+    Pair,
+    adaptive,
+    adaptive_module,
+    copies,
+    overhang,
+    padded,
+    pool_node,
+    stride_of,
+)
+from nirbridge.ir import MaxPool2d
+
+_ONE_AXIS = "A graph's maximum takes (C, H, W): use Conv2d with kernels (1, k) and MaxPool2d((1, k)) throughout"
+
+
+def max_pool2d(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Signal:  # fmt: skip
+    """The largest value of each window: MaxPool2d."""
+    signal, kernel, step, edge = _max_windows(input, kernel_size, stride, padding, dilation, return_indices)
+    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
+    if any(over):
+        found = f"ceil_mode=True with a last window that hangs over: size {signal.shape[1:]}, kernel {kernel}, "
+        raise RefusalError(f"{found}stride {step}", "Use ceil_mode=False or sizes that divide evenly")
+    return call.emit(pool_node(MaxPool2d, kernel, step, edge), signal)
+
+
+def max_pool2d_of_spikes(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Signal:  # fmt: skip
+    """As :func:`max_pool2d` of values from 0 on, among which a zero behind the edge never is the largest."""
+    signal, kernel, step, edge = _max_windows(input, kernel_size, stride, padding, dilation, return_indices)
+    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
+    wide = padded(call, signal, over)
+    return call.emit(pool_node(MaxPool2d, kernel, step, edge), wide)
+
+
+def _max_windows(
+    input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, return_indices: bool
+) -> tuple[Signal, Pair, Pair, Pair]:
+    if return_indices:
+        raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
+    if pair(dilation) != (1, 1):
+        raise RefusalError(f"dilation {pair(dilation)}; pooling in a graph has none", "Use dilation=1")
+    signal = require_signal(input)
+    require_batch(signal, (3,), "[N, C, H, W]")
+    return signal, pair(kernel_size), stride_of(stride, kernel_size, pair), pair(padding)
+
+
+def max_pool1d(call: Call, input: Any, *args: Any, **kwargs: Any) -> Signal:
+    """Refused: no node takes the maximum along one axis of (C, L)."""
+    raise RefusalError(f"takes maxima along one axis of features {require_signal(input).shape}", _ONE_AXIS)
+
+
+def adaptive_max_pool2d(call: Call, input: Any, output_size: Any, return_indices: bool = False) -> Signal:
+    """Maxima over windows of one size: MaxPool2d; copies of a single place: Conv2d."""
+    if return_indices:
+        raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
+    signal, goal, even = adaptive(input, output_size)
+    if goal == signal.shape[1:]:
+        return signal
+    copied = copies(signal.shape, goal)
+    if copied is not None:
+        return call.emit(copied, signal)
+    if even is None:
+        found = f"takes maxima of {signal.shape[1:]} places at {goal}, over windows that differ in size"
+        raise RefusalError(found, "Choose an output size that divides the input size")
+    return call.emit(pool_node(MaxPool2d, *even, (0, 0)), signal)
+
+
+def adaptive_max_pool1d(call: Call, input: Any, output_size: Any, return_indices: bool = False) -> Signal:
+    """The values themselves; other maxima along one axis are refused."""
+    signal = require_signal(input)
+    if len(signal.shape) == 2 and single(output_size) == signal.shape[1] and not return_indices:
+        return signal
+    return max_pool1d(call, signal)
+
+
+def max_module(pool: Callable[..., Signal]) -> Handler:
+    """The handler of nn.MaxPool2d by ``pool``."""
+
+    def lower(call: Call, m: nn.MaxPool2d, input: Any) -> Signal:
+        return pool(call, input, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices)
+
+    return lower
+
+
+def _max1d_module(call: Call, module: nn.MaxPool1d, input: Any) -> Signal:
+    return max_pool1d(call, input)
+
+
+MODULES: dict[type[nn.Module], Handler] = {
+    nn.MaxPool1d: _max1d_module,
+    nn.MaxPool2d: max_module(max_pool2d),
+    nn.AdaptiveMaxPool1d: adaptive_module(adaptive_max_pool1d),
+    nn.AdaptiveMaxPool2d: adaptive_module(adaptive_max_pool2d),
+}
+FUNCTIONS: dict[Any, Handler] = {
+    **dict.fromkeys((functional.max_pool1d, torch.max_pool1d), max_pool1d),
+    **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), max_pool2d),
+    functional.adaptive_max_pool1d: adaptive_max_pool1d,
+    functional.adaptive_max_pool2d: adaptive_max_pool2d,
+}
