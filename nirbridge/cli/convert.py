@@ -41,6 +41,7 @@ def parse_numbers(_context: click.Context, param: click.Parameter, value: str | 
 
 
 _PATH = click.Path(path_type=Path)
+_MOST_JUDGED = 64
 
 
 @click.command("convert")
@@ -57,9 +58,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--weights", type=_PATH, metavar="CKPT", help="Weights: .safetensors, or .pt with plain tensors.")
 @click.option("--phases", type=int, help="one-spike: T, steps a window; 16 if not given.")
 @click.option("--wait", type=int, help="one-spike: steps a layer waits, 0 to T; T, which is exact, if not given.")
+@click.option("--base", metavar="Q|auto", help="one-spike: base of the code; auto fits the data (default).")
+@click.option("--spikes", type=int, help="one-spike: spikes of a neuron in a window, at most; 1 if not given.")
 @click.option(
-    "--base", metavar="Q|auto", help="one-spike: base of the code; auto is the least relative error (default)."
+    "--calibrate",
+    type=click.Choice(["auto", "margin", "error", "paper"]),
+    help="one-spike: ranges with room for unseen data, of least error (auto for one spike of few phases), or the "
+    "paper's; all but the last set biases too.",
 )
+@click.option("--margin", type=float, help="one-spike: how far codes reach, in parts of the largest activation; 1.5.")
 @click.option("--first-phase", type=int, help="one-spike: exponent of the first phase; 1 if not given.")
 @click.option("--bn", type=click.Choice(["threshold", "weights"]), help="one-spike: where batch normalisation goes.")
 @click.option("--averages", type=click.Choice(["spike", "linear"]), help="one-spike: whether averages get neurons.")
@@ -77,7 +84,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("--steps", type=int, help="qcfs: T; each neuron gets Q/T levels; 1 if not given.")
 @click.option("--report", type=_PATH, metavar="OUT.json", help="Errors of every layer, latency and warnings.")
 @click.option("--plot", type=_PATH, metavar="OUT.png", help="The same as a picture.")
-@click.option("--samples", type=int, default=64, show_default=True, help="Calibration samples that the report is from.")
+@click.option("--labels", type=_PATH, metavar="Y.npy", help="Classes of the samples [N]: the report tells accuracies.")
+@click.option(
+    "--samples",
+    type=int,
+    help="Samples held back from calibration for the report; a quarter, at most 64, if not given.",
+)
 @click.option("--runtime", default="norse", show_default=True, metavar="NAME", help="Runs the graph for the report.")
 @runtime_options
 def command(
@@ -88,7 +100,8 @@ def command(
     weights: Path | None,
     report: Path | None,
     plot: Path | None,
-    samples: int,
+    labels: Path | None,
+    samples: int | None,
     runtime: str,
     **options: Any,
 ) -> None:
@@ -102,15 +115,16 @@ def command(
       nirbridge convert model.py:Net --data x.npy -o snn.nir --weights model.safetensors --phases 16 --report r.json
       nirbridge convert model.py:QcfsNet --data x.npy -o snn.nir --method qcfs --steps 2
     """
-    inputs = [data, *([weights] if weights else [])]
+    inputs = [path for path in (data, weights, labels) if path is not None]
     _require_outputs(output, report, plot, inputs)
     how = take_runtime_options(options)
-    _require_report_options(report is not None or plot is not None, samples, runtime, how)
+    reported = report is not None or plot is not None
+    _require_report_options(reported, runtime, how)
     from nirbridge.converting import convert_in_full, measure
     from nirbridge.exporting import load_module, load_weights
     from nirbridge.ir import write
 
-    values = _samples(data)
+    values, judged, classes = _divided(_samples(data), labels, samples, reported)
     with _naming(data), redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
         module = load_module(spec)
         if weights is not None:
@@ -118,9 +132,10 @@ def command(
         conversion = convert_in_full(module, values, method, progress=_say, **given(options))
     for note in conversion.notes:
         echo(f"Warning: {note}", err=True)
-    if report is not None or plot is not None:
-        _say(f"measuring {min(samples, len(values))} samples on {runtime}")
-        _write_report(measure(conversion, values[:samples], runtime, **how), report, plot)
+    if reported:
+        _say(f"measuring {len(judged)} samples that were held back, on {runtime}")
+        with _naming(data):
+            _write_report(measure(conversion, judged, runtime, classes, **how), report, plot)
     write(output, conversion.graph)
     latency = conversion.latency
     _say(
@@ -146,7 +161,7 @@ def _say(text: str) -> None:
 
 
 def _options(options: dict[str, Any]) -> str:
-    shown = ("phases", "wait", "base", "weight_bits", "steps")
+    shown = ("phases", "wait", "base", "spikes", "weight_bits", "steps")
     return ", ".join(f"{name} {options[name]:g}" for name in shown if options.get(name) is not None)
 
 
@@ -159,7 +174,7 @@ def _require_outputs(output: Path, report: Path | None, plot: Path | None, input
             require_output(path, suffix, *inputs)
 
 
-def _require_report_options(reported: bool, samples: int, runtime: str, how: dict[str, Any]) -> None:
+def _require_report_options(reported: bool, runtime: str, how: dict[str, Any]) -> None:
     """Looks at what only the report uses, before a long conversion.
 
     Raises:
@@ -167,10 +182,8 @@ def _require_report_options(reported: bool, samples: int, runtime: str, how: dic
         RuntimeUnavailableError: the runtime that shall run the graph for it cannot be used.
         UnsupportedError: that runtime does not know an option.
     """
-    if samples < 1:
-        raise InputError("option '--samples'", f"{samples} is below 1", "Give for instance 64")
     context = click.get_current_context()
-    for name in ("samples", "runtime", *NAMES):
+    for name in ("samples", "labels", "runtime", *NAMES):
         if not reported and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             found = "is for the report, which is not asked for"
             raise InputError(f"option '--{name}'", found, f"Give --report or --plot too, or leave --{name} away")
@@ -181,6 +194,38 @@ def _require_report_options(reported: bool, samples: int, runtime: str, how: dic
         for name in sorted(set(how) - known):
             listed = ", ".join(sorted(known)) or "none of that kind"
             raise UnsupportedError(f"runtime '{runtime}'", f"option '{name}' is unknown", f"It knows {listed}")
+
+
+def _divided(data: Any, labels: Path | None, held_back: int | None, reported: bool) -> tuple[Any, Any, Any]:
+    """Samples to calibrate on, others to judge by, spread over the data, and the classes of those.
+
+    Raises:
+        InputError: too few samples to hold some back, or labels that are not one for each sample.
+    """
+    import numpy as np
+
+    classes = None if labels is None else _classes(labels, len(data))
+    if not reported:
+        return data, data[:0], None
+    count = min(len(data) // 4, _MOST_JUDGED) if held_back is None else held_back
+    if not 1 <= count < len(data):
+        found = f"{count} of {len(data)} samples would be held back from calibration"
+        raise InputError("option '--samples'", found, "Hold back one at least, and leave some to calibrate on")
+    judged = np.linspace(0, len(data) - 1, count).round().astype(int)
+    rest = np.setdiff1d(np.arange(len(data)), judged)
+    return data[rest], data[judged], None if classes is None else classes[judged]
+
+
+def _classes(path: Path, count: int) -> Any:
+    import numpy as np
+
+    from nirbridge.arrays import read_arrays
+
+    found = read_arrays(path, "[N]")
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "iu" or found.shape != (count,):
+        what = f"array of shape {found.shape} and dtype {found.dtype}" if isinstance(found, np.ndarray) else "archive"
+        raise InputError(f"file '{path}'", f"holds an {what}, expected {count} whole numbers", "Give a class a sample")
+    return found
 
 
 def _samples(path: Path) -> Any:
@@ -194,6 +239,7 @@ def _samples(path: Path) -> Any:
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:
+    from nirbridge.converting.table import layer_table
     from nirbridge.files import write_whole
 
     if plot is not None:
@@ -204,4 +250,10 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
     if report is not None:
         write_whole(report, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
         _say(f"wrote {report}")
-    _say(f"output error {found.output_error:.2%}, same answer for {found.agreement:.2%} of the decisions")
+    _say(layer_table(found))
+    _say(
+        f"{found.samples} samples: same answer for {found.agreement:.2%} of the decisions, "
+        f"correlation of the outputs {found.correlation:.3f}"
+    )
+    if found.accuracy is not None:
+        _say(f"accuracy {found.accuracy:.2%}, of the network {found.network_accuracy:.2%}")

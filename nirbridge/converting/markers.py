@@ -35,14 +35,16 @@ class Relu(Marker):
         gain: factor of a batch normalisation before it, broadcastable to the features.
         shift: offset of a batch normalisation before it.
         ceiling: the largest output, as ReLU6 has it.
-        reach: what the statistics of a batch normalisation before it let expect, broadcastable to the features.
+        center: mean of what enters, in the data that a batch normalisation before it was trained on.
+        spread: standard deviation of the same; 0 where no batch normalisation tells.
         opposite: name of the ReLU that takes the same with the other sign; empty for one that stands alone.
     """
 
     gain: Array = field(default_factory=lambda: np.ones(()))
     shift: Array = field(default_factory=lambda: np.zeros(()))
     ceiling: float = math.inf
-    reach: Array = field(default_factory=lambda: np.zeros(()))
+    center: Array = field(default_factory=lambda: np.zeros(()))
+    spread: Array = field(default_factory=lambda: np.zeros(()))
     opposite: str = ""
 
 
@@ -53,12 +55,14 @@ class ChannelAffine(Marker):
     Args:
         scale: γ/sqrt(var + ε).
         shift: β - scale·mean.
-        reach: β + 5 |γ|, which few of the values that it was trained on exceed.
+        center: β, the mean of y over the values that it was trained on.
+        spread: |γ|, their standard deviation.
     """
 
     scale: Array
     shift: Array
-    reach: Array = field(default_factory=lambda: np.zeros(()))
+    center: Array = field(default_factory=lambda: np.zeros(()))
+    spread: Array = field(default_factory=lambda: np.zeros(()))
 
 
 @dataclass(eq=False)

@@ -33,6 +33,7 @@ from nirbridge.converting.ranges import PAPER, best_code, scale
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import round_weights
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
+from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
 
@@ -67,6 +68,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     inputs = batches(data, module_dtype(module), transform)
     graph = centre_aggregates(graph, frozenset(graph.nodes) - frozenset(traced.nodes), inputs)
     require_same(module, graph, inputs[0])
+    odd = suspicious_data(graph, data, inputs)
     observed = observe(graph, inputs, progress, settings.percentile)
     graph, one_sided = drop_silent_halves(graph, {name: layer.largest for name, layer in observed.items()})
     inserted = frozenset(graph.nodes) - frozenset(traced.nodes)
@@ -91,6 +93,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
         notes=(
             *final_notes(traced.finals),
+            *odd,
             *one_sided,
             *_dead(layers),
             *_negative_scales(traced),

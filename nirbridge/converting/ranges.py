@@ -14,6 +14,8 @@ from nirbridge.converting.markers import Array, Relu
 from nirbridge.converting.observing import Observed
 
 PAPER, MARGIN, ERROR = "paper", "margin", "error"
+_SPREADS = 5
+"""Standard deviations above the mean that few values exceed."""
 _MOST_REACH = 2.0
 _PARTS = np.geomspace(0.25, 1.5, 16)
 """Of its largest activation, at which a range of least error may end."""
@@ -28,7 +30,7 @@ def scale(code: Code, observed: Observed, rule: str, margin: float, node: Relu) 
 
     .. math::
         \text{paper: } \lambda = \min(max, ceiling) \qquad
-        \text{margin: } \lambda = \min(\max(margin \cdot max, reach), ceiling)/L \qquad
+        \text{margin: } \lambda = \min(\max(margin \cdot max, \beta + 5 |\gamma|), ceiling)/L \qquad
         \text{error: } \lambda = \operatorname{argmin}_\lambda \sum (a - \lambda \hat a(a/\lambda))^2
 
     Args:
@@ -51,8 +53,9 @@ def scale(code: Code, observed: Observed, rule: str, margin: float, node: Relu) 
 
 def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
     """A batch normalisation knows more data than those of the calibration; how much more is limited."""
-    known = node.reach if observed.largest.size > 1 else node.reach.max()  # one range a layer, or one a channel
-    reach = np.minimum(known, _MOST_REACH * margin * observed.largest)
+    reach = node.center + _SPREADS * node.spread
+    reach = reach if observed.largest.size > 1 else reach.max()  # a range for each channel, or one for the layer
+    reach = np.minimum(reach, _MOST_REACH * margin * observed.largest)
     return np.minimum(np.maximum(margin * observed.largest, reach), node.ceiling)
 
 

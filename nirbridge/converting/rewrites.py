@@ -76,7 +76,9 @@ def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
         else:
             folded = fold(before, node.scale.ravel(), node.shift.ravel())
             if alone:
-                graph = graph.changed({users[0]: replace(graph.nodes[users[0]], reach=node.reach)})
+                graph = graph.changed(
+                    {users[0]: replace(graph.nodes[users[0]], center=node.center, spread=node.spread)}
+                )
             graph = _bypassed(graph.changed({sources[0]: folded}), name, sources[0])
     return graph
 
@@ -91,7 +93,13 @@ def _into_relu(graph: AnalogGraph, name: str, source: str, relu: str) -> AnalogG
     norm = graph.nodes[name]
     dead = norm.scale == 0
     nodes: dict[str, nir.NIRNode] = {
-        relu: replace(graph.nodes[relu], gain=np.where(dead, 1.0, norm.scale), shift=norm.shift, reach=norm.reach)
+        relu: replace(
+            graph.nodes[relu],
+            gain=np.where(dead, 1.0, norm.scale),
+            shift=norm.shift,
+            center=norm.center,
+            spread=norm.spread,
+        )
     }
     if dead.any():
         fold = fold_into(graph.nodes[source], len(graph.shapes[source]))

@@ -43,10 +43,6 @@ _LOGITS = "Return the logits; their largest is the same"
 _WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.converting.Aggregate(A)"
 
 
-_SPREADS = 5
-"""Standard deviations above the mean that few values exceed."""
-
-
 def batch_norm(
     call: Call, input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
@@ -54,10 +50,11 @@ def batch_norm(
     """A batch normalisation by its running statistics, kept as a node of its own until it is clear what follows."""
     signal = require_signal(input)
     scale, shift = normalisation.coefficients(signal, running_mean, running_var, weight, bias, training, eps)
-    deviation = np.sqrt(np.asarray(array(running_var), dtype=np.float64) + eps)
-    reach = shift + scale * np.asarray(array(running_mean), dtype=np.float64) + _SPREADS * np.abs(scale) * deviation
+    variance = np.asarray(array(running_var), dtype=np.float64)
+    center = shift + scale * np.asarray(array(running_mean), dtype=np.float64)
+    spread = np.abs(scale) * np.sqrt(variance)
     broad = (-1, *(1,) * (len(signal.shape) - 1))
-    return call.emit(ChannelAffine(*(value.reshape(broad) for value in (scale, shift, reach))), signal)
+    return call.emit(ChannelAffine(*(value.reshape(broad) for value in (scale, shift, center, spread))), signal)
 
 
 def _batch_norm_module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Signal:
