@@ -84,11 +84,11 @@ _MOST_JUDGED = 64
 @click.option("--steps", type=int, help="qcfs: T; each neuron gets Q/T levels; 1 if not given.")
 @click.option("--report", type=_PATH, metavar="OUT.json", help="Errors of every layer, latency and warnings.")
 @click.option("--plot", type=_PATH, metavar="OUT.png", help="The same as a picture.")
-@click.option("--labels", type=_PATH, metavar="Y.npy", help="Classes of the samples [N]: the report tells accuracies.")
+@click.option("--labels", type=_PATH, metavar="Y.npy", help="Classes of the samples [N], for accuracies.")
 @click.option(
     "--samples",
     type=int,
-    help="Samples held back from calibration for the report; a quarter, at most 64, if not given.",
+    help="Held back from calibration for the report; a quarter, at most 64, if not given.",
 )
 @click.option("--runtime", default="norse", show_default=True, metavar="NAME", help="Runs the graph for the report.")
 @runtime_options

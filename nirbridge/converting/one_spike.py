@@ -87,6 +87,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         method="one-spike",
         module=module,
         analog=graph,
+        corrected=shifted,
         code=settings.code,
         transform=transform,
         layers=layers,
@@ -206,7 +207,7 @@ def _dead(layers: tuple[Layer, ...]) -> list[Problem]:
     if not told:
         return []
     most = max(told, key=lambda layer: layer.dead / layer.scale.size)
-    others = f" and in {len(told) - 1} more layers" if len(told) > 1 else ""
+    others = f", and some in {len(told) - 1} more layers," if len(told) > 1 else ""
     found = f"{most.dead} of {most.scale.size} channels{others} are never active on the calibration data (λ = 0)"
     next_step = "They take their layer's largest λ; more data may show them active"
     return [Problem(f"layer '{most.name}' (ReLU)", found, next_step, rule="dead_channels")]
@@ -233,14 +234,15 @@ def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], 
 
 def _negative_scales(traced: AnalogGraph) -> list[Problem]:
     """Batch normalisations with a negative scale: handled, but seldom meant."""
-    notes = []
-    for name in traced.of_type(ChannelAffine):
-        scale = traced.nodes[name].scale
-        if (scale < 0).any():
-            found = f"{int((scale < 0).sum())} of {scale.size} channels have a negative scale"
-            where = f"layer '{name}' (BatchNorm)"
-            notes.append(Problem(where, found, "Their weights change sign, which is exact", rule="negative_bn_scale"))
-    return notes
+    counts = {name: int((traced.nodes[name].scale < 0).sum()) for name in traced.of_type(ChannelAffine)}
+    told = [name for name in counts if counts[name]]
+    if not told:
+        return []
+    most = max(told, key=lambda name: counts[name])
+    others = f", and some in {len(told) - 1} more layers," if len(told) > 1 else ""
+    found = f"{counts[most]} of {traced.nodes[most].scale.size} channels{others} have a negative scale"
+    next_step = "Their weights change sign, which is exact"
+    return [Problem(f"layer '{most}' (BatchNorm)", found, next_step, rule="negative_bn_scale")]
 
 
 def _coarse(settings: Settings, layers: tuple[Layer, ...]) -> list[Problem]:

@@ -74,6 +74,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         method="qcfs",
         module=module,
         analog=None,
+        corrected=None,
         code=None,
         transform=identity,
         layers=found,

