@@ -16,10 +16,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import imagenet_pictures as pictures
 import numpy as np
 import torch
 
+import imagenet_pictures as pictures
 import nirbridge
 from nirbridge.converting import Conversion, convert_in_full
 from nirbridge.reports import table
@@ -102,7 +102,7 @@ def _compare(conversion: Conversion, crops: Any) -> None:
     for runtime in ("norse", "lava"):
         apart = np.abs(outputs[runtime] - outputs["reference"]).max()
         print(
-            f"{runtime} and reference: outputs differ by {apart:.2g} at most, of {np.abs(outputs['reference']).max():.3g}"
+            f"{runtime} and reference: outputs differ by {apart:.2g} of {np.abs(outputs['reference']).max():.3g}"
         )
 
 
