@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.units import collapsed
-from nirbridge.quantizing.scales import finest_exponent, is_power_of_two, rounded_weight
+from nirbridge.quantizing.scales import finest_exponent, is_power_of_two
 
 Array = NDArray[Any]
 WIDEST = 15
@@ -47,9 +47,8 @@ def join(scales: list[Array], weight_bits: int) -> Join:
     for scale in scales:
         unit, multiplier = scale, np.ones(())
         if not related and not is_power_of_two(scale):
-            exponent = finest_exponent(scale, max(weight_bits, 2))
-            multiplier = rounded_weight(scale, exponent, max(weight_bits, 2))[0].astype(np.float64)
-            unit = np.asarray(2.0**-exponent)
+            unit = _power_below(scale, max(weight_bits, 2))
+            multiplier = np.rint(scale / unit)
             error = max(error, float(np.abs(multiplier * unit / scale - 1).max()))
         units.append(unit)
         multipliers.append(multiplier)
@@ -57,11 +56,26 @@ def join(scales: list[Array], weight_bits: int) -> Join:
     for unit in units[1:]:
         finest = np.minimum(finest, unit)
     shifts = [np.asarray(unit / finest) for unit in units]
-    widest = max(float(shift.max()) for shift in shifts)
-    index = int(np.argmin([float(np.max(unit)) for unit in units]))
-    excess = int(np.ceil(np.log2(widest))) - WIDEST
+    index, excess = _widest(units, shifts)
     factors = tuple(np.rint(m * s).astype(np.int64) for m, s in zip(multipliers, shifts, strict=True))
     return Join(collapsed(finest), factors, error, (index, excess) if excess > 0 else None)
+
+
+def _power_below(scale: Array, bits: int) -> Array:
+    """For each scale the finest power of two of which it is a multiple of ``bits`` bits, up to rounding."""
+    powers = [2.0 ** -finest_exponent(value, bits) for value in scale.ravel()]
+    return np.asarray(powers).reshape(scale.shape)
+
+
+def _widest(units: list[Array], shifts: list[Array]) -> tuple[int, int]:
+    """(index of the finest summand where they are farthest apart, bits by which its finest unit must rise, or less)."""
+    gap = np.maximum.reduce(np.broadcast_arrays(*shifts))
+    place = np.unravel_index(int(gap.argmax()), gap.shape)
+    at = [float(np.broadcast_to(unit, gap.shape)[place]) for unit in units]
+    index = int(np.argmin(at))
+    if gap.max() <= 2**WIDEST:
+        return index, 0
+    return index, int(np.ceil(np.log2(max(at) / units[index].min()))) - WIDEST
 
 
 def _ratios(a: Array, b: Array) -> float:

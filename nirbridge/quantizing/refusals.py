@@ -18,7 +18,12 @@ class RefusedError(Exception):
         self, name: str, node: nir.NIRNode, found: str, next_step: str = "Run it in precision 'float'"
     ) -> None:
         super().__init__(found)
+        self.name = name
         self.problem = Problem(label(name, node), found, next_step, rule="node_can_be_quantised")
+
+
+class UnitsError(RefusedError):
+    """One node needs one unit of all that enters: layers before it cannot have a step for each channel."""
 
 
 class TooFineError(Exception):
