@@ -24,8 +24,8 @@ from nirbridge.ir import flatten
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
 OPTIONS = {
     "one-spike": (
-        "phases", "wait", "base", "first_phase", "rounding", "bn", "averages", "weight_bits", "percentile",
-        "input_scale", "mean", "std",
+        "phases", "wait", "base", "first_phase", "rounding", "bn", "averages", "weight_bits", "weight_rounding",
+        "percentile", "input_scale", "mean", "std",
     ),
     "qcfs": ("steps",),
 }  # fmt: skip
@@ -60,9 +60,10 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
             number or "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True;
             ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and
             aggregation to the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``,
-            as 8; ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
-            ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the network
-            was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
+            as 8; ``weight_rounding`` = "nearest", or "gptq", which keeps a layer's sums on the data; ``percentile``
+            = 100, λ as a percentile of the outputs above 0, beyond which values saturate; ``input_scale``, the largest
+            input magnitude; ``mean`` and ``std``, numbers per channel, where the network was trained on
+            (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
 
     Returns:
         A graph that :func:`nirbridge.check` finds nothing wrong with.

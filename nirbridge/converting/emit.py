@@ -50,6 +50,8 @@ class Emission:
         nodes: the new nodes by name.
         edges: the new edges.
         trains: what each analog node became.
+        divisors: what the layers before a neuron divide their output by.
+        entering: factor of what enters each layer with weights.
     """
 
     graph: AnalogGraph
@@ -63,6 +65,7 @@ class Emission:
     edges: list[tuple[str, str]] = field(default_factory=list)
     trains: dict[str, Train] = field(default_factory=dict)
     divisors: dict[str, Array] = field(default_factory=dict)
+    entering: dict[str, Array] = field(default_factory=dict)
 
     def place(self, name: str, node: nir.NIRNode, sources: tuple[str, ...]) -> str:
         """Adds a node and its edges; a name that an analog node needs gets a number."""
@@ -192,6 +195,7 @@ def _layer(emission: Emission, name: str) -> Train:
         train = emission.gather(name, ONE, force=True)
         done = scaled(node, ONE, leaving, axes)
         assert done is not None
+    emission.entering[name] = train.factor
     return Train((emission.place(name, done, train.sources),), ONE, train.base)
 
 

@@ -21,19 +21,22 @@ from nirbridge.primitives.shaping import pairs
 Function = Callable[[Tensor], Tensor]
 
 
-def functions(graph: AnalogGraph, dtype: torch.dtype, zero_codes: bool = False) -> dict[str, Function]:
+def functions(
+    graph: AnalogGraph, dtype: torch.dtype, zero_codes: bool = False, only: str | None = None
+) -> dict[str, Function]:
     """A function of [B, *shape] for every node, its parameters cast once.
 
     Args:
         graph: the network.
         dtype: of parameters and values.
+        only: a node, where the others are not asked for.
         zero_codes: let every ReLU send 0, which leaves what constants alone bring to each node.
     """
     markers = dict(_MARKERS)
     if zero_codes:
         markers[Relu] = lambda node, dtype: torch.zeros_like
     made = {}
-    for name in graph.order:
+    for name in graph.order if only is None else (only,):
         node = graph.nodes[name]
         made[name] = (markers.get(type(node)) or _FUNCTIONS[operation_of(node)])(node, dtype)
     return made

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import nir
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.base import best_base
@@ -27,7 +27,7 @@ from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.emit import Emission, emit
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
-from nirbridge.converting.rounding import round_weights
+from nirbridge.converting.rounding import rounded_weights
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
@@ -67,7 +67,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     graph, one_sided = drop_silent_halves(graph, largest)
     scales, notes = alive(graph, largest, frozenset(graph.nodes) - frozenset(traced.nodes))
     progress("building the spiking graph")
-    spiking = _spiking(graph, settings, scales, offset, data)
+    spiking = _spiking(graph, settings, scales, offset, data, inputs)
     layers = tuple(_layer(name, spiking.nodes[name], scales[name]) for name in graph.of_type(Relu))
     return Conversion(
         graph=spiking,
@@ -130,21 +130,26 @@ def _clipped_input(graph: AnalogGraph, settings: Settings, data: Array) -> list[
 
 
 def _spiking(
-    graph: AnalogGraph, settings: Settings, scales: dict[str, Array], offset: Array, data: Array
+    graph: AnalogGraph,
+    settings: Settings,
+    scales: dict[str, Array],
+    offset: Array,
+    data: Array,
+    inputs: list[Tensor],
 ) -> nir.NIRGraph:
-    nodes, edges = emit(
-        Emission(
-            graph=graph,
-            settings=settings,
-            scales=scales,
-            constants=constant_inputs(graph, offset),
-            input_scale=np.asarray(_input_scale(settings, data)),
-            input_base=_input_base(graph, settings),
-            signed=float(data.min()) < 0,
-        )
+    emission = Emission(
+        graph=graph,
+        settings=settings,
+        scales=scales,
+        constants=constant_inputs(graph, offset),
+        input_scale=np.asarray(_input_scale(settings, data)),
+        input_base=_input_base(graph, settings),
+        signed=float(data.min()) < 0,
     )
+    nodes, edges = emit(emission)
     if settings.weight_bits is not None:
-        nodes = round_weights(nodes, settings.weight_bits)
+        rounded = rounded_weights(graph, inputs, settings.weight_bits, settings.weight_rounding, emission.entering)
+        nodes, edges = emit(replace(emission, graph=rounded, nodes={}, edges=[], trains={}))
     for name in graph.order:
         of = original(name, graph.nodes[name])
         if of != name and name in nodes:  # a constant is no node any more

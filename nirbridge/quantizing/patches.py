@@ -42,10 +42,9 @@ def _convolution(node: nir.Conv1d | nir.Conv2d, x: Array, most: int) -> Array:
     kernel, dilation, stride = np.shape(node.weight)[2:], pairs(node.dilation, axes), pairs(node.stride, axes)
     padded = np.pad(x, ((0, 0), (0, 0), *conv_padding(node)))
     reach = tuple((size - 1) * gap + 1 for size, gap in zip(kernel, dilation, strict=True))
-    places = tuple(range(2, 2 + axes))
-    windows = sliding_window_view(padded, reach, places)
-    windows = windows[(slice(None), slice(None), *(slice(None, None, by) for by in stride))]
-    windows = windows[(..., *(slice(None, None, gap) for gap in dilation))]
+    windows: Array = sliding_window_view(padded, reach, axis=tuple(range(2, 2 + axes)))  # type: ignore[call-overload]
+    whole = (slice(None), slice(None))
+    windows = windows[whole + tuple(slice(None, None, by) for by in (*stride, *dilation))]
     windows = np.moveaxis(windows, 1, 1 + axes)  # [N, *places, C, *kernel]
     count = windows.shape[: 1 + axes]
     chosen = np.unravel_index(_thinned(np.arange(int(np.prod(count))), most), count)

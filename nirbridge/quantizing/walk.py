@@ -17,6 +17,7 @@ from nirbridge.primitives.spec import Integers
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing import neurons, passing, synapses, windows
 from nirbridge.quantizing.joining import Join, join
+from nirbridge.quantizing.levels import synapse_levels
 from nirbridge.quantizing.refusals import RefusedError, TooFineError, UnitsError
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.sharing import CHANNELLED, groups, has_unit, rule_of
@@ -35,8 +36,6 @@ RULES: dict[str, Callable[[Any, Place], Quantised]] = {
     )
 }
 """The rules that a Spec names; it may bring one of its own."""
-_WEIGHTED = ("matrix", "convolution", "scaling", "aggregation", "mix")
-"""Rules whose weights may become coarser."""
 _LARGEST_FACTOR = 2**20
 _LEAST_UNIT = 2.0**-900
 """Weights times such a unit are still normal numbers of double precision."""
@@ -154,8 +153,8 @@ class Walk:
         shapes = self.shapes[name]
         place = Place(name, shapes.input, shapes.output, scale, self.dt, self._grid(name))
         found = rule(node, place)
-        if self.one_unit and type(node) is nir.Output and collapsed(found.scale).ndim:
-            raise UnitsError(name, node, "gives integers whose places would have different units")
+        if self.one_unit and type(node) is nir.Output and collapsed(found.scale).ndim and self.splitting(name):
+            raise UnitsError(name, node, "gives integers that nobody multiplies by units of their own")
         if name in groups(self.flat):
             self.units.setdefault(groups(self.flat)[name].members, found.scale)
         found.node.metadata = dict(node.metadata)
@@ -243,42 +242,6 @@ def _rule(integers: Integers | None) -> Callable[[Any, Place], Quantised] | None
     if integers is None or callable(integers.quantise):
         return None if integers is None else integers.quantise  # type: ignore[return-value]
     return RULES.get(integers.quantise)
-
-
-def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
-    """The synapses that decide the scale of what ``name`` sends, by the number of synapses between them and it.
-
-    The way back ends at spiking neurons, whose messages have a unit of their own, and at inputs.
-    """
-    levels: list[set[str]] = []
-    seen: set[str] = set()
-    pending = [name]
-    while pending:
-        level, farther = _one_level(flat, pending, name, seen)
-        if level:
-            levels.append(level)
-        pending = farther
-    return levels
-
-
-def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> tuple[set[str], list[str]]:
-    """(the next synapses on the way back, the nodes before them)."""
-    found: set[str] = set()
-    farther: list[str] = []
-    pending = list(start)
-    while pending:
-        current = pending.pop()
-        if current in seen or (has_unit(flat.nodes[current]) and current != name):
-            continue
-        seen.add(current)
-        before = flat.sources(current)
-        integers = spec_of(flat.nodes[current]).integers
-        if integers is not None and integers.quantise in _WEIGHTED:
-            found.add(current)
-            farther += before
-        else:
-            pending += before
-    return found, farther
 
 
 def coarsened(coarser: Mapping[str, int], flat: FlatGraph, error: TooFineError) -> dict[str, int]:
