@@ -21,7 +21,7 @@ from nirbridge.converting.scaling import along
 from nirbridge.ir import Aggregate, SparseMatrix
 from nirbridge.quantizing.gptq import gptq
 from nirbridge.quantizing.hessians import ROWS
-from nirbridge.quantizing.patches import patches
+from nirbridge.quantizing.patches import gram, patches
 from nirbridge.quantizing.scales import integers_of
 from nirbridge.quantizing.steps import channel_steps
 
@@ -96,8 +96,8 @@ def _rounded(rows: Array, factors: Array, entering: Array | None, bits: int, ste
     if entering is None:
         integers = integers_of(scaled / step, bits)
     else:
-        x = entering.astype(np.float64) / factors[..., None, :]
-        integers = gptq(scaled, np.swapaxes(x, -1, -2) @ x, step, bits)
+        hessian = gram(entering) / (factors[..., :, None] * factors[..., None, :])
+        integers = gptq(scaled, hessian, step, bits)
     return (integers * step / factors[..., None, :]).astype(rows.dtype)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nirbridge.ir import FlatGraph, PhaseDecode, PhaseIF, Source, spec_of
 from nirbridge.quantizing.calibrating import fast_runtime
-from nirbridge.quantizing.patches import patches
+from nirbridge.quantizing.patches import gram, patches
 from nirbridge.quantizing.scales import Array
 from nirbridge.runtime import compile, make_plan
 
@@ -48,8 +48,7 @@ def hessians(flat: FlatGraph, x: Mapping[str, Array], dt: float) -> dict[str, Ar
         for _, recording in program.run_in_parts(x, chunk, sources):
             for name in layers:
                 entering = _entering(recording.records, flat.topology.incoming[name], _code_behind(flat, name))
-                rows = patches(flat.nodes[name], entering, most).astype(np.float64)
-                found[name] = found.get(name, 0) + 2 * np.swapaxes(rows, -1, -2) @ rows
+                found[name] = found.get(name, 0) + gram(patches(flat.nodes[name], entering, most))
     return found
 
 
