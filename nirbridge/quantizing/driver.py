@@ -22,7 +22,7 @@ from nirbridge.quantizing.ends import with_quantize_nodes, with_units
 from nirbridge.quantizing.hessians import hessians
 from nirbridge.quantizing.refusals import RefusedError, TooFineError
 from nirbridge.quantizing.report import QuantizeReport
-from nirbridge.quantizing.walk import Walk, coarsened, walk_until_it_fits
+from nirbridge.quantizing.walk import Walk, walk_until_it_fits
 from nirbridge.runtime import Data, Plan, make_plan, require_option
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
@@ -36,7 +36,7 @@ ROUNDINGS = ("nearest", "gptq")
 """How weights become whole."""
 _HEADROOM = 2**22
 _ATTEMPTS = 16
-_GIVE_DATA = "Give calibration data [T, B, *shape]"
+_GIVE_DATA = "Give calibration data [T, B, *shape] (--data)"
 
 
 def quantize(
@@ -157,7 +157,7 @@ def _fitting(start: Walk, data: dict[str, Array] | None) -> tuple[Walk, dict[str
         if widest.largest <= STATE_LIMIT:
             return walk, states
         excess = TooFineError(name, ceil(log2(widest.largest / _HEADROOM)), "its state leaves 24 bits on the data")
-        walk = walk.again(coarser=coarsened(walk.coarser, walk.flat, excess), hessians=start.hessians)
+        walk = replace(walk.coarsened(excess), hessians=start.hessians)
     raise RefusedError(name, walk.flat.nodes[name], "its state leaves 24 bits on the data, however coarse the weights")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.units import collapsed
+from nirbridge.quantizing.refusals import excess_by_place
 from nirbridge.quantizing.scales import finest_exponent, is_power_of_two
 
 Array = NDArray[Any]
@@ -24,13 +25,13 @@ class Join:
         scale: what the integer 1 stands for in the sum.
         factors: the whole number that multiplies each summand.
         error: largest relative error of a factor, where two units have no common power of two.
-        too_fine: (index of a summand that is too fine beside the others, bits that it has too many), or None.
+        too_fine: (index of a summand that is too fine beside the others, bits that it has too many, by place), or None.
     """
 
     scale: Array
     factors: tuple[Array, ...]
     error: float = 0.0
-    too_fine: tuple[int, int] | None = None
+    too_fine: tuple[int, Array] | None = None
 
 
 def join(scales: list[Array], weight_bits: int) -> Join:
@@ -56,26 +57,18 @@ def join(scales: list[Array], weight_bits: int) -> Join:
     for unit in units[1:]:
         finest = np.minimum(finest, unit)
     shifts = [np.asarray(unit / finest) for unit in units]
-    index, excess = _widest(units, shifts)
+    coarsest = np.maximum.reduce(np.broadcast_arrays(*units))
+    widest = np.unravel_index(int((coarsest / finest).argmax()), coarsest.shape)
+    index = int(np.argmin([np.broadcast_to(unit, coarsest.shape)[widest] for unit in units]))
+    excess = excess_by_place([coarsest / units[index]], 2**WIDEST)
     factors = tuple(np.rint(m * s).astype(np.int64) for m, s in zip(multipliers, shifts, strict=True))
-    return Join(collapsed(finest), factors, error, (index, excess) if excess > 0 else None)
+    return Join(collapsed(finest), factors, error, (index, excess) if excess.any() else None)
 
 
 def _power_below(scale: Array, bits: int) -> Array:
     """For each scale the finest power of two of which it is a multiple of ``bits`` bits, up to rounding."""
     powers = [2.0 ** -finest_exponent(value, bits) for value in scale.ravel()]
     return np.asarray(powers).reshape(scale.shape)
-
-
-def _widest(units: list[Array], shifts: list[Array]) -> tuple[int, int]:
-    """(index of the finest summand where they are farthest apart, bits by which its finest unit must rise, or less)."""
-    gap = np.maximum.reduce(np.broadcast_arrays(*shifts))
-    place = np.unravel_index(int(gap.argmax()), gap.shape)
-    at = [float(np.broadcast_to(unit, gap.shape)[place]) for unit in units]
-    index = int(np.argmin(at))
-    if gap.max() <= 2**WIDEST:
-        return index, 0
-    return index, int(np.ceil(np.log2(max(at) / units[index].min()))) - WIDEST
 
 
 def _ratios(a: Array, b: Array) -> float:

@@ -12,19 +12,17 @@ _FINEST = 3
 """Bits by which a channel's step may be finer than the one at which all of its weights fit."""
 
 
-def layer_step(weight: Array, bits: int, coarser: int = 0) -> Array:
-    """The power of two with the least squared error, raised by ``coarser`` bits."""
-    return np.asarray(2.0 ** (coarser - weight_exponent(weight, bits)))
+def layer_step(weight: Array, bits: int, coarser: int | Array = 0) -> Array:
+    """The power of two with the least squared error, raised by the most of ``coarser`` bits."""
+    return np.asarray(2.0 ** (np.max(coarser) - weight_exponent(weight, bits)))
 
 
-def channel_steps(rows: Array, bits: int, coarser: int = 0, unit: Array | None = None) -> Array:
+def channel_steps(rows: Array, bits: int, unit: Array | None = None) -> Array:
     """For each row the step with the least squared error, of a grid that starts where all of its weights fit.
 
     Args:
         rows: weights [..., out, in].
         bits: of an integer, with sign.
-        coarser: bits by which the finest step rises; those above it stay, so that a channel of tiny weights, which
-            alone leaves the bits of a state, does not cost the others theirs.
         unit: [..., out, 1], of which every step must be a power of two; None for any real steps.
 
     Returns:
@@ -41,5 +39,4 @@ def channel_steps(rows: Array, bits: int, coarser: int = 0, unit: Array | None =
     for step in tried:
         error = np.square(integers_of(rows / step, bits) * step - rows).sum(axis=-1, keepdims=True)
         found, least = np.where(error < least, step, found), np.minimum(error, least)
-    lift = np.ceil(np.log2(found.min(initial=np.inf) * 2.0**coarser / found)).clip(0)
-    return np.asarray(found * 2.0**lift)
+    return np.asarray(found)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nirbridge.ir import Aggregate, Shape, SparseMatrix
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.gptq import gptq
-from nirbridge.quantizing.refusals import TooFineError, UnitsError, excess_bits
+from nirbridge.quantizing.refusals import TooFineError, UnitsError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import count_cut, integers_of
 from nirbridge.quantizing.steps import channel_steps, layer_step
@@ -32,14 +32,14 @@ class Grid:
 
     Attributes:
         bits: of a weight, with its sign.
-        coarser: bits by which the finest step rises.
+        coarser: bits by which its steps rise, one number or broadcastable to what leaves.
         per_channel: whether each output channel has a step.
         unit: of which every channel's step must be a power of two, broadcastable to what leaves; None for any.
         hessian: H of what enters, for rounding by GPTQ; None for rounding to nearest.
     """
 
     bits: int = 8
-    coarser: int = 0
+    coarser: int | Array = 0
     per_channel: bool = False
     unit: Array | None = None
     hessian: Array | None = None
@@ -127,7 +127,7 @@ def scaling(node: nir.Scale, place: Place) -> Quantised:
     if place.grid.unit is not None:
         real = real * np.ones(place.grid.unit.shape)
     rows = real.reshape(real.shape[0] if axes and real.ndim else 1, -1)
-    if place.grid.unit is None and rows.shape[1] == 1:
+    if place.grid.unit is None and rows.shape[1] == 1 and not np.any(place.grid.coarser):
         step = np.where(rows != 0, np.abs(rows), np.abs(rows).max() or 1.0)
     else:
         step = _channel_steps(place, rows)
@@ -169,9 +169,8 @@ def _with_weight(
 
 def _bias(place: Place, scaled: Array) -> Array:
     whole = np.rint(scaled)
-    largest = float(np.abs(whole).max()) if whole.size else 0.0
-    if largest > _BIAS_LIMIT:
-        raise TooFineError(place.name, excess_bits(largest, _BIAS_LIMIT), "its bias exceeds 31 bits")
+    if (bits := excess_by_place([whole], _BIAS_LIMIT)).any():
+        raise TooFineError(place.name, bits, "its bias exceeds 31 bits")
     return whole.astype(np.int32)
 
 
@@ -184,10 +183,14 @@ def rounded_layer(node: nir.NIRNode, place: Place, real: Array) -> tuple[Array, 
 
 def _channel_steps(place: Place, rows: Array) -> Array:
     """[..., out, 1] for rows [..., out, in]."""
-    unit, count = place.grid.unit, rows[..., :1].size
-    if unit is not None:
-        unit = np.broadcast_to(unit.reshape(-1), (count,)).reshape(*rows.shape[:-1], 1)
-    return channel_steps(rows, place.grid.bits, place.grid.coarser, unit)
+
+    def by_row(value: Any) -> Array:
+        each = np.ravel(value)
+        each = each if each.size == rows[..., 0].size else each.max()
+        return np.broadcast_to(each, (rows[..., 0].size,)).reshape(*rows.shape[:-1], 1)
+
+    unit = None if place.grid.unit is None else by_row(place.grid.unit)
+    return channel_steps(rows, place.grid.bits, unit) * 2.0 ** by_row(place.grid.coarser)
 
 
 def _rounded(

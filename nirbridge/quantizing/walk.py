@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import nir
@@ -67,7 +68,7 @@ class Walk:
     per_channel: bool = False
     one_unit: bool = False
     hessians: Mapping[str, Array] = field(default_factory=dict)
-    coarser: Mapping[str, int] = field(default_factory=dict)
+    coarser: Mapping[str, int | Array] = field(default_factory=dict)
     per_layer: Mapping[str, str] = field(default_factory=dict)
     units: dict[frozenset[str], Array] = field(default_factory=dict)
     done: dict[str, Quantised] = field(default_factory=dict)
@@ -178,6 +179,41 @@ class Walk:
             self.quantised(group.leader)
         return replace(grid, per_channel=True, unit=self.units.get(group.members))
 
+    def coarsened(self, error: TooFineError) -> Walk:
+        """The walk with coarser synapses before a node.
+
+        Bits that only some channels have too many are taken from these, where a synapse has a step for each; what is
+        left is shared: each bit is taken from all synapses of one level, that which has lost the fewest so far, so
+        that a chain of synapses without neurons shares the loss.
+
+        Raises:
+            RefusedError: no synapse stands before the node.
+        """
+        levels = synapse_levels(self.flat, error.name)
+        if not levels:
+            found = f"{error.found}, and no synapse before it can be coarser"
+            raise RefusedError(error.name, self.flat.nodes[error.name], found)
+        lost = dict(self.coarser)
+        left = int(np.max(error.bits))
+        for name in self.splitting(error.name):
+            own = self._by_channel(np.asarray(error.bits), name)
+            lost[name] = lost.get(name, 0) + (own - own.min())
+            left = min(left, int(own.min()))
+        for _ in range(left):
+            level = min(levels, key=lambda names: max(float(np.min(lost.get(name, 0))) for name in names))
+            lost.update({name: lost.get(name, 0) + 1 for name in level})
+        return self.again(coarser=lost)
+
+    def _by_channel(self, bits: Array, name: str) -> Array:
+        """Bits at each place behind a synapse as the most for each of its output channels, or for all of them."""
+        shape = self.shapes[name].output
+        axis = len(shape) - 1 if rule_of(self.flat.nodes[name]) == "matrix" else 0
+        placed = bits.reshape(shape) if bits.size == prod(shape) else bits
+        if placed.ndim != len(shape) or not shape or placed.shape[axis] != shape[axis]:
+            return np.asarray(bits.max())
+        most: Array = np.moveaxis(placed, axis, 0).reshape(shape[axis], -1).max(axis=1)
+        return most
+
     def splitting(self, name: str) -> set[str]:
         """The nearest synapses before a node whose channels have steps of their own."""
         for level in synapse_levels(self.flat, name):
@@ -244,27 +280,6 @@ def _rule(integers: Integers | None) -> Callable[[Any, Place], Quantised] | None
     return RULES.get(integers.quantise)
 
 
-def coarsened(coarser: Mapping[str, int], flat: FlatGraph, error: TooFineError) -> dict[str, int]:
-    """``coarser`` with the bits that the error names taken from the synapses before the node.
-
-    Each bit is taken from all synapses of one level, that which has lost the fewest so far, so that a chain of
-    synapses without neurons shares the loss.
-
-    Raises:
-        RefusedError: no synapse stands before the node.
-    """
-    levels = synapse_levels(flat, error.name)
-    if not levels:
-        raise RefusedError(
-            error.name, flat.nodes[error.name], f"{error.found}, and no synapse before it can be coarser"
-        )
-    found = dict(coarser)
-    for _ in range(error.bits):
-        level = min(levels, key=lambda names: max(found.get(name, 0) for name in names))
-        found.update({name: found.get(name, 0) + 1 for name in level})
-    return found
-
-
 def walk_until_it_fits(start: Walk) -> Walk:
     """Repeats the walk, with coarser synapses where integers became too large, and one step where units differ.
 
@@ -282,7 +297,7 @@ def walk_until_it_fits(start: Walk) -> Walk:
                 walk.run()
             return walk
         except TooFineError as error:
-            walk = walk.again(coarser=coarsened(walk.coarser, walk.flat, error))
+            walk = walk.coarsened(error)
         except UnitsError as error:
             why = f"{error.problem.where} {error.problem.found}"
             walk = walk.again(per_layer={**walk.per_layer, **dict.fromkeys(walk.splitting(error.name), why)})

@@ -17,7 +17,7 @@ from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.primitives.phase_tables import TOP_BITS
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.neurons import neuron_layer, relative
-from nirbridge.quantizing.refusals import TooFineError, excess_bits
+from nirbridge.quantizing.refusals import TooFineError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import is_whole, largest_weight, rounded
 from nirbridge.quantizing.synapses import Place, Quantised, rounded_layer
@@ -61,8 +61,8 @@ def decode(node: PhaseDecode, place: Place) -> Quantised:
     shift = min(DECODED_BITS, ceil(log2(node.base) * node.phases))
     fine = collapsed(place.scale / 2.0**shift)
     start = rounded(node.v_init, fine)
-    if (largest := float(np.abs(start).max())) > 2**_TOP_DECODED:
-        raise TooFineError(place.name, excess_bits(largest, 2**_TOP_DECODED), "its biases leave a 24-bit state")
+    if (bits := excess_by_place([start], 2**_TOP_DECODED)).any():
+        raise TooFineError(place.name, bits, "its biases leave a 24-bit state")
     new = PhaseDecode(node.shape, node.phases, node.base, start.astype(np.int32))
     return Quantised(new, fine, neuron_layer(place, node, fine, shift, 0.0), shift)
 
@@ -88,7 +88,7 @@ def _integers(place: Place, first: Any, *others: Any) -> tuple[int, list[Array]]
     real = [np.asarray(field, dtype=np.float64) / place.scale for field in (first, *others)]
     top = max(float(np.abs(values).max()) for values in real)
     if top > 2**TOP_BITS:
-        bits = excess_bits(top, 2**TOP_BITS)
+        bits = excess_by_place(real, 2**TOP_BITS)
         raise TooFineError(place.name, bits, f"its thresholds or biases would take {top:.3g} units of a 24-bit state")
     shift = 0
     least = float(np.abs(real[0])[real[0] != 0].min(initial=np.inf))
