@@ -149,7 +149,9 @@ def _spiking(
     nodes, edges = emit(emission)
     if settings.weight_bits is not None:
         rounded = rounded_weights(graph, inputs, settings.weight_bits, settings.weight_rounding, emission.entering)
-        nodes, edges = emit(replace(emission, graph=rounded, nodes={}, edges=[], trains={}))
+        nodes, edges = emit(
+            replace(emission, graph=rounded, constants=constant_inputs(rounded, offset), nodes={}, edges=[], trains={})
+        )
     for name in graph.order:
         of = original(name, graph.nodes[name])
         if of != name and name in nodes:  # a constant is no node any more

@@ -47,7 +47,8 @@ def rounded_weights(
         graph: the network.
         inputs: calibration data in batches.
         bits: of a weight, with its sign; 8 gives -127..127.
-        rounding: "nearest", or "gptq", which rounds a layer by what enters it once those before it are rounded.
+        rounding: "nearest", or "gptq", which rounds a layer by what enters it once those before it are rounded; a
+            layer's bias takes up what the mean of its sums still moves.
         entering: f, the factor of what enters a layer, by its name, broadcastable to it; 1 where there is none.
         steps: weights [..., out, in] and bits → s; one for each output channel.
     """
@@ -118,8 +119,12 @@ def _convolution(node: Any, factor: Array, axes: int, x: Array | None, how: How)
 
 def _with_rows(node: Any, rows: Array, factors: Array, x: Array | None, how: How) -> Any:
     new = copy(node)
-    rounded = how(rows, factors, None if x is None else patches(node, x, ROWS))
+    entering = None if x is None else patches(node, x, ROWS)
+    rounded = how(rows, factors, entering)
     new.weight = rounded.reshape(node.weight.shape)
+    if entering is not None and hasattr(node, "bias"):
+        moved = (rows - rounded) @ entering.mean(axis=-2, dtype=np.float64)[..., None]
+        new.bias = node.bias + moved.reshape(node.bias.shape).astype(node.bias.dtype)
     return new
 
 

@@ -55,6 +55,19 @@ def test_a_layer_is_rounded_by_what_the_rounded_layers_before_it_send(cnn: Train
     assert (graph.nodes["fc"].weight == weight).all()
 
 
+def test_a_bias_takes_up_what_the_mean_moves(cnn: Trained, graph: AnalogGraph) -> None:
+    seen = torch.as_tensor(cnn.train[:100])
+    rounded = rounded_weights(graph, [seen], 3, "gptq")
+    entering = ran(rounded, seen)["conv2"][0]
+    means = [ran_alone(g, "conv2", entering).mean((0, 2, 3)) for g in (graph, rounded)]
+    assert np.abs(means[0] - means[1]).max() < 1e-5
+
+
+def ran_alone(graph: AnalogGraph, name: str, x: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return np.asarray(functions(graph, x.dtype, only=name)[name](x))
+
+
 def test_factors_of_what_enters_are_in_the_grid(cnn: Trained, graph: AnalogGraph) -> None:
     """A convolution whose inputs stand for λ x has λ in its weights, and these are the integers."""
     seen = torch.as_tensor(cnn.train[:100])
