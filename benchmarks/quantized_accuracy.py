@@ -13,6 +13,7 @@ import argparse
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import nir
@@ -29,6 +30,8 @@ from nirbridge.quantizing import QuantizeReport, quantize_with_report
 from nirbridge.training import lmht_from_qcfs
 
 BITS = (8, 6, 4, 3, 2, 1)
+WAYS = (("layer", "nearest"), ("channel", "nearest"), ("layer", "gptq"), ("channel", "gptq"))
+"""One step for what, and how weights become whole."""
 FEW = 4
 """Samples that run on every runtime."""
 STEPS = 3
@@ -137,16 +140,20 @@ def main() -> None:
         real = subject.decisions(subject.graph, subject.test)
         print(f"{subject.name}: float {(real == subject.labels).mean():.1%}")
         for bits in BITS:
-            report: QuantizeReport
-            integers, report = quantize_with_report(subject.graph, subject.calibration, weight_bits=bits)
-            found = subject.decisions(integers, subject.test)
-            line = f"  {bits} bits: {(found == subject.labels).mean():6.1%}, as float {(found == real).mean():6.1%}"
-            cut = sum(layer.weights_cut for layer in report.layers)
-            line += f", {cut} weights cut, {sum(layer.states_saturated for layer in report.layers)} states saturated"
-            if bits == BITS[0]:
-                wrong, compared = differing(integers, subject.test[:, :FEW])
-                line += f", {wrong} differing of {compared:,} values on {len(EVERYWHERE)} runtimes"
-            print(line, flush=True)
+            for per, rounding in WAYS:
+                report: QuantizeReport
+                integers, report = quantize_with_report(
+                    subject.graph, subject.calibration, weight_bits=bits, per=per, rounding=rounding
+                )
+                found = subject.decisions(integers, subject.test)
+                line = f"  {bits} bits, {per:7}, {rounding:7}: {(found == subject.labels).mean():6.1%}"
+                line += f", as float {(found == real).mean():6.1%}"
+                cut, full = (sum(map(attrgetter(name), report.layers)) for name in ("weights_cut", "states_saturated"))
+                line += f", {cut} weights cut, {full} states saturated"
+                if bits == BITS[0] and (per, rounding) in (WAYS[0], WAYS[-1]):
+                    wrong, compared = differing(integers, subject.test[:, :FEW])
+                    line += f", {wrong} differing of {compared:,} values on {len(EVERYWHERE)} runtimes"
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

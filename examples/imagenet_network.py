@@ -43,6 +43,7 @@ class Judged:
 
 
 def main() -> int:
+    """Converts with every setting and prints a row for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--crops", type=int, default=4, help="of each of the 20 judged pictures")
     parser.add_argument("--equal", type=int, default=1, help="crops on which all runtimes are compared, 0 for none")
@@ -101,9 +102,7 @@ def _compare(conversion: Conversion, crops: Any) -> None:
             outputs[runtime] = program.run(crops[None].astype(np.float64)).output
     for runtime in ("norse", "lava"):
         apart = np.abs(outputs[runtime] - outputs["reference"]).max()
-        print(
-            f"{runtime} and reference: outputs differ by {apart:.2g} of {np.abs(outputs['reference']).max():.3g}"
-        )
+        print(f"{runtime} and reference: outputs differ by {apart:.2g} of {np.abs(outputs['reference']).max():.3g}")
 
 
 if __name__ == "__main__":

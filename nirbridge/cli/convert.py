@@ -72,6 +72,11 @@ _MOST_JUDGED = 64
 @click.option("--averages", type=click.Choice(["spike", "linear"]), help="one-spike: whether averages get neurons.")
 @click.option("--weight-bits", type=int, help="one-spike: round weights to this many bits, as 8.")
 @click.option(
+    "--weight-rounding",
+    type=click.Choice(["nearest", "gptq"]),
+    help="one-spike: gptq rounds so that a layer's sums on the data change least; nearest if not given.",
+)
+@click.option(
     "--percentile", type=float, help="one-spike: λ is this percentile of the activations above 0; 100 if not given."
 )
 @click.option(

@@ -23,6 +23,20 @@ from nirbridge.cli.output import echo, echo_text, print_json
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="Q.nir", help="The result.")
 @click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight with its sign, 1 to 8.")
 @click.option(
+    "--per",
+    type=click.Choice(["layer", "channel"]),
+    default="layer",
+    show_default=True,
+    help="What has a weight step of its own; the step of a channel goes into its neurons' thresholds and biases.",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(["nearest", "gptq"]),
+    default="nearest",
+    show_default=True,
+    help="gptq: weights are rounded so that what a layer computes on --data changes least.",
+)
+@click.option(
     "--data",
     "source",
     type=click.Path(path_type=Path),
@@ -44,6 +58,8 @@ def command(
     graph: Path,
     output: Path,
     weight_bits: int,
+    per: str,
+    rounding: str,
     source: Path | None,
     form: str,
     dt: float | None,
@@ -51,17 +67,18 @@ def command(
 ) -> None:
     """Turn a graph into integers for Loihi-style execution.
 
-    Weights get the power of two with the least squared error as their scale, thresholds and resets become integers,
-    decays multiples of 1/4096.  The result takes the data of F.nir, rounded to multiples of a step (1 without --data),
-    and gives what F.nir gives: a Scale before an output holds what its integer 1 stands for.  It runs in precision
-    'fixed', with the same integers on every runtime.  The table says for each layer what the
-    integer 1 stands for, the rounding error, how many weights were cut to the end of their bits, and the bits that
-    states take on the data.
+    The weights of a layer get the power of two with the least squared error as their step; with --per channel each
+    output channel has a step of its own, any number, at no cost before a neuron.  Thresholds and resets become
+    integers, decays multiples of 1/4096.  The result takes the data of F.nir, rounded to multiples of a step (1
+    without --data), and gives what F.nir gives: a Scale before an output holds what its integer 1 stands for.  It runs
+    in precision 'fixed', with the same integers on every runtime.  The table says for each layer what the integer 1
+    stands for, the rounding error, how many weights were cut to the end of their bits, and the bits that states take
+    on the data.
 
     \b
     Example:
       nirbridge quantize model.nir -o q.nir
-      nirbridge quantize model.nir -o q.nir --weight-bits 4 --data frames.npy
+      nirbridge quantize model.nir -o q.nir --weight-bits 4 --data frames.npy --per channel --rounding gptq
     """
     import nir
 
@@ -72,7 +89,9 @@ def command(
     network = read_flat_graph(graph)
     with naming(graph, source):
         data = None if source is None else read_data(source, network, dt)
-        integers, report = quantize_with_report(network, data, weight_bits=weight_bits, input=form, dt=dt)
+        integers, report = quantize_with_report(
+            network, data, weight_bits=weight_bits, per=per, rounding=rounding, input=form, dt=dt
+        )
     write(output, integers)
     if as_json:
         print_json({"file": str(graph), "output": str(output), **report.to_dict()})
@@ -83,6 +102,8 @@ def command(
         for name, unit in report.output_scale.items():
             units = f"{unit.min():g}" if unit.min() == unit.max() else f"{unit.min():g} to {unit.max():g}"
             echo(f"output '{name}': {_meaning(form, units, graph)}")
+    for note in report.notes:
+        echo(f"Note: {note}", err=True)
     echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
     if source is None and form == "data" and any(type(node) is nir.Input for node in network.nodes.values()):
         echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)

@@ -74,7 +74,7 @@ class Conversion:
         method: "one-spike" or "qcfs".
         module: the analog network, unchanged; a float32 copy of one in half precision.
         analog: the analog network as a graph, arranged; None for qcfs.
-        corrected: the same with the biases of the spiking graph, which keep the means of channels; None for qcfs.
+        coded: the same with the weights and biases of the spiking graph; None for qcfs.
         code: of the hidden layers' spikes; None for qcfs.
         transform: data → what the analog network takes.
         layers: the spiking layers in order.
@@ -87,7 +87,7 @@ class Conversion:
     method: str
     module: nn.Module
     analog: AnalogGraph | None
-    corrected: AnalogGraph | None
+    coded: AnalogGraph | None
     code: Code | None
     transform: Callable[[Array], Array]
     layers: tuple[Layer, ...]

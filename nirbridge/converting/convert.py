@@ -29,7 +29,7 @@ METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs":
 OPTIONS = {
     "one-spike": (
         "phases", "wait", "base", "spikes", "calibrate", "margin", "first_phase", "rounding", "bn", "averages",
-        "weight_bits", "percentile", "input_scale", "mean", "std",
+        "weight_bits", "weight_rounding", "percentile", "input_scale", "mean", "std",
     ),
     "qcfs": ("steps",),
 }  # fmt: skip
@@ -64,13 +64,18 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
             set, list or generator of tensors, of tuples (x, y) or of dictionaries.
         method: "one-spike" or "qcfs".
         options: ``limit`` = 1024, the samples that are taken of a loader, data set, list or generator.  For
-            "one-spike": ``phases`` T = 16; ``wait`` T_w = T, with which every layer is exact; ``base`` Q, a number or
-            "auto" for the smallest expected relative error; ``first_phase`` = 1; ``rounding`` = True; ``bn`` =
-            "threshold" or "weights"; ``averages`` = "spike", or "linear" to leave average pooling and aggregation to
-            the next layer, which loses nothing there but sends sums of spikes on; ``weight_bits``, as 8;
-            ``percentile`` = 100, λ as a percentile of the outputs above 0, beyond which values saturate;
-            ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the network
-            was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
+            "one-spike": ``phases`` T = 16; ``spikes`` = 1 of a neuron in a window at most; ``calibrate`` = "auto",
+            "margin" (ranges with room for data that the calibration does not show, ``margin`` = 1.5 times the largest
+            activation and what batch normalisation lets expect), "error" (ranges of least squared error, "auto" for
+            one spike of fewer than 12 phases), both with biases that keep the mean of every channel, or "paper" (the
+            largest activation, biases as they are); ``base`` Q, a number or "auto" for the least squared error on
+            the data, with "paper" the least expected relative one; ``wait`` T_w = T, with which every layer is exact;
+            ``first_phase`` = 1; ``rounding`` = True; ``bn`` = "threshold" or "weights"; ``averages`` = "spike", or
+            "linear" to leave average pooling and aggregation to the next layer, which loses nothing there but sends
+            sums of spikes on; ``weight_bits``, as 8; ``weight_rounding`` = "nearest", or "gptq", which keeps a
+            layer's sums on the data; ``percentile`` = 100, in place of the largest a percentile of the outputs above
+            0; ``input_scale``, the largest input magnitude; ``mean`` and ``std``, numbers per channel, where the
+            network was trained on (x - mean)/std and the graph shall take x.  For "qcfs": ``steps`` T = 1.
 
     Returns:
         A graph that :func:`nirbridge.check` finds nothing wrong with.

@@ -35,13 +35,14 @@ _MEMORY = 2**30
 
 def corrected(
     graph: AnalogGraph,
+    coded: AnalogGraph,
     code: Code,
     scales: Mapping[str, Array],
-    analog: Tensor,
-    coded: Tensor,
+    data: Tensor,
+    sent: Tensor,
     progress: Callable[[str], None],
 ) -> AnalogGraph:
-    r"""The graph with offsets in its ReLUs, such that decoded and analog means agree in every channel.
+    r"""The spiking network with offsets in its ReLUs, such that decoded and analog means agree in every channel.
 
     .. math::
         \delta_c: \quad \overline{\lambda_c \, \hat a((u_c + \delta_c)/\lambda_c)} = \overline{a_c}
@@ -52,21 +53,22 @@ def corrected(
 
     Args:
         graph: the arranged network.
+        coded: the same with the weights of the spiking one.
         code: of its spikes.
         scales: λ of every ReLU.
-        analog: calibration data [N, *shape] as the network takes them.
-        coded: the same as the code of the input carries them.
+        data: calibration samples [N, *shape] as the network takes them.
+        sent: the same as the code of the input carries them.
         progress: is told what is being done.
     """
-    dtype = analog.dtype
-    network, spiking = _Side(graph, analog), _Side(graph, coded)
+    dtype = data.dtype
+    network, spiking = _Side(graph, data), _Side(coded, sent)
     dice = torch.Generator().manual_seed(0)
     shifted: dict[str, nir.NIRNode] = {}
     with torch.no_grad():
         for number, name in enumerate(graph.order):
-            node = graph.nodes[name]
+            network.advance(name, function(graph.nodes[name], dtype))
+            node = coded.nodes[name]
             run = function(node, dtype)
-            network.advance(name, run)
             if type(node) is Relu:
                 coding = _coding(code, scales[name], dtype)
                 endless = replace(node, ceiling=np.inf)  # the code ends by itself
@@ -78,7 +80,7 @@ def corrected(
             spiking.advance(name, run)
             if not number % _TOLD:
                 progress(f"biases: node {number + 1} of {len(graph.order)}")
-    return graph.changed(shifted)
+    return coded.changed(shifted)
 
 
 def fitting(graph: AnalogGraph, samples: int) -> int:

@@ -50,6 +50,8 @@ class Emission:
         nodes: the new nodes by name.
         edges: the new edges.
         trains: what each analog node became.
+        divisors: what the layers before a neuron divide their output by.
+        entering: factor of what enters each layer with weights.
     """
 
     graph: AnalogGraph
@@ -63,6 +65,7 @@ class Emission:
     edges: list[tuple[str, str]] = field(default_factory=list)
     trains: dict[str, Train] = field(default_factory=dict)
     divisors: dict[str, Array] = field(default_factory=dict)
+    entering: dict[str, Array] = field(default_factory=dict)
 
     def place(self, name: str, node: nir.NIRNode, sources: tuple[str, ...]) -> str:
         """Adds a node and its edges; a name that an analog node needs gets a number."""
@@ -104,8 +107,8 @@ class Emission:
         return Train(tuple(sources), divide, trains[0].base)
 
 
-def emit(emission: Emission) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
-    """Nodes and edges of the spiking graph.
+def emit(emission: Emission) -> Emission:
+    """The same with the nodes and edges of the spiking graph.
 
     Raises:
         ExportError: spikes of different codes would add up.
@@ -116,7 +119,7 @@ def emit(emission: Emission) -> tuple[dict[str, nir.NIRNode], list[tuple[str, st
             emission.divisors.update(_divisors(emission, name))
     for name in graph.order:
         emission.trains[name] = _rule(graph.nodes[name])(emission, name)
-    return emission.nodes, emission.edges
+    return emission
 
 
 def _unit(emission: Emission, name: str) -> Array:
@@ -196,6 +199,7 @@ def _layer(emission: Emission, name: str) -> Train:
         train = emission.gather(name, ONE, force=True)
         done = scaled(node, ONE, leaving, axes)
         assert done is not None
+    emission.entering[name] = train.factor
     return Train((emission.place(name, done, train.sources),), ONE, train.base)
 
 

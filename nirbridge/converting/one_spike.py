@@ -31,7 +31,7 @@ from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.observing import Observed, Progress, observe
 from nirbridge.converting.ranges import PAPER, best_code, scale
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
-from nirbridge.converting.rounding import round_weights
+from nirbridge.converting.rounding import rounded_weights
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
@@ -76,18 +76,21 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     settings, scales = _fitted(
         graph, settings, {name: replace(observed[name], largest=largest[name]) for name in largest}
     )
-    shifted = graph
+    coded = graph
+    if settings.weight_bits is not None:
+        entering = emit(_emission(graph, settings, scales, offset, data)).entering
+        coded = rounded_weights(graph, inputs, settings.weight_bits, settings.weight_rounding, entering)
     if settings.calibrate != PAPER:
-        shifted = _corrected(graph, settings, scales, data, transform, inputs[0].dtype, progress)
+        coded = _corrected(graph, coded, settings, scales, data, transform, inputs[0].dtype, progress)
     progress("building the spiking graph")
-    spiking = _spiking(shifted, settings, scales, offset, data)
+    spiking = _built(emit(_emission(coded, settings, scales, offset, data)))
     layers = tuple(_layer(name, spiking.nodes[name], scales[name], dead[name]) for name in graph.of_type(Relu))
     return Conversion(
         graph=spiking,
         method="one-spike",
         module=module,
         analog=graph,
-        corrected=shifted,
+        coded=coded,
         code=settings.code,
         transform=transform,
         layers=layers,
@@ -124,6 +127,7 @@ def _fitted(graph: AnalogGraph, settings: Settings, layers: dict[str, Observed])
 
 def _corrected(
     graph: AnalogGraph,
+    coded: AnalogGraph,
     settings: Settings,
     scales: dict[str, Array],
     data: Array,
@@ -137,8 +141,8 @@ def _corrected(
     scale = _input_scale(settings, data)
     digits = Code(_input_base(graph, settings), settings.phases, 1, False, settings.phases)
     sizes = digits(torch.tensor(np.abs(samples) / scale)).numpy() * scale
-    analog, coded = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * sizes))
-    return corrected(graph, settings.code, scales, analog, coded, progress)
+    whole, sent = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * sizes))
+    return corrected(graph, coded, settings.code, scales, whole, sent, progress)
 
 
 def _input_scale(settings: Settings, data: Array) -> float:
@@ -174,27 +178,25 @@ def _clipped_input(graph: AnalogGraph, settings: Settings, data: Array) -> list[
     return [Problem(f"input '{graph.input}'", found, next_step, rule="input_clipped")]
 
 
-def _spiking(
-    graph: AnalogGraph, settings: Settings, scales: dict[str, Array], offset: Array, data: Array
-) -> nir.NIRGraph:
-    nodes, edges = emit(
-        Emission(
-            graph=graph,
-            settings=settings,
-            scales=scales,
-            constants=constant_inputs(graph, offset),
-            input_scale=np.asarray(_input_scale(settings, data)),
-            input_base=_input_base(graph, settings),
-            signed=float(data.min()) < 0,
-        )
+def _emission(graph: AnalogGraph, settings: Settings, scales: dict[str, Array], offset: Array, data: Array) -> Emission:
+    return Emission(
+        graph=graph,
+        settings=settings,
+        scales=scales,
+        constants=constant_inputs(graph, offset),
+        input_scale=np.asarray(_input_scale(settings, data)),
+        input_base=_input_base(graph, settings),
+        signed=float(data.min()) < 0,
     )
-    if settings.weight_bits is not None:
-        nodes = round_weights(nodes, settings.weight_bits)
+
+
+def _built(emission: Emission) -> nir.NIRGraph:
+    graph, nodes = emission.graph, emission.nodes
     for name in graph.order:
         of = original(name, graph.nodes[name])
         if of != name and name in nodes:  # a constant is no node any more
             mark_copy(nodes[name], of)
-    return build_graph(nodes, edges)
+    return build_graph(nodes, emission.edges)
 
 
 def _layer(name: str, node: PhaseIF, scale: Array, dead: int) -> Layer:

@@ -2,60 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
+from functools import partial
+from math import prod
 from typing import Any
 
 import nir
 import numpy as np
+import torch
+from torch import Tensor
 
-from nirbridge.converting.markers import Array
-from nirbridge.ir import Aggregate, SparseMatrix
+from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.evaluate import Function, function, functions, values
+from nirbridge.converting.markers import Array, operation_of
+from nirbridge.converting.scaling import along
+from nirbridge.ir import Aggregate, SparseMatrix, moves_values
+from nirbridge.quantizing.gptq import gptq
+from nirbridge.quantizing.hessians import ROWS
+from nirbridge.quantizing.patches import gram, patches
+from nirbridge.quantizing.scales import integers_of
+from nirbridge.quantizing.steps import channel_steps
+
+Steps = Callable[[Array, int], Array]
+How = Callable[[Array, Array, "Array | None"], Array]
+_MEMORY = 2**28
+"""Bytes of the largest layer's values that are kept: so many samples GPTQ sees."""
 
 
-def rounded(weight: Array, bits: int, per_channel: bool = True) -> Array:
-    """w → s round(w/s) with s = max|w| / (2^(bits-1) - 1), the maximum over all but axis 0.
+def rounded_weights(
+    graph: AnalogGraph,
+    inputs: list[Tensor],
+    bits: int,
+    rounding: str = "nearest",
+    entering: Mapping[str, Array] | None = None,
+    steps: Steps = channel_steps,
+) -> AnalogGraph:
+    """The network with the weights w f of all matrices and convolutions on grids s q, f being what enters them.
+
+    A Scale has one weight a channel, which is its own step, and stays; so does what only moves values.
 
     Args:
-        weight: (out, ...).
-        bits: 8 gives -127..127.
-        per_channel: one step for each place of axis 0; else one in all.
+        graph: the network.
+        inputs: calibration data in batches.
+        bits: of a weight, with its sign; 8 gives -127..127.
+        rounding: "nearest", or "gptq", which rounds a layer by what enters it once those before it are rounded; a
+            layer's bias takes up what the mean of its sums still moves.
+        entering: f, the factor of what enters a layer, by its name, broadcastable to it; 1 where there is none.
+        steps: weights [..., out, in] and bits → s; one for each output channel.
     """
-    axes = tuple(range(1, weight.ndim)) if per_channel else None
-    step = np.abs(weight).max(axis=axes, keepdims=True).astype(np.float64) / (2 ** (bits - 1) - 1)
-    whole = np.rint(np.divide(weight, step, out=np.zeros(weight.shape), where=step > 0))
-    return (whole * step).astype(weight.dtype)
+    factors = entering or {}
+    changed: dict[str, nir.NIRNode] = {}
+    how = partial(_rounded, bits=bits, steps=steps)
+    rules = {
+        name: _RULES[kind]
+        for name in graph.order
+        if (kind := operation_of(graph.nodes[name])) in _RULES and not moves_values(graph.nodes[name])
+    }
+
+    def rounded(name: str, x: Array | None) -> nir.NIRNode:
+        axes = len(graph.shapes[graph.incoming[name][0]])
+        changed[name] = rules[name](graph.nodes[name], factors.get(name, np.ones(())), axes, x, how)
+        return changed[name]
+
+    if rounding == "nearest":
+        for name in rules:
+            rounded(name, None)
+        return graph.changed(changed)
+    x = _samples(graph, inputs)
+
+    def rounding_first(name: str) -> Function:
+        def run_rounded(x: Tensor) -> Tensor:
+            node = rounded(name, x.numpy())
+            return function(node, x.dtype)(x)
+
+        return run_rounded
+
+    run = functions(graph, x.dtype) | {name: rounding_first(name) for name in rules}
+    with torch.no_grad():
+        for _ in values(graph, run, x):
+            pass
+    return graph.changed(changed)
 
 
-def round_weights(nodes: dict[str, nir.NIRNode], bits: int) -> dict[str, nir.NIRNode]:
-    """The nodes with the weights of all layers rounded; a Scale has one weight a channel, which is its own step."""
-    return {name: _ROUNDED.get(type(node), lambda node, bits: node)(node, bits) for name, node in nodes.items()}
+def _samples(graph: AnalogGraph, inputs: list[Tensor]) -> Tensor:
+    """As many of the samples, evenly spaced, as the memory allows for."""
+    x = torch.cat(inputs)
+    largest = max(prod(shape) for shape in graph.shapes.values()) * x.element_size()
+    count = min(len(x), max(1, _MEMORY // largest))
+    return x[np.linspace(0, len(x) - 1, count).round().astype(int)]
 
 
-def _linear(node: nir.Linear, bits: int) -> nir.Linear:
-    return nir.Linear(rounded(node.weight, bits))
+def _rounded(rows: Array, factors: Array, entering: Array | None, bits: int, steps: Steps) -> Array:
+    """Weights [..., out, in] whose inputs [..., N, in] come by factors [..., in], each w f a multiple of its step."""
+    scaled = rows.astype(np.float64) * factors[..., None, :]
+    step = steps(scaled, bits)
+    if entering is None:
+        integers = integers_of(scaled / step, bits)
+    else:
+        hessian = gram(entering) / (factors[..., :, None] * factors[..., None, :])
+        integers = gptq(scaled, hessian, step, bits)
+    return (integers * step / factors[..., None, :]).astype(rows.dtype)
 
 
-def _conv(node: Any, bits: int) -> Any:
-    return type(node)(
-        input_shape=node.input_shape,
-        weight=rounded(node.weight, bits),
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        groups=node.groups,
-        bias=node.bias,
-    )
+def _matrix(node: Any, factor: Array, axes: int, x: Array | None, how: How) -> Any:
+    columns = along(factor, axes - 1, axes)
+    assert columns is not None, "a factor that a matrix cannot take is never left before it"
+    return _with_rows(node, node.weight, np.broadcast_to(columns, node.weight.shape[-1:]), x, how)
 
 
-def _aggregate(node: Aggregate, bits: int) -> Aggregate:
-    if isinstance(node.weight, SparseMatrix):
-        return Aggregate(replace(node.weight, value=rounded(node.weight.value, bits, per_channel=False)))
-    return Aggregate(rounded(node.weight, bits, per_channel=False))
+def _convolution(node: Any, factor: Array, axes: int, x: Array | None, how: How) -> Any:
+    channels = along(factor, 0, axes)
+    assert channels is not None, "a factor that a convolution cannot take is never left before it"
+    out, inner, *kernel = node.weight.shape
+    groups = int(node.groups)
+    factors = np.repeat(np.broadcast_to(channels, (groups * inner,)).reshape(groups, inner), prod(kernel), axis=-1)
+    return _with_rows(node, node.weight.reshape(groups, out // groups, -1), factors, x, how)
 
 
-_ROUNDED: dict[type[nir.NIRNode], Any] = {
-    nir.Linear: _linear,
-    nir.Conv1d: _conv,
-    nir.Conv2d: _conv,
-    Aggregate: _aggregate,
+def _with_rows(node: Any, rows: Array, factors: Array, x: Array | None, how: How) -> Any:
+    new = copy(node)
+    entering = None if x is None else patches(node, x, ROWS)
+    rounded = how(rows, factors, entering)
+    new.weight = rounded.reshape(node.weight.shape)
+    if entering is not None and hasattr(node, "bias"):
+        moved = (rows - rounded) @ entering.mean(axis=-2, dtype=np.float64)[..., None]
+        new.bias = node.bias + moved.reshape(node.bias.shape).astype(node.bias.dtype)
+    return new
+
+
+def _aggregate(node: Aggregate, factor: Array, axes: int, x: Array | None, how: How) -> Aggregate:
+    """One step for all, to the nearest: its rows are no channels."""
+    stored = node.weight
+    weight = stored.value if isinstance(stored, SparseMatrix) else stored
+    rounded = how(weight.reshape(1, -1), np.ones(weight.size), None).reshape(weight.shape)
+    return Aggregate(replace(stored, value=rounded) if isinstance(stored, SparseMatrix) else rounded)
+
+
+_RULES: dict[str, Callable[..., nir.NIRNode]] = {
+    "matrix": _matrix,
+    "convolution": _convolution,
+    "aggregate": _aggregate,
 }
+"""By operation of the primitive."""

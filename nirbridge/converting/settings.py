@@ -17,6 +17,7 @@ from nirbridge.errors import InputError
 NORMS = ("threshold", "weights")
 AVERAGES = ("spike", "linear")
 CALIBRATIONS = ("auto", PAPER, MARGIN, ERROR)
+ROUNDINGS = ("nearest", "gptq")
 _MOST_PHASES, _MOST_BITS = 512, 16
 _MOST_EXPONENT = 1000
 _LEAST_PERCENTILE = 50
@@ -43,6 +44,7 @@ class Settings:
         bn: whether batch normalisation goes into the "threshold" or the "weights".
         averages: whether averages and aggregations "spike" through neurons of their own or stay "linear".
         weight_bits: bits of the weights, None for floating point.
+        weight_rounding: to the "nearest", or by "gptq" so that a layer's sums on the data change least.
         percentile: of a layer's outputs above 0 that λ is; 100 is the largest.
         input_scale: the largest input that the code carries, None for that of the data.
         mean: what the network's training subtracted from the input, per channel.
@@ -61,6 +63,7 @@ class Settings:
     bn: str
     averages: str
     weight_bits: int | None
+    weight_rounding: str
     percentile: float
     input_scale: float | None
     mean: Array | None
@@ -84,6 +87,7 @@ def make_settings(
     bn: str = "threshold",
     averages: str = "spike",
     weight_bits: Any = None,
+    weight_rounding: str = "nearest",
     percentile: Any = 100.0,
     input_scale: Any = None,
     mean: Any = None,
@@ -96,10 +100,18 @@ def make_settings(
     """
     steps = _whole("phases", phases, 1, _MOST_PHASES)
     first = _whole("first_phase", first_phase, 0, _MOST_PHASES)
-    choices = (("bn", bn, NORMS), ("averages", averages, AVERAGES), ("calibrate", calibrate, CALIBRATIONS))
+    choices = (
+        ("bn", bn, NORMS),
+        ("averages", averages, AVERAGES),
+        ("calibrate", calibrate, CALIBRATIONS),
+        ("weight_rounding", weight_rounding, ROUNDINGS),
+    )
     for name, choice, known in choices:
         if not isinstance(choice, str) or choice not in known:
             raise InputError(f"option '{name}'", f"{choice!r} is unknown", f"Known: {', '.join(known)}")
+    if weight_bits is None and weight_rounding != "nearest":
+        found = f"is {weight_rounding!r}, and weights stay in floating point"
+        raise InputError("option 'weight_rounding'", found, "Give weight_bits too, as 6")
     delay = steps if wait is None else _whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
     most = _whole("spikes", spikes, 1, steps, "'phases'")
     rule = (ERROR if steps < _MANY_PHASES and most == 1 else MARGIN) if calibrate == "auto" else calibrate
@@ -119,6 +131,7 @@ def make_settings(
         bn=bn,
         averages=averages,
         weight_bits=None if weight_bits is None else _whole("weight_bits", weight_bits, 2, _MOST_BITS),
+        weight_rounding=weight_rounding,
         percentile=_percentile(percentile),
         input_scale=None if input_scale is None else _positive("input_scale", input_scale),
         mean=None if mean is None else _channels("mean", mean),

@@ -35,6 +35,11 @@ class StateRange:
     saturated: int = 0
 
 
+def fast_runtime() -> str:
+    """The runtime on which a graph is seen at work."""
+    return FAST if runtimes()[FAST].usable else SLOW
+
+
 def input_scale(x: Array) -> float:
     """1 for integers, else the largest power of two that divides all data, or the one at which they fit 8 bits.
 
@@ -56,7 +61,7 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
     found = {name: StateRange() for name in neurons}
     if not neurons:
         return found
-    name = FAST if runtimes()[FAST].usable else SLOW
+    name = fast_runtime()
     options = {"dtype": "float64"} if name == FAST else {}
     with compile(flat, name, dt=dt, precision="float", **options) as program:
         for _, recording in program.run_in_parts(x, CHUNK, [neuron + MEMBRANE for neuron in neurons]):

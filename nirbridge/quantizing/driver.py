@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, InputError, UnsupportedError
-from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes
+from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes, label
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.ends import with_quantize_nodes, with_units
+from nirbridge.quantizing.hessians import hessians
 from nirbridge.quantizing.refusals import RefusedError, TooFineError
 from nirbridge.quantizing.report import QuantizeReport
-from nirbridge.quantizing.walk import Walk, coarsened, walk_until_it_fits
+from nirbridge.quantizing.walk import Walk, walk_until_it_fits
 from nirbridge.runtime import Data, Plan, make_plan, require_option
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
@@ -29,8 +30,13 @@ Array = NDArray[Any]
 MOST_BITS = 8
 FORMS = ("data", "integers")
 """What a quantised graph may take."""
+PER = ("layer", "channel")
+"""What has a weight scale of its own."""
+ROUNDINGS = ("nearest", "gptq")
+"""How weights become whole."""
 _HEADROOM = 2**22
-_ATTEMPTS = 8
+_ATTEMPTS = 16
+_GIVE_DATA = "Give calibration data [T, B, *shape] (--data)"
 
 
 def quantize(
@@ -38,11 +44,13 @@ def quantize(
     data: Data | None = None,
     *,
     weight_bits: int = MOST_BITS,
+    per: str = "layer",
+    rounding: str = "nearest",
     input: str = "data",
     dt: float | None = None,
 ) -> nir.NIRGraph:
     """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`."""
-    return quantize_with_report(graph, data, weight_bits=weight_bits, input=input, dt=dt)[0]
+    return quantize_with_report(graph, data, weight_bits=weight_bits, per=per, rounding=rounding, input=input, dt=dt)[0]
 
 
 def quantize_with_report(
@@ -50,6 +58,8 @@ def quantize_with_report(
     data: Data | None = None,
     *,
     weight_bits: int = MOST_BITS,
+    per: str = "layer",
+    rounding: str = "nearest",
     input: str = "data",
     dt: float | None = None,
 ) -> tuple[nir.NIRGraph, QuantizeReport]:
@@ -69,6 +79,11 @@ def quantize_with_report(
             get a step, states that would leave 24 bits get coarser weights, and the report says what states took.
             Without them inputs count as integers, step 1.
         weight_bits: 1 to 8, with sign; 1 bit is a sign at the scale of the mean magnitude.
+        per: "layer", or "channel": each output channel of a matrix, convolution or Scale has a step of its own, any
+            real number, which goes into the threshold and biases of its neuron.  Layers that add up have steps that
+            are powers of two of each other.  Where one unit is needed behind a layer, it has one, and
+            ``report.notes`` says why.
+        rounding: "nearest", or "gptq": weights are rounded so that what a layer computes on ``data`` changes least.
         input: what the new graph takes.  "data": what ``graph`` takes; a ``Quantize`` node behind each input makes
             integers of it, within the largest with which every sum stays exact, and says that the graph runs in
             precision "fixed"; a Scale before each output, which the host does too, gives what ``graph`` gives, but
@@ -80,15 +95,18 @@ def quantize_with_report(
         An ordinary graph, whose weights and thresholds are stored as integers, and the report.
 
     Raises:
-        InputError: weight_bits is out of range, input is unknown, or the data do not fit.
+        InputError: an option is out of range or unknown, the data do not fit, or "gptq" has none.
         GraphError: the graph is not valid.
         UnsupportedError: nodes that have no integer form; every node is named with its reason.
 
     Source: Davies et al., "Loihi: A Neuromorphic Manycore Processor with On-Chip Learning", IEEE Micro 38(1), 2018, for
-    the widths of weights, states and decays.
+    the widths of weights, states and decays; Frantar et al., "GPTQ", ICLR 2023.
     """
     _require_bits(weight_bits)
-    require_option("input", input, FORMS)
+    for name, given_option, known in (("input", input, FORMS), ("per", per, PER), ("rounding", rounding, ROUNDINGS)):
+        require_option(name, given_option, known)
+    if rounding == "gptq" and data is None:
+        raise InputError("option 'rounding'", "'gptq' rounds by what layers get, and there are no data", _GIVE_DATA)
     flat = flatten(graph)
     problems = find_problems(flat)
     if problems:
@@ -99,7 +117,16 @@ def quantize_with_report(
     wide = widen_parameters(flat)
     if beyond := magnitudes_leave_room(wide):
         raise UnsupportedError.from_problems(beyond)  # no scale would leave bits for the others
-    start = Walk(wide, infer_shapes(flat)[0], int(weight_bits), plan.dt, steps, {})
+    start = Walk(
+        wide,
+        infer_shapes(flat)[0],
+        int(weight_bits),
+        plan.dt,
+        steps,
+        per_channel=per == "channel",
+        one_unit=input == "integers",
+        hessians=hessians(flat, given, plan.dt) if rounding == "gptq" and given is not None else {},
+    )
     try:
         walk, states = _fitting(start, given)
     except RefusedError as error:
@@ -130,7 +157,7 @@ def _fitting(start: Walk, data: dict[str, Array] | None) -> tuple[Walk, dict[str
         if widest.largest <= STATE_LIMIT:
             return walk, states
         excess = TooFineError(name, ceil(log2(widest.largest / _HEADROOM)), "its state leaves 24 bits on the data")
-        walk = replace(walk, coarser=coarsened(walk.coarser, walk.flat, excess), done={}, joins={})
+        walk = replace(walk.coarsened(excess), hessians=start.hessians)
     raise RefusedError(name, walk.flat.nodes[name], "its state leaves 24 bits on the data, however coarse the weights")
 
 
@@ -165,7 +192,13 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
             layer.state_bits = 1 + int(max(states[layer.node].largest, top)).bit_length()
             layer.states_saturated = states[layer.node].saturated
     outputs = {name: np.asarray(walk.done[name].scale) for name in plan.outputs}
-    return QuantizeReport(walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None)
+    notes = [
+        f"{label(name, walk.flat.nodes[name])}: one step for all channels, since {why}"
+        for name, why in walk.per_layer.items()
+    ]
+    return QuantizeReport(
+        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, notes=notes
+    )
 
 
 def _require_bits(weight_bits: Any) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.units import collapsed
-from nirbridge.quantizing.scales import finest_exponent, is_power_of_two, rounded_weight
+from nirbridge.quantizing.refusals import excess_by_place
+from nirbridge.quantizing.scales import finest_exponent, is_power_of_two
 
 Array = NDArray[Any]
 WIDEST = 15
@@ -24,13 +25,13 @@ class Join:
         scale: what the integer 1 stands for in the sum.
         factors: the whole number that multiplies each summand.
         error: largest relative error of a factor, where two units have no common power of two.
-        too_fine: (index of a summand that is too fine beside the others, bits that it has too many), or None.
+        too_fine: (index of a summand that is too fine beside the others, bits that it has too many, by place), or None.
     """
 
     scale: Array
     factors: tuple[Array, ...]
     error: float = 0.0
-    too_fine: tuple[int, int] | None = None
+    too_fine: tuple[int, Array] | None = None
 
 
 def join(scales: list[Array], weight_bits: int) -> Join:
@@ -47,9 +48,8 @@ def join(scales: list[Array], weight_bits: int) -> Join:
     for scale in scales:
         unit, multiplier = scale, np.ones(())
         if not related and not is_power_of_two(scale):
-            exponent = finest_exponent(scale, max(weight_bits, 2))
-            multiplier = rounded_weight(scale, exponent, max(weight_bits, 2))[0].astype(np.float64)
-            unit = np.asarray(2.0**-exponent)
+            unit = _power_below(scale, max(weight_bits, 2))
+            multiplier = np.rint(scale / unit)
             error = max(error, float(np.abs(multiplier * unit / scale - 1).max()))
         units.append(unit)
         multipliers.append(multiplier)
@@ -57,11 +57,18 @@ def join(scales: list[Array], weight_bits: int) -> Join:
     for unit in units[1:]:
         finest = np.minimum(finest, unit)
     shifts = [np.asarray(unit / finest) for unit in units]
-    widest = max(float(shift.max()) for shift in shifts)
-    index = int(np.argmin([float(np.max(unit)) for unit in units]))
-    excess = int(np.ceil(np.log2(widest))) - WIDEST
+    coarsest = np.maximum.reduce(np.broadcast_arrays(*units))
+    widest = np.unravel_index(int((coarsest / finest).argmax()), coarsest.shape)
+    index = int(np.argmin([np.broadcast_to(unit, coarsest.shape)[widest] for unit in units]))
+    excess = excess_by_place([coarsest / units[index]], 2**WIDEST)
     factors = tuple(np.rint(m * s).astype(np.int64) for m, s in zip(multipliers, shifts, strict=True))
-    return Join(collapsed(finest), factors, error, (index, excess) if excess > 0 else None)
+    return Join(collapsed(finest), factors, error, (index, excess) if excess.any() else None)
+
+
+def _power_below(scale: Array, bits: int) -> Array:
+    """For each scale the finest power of two of which it is a multiple of ``bits`` bits, up to rounding."""
+    powers = [2.0 ** -finest_exponent(value, bits) for value in scale.ravel()]
+    return np.asarray(powers).reshape(scale.shape)
 
 
 def _ratios(a: Array, b: Array) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nirbridge.ir import MultiLevelLIF
 from nirbridge.primitives.integers import DECAY_ONE, leak_steps
 from nirbridge.primitives.units import collapsed, common_unit
-from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits
+from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits, excess_by_place
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import rounded
 from nirbridge.quantizing.synapses import Place, Quantised
@@ -155,7 +155,7 @@ def _shift(place: Place, thresholds: Array, others: list[Array]) -> int:
     steps = steps[steps > 0]
     top = max(float(np.nan_to_num(np.abs(v), nan=np.inf).max()) for v in (thresholds, *others))
     if top > TOP_THRESHOLD:
-        bits = excess_bits(top, TOP_THRESHOLD)
+        bits = excess_by_place((thresholds, *others), TOP_THRESHOLD).max(axis=0)
         raise TooFineError(place.name, bits, f"its thresholds or resets would take {top:.3g} units of a 24-bit state")
     wanted = max(0, excess_bits(FINE_THRESHOLD / max(float(steps.min()), 2.0**-MOST_SHIFT), 1)) if steps.size else 0
     room = int(log2(TOP_THRESHOLD / max(top, 2.0**-MOST_SHIFT)))

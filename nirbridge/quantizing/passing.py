@@ -13,7 +13,7 @@ from nirbridge.ir import MaxPool2d, Product
 from nirbridge.ir import Place as PlaceNode
 from nirbridge.primitives.shaping import pairs
 from nirbridge.primitives.units import collapsed
-from nirbridge.quantizing.refusals import RefusedError
+from nirbridge.quantizing.refusals import UnitsError
 from nirbridge.quantizing.synapses import Place, Quantised, along
 
 
@@ -71,9 +71,9 @@ def _one_scale(node: PlaceNode | Product, place: Place) -> Any:
     """The one scale of all that enters.
 
     Raises:
-        RefusedError: neurons before it send values of different units.
+        UnitsError: neurons before it send values of different units.
     """
     scale = collapsed(place.scale)
     if scale.ndim:
-        raise RefusedError(place.name, node, "the neurons before it send values of different units")
+        raise UnitsError(place.name, node, "the neurons before it send values of different units")
     return scale

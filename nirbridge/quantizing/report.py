@@ -22,7 +22,7 @@ class LayerReport:
     Attributes:
         node: its name.
         type: its primitive.
-        scale: what the integer 1 stands for in what a synapse sends, or in a neuron's state; the least of its neurons.
+        scale: what the integer 1 stands for in what a synapse sends, or in a neuron's state; the least of its channels.
         weight_bits: bits that the weights were given, None for a neuron.
         weight_error: root mean square of the rounding, relative to that of the weights.
         largest_weight_error: largest rounding of a weight, in its own unit.
@@ -61,6 +61,7 @@ class QuantizeReport:
             scores, since a Scale before the output holds it; one that takes integers gives scores / output_scale.
         calibrated: whether data were given.
         input_limit: the largest integer that an input may bring, with either sign.
+        notes: layers that have one step where every channel should have its own, and why.
     """
 
     weight_bits: int
@@ -70,6 +71,7 @@ class QuantizeReport:
     output_scale: dict[str, Array] = field(default_factory=dict)
     calibrated: bool = False
     input_limit: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def to_integers(self, x: Any, name: str | None = None) -> Any:
         """Data for the float graph as data for one that was quantised with ``input="integers"``: round(x / step).
@@ -95,6 +97,7 @@ class QuantizeReport:
             "input_scale": dict(self.input_scale),
             "input_limit": self.input_limit,
             "output_scale": {name: scale.tolist() for name, scale in self.output_scale.items()},
+            "notes": list(self.notes),
             "layers": [asdict(layer) for layer in self.layers],
         }
 

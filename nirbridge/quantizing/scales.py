@@ -46,11 +46,18 @@ def _squared_error(weight: Array, exponent: int, bits: int) -> float:
 def rounded_weight(weight: Array, exponent: int, bits: int) -> tuple[Array, int]:
     """(integers, how many of them were cut to the limit) of a weight at scale 2^-exponent."""
     scaled = np.ldexp(np.asarray(weight, dtype=np.float64), exponent)
-    if bits == 1:
-        return np.sign(scaled).astype(np.int8), int((np.abs(scaled) >= 1.5).sum())
+    return integers_of(scaled, bits).astype(np.int8), count_cut(scaled, bits)
+
+
+def integers_of(scaled: Array, bits: int) -> Array:
+    """The nearest whole numbers within the range of ``bits`` bits; of one bit the signs."""
     limit = largest_weight(bits)
-    integers = np.rint(scaled)
-    return np.clip(integers, -limit, limit).astype(np.int8), int((np.abs(integers) > limit).sum())
+    return np.sign(scaled) if bits == 1 else np.clip(np.rint(scaled), -limit, limit)
+
+
+def count_cut(scaled: Array, bits: int) -> int:
+    """How many numbers lie beyond the range of ``bits`` bits."""
+    return int((np.abs(scaled) >= largest_weight(bits) + 0.5).sum())
 
 
 def is_power_of_two(scale: Array) -> bool:

@@ -1,9 +1,13 @@
-"""Synapses: the scales of what enters go into the weights, which are rounded to a power of two 2^-e."""
+"""Synapses: the scales of what enters go into the weights, which are rounded to whole multiples of a step.
+
+A layer has one step, a power of two 2^-e, or each of its output channels has its own.
+"""
 
 from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import nir
@@ -12,12 +16,33 @@ from numpy.typing import NDArray
 
 from nirbridge.ir import Aggregate, Shape, SparseMatrix
 from nirbridge.primitives.units import collapsed
-from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits
+from nirbridge.quantizing.gptq import gptq
+from nirbridge.quantizing.refusals import TooFineError, UnitsError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.scales import rounded_weight, weight_exponent
+from nirbridge.quantizing.scales import count_cut, integers_of
+from nirbridge.quantizing.steps import channel_steps, layer_step
 
 Array = NDArray[Any]
 _BIAS_LIMIT = 2**30
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a layer's weights may become.
+
+    Attributes:
+        bits: of a weight, with its sign.
+        coarser: bits by which its steps rise, one number or broadcastable to what leaves.
+        per_channel: whether each output channel has a step.
+        unit: of which every channel's step must be a power of two, broadcastable to what leaves; None for any.
+        hessian: H of what enters, for rounding by GPTQ; None for rounding to nearest.
+    """
+
+    bits: int = 8
+    coarser: int | Array = 0
+    per_channel: bool = False
+    unit: Array | None = None
+    hessian: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -29,18 +54,16 @@ class Place:
         input_shape: shape of what enters.
         shape: shape of what leaves.
         scale: of what enters, broadcastable to ``input_shape``.
-        weight_bits: bits of a weight.
-        coarser: bits by which its weight scale is coarser than the finest.
         dt: seconds per step.
+        grid: of its weights.
     """
 
     name: str
     input_shape: Shape
     shape: Shape
     scale: Array
-    weight_bits: int
-    coarser: int
     dt: float
+    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -64,14 +87,14 @@ def along(place: Place, node: nir.NIRNode, axis: int) -> Array:
     """The scale of what enters as a vector along one axis of the input; one number where it is the same everywhere.
 
     Raises:
-        RefusedError: it differs along another axis, so it cannot go into the weights.
+        UnitsError: it differs along another axis, so it cannot go into the weights.
     """
     scale = collapsed(place.scale)
     if scale.ndim == 0:
         return scale
     moved = np.moveaxis(np.broadcast_to(scale, place.input_shape), axis, 0).reshape(place.input_shape[axis], -1)
     if (np.ptp(moved, axis=1) > 1e-12 * np.abs(moved).max()).any():
-        raise RefusedError(place.name, node, "the neurons before it send values of different units within a channel")
+        raise UnitsError(place.name, node, "the neurons before it send values of different units within a channel")
     return moved[:, 0]
 
 
@@ -79,77 +102,115 @@ def matrix(node: nir.Affine | nir.Linear, place: Place) -> Quantised:
     """W[o, i]·s[i]; a weight with leading axes takes the scale of each place."""
     weight = np.asarray(node.weight, dtype=np.float64)
     if weight.ndim == 2:
-        weight = weight * along(place, node, len(place.input_shape) - 1)
+        factors = np.broadcast_to(along(place, node, len(place.input_shape) - 1), weight.shape[1:])
     else:
-        weight = weight * (np.broadcast_to(place.scale, place.input_shape)[..., None, :])
-    return _with_weight(node, place, weight)
+        factors = np.broadcast_to(place.scale, place.input_shape)
+    return _with_weight(node, place, weight, factors, place.grid.per_channel and weight.ndim == 2)
 
 
 def convolution(node: nir.Conv1d | nir.Conv2d, place: Place) -> Quantised:
     """w[o, c, ...]·s[channel]."""
     weight = np.asarray(node.weight, dtype=np.float64)
-    scale = along(place, node, 0)
-    if scale.ndim:
-        groups = int(node.groups)
-        by_group = np.repeat(scale.reshape(groups, -1), len(weight) // groups, axis=0)
-        weight = weight * by_group.reshape(*by_group.shape, *(1,) * (weight.ndim - 2))
-    else:
-        weight = weight * scale
-    return _with_weight(node, place, weight)
+    groups, (out, inner, *kernel) = int(node.groups), weight.shape
+    scale = np.broadcast_to(along(place, node, 0), (groups * inner,)).reshape(groups, inner)
+    rows = weight.reshape(groups, out // groups, -1)
+    return _with_weight(node, place, rows, np.repeat(scale, prod(kernel), axis=-1), place.grid.per_channel, len(kernel))
 
 
 def scaling(node: nir.Scale, place: Place) -> Quantised:
-    """scale·s, element by element."""
+    """scale·s, element by element; a channel of one weight may be its own step, so that nothing of it is lost."""
     real = np.asarray(node.scale, dtype=np.float64) * place.scale
-    integers, exponent, layer = rounded_layer(node, place, real)
-    return Quantised(nir.Scale(np.asarray(integers)), np.asarray(2.0**-exponent), layer)
+    axes = len(place.shape)
+    if not place.grid.per_channel or real.ndim not in (0, axes):
+        integers, step, layer = rounded_layer(node, place, real)
+        return Quantised(nir.Scale(np.asarray(integers)), step, layer)
+    if place.grid.unit is not None:
+        real = real * np.ones(place.grid.unit.shape)
+    rows = real.reshape(real.shape[0] if axes and real.ndim else 1, -1)
+    if place.grid.unit is None and rows.shape[1] == 1 and not np.any(place.grid.coarser):
+        step = np.where(rows != 0, np.abs(rows), np.abs(rows).max() or 1.0)
+    else:
+        step = _channel_steps(place, rows)
+    integers, layer = _rounded(node, place, rows, step)
+    unit = step.reshape(()) if not real.ndim else step.reshape(-1, *(1,) * (axes - 1))
+    return Quantised(nir.Scale(integers.reshape(real.shape)), unit, layer)
 
 
 def aggregation(node: Aggregate, place: Place) -> Quantised:
-    """weight[n, m]·s[m]."""
-    scale = along(place, node, 0)
+    """weight[n, m]·s[m]; units of features, the same at all nodes, stay with them."""
+    entering = collapsed(place.scale)
+    by_feature = entering.ndim > 0 and np.broadcast_to(entering, place.input_shape).strides[0] == 0
+    scale = np.ones(()) if by_feature else along(place, node, 0)
     stored = node.weight
     if isinstance(stored, SparseMatrix):
         real = stored.value.astype(np.float64) * (scale[stored.column] if scale.ndim else scale)
-        integers, exponent, layer = rounded_layer(node, place, real)
+        integers, step, layer = rounded_layer(node, place, real)
         new = Aggregate(replace(stored, value=integers))
     else:
-        integers, exponent, layer = rounded_layer(node, place, np.asarray(stored, dtype=np.float64) * scale)
+        integers, step, layer = rounded_layer(node, place, np.asarray(stored, dtype=np.float64) * scale)
         new = Aggregate(integers)
-    return Quantised(new, np.asarray(2.0**-exponent), layer)
+    return Quantised(new, step * entering if by_feature else step, layer)
 
 
-def _with_weight(node: Any, place: Place, weight: Array) -> Quantised:
-    integers, exponent, layer = rounded_layer(node, place, weight)
+def _with_weight(
+    node: Any, place: Place, weight: Array, factors: Array, per_channel: bool, spatial: int = 0
+) -> Quantised:
+    """Weights [..., out, in] times the scales [..., in] of what enters, and the bias, as integers."""
+    rows = weight * factors[..., None, :]
+    step = _channel_steps(place, rows) if per_channel else layer_step(rows, place.grid.bits, place.grid.coarser)
+    integers, layer = _rounded(node, place, rows, step, factors)
+    each = step.reshape(-1) if per_channel else step
     new = copy(node)
-    new.weight = integers
+    new.weight = integers.reshape(np.shape(node.weight))
     if hasattr(node, "bias"):
-        new.bias = _bias(place, np.asarray(node.bias, dtype=np.float64), exponent)
-    return Quantised(new, np.asarray(2.0**-exponent), layer)
+        new.bias = _bias(place, np.asarray(node.bias, dtype=np.float64) / each)
+    return Quantised(new, collapsed(each.reshape(-1, *(1,) * spatial) if per_channel else step), layer)
 
 
-def _bias(place: Place, bias: Array, exponent: int) -> Array:
-    scaled = np.rint(np.ldexp(bias, exponent))
-    largest = float(np.abs(scaled).max()) if scaled.size else 0.0
-    if largest > _BIAS_LIMIT:
-        raise TooFineError(place.name, excess_bits(largest, _BIAS_LIMIT), "its bias exceeds 31 bits")
-    return scaled.astype(np.int32)
+def _bias(place: Place, scaled: Array) -> Array:
+    whole = np.rint(scaled)
+    if (bits := excess_by_place([whole], _BIAS_LIMIT)).any():
+        raise TooFineError(place.name, bits, "its bias exceeds 31 bits")
+    return whole.astype(np.int32)
 
 
-def rounded_layer(node: nir.NIRNode, place: Place, real: Array) -> tuple[Array, int, LayerReport]:
-    """(integers, e of their scale 2^-e, row of the report) of weights."""
-    bits = place.weight_bits
-    exponent = weight_exponent(real, bits) - place.coarser
-    integers, cut = rounded_weight(real, exponent, bits)
-    error = np.ldexp(integers.astype(np.float64), -exponent) - real
+def rounded_layer(node: nir.NIRNode, place: Place, real: Array) -> tuple[Array, Array, LayerReport]:
+    """(integers, the step of them all, row of the report) of weights, each rounded to the nearest."""
+    step = layer_step(real, place.grid.bits, place.grid.coarser)
+    integers, layer = _rounded(node, place, real, step)
+    return integers, step, layer
+
+
+def _channel_steps(place: Place, rows: Array) -> Array:
+    """[..., out, 1] for rows [..., out, in]."""
+
+    def by_row(value: Any) -> Array:
+        each = np.ravel(value)
+        each = each if each.size == rows[..., 0].size else each.max()
+        return np.broadcast_to(each, (rows[..., 0].size,)).reshape(*rows.shape[:-1], 1)
+
+    unit = None if place.grid.unit is None else by_row(place.grid.unit)
+    return channel_steps(rows, place.grid.bits, unit) * 2.0 ** by_row(place.grid.coarser)
+
+
+def _rounded(
+    node: nir.NIRNode, place: Place, real: Array, step: Array, factors: Array | None = None
+) -> tuple[Array, LayerReport]:
+    """(integers, row of the report); with ``factors`` of what enters, by GPTQ where the grid has a Hessian."""
+    bits, hessian = place.grid.bits, place.grid.hessian
+    if hessian is None or factors is None:
+        integers = integers_of(real / step, bits).astype(np.int8)
+    else:
+        integers = gptq(real, hessian / (factors[..., :, None] * factors[..., None, :]), step, bits)
+    error = integers * step - real
     size = float(np.sqrt(np.mean(real**2))) if real.size else 0.0
     layer = LayerReport(
         place.name,
         type(node).__name__,
-        2.0**-exponent,
+        float(np.min(step)),
         weight_bits=bits,
         weight_error=float(np.sqrt(np.mean(error**2))) / size if size else 0.0,
         largest_weight_error=float(np.abs(error).max()) if real.size else 0.0,
-        weights_cut=cut,
+        weights_cut=count_cut(real / step, bits),
     )
-    return integers, exponent, layer
+    return integers, layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import nir
@@ -17,9 +18,11 @@ from nirbridge.primitives.spec import Integers
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing import neurons, passing, synapses, windows
 from nirbridge.quantizing.joining import Join, join
-from nirbridge.quantizing.refusals import RefusedError, TooFineError
+from nirbridge.quantizing.levels import synapse_levels
+from nirbridge.quantizing.refusals import RefusedError, TooFineError, UnitsError
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.synapses import Place, Quantised
+from nirbridge.quantizing.sharing import CHANNELLED, groups, has_unit, rule_of
+from nirbridge.quantizing.synapses import Grid, Place, Quantised
 
 Array = NDArray[Any]
 RULES: dict[str, Callable[[Any, Place], Quantised]] = {
@@ -34,8 +37,6 @@ RULES: dict[str, Callable[[Any, Place], Quantised]] = {
     )
 }
 """The rules that a Spec names; it may bring one of its own."""
-_WEIGHTED = ("matrix", "convolution", "scaling", "aggregation", "mix")
-"""Rules whose weights may become coarser."""
 _LARGEST_FACTOR = 2**20
 _LEAST_UNIT = 2.0**-900
 """Weights times such a unit are still normal numbers of double precision."""
@@ -51,7 +52,12 @@ class Walk:
         weight_bits: bits of a weight.
         dt: seconds per step.
         input_scale: of every input.
+        per_channel: whether output channels may have a step each.
+        one_unit: whether an output must have one unit, because nobody multiplies by several.
+        hessians: of what enters the synapses that GPTQ rounds.
         coarser: bits by which the weights of a synapse are coarser than the finest scale, found by earlier attempts.
+        per_layer: synapses that have one step all the same, and why, found by earlier attempts.
+        units: of a group of synapses, by its first member that has some.
     """
 
     flat: FlatGraph
@@ -59,23 +65,35 @@ class Walk:
     weight_bits: int
     dt: float
     input_scale: Mapping[str, float]
-    coarser: Mapping[str, int]
+    per_channel: bool = False
+    one_unit: bool = False
+    hessians: Mapping[str, Array] = field(default_factory=dict)
+    coarser: Mapping[str, int | Array] = field(default_factory=dict)
+    per_layer: Mapping[str, str] = field(default_factory=dict)
+    units: dict[frozenset[str], Array] = field(default_factory=dict)
     done: dict[str, Quantised] = field(default_factory=dict)
     joins: dict[str, Join] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     refused: dict[str, RefusedError] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
 
+    def again(self, **changes: Any) -> Walk:
+        """The same attempt from the start, with some attributes changed."""
+        return replace(self, **changes, units={}, done={}, joins={}, problems=[], refused={}, _open=set())
+
     def run(self) -> None:
         """Quantises every node; refusals end up in ``problems``.
 
         Raises:
             TooFineError: a synapse must be coarser; try again with more in ``coarser``.
+            UnitsError: a synapse must have one step; try again with more in ``per_layer``.
         """
         for name in (needed for last in self.flat.topology.order for needed in self._needed(last)):
             try:
                 self.quantised(name)
             except RefusedError as error:
+                if type(error) is UnitsError and self.splitting(error.name):
+                    raise
                 if error.problem not in self.problems:
                     self.problems.append(error.problem)
 
@@ -136,15 +154,77 @@ class Walk:
         if hasattr(node, "weight") and moves_values(node) and not collapsed(scale).ndim:
             rule = passing.moved
         shapes = self.shapes[name]
-        coarser = self.coarser.get(name, 0)
-        place = Place(name, shapes.input, shapes.output, scale, self.weight_bits, coarser, self.dt)
+        place = Place(name, shapes.input, shapes.output, scale, self.dt, self._grid(name))
         found = rule(node, place)
+        if self.one_unit and type(node) is nir.Output and collapsed(found.scale).ndim and self.splitting(name):
+            raise UnitsError(name, node, "gives integers that nobody multiplies by units of their own")
+        if name in groups(self.flat):
+            self.units.setdefault(groups(self.flat)[name].members, found.scale)
         found.node.metadata = dict(node.metadata)
         unit = np.abs(np.asarray(found.scale))
         if not ((unit > _LEAST_UNIT) & (unit < 1 / _LEAST_UNIT)).all():
             text = f"what it sends has a unit of {unit.min():.3g}, beyond double precision, after so many synapses"
             raise RefusedError(name, node, text, "Put neurons between the synapses")
         return found
+
+    def _grid(self, name: str) -> Grid:
+        """What the weights of a node may become."""
+        grid = Grid(self.weight_bits, self.coarser.get(name, 0), hessian=self.hessians.get(name))
+        if not self._channelled(name):
+            return grid
+        group = groups(self.flat).get(name)
+        if group is None:
+            return replace(grid, per_channel=True)
+        if group.fixed or not group.members.isdisjoint(self.per_layer):
+            return replace(grid, per_channel=True, unit=np.ones(()))
+        if group.leader and group.leader != name:
+            self.quantised(group.leader)
+        return replace(grid, per_channel=True, unit=self.units.get(group.members))
+
+    def coarsened(self, error: TooFineError) -> Walk:
+        """The walk with coarser synapses before a node.
+
+        Bits that only some channels have too many are taken from these, where a synapse has a step for each; what is
+        left is shared: each bit is taken from all synapses of one level, that which has lost the fewest so far, so
+        that a chain of synapses without neurons shares the loss.
+
+        Raises:
+            RefusedError: no synapse stands before the node.
+        """
+        levels = synapse_levels(self.flat, error.name)
+        if not levels:
+            found = f"{error.found}, and no synapse before it can be coarser"
+            raise RefusedError(error.name, self.flat.nodes[error.name], found)
+        lost = dict(self.coarser)
+        left = int(np.max(error.bits))
+        for name in self.splitting(error.name):
+            own = self._by_channel(np.asarray(error.bits), name)
+            lost[name] = lost.get(name, 0) + (own - own.min())
+            left = min(left, int(own.min()))
+        for _ in range(left):
+            level = min(levels, key=lambda names: max(float(np.min(lost.get(name, 0))) for name in names))
+            lost.update({name: lost.get(name, 0) + 1 for name in level})
+        return self.again(coarser=lost)
+
+    def _by_channel(self, bits: Array, name: str) -> Array:
+        """Bits at each place behind a synapse as the most for each of its output channels, or for all of them."""
+        shape = self.shapes[name].output
+        axis = len(shape) - 1 if rule_of(self.flat.nodes[name]) == "matrix" else 0
+        placed = bits.reshape(shape) if bits.size == prod(shape) else bits
+        if placed.ndim != len(shape) or not shape or placed.shape[axis] != shape[axis]:
+            return np.asarray(bits.max())
+        most: Array = np.moveaxis(placed, axis, 0).reshape(shape[axis], -1).max(axis=1)
+        return most
+
+    def splitting(self, name: str) -> set[str]:
+        """The nearest synapses before a node whose channels have steps of their own."""
+        for level in synapse_levels(self.flat, name):
+            if found := {synapse for synapse in level if self._channelled(synapse)}:
+                return found
+        return set()
+
+    def _channelled(self, name: str) -> bool:
+        return self.per_channel and name not in self.per_layer and rule_of(self.flat.nodes[name]) in CHANNELLED
 
     def _entering(self, name: str) -> Array:
         sources = self.flat.sources(name)
@@ -202,82 +282,26 @@ def _rule(integers: Integers | None) -> Callable[[Any, Place], Quantised] | None
     return RULES.get(integers.quantise)
 
 
-def has_unit(node: nir.NIRNode) -> bool:
-    """Whether its messages have a unit of their own, whatever enters: it breaks the circle in a cycle."""
-    integers = spec_of(node).integers
-    return integers is not None and integers.unit is not None
-
-
-def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
-    """The synapses that decide the scale of what ``name`` sends, by the number of synapses between them and it.
-
-    The way back ends at spiking neurons, whose messages have a unit of their own, and at inputs.
-    """
-    levels: list[set[str]] = []
-    seen: set[str] = set()
-    pending = [name]
-    while pending:
-        level, farther = _one_level(flat, pending, name, seen)
-        if level:
-            levels.append(level)
-        pending = farther
-    return levels
-
-
-def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> tuple[set[str], list[str]]:
-    """(the next synapses on the way back, the nodes before them)."""
-    found: set[str] = set()
-    farther: list[str] = []
-    pending = list(start)
-    while pending:
-        current = pending.pop()
-        if current in seen or (has_unit(flat.nodes[current]) and current != name):
-            continue
-        seen.add(current)
-        before = flat.sources(current)
-        integers = spec_of(flat.nodes[current]).integers
-        if integers is not None and integers.quantise in _WEIGHTED and not moves_values(flat.nodes[current]):
-            found.add(current)
-            farther += before
-        else:
-            pending += before
-    return found, farther
-
-
-def coarsened(coarser: Mapping[str, int], flat: FlatGraph, error: TooFineError) -> dict[str, int]:
-    """``coarser`` with the bits that the error names taken from the synapses before the node.
-
-    Each bit is taken from all synapses of one level, that which has lost the fewest so far, so that a chain of
-    synapses without neurons shares the loss.
-
-    Raises:
-        RefusedError: no synapse stands before the node.
-    """
-    levels = synapse_levels(flat, error.name)
-    if not levels:
-        raise RefusedError(
-            error.name, flat.nodes[error.name], f"{error.found}, and no synapse before it can be coarser"
-        )
-    found = dict(coarser)
-    for _ in range(error.bits):
-        level = min(levels, key=lambda names: max(found.get(name, 0) for name in names))
-        found.update({name: found.get(name, 0) + 1 for name in level})
-    return found
-
-
 def walk_until_it_fits(start: Walk) -> Walk:
-    """Repeats the walk, with coarser synapses where integers became too large.
+    """Repeats the walk, with coarser synapses where integers became too large, and one step where units differ.
+
+    Steps do not depend on how weights are rounded, so that only the last walk rounds by GPTQ.
 
     Raises:
         RefusedError: a node cannot be made to fit.
     """
-    walk = start
-    for _ in range(64):
+    walk = start.again(hessians={})
+    for _ in range(64 + len(walk.flat.nodes)):
         try:
             walk.run()
+            if start.hessians and not walk.problems:
+                walk = walk.again(hessians=start.hessians)
+                walk.run()
             return walk
         except TooFineError as error:
-            coarser = coarsened(walk.coarser, walk.flat, error)
-            walk = replace(walk, coarser=coarser, done={}, joins={}, problems=[], refused={}, _open=set())
+            walk = walk.coarsened(error)
+        except UnitsError as error:
+            why = f"{error.problem.where} {error.problem.found}"
+            walk = walk.again(per_layer={**walk.per_layer, **dict.fromkeys(walk.splitting(error.name), why)})
     name = next(iter(walk.coarser))
     raise RefusedError(name, walk.flat.nodes[name], "no scale of its weights lets every state fit 24 bits")

@@ -17,7 +17,7 @@ from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.primitives.phase_tables import TOP_BITS
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.neurons import neuron_layer, relative
-from nirbridge.quantizing.refusals import TooFineError, excess_bits
+from nirbridge.quantizing.refusals import TooFineError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import is_whole, largest_weight, rounded
 from nirbridge.quantizing.synapses import Place, Quantised, rounded_layer
@@ -27,6 +27,9 @@ FINE_PHASE = 2**10
 """Units that the thresholds of a phase code, or the scale of its encoder, have at least, unless fewer are exact."""
 DECODED_BITS = 8
 """Most bits by which a readout is finer than what enters: with them 2^15 units may enter before its sum clips."""
+
+_TOP_DECODED = 22
+"""Bits of the largest bias of a readout: one of its state's 23 stays free for sums above it."""
 
 
 def encode(node: PhaseEncode, place: Place) -> Quantised:
@@ -58,7 +61,10 @@ def decode(node: PhaseDecode, place: Place) -> Quantised:
     """v_init/s; the sum has the unit of what enters, finer by the bits that its last phase loses."""
     shift = min(DECODED_BITS, ceil(log2(node.base) * node.phases))
     fine = collapsed(place.scale / 2.0**shift)
-    new = PhaseDecode(node.shape, node.phases, node.base, rounded(node.v_init, fine).astype(np.int32))
+    start = rounded(node.v_init, fine)
+    if (bits := excess_by_place([start], 2**_TOP_DECODED)).any():
+        raise TooFineError(place.name, bits, "its biases leave a 24-bit state")
+    new = PhaseDecode(node.shape, node.phases, node.base, start.astype(np.int32))
     return Quantised(new, fine, neuron_layer(place, node, fine, shift, 0.0), shift)
 
 
@@ -66,12 +72,11 @@ def mix(node: TemporalMix, place: Place) -> Quantised:
     """Weights that are multiples of one of them keep it as their unit: 1/T becomes 1, whatever T is."""
     weight = np.asarray(node.weight, dtype=np.float64)
     unit = np.asarray(np.abs(weight[weight != 0]).min(initial=np.inf))
-    if is_whole(weight / unit) and np.abs(weight).max() <= (largest_weight(place.weight_bits) + 0.5) * unit:
+    if is_whole(weight / unit) and np.abs(weight).max() <= (largest_weight(place.grid.bits) + 0.5) * unit:
         integers = rounded(weight, unit).astype(np.int8)
-        layer = LayerReport(place.name, type(node).__name__, float(unit), weight_bits=place.weight_bits)
+        layer = LayerReport(place.name, type(node).__name__, float(unit), weight_bits=place.grid.bits)
     else:
-        integers, exponent, layer = rounded_layer(node, place, weight)
-        unit = np.asarray(2.0**-exponent)
+        integers, unit, layer = rounded_layer(node, place, weight)
     return Quantised(TemporalMix(integers), collapsed(place.scale * unit), layer)
 
 
@@ -84,7 +89,7 @@ def _integers(place: Place, first: Any, *others: Any) -> tuple[int, list[Array]]
     real = [np.asarray(field, dtype=np.float64) / place.scale for field in (first, *others)]
     top = max(float(np.abs(values).max()) for values in real)
     if top > 2**TOP_BITS:
-        bits = excess_bits(top, 2**TOP_BITS)
+        bits = excess_by_place(real, 2**TOP_BITS)
         raise TooFineError(place.name, bits, f"its thresholds or biases would take {top:.3g} units of a 24-bit state")
     shift = 0
     least = float(np.abs(real[0])[real[0] != 0].min(initial=np.inf))

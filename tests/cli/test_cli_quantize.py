@@ -153,3 +153,23 @@ def test_quantised_graphs_are_compared_exactly(
     assert result.exit_code == 0
     assert found["exact"]
     assert all(node["mismatches"] == 0 for node in found["nodes"])
+
+
+def test_steps_by_channel_and_gptq(invoke: Invoke, graph_file: Path, data_file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "q.nir"
+    ways = ("--per", "channel", "--rounding", "gptq")
+    assert_one_line(invoke("quantize", graph_file, "-o", target, *ways), "'gptq' rounds by what layers get", "--data")
+    result = invoke("quantize", graph_file, "-o", target, *ways, "--data", data_file, "--weight-bits", 4)
+    assert result.exit_code == 0, result.output
+    layer = invoke("quantize", graph_file, "-o", tmp_path / "l.nir", "--data", data_file, "--weight-bits", 4)
+    assert layer.exit_code == 0
+    thresholds = [np.ptp(nirbridge.read(path).nodes["act"].lane_threshold[0]) for path in (target, tmp_path / "l.nir")]
+    assert thresholds[0] > 0 == thresholds[1]
+    assert invoke("check", target, "--runtime", "lava", "--chip", "loihi2").exit_code == 0
+
+
+def test_a_layer_that_keeps_one_step_is_noted(invoke: Invoke, tmp_path: Path) -> None:
+    nirbridge.write(tmp_path / "f.nir", line(nir.Linear(np.array([[0.3, 1.0], [0.7, 0.2]])), shape=(2,)))
+    target = tmp_path / "q.nir"
+    result = invoke("quantize", tmp_path / "f.nir", "-o", target, "--per", "channel", "--input", "integers")
+    assert "Note: node 'n0' (Linear): one step for all channels, since node 'output' (Output) gives" in result.stderr

@@ -44,7 +44,7 @@ def assert_exact(net: nn.Module, x: np.ndarray, runtimes: tuple[str, ...] = ("re
 
 def coded_output(conversion: Conversion, x: np.ndarray) -> np.ndarray:
     """The output of the analog graph with a code behind every neuron and at the input."""
-    graph = conversion.analog
+    graph = conversion.coded
     assert graph is not None
     run = dict(functions(graph, torch.float64))
     for layer in conversion.layers:

@@ -10,6 +10,7 @@ import pytest
 
 import nirbridge
 from nirbridge.converting import convert_in_full
+from nirbridge.quantizing.steps import channel_steps
 from tests.converting.networks import Trained
 
 
@@ -66,12 +67,11 @@ def test_the_automatic_base_is_near_the_best_of_a_sweep(network: Trained) -> Non
 
 def test_few_bits_round_weights_to_their_grid(cnn: Trained) -> None:
     whole = convert_in_full(cnn.module, cnn.train).graph
-    for bits in (8, 3):
-        rounded = convert_in_full(cnn.module, cnn.train, weight_bits=bits).graph
+    for bits, rounding in ((8, "nearest"), (3, "nearest"), (3, "gptq")):
+        rounded = convert_in_full(cnn.module, cnn.train, weight_bits=bits, weight_rounding=rounding).graph
         for name in ("conv1", "conv2", "fc"):
             weight = rounded.nodes[name].weight.reshape(len(rounded.nodes[name].weight), -1)
-            step = np.abs(whole.nodes[name].weight).reshape(len(weight), -1).max(1) / (2 ** (bits - 1) - 1)
-            levels = weight / step[:, None]
+            levels = weight / channel_steps(whole.nodes[name].weight.reshape(len(weight), -1), bits)
             np.testing.assert_allclose(levels, np.rint(levels), atol=1e-9)
             assert np.abs(levels).max() <= 2 ** (bits - 1) - 1 + 1e-9
             assert len(np.unique(np.rint(levels))) > 2

@@ -22,7 +22,18 @@ FIXED = [name for name in runtime_names() if STATES[name].usable and "fixed" in 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_mismatch_in_spikes_and_membranes(name: str, bits: int) -> None:
     graph = NETWORKS[name](Maker(10 * bits))
-    integers = quantize(graph, frames(graph), weight_bits=bits)
+    _assert_no_mismatch(graph, quantize(graph, frames(graph), weight_bits=bits), bits == 8)
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_mismatch_with_a_step_for_each_channel(name: str, bits: int) -> None:
+    graph = NETWORKS[name](Maker(10 * bits + 1))
+    integers = quantize(graph, frames(graph), weight_bits=bits, per="channel", rounding="gptq")
+    _assert_no_mismatch(graph, integers, bits == 8)
+
+
+def _assert_no_mismatch(graph: nir.NIRGraph, integers: nir.NIRGraph, everywhere: bool) -> None:
     assert stores_integers(node for name, node in integers.nodes.items() if name != "output_unit")
     plan = make_plan(integers)
     names = [*plan.names, *(f"{p.name}:v" for p in plan.nodes if spec_of(p.node).has_membrane)]
@@ -30,7 +41,7 @@ def test_no_mismatch_in_spikes_and_membranes(name: str, bits: int) -> None:
     with nirbridge.compile(integers) as program:
         assert program.plan.input_limit
         expected = program.run(x, record=names).records
-    others = ["norse"] if bits != 8 else [n for n in FIXED if n != "reference"]
+    others = [n for n in FIXED if n != "reference"] if everywhere else ["norse"]
     for runtime in others:
         if support_problems(find_runtime(runtime), plan):
             continue

@@ -11,6 +11,7 @@ from nirbridge.conformance.random_graphs import DT, random_data, random_graph
 from nirbridge.errors import UnsupportedError
 from nirbridge.ir import PhaseIF, TemporalMix, spec_of
 from nirbridge.quantizing import quantize
+from nirbridge.quantizing.driver import PER, ROUNDINGS
 from nirbridge.runtime import Data, make_plan
 
 COUNT, BATCHES = 120, 4
@@ -19,8 +20,9 @@ COUNT, BATCHES = 120, 4
 def _quantised(seed: int) -> tuple[nir.NIRGraph, Data] | None:
     graph = random_graph(seed)
     x = random_data(graph, seed)
+    per, rounding = PER[seed % 2], ROUNDINGS[seed // 2 % 2]
     try:
-        return quantize(graph, x, weight_bits=2 + seed % 7, dt=DT), x
+        return quantize(graph, x, weight_bits=2 + seed % 7, per=per, rounding=rounding, dt=DT), x
     except UnsupportedError:
         return None
 
