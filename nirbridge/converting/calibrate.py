@@ -171,7 +171,7 @@ def alive(
     for name in graph.of_type(Relu):
         scale, other = scales[name], graph.nodes[name].opposite
         dead = (scale <= 0) & (scales[other] <= 0) if other else scale <= 0
-        where = _users_layer(graph, name, inserted)
+        where = users_layer(graph, name, inserted)
         if dead.all():
             if name not in behind_dead and where not in {problem.where for problem in dead_layers}:
                 next_step = "Calibrate on real samples, or look whether training left the layer dead"
@@ -194,7 +194,7 @@ def _behind(graph: AnalogGraph, names: set[str]) -> set[str]:
     return found
 
 
-def _users_layer(graph: AnalogGraph, name: str, inserted: frozenset[str]) -> str:
+def users_layer(graph: AnalogGraph, name: str, inserted: frozenset[str]) -> str:
     """A neuron that conversion inserted is called after the layer that it was inserted at."""
     owner = name.rpartition(".")[0]
     if name not in inserted or owner not in graph.nodes:

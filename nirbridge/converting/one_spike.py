@@ -21,6 +21,7 @@ from nirbridge.converting.calibrate import (
     drop_silent_halves,
     module_dtype,
     require_same,
+    users_layer,
 )
 from nirbridge.converting.centring import centre_aggregates
 from nirbridge.converting.coding import Code
@@ -38,6 +39,8 @@ from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
 
 _COARSE_VALUE = 0.1
+_COARSE_CHOICE = 0.25
+"""For a base that was chosen by the data."""
 _FEW_INPUT_BITS = 6
 
 
@@ -99,7 +102,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
             *final_notes(traced.finals),
             *odd,
             *one_sided,
-            *_dead(layers),
+            *_dead(graph, layers, inserted),
             *_negative_scales(traced),
             *_coarse(settings, layers),
             *_coarse_input(graph, settings),
@@ -203,16 +206,17 @@ def _layer(name: str, node: PhaseIF, scale: Array, dead: int) -> Layer:
     return Layer(name, node.shape, scale, node.base_in, node.base_out, dead)
 
 
-def _dead(layers: tuple[Layer, ...]) -> list[Problem]:
+def _dead(graph: AnalogGraph, layers: tuple[Layer, ...], inserted: frozenset[str]) -> list[Problem]:
     """One note for all layers; the report has a row for each."""
     told = [layer for layer in layers if layer.dead]
     if not told:
         return []
     most = max(told, key=lambda layer: layer.dead / layer.scale.size)
-    others = f", and some in {len(told) - 1} more layers," if len(told) > 1 else ""
+    named = {users_layer(graph, layer.name, inserted) for layer in told}
+    others = f", and some in {len(named) - 1} more layers," if len(named) > 1 else ""
     found = f"{most.dead} of {most.scale.size} channels{others} are never active on the calibration data (λ = 0)"
     next_step = "They take their layer's largest λ; more data may show them active"
-    return [Problem(f"layer '{most.name}' (ReLU)", found, next_step, rule="dead_channels")]
+    return [Problem(users_layer(graph, most.name, inserted), found, next_step, rule="dead_channels")]
 
 
 def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], Array], Array]:
@@ -254,12 +258,13 @@ def _coarse(settings: Settings, layers: tuple[Layer, ...]) -> list[Problem]:
         return notes
     names = f"layer '{layers[0].name}' (PhaseIF)" + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
     smallest = settings.base ** -(settings.phases + settings.first_phase - 1)
-    if smallest > _COARSE_VALUE:
+    if smallest > (_COARSE_CHOICE if settings.base_from_data else _COARSE_VALUE):
         best = best_base(settings.phases, settings.first_phase)
-        wider = f", or a larger base: base='auto' gives {best:g}" if best > settings.base else ""
+        told = best > settings.base and not settings.base_from_data
+        wider = f", or a larger base: base='auto' gives {best:g}" if told else ""
         found = (
             f"{settings.phases} phases of base {settings.base:g} end at {smallest:.3g} of the largest activation, "
-            f"above {_COARSE_VALUE}, so smaller ones are lost"
+            f"so smaller ones are lost"
         )
         notes.append(Problem(names, found, f"Use more phases{wider}", rule="too_few_phases"))
     if settings.phases < _FEW_INPUT_BITS:

@@ -64,6 +64,7 @@ def rounded_weights(
     def rounded(name: str, x: Array | None) -> nir.NIRNode:
         axes = len(graph.shapes[graph.incoming[name][0]])
         changed[name] = rules[name](graph.nodes[name], factors.get(name, np.ones(())), axes, x, how)
+        changed[name].metadata = dict(graph.nodes[name].metadata)
         return changed[name]
 
     if rounding == "nearest":

@@ -12,8 +12,7 @@ from nirbridge.converting.markers import Array, Relu
 from nirbridge.errors import Problem
 
 _WHERE = "argument 'data'"
-_FEW = 8
-_FACTOR, _SHIFT = 4.0, 3.0
+_FACTOR, _SHIFT = 8.0, 4.0
 """How far standard deviations and means may be from those of the training, as a factor and in standard deviations."""
 _ALIKE = 1e-6
 
@@ -26,14 +25,14 @@ def suspicious_data(graph: AnalogGraph, data: Array, inputs: list[Tensor]) -> li
         data: [N, *shape] as given.
         inputs: the same as the network takes them, in batches.
     """
-    return [*_few(data), *_constant(data), *_foreign(graph, inputs[0])]
+    return [*_single(data), *_constant(data), *_foreign(graph, inputs[0])]
 
 
-def _few(data: Array) -> list[Problem]:
-    if len(data) >= _FEW:
+def _single(data: Array) -> list[Problem]:
+    if len(data) > 1:
         return []
-    found = f"holds {len(data)} sample{'s' if len(data) > 1 else ''}, from which no range can be told"
-    return [Problem(_WHERE, found, "Give 64 or more, of all kinds", rule="few_samples")]
+    found = "holds a single sample, which tells little of the range of others"
+    return [Problem(_WHERE, found, "Give 64 or more, of all kinds", rule="single_sample")]
 
 
 def _constant(data: Array) -> list[Problem]:

@@ -51,8 +51,9 @@ def batch_norm(
     signal = require_signal(input)
     scale, shift = normalisation.coefficients(signal, running_mean, running_var, weight, bias, training, eps)
     variance = np.asarray(array(running_var), dtype=np.float64)
-    center = shift + scale * np.asarray(array(running_mean), dtype=np.float64)
-    spread = np.abs(scale) * np.sqrt(variance)
+    with np.errstate(invalid="ignore"):  # what is not finite is refused by name later
+        center = shift + scale * np.asarray(array(running_mean), dtype=np.float64)
+        spread = np.abs(scale) * np.sqrt(variance)
     broad = (-1, *(1,) * (len(signal.shape) - 1))
     return call.emit(ChannelAffine(*(value.reshape(broad) for value in (scale, shift, center, spread))), signal)
 

@@ -53,7 +53,7 @@ def test_writes_a_graph_that_runs(folder: Path) -> None:
     result = convert(folder, "net", "--phases", 12, "--base", 1.35, "--wait", 8, "--weight-bits", 8)
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
-    assert "phases 12, wait 8, base 1.35, weight_bits 8" in result.stderr
+    assert "phases 12, wait 8, base 1.35, spikes 1, weight_bits 8" in result.stderr
     assert "calibration" in result.stderr
     graph = nirbridge.read(folder / "out.nir")
     (neuron,) = (node for node in graph.nodes.values() if type(node) is PhaseIF)

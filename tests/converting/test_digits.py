@@ -56,7 +56,9 @@ def test_the_loss_goes_to_zero_as_phases_grow(network: Trained) -> None:
 
 
 def test_without_rounding_the_code_is_several_times_worse(network: Trained) -> None:
-    with_rounding, without = (error(network, outputs(network, base=1.3, rounding=r)) for r in (True, False))
+    with_rounding, without = (
+        error(network, outputs(network, base=1.3, rounding=r, calibrate="paper")) for r in (True, False)
+    )
     assert without > 3 * with_rounding
 
 

@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn import functional
 
 import nirbridge
-from nirbridge.converting import Conversion, convert_in_full
+from nirbridge.converting import Conversion
 from nirbridge.ir import PhaseIF
 from tests.converting.networks import Cnn, Mlp, Resnet, Trained, with_statistics
+from tests.converting.published import convert_in_full
 
 
 def binary(x: np.ndarray, scale: float, phases: int) -> np.ndarray:

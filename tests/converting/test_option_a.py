@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nirbridge
-from nirbridge.converting import convert_in_full, measure
+from nirbridge.converting import measure
 from nirbridge.converting.analog import analog_graph
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.errors import ExportError
 from nirbridge.neurons import QCFS
 from tests.converting.networks import with_statistics
+from tests.converting.published import convert_in_full
 from tests.converting.test_networks import FINE, fine_error, images
 from tests.converting.test_one_spike_exact import assert_equal_codes, binary, decoded, encoded
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nirbridge.converting import convert_in_full, measure
+from nirbridge.converting import measure
 from nirbridge.converting.percentiles import TopValues
+from tests.converting.published import convert_in_full
 
 
 @settings(max_examples=60, deadline=None)

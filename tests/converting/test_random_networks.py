@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from nirbridge.converting import convert_in_full, measure
+from nirbridge.converting import measure
 from nirbridge.errors import ExportError
 from tests.converting.networks import with_statistics
+from tests.converting.published import convert_in_full
 from tests.converting.random_networks import RandomNetwork
 
 _REFUSALS = ("takes the largest of values that may be negative",)

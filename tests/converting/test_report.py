@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 import nirbridge
-from nirbridge.converting import Latency, convert_in_full, measure
+from nirbridge.converting import Latency, measure, quantised
 from nirbridge.converting.plotting import draw
 from nirbridge.errors import InputError
 from tests.converting.networks import Trained
+from tests.converting.published import convert_in_full
 
 
 def test_latency_with_and_without_pipelining() -> None:
@@ -43,10 +44,16 @@ def test_errors_are_those_of_decoded_spikes(mlp: Trained) -> None:
     assert layer.name == "act2"
     assert layer.neurons == 32
     assert layer.mean_absolute == pytest.approx(error.mean(), rel=1e-9)
-    assert layer.relative == pytest.approx(error.sum() / hooked[0].sum(), rel=1e-9)
+    power = (hooked[0].astype(float) ** 2).sum()
+    assert layer.error == pytest.approx((error.astype(float) ** 2).sum() / power, rel=1e-6)
+    own = lam * quantised(hooked[0].astype(float) / lam, 1.3, 16) - hooked[0]
+    assert layer.own_error == pytest.approx((own**2).sum() / power, rel=1e-6)
+    last = lam * 1.3**-16 * (1 + 1 / 1.3) / 2
+    some = hooked[0][hooked[0] > 0]
+    assert layer.below == pytest.approx((some < last).mean(), rel=1e-9)
     assert layer.rate == pytest.approx(spikes.sum() / hooked[0].size, rel=1e-12)
     assert layer.silent == pytest.approx(1 - spikes.any((0, 1)).mean(), rel=1e-12)
-    assert layer.saturated == pytest.approx((hooked[0] > lam / 1.3).mean(), rel=1e-9)
+    assert layer.clipped == pytest.approx((hooked[0] > lam / 1.3).mean(), rel=1e-9)
     assert layer.scale == (lam, lam)
     assert report.agreement == (run.output[-1].argmax(1) == mlp.analog()[:50].argmax(1)).mean()
 
@@ -58,7 +65,7 @@ def test_small_batches_change_nothing(cnn: Trained, monkeypatch: pytest.MonkeyPa
     found = measure(conversion, cnn.test[:7], "norse", dtype="float64").to_dict()
     assert found["agreement"] == expected["agreement"]
     for layer, other in zip(found["layers"], expected["layers"], strict=True):
-        assert layer["relative"] == pytest.approx(other["relative"], rel=1e-9)
+        assert layer["error"] == pytest.approx(other["error"], rel=1e-9)
         assert layer["silent"] == other["silent"]
 
 

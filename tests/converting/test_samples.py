@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from nirbridge.converting import convert_in_full
 from nirbridge.converting.samples import samples
 from nirbridge.errors import InputError
 from nirbridge.ir import graphs_equal
+from tests.converting.published import convert_in_full
 
 X = np.random.default_rng(0).random((10, 3, 4)).astype(np.float32)
 Y = np.arange(10) % 3

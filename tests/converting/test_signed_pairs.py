@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nirbridge
-from nirbridge.converting import Aggregate, convert_in_full, measure
+from nirbridge.converting import Aggregate, measure
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Relu
 from nirbridge.converting.rewrites import split_signs
@@ -34,6 +34,7 @@ from tests.converting.aggregating import (
     pairs,
     run,
 )
+from tests.converting.published import convert_in_full
 
 
 @pytest.mark.parametrize("name", SPLIT)

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nirbridge
-from nirbridge.converting import convert_in_full
 from nirbridge.errors import ExportError
 from nirbridge.ir import MaxPool2d, PhaseIF, Place
 from tests.converting.exact import assert_exact
 from tests.converting.networks import with_statistics
+from tests.converting.published import convert_in_full
 from tests.converting.test_networks import images
 
 

@@ -8,7 +8,7 @@ import torch
 
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.convert import convert_in_full
-from nirbridge.converting.evaluate import functions, values
+from nirbridge.converting.evaluate import function, functions, values
 from nirbridge.converting.rewrites import arrange
 from nirbridge.converting.rounding import rounded_weights
 from nirbridge.errors import InputError
@@ -65,7 +65,7 @@ def test_a_bias_takes_up_what_the_mean_moves(cnn: Trained, graph: AnalogGraph) -
 
 def ran_alone(graph: AnalogGraph, name: str, x: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
-        return np.asarray(functions(graph, x.dtype, only=name)[name](x))
+        return np.asarray(function(graph.nodes[name], x.dtype)(x))
 
 
 def test_factors_of_what_enters_are_in_the_grid(cnn: Trained, graph: AnalogGraph) -> None:
