@@ -39,6 +39,7 @@ class EmbeddedCluster(DaskCrew):
 
     def _open(self) -> None:
         with ExitStack() as stack:
+            stack.enter_context(silence_logging_cmgr(_QUIET))  # LocalCluster's own ends a moment before it is closed
             folder = stack.enter_context(TemporaryDirectory(prefix="nirbridge-dask-"))
             stack.enter_context(one_thread_each())  # to the end, for those that take the place of lost ones
             settings = {"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": {}}
