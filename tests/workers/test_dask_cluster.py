@@ -25,6 +25,7 @@ from tests.workers.works import environment
 
 pytest.importorskip("distributed")
 
+import dask.config
 import distributed
 
 from nirbridge.workers import dask_cluster, dask_crew, dask_side, dask_versions
@@ -32,7 +33,9 @@ from nirbridge.workers import dask_cluster, dask_crew, dask_side, dask_versions
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Crew]:
-    with crew(2, "local") as workers:
+    """Each process that is lost is seen to be away, as by chance one is that is lost again or slow to start."""
+    given_up = {"distributed.deploy.lost-worker-timeout": "10ms"}
+    with dask.config.set(given_up), crew(2, "local") as workers:
         yield workers
 
 
@@ -57,8 +60,10 @@ def test_an_early_end_ends_busy_workers(local: Crew, tmp_path: Path) -> None:
         time.sleep(0.01)
     results.close()
     assert list(local.map(works.square, range(3))) == [0, 1, 4]
-    psutil.wait_procs([psutil.Process(pid) for pid in busy if psutil.pid_exists(pid)], timeout=30)
-    assert not any(map(psutil.pid_exists, busy))
+    end = time.monotonic() + 60
+    while any(map(psutil.pid_exists, busy)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_results_as_they_come(local: Crew, tmp_path: Path) -> None:
@@ -72,6 +77,14 @@ def test_a_killed_worker_changes_nothing(local: Crew, tmp_path: Path) -> None:
     marker = tmp_path / "killed"
     assert list(local.map(works.kill_once, range(12), marker)) == [(n + 1) / 7 for n in range(12)]
     assert marker.exists()
+
+
+def test_a_worker_that_has_ended_is_not_waited_for(local: Crew) -> None:
+    """It may end just when its answer is fetched, before the scheduler knows; then this is what happens."""
+    begin = time.monotonic()
+    with pytest.raises(OSError, match="Timed out trying to connect"):
+        local._cluster.sync(distributed.comm.connect, "tcp://127.0.0.1:9")
+    assert time.monotonic() - begin < 20, "Dask itself would try for 30 s"
 
 
 def test_a_piece_that_kills_is_named(local: Crew) -> None:
@@ -125,7 +138,7 @@ def test_each_thread_of_a_worker_has_a_copy_of_what_is_shared(tmp_path: Path) ->
         met = threading.Barrier(2)
 
         def both_at_once(piece: int) -> list[int]:
-            met.wait(10)
+            met.wait(60)
             return [opened(dask_side.do_piece("some", __version__, packed(piece))) for _ in range(3)]
 
         assert list(threads.map(both_at_once, [0, 1])) == [[0] * 3, [1] * 3]
@@ -165,7 +178,7 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     begin = time.monotonic()
     with pytest.raises(ExecutionError, match="cluster 'tcp://127.0.0.1:9': no Dask scheduler answers"):
         crew(cluster="tcp://127.0.0.1:9").__enter__()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 25, "Dask itself would wait 30 s"
 
 
 SCHEDULER = """
@@ -253,7 +266,7 @@ def test_ctrl_c_leaves_no_process_no_file_and_no_chatter(tmp_path: Path) -> None
         children = psutil.Process(running.pid).children(recursive=True)
         os.killpg(running.pid, 2)  # as a terminal does
         out, err = running.communicate(timeout=120)
-        _, alive = psutil.wait_procs(children, timeout=10)
+        _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     assert float(out) == pytest.approx(45 / 7)
     assert err.count("Traceback") == 1, err
