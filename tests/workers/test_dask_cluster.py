@@ -193,7 +193,7 @@ if __name__ == "__main__":
 
 
 def test_a_scheduler_that_goes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 3)
     (tmp_path / "scheduler.py").write_text(SCHEDULER)
     command = [sys.executable, str(tmp_path / "scheduler.py")]
     with (
