@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
@@ -87,10 +88,15 @@ class EmbeddedCluster(DaskCrew):
             self._busy = []
 
     def _close(self) -> None:
+        self._cluster.sync(self._kill_all)
+        self._opened.close()
+
+    async def _kill_all(self) -> None:
+        """One that is starting would tell at length that it may not; runs in Dask's thread, which starts them."""
         for nanny in self._cluster.workers.values():
             nanny.close_gracefully()  # starts no other process for one that ends
-        self._kill_busy()
-        self._opened.close()
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 class ExistingCluster(DaskCrew):

@@ -274,6 +274,32 @@ def test_ctrl_c_leaves_no_process_no_file_and_no_chatter(tmp_path: Path) -> None
     assert not list((tmp_path / "temporary").iterdir())
 
 
+ENDING = """
+import time
+from nirbridge.errors import ExecutionError
+from nirbridge.workers import crew
+from tests.workers.works import kill_always
+
+if __name__ == "__main__":
+    for seconds in (0, 0.6):
+        with crew(1, "local") as workers:
+            try:
+                list(workers.map(kill_always, [2]))
+            except ExecutionError as error:
+                print(error)
+            time.sleep(seconds)
+"""
+
+
+def test_an_end_while_a_process_starts_is_silent(tmp_path: Path) -> None:
+    """As one does after a loss, a good second long; what it says of its end would go to the terminal."""
+    (tmp_path / "program.py").write_text(ENDING)
+    command = [sys.executable, str(tmp_path / "program.py")]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("lost its worker 3 times") == 2
+
+
 def test_no_thread_waits(local: Crew) -> None:
     """Dask's own threads that stay are daemons, which end with the process."""
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
