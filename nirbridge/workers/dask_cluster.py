@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
@@ -23,6 +24,15 @@ from nirbridge.workers.one_thread import one_thread_each
 
 SCHEDULER_SECONDS = 5
 WORKERS_SECONDS = 60
+REFUSED_SECONDS = 3
+_KEPT_TO_THE_END = {
+    # A process of ours that refuses a connection has ended, perhaps just when its answer is fetched: Dask would try to
+    # reach it for 30 s.
+    "distributed.comm.timeouts.connect": REFUSED_SECONDS,
+    # Dask would give a process up for good that is away 15 s after a loss, be it that it is lost again at that moment
+    # or starts slowly; with all of them given up, work waits for ever.
+    "distributed.deploy.lost-worker-timeout": "365 days",
+}
 _QUIET = logging.CRITICAL + 1
 """Dask's log: what it means to a user is an error of ours."""
 
@@ -39,8 +49,10 @@ class EmbeddedCluster(DaskCrew):
 
     def _open(self) -> None:
         with ExitStack() as stack:
+            stack.enter_context(silence_logging_cmgr(_QUIET))  # LocalCluster's own ends a moment before it is closed
             folder = stack.enter_context(TemporaryDirectory(prefix="nirbridge-dask-"))
             stack.enter_context(one_thread_each())  # to the end, for those that take the place of lost ones
+            stack.enter_context(dask.config.set(_KEPT_TO_THE_END))
             settings = {"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": {}}
             with dask.config.set(settings), without_interrupts():  # the thread that starts processes begins here
                 self._cluster = LocalCluster(
@@ -53,7 +65,7 @@ class EmbeddedCluster(DaskCrew):
                     scheduler_kwargs={"allowed_failures": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 )
             stack.enter_context(self._cluster)
-            self._connect(stack.enter_context(Client(self._cluster, set_as_default=False)))
+            self._connect(stack.enter_context(Client(self._cluster, set_as_default=False, timeout=WORKERS_SECONDS)))
             self._opened = stack.pop_all()
 
     @contextmanager
@@ -76,10 +88,15 @@ class EmbeddedCluster(DaskCrew):
             self._busy = []
 
     def _close(self) -> None:
+        self._cluster.sync(self._kill_all)
+        self._opened.close()
+
+    async def _kill_all(self) -> None:
+        """One that is starting would tell at length that it may not; runs in Dask's thread, which starts them."""
         for nanny in self._cluster.workers.values():
             nanny.close_gracefully()  # starts no other process for one that ends
-        self._kill_busy()
-        self._opened.close()
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 class ExistingCluster(DaskCrew):

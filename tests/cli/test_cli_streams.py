@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +134,6 @@ def test_signals_leave_nothing_behind(number: signal.Signals, code: int, folder:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
-    time.sleep(0.1)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (code, "")

@@ -46,7 +46,7 @@ def test_every_truncation_keeps_what_was_whole(shared_data, tmp_path, name):
     data, whole, size = source.read_bytes(), read_until_error(source)[0], open_recording(source).sensor_size
     rng = np.random.default_rng(0)
     cuts = 0
-    for cut in [0, 1, 11, 19, 20, 21, 60, 165, *rng.integers(166, len(data), 200).tolist()]:
+    for cut in [0, 1, 11, 19, 20, 21, 60, 165, *rng.integers(166, len(data), 80).tolist()]:
         path = tmp_path / f"{cut}{source.suffix}"
         path.write_bytes(data[:cut])
         events, error, lost = read_and_report(path, size)
@@ -55,7 +55,7 @@ def test_every_truncation_keeps_what_was_whole(shared_data, tmp_path, name):
             assert np.array_equal(getattr(events, field), getattr(whole, field)[: len(events)])
         assert len(events) or error
         cuts += CUT in lost
-    assert cuts >= 80
+    assert cuts >= 32
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4])

@@ -329,11 +329,11 @@ def test_ctrl_c_ends_with_the_summary(tmp_path, model):
     with process:
         first = json.loads(process.stdout.readline())
         os.kill(process.pid, signal.SIGINT)
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=60)
     summary = json.loads(rest.splitlines()[-1])["summary"]
     assert first["window"] == 0
     assert summary["interrupted"]
-    assert 1 <= summary["decisions"] < 100
+    assert 1 <= summary["decisions"] < 700, "of 800"
     assert process.returncode == 0
     assert "Traceback" not in errors
 

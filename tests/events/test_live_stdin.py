@@ -123,7 +123,7 @@ def test_a_pipe_that_stalls_is_ended_from_another_thread(events):
         timer.start()
         begin = time.monotonic()
         assert naive.rows_of(Events.concatenate(list(recording))) == naive.rows_of(events)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 60
         timer.join()
 
 

@@ -80,7 +80,7 @@ def test_times_arrive_exactly_over_the_wrap_of_32_bits(start):
 
 def test_events_without_time_take_the_moment_of_their_arrival():
     rows = naive.rows_of(make(2, 300))
-    with listening() as (recording, sender):
+    with listening("idle=1.5") as (recording, sender):
         begin = time.monotonic()
         sender.send(formats.spif_words([(None, *row[1:]) for row in rows[:100]]))
         chunks = iter(recording)
@@ -217,11 +217,11 @@ def test_what_the_system_drops_is_counted():
 def test_close_from_another_thread_ends_the_pass_and_frees_the_port():
     with listening("") as (recording, sender):
         port = sender.getpeername()[1]
-        timer = threading.Timer(0.2, recording.close)
+        timer = threading.Timer(0.5, recording.close)
         timer.start()
         begin = time.monotonic()
         chunks = list(recording)
-        assert 0.1 < time.monotonic() - begin < 2
+        assert 0.4 < time.monotonic() - begin < 60
         assert all(len(chunk) == 0 for chunk in chunks)
         assert len(chunks) >= 2
         timer.join()
@@ -260,14 +260,14 @@ def test_one_datagram_at_a_time_where_the_system_has_no_more(monkeypatch):
 
 
 def test_silence_gives_empty_chunks_and_then_the_held_events():
-    with listening("idle=1") as (recording, sender):
+    with listening("idle=2") as (recording, sender):
         sender.send(formats.spif_words([(5000, 1, 2, 1), (5100, 3, 4, 0)]))
         begin, chunks = time.monotonic(), iter(recording)
         first = next(chunk for chunk in chunks if len(chunk))
         assert naive.rows_of(first) == [(5000, 1, 2, 1), (5100, 3, 4, 0)]
-        assert time.monotonic() - begin < 0.9
+        assert time.monotonic() - begin < 1.9
         assert len(list(chunks)) >= 3
-        assert time.monotonic() - begin >= 0.9
+        assert time.monotonic() - begin >= 1.9
 
 
 def test_a_clock_that_starts_again_or_leaps_is_joined_on():

@@ -45,12 +45,12 @@ def fuzz() -> ModuleType:
 
 
 def test_mutated_files(fuzz: ModuleType) -> None:
-    """A few hundred; the program itself reads 10,000."""
-    outcomes, broken, slowest = fuzz.run(300)
+    """Two hundred; the program itself reads 10,000."""
+    outcomes, broken, slowest = fuzz.run(200)
     assert broken == []
-    assert sum(outcomes.values()) == 300
-    assert outcomes["refused"] > 100
-    assert outcomes["graph"] > 20
+    assert sum(outcomes.values()) == 200
+    assert outcomes["refused"] > 66
+    assert outcomes["graph"] > 13
     assert slowest < fuzz.SECONDS
 
 

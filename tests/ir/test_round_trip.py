@@ -97,8 +97,11 @@ def test_any_field(name: str, place: int, value: Any) -> None:
         assert graph_differences(nir.NIRGraph({"x": normal_form(node)}, [], type_check=False), back) == []
 
 
+_NESTED = st.recursive(_VALUES, lambda v: st.dictionaries(st.text(max_size=3), v, max_size=3), max_leaves=8)
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.dictionaries(st.text(max_size=5), st.recursive(_VALUES, lambda v: st.dictionaries(st.text(max_size=3), v))))
+@given(st.dictionaries(st.text(max_size=5), _NESTED, max_size=4))
 def test_any_metadata(metadata: dict[str, Any]) -> None:
     node = nir.Scale(np.ones(2))
     node.metadata = metadata

@@ -26,7 +26,7 @@ def shared_memory():
     return {path.name for path in SHARED_MEMORY.iterdir()}
 
 
-def left_in_shared_memory(before, within=3.0):
+def left_in_shared_memory(before, within=30.0):
     """Names that were not there ``before``, stay, and are used by no process outside of this one's family."""
     deadline = time.monotonic() + within
     while (found := _not_of_others(shared_memory() - before)) and time.monotonic() < deadline:

@@ -57,11 +57,12 @@ def nothing_left_behind():
     assert left_in_shared_memory(memory) == set()
 
 
-def fails(program, match, within=5.0, call=None):
+def fails(program, match, call=None):
+    """The call raises soon, long before a process that sleeps for 60 s would go on."""
     begin = time.monotonic()
     with pytest.raises(ExecutionError, match=match) as caught:
         (call or program.run)(FRAMES)
-    assert time.monotonic() - begin < within
+    assert time.monotonic() - begin < 50
     with pytest.raises(UnsupportedError, match="program: it is closed"):
         program.run(FRAMES)
     return caught.value
@@ -162,7 +163,7 @@ def when_running(program, act):
 @pytest.mark.parametrize("victim", [min, max])
 @pytest.mark.parametrize("mapping", ["processes", "fused"])
 def test_a_killed_process_is_noticed(neuron_model, victim, mapping):
-    neuron_model(slow(0.3))
+    neuron_model(slow(2))
     before = workers()
     program = nirbridge.compile(two_layers(), "lava", mapping=mapping)
 
@@ -178,7 +179,7 @@ def test_a_killed_process_is_noticed(neuron_model, victim, mapping):
 
 @pytest.mark.parametrize("mapping", ["processes", "fused"])
 def test_the_timeout_ends_a_call_that_takes_too_long(neuron_model, mapping):
-    neuron_model(slow(30))
+    neuron_model(slow(60))
     fails(nirbridge.compile(two_layers(), "lava", timeout=1.0, mapping=mapping), "the timeout is over")
 
 
@@ -187,13 +188,13 @@ def test_the_timeout_is_that_of_each_step(neuron_model, mapping):
     slept = []
 
     def step(parameters, x, state):
-        slept.append(time.sleep(0.02 if len(slept) < 10 else 30))
+        slept.append(time.sleep(0.02 if len(slept) < 10 else 60))
         return x, state
 
     neuron_model(step)
     program = nirbridge.compile(two_layers(), "lava", timeout=60, mapping=mapping)
     program.step(FRAMES[0, :1])  # on a busy machine the start of the processes, which counts, may take a second
-    program.timeout = 1.0
+    program.timeout = 3.0
     for _ in range(4):
         program.step(FRAMES[0, :1])
     fails(program, "the timeout is over", call=lambda frames: [program.step(frames[0, :1]) for _ in range(8)])
@@ -219,12 +220,12 @@ def test_data_of_a_wrong_shape_are_refused_and_the_program_goes_on(mapping):
 
 def test_a_network_that_stands_still_is_given_up_without_a_timeout(neuron_model, monkeypatch):
     monkeypatch.setattr("nirbridge_lava.guarded.STALL_SECONDS", 0.5)
-    neuron_model(slow(30))
+    neuron_model(slow(60))
     fails(nirbridge.compile(two_layers(), "lava"), "no step ended for 0.5 s")
 
 
 def test_ctrl_c_in_a_run_reaches_the_caller_and_ends_the_processes(neuron_model):
-    neuron_model(slow(0.5))
+    neuron_model(slow(2))
     program = nirbridge.compile(two_layers(), "lava")
     sender = when_running(program, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -170,31 +169,37 @@ def torchrun(*arguments: str, program: Path = EXAMPLES / "train.py") -> subproce
     return done
 
 
-def in_two(*arguments: str) -> None:
-    """The training program in two processes that know of each other as by torchrun, whose own start takes seconds."""
+IN_TWO = """
+import json, os, socket, sys
+sys.path.append(sys.argv[1])
+import numba, sklearn.datasets, torch._dynamo, torch.distributed.nn
+import train
+
+for arguments in json.loads(sys.argv[2]):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, str(EXAMPLES / "train.py"), *arguments, "--device", "cpu"]
-    both = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ("0", "1")
-    ]
-    try:
-        for process in both:
-            _, errors = process.communicate(timeout=200)
-            assert process.returncode == 0, errors
-    finally:
-        for process in both:
-            process.kill()
-            process.communicate()
+        port = str(free.getsockname()[1])
+    both = []
+    for rank in "01":
+        both.append(os.fork())
+        if both[-1] == 0:
+            os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": rank,
+                           "LOCAL_RANK": rank}
+            train.main([*arguments, "--device", "cpu"])
+    if any(os.waitpid(process, 0)[1] for process in both):
+        sys.exit("a process failed")
+"""
+
+
+def in_two(*calls: list[str]) -> None:
+    """Calls of the training program one after the other, each in two processes that know of each other as by torchrun.
+
+    They are forks of one that has imported what they need, which takes most of their time, and has done nothing else.
+    """
+    command = [sys.executable, "-c", IN_TWO, str(EXAMPLES), json.dumps(calls)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -257,9 +262,11 @@ def test_two_processes_resume_in_the_same_bits(tmp_path):
     pytest.importorskip("sklearn")
     config = str(digits_config(tmp_path, network={"name": "small-conv", "width": 4, "dropout": 0.2}, check_samples=0))
     broken, straight = tmp_path / "broken", tmp_path / "straight"
-    in_two("--config", config, "--out", str(broken), "--stop-after", "1")
-    in_two("--config", config, "--out", str(broken), "--resume")
-    in_two("--config", config, "--out", str(straight))
+    in_two(
+        ["--config", config, "--out", str(broken), "--stop-after", "1"],
+        ["--config", config, "--out", str(broken), "--resume"],
+        ["--config", config, "--out", str(straight)],
+    )
     told = read_configuration(config).to_dict()
     a, b = (load_checkpoint(folder / "checkpoint.pt", told) for folder in (broken, straight))
     assert a.history == b.history

@@ -25,6 +25,7 @@ from tests.workers.works import environment
 
 pytest.importorskip("distributed")
 
+import dask.config
 import distributed
 
 from nirbridge.workers import dask_cluster, dask_crew, dask_side, dask_versions
@@ -32,7 +33,9 @@ from nirbridge.workers import dask_cluster, dask_crew, dask_side, dask_versions
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Crew]:
-    with crew(2, "local") as workers:
+    """Each process that is lost is seen to be away, as by chance one is that is lost again or slow to start."""
+    given_up = {"distributed.deploy.lost-worker-timeout": "10ms"}
+    with dask.config.set(given_up), crew(2, "local") as workers:
         yield workers
 
 
@@ -57,8 +60,10 @@ def test_an_early_end_ends_busy_workers(local: Crew, tmp_path: Path) -> None:
         time.sleep(0.01)
     results.close()
     assert list(local.map(works.square, range(3))) == [0, 1, 4]
-    psutil.wait_procs([psutil.Process(pid) for pid in busy if psutil.pid_exists(pid)], timeout=30)
-    assert not any(map(psutil.pid_exists, busy))
+    end = time.monotonic() + 60
+    while any(map(psutil.pid_exists, busy)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_results_as_they_come(local: Crew, tmp_path: Path) -> None:
@@ -72,6 +77,14 @@ def test_a_killed_worker_changes_nothing(local: Crew, tmp_path: Path) -> None:
     marker = tmp_path / "killed"
     assert list(local.map(works.kill_once, range(12), marker)) == [(n + 1) / 7 for n in range(12)]
     assert marker.exists()
+
+
+def test_a_worker_that_has_ended_is_not_waited_for(local: Crew) -> None:
+    """It may end just when its answer is fetched, before the scheduler knows; then this is what happens."""
+    begin = time.monotonic()
+    with pytest.raises(OSError, match="Timed out trying to connect"):
+        local._cluster.sync(distributed.comm.connect, "tcp://127.0.0.1:9")
+    assert time.monotonic() - begin < 20, "Dask itself would try for 30 s"
 
 
 def test_a_piece_that_kills_is_named(local: Crew) -> None:
@@ -125,7 +138,7 @@ def test_each_thread_of_a_worker_has_a_copy_of_what_is_shared(tmp_path: Path) ->
         met = threading.Barrier(2)
 
         def both_at_once(piece: int) -> list[int]:
-            met.wait(10)
+            met.wait(60)
             return [opened(dask_side.do_piece("some", __version__, packed(piece))) for _ in range(3)]
 
         assert list(threads.map(both_at_once, [0, 1])) == [[0] * 3, [1] * 3]
@@ -165,7 +178,7 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     begin = time.monotonic()
     with pytest.raises(ExecutionError, match="cluster 'tcp://127.0.0.1:9': no Dask scheduler answers"):
         crew(cluster="tcp://127.0.0.1:9").__enter__()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 25, "Dask itself would wait 30 s"
 
 
 SCHEDULER = """
@@ -180,7 +193,7 @@ if __name__ == "__main__":
 
 
 def test_a_scheduler_that_goes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 3)
     (tmp_path / "scheduler.py").write_text(SCHEDULER)
     command = [sys.executable, str(tmp_path / "scheduler.py")]
     with (
@@ -215,10 +228,19 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 PROGRAM = """
-import sys
+import logging, sys
 from pathlib import Path
+from distributed.deploy.cluster import Cluster
 from nirbridge.workers import crew
 from tests.workers.works import kill_once, sleep
+
+close = Cluster._close
+
+async def close_with_a_word(cluster):  # a scheduler says it whose connections have not all ended
+    logging.getLogger("distributed.batched").critical("Traceback")
+    await close(cluster)
+
+Cluster._close = close_with_a_word
 
 if __name__ == "__main__":
     with crew(2, "local") as workers:
@@ -244,12 +266,38 @@ def test_ctrl_c_leaves_no_process_no_file_and_no_chatter(tmp_path: Path) -> None
         children = psutil.Process(running.pid).children(recursive=True)
         os.killpg(running.pid, 2)  # as a terminal does
         out, err = running.communicate(timeout=120)
-        _, alive = psutil.wait_procs(children, timeout=10)
+        _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     assert float(out) == pytest.approx(45 / 7)
-    assert err.count("Traceback") == 1
+    assert err.count("Traceback") == 1, err
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert not list((tmp_path / "temporary").iterdir())
+
+
+ENDING = """
+import time
+from nirbridge.errors import ExecutionError
+from nirbridge.workers import crew
+from tests.workers.works import kill_always
+
+if __name__ == "__main__":
+    for seconds in (0, 0.6):
+        with crew(1, "local") as workers:
+            try:
+                list(workers.map(kill_always, [2]))
+            except ExecutionError as error:
+                print(error)
+            time.sleep(seconds)
+"""
+
+
+def test_an_end_while_a_process_starts_is_silent(tmp_path: Path) -> None:
+    """As one does after a loss, a good second long; what it says of its end would go to the terminal."""
+    (tmp_path / "program.py").write_text(ENDING)
+    command = [sys.executable, str(tmp_path / "program.py")]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("lost its worker 3 times") == 2
 
 
 def test_no_thread_waits(local: Crew) -> None:

@@ -29,10 +29,10 @@ def two() -> Iterator[Crew]:
 
 
 def wait_for(what: str, folder: Path, count: int) -> list[int]:
-    for _ in range(600):
+    for _ in range(6000):
         if len(found := works.notes(folder, what)) >= count:
             return found
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise AssertionError(f"{what} was not noted {count} times")
 
 
@@ -66,12 +66,15 @@ def test_pieces_are_taken_when_they_are_needed(jobs: int) -> None:
 
 
 def test_what_is_shared_goes_to_each_worker_once(tmp_path: Path) -> None:
+    folders = tmp_path / "first", tmp_path / "second"
     with crew(2) as workers:
-        for _ in range(2):
-            list(workers.map(works.counted, range(10), works.Counted(tmp_path)))
-    worked = set(works.notes(tmp_path, "worked"))
-    assert len(worked) == 2, "processes stay for the next work"
-    assert sorted(works.notes(tmp_path, "unpickled")) == sorted([*worked, *worked])
+        for folder in folders:
+            folder.mkdir()
+            list(workers.map(works.counted_by_two, range(10), works.Counted(folder)))
+    first, second = (set(works.notes(folder, "worked")) for folder in folders)
+    assert first == second, "processes stay for the next work"
+    for folder in folders:
+        assert sorted(works.notes(folder, "unpickled")) == sorted(first)
 
 
 def test_a_killed_worker_changes_nothing(two: Crew, tmp_path: Path) -> None:
@@ -182,7 +185,7 @@ def test_workers_end_with_a_program_however_it_ends(how: signal.Signals, tmp_pat
             os.killpg(running.pid, how)  # as a terminal does
         else:
             running.send_signal(how)
-        _, alive = psutil.wait_procs(workers, timeout=30)
+        _, alive = psutil.wait_procs(workers, timeout=60)
         for each in alive:
             each.kill()
         said = running.stderr.read() if running.stderr else ""
