@@ -72,7 +72,7 @@ def accuracy(net: nn.Module, x: np.ndarray, labels: np.ndarray, way: str) -> flo
     """Share of right answers of the converted network at T = 16, Q = 1.3."""
     uncentred = patch("nirbridge.converting.one_spike.centre_aggregates", lambda graph, inserted, inputs: graph)
     with uncentred if "from 0" in way else patch.dict({}):
-        graph = convert_in_full(net, x, base=1.3, **WAYS[way]).graph
+        graph = convert_in_full(net, x, base=1.3, calibrate="paper", **WAYS[way]).graph
     with nirbridge.compile(graph, "norse") as program:
         return float((program.run(x[None]).output[-1].argmax(-1) == labels).mean())
 
@@ -99,7 +99,7 @@ def on_digits(seeds: int) -> list[str]:
         with torch.no_grad():
             analog = network(graph.features[None]).numpy()
         for way, bits in product(("spike", "linear"), (None, WEIGHT_BITS)):
-            conversion = convert_in_full(network, x, weight_bits=bits, **PAPER, **WAYS[way])
+            conversion = convert_in_full(network, x, weight_bits=bits, calibrate="paper", **PAPER, **WAYS[way])
             with nirbridge.compile(conversion.graph, "norse") as program:
                 found = program.run(x[None]).output[-1]
             ratios = [

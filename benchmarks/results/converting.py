@@ -104,7 +104,7 @@ def _converted(
         analog = network(torch.as_tensor(test)).numpy()
     rows = []
     for index, setting in enumerate(work["settings"]):
-        conversion = convert_in_full(network, train, **setting)
+        conversion = convert_in_full(network, train, **{"calibrate": "paper"} | setting)
         with nirbridge.compile(conversion.graph, RUNTIME) as program:
             found = program.run(test[None]).output[-1]
         row = {
