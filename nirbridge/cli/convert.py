@@ -66,7 +66,9 @@ _MOST_JUDGED = 64
     help="one-spike: ranges with room for unseen data, of least error (auto for one spike of few phases), or the "
     "paper's; all but the last set biases too.",
 )
-@click.option("--margin", type=float, help="one-spike: how far codes reach, in parts of the largest activation; 1.5.")
+@click.option(
+    "--margin", type=float, help="one-spike: how far codes reach, times the largest activation; 2.5, or 4 for several."
+)
 @click.option("--first-phase", type=int, help="one-spike: exponent of the first phase; 1 if not given.")
 @click.option("--bn", type=click.Choice(["threshold", "weights"]), help="one-spike: where batch normalisation goes.")
 @click.option("--averages", type=click.Choice(["spike", "linear"]), help="one-spike: whether averages get neurons.")

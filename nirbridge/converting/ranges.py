@@ -20,7 +20,7 @@ _MOST_REACH = 2.0
 _PARTS = np.geomspace(0.25, 1.5, 16)
 """Of its largest activation, at which a range of least error may end."""
 _BASES = np.concatenate([np.arange(1.05, 1.6, 0.025), np.arange(1.6, 2, 0.05), np.arange(2, 4.01, 0.25)])
-_NEARLY = 1.1
+_NEARLY = 1.2
 _VALUES = 4096
 """Of a layer, by which a base is chosen."""
 

@@ -21,6 +21,8 @@ ROUNDINGS = ("nearest", "gptq")
 _MOST_PHASES, _MOST_BITS = 512, 16
 _MOST_EXPONENT = 1000
 _LEAST_PERCENTILE = 50
+_MARGIN, _MARGIN_OF_SEVERAL = 2.5, 4.0
+"""A few pictures do not show the largest activations; with one spike room costs resolution."""
 _MOST_MARGIN = 100
 _MANY_PHASES = 12
 """From which one spike can afford values that calibration data do not show."""
@@ -81,7 +83,7 @@ def make_settings(
     base: Any = "auto",
     spikes: Any = 1,
     calibrate: str = "auto",
-    margin: Any = 1.5,
+    margin: Any = None,
     first_phase: Any = 1,
     rounding: Any = True,
     bn: str = "threshold",
@@ -125,7 +127,7 @@ def make_settings(
         base_from_data=automatic and rule != PAPER,
         spikes=most,
         calibrate=rule,
-        margin=_margin(margin),
+        margin=(_MARGIN if most == 1 else _MARGIN_OF_SEVERAL) if margin is None else _margin(margin),
         first_phase=first,
         rounding=_flag("rounding", rounding),
         bn=bn,
@@ -182,7 +184,7 @@ def _margin(value: Any) -> float:
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not number or not 1 <= value <= _MOST_MARGIN:
         found = f"{value!r} is not a number from 1 to {_MOST_MARGIN}"
-        raise InputError("option 'margin'", found, "Give for instance 1.5, times the largest activation")
+        raise InputError("option 'margin'", found, "Give for instance 2.5, times the largest activation")
     return float(value)
 
 
