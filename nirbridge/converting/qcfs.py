@@ -103,8 +103,8 @@ def _vocabulary(window: int) -> Vocabulary:
             found = f"has Q = {module.levels} levels, not a multiple of T = {window}"
             raise RefusalError(found, f"Choose steps that divide {module.levels}")
         count = module.levels // window
-        scale = array(module.scale)
-        theta = np.maximum(scale, np.asarray(SMALLEST_THRESHOLD, scale.dtype)) / np.asarray(count, scale.dtype)
+        # In double precision, where k θ and θ/2 of a λ_q in single precision are exact and move no tie.
+        theta = np.maximum(np.asarray(array(module.scale), np.float64), SMALLEST_THRESHOLD) / count
         node = MultiLevelLIF.uniform(signal.shape, count, theta, v_init=theta / 2, output="value")
         return call.emit(node, _mixed(call, signal, window))
 

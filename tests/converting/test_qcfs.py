@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +50,19 @@ def test_exact_where_levels_times_steps_is_q(levels: int, steps: int) -> None:
         np.testing.assert_array_equal(found, np.rint(hooked[name] / level))
         assert len(np.unique(found)) == levels + 1, "every level is reached"
     np.testing.assert_allclose(run.output[-1], expected, rtol=1e-12)
+
+
+def test_ties_in_single_precision_fall_where_the_equation_has_them() -> None:
+    """All float32 values next to every tie of 40 learned λ, judged in rational numbers: levels differ nowhere."""
+    for scale in np.random.default_rng(0).uniform(0.5, 9, 40).astype(np.float32):
+        act = QCFS(8, float(scale))
+        ties = ((np.arange(8) + 0.5) * np.float64(scale) / 8).astype(np.float32)
+        x = np.concatenate([ties, np.nextafter(ties, np.float32(0)), np.nextafter(ties, np.float32(99))])[:, None]
+        graph = nirbridge.convert(nn.Sequential(act), x, "qcfs")
+        with nirbridge.compile(graph) as program:
+            found = np.rint(program.run(x[None].astype(np.float64)).output[0, :, 0] / (scale / 8))
+        exact = [floor(Fraction(float(v)) * 8 / Fraction(float(scale)) + Fraction(1, 2)) for v in x[:, 0]]
+        np.testing.assert_array_equal(found, np.clip(exact, 0, 8))
 
 
 def test_fields_of_the_neuron() -> None:
