@@ -1,7 +1,8 @@
 """The data sets of ``train.py``, each read from the form in which it is published.
 
 digits          scikit-learn's own, no folder
-digit-graph     the same as a graph whose nodes are classified, for text-gcn
+mnist           ``mnist.npz`` in the folder, with ``images`` [N, 28, 28] of bytes and ``labels``
+digit-graph     scikit-learn's digits as a graph whose nodes are classified, for text-gcn
 cifar10         torchvision: ``cifar-10-batches-py/`` in the folder
 cifar100        torchvision: ``cifar-100-python/``
 imagenet        ``train/<class>/*`` and ``val/<class>/*`` images
@@ -109,6 +110,41 @@ def digits(steps: int, count: int | None = None, shift: int = 0) -> Loaded:
     train, test = TensorDataset(x[:split], y[:split]), TensorDataset(x[split:], y[split:])
     varied = Varied(train, partial(_shifted, most=shift)) if shift else train
     return Data(varied, test, (1, 8, 8), 10), train, y[:split].tolist()
+
+
+def mnist(
+    steps: int, folder: str | None = None, training: int = 7000, count: int | None = None, size: int = 28, shift: int = 0
+) -> Loaded:
+    """MNIST digits as (1, size, size) in 0..1; the first ``training`` train, the others test.
+
+    Args:
+        steps: not used, images stand still.
+        folder: where ``mnist.npz`` is.
+        training: how many of its images train.
+        count: use only the first so many of each part.
+        size: side of the images, 28 or more; zeros surround them.
+        shift: training images are moved by up to this many pixels.
+    """
+    path = _folder("mnist", folder) / "mnist.npz"
+    try:
+        with np.load(path) as file:
+            images, labels = file["images"], file["labels"]
+    except (OSError, KeyError, ValueError) as error:
+        found = "holds no arrays 'images' and 'labels'"
+        raise FileError(f"file '{path}'", found, "Put mnist.npz there") from error
+    if not 0 < training < len(images):
+        found = f"holds {len(images)} images, of which {training} should train"
+        raise InputError(f"file '{path}'", found, "Set data.training below that")
+    edge = (size - images.shape[-1]) // 2
+    if edge < 0 or size - images.shape[-1] != 2 * edge:
+        found = f"size={size} does not surround images of {images.shape[-1]} pixels evenly"
+        raise InputError("data 'mnist'", found, "Choose 28, 30, 32 ...")
+    x = torch.from_numpy(np.pad(images, ((0, 0), (edge, edge), (edge, edge)))).float()[:, None] / 255
+    y = torch.from_numpy(labels).long()
+    parts = slice(0, training), slice(training, None)
+    train, test = (TensorDataset(x[part][:count], y[part][:count]) for part in parts)
+    varied = Varied(train, partial(_shifted, most=shift)) if shift else train
+    return Data(varied, test, (1, size, size), 10), train, y[:training][:count].tolist()
 
 
 @dataclass(frozen=True)
@@ -386,6 +422,7 @@ def dvs_cifar10(
 
 LOADERS: dict[str, Callable[..., Loaded]] = {
     "digits": digits,
+    "mnist": mnist,
     "digit-graph": digit_graph,
     "cifar10": _cifar("cifar10"),
     "cifar100": _cifar("cifar100"),
