@@ -1,5 +1,7 @@
 """Biases that keep the mean of every channel, layer by layer on what the spikes before it really stand for.
 
+Where many samples are known, weights are fitted to them first (``refitting``).
+
 A code that rounds and ends somewhere shifts the mean of what it sends, and the shifts of all layers add up.  The
 largest part of that is one number a channel, which a bias takes back.
 """
@@ -19,6 +21,7 @@ from nirbridge.converting.coding import Code
 from nirbridge.converting.evaluate import Function, function
 from nirbridge.converting.markers import Array, Relu, operation_of
 from nirbridge.converting.observing import behind_convolution, picked
+from nirbridge.converting.refitting import refits, refitted
 
 _AT_A_TIME = 4
 _TOLD = 10
@@ -63,24 +66,38 @@ def corrected(
     dtype = data.dtype
     network, spiking = _Side(graph, data), _Side(coded, sent)
     dice = torch.Generator().manual_seed(0)
-    shifted: dict[str, nir.NIRNode] = {}
+    changed: dict[str, nir.NIRNode] = {}
     with torch.no_grad():
         for number, name in enumerate(graph.order):
             network.advance(name, function(graph.nodes[name], dtype))
             node = coded.nodes[name]
             run = function(node, dtype)
+            if node is graph.nodes[name] and refits(node, len(data)):  # weights that were rounded stay on their grid
+                wanted = network.kept[name] + _lacking(graph, name, network, spiking)
+                changed[name] = refitted(node, spiking.total(name, slice(None)).numpy(), wanted.numpy())
+                run = function(changed[name], dtype)
             if type(node) is Relu:
                 coding = _coding(code, scales[name], dtype)
                 endless = replace(node, ceiling=np.inf)  # the code ends by itself
                 if not _pooled(graph, name):
                     delta = _offset(graph, name, network, spiking, endless, coding, dice)
-                    shifted[name] = replace(node, shift=node.shift + delta)
+                    changed[name] = replace(node, shift=node.shift + delta)
                     endless = replace(endless, shift=node.shift + delta)
                 run = _coded(function(endless, dtype), coding)
             spiking.advance(name, run)
             if not number % _TOLD:
                 progress(f"biases: node {number + 1} of {len(graph.order)}")
-    return coded.changed(shifted)
+    return coded.changed(changed)
+
+
+def _lacking(graph: AnalogGraph, name: str, network: _Side, spiking: _Side) -> Tensor:
+    """What the sum that a node adds to lacks so far, as where the values of a shortcut are coded already."""
+    lacking = torch.zeros(())
+    if len(graph.consumers[name]) == 1:
+        for other in graph.incoming[graph.consumers[name][0]]:
+            if other in spiking.kept and other != name:
+                lacking = lacking + network.kept[other] - spiking.kept[other]
+    return lacking
 
 
 def fitting(graph: AnalogGraph, samples: int) -> int:

@@ -31,6 +31,7 @@ from nirbridge.converting.emit import Emission, emit
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.observing import Observed, Progress, observe
 from nirbridge.converting.ranges import PAPER, best_code, scale
+from nirbridge.converting.refitting import FEWEST_SAMPLES
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import rounded_weights
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
@@ -82,7 +83,10 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     coded = graph
     if settings.weight_bits is not None:
         entering = emit(_emission(graph, settings, scales, offset, data)).entering
-        coded = rounded_weights(graph, inputs, settings.weight_bits, settings.weight_rounding, entering)
+        if settings.calibrate != PAPER and len(data) >= FEWEST_SAMPLES:  # fitted first, then on the grid
+            fitted = _corrected(graph, graph, settings, scales, data, transform, inputs[0].dtype, progress)
+            coded = graph.changed({name: node for name, node in fitted.nodes.items() if type(node) is not Relu})
+        coded = rounded_weights(coded, inputs, settings.weight_bits, settings.weight_rounding, entering)
     if settings.calibrate != PAPER:
         coded = _corrected(graph, coded, settings, scales, data, transform, inputs[0].dtype, progress)
     progress("building the spiking graph")

@@ -62,13 +62,13 @@ def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
 def best_code(code: Code, layers: Mapping[str, Observed], rule: str, margin: float, nodes: Mapping[str, Relu]) -> Code:
     """``code`` with the base whose squared error is the least over the layers, each in parts of its own power.
 
-    Of bases that are nearly as good the smallest: it rounds large values more finely, and what it loses of small ones
-    the biases make up for.
+    With "margin", of bases that are nearly as good the smallest: it rounds large values more finely, and what it loses
+    of small ones the biases make up for.
     """
     samples = [_normal(layers[name], rule, margin, nodes[name]) for name in layers]
     known = [sample for sample in samples if sample.numel()]
     errors = {tried: sum(_least(tried, sample, rule) for sample in known) for tried in _codes(code)}
-    enough = _NEARLY * min(errors.values())
+    enough = (1.0 if rule == ERROR else _NEARLY) * min(errors.values())
     return next(tried for tried, error in errors.items() if error <= enough)
 
 

@@ -39,8 +39,8 @@ def gram(rows: Array) -> Array:
 def _matrix(node: nir.Affine | nir.Linear, x: Array, most: int) -> Array:
     lead = np.ndim(node.weight) - 2
     if not lead:
-        return _thinned(x.reshape(-1, x.shape[-1]), most)
-    samples = _thinned(x.reshape(-1, *x.shape[-1 - lead :]), most)
+        return thinned(x.reshape(-1, x.shape[-1]), most)
+    samples = thinned(x.reshape(-1, *x.shape[-1 - lead :]), most)
     return np.moveaxis(samples, 0, -2)
 
 
@@ -54,12 +54,12 @@ def _convolution(node: nir.Conv1d | nir.Conv2d, x: Array, most: int) -> Array:
     windows = windows[whole + tuple(slice(None, None, by) for by in (*stride, *dilation))]
     windows = np.moveaxis(windows, 1, 1 + axes)  # [N, *places, C, *kernel]
     count = windows.shape[: 1 + axes]
-    chosen = np.unravel_index(_thinned(np.arange(int(np.prod(count))), most), count)
+    chosen = np.unravel_index(thinned(np.arange(int(np.prod(count))), most), count)
     rows = windows[chosen]
     return np.moveaxis(rows.reshape(len(rows), int(node.groups), -1), 0, 1)
 
 
-def _thinned(rows: Array, most: int) -> Array:
+def thinned(rows: Array, most: int) -> Array:
     """Every n-th of them: an odd n, so that it does not meet the same column of every picture."""
     step = -(-len(rows) // max(most, 1))
     return rows[:: step | 1] if step > 1 else rows
