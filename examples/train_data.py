@@ -113,7 +113,12 @@ def digits(steps: int, count: int | None = None, shift: int = 0) -> Loaded:
 
 
 def mnist(
-    steps: int, folder: str | None = None, training: int = 7000, count: int | None = None, size: int = 28, shift: int = 0
+    steps: int,
+    folder: str | None = None,
+    training: int = 7000,
+    count: int | None = None,
+    size: int = 28,
+    shift: int = 0,
 ) -> Loaded:
     """MNIST digits as (1, size, size) in 0..1; the first ``training`` train, the others test.
 

@@ -65,10 +65,11 @@ def _done(
     """Does what is missing of ``jobs``; gives what is known of ``everything``, for a file beside the page."""
     if not page.parent.is_dir():
         raise InputError(f"file '{page}'", f"folder '{page.parent}' does not exist", "Create the folder first")
-    if any(job.data == "nmnist" for job in jobs) and not plan.folder().is_dir():
-        raise InputError(
-            f"folder '{plan.nmnist}'", "does not exist, N-MNIST is expected there", "Give it with --nmnist"
-        )
+    for data in sorted({job.data for job in jobs}):
+        folder = plan.folder(data)
+        if folder is not None and not folder.is_dir():
+            found = f"does not exist, data set '{data}' is expected there"
+            raise InputError(f"folder '{folder}'", found, f"Give it with --{data}")
     cache.parent.mkdir(parents=True, exist_ok=True)
     store = Store(cache, None if any_code else code_digest())
     run_jobs(jobs, store, workers)
@@ -89,6 +90,7 @@ def _done(
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processes of one thread.")
 @click.option("--cluster", metavar="local|tcp://HOST:PORT", help="Run on a Dask cluster, 'local' for one of --workers.")
 @click.option("--nmnist", default=Plan.nmnist, show_default=True, help="Folder with N-MNIST.")
+@click.option("--mnist", default=Plan.mnist, show_default=True, help="Folder with mnist.npz.")
 @click.option(
     "--page", default="docs/results.md", show_default=True, type=click.Path(dir_okay=False, path_type=Path),
     help="The page; pictures and runs go to results/ beside it.",
@@ -107,6 +109,7 @@ def main(
     workers: int,
     cluster: str | None,
     nmnist: str,
+    mnist: str,
     page: Path,
     cache: Path,
     any_code: bool,
@@ -114,7 +117,7 @@ def main(
     redraw: bool,
 ) -> None:
     """Run the papers' claims on our own code and write the page of results."""
-    told = Plan(seeds, nmnist, quick)
+    told = Plan(seeds, nmnist, mnist, quick)
     try:
         if trials:
             run_trials(told, Workers(workers, cluster), cache, page, any_code)

@@ -26,6 +26,7 @@ from .training import RUNTIME, data_of
 Array = NDArray[np.float64]
 MEASURED = 50
 """Test samples whose activity is recorded."""
+_AT_A_TIME = 100
 
 
 def convert_images(work: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -33,14 +34,16 @@ def convert_images(work: dict[str, Any], seed: int) -> dict[str, Any]:
 
     Args:
         work: ``configuration`` of a hybrid recipe, whose analog stage is used; ``settings`` for
-            ``nirbridge.convert``; ``energy`` says for which of them energies are measured.
+            ``nirbridge.convert``; ``calibration``, how many training samples it gets, all by default; ``energy`` says
+            for which of them energies are measured.
         seed: of weights and batches.
     """
     torch.set_num_threads(1)
     configuration = checked({**work["configuration"], "seed": seed}, "work")
     data = data_of(configuration)
     network = analog_network(configuration)
-    train = np.stack([np.asarray(data.train[i][0], np.float64) for i in range(len(data.train))])
+    known = min(len(data.train), work.get("calibration", len(data.train)))
+    train = np.stack([np.asarray(data.train[i][0], np.float64) for i in range(known)])
     test = np.stack([np.asarray(data.test[i][0], np.float64) for i in range(len(data.test))])
     labels = np.array([int(data.test[i][1]) for i in range(len(data.test))])
 
@@ -101,12 +104,12 @@ def _converted(
 ) -> dict[str, Any]:
     """The network's own accuracy, and for every setting what conversion costs; classes are on ``axis``."""
     with torch.no_grad():
-        analog = network(torch.as_tensor(test)).numpy()
+        analog = np.concatenate([network(torch.as_tensor(part)).numpy() for part in _parts(test)])
     rows = []
     for index, setting in enumerate(work["settings"]):
         conversion = convert_in_full(network, train, **{"calibrate": "paper"} | setting)
         with nirbridge.compile(conversion.graph, RUNTIME) as program:
-            found = program.run(test[None]).output[-1]
+            found = np.concatenate([program.run(part[None]).output[-1] for part in _parts(test)])
         row = {
             "setting": setting,
             "accuracy": accuracy(found),
@@ -119,6 +122,11 @@ def _converted(
             row |= _energies(conversion.graph, test[:measured], setting.get("weight_bits"))
         rows.append(row)
     return {"accuracy": accuracy(analog), "rows": rows}
+
+
+def _parts(x: Array) -> list[Array]:
+    """Batches of bounded memory."""
+    return [x[start : start + _AT_A_TIME] for start in range(0, len(x), _AT_A_TIME)]
 
 
 def _energies(graph: Any, x: Array, bits: int | None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nirbridge.files import write_whole
 
-from . import blocks, conversion, energies, lanes, levels, mixing, trials
+from . import blocks, conversion, energies, lanes, levels, mixing, mnist, trials
 from .machine import Workers
 from .markdown import claims_table, table
 from .statistics import Runs
@@ -17,7 +17,7 @@ from .store import Outcome
 from .verdicts import Claim
 
 EXPERIMENTS: dict[str, ModuleType] = {
-    module.NAME: module for module in (lanes, levels, blocks, mixing, conversion, energies)
+    module.NAME: module for module in (lanes, levels, blocks, mixing, conversion, mnist, energies)
 }
 COMMAND = "python -m benchmarks.results"
 PICTURES = "results"
@@ -25,13 +25,13 @@ PICTURES = "results"
 TITLE = """# Results
 
 What of the papers' claims our own code shows, on N-MNIST (800 recordings train, 200 test) and on scikit-learn's digits
-(1297 train, the last 500 test). One command writes this page, its pictures and
-[the outcome of every run](results/runs.json):"""
+(1297 train, the last 500 test), and of conversion on MNIST (7,000 train, 2,000 test). One command writes this page, its
+pictures and [the outcome of every run](results/runs.json):"""
 QUICK = "**A quick trial of the machinery: one epoch on few samples. Its numbers mean nothing.**"
-USE = """It needs `../shared/data/nmnist-small` (or `--nmnist`). An interrupted run goes on where it stopped, unless the
-code has changed; `--redraw` draws the page anew from the runs; `--only NAME` runs one experiment; `--quick` tries the
-machinery in seconds. `--trials` tries recipes on training samples that are held back, and writes
-[what it found](results/trials.json), from which the last section is drawn."""
+USE = """It needs `../shared/data/nmnist-small` and `../shared/data/mnist` (or `--nmnist`, `--mnist`). An interrupted
+run goes on where it stopped, unless the code has changed; `--redraw` draws the page anew from the runs; `--only NAME` runs
+one experiment; `--quick` tries the machinery in seconds. `--trials` tries recipes on training samples that are held
+back, and writes [what it found](results/trials.json), from which the last section is drawn."""
 READING = """How to read it. Numbers are means ± standard deviations (n - 1) over the seeds of weights and batches; the
 split of the data is the same for all. The last epoch counts: no epoch and no cell is picked by its test accuracy. One
 recipe (network, epochs, learning rate, loss, shift of up to one pixel on N-MNIST) serves all cells of a data set; only

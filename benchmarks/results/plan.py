@@ -18,6 +18,7 @@ class Plan:
     Attributes:
         seeds: how many times each setting is run.
         nmnist: the folder with N-MNIST.
+        mnist: the folder with ``mnist.npz``.
         held: training samples of each data set that are held back and stand in for the test, as (name, count); none by
             default.
         candidates: recipes that are tried instead of the chosen ones, as (group, place among its candidates).
@@ -26,6 +27,7 @@ class Plan:
 
     seeds: int = 3
     nmnist: str = "../shared/data/nmnist-small"
+    mnist: str = "../shared/data/mnist"
     quick: bool = False
     held: tuple[tuple[str, int], ...] = ()
     candidates: tuple[tuple[str, int], ...] = ()
@@ -44,6 +46,7 @@ class Plan:
         few = {"count": QUICK_SAMPLES} if self.quick else {}
         return section | few | ({"validation": min(held, QUICK_SAMPLES // 4) if self.quick else held} if held else {})
 
-    def folder(self) -> Path:
-        """Where N-MNIST is."""
-        return Path(self.nmnist)
+    def folder(self, data: str) -> Path | None:
+        """Where a data set is; None where it needs no folder."""
+        found = {"nmnist": self.nmnist, "mnist": self.mnist}.get(data)
+        return None if found is None else Path(found)

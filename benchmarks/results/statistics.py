@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from scipy.stats import t as student
+
 from nirbridge.errors import InputError
 
 from .store import Outcome
@@ -29,6 +31,13 @@ class Sample:
         if len(self.values) < 2:
             return 0.0
         return sqrt(sum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1))
+
+    @property
+    def half_interval(self) -> float:
+        """Half of the 95 % interval of the mean, by Student's t; 0 for one seed."""
+        if len(self.values) < 2:
+            return 0.0
+        return float(student.ppf(0.975, len(self.values) - 1)) * self.spread / sqrt(len(self.values))
 
     def each(self, function: Callable[..., float], *others: Sample) -> Sample:
         """``function`` of this sample's and the others' values, seed by seed."""
