@@ -1,8 +1,8 @@
 """The papers' claims against runs of our own code: ``python -m benchmarks.results`` writes ``docs/results.md``.
 
 One file an experiment (``lanes``, ``levels``, ``blocks``, ``mixing``, ``conversion``, ``mnist``, ``energies``): its
-jobs, its table and picture, its claims. ``training`` and ``converting`` are what a job does; ``runner`` runs jobs in worker
-processes and ``store`` keeps what they found; ``verdicts`` judges, ``page`` writes.
+jobs, its table and picture, its claims. ``training`` and ``converting`` are what a job does; ``runner`` runs jobs in
+worker processes and ``store`` keeps what they found; ``verdicts`` judges, ``page`` writes.
 """
 
 import sys

@@ -29,9 +29,9 @@ What of the papers' claims our own code shows, on N-MNIST (800 recordings train,
 pictures and [the outcome of every run](results/runs.json):"""
 QUICK = "**A quick trial of the machinery: one epoch on few samples. Its numbers mean nothing.**"
 USE = """It needs `../shared/data/nmnist-small` and `../shared/data/mnist` (or `--nmnist`, `--mnist`). An interrupted
-run goes on where it stopped, unless the code has changed; `--redraw` draws the page anew from the runs; `--only NAME` runs
-one experiment; `--quick` tries the machinery in seconds. `--trials` tries recipes on training samples that are held
-back, and writes [what it found](results/trials.json), from which the last section is drawn."""
+run goes on where it stopped, unless the code has changed; `--redraw` draws the page anew from the runs; `--only NAME`
+runs one experiment; `--quick` tries the machinery in seconds. `--trials` tries recipes on training samples that are
+held back, and writes [what it found](results/trials.json), from which the last section is drawn."""
 READING = """How to read it. Numbers are means ± standard deviations (n - 1) over the seeds of weights and batches; the
 split of the data is the same for all. The last epoch counts: no epoch and no cell is picked by its test accuracy. One
 recipe (network, epochs, learning rate, loss, shift of up to one pixel on N-MNIST) serves all cells of a data set; only
