@@ -75,6 +75,12 @@ def test_a_difference_counts_beyond_the_spread(a: tuple[float, ...], b: tuple[fl
     assert larger(Sample(a), Sample(b), 0.5).verdict == verdict
 
 
+def test_an_interval_of_three_seeds_is_that_of_student() -> None:
+    """t(0.975, 2) = 4.3027 from printed tables."""
+    assert Sample((90.0, 92.0, 94.0)).half_interval == pytest.approx(4.3027 * 2 / 3**0.5, rel=1e-4)
+    assert Sample((90.0,)).half_interval == 0
+
+
 def test_bounds_are_judged_by_the_spread_of_the_value() -> None:
     value = Sample((2.0, 3.0, 4.0))
     assert [at_least(value, bound).verdict for bound in (2.0, 2.5, 3.5, 4.0)] == [
@@ -197,6 +203,7 @@ TINY_GRAPH = {
 def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
     """Every experiment; then gone on with behind an interruption; then drawn again from its runs."""
     arguments = ["--quick", "--seeds", "1", "--workers", "2", "--nmnist", str(shared_data / "nmnist-small")]
+    arguments += ["--mnist", str(shared_data / "mnist")]
     arguments += ["--page", str(tmp_path / "results.md"), "--cache", str(tmp_path / "cache.jsonl")]
     done = CliRunner().invoke(main, [*arguments])
     assert done.exit_code == 0, done.output
@@ -232,7 +239,7 @@ def test_only_one_experiment_leaves_the_others_open(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     text = (tmp_path / "results.md").read_text()
-    assert text.count("Not run.") == 6
+    assert text.count("Not run.") == 7
     assert "One-Spike conversion" in text
 
 
@@ -296,9 +303,10 @@ def test_trials_in_small(shared_data: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--trials", "--nmnist", "nowhere"], "nowhere"),
-        (["--nmnist", "nowhere"], "nowhere"),
+        (["--nmnist", "nowhere", "--mnist", "nowhere"], "folder 'nowhere': does not exist"),
+        (["--only", "mnist", "--mnist", "nowhere"], "data set 'mnist' is expected there. Give it with --mnist"),
         (["--redraw", "--page", "nowhere/results.md"], "nowhere/results/runs.json"),
-        (["--page", "nowhere/results.md"], "folder 'nowhere' does not exist"),
+        (["--page", "nowhere/results.md"], "folder 'nowhere': does not exist"),
     ],
 )
 def test_bad_arguments_write_nothing(

@@ -179,3 +179,24 @@ def test_every_shipped_configuration_names_a_data_set(load):
     known = load.__globals__["LOADERS"]
     for path in (EXAMPLES / "configs").glob("*.json"):
         assert read_configuration(path).data["name"] in known
+
+
+def test_mnist_keeps_its_order_and_is_surrounded_by_zeros(load, tmp_path):
+    images = np.random.default_rng(0).integers(1, 256, (10, 28, 28)).astype(np.uint8)
+    np.savez(tmp_path / "mnist.npz", images=images, labels=np.arange(10))
+    data = load({"name": "mnist", "folder": str(tmp_path), "training": 7, "size": 32}, 1)
+    assert (len(data.train), len(data.test), data.input_shape) == (7, 3, (1, 32, 32))
+    x, label = data.test[2]
+    assert int(label) == 9
+    np.testing.assert_allclose(x[0, 2:-2, 2:-2], images[9] / 255, rtol=1e-6)
+    assert int((x == 0).sum()) == 32 * 32 - 28 * 28
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"size": 29}, "size=29 does not surround"), ({"training": 10}, "10 should train"), ({"folder": "."}, "npz")],
+)
+def test_mnist_that_does_not_fit_is_refused(load, tmp_path, options, message):
+    np.savez(tmp_path / "mnist.npz", images=np.zeros((10, 28, 28), np.uint8), labels=np.arange(10))
+    with pytest.raises((FileError, InputError), match=message):
+        load({"name": "mnist", "folder": str(tmp_path), "training": 7} | options, 1)
