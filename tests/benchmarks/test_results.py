@@ -306,7 +306,7 @@ def test_trials_in_small(shared_data: Path, tmp_path: Path) -> None:
         (["--nmnist", "nowhere", "--mnist", "nowhere"], "folder 'nowhere': does not exist"),
         (["--only", "mnist", "--mnist", "nowhere"], "data set 'mnist' is expected there. Give it with --mnist"),
         (["--redraw", "--page", "nowhere/results.md"], "nowhere/results/runs.json"),
-        (["--page", "nowhere/results.md"], "folder 'nowhere': does not exist"),
+        (["--page", "nowhere/results.md"], "folder 'nowhere' does not exist"),
     ],
 )
 def test_bad_arguments_write_nothing(
