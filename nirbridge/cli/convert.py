@@ -67,7 +67,9 @@ _MOST_JUDGED = 64
     "paper's; all but the last set biases too.",
 )
 @click.option(
-    "--margin", type=float, help="one-spike: how far codes reach, times the largest activation; 2.5, or 4 for several."
+    "--margin",
+    type=float,
+    help="one-spike: how far codes reach, times the largest activation; by the number of samples.",
 )
 @click.option("--first-phase", type=int, help="one-spike: exponent of the first phase; 1 if not given.")
 @click.option("--bn", type=click.Choice(["threshold", "weights"]), help="one-spike: where batch normalisation goes.")

@@ -65,8 +65,9 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
         method: "one-spike" or "qcfs".
         options: ``limit`` = 1024, the samples that are taken of a loader, data set, list or generator.  For
             "one-spike": ``phases`` T = 16; ``spikes`` = 1 of a neuron in a window at most; ``calibrate`` = "auto",
-            "margin" (ranges with room for data that the calibration does not show: ``margin`` = 2.5 times the
-            largest activation, 4 times for several spikes, and what batch normalisation lets expect), "error" (ranges
+            "margin" (ranges with room for data that the calibration does not show: ``margin`` times the
+            largest activation, by itself up to 2.5 with few samples and 4 with several spikes, and what batch
+            normalisation lets expect), "error" (ranges
             of least squared error, "auto" for one spike of fewer than 12 phases), both with biases that keep the mean
             of every channel and, from 256 samples on, weights fitted to what the spikes stand for, or "paper" (the
             largest activation, biases and weights as they are); ``base`` Q, a number or "auto" for the least squared

@@ -30,7 +30,7 @@ from nirbridge.converting.correcting import corrected, fitting
 from nirbridge.converting.emit import Emission, emit
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.observing import Observed, Progress, observe
-from nirbridge.converting.ranges import PAPER, best_code, scale
+from nirbridge.converting.ranges import PAPER, best_code, room, scale
 from nirbridge.converting.refitting import FEWEST_SAMPLES
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import rounded_weights
@@ -77,9 +77,10 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     graph, one_sided = drop_silent_halves(graph, {name: layer.largest for name, layer in observed.items()})
     inserted = frozenset(graph.nodes) - frozenset(traced.nodes)
     largest, dead = alive(graph, {name: layer.largest for name, layer in observed.items()}, inserted)
-    settings, scales = _fitted(
-        graph, settings, {name: replace(observed[name], largest=largest[name]) for name in largest}
-    )
+    if settings.margin is None:
+        settings = replace(settings, margin=room(len(data), settings.spikes))
+    known = {name: replace(observed[name], largest=largest[name]) for name in largest}
+    settings, scales = _fitted(graph, settings, known)
     coded = graph
     if settings.weight_bits is not None:
         entering = emit(_emission(graph, settings, scales, offset, data)).entering
@@ -125,7 +126,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
 
 def _fitted(graph: AnalogGraph, settings: Settings, layers: dict[str, Observed]) -> tuple[Settings, dict[str, Array]]:
     """The settings with a base, and λ of every layer."""
-    rule, margin = settings.calibrate, settings.margin
+    rule, margin = settings.calibrate, settings.margin or 1.0
     nodes: dict[str, Any] = {name: graph.nodes[name] for name in layers}
     if settings.base_from_data and layers:
         settings = replace(settings, base=best_code(settings.code, layers, rule, margin, nodes).base)

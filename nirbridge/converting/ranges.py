@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -16,7 +17,8 @@ from nirbridge.converting.observing import Observed
 PAPER, MARGIN, ERROR = "paper", "margin", "error"
 _SPREADS = 5
 """Standard deviations above the mean that few values exceed."""
-_MOST_REACH = 2.0
+_ROOM, _ROOM_OF_SEVERAL = 1.5, 3.0
+_SAMPLES = 64
 _PARTS = np.geomspace(0.25, 1.5, 16)
 """Of its largest activation, at which a range of least error may end."""
 _BASES = np.concatenate([np.arange(1.05, 1.6, 0.025), np.arange(1.6, 2, 0.05), np.arange(2, 4.01, 0.25)])
@@ -51,11 +53,20 @@ def scale(code: Code, observed: Observed, rule: str, margin: float, node: Relu) 
     return chosen.reshape(largest.shape) / code.largest
 
 
+def room(samples: int, spikes: int) -> float:
+    r"""The margin for so many calibration samples: the fewer, the less is known of the largest activations.
+
+    .. math::
+        1 + r \min(1, \sqrt{64/N}), \qquad r = 1.5 \text{ for one spike, for which room costs resolution, else } 3
+    """
+    return 1 + (_ROOM if spikes == 1 else _ROOM_OF_SEVERAL) * min(1.0, math.sqrt(_SAMPLES / samples))
+
+
 def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
     """A batch normalisation knows more data than those of the calibration; how much more is limited."""
     reach = node.center + _SPREADS * node.spread
     reach = reach if observed.largest.size > 1 else reach.max()  # a range for each channel, or one for the layer
-    reach = np.minimum(reach, _MOST_REACH * margin * observed.largest)
+    reach = np.minimum(reach, margin**2 * observed.largest)
     return np.minimum(np.maximum(margin * observed.largest, reach), node.ceiling)
 
 

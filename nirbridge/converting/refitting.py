@@ -14,7 +14,10 @@ from nirbridge.quantizing.patches import patches, thinned
 FEWEST_SAMPLES = 256
 """Fewer samples say too little of others: weights fitted to 64 crops of photographs lost decisions."""
 _ROWS_PER_INPUT = 64
-"""Places that are looked at for each weight of a channel; a fit needs at least an eighth of it."""
+"""Places that are looked at for each weight of a channel."""
+_FEWEST_PER_INPUT = 8
+_MOST_VALUES = 2**26
+"""Of all inputs at these places: half a gigabyte.  Layers with more than about 2,900 inputs keep their weights."""
 _RIDGE = 0.1
 """Of the mean power of an input, by which changed weights are held back."""
 
@@ -40,11 +43,13 @@ def refitted(node: Any, entering: Array, wanted: Array) -> Any:
     groups = int(getattr(node, "groups", 1))
     old = node.weight.reshape(groups, len(node.weight) // groups, -1).astype(np.float64)
     inputs = old.shape[-1]
-    most = _ROWS_PER_INPUT * inputs
+    most = min(_ROWS_PER_INPUT * inputs, _MOST_VALUES // (inputs * groups))
+    if most < _FEWEST_PER_INPUT * inputs:
+        return node
     rows = patches(node, entering, most).reshape(groups, -1, inputs).astype(np.float64)
     axis = 1 if operation_of(node) == "convolution" else wanted.ndim - 1
     sums = thinned(np.moveaxis(wanted, axis, -1).reshape(-1, groups, old.shape[1]), most)
-    if rows.shape[1] < most // 8:
+    if rows.shape[1] < _FEWEST_PER_INPUT * inputs:
         return node
     bias = np.asarray(getattr(node, "bias", 0.0), np.float64) * np.ones(len(node.weight))
     missing = np.moveaxis(sums, 1, 0) - rows @ old.swapaxes(1, 2) - bias.reshape(groups, 1, -1)

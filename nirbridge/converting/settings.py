@@ -21,8 +21,6 @@ ROUNDINGS = ("nearest", "gptq")
 _MOST_PHASES, _MOST_BITS = 512, 16
 _MOST_EXPONENT = 1000
 _LEAST_PERCENTILE = 50
-_MARGIN, _MARGIN_OF_SEVERAL = 2.5, 4.0
-"""A few pictures do not show the largest activations; with one spike room costs resolution."""
 _MOST_MARGIN = 100
 _MANY_PHASES = 12
 """From which one spike can afford values that calibration data do not show."""
@@ -40,7 +38,7 @@ class Settings:
         base_from_data: whether it is to be replaced by the one that fits the data best.
         spikes: of a neuron in a window, at most.
         calibrate: rule of λ: "paper", "margin" or "error"; with the last two, biases keep the means of channels.
-        margin: of the largest activation, up to which the code reaches with "margin".
+        margin: of the largest activation, up to which the code reaches with "margin"; None to let the data decide.
         first_phase: exponent of the first phase.
         rounding: whether thresholds are shifted to the middle between two values.
         bn: whether batch normalisation goes into the "threshold" or the "weights".
@@ -59,7 +57,7 @@ class Settings:
     base_from_data: bool
     spikes: int
     calibrate: str
-    margin: float
+    margin: float | None
     first_phase: int
     rounding: bool
     bn: str
@@ -127,7 +125,7 @@ def make_settings(
         base_from_data=automatic and rule != PAPER,
         spikes=most,
         calibrate=rule,
-        margin=(_MARGIN if most == 1 else _MARGIN_OF_SEVERAL) if margin is None else _margin(margin),
+        margin=None if margin is None else _margin(margin),
         first_phase=first,
         rounding=_flag("rounding", rounding),
         bn=bn,

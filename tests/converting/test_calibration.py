@@ -100,7 +100,7 @@ def test_ranges_by_rule() -> None:
     np.testing.assert_allclose(scale(code, observed, "paper", 1.5, Relu()), largest)
     np.testing.assert_allclose(scale(code, observed, "margin", 1.5, Relu()) * code.largest, 1.5 * largest)
     told = Relu(center=np.array([[0.0], [0.0]]), spread=np.array([[0.5], [9.0]]))
-    np.testing.assert_allclose(scale(code, observed, "margin", 1.5, told) * code.largest, [[2.5], [6.0]])
+    np.testing.assert_allclose(scale(code, observed, "margin", 1.5, told) * code.largest, [[2.25], [4.5]])
     np.testing.assert_allclose(scale(code, observed, "margin", 1.5, Relu(ceiling=1.2)) * code.largest, 1.2)
     found = scale(code, observed, "error", 1.5, Relu())
     for row, lam in zip(observed.sample, found.ravel(), strict=True):
