@@ -15,7 +15,7 @@ FEWEST_SAMPLES = 256
 """Fewer samples say too little of others: weights fitted to 64 crops of photographs lost decisions."""
 _ROWS_PER_INPUT = 64
 """Places that are looked at for each weight of a channel; a fit needs at least an eighth of it."""
-_RIDGE = 0.1
+_RIDGE = 1e-2
 """Of the mean power of an input, by which changed weights are held back."""
 
 
