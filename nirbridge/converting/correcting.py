@@ -1,6 +1,6 @@
 """Biases that keep the mean of every channel, layer by layer on what the spikes before it really stand for.
 
-Where many samples are known, weights are fitted to them first (``refitting``).
+Where few phases blur values and many samples are known, weights are fitted to them first (``refitting``).
 
 A code that rounds and ends somewhere shifts the mean of what it sends, and the shifts of all layers add up.  The
 largest part of that is one number a channel, which a bias takes back.
@@ -43,6 +43,7 @@ def corrected(
     scales: Mapping[str, Array],
     data: Tensor,
     sent: Tensor,
+    fit: bool,
     progress: Callable[[str], None],
 ) -> AnalogGraph:
     r"""The spiking network with offsets in its ReLUs, such that decoded and analog means agree in every channel.
@@ -61,6 +62,7 @@ def corrected(
         scales: λ of every ReLU.
         data: calibration samples [N, *shape] as the network takes them.
         sent: the same as the code of the input carries them.
+        fit: whether weights that ``coded`` has from the network itself are fitted first, see ``refitting``.
         progress: is told what is being done.
     """
     dtype = data.dtype
@@ -72,7 +74,9 @@ def corrected(
             network.advance(name, function(graph.nodes[name], dtype))
             node = coded.nodes[name]
             run = function(node, dtype)
-            if node is graph.nodes[name] and refits(node, len(data)):  # weights that were rounded stay on their grid
+            if (
+                fit and node is graph.nodes[name] and refits(node, len(data))
+            ):  # weights that were rounded stay on their grid
                 wanted = network.kept[name] + _lacking(graph, name, network, spiking)
                 changed[name] = refitted(node, spiking.total(name, slice(None)).numpy(), wanted.numpy())
                 run = function(changed[name], dtype)

@@ -30,7 +30,7 @@ from nirbridge.converting.correcting import corrected, fitting
 from nirbridge.converting.emit import Emission, emit
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.observing import Observed, Progress, observe
-from nirbridge.converting.ranges import PAPER, best_code, room, scale
+from nirbridge.converting.ranges import ERROR, PAPER, best_code, room, scale
 from nirbridge.converting.refitting import FEWEST_SAMPLES
 from nirbridge.converting.rewrites import arrange, input_meets_spikes
 from nirbridge.converting.rounding import rounded_weights
@@ -84,7 +84,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     coded = graph
     if settings.weight_bits is not None:
         entering = emit(_emission(graph, settings, scales, offset, data)).entering
-        if settings.calibrate != PAPER and len(data) >= FEWEST_SAMPLES:  # fitted first, then on the grid
+        if settings.calibrate == ERROR and len(data) >= FEWEST_SAMPLES:  # fitted first, then on the grid
             fitted = _corrected(graph, graph, settings, scales, data, transform, inputs[0].dtype, progress)
             coded = graph.changed({name: node for name, node in fitted.nodes.items() if type(node) is not Relu})
         coded = rounded_weights(coded, inputs, settings.weight_bits, settings.weight_rounding, entering)
@@ -150,7 +150,7 @@ def _corrected(
     digits = Code(_input_base(graph, settings), settings.phases, 1, False, settings.phases)
     sizes = digits(torch.tensor(np.abs(samples) / scale)).numpy() * scale
     whole, sent = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * sizes))
-    return corrected(graph, coded, settings.code, scales, whole, sent, progress)
+    return corrected(graph, coded, settings.code, scales, whole, sent, settings.calibrate == ERROR, progress)
 
 
 def _input_scale(settings: Settings, data: Array) -> float:

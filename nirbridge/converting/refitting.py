@@ -18,7 +18,7 @@ _ROWS_PER_INPUT = 64
 _FEWEST_PER_INPUT = 8
 _MOST_VALUES = 2**26
 """Of all inputs at these places: half a gigabyte.  Layers with more than about 2,900 inputs keep their weights."""
-_RIDGE = 0.1
+_RIDGE = 1e-2
 """Of the mean power of an input, by which changed weights are held back."""
 
 

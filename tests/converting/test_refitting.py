@@ -54,7 +54,7 @@ def test_the_solution_is_that_of_the_normal_equations() -> None:
     x, z = rng.standard_normal((256, 4)), rng.standard_normal((256, 3))
     new = refitted(node, x, z)
     rows = patches(node, x, 256)
-    extra = np.hstack([np.sqrt(0.1 * (rows**2).sum() / 4) * np.eye(4), np.zeros((4, 1))])
+    extra = np.hstack([np.sqrt(1e-2 * (rows**2).sum() / 4) * np.eye(4), np.zeros((4, 1))])
     design = np.vstack([np.hstack([rows, np.ones((256, 1))]), extra])
     wanted = np.vstack([z - rows @ node.weight.T - node.bias, np.zeros((4, 3))])
     change = np.linalg.lstsq(design, wanted, rcond=None)[0]

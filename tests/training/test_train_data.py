@@ -130,7 +130,7 @@ def test_the_graph_of_digits_asks_for_the_nodes_that_it_does_not_tell(load):
 
 def test_data_that_cannot_be_are_one_line(load, tmp_path):
     for section, kind, message in (
-        ({"name": "mnist"}, InputError, "unknown data set 'mnist'"),
+        ({"name": "fashion"}, InputError, "unknown data set 'fashion'"),
         ({"name": "cifar10"}, InputError, "has no folder"),
         ({"name": "digits", "size": 8}, InputError, "data 'digits'"),
         ({"name": "nmnist", "folder": str(tmp_path / "none")}, FileError, "does not exist"),
