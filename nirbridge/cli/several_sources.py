@@ -178,9 +178,12 @@ def _relayed(take: Callable[[str, Connection], None], name: str, pipe: Connectio
 
 def _wait(children: list[Child], relay: Relay) -> None:
     """Until all have ended, or what they say cannot be written."""
-    running = {child.process.sentinel for child in children}
+    running = {child.process.sentinel: child.process for child in children}
     while running and relay.broken is None:
-        running -= {ready for ready in connection.wait(running, LOOK) if isinstance(ready, int)}
+        for ready in connection.wait(list(running), LOOK):
+            assert isinstance(ready, int)
+            # Its end of the pipe closes a moment before the process counts as ended, and has an exit code.
+            running.pop(ready).join()
 
 
 def _end(children: list[Child]) -> list[Child]:

@@ -26,6 +26,8 @@ def test_every_example_is_tested() -> None:
     """``grid_training.py`` is what the two training scripts share."""
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "grid_training.py",
+        "imagenet_network.py",  # test_imagenet_network.py
+        "imagenet_pictures.py",
         "lava_network.py",  # in tests/lava/test_lava_embedded.py
         "loihi_chip.py",  # test_loihi_chip.py
         "loihi_nmnist.py",  # in tests/lava/test_lava_nmnist.py

@@ -42,7 +42,7 @@ def test_energy_counts_ways_and_refuses_too_many() -> None:
 def test_a_long_ring_that_is_entered_in_its_middle_is_refused_in_one_line() -> None:
     """The scale of the middle hangs on that of 250 synapses which the order puts behind it."""
     names = [f"n{k}" for k in range(500)]
-    nodes = {"act": nir.IF(ONE, ONE), **{name: nir.Linear(np.eye(2)) for name in names}}
+    nodes = {"act": nir.IF(ONE, ONE), **{name: nir.Linear(0.7 * np.eye(2)) for name in names}}
     graph = net(nodes, "input n250", " ".join(names), f"{names[-1]} act n0", "act output", shape=(2,))
     assert nirbridge.check(graph) == []
     with pytest.raises((GraphError, UnsupportedError), match="beyond double precision, after so many synapses"):

@@ -311,7 +311,7 @@ def test_bad_calls_end_with_one_line(tmp_path, monkeypatch):
     for arguments, message in (
         (("--config", str(tmp_path / "none.json")), "cannot be read"),
         (("--config", config, "--set", "recipe=magic"), "recipe is 'magic'"),
-        (("--config", config, "--set", "data.name=mnist"), "unknown data set 'mnist'"),
+        (("--config", config, "--set", "data.name=cifar"), "unknown data set 'cifar'"),
         (("--config", config, "--set", "data.validation=60"), "validation=60 is no whole number from 0 to 59"),
         (("--config", config, "--resume"), "checkpoint.pt': does not exist"),
         (("--config", config, "--resume", "--overwrite"), "--overwrite: contradicts --resume"),
