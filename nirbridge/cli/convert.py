@@ -259,7 +259,8 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
     if report is not None:
         write_whole(report, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
         _say(f"wrote {report}")
-    _say(layer_table(found))
+    for line in layer_table(found).splitlines():
+        _say(line)
     _say(
         f"{found.samples} samples: same answer for {found.agreement:.2%} of the decisions, "
         f"correlation of the outputs {found.correlation:.3f}"

@@ -38,6 +38,7 @@ from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
+from nirbridge.reports import counted
 
 _COARSE_VALUE = 0.1
 _COARSE_CHOICE = 0.25
@@ -218,7 +219,7 @@ def _dead(graph: AnalogGraph, layers: tuple[Layer, ...], inserted: frozenset[str
         return []
     most = max(told, key=lambda layer: layer.dead / layer.scale.size)
     named = {users_layer(graph, layer.name, inserted) for layer in told}
-    others = f", and some in {len(named) - 1} more layers," if len(named) > 1 else ""
+    others = f", and some in {counted(len(named) - 1, 'more layer')}," if len(named) > 1 else ""
     found = f"{most.dead} of {most.scale.size} channels{others} are never active on the calibration data (λ = 0)"
     next_step = "They take their layer's largest λ; more data may show them active"
     return [Problem(users_layer(graph, most.name, inserted), found, next_step, rule="dead_channels")]
@@ -250,7 +251,7 @@ def _negative_scales(traced: AnalogGraph) -> list[Problem]:
     if not told:
         return []
     most = max(told, key=lambda name: counts[name])
-    others = f", and some in {len(told) - 1} more layers," if len(told) > 1 else ""
+    others = f", and some in {counted(len(told) - 1, 'more layer')}," if len(told) > 1 else ""
     found = f"{counts[most]} of {traced.nodes[most].scale.size} channels{others} have a negative scale"
     next_step = "Their weights change sign, which is exact"
     return [Problem(f"layer '{most}' (BatchNorm)", found, next_step, rule="negative_bn_scale")]

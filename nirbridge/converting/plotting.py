@@ -48,7 +48,8 @@ def _title(report: Report) -> str:
     options, latency = report.options, report.latency
     if report.method == "one-spike":
         bits = options["weight_bits"]
-        kind = f"T = {options['phases']}, wait {options['wait']}, Q = {options['base']:g}" + (
+        several = f"{options['spikes']} spikes, " if options["spikes"] > 1 else ""
+        kind = f"{several}T = {options['phases']}, wait {options['wait']}, Q = {options['base']:g}" + (
             f", INT{bits}" if bits else ""
         )
     else:
@@ -62,7 +63,7 @@ def _title(report: Report) -> str:
 
 def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> None:
     for place, (label, name, colour) in enumerate(
-        (("what is accumulated", "error", _BLUE), ("own", "own_error", _ORANGE))
+        (("accumulated", "error", _BLUE), ("of the layer's own code", "own_error", _ORANGE))
     ):
         heights = [100 * getattr(layer, name) for layer in layers]
         axis.bar([x + 0.4 * (place - 0.5) for x in range(len(layers))], heights, 0.39, label=label, color=colour)
@@ -73,10 +74,10 @@ def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> Non
 
 def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
     kinds = (
-        ("spikes per neuron and window", "rate", _BLUE),
-        ("neurons that never spike", "silent", _GREY),
-        ("activations above the code's range", "clipped", _ORANGE),
-        ("activations too small for it", "below", _RED),
+        ("spikes a neuron", "rate", _BLUE),
+        ("silent neurons", "silent", _GREY),
+        ("values cut off", "clipped", _ORANGE),
+        ("values too small", "below", _RED),
     )
     for place, (label, name, colour) in enumerate(kinds):
         heights = [100 * getattr(layer, name) for layer in layers]

@@ -49,6 +49,27 @@ def convert(folder: Path, name: str, *arguments: object, data: str = "x.npy") ->
     return CliRunner().invoke(main, [str(argument) for argument in (*fixed, *arguments)])
 
 
+def test_the_report_is_of_samples_held_back(folder: Path) -> None:
+    """A line a layer, and accuracies where labels are given; of ten samples two are a quarter."""
+    np.save(folder / "y.npy", np.zeros(10, dtype=int))
+    result = convert(
+        folder, "net", "--report", folder / "r.json", "--labels", folder / "y.npy", "--runtime", "reference"
+    )
+    assert result.exit_code == 0, result.output
+    lines = result.stderr.splitlines()
+    assert "measuring 2 samples that were held back, on reference" in lines
+    header = next(number for number, line in enumerate(lines) if line.startswith("layer "))
+    report = json.loads((folder / "r.json").read_text())
+    assert [line.split()[0] for line in lines[header + 1 :][: len(report["layers"])]] == [
+        layer["name"] for layer in report["layers"]
+    ]
+    assert report["samples"] == 2
+    assert report["accuracy"] in (0, 0.5, 1)
+    wrong = convert(folder, "net", "--report", folder / "r.json", "--samples", 10)
+    assert wrong.exit_code == 2
+    assert "option '--samples': 10 of 10 samples would be held back" in wrong.stderr
+
+
 def test_writes_a_graph_that_runs(folder: Path) -> None:
     result = convert(folder, "net", "--phases", 12, "--base", 1.35, "--wait", 8, "--weight-bits", 8)
     assert result.exit_code == 0, result.output
