@@ -38,6 +38,7 @@ from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
+from nirbridge.primitives.phase_base import digits
 from nirbridge.reports import counted
 
 _COARSE_VALUE = 0.1
@@ -148,10 +149,17 @@ def _corrected(
     count = fitting(graph, len(data))
     samples = data[np.linspace(0, len(data) - 1, count).round().astype(int)].astype(np.float64)
     scale = _input_scale(settings, data)
-    digits = Code(_input_base(graph, settings), settings.phases, 1, False, settings.phases)
-    sizes = digits(torch.tensor(np.abs(samples) / scale)).numpy() * scale
-    whole, sent = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * sizes))
+    levels = Code(_input_base(graph, settings), settings.phases).levels
+    coded_sizes = [_decoded(np.abs(sample) / scale, levels) * scale for sample in samples]
+    whole, sent = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * np.stack(coded_sizes)))
     return corrected(graph, coded, settings.code, scales, whole, sent, settings.calibrate == ERROR, progress)
+
+
+def _decoded(parts: Array, levels: Array) -> Array:
+    """What the digits of a value stand for."""
+    sent, _ = digits(parts, levels.tolist())
+    found: Array = sum(fires * level for fires, level in zip(sent, levels, strict=True))
+    return found
 
 
 def _input_scale(settings: Settings, data: Array) -> float:

@@ -114,7 +114,11 @@ def make_settings(
         raise InputError("option 'weight_rounding'", found, "Give weight_bits too, as 6")
     delay = steps if wait is None else _whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
     most = _whole("spikes", spikes, 1, steps, "'phases'")
-    rule = (ERROR if steps < _MANY_PHASES and most == 1 else MARGIN) if calibrate == "auto" else calibrate
+    rule = calibrate
+    if calibrate == "auto":
+        rule = ERROR if margin is None and most == 1 and steps < _MANY_PHASES else MARGIN
+    if margin is not None and rule != MARGIN:
+        raise InputError("option 'margin'", f"is not used with calibrate={rule!r}", "Leave one of both away")
     automatic = isinstance(base, str) and base == "auto"
     radix = best_base(steps, first) if automatic else _base(base)
     _require_range(steps + delay + first, radix)

@@ -154,9 +154,10 @@ def test_several_spikes_are_nearer(cnn: Trained, spikes: int) -> None:
 
 @pytest.mark.parametrize("options", [
     {"spikes": 0}, {"spikes": 17}, {"spikes": 1.5}, {"margin": 0.5}, {"margin": "much"}, {"calibrate": "best"},
+    {"margin": 2.0, "calibrate": "paper"}, {"margin": 2.0, "calibrate": "error"},
 ])  # fmt: skip
 def test_options_out_of_range(options: dict[str, Any]) -> None:
-    (name,) = options
+    name, *_ = options
     with pytest.raises(InputError, match=f"option '{name}'"):
         nirbridge.convert(Bounded(nn.ReLU()), np.random.default_rng(0).random((4, 2, 6, 6)), **options)
 
