@@ -31,6 +31,7 @@ class Layer:
         scale: λ, the activation that 1.0 in the code stands for.
         base_in: Q of what it takes.
         base_out: Q of what it sends.
+        code: of its spikes; None for qcfs.
         dead: channels that no calibration sample activated.
     """
 
@@ -39,6 +40,7 @@ class Layer:
     scale: Array
     base_in: float
     base_out: float
+    code: Code | None = None
     dead: int = 0
 
 
@@ -75,12 +77,11 @@ class Conversion:
         module: the analog network, unchanged; a float32 copy of one in half precision.
         analog: the analog network as a graph, arranged; None for qcfs.
         coded: the same with the weights and biases of the spiking graph; None for qcfs.
-        code: of the hidden layers' spikes; None for qcfs.
         transform: data → what the analog network takes.
         layers: the spiking layers in order.
         latency: steps through the network.
         notes: what to look at, each naming its layer.
-        options: the options, with defaults filled in.
+        options: the options, with defaults filled in; of a base that the data chose, the median over the layers.
     """
 
     graph: nir.NIRGraph
@@ -88,7 +89,6 @@ class Conversion:
     module: nn.Module
     analog: AnalogGraph | None
     coded: AnalogGraph | None
-    code: Code | None
     transform: Callable[[Array], Array]
     layers: tuple[Layer, ...]
     latency: Latency

@@ -39,7 +39,7 @@ _MEMORY = 2**30
 def corrected(
     graph: AnalogGraph,
     coded: AnalogGraph,
-    code: Code,
+    codes: Mapping[str, Code],
     scales: Mapping[str, Array],
     data: Tensor,
     sent: Tensor,
@@ -52,13 +52,14 @@ def corrected(
         \delta_c: \quad \overline{\lambda_c \, \hat a((u_c + \delta_c)/\lambda_c)} = \overline{a_c}
 
     u is what the ReLU gets from the decoded spikes before it, a what it sends in the analog network; a few steps of
-    Newton, since the mean of many values is smooth where the code is not.  Pooled features stay as they are: an
+    Newton, since the mean of many values is smooth where the code is not.  Of few samples, δ is partly chance: as much
+    of it is kept as two halves of them, in the order of the data, agree on.  Pooled features stay as they are: an
     average over places has little error of its own, and few values a channel.
 
     Args:
         graph: the arranged network.
         coded: the same with the weights of the spiking one.
-        code: of its spikes.
+        codes: of the spikes of every ReLU.
         scales: λ of every ReLU.
         data: calibration samples [N, *shape] as the network takes them.
         sent: the same as the code of the input carries them.
@@ -81,10 +82,10 @@ def corrected(
                 changed[name] = refitted(node, spiking.total(name, slice(None)).numpy(), wanted.numpy())
                 run = function(changed[name], dtype)
             if type(node) is Relu:
-                coding = _coding(code, scales[name], dtype)
+                coding = _coding(codes[name], scales[name], dtype)
                 endless = replace(node, ceiling=np.inf)  # the code ends by itself
                 if not _pooled(graph, name):
-                    delta = _offset(graph, name, network, spiking, endless, coding, dice)
+                    delta = _offset(graph, name, network, spiking, endless, scales[name], coding, dice)
                     changed[name] = replace(node, shift=node.shift + delta)
                     endless = replace(endless, shift=node.shift + delta)
                 run = _coded(function(endless, dtype), coding)
@@ -175,6 +176,7 @@ def _offset(
     network: _Side,
     spiking: _Side,
     node: Relu,
+    scale: Array,
     coding: Function,
     dice: torch.Generator,
 ) -> Array:
@@ -193,9 +195,29 @@ def _offset(
     broad = [channels if place == axis else 1 for place in range(axes)]
     if known < _FEWEST:
         return np.zeros(())
-    delta = torch.zeros(channels, dtype=wanted.dtype)
-    for _ in range(_ROUNDS):
-        sent = coding((entering + delta[:, None]).T.reshape(known, *broad)).reshape(known, channels)
-        active = (sent > 0).to(sent.dtype).mean(0)
-        delta += (wanted.mean(1) - sent.mean(0)) / active.clamp(min=_LEAST_SLOPE)
-    return delta.double().numpy().reshape(broad)
+    unit = torch.as_tensor(np.broadcast_to(scale, broad).reshape(-1).copy()).to(wanted.dtype)
+
+    def solved(part: slice) -> Tensor:
+        """In units of λ."""
+        goal, place, delta = wanted[:, part].mean(1), entering[:, part].T, torch.zeros(channels, dtype=wanted.dtype)
+        for _ in range(_ROUNDS):
+            sent = coding((place + delta).reshape(-1, *broad)).reshape(-1, channels)
+            active = (sent > 0).to(sent.dtype).mean(0)
+            delta += (goal - sent.mean(0)) / active.clamp(min=_LEAST_SLOPE)
+        return delta / unit
+
+    delta = _believed(solved(slice(None)), solved(slice(known // 2)), solved(slice(known // 2, None)))
+    return (delta * unit).double().numpy().reshape(broad)
+
+
+def _believed(delta: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    r"""What of δ of all channels is likely to hold for other data too, by how far two halves of the data agree on it.
+
+    .. math::
+        \delta_c \frac{\tau^2}{\tau^2 + (v_c + \bar v)/2}, \qquad
+        \tau^2 = \overline{\delta' \delta''}, \quad v_c = (\delta'_c - \delta''_c)^2/4
+    """
+    common = (first * second).mean().clamp(min=0)
+    doubt = (first - second) ** 2 / 4
+    doubt = (doubt + doubt.mean()) / 2
+    return torch.where(doubt > 0, delta * common / (common + doubt), delta)

@@ -13,6 +13,7 @@ import nir
 import numpy as np
 
 from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.coding import Code
 from nirbridge.converting.markers import Array, Offset, Relu, is_moving
 from nirbridge.converting.scaling import ONE, along, compact, known, merged, moved, scaled, takes_factors
 from nirbridge.converting.settings import Settings
@@ -42,6 +43,7 @@ class Emission:
     Attributes:
         graph: the analog graph.
         settings: the options.
+        codes: of the spikes of every ReLU.
         scales: λ of every ReLU.
         constants: what biases bring to every ReLU and to the output.
         input_scale: the input that 1.0 stands for.
@@ -56,6 +58,7 @@ class Emission:
 
     graph: AnalogGraph
     settings: Settings
+    codes: dict[str, Code]
     scales: dict[str, Array]
     constants: dict[str, Array]
     input_scale: Array
@@ -127,8 +130,15 @@ def _unit(emission: Emission, name: str) -> Array:
     node = emission.graph.nodes[name]
     if type(node) is Relu:
         return emission.scales[name]
-    base = emission.settings.base if emission.graph.of_type(Relu) else emission.input_base
-    return np.asarray(base ** (emission.settings.first_phase - 1))
+    return np.asarray(_base(emission, name) ** (emission.settings.first_phase - 1))
+
+
+def _base(emission: Emission, name: str) -> float:
+    """Q of the spikes that enter a node: terms of a sum have one."""
+    source = emission.graph.incoming[name][0]
+    if source in emission.codes:
+        return emission.codes[source].base
+    return emission.input_base if source == emission.graph.input else _base(emission, source)
 
 
 def _divisors(emission: Emission, name: str) -> dict[str, Array]:
@@ -244,14 +254,14 @@ def _neuron(emission: Emission, name: str) -> Train:
         phases=settings.phases,
         wait=settings.wait,
         base_in=train.base,
-        base_out=settings.base,
+        base_out=emission.codes[name].base,
         v_threshold=compact(np.asarray(threshold)),
         v_init=compact(np.asarray(bias)),
         first_phase=settings.first_phase,
         rounding=settings.rounding,
         spikes=settings.spikes,
     )
-    return Train((emission.place(name, neuron, train.sources),), scale, settings.base)
+    return Train((emission.place(name, neuron, train.sources),), scale, neuron.base_out)
 
 
 def _united(emission: Emission, name: str, unit: Array) -> Train:

@@ -44,6 +44,7 @@ class LayerError:
         dead: those that no calibration sample activated.
         rate: non-zero outputs per neuron and window.
         scale: (smallest, largest) λ of the layer's channels.
+        base: Q of its spikes; 1 for qcfs.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LayerError:
     dead: int
     rate: float
     scale: tuple[float, float]
+    base: float
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class _Tally:
 
     def __init__(self, layer: Layer, conversion: Conversion) -> None:
         self.layer = layer
-        self.code, steps = conversion.code, conversion.latency.phases
+        self.code, steps = layer.code, conversion.latency.phases
         self.weights = np.full(steps, 1 / steps) if self.code is None else self.code.levels
         self.unit = np.ones(()) if self.code is None else layer.scale
         self.wrong = self.own = self.power = self.error = 0.0
@@ -269,6 +271,7 @@ class _Tally:
             dead=self.layer.dead,
             rate=self.spikes / self.count,
             scale=(float(scale.min()), float(scale.max())),
+            base=self.layer.base_out,
         )
 
 

@@ -8,37 +8,33 @@ from typing import Any
 
 import nir
 import numpy as np
-import torch
 from torch import nn
 
 from nirbridge.converting.activations import final_notes
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.base import best_base
+from nirbridge.converting.bases import layer_codes
 from nirbridge.converting.calibrate import (
     alive,
     batches,
-    constant_inputs,
     drop_silent_halves,
     module_dtype,
     require_same,
     users_layer,
 )
+from nirbridge.converting.calibration import Calibration
 from nirbridge.converting.centring import centre_aggregates
 from nirbridge.converting.coding import Code
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
-from nirbridge.converting.correcting import corrected, fitting
-from nirbridge.converting.emit import Emission, emit
+from nirbridge.converting.emit import Emission
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
-from nirbridge.converting.observing import Observed, Progress, observe
-from nirbridge.converting.ranges import ERROR, PAPER, best_code, room, scale
-from nirbridge.converting.refitting import FEWEST_SAMPLES
-from nirbridge.converting.rewrites import arrange, input_meets_spikes
-from nirbridge.converting.rounding import rounded_weights
+from nirbridge.converting.observing import Progress, observe
+from nirbridge.converting.ranges import room, scale
+from nirbridge.converting.rewrites import arrange
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
-from nirbridge.primitives.phase_base import digits
 from nirbridge.reports import counted
 
 _COARSE_VALUE = 0.1
@@ -79,29 +75,24 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     graph, one_sided = drop_silent_halves(graph, {name: layer.largest for name, layer in observed.items()})
     inserted = frozenset(graph.nodes) - frozenset(traced.nodes)
     largest, dead = alive(graph, {name: layer.largest for name, layer in observed.items()}, inserted)
-    if settings.margin is None:
-        settings = replace(settings, margin=room(len(data), settings.spikes))
+    rule, margin = settings.calibrate, settings.margin or room(len(data), settings.spikes)
+    settings = replace(settings, margin=margin)
     known = {name: replace(observed[name], largest=largest[name]) for name in largest}
-    settings, scales = _fitted(graph, settings, known)
-    coded = graph
-    if settings.weight_bits is not None:
-        entering = emit(_emission(graph, settings, scales, offset, data)).entering
-        if settings.calibrate == ERROR and len(data) >= FEWEST_SAMPLES:  # fitted first, then on the grid
-            fitted = _corrected(graph, graph, settings, scales, data, transform, inputs[0].dtype, progress)
-            coded = graph.changed({name: node for name, node in fitted.nodes.items() if type(node) is not Relu})
-        coded = rounded_weights(coded, inputs, settings.weight_bits, settings.weight_rounding, entering)
-    if settings.calibrate != PAPER:
-        coded = _corrected(graph, coded, settings, scales, data, transform, inputs[0].dtype, progress)
+    codes = layer_codes(graph, settings.code, known, rule, margin, settings.base_from_data)
+    scales = {name: scale(codes[name], known[name], rule, margin, graph.nodes[name]) for name in known}
+    calibration = Calibration(graph, settings, codes, scales, data, transform, offset)
+    coded = calibration.coded(inputs, progress)
     progress("building the spiking graph")
-    spiking = _built(emit(_emission(coded, settings, scales, offset, data)))
-    layers = tuple(_layer(name, spiking.nodes[name], scales[name], dead[name]) for name in graph.of_type(Relu))
+    spiking = _built(calibration.emitted(coded))
+    layers = tuple(
+        _layer(name, spiking.nodes[name], codes[name], scales[name], dead[name]) for name in graph.of_type(Relu)
+    )
     return Conversion(
         graph=spiking,
         method="one-spike",
         module=module,
         analog=graph,
         coded=coded,
-        code=settings.code,
         transform=transform,
         layers=layers,
         latency=Latency(settings.phases, settings.wait, depth(spiking)),
@@ -112,74 +103,29 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
             *_dead(graph, layers, inserted),
             *_negative_scales(traced),
             *_coarse(settings, layers),
-            *_coarse_input(graph, settings),
+            *_coarse_input(calibration),
             *_clipped_input(graph, settings, data),
         ),
         options={
             name: value.tolist() if isinstance(value, np.ndarray) else value
             for name, value in {
                 **asdict(settings),
-                "input_scale": _input_scale(settings, data),
-                "input_base": _input_base(graph, settings),
+                "base": float(np.median([code.base for code in codes.values()])) if codes else settings.base,
+                "input_scale": calibration.input_scale,
+                "input_base": calibration.input_base,
             }.items()
         },
     )
 
 
-def _fitted(graph: AnalogGraph, settings: Settings, layers: dict[str, Observed]) -> tuple[Settings, dict[str, Array]]:
-    """The settings with a base, and λ of every layer."""
-    rule, margin = settings.calibrate, settings.margin or 1.0
-    nodes: dict[str, Any] = {name: graph.nodes[name] for name in layers}
-    if settings.base_from_data and layers:
-        settings = replace(settings, base=best_code(settings.code, layers, rule, margin, nodes).base)
-    return settings, {name: scale(settings.code, layers[name], rule, margin, nodes[name]) for name in layers}
-
-
-def _corrected(
-    graph: AnalogGraph,
-    coded: AnalogGraph,
-    settings: Settings,
-    scales: dict[str, Array],
-    data: Array,
-    transform: Callable[[Array], Array],
-    dtype: torch.dtype,
-    progress: Progress,
-) -> AnalogGraph:
-    """See :func:`corrected`; on as many samples, spread over the data, as fit into memory."""
-    count = fitting(graph, len(data))
-    samples = data[np.linspace(0, len(data) - 1, count).round().astype(int)].astype(np.float64)
-    scale = _input_scale(settings, data)
-    levels = Code(_input_base(graph, settings), settings.phases).levels
-    coded_sizes = [_decoded(np.abs(sample) / scale, levels) * scale for sample in samples]
-    whole, sent = (torch.as_tensor(transform(x)).to(dtype) for x in (samples, np.sign(samples) * np.stack(coded_sizes)))
-    return corrected(graph, coded, settings.code, scales, whole, sent, settings.calibrate == ERROR, progress)
-
-
-def _decoded(parts: Array, levels: Array) -> Array:
-    """What the digits of a value stand for."""
-    sent, _ = digits(parts, levels.tolist())
-    found: Array = sum(fires * level for fires, level in zip(sent, levels, strict=True))
-    return found
-
-
-def _input_scale(settings: Settings, data: Array) -> float:
-    """The input that 1.0 in its code stands for."""
-    return settings.input_scale or float(np.abs(data.astype(np.float64)).max())
-
-
-def _input_base(graph: AnalogGraph, settings: Settings) -> float:
-    """2, or that of the spikes where both add up: a membrane multiplies by one base."""
-    return settings.base if settings.base <= INPUT_BASE and input_meets_spikes(graph) else INPUT_BASE
-
-
-def _coarse_input(graph: AnalogGraph, settings: Settings) -> list[Problem]:
-    base = _input_base(graph, settings)
+def _coarse_input(calibration: Calibration) -> list[Problem]:
+    base = calibration.input_base
     if base == INPUT_BASE:
         return []
-    step = base**-settings.phases
+    step = base**-calibration.settings.phases
     found = f"its code adds to spikes of base {base:g}, so it has that base and resolves {step:.2g} of its maximum"
     next_step = "Use more phases for a finer input, or put a ReLU behind the first layer"
-    return [Problem(f"input '{graph.input}'", found, next_step, rule="input_base")]
+    return [Problem(f"input '{calibration.graph.input}'", found, next_step, rule="input_base")]
 
 
 def _clipped_input(graph: AnalogGraph, settings: Settings, data: Array) -> list[Problem]:
@@ -195,18 +141,6 @@ def _clipped_input(graph: AnalogGraph, settings: Settings, data: Array) -> list[
     return [Problem(f"input '{graph.input}'", found, next_step, rule="input_clipped")]
 
 
-def _emission(graph: AnalogGraph, settings: Settings, scales: dict[str, Array], offset: Array, data: Array) -> Emission:
-    return Emission(
-        graph=graph,
-        settings=settings,
-        scales=scales,
-        constants=constant_inputs(graph, offset),
-        input_scale=np.asarray(_input_scale(settings, data)),
-        input_base=_input_base(graph, settings),
-        signed=float(data.min()) < 0,
-    )
-
-
 def _built(emission: Emission) -> nir.NIRGraph:
     graph, nodes = emission.graph, emission.nodes
     for name in graph.order:
@@ -216,8 +150,8 @@ def _built(emission: Emission) -> nir.NIRGraph:
     return build_graph(nodes, emission.edges)
 
 
-def _layer(name: str, node: PhaseIF, scale: Array, dead: int) -> Layer:
-    return Layer(name, node.shape, scale, node.base_in, node.base_out, dead)
+def _layer(name: str, node: PhaseIF, code: Code, scale: Array, dead: int) -> Layer:
+    return Layer(name, node.shape, scale, node.base_in, node.base_out, code, dead)
 
 
 def _dead(graph: AnalogGraph, layers: tuple[Layer, ...], inserted: frozenset[str]) -> list[Problem]:
@@ -270,18 +204,25 @@ def _coarse(settings: Settings, layers: tuple[Layer, ...]) -> list[Problem]:
     notes: list[Problem] = []
     if not layers:
         return notes
-    names = f"layer '{layers[0].name}' (PhaseIF)" + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
-    smallest = settings.base ** -(settings.phases + settings.first_phase - 1)
-    if smallest > (_COARSE_CHOICE if settings.base_from_data else _COARSE_VALUE):
+    limit = _COARSE_CHOICE if settings.base_from_data else _COARSE_VALUE
+    exponent = settings.phases + settings.first_phase - 1
+    coarse = [layer for layer in layers if layer.base_out**-exponent > limit]
+    if coarse:
+        most = min(coarse, key=lambda layer: layer.base_out)
         best = best_base(settings.phases, settings.first_phase)
-        told = best > settings.base and not settings.base_from_data
+        told = best > most.base_out and not settings.base_from_data
         wider = f", or a larger base: base='auto' gives {best:g}" if told else ""
         found = (
-            f"{settings.phases} phases of base {settings.base:g} end at {smallest:.3g} of the largest activation, "
-            f"so smaller ones are lost"
+            f"{settings.phases} phases of base {most.base_out:g} end at {most.base_out**-exponent:.3g} of the largest "
+            f"activation, so smaller ones are lost"
         )
-        notes.append(Problem(names, found, f"Use more phases{wider}", rule="too_few_phases"))
+        notes.append(Problem(_first(most, len(coarse)), found, f"Use more phases{wider}", rule="too_few_phases"))
     if settings.phases < _FEW_INPUT_BITS:
         found = f"{settings.phases} phases send the input with {settings.phases} binary digits"
-        notes.append(Problem(names, found, "Use 8 phases or more for pictures", rule="few_input_bits"))
+        where = _first(layers[0], len(layers))
+        notes.append(Problem(where, found, "Use 8 phases or more for pictures", rule="few_input_bits"))
     return notes
+
+
+def _first(layer: Layer, count: int) -> str:
+    return f"layer '{layer.name}' (PhaseIF)" + (f" and {count - 1} more" if count > 1 else "")

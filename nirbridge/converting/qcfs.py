@@ -75,7 +75,6 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         module=module,
         analog=None,
         coded=None,
-        code=None,
         transform=identity,
         layers=found,
         latency=Latency(window, 0 if window == 1 else window, depth(graph, MultiLevelLIF)),

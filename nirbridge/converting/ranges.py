@@ -17,7 +17,7 @@ from nirbridge.converting.observing import Observed
 PAPER, MARGIN, ERROR = "paper", "margin", "error"
 _SPREADS = 5
 """Standard deviations above the mean that few values exceed."""
-_ROOM, _ROOM_OF_SEVERAL = 1.5, 3.0
+_ROOM, _ROOM_OF_SEVERAL = 1.5, 5.0
 _SAMPLES = 64
 _PARTS = np.geomspace(0.25, 1.5, 16)
 """Of its largest activation, at which a range of least error may end."""
@@ -57,7 +57,7 @@ def room(samples: int, spikes: int) -> float:
     r"""The margin for so many calibration samples: the fewer, the less is known of the largest activations.
 
     .. math::
-        1 + r \min(1, \sqrt{64/N}), \qquad r = 1.5 \text{ for one spike, for which room costs resolution, else } 3
+        1 + r \min(1, \sqrt{64/N}), \qquad r = 1.5 \text{ for one spike, for which room costs resolution, else } 5
     """
     return 1 + (_ROOM if spikes == 1 else _ROOM_OF_SEVERAL) * min(1.0, math.sqrt(_SAMPLES / samples))
 
@@ -70,21 +70,30 @@ def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
     return np.minimum(np.maximum(margin * observed.largest, reach), node.ceiling)
 
 
-def best_code(code: Code, layers: Mapping[str, Observed], rule: str, margin: float, nodes: Mapping[str, Relu]) -> Code:
-    """``code`` with the base whose squared error is the least over the layers, each in parts of its own power.
+def best_code(
+    code: Code,
+    layers: Mapping[str, Observed],
+    rule: str,
+    margin: float,
+    nodes: Mapping[str, Relu],
+    most: float = np.inf,
+) -> Code:
+    """``code`` with the base up to ``most`` whose squared error is the least over the layers.
+
+    That of each layer counts in parts of its own power.
 
     With "margin", of bases that are nearly as good the smallest: it rounds large values more finely, and what it loses
     of small ones the biases make up for.
     """
     samples = [_normal(layers[name], rule, margin, nodes[name]) for name in layers]
     known = [sample for sample in samples if sample.numel()]
-    errors = {tried: sum(_least(tried, sample, rule) for sample in known) for tried in _codes(code)}
+    errors = {tried: sum(_least(tried, sample, rule) for sample in known) for tried in _codes(code, most)}
     enough = (1.0 if rule == ERROR else _NEARLY) * min(errors.values())
     return next(tried for tried, error in errors.items() if error <= enough)
 
 
-def _codes(code: Code) -> Iterator[Code]:
-    return (replace(code, base=round(float(base), 3)) for base in _BASES)
+def _codes(code: Code, most: float) -> Iterator[Code]:
+    return (replace(code, base=round(float(base), 3)) for base in _BASES if base <= most)
 
 
 def _normal(observed: Observed, rule: str, margin: float, node: Relu) -> Tensor:

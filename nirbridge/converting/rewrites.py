@@ -19,6 +19,7 @@ import nir
 import numpy as np
 
 from nirbridge.converting.analog import AnalogGraph
+from nirbridge.converting.bases import input_meets_spikes
 from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, is_moving, operation_of
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.normalisation import fold_into
@@ -290,18 +291,6 @@ def _opposite(node: Any) -> nir.NIRNode:
     stored = node.weight
     weight = replace(stored, value=-stored.value) if isinstance(stored, SparseMatrix) else -stored
     return replace(node, weight=weight, **({"bias": -node.bias} if hasattr(node, "bias") else {}))
-
-
-def input_meets_spikes(graph: AnalogGraph) -> bool:
-    """Whether a sum has terms both from the input and from neurons, as the stream of a pre-activation network."""
-    origins: dict[str, frozenset[type[nir.NIRNode]]] = {}
-    for name in graph.order:
-        found = frozenset().union(*(origins[source] for source in graph.incoming[name]))
-        if len(found) > 1:
-            return True
-        kind = type(graph.nodes[name])
-        origins[name] = frozenset({kind}) if kind in (nir.Input, Relu) else found
-    return False
 
 
 def arrange(graph: AnalogGraph, into_threshold: bool, spiking_averages: bool, input_too: bool) -> AnalogGraph:

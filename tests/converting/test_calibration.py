@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import nirbridge
-from nirbridge.converting import Conversion, convert_in_full, measure, one_spike
+from nirbridge.converting import Conversion, calibration, convert_in_full, measure
 from nirbridge.converting.coding import Code
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Relu
@@ -76,8 +76,8 @@ def test_a_ceiling_is_where_the_code_ends(name: str) -> None:
     x = np.random.default_rng(0).random((6, 2, 6, 6))
     conversion = assert_exact(Bounded(activation), x)
     (layer,) = conversion.layers
-    assert conversion.code is not None
-    ends = layer.scale * conversion.code.largest
+    assert layer.code is not None
+    ends = layer.scale * layer.code.largest
     assert (ends <= ceiling * (1 + 1e-12)).all()
     assert np.isclose(ends, ceiling).any() == np.isfinite(ceiling)
 
@@ -112,7 +112,7 @@ def test_biases_keep_the_means_of_channels(cnn: Trained, monkeypatch: pytest.Mon
     """On the calibration data, of every layer, and so the output is nearer on others."""
     options: dict[str, Any] = {"phases": 4, "base": 1.6, "calibrate": "margin"}
     moved = convert_in_full(cnn.module, cnn.train, **options)
-    monkeypatch.setattr(one_spike, "corrected", lambda graph, coded, *others: coded)
+    monkeypatch.setattr(calibration, "corrected", lambda graph, coded, *others: coded)
     plain = convert_in_full(cnn.module, cnn.train, **options)
     for name in ("relu", "relu_1"):
         wanted = channel_means(cnn, cnn.train[:200])[name]
@@ -123,11 +123,11 @@ def test_biases_keep_the_means_of_channels(cnn: Trained, monkeypatch: pytest.Mon
 
 
 def decoded_means(conversion: Conversion, name: str, x: np.ndarray) -> np.ndarray:
-    assert conversion.code is not None
+    layer = next(layer for layer in conversion.layers if layer.name == name)
+    assert layer.code is not None
     with nirbridge.compile(conversion.graph, "norse") as program:
         spikes = program.run(x[None], record=[name]).records[name]
-    layer = next(layer for layer in conversion.layers if layer.name == name)
-    return (np.tensordot(conversion.code.levels, spikes, (0, 0)) * layer.scale).mean((0, 2, 3))
+    return (np.tensordot(layer.code.levels, spikes, (0, 0)) * layer.scale).mean((0, 2, 3))
 
 
 def channel_means(trained: Trained, x: np.ndarray) -> dict[str, np.ndarray]:
