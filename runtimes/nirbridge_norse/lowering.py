@@ -51,11 +51,11 @@ def _view(planned: PlannedNode, setting: Setting) -> Stage:
     return _late("stages", "View")(planned.output_shape)
 
 
-def _windowed(stage: str, name: str) -> Lowering:
+def _windowed(name: str) -> Lowering:
     """A function of windows."""
 
     def lower(planned: PlannedNode, setting: Setting) -> Stage:
-        return _late("stages", stage)(planned.window, _late("windows", name)(planned, setting))
+        return _late("stages", "Windowed")(planned.window, _late("windows", name)(planned, setting))
 
     return lower
 
@@ -83,9 +83,9 @@ for _operation, _lowering in {
     "place": _stateless("place"),
     "product": _stateless("product"),
     "quantize": _stateless("quantize"),
-    "temporal mix": _windowed("Windowed", "temporal_mix"),
-    "first spike pool": _windowed("Windowed", "first_spike_pool"),
-    "window": _windowed("WindowedNeuron", "real_window"),
+    "temporal mix": _windowed("temporal_mix"),
+    "first spike pool": _windowed("first_spike_pool"),
+    "window": _stage("windows", "real_window"),
     "step": _neuron("step_neuron"),
     "lanes": _neuron("lane_neuron"),
 }.items():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nirbridge.runtime.states import LINE
 from nirbridge_norse.fused.layout import Order, order_of
-from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
+from nirbridge_norse.memory import SMALL, Bound, Sent, memory_of, memory_to_fill
 from nirbridge_norse.neurons.fused_snn import Pass
 
 Array = NDArray[Any]
@@ -109,18 +109,44 @@ def _nothing() -> None:
 
 
 class Stateless:
-    """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
+    """A node whose output at a step depends on that step alone; the function takes [N, *in].
+
+    Args:
+        function: of frames.
+        reads_bytes: whether these may be spikes in bytes.
+        hands_bytes: whether it then sends bytes too.
+    """
 
     view = False
     library = True
+    waits = True
     membranes: list[Tensor] | None = None
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, function: Callable[[Tensor], Tensor], reads_bytes: bool = False, hands_bytes: bool = False
+    ) -> None:
         self.function = function
+        self.reads_bytes, self.hands_bytes = reads_bytes, hands_bytes
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """Folds time into the batch, one call for all steps, and unfolds it again."""
-        return self.function(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        frames = x.flatten(0, 1)
+        if x.dtype is torch.uint8 and frames.nbytes > SMALL and not self.hands_bytes:
+            return self._few_at_a_time(frames).unflatten(0, x.shape[:2])
+        return self.function(frames).unflatten(0, x.shape[:2])
+
+    def _few_at_a_time(self, frames: Tensor) -> Tensor:
+        """The same where bytes are widened before: what they become need not leave the cache."""
+        count = max(1, SMALL // frames[0].numel() // 4)
+        y = None
+        for first in range(0, len(frames), count):
+            part = self.function(frames[first : first + count])
+            if y is None:
+                order = order_of(part[None])
+                y = order.new((len(frames), *part.shape[1:]), part.dtype)
+            y[first : first + count] = part
+        assert y is not None
+        return y
 
     def again(self) -> Stage:
         """The same, which has no state."""
@@ -151,6 +177,7 @@ class Written:
         sends: torch.dtype | None = None,
     ) -> None:
         self.function, self.sends = function, sends
+        self.reads_bytes = sends is not None
         self.enters, self.leaves = enters, leaves
         self._sent = Sent()
         self._kept: Bound | None = None
@@ -377,9 +404,12 @@ class WindowedNeuron:
     view = False
     library = True
 
-    def __init__(self, window: int, function: Callable[[Tensor, Kept], Tensor]) -> None:
+    def __init__(
+        self, window: int, function: Callable[[Tensor, Kept], Tensor], sends: torch.dtype | None = None
+    ) -> None:
         self.window = window
         self.function = function
+        self.sends = sends
         self.membranes: list[Tensor] | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
@@ -388,11 +418,15 @@ class WindowedNeuron:
         y = self.function(x.unflatten(0, (-1, self.window)), kept).flatten(0, 1)
         if kept is not None and self.membranes is not None:
             self.membranes += torch.stack(kept, 1).flatten(0, 1).unbind(0)
-        return y
+        return y if self.sends is None else y.to(self.sends)
+
+    def send(self, dtype: torch.dtype | None) -> None:
+        """Changes the dtype of what it sends from the next call on; by default it is that of what enters."""
+        self.sends = dtype
 
     def again(self) -> Stage:
         """Another one."""
-        return WindowedNeuron(self.window, self.function)
+        return WindowedNeuron(self.window, self.function, self.sends)
 
     def reset(self) -> None:
         """No state outlives a window."""
