@@ -14,7 +14,8 @@ from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.fused.window_passes import Sweep, WindowPass
 from nirbridge_norse.later import Later
 from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
-from nirbridge_norse.stages import Kept, Stage, WindowedNeuron
+from nirbridge_norse.stages import Stage
+from nirbridge_norse.windowed import Kept, WindowedNeuron
 
 TOGETHER = 2**19
 """Values that are computed at a time for a pass: 2 MB of single precision, much of which a second-level cache holds."""
@@ -83,12 +84,14 @@ class FiredWindow(WindowedNeuron):
 
     def _pulled(self, x: Later) -> Tensor:
         (total, batch), steps, sent, behind = x.extent, self.window, self.firing.sent, self.firing.behind
+        factor = x.factor if isinstance(x.source, Later) and self.firing.multiplies(x.factor) else None
+        x = x.source if factor is not None and isinstance(x.source, Later) else x
         size = prod(self.features)
         parts = _parts(steps, _even(steps, TOGETHER // size))
         frames = x.take(slice(*parts[0]), slice(0, 1))
         order, first_frames = self.firing.suits(order_of(frames)), frames if batch == 1 else None
         y, out = self._new(total // steps * sent, batch, frames.dtype, order)
-        for begin, end, sweep in self._groups(order, batch, TOGETHER // (size * parts[0][1])):
+        for begin, end, sweep in self._groups(order, batch, TOGETHER // (size * parts[0][1]), factor):
             for w in range(total // steps):
                 spikes = out[w * sent : (w + 1) * sent]
                 for t, last in parts:
@@ -98,12 +101,14 @@ class FiredWindow(WindowedNeuron):
                     sweep(rows, spikes, t, last + behind if last == steps else last, 0, begin * size)
         return y
 
-    def _groups(self, order: Order, batch: int, most: int) -> Iterator[tuple[int, int, Sweep]]:
+    def _groups(
+        self, order: Order, batch: int, most: int, factor: Tensor | None = None
+    ) -> Iterator[tuple[int, int, Sweep]]:
         """The samples in groups of ``most``, with the pass of each; all whole groups have the same."""
         sweeps = {}
         for first, last in _parts(batch, max(1, min(batch, most))):
             if last - first not in sweeps:
-                sweeps[last - first] = self.firing.bind(order, last - first)
+                sweeps[last - first] = self.firing.bind(order, last - first, factor)
             yield first, last, sweeps[last - first]
 
     def _new(self, steps: int, batch: int, entering: torch.dtype, order: Order) -> tuple[Tensor, Any]:

@@ -18,10 +18,12 @@ class Later:
     Attributes:
         function: of some frames, whatever the others are.
         source: all that enters.
+        factor: where the function is nothing but a product with it, so that a reader may form that itself.
     """
 
     function: Callable[[Tensor], Tensor]
     source: Tensor | Later
+    factor: Tensor | None = None
 
     @property
     def extent(self) -> tuple[int, int]:

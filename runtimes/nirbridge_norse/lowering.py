@@ -55,7 +55,7 @@ def _windowed(name: str) -> Lowering:
     """A function of windows."""
 
     def lower(planned: PlannedNode, setting: Setting) -> Stage:
-        return _late("stages", "Windowed")(planned.window, _late("windows", name)(planned, setting))
+        return _late("windowed", "Windowed")(planned.window, _late("windows", name)(planned, setting))
 
     return lower
 
@@ -73,7 +73,7 @@ for _operation, _lowering in {
     "identity": _view,
     "flatten": _view,
     "matrix": _stage("linear", "matrix"),
-    "scale": _stateless("scale"),
+    "scale": _stage("linear", "scale"),
     "convolution": _stage("convolution", "convolution"),
     "sum pool": _stage("pooling", "sum_pool"),
     "mean pool": _stage("pooling", "mean_pool"),

@@ -21,7 +21,8 @@ from nirbridge_norse.fired import FiredWindow
 from nirbridge_norse.fused.window_passes import find_window_pass
 from nirbridge_norse.pooling import spans
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Kept, Stage, WindowedNeuron
+from nirbridge_norse.stages import Stage
+from nirbridge_norse.windowed import Kept, WindowedNeuron
 
 Function = Callable[[Tensor], Tensor]
 

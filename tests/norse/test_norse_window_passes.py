@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -17,15 +18,16 @@ import nirbridge
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, build_graph, spec_of
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import SINGLE, single_precision, single_precision_limit
-from nirbridge_norse import convolution, fired, windows
+from nirbridge_norse import convolution, fired, program, windows
 from nirbridge_norse.fired import FiredWindow
-from nirbridge_norse.fixed.bytes import HALF, in_halves, largest_message
+from nirbridge_norse.fixed import bytes as fixed_bytes
+from nirbridge_norse.fixed.bytes import HALF, largest_message, wide_convolution
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.fused.window_passes import FiringPass
 from nirbridge_norse.later import Later
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.setting import make_setting
-from nirbridge_norse.stages import WindowedNeuron
+from nirbridge_norse.windowed import WindowedNeuron
 from tests.norse.norse_graphs import DT, chain, outputs
 
 PHASES, WINDOWS = 6, 3
@@ -147,6 +149,7 @@ def network(seed: int, precision: str = "float") -> nir.NIRGraph:
         "down": conv(8, 16, 1, 10),
         "aside": conv(8, 16, 1, 10),
         "up": conv(24, 8, 1, 10),
+        "factor": nir.Scale(dice.integers(1, 4, (24, 1, 1)) * np.ones((24, 1, 1))),
         "up.if": fire(24, 10),
         "flat": nir.Flatten(input_type={"input": np.array((24, 10, 10))}, start_dim=0, end_dim=-1),
         "read": nir.Linear(dice.integers(-9, 10, (5, 2400)) * unit),
@@ -154,7 +157,7 @@ def network(seed: int, precision: str = "float") -> nir.NIRGraph:
         "output": nir.Output({"output": np.array((5,))}),
     }
     line = [name for name in nodes if name != "aside"]
-    return build_graph(nodes, [*zip(line, line[1:], strict=False), ("stem.if", "aside"), ("aside", "up")])
+    return build_graph(nodes, [*pairwise(line), ("stem.if", "aside"), ("aside", "up")])
 
 
 def recorded(graph: nir.NIRGraph, x: Any, runtime: str, names: list[str], parts: int, **options: Any) -> dict[str, Any]:
@@ -191,9 +194,9 @@ def test_networks(seed: int, together: int, few: int, precision: str, batch: int
 def test_the_pass_is_taken_a_few_frames_at_a_time(precision: str) -> None:
     took, sizes, bind, take = [], [], FiringPass.bind, Later.take
 
-    def counted(self: FiringPass, order: Order, samples: int) -> Any:
+    def counted(self: FiringPass, order: Order, *rest: Any) -> Any:
         took.append(order.channels_last)
-        return bind(self, order, samples)
+        return bind(self, order, *rest)
 
     def measured(self: Later, steps: slice, samples: slice) -> torch.Tensor:
         sizes.append((found := take(self, steps, samples)).shape[:2])
@@ -258,15 +261,8 @@ def test_convolutions_that_only_move(kernel: tuple[int, int], dtype: torch.dtype
         assert convolution.moves_only(plan["n0"]) is not None
         stage = LOWERING[nir.Conv2d](plan["n0"], make_setting(DT))
         x = torch.tensor(dice.integers(0, 2, (3, 2, 4, 9, 8)), dtype=dtype)
-        expected = functional.conv2d(
-            x.float().flatten(0, 1),
-            torch.tensor(weight),
-            None,
-            1,
-            tuple(map(int, padding)),
-            tuple(map(int, dilation)),
-            4,
-        )
+        sides, apart = (tuple(map(int, pair)) for pair in (padding, dilation))
+        expected = functional.conv2d(x.float().flatten(0, 1), torch.tensor(weight), None, 1, sides, apart, 4)
         for last in (False, True):
             found = stage.run(Order((4, 9, 8), last).dense(x), scratch=False)
             assert found.dtype is dtype
@@ -292,18 +288,25 @@ WIDE = nir.Conv2d(
 )
 
 
-@pytest.mark.skipif(largest_message() < 255, reason="oneDNN adds no bytes of 8 bits here")
-@pytest.mark.parametrize("most", [HALF - 1, 2 * HALF])
-def test_sums_in_two_halves(most: int) -> None:
+@pytest.mark.parametrize("most", [3, HALF - 1, 2 * HALF])
+@pytest.mark.parametrize("in_halves", [False, True])
+def test_sums_in_two_halves_in_single_and_in_double_precision(in_halves: bool, most: int) -> None:
+    if in_halves and largest_message() < 255:
+        pytest.skip("oneDNN adds no bytes of 8 bits here")
     plan = make_plan(chain((40, 30, 30), WIDE))
-    wide = LOWERING[nir.Conv2d](plan["n0"], make_setting(DT, dtype="float64"))
+    narrow, wide = (LOWERING[nir.Conv2d](plan["n0"], make_setting(DT, dtype=d)) for d in ("float32", "float64"))
     x = torch.tensor(np.random.default_rng(1).integers(-most, most + 1, (3, 40, 30, 30)), dtype=torch.float64)
     x[0, 0, 0, 0], x[1, 1, 1, 1] = most, -most
-    calls = []
-    found = in_halves(plan["n0"], lambda x: calls.append(x) or wide.function(x))
-    assert found is not None
-    assert torch.equal(found(x), wide.function(x))
-    assert len(calls) == (most >= HALF)
+    taken = []
+    ways = [
+        lambda x, stage=s, name=n: taken.append(name) or stage.function(x)
+        for n, s in (("narrow", narrow), ("wide", wide))
+    ]
+    with patch.object(fixed_bytes, "largest_message", largest_message if in_halves else int):
+        found = wide_convolution(plan["n0"], *ways)(x)
+    assert torch.equal(found, wide.function(x))
+    assert found.dtype is torch.float64
+    assert taken == ([] if in_halves and most < HALF else ["narrow" if most == 3 else "wide"])
 
 
 def test_only_what_leaves_single_precision_is_wide() -> None:
@@ -324,3 +327,17 @@ def test_only_what_leaves_single_precision_is_wide() -> None:
     assert all((found[name] == expected[name]).all() for name in names)
     assert expected["n3"].max() > SINGLE
     assert spec_of(fire[0]).sends.spikes
+
+
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+def test_samples_on_two_threads_share_passes_and_no_states(precision: str) -> None:
+    x = np.random.default_rng(0).integers(0, 64, (2, 5, 3, 10, 10)).astype(np.float64)
+    graph, threads = network(1, precision), torch.get_num_threads()
+    expected = outputs(graph, x, "reference", precision=precision)
+    with patch.object(convolution, "FEW_PRODUCTS", 0), patch.object(program, "WORTH_THREADS", 0):
+        torch.set_num_threads(2)
+        try:
+            found = outputs(graph, x, precision=precision)
+        finally:
+            torch.set_num_threads(threads)
+    np.testing.assert_array_equal(found, expected.astype(found.dtype))

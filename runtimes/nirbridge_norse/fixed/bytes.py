@@ -64,27 +64,42 @@ HALF = 2**15
 """Magnitudes below it are two bytes."""
 
 
-def in_halves(planned: PlannedNode, wide: Any) -> Any:
-    """The function of [N, *in] in double precision for a convolution whose sums leave single precision.
+def wide_convolution(planned: PlannedNode, narrow: Any, wide: Any) -> Any:
+    """The function of [N, *in] in double precision for a convolution whose sums may leave single precision.
 
-    What enters is 256 a + b - 2^15 with bytes a and b, and the sums of these do not leave it; ``wide`` is taken where
-    it is larger.  None where the node pads, which would be no 0, or cannot run on bytes.
+    What enters is 256 a + b - 2^15 with bytes a and b, and the sums of these do not leave it.  Where it is larger, or
+    padded, which would be no 0 then, ``narrow`` takes data so small that no sum leaves it, and ``wide`` the rest.
     """
     node = planned.node
-    sums = [np.abs(node.weight).reshape(len(node.weight), -1).sum(1).max()] if node.weight.ndim == 4 else [np.inf]
-    if largest_message() < BYTE or max(sums) * BYTE >= SINGLE or not _is_worth_it(planned):
+    rows = np.abs(node.weight).reshape(len(node.weight), -1).sum(1).max()
+    bias = np.broadcast_to(node.bias, len(node.weight)).astype(np.float64)
+    halves = _in_halves(planned, rows, bias)
+
+    def function(x: Tensor) -> Tensor:
+        largest = float(x.abs().max())
+        found: Tensor
+        if halves is not None and largest < HALF:
+            found = halves(x)
+        elif largest * rows + np.abs(bias).max() < SINGLE:
+            found = narrow(x.float()).double()
+        else:
+            found = wide(x)
+        return found
+
+    return function
+
+
+def _in_halves(planned: PlannedNode, rows: float, bias: Any) -> Any:
+    geometry, node = convolution.geometry_of(planned.node), planned.node
+    if any(geometry.padding) or geometry.uneven is not None or rows * BYTE >= SINGLE:
         return None
-    geometry = convolution.geometry_of(node)
-    if any(geometry.padding) or geometry.uneven is not None:
+    if largest_message() < BYTE or not _is_worth_it(planned):
         return None
     weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
     convolve = _prepared(weight, torch.zeros(len(weight)), *geometry[:4], planned.input_shape)
-    whole = weight.double().sum((1, 2, 3)) * -HALF + torch.tensor(np.asarray(node.bias, dtype=np.float64))
-    whole = whole.numpy()
+    offset = weight.double().sum((1, 2, 3)).numpy() * -HALF + bias
 
     def function(x: Tensor) -> Tensor:
-        if float(x.abs().max()) >= HALF:
-            return wide(x)
         from nirbridge_norse.fused import frames  # and so numba, with the first run
 
         x = x.contiguous(memory_format=torch.channels_last)
@@ -92,7 +107,7 @@ def in_halves(planned: PlannedNode, wide: Any) -> Any:
         frames.halve(x.movedim(1, -1).numpy().reshape(-1), halves.numpy().reshape(2, -1), HALF)
         sums = convolve(halves.flatten(0, 1).movedim(-1, 1)).movedim(1, -1)
         y = torch.empty((len(x), *sums.shape[1:]), dtype=torch.float64)
-        frames.join(sums.numpy().reshape(2, -1, len(weight)), y.numpy().reshape(-1, len(weight)), whole)
+        frames.join(sums.numpy().reshape(2, -1, len(weight)), y.numpy().reshape(-1, len(weight)), offset)
         return y.movedim(-1, 1)
 
     return function

@@ -14,7 +14,8 @@ from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.pooling import integer_mean_pool
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Neuron, Stage, Stateless, Windowed, Written
+from nirbridge_norse.stages import Neuron, Stage, Stateless, Written
+from nirbridge_norse.windowed import Windowed
 from nirbridge_norse.windows import integer_window
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
@@ -56,6 +57,7 @@ class EitherPrecision:
         self.library = wide.library
         self.bytes: Stage | None = None
         self.waits = isinstance(wide, Stateless) and isinstance(narrow, Stateless)
+        self.factor = getattr(wide, "factor", None)
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In the dtype of ``x``."""

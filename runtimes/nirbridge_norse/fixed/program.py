@@ -11,12 +11,13 @@ from nirbridge.ir import spec_of
 from nirbridge.runtime import Array, LoweringTable, Plan
 from nirbridge.runtime.integer_bounds import single_precision
 from nirbridge.runtime.states import LINE, SENT
-from nirbridge_norse.fixed.bytes import find_bytes, in_halves, integer_synapse
+from nirbridge_norse.fixed.bytes import find_bytes, integer_synapse, wide_convolution
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.program import NorseProgram, lowered_node
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Stateless, WindowedNeuron
+from nirbridge_norse.stages import Stateless
+from nirbridge_norse.windowed import WindowedNeuron
 
 
 class FixedProgram(NorseProgram):
@@ -46,9 +47,9 @@ class FixedProgram(NorseProgram):
         if self.setting.device.type == "cpu" and numba_is_there():
             for name in self._wide:
                 if spec_of(self.lowered[name].node).operation == "convolution" and stages[name].waits:
-                    wide = stages[name].wide
-                    halves = in_halves(self.lowered[name], wide.function)
-                    stages[name].wide = wide if halves is None else Stateless(halves)
+                    stage = stages[name]
+                    wide = wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function)
+                    stage.wide = Stateless(wide)
             found = find_bytes(self.lowered)
             self._senders = found.senders
             for name in found.synapses:

@@ -37,8 +37,12 @@ class WindowPass(Protocol):
         """The order in which to take what lies in ``order``."""
         ...
 
-    def bind(self, order: Order, samples: int) -> Sweep:
-        """The pass over so many samples in that order."""
+    def multiplies(self, factor: torch.Tensor | None) -> bool:
+        """Whether the pass can multiply what enters by this, to the same bits."""
+        ...
+
+    def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
+        """The pass over so many samples in that order, which multiplies what enters by ``factor``."""
         ...
 
 
@@ -59,17 +63,24 @@ class FiringPass:
         self._limits = [[(least, _tensor(limit)) for least, limit in row] for row in parameters["limits"]]
         self._amounts = [_tensor(amount) for amount in parameters["amounts"]]
         self._prepared = cache(self._prepare)
+        self.suits = cache(self._suits)
 
-    def suits(self, order: Order) -> Order:
+    def _suits(self, order: Order) -> Order:
         """Channels last where thresholds repeat with the channels."""
         last = Order(order.features, len(order.features) == 3)
         return last if last.period(self._values()) <= CHUNK < order.period(self._values()) else order
 
-    def bind(self, order: Order, samples: int) -> Sweep:
+    def multiplies(self, factor: torch.Tensor | None) -> bool:
+        """Integers, whose products are exact; one for all or one for each channel."""
+        return self._integers and factor is not None and factor.numel() == factor.shape[:1].numel()
+
+    def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
         """The pass, with its states."""
         from nirbridge_norse.fused import windows  # and so numba, with the first run
 
-        layout, tables = self._prepared(order, samples)
+        layout, tables = self._prepared(order, samples, None if factor is None else factor.shape)
+        if factor is not None:
+            tables = tables._replace(factor=layout.parameters(factor.double()))
         size = samples * int(np.prod(order.features))
         kept = size if self._integers and self._amounts else 0
         neurons = windows.Neurons(np.empty(size), np.empty(kept), np.empty(size, np.uint8))
@@ -84,10 +95,10 @@ class FiringPass:
     def _values(self) -> list[torch.Tensor]:
         return [*(limit for row in self._limits for _, limit in row), *self._amounts]
 
-    def _prepare(self, order: Order, samples: int) -> tuple[Layout, Any]:
+    def _prepare(self, order: Order, samples: int, factor: torch.Size | None) -> tuple[Layout, Any]:
         from nirbridge_norse.fused import windows
 
-        layout = make_layout(order, samples, self._values())
+        layout = make_layout(order, samples, [*self._values(), *([] if factor is None else [torch.empty(factor)])])
         if layout.period % order.period([self._start]) == 0:
             start = layout.parameters(self._start)
         else:
@@ -99,7 +110,7 @@ class FiringPass:
             for r, (left, limit) in enumerate(row):
                 limits[k, r], least[k, r] = layout.parameters(limit), left
         amounts = np.array([layout.parameters(amount) for amount in self._amounts]).reshape(-1, width)
-        return layout, windows.Tables(start, limits, least, amounts, self._gains)
+        return layout, windows.Tables(start, limits, least, amounts, self._gains, np.empty(0))
 
 
 def _with_base(run: Any, base: float, data: Array, out: Array, neurons: Any, *rest: Any) -> None:
@@ -130,7 +141,11 @@ class DigitPass:
         """Channels last, as convolutions want the many frames that it sends."""
         return Order(order.features, len(order.features) == 3)
 
-    def bind(self, order: Order, samples: int) -> Sweep:
+    def multiplies(self, factor: torch.Tensor | None) -> bool:
+        """No code stands behind a product."""
+        return False
+
+    def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
         """The pass; it has no state behind a window."""
         from nirbridge_norse.fused import windows  # and so numba, with the first run
 

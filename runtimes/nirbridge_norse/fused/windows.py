@@ -43,6 +43,7 @@ class Tables(NamedTuple):
         least: (phases, R) spikes left from which on a limit counts; ascending, and 256 for a row that is not there.
         amounts: (phases, P) what a spike takes off; (0, P) where nothing is taken.
         gains: (phases,) of integers, each with its power of two, by which nothing is rounded.
+        factor: [P] on what enters integers; empty for 1.
     """
 
     start: Array
@@ -50,6 +51,7 @@ class Tables(NamedTuple):
     least: Array
     amounts: Array
     gains: Array
+    factor: Array
 
 
 class Span(NamedTuple):
@@ -154,8 +156,13 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
             if t < span.phases:
                 row = data[t - span.first, enters : enters + size]
                 gain = tables.gains[t]
-                for n in range(size):
-                    u[n] = min(max(u[n] + np.trunc(np.float64(row[n]) * gain), -high), high)
+                if tables.factor.shape[0]:
+                    factor = tables.factor[offset:end]
+                    for n in range(size):
+                        u[n] = min(max(u[n] + np.trunc(np.float64(row[n]) * factor[n] * gain), -high), high)
+                else:
+                    for n in range(size):
+                        u[n] = min(max(u[n] + np.trunc(np.float64(row[n]) * gain), -high), high)
             k = t - span.wait
             if k >= 0:
                 if takes:
