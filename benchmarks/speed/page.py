@@ -9,12 +9,13 @@ from typing import Any
 from benchmarks.results.markdown import table
 from nirbridge.files import write_whole
 
-from . import cnn, encode, equality, growth, memory, neurons, pictures, starting, threads, training, vgg
+from . import cnn, converted, encode, equality, growth, memory, neurons, pictures, starting, threads, training, vgg
 from .measuring import AT_MOST, spread
 from .store import Found, read_section
 
 SECTIONS: dict[str, ModuleType] = {
-    module.NAME: module for module in (vgg, cnn, neurons, encode, starting, training, threads, memory, growth, equality)
+    module.NAME: module
+    for module in (vgg, converted, cnn, neurons, encode, starting, training, threads, memory, growth, equality)
 }
 MET, MISSED = "met", "MISSED"
 GPU = ("gpu.md", "python benchmarks/gpu.py --out docs/benchmarks/gpu.md")

@@ -105,8 +105,8 @@ SPEC = Spec(
         steps=lambda node: 1,
         ratio=lambda node: Fraction(node.phases),
         coded=True,
-        real=WindowRun(_run, _values),
-        integer=WindowRun(_integer_run, _integer_values),
+        real=WindowRun(_run, _values, by_hand="digits"),  # since it sends many frames for one
+        integer=WindowRun(_integer_run, _integer_values, by_hand="digits"),
     ),
     floats=Floats(reaches=lambda node, x, dt, taken: x),
     integers=Integers(

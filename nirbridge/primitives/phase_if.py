@@ -246,6 +246,9 @@ def _family(node: PhaseIF, mixing: bool) -> str:
     return f"{'One-Spike' if node.spikes == 1 else f'{node.spikes}-Spike'} Q={float(node.base_out):.4g}"
 
 
+_BY_HAND = "integrate, wait and fire"
+"""By hand, since it goes on behind its last frame, and carries its states from one part of a window to the next."""
+
 SPEC = Spec(
     node=PhaseIF,
     parameters=(),
@@ -266,8 +269,8 @@ SPEC = Spec(
         ratio=lambda node: Fraction(1),
         coded=True,
         keeps_membrane=True,
-        real=WindowRun(_run, _values),
-        integer=WindowRun(_integer_run, _integer_values),
+        real=WindowRun(_run, _values, _BY_HAND),
+        integer=WindowRun(_integer_run, _integer_values, _BY_HAND),
     ),
     floats=Floats(reaches=_state_bound),
     integers=Integers(

@@ -135,10 +135,12 @@ class WindowRun(NamedTuple):
         run: ``(frames, **parameters) -> (what it sends, its membrane after each input frame or None)``, all of them
             sequences of frames [B, *shape].
         parameters: from the node; arrays among them, also in tuples, are cast by the runtime.
+        by_hand: name of the pass that a runtime may keep for it by hand, to the same bits; empty where it has none.
     """
 
     run: Callable[..., tuple[Sequence[Any], Sequence[Any] | None]]
     parameters: Callable[[Any], dict[str, Any]]
+    by_hand: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

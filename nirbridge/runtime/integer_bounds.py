@@ -37,10 +37,24 @@ def single_precision_limit(plan: Plan) -> int:
 
     Up to it single precision carries all values between the nodes exactly; it says nothing about what neurons compute.
     """
+    return _single_precision_limit(plan, frozenset())
+
+
+def single_precision(plan: Plan) -> tuple[int, frozenset[str]]:
+    """The same of all nodes but those that exceed it with the smallest inputs too, and these.
+
+    Such sums lie behind neurons, whose messages do not grow with the inputs.  Where there are cycles all nodes count.
+    """
+    found = None if any(planned.loop is not None for planned in plan.nodes) else carried(plan, 1)
+    wide = frozenset(name for name, bound in (found or {}).items() if bound >= SINGLE)
+    return _single_precision_limit(plan, wide), wide
+
+
+def _single_precision_limit(plan: Plan, wide: frozenset[str]) -> int:
     for bits in range(MOST_BITS, 0, -1):
         limit = 2**bits - 1
         found = carried(plan, limit)
-        if found is not None and max(found.values()) < SINGLE:
+        if found is not None and all(bound < SINGLE for name, bound in found.items() if name not in wide):
             return int(limit)
     return 0
 

@@ -23,6 +23,7 @@ from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
+from nirbridge_norse.placing import placed
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Written
 
@@ -45,9 +46,9 @@ class Geometry(NamedTuple):
     groups: int
     uneven: list[int] | None
 
-    def padded(self, x: Tensor) -> Tensor:
-        """``x`` with what is uneven."""
-        return x if self.uneven is None else functional.pad(x, self.uneven)
+    def padded(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """``x`` with what is uneven, perhaps in another dtype."""
+        return placed(x, self.uneven or (), dtype)
 
     def padded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape [C, H, W] of an input with it."""
@@ -72,6 +73,8 @@ def geometry_of(node: nir.Conv1d | nir.Conv2d) -> Geometry:
 def convolution(planned: PlannedNode, setting: Setting) -> Stage:
     """y[o, p] = b[o] + Σ_{c, k} weight[o, c, k] x[c, p·stride + k·dilation - padding], group by group."""
     node: nir.Conv1d | nir.Conv2d = planned.node
+    if (sides := moves_only(planned)) is not None:
+        return Stateless(lambda x: placed(x, sides), reads_bytes=True, hands_bytes=True)
     weight, geometry = setting.tensor(node.weight), geometry_of(node)
     bias = setting.tensor(node.bias).expand(len(weight)).contiguous()
     if setting.device.type == "cuda" and setting.exact:
@@ -79,13 +82,34 @@ def convolution(planned: PlannedNode, setting: Setting) -> Stage:
     if setting.device.type == "cpu" and runs_directly(planned, setting.sparse):
         return _direct(planned, weight, bias)
     if setting.device.type == "cpu" and setting.dtype is torch.float32 and suits_blocks(planned):
-        return Stateless(_packed(planned, weight, bias, geometry))
+        return Stateless(_packed(planned, weight, bias, geometry), reads_bytes=True)
     conv = functional.conv1d if weight.ndim == 3 else functional.conv2d
 
     def run(x: Tensor) -> Tensor:
-        return conv(geometry.padded(x).contiguous(), weight, bias, *geometry[:4])
+        return conv(geometry.padded(x, weight.dtype).contiguous(), weight, bias, *geometry[:4])
 
-    return Stateless(run)
+    return Stateless(run, reads_bytes=True)
+
+
+def moves_only(planned: PlannedNode) -> list[int] | None:
+    """How many places of 0 a convolution of one weight of 1 for each channel adds on each side, or takes off.
+
+    In the order of torch's ``pad``; None for one that computes something.  Other frameworks pad in layers of their own,
+    which ``convert`` writes as such convolutions.
+    """
+    node = planned.node
+    weight, axes = node.weight, node.weight.ndim - 2
+    alone = weight.shape[1] == 1 and len(weight) == int(node.groups) and not np.any(node.bias)
+    if not alone or pairs(node.stride, axes) != (1,) * axes:
+        return None
+    places = np.argwhere(weight[0, 0])
+    if len(places) != 1 or (weight != weight[:1]).any() or weight.sum() != len(weight):
+        return None
+    sides = []
+    spans = zip(places[0], weight.shape[2:], pairs(node.dilation, axes), conv_padding(node), strict=True)
+    for place, size, dilation, (before, after) in spans:
+        sides.append((before - int(place) * dilation, after - (size - 1 - int(place)) * dilation))
+    return [n for pair in reversed(sides) for n in pair]
 
 
 def suits_blocks(planned: PlannedNode) -> bool:
@@ -164,7 +188,7 @@ def _packed(planned: PlannedNode, weight: Tensor, bias: Tensor, geometry: Geomet
     call = torch.ops.mkldnn._convolution_pointwise.default
 
     def run(x: Tensor) -> Tensor:
-        x = geometry.padded(x).contiguous(memory_format=torch.channels_last)
+        x = geometry.padded(x, weight.dtype).contiguous(memory_format=torch.channels_last)
         y: Tensor = call(x, blocks, bias, padding, stride, dilation, geometry.groups, "none", [], "")
         return y
 

@@ -21,6 +21,7 @@ class Segment:
         sources: names of the senders, whose values add up.
         overwrites: whether nobody reads the memory of its input afterwards.
         done: names whose value nothing after this segment reads.
+        waits: whether its one reader takes its values few frames at a time, so that it computes them only then.
     """
 
     nodes: tuple[PlannedNode, ...]
@@ -29,12 +30,14 @@ class Segment:
     sources: tuple[str, ...]
     overwrites: bool
     done: tuple[str, ...]
+    waits: bool
 
 
 def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str]) -> tuple[Segment, ...]:
     """The plan's segments in execution order, for a run that keeps the values of some nodes to its end."""
     last_reader = _last_readers(plan)
     readers = Counter(source.name for planned in plan.nodes for source in planned.sources)
+    waiting = _waiting(plan, stages, readers, kept)
     found = []
     for nodes in plan.segments():
         last = nodes[-1]
@@ -47,6 +50,7 @@ def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str])
                 sources=tuple(source.name for source in last.sources),
                 overwrites=borrowed is not None and kept.isdisjoint(borrowed),
                 done=tuple(name for name, reader in last_reader.items() if reader == last.name and name not in kept),
+                waits=last.name in waiting,
             )
         )
     return tuple(found)
@@ -70,6 +74,40 @@ def _borrowed(
             return None
         name = source.sources[0].name
     return None
+
+
+def _waiting(plan: Plan, stages: Mapping[str, Stage], readers: Counter[str], kept: frozenset[str]) -> frozenset[str]:
+    """The nodes between whose values and a reader that pulls stand none but such nodes, each with one reader."""
+    found: set[str] = set()
+    for planned in reversed(plan.nodes):
+        reads_alone = planned.loop is None and len(planned.sources) == 1
+        if reads_alone and (planned.name in found or getattr(stages[planned.name], "pulls", False)):
+            (source,) = planned.sources
+            sender = plan[source.name]
+            able = sender.loop is None and sender.sources and getattr(stages[source.name], "waits", False)
+            if able and readers[source.name] == 1 and source.name not in kept:
+                found.add(source.name)
+    return frozenset(found)
+
+
+def byte_senders(plan: Plan, stages: Mapping[str, Stage]) -> list[str]:
+    """The windows whose spikes are read, through what hands them on, by what takes them as bytes alone."""
+    readers: dict[str, list[PlannedNode]] = {planned.name: [] for planned in plan.nodes}
+    for planned in plan.nodes:
+        for source in planned.sources:
+            readers[source.name].append(planned)
+    takes: dict[str, bool] = {}
+    for planned in reversed(plan.nodes):
+        alone = planned.loop is None and len(planned.sources) == 1
+        stage, read = stages[planned.name], readers[planned.name]
+        handed = bool(read) and all(takes.get(reader.name, False) for reader in read)
+        takes[planned.name] = (
+            alone and getattr(stage, "reads_bytes", False) and (handed or not getattr(stage, "hands_bytes", False))
+        )
+    return [
+        name for name, read in readers.items()
+        if getattr(stages[name], "pulls", False) and read and all(takes[reader.name] for reader in read)
+    ]  # fmt: skip
 
 
 def _last_readers(plan: Plan) -> dict[str, str]:

@@ -23,10 +23,10 @@ from nirbridge_norse.stages import Stage, Stateless, Written
 Function = Callable[[Tensor], Tensor]
 
 
-def scale(planned: PlannedNode, setting: Setting) -> Function:
+def scale(planned: PlannedNode, setting: Setting) -> Stage:
     """y = scale x."""
     factor = setting.tensor(planned.node.scale)
-    return lambda x: factor * x
+    return Stateless(lambda x: factor * x, factor=factor)
 
 
 def threshold(planned: PlannedNode, setting: Setting) -> Function:

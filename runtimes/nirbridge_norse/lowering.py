@@ -51,11 +51,11 @@ def _view(planned: PlannedNode, setting: Setting) -> Stage:
     return _late("stages", "View")(planned.output_shape)
 
 
-def _windowed(stage: str, name: str) -> Lowering:
+def _windowed(name: str) -> Lowering:
     """A function of windows."""
 
     def lower(planned: PlannedNode, setting: Setting) -> Stage:
-        return _late("stages", stage)(planned.window, _late("windows", name)(planned, setting))
+        return _late("windowed", "Windowed")(planned.window, _late("windows", name)(planned, setting))
 
     return lower
 
@@ -73,7 +73,7 @@ for _operation, _lowering in {
     "identity": _view,
     "flatten": _view,
     "matrix": _stage("linear", "matrix"),
-    "scale": _stateless("scale"),
+    "scale": _stage("linear", "scale"),
     "convolution": _stage("convolution", "convolution"),
     "sum pool": _stage("pooling", "sum_pool"),
     "mean pool": _stage("pooling", "mean_pool"),
@@ -83,9 +83,9 @@ for _operation, _lowering in {
     "place": _stateless("place"),
     "product": _stateless("product"),
     "quantize": _stateless("quantize"),
-    "temporal mix": _windowed("Windowed", "temporal_mix"),
-    "first spike pool": _windowed("Windowed", "first_spike_pool"),
-    "window": _windowed("WindowedNeuron", "real_window"),
+    "temporal mix": _windowed("temporal_mix"),
+    "first spike pool": _windowed("first_spike_pool"),
+    "window": _stage("windows", "real_window"),
     "step": _neuron("step_neuron"),
     "lanes": _neuron("lane_neuron"),
 }.items():

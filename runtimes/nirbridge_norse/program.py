@@ -13,6 +13,7 @@ from nirbridge.ir import label
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge.runtime.states import LINE
+from nirbridge_norse.dataflow import byte_senders
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.schedule import Schedule
 from nirbridge_norse.setting import Setting, arithmetic_for, exact_arithmetic, on_threads
@@ -70,7 +71,10 @@ class NorseProgram(Program):
         self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
 
     def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
-        return {p.name: _lowered(p, self.setting, lowering) for p in self.lowered.nodes}
+        stages = {p.name: lowered_node(p, self.setting, lowering) for p in self.lowered.nodes}
+        for name in byte_senders(self.lowered, stages):
+            stages[name].send(torch.uint8)
+        return stages
 
     def _reset(self) -> None:
         for schedule in self._schedules:
@@ -183,7 +187,8 @@ def _samples(name: str) -> int:
     return 1 if name.endswith(f":{LINE}") else 0
 
 
-def _lowered(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any]) -> Any:
+def lowered_node(planned: PlannedNode, setting: Setting, lowering: LoweringTable[Any]) -> Any:
+    """The stage of a node; a parameter that single precision does not hold is told with the node's name."""
     try:
         return lowering[type(planned.node)](planned, setting)
     except NarrowError as error:

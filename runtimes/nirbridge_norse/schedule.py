@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from nirbridge.runtime import MEMBRANE, Array, Plan, PlannedNode
 from nirbridge.runtime.states import SENT, late_names, of_node
 from nirbridge_norse.dataflow import Segment, make_segments
 from nirbridge_norse.fused.layout import Order
+from nirbridge_norse.later import Later
 from nirbridge_norse.memory import SMALL, Sent, is_small
 from nirbridge_norse.recorded import RecordedStep, can_record
 from nirbridge_norse.results import Results
@@ -27,6 +29,9 @@ class Schedule:
         plan: the plan.
         stages: one a node.
         setting: device and dtype.
+
+    Attributes:
+        wide: nodes that compute in double precision whatever enters.
     """
 
     def __init__(self, plan: Plan, stages: Mapping[str, Stage], setting: Setting) -> None:
@@ -36,12 +41,15 @@ class Schedule:
         self._segments: dict[frozenset[str], tuple[Segment, ...]] = {}
         self._inputs = {name: _Entrance(_order_for(plan, name, stages), setting.device) for name in plan.inputs}
         self._late: dict[str, Tensor] = {}
+        self.wide: frozenset[str] = frozenset()
         step = RecordedStep(self._outputs, stages.values())
         self._recorded = step if can_record(plan, setting) else None
 
     def again(self) -> Schedule:
         """The same for other samples."""
-        return Schedule(self.plan, {name: stage.again() for name, stage in self.stages.items()}, self._setting)
+        found = Schedule(self.plan, {name: stage.again() for name, stage in self.stages.items()}, self._setting)
+        found.wide = self.wide
+        return found
 
     def reset(self) -> None:
         """Puts every state back to its start."""
@@ -87,7 +95,7 @@ class Schedule:
             self.stages[name].membranes = []
         try:
             results = self._results(data, dtype, size, kept, recordable=not neurons)
-            found = {name: results.whole[name].cpu().numpy() for name in names}
+            found = {name: _numbers(results.whole[name], dtype) for name in names}
             for name in neurons:
                 found[f"{name}{MEMBRANE}"] = torch.stack(self.stages[name].membranes or []).cpu().numpy()
         finally:
@@ -122,18 +130,27 @@ class Schedule:
         """What is late goes on in double precision."""
         self._late = {name: value.double() for name, value in self._late.items()}
 
-    def _block(self, values: dict[str, Tensor], segments: tuple[Segment, ...]) -> None:
+    def _block(self, values: dict[str, Any], segments: tuple[Segment, ...]) -> None:
         some = next(iter(values.values()))
         for segment in segments:
             if segment.loop:
                 self._loop(segment.nodes, values, some)
             elif segment.sources:
-                incoming = values[segment.sources[0]]
-                for name in segment.sources[1:]:
-                    incoming = _sum(incoming, values[name])
-                values[segment.name] = self.stages[segment.name].run(incoming, segment.overwrites)
+                values[segment.name] = self._value(segment, [values[name] for name in segment.sources])
             for name in segment.done:
                 del values[name]
+
+    def _value(self, segment: Segment, entering: list[Any]) -> Tensor | Later:
+        stage, wide = self.stages[segment.name], segment.name in self.wide
+        incoming, *others = entering
+        for other in others:
+            incoming = _sum(incoming.double() if wide else incoming, other)
+        if segment.waits:
+            function = stage.function  # type: ignore[attr-defined]
+            return Later(partial(_doubled, function) if wide else function, incoming, getattr(stage, "factor", None))
+        if wide and isinstance(incoming, Tensor):
+            incoming = incoming.double()
+        return stage.run(incoming, segment.overwrites)
 
     def _loop(self, segment: tuple[PlannedNode, ...], values: dict[str, Tensor], some: Tensor) -> None:
         """A cycle, one step of all its nodes at a time; a closing edge brings the step before.
@@ -164,6 +181,16 @@ class Schedule:
                 history[planned.name].append(sent.clone() if is_small(sent) or stage.view else sent)
             self._late.update({name: history[name][t] for name in inside})
         values.update({name: torch.stack(frames) for name, frames in history.items()})
+
+
+def _numbers(x: Tensor, dtype: np.dtype[Any]) -> Array:
+    """A result in numpy; spikes that went on in bytes as everything else."""
+    found: Array = x.cpu().numpy()
+    return found.astype(dtype) if x.dtype is torch.uint8 else found
+
+
+def _doubled(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return function(x.double())
 
 
 def _sum(first: Tensor, second: Tensor) -> Tensor:

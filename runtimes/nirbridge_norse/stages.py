@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nirbridge.runtime.states import LINE
 from nirbridge_norse.fused.layout import Order, order_of
-from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
+from nirbridge_norse.memory import SMALL, Bound, Sent, memory_of, memory_to_fill
 from nirbridge_norse.neurons.fused_snn import Pass
 
 Array = NDArray[Any]
@@ -62,10 +62,6 @@ def wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype is torch.uint8 else x
 
 
-Kept = list[Tensor] | None
-"""Where a function of windows puts its states, if anyone wants them."""
-
-
 class View:
     """The same numbers in another shape, and in the same memory unless channels lie last there."""
 
@@ -109,18 +105,49 @@ def _nothing() -> None:
 
 
 class Stateless:
-    """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
+    """A node whose output at a step depends on that step alone; the function takes [N, *in].
+
+    Args:
+        function: of frames.
+        reads_bytes: whether these may be spikes in bytes.
+        hands_bytes: whether it then sends bytes too.
+        factor: where the function is nothing but a product with it.
+    """
 
     view = False
     library = True
+    waits = True
     membranes: list[Tensor] | None = None
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        self.function = function
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        reads_bytes: bool = False,
+        hands_bytes: bool = False,
+        factor: Tensor | None = None,
+    ) -> None:
+        self.function, self.factor = function, factor
+        self.reads_bytes, self.hands_bytes = reads_bytes, hands_bytes
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """Folds time into the batch, one call for all steps, and unfolds it again."""
-        return self.function(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        frames = x.flatten(0, 1)
+        if x.dtype is torch.uint8 and frames.nbytes > SMALL and not self.hands_bytes:
+            return self._few_at_a_time(frames).unflatten(0, x.shape[:2])
+        return self.function(frames).unflatten(0, x.shape[:2])
+
+    def _few_at_a_time(self, frames: Tensor) -> Tensor:
+        """The same where bytes are widened before: what they become need not leave the cache."""
+        count = max(1, SMALL // frames[0].numel() // 4)
+        y = None
+        for first in range(0, len(frames), count):
+            part = self.function(frames[first : first + count])
+            if y is None:
+                order = order_of(part[None])
+                y = order.new((len(frames), *part.shape[1:]), part.dtype)
+            y[first : first + count] = part
+        assert y is not None
+        return y
 
     def again(self) -> Stage:
         """The same, which has no state."""
@@ -151,6 +178,7 @@ class Written:
         sends: torch.dtype | None = None,
     ) -> None:
         self.function, self.sends = function, sends
+        self.reads_bytes = sends is not None
         self.enters, self.leaves = enters, leaves
         self._sent = Sent()
         self._kept: Bound | None = None
@@ -346,53 +374,3 @@ class DelayLine:
     def reset(self) -> None:
         """Empties the line."""
         self.past = None
-
-
-class Windowed:
-    """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
-
-    view = False
-    library = True
-    membranes: list[Tensor] | None = None
-
-    def __init__(self, window: int, function: Callable[[Tensor], Tensor]) -> None:
-        self.window = window
-        self.function = function
-
-    def run(self, x: Tensor, scratch: bool) -> Tensor:
-        """All V windows at once."""
-        return self.function(x.unflatten(0, (-1, self.window))).flatten(0, 1)
-
-    def again(self) -> Stage:
-        """Another one."""
-        return Windowed(self.window, self.function)
-
-    def reset(self) -> None:
-        """There is no state."""
-
-
-class WindowedNeuron:
-    """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
-
-    view = False
-    library = True
-
-    def __init__(self, window: int, function: Callable[[Tensor, Kept], Tensor]) -> None:
-        self.window = window
-        self.function = function
-        self.membranes: list[Tensor] | None = None
-
-    def run(self, x: Tensor, scratch: bool) -> Tensor:
-        """All V windows at once."""
-        kept: Kept = None if self.membranes is None else []
-        y = self.function(x.unflatten(0, (-1, self.window)), kept).flatten(0, 1)
-        if kept is not None and self.membranes is not None:
-            self.membranes += torch.stack(kept, 1).flatten(0, 1).unbind(0)
-        return y
-
-    def again(self) -> Stage:
-        """Another one."""
-        return WindowedNeuron(self.window, self.function)
-
-    def reset(self) -> None:
-        """No state outlives a window."""

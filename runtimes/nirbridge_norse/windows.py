@@ -14,12 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.ir import TemporalMix
+from nirbridge.ir import TemporalMix, spec_of
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.stepping import window_of
+from nirbridge_norse.fired import FiredWindow
+from nirbridge_norse.fused.window_passes import find_window_pass
 from nirbridge_norse.pooling import spans
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Kept
+from nirbridge_norse.stages import Stage
+from nirbridge_norse.windowed import Kept, WindowedNeuron
 
 Function = Callable[[Tensor], Tensor]
 
@@ -38,14 +41,24 @@ def temporal_mix(planned: PlannedNode, setting: Setting) -> Function:
     return function
 
 
-def real_window(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
+def real_window(planned: PlannedNode, setting: Setting) -> Stage:
     """What the primitive itself says, in double precision."""
-    return _window(planned, setting, integers=False)
+    return _stage(planned, setting, integers=False)
 
 
-def integer_window(planned: PlannedNode, setting: Setting) -> Callable[[Tensor, Kept], Tensor]:
+def integer_window(planned: PlannedNode, setting: Setting) -> Stage:
     """The same on whole numbers in float64: products with a mantissa stay below 2^53, so they are exact."""
-    return _window(planned, setting, integers=True)
+    return _stage(planned, setting, integers=True)
+
+
+def _stage(planned: PlannedNode, setting: Setting, integers: bool) -> Stage:
+    function = _window(planned, setting, integers)
+    window = spec_of(planned.node).window
+    run = window and (window.integer if integers else window.real)
+    firing = find_window_pass(run, planned.node, planned.window) if run and setting.device.type == "cpu" else None
+    if firing is None:
+        return WindowedNeuron(planned.window, function)
+    return FiredWindow(planned.window, planned.output_shape, function, firing)
 
 
 def _window(planned: PlannedNode, setting: Setting, integers: bool) -> Callable[[Tensor, Kept], Tensor]:

@@ -60,6 +60,59 @@ def integer_synapse(planned: PlannedNode) -> Any:
     return lambda x: convolve(geometry.padded(x))
 
 
+HALF = 2**15
+"""Magnitudes below it are two bytes."""
+
+
+def wide_convolution(planned: PlannedNode, narrow: Any, wide: Any) -> Any:
+    """The function of [N, *in] in double precision for a convolution whose sums may leave single precision.
+
+    What enters is 256 a + b - 2^15 with bytes a and b, and the sums of these do not leave it.  Where it is larger, or
+    padded, which would be no 0 then, ``narrow`` takes data so small that no sum leaves it, and ``wide`` the rest.
+    """
+    node = planned.node
+    rows = np.abs(node.weight).reshape(len(node.weight), -1).sum(1).max()
+    bias = np.broadcast_to(node.bias, len(node.weight)).astype(np.float64)
+    halves = _in_halves(planned, rows, bias)
+
+    def function(x: Tensor) -> Tensor:
+        largest = float(x.abs().max())
+        found: Tensor
+        if halves is not None and largest < HALF:
+            found = halves(x)
+        elif largest * rows + np.abs(bias).max() < SINGLE:
+            found = narrow(x.float()).double()
+        else:
+            found = wide(x)
+        return found
+
+    return function
+
+
+def _in_halves(planned: PlannedNode, rows: float, bias: Any) -> Any:
+    geometry, node = convolution.geometry_of(planned.node), planned.node
+    if any(geometry.padding) or geometry.uneven is not None or rows * BYTE >= SINGLE:
+        return None
+    if largest_message() < BYTE or not _is_worth_it(planned):
+        return None
+    weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
+    convolve = _prepared(weight, torch.zeros(len(weight)), *geometry[:4], planned.input_shape)
+    offset = weight.double().sum((1, 2, 3)).numpy() * -HALF + bias
+
+    def function(x: Tensor) -> Tensor:
+        from nirbridge_norse.fused import frames  # and so numba, with the first run
+
+        x = x.contiguous(memory_format=torch.channels_last)
+        halves = torch.empty((2, *x.movedim(1, -1).shape), dtype=torch.uint8)
+        frames.halve(x.movedim(1, -1).numpy().reshape(-1), halves.numpy().reshape(2, -1), HALF)
+        sums = convolve(halves.flatten(0, 1).movedim(-1, 1)).movedim(1, -1)
+        y = torch.empty((len(x), *sums.shape[1:]), dtype=torch.float64)
+        frames.join(sums.numpy().reshape(2, -1, len(weight)), y.numpy().reshape(-1, len(weight)), offset)
+        return y.movedim(-1, 1)
+
+    return function
+
+
 def _prepared(
     weight: Tensor,
     bias: Tensor,
@@ -115,32 +168,45 @@ def find_bytes(plan: Plan) -> Bytes:
             taken.add(name)
     carrying: set[str] = set()
     for planned in plan.nodes:
-        handed = spec_of(planned.node).operation in _HANDING and planned.sources[:1]
+        handed = _hands(planned) and planned.sources[:1]
         if planned.name in taken and (not handed or planned.sources[0].name in carrying):
             carrying.add(planned.name)
     synapses = {
         reader.name
         for name in carrying
         for reader in readers[name]
-        if spec_of(reader.node).operation in _ADDING and largest[name] <= largest_message() and _is_worth_it(reader)
+        if _adds(reader) and largest[name] <= largest_message() and _is_worth_it(reader)
     }
     senders = {name for name in carrying if spec_of(plan[name].node).is_neuron}
     return Bytes(frozenset(senders), frozenset(synapses)) if synapses else Bytes(frozenset(), frozenset())
 
 
-_HANDING = ("identity", "flatten", "delay", "max pool", "sum pool", "mean pool")
+_HANDING = ("identity", "flatten", "delay", "max pool", "sum pool", "mean pool", "first spike pool")
 _ADDING = ("convolution", "matrix")
+_SPIKING = ("step", "lanes", "window")
+
+
+def _moves(planned: PlannedNode) -> bool:
+    return spec_of(planned.node).operation == "convolution" and convolution.moves_only(planned) is not None
+
+
+def _hands(planned: PlannedNode) -> bool:
+    return spec_of(planned.node).operation in _HANDING or _moves(planned)
+
+
+def _adds(planned: PlannedNode) -> bool:
+    return spec_of(planned.node).operation in _ADDING and not _moves(planned)
 
 
 def _largest(planned: PlannedNode, largest: dict[str, int]) -> int | None:
     """The largest byte that a node can send; None where it may send something else."""
     spec = spec_of(planned.node)
     if spec.is_neuron:
-        if spec.operation not in ("step", "lanes") or not spec.sends.spikes:
+        if spec.operation not in _SPIKING or not spec.sends.spikes:
             return None
         values = np.ones(1) if spec.sends.values is None else np.asarray(spec.sends.values(planned.node))
         return int(values.max()) if values.min() >= 0 and values.max() <= BYTE else None
-    if spec.operation not in _HANDING or len(planned.sources) != 1 or planned.sources[0].name not in largest:
+    if not _hands(planned) or len(planned.sources) != 1 or planned.sources[0].name not in largest:
         return None
     entering = largest[planned.sources[0].name]
     if spec.operation in ("sum pool", "mean pool"):
@@ -157,7 +223,7 @@ def _takes(reader: PlannedNode, largest: int, taken: set[str]) -> bool:
 def _adds_up(planned: PlannedNode, largest: int) -> bool:
     """Whether a node adds bytes up to ``largest``, and single precision holds its sums; or is a neuron."""
     spec = spec_of(planned.node)
-    if spec.operation not in _ADDING:
+    if not _adds(planned):
         return spec.is_neuron and spec.operation in ("step", "lanes")
     return planned.node.weight.ndim in (2, 4) and grown(planned.node, largest) < SINGLE
 

@@ -14,7 +14,8 @@ from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.pooling import integer_mean_pool
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Neuron, Stage, Stateless, Windowed, WindowedNeuron, Written
+from nirbridge_norse.stages import Neuron, Stage, Stateless, Written
+from nirbridge_norse.windowed import Windowed
 from nirbridge_norse.windows import integer_window
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
@@ -42,7 +43,7 @@ def _average(planned: PlannedNode, setting: Setting) -> Stage:
 
 @FIXED_LOWERING.register("window")
 def _window(planned: PlannedNode, setting: Setting) -> Stage:
-    return WindowedNeuron(planned.window, integer_window(planned, setting))
+    return integer_window(planned, setting)
 
 
 class EitherPrecision:
@@ -55,14 +56,25 @@ class EitherPrecision:
         self.wide, self.narrow = wide, narrow
         self.library = wide.library
         self.bytes: Stage | None = None
+        self.waits = isinstance(wide, Stateless) and isinstance(narrow, Stateless)
+        self.factor = getattr(wide, "factor", None)
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In the dtype of ``x``."""
-        if x.dtype is not torch.uint8:
-            return (self.wide if x.dtype is torch.float64 else self.narrow).run(x, scratch)
-        if self.bytes is not None:
-            return self.bytes.run(x, scratch)
-        return self.narrow.run(x if isinstance(self.narrow, Written) else x.float(), scratch)
+        stage = self._of(x.dtype)
+        wider = x.dtype is torch.uint8 and stage is self.narrow and not _takes_bytes(stage)
+        return stage.run(x.float() if wider else x, scratch)
+
+    def function(self, x: Tensor) -> Tensor:
+        """The same of some frames [N, *in], where both are :class:`Stateless`."""
+        stage = self._of(x.dtype)
+        assert isinstance(stage, Stateless)
+        return stage.function(x.float() if x.dtype is torch.uint8 and not stage.reads_bytes else x)
+
+    def _of(self, dtype: torch.dtype) -> Stage:
+        if dtype is torch.uint8:
+            return self.narrow if self.bytes is None else self.bytes
+        return self.wide if dtype is torch.float64 else self.narrow
 
     def again(self) -> Stage:
         """Another one."""
@@ -72,6 +84,10 @@ class EitherPrecision:
 
     def reset(self) -> None:
         """There is no state."""
+
+
+def _takes_bytes(stage: Stage) -> bool:
+    return isinstance(stage, (Written, Windowed)) or (isinstance(stage, Stateless) and stage.reads_bytes)
 
 
 @FIXED_LOWERING.register("step", "lanes")

@@ -7,21 +7,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from nirbridge.ir import spec_of
 from nirbridge.runtime import Array, LoweringTable, Plan
-from nirbridge.runtime.integer_bounds import single_precision_limit
+from nirbridge.runtime.integer_bounds import single_precision
 from nirbridge.runtime.states import LINE, SENT
-from nirbridge_norse.fixed.bytes import find_bytes, integer_synapse
+from nirbridge_norse.fixed.bytes import find_bytes, integer_synapse, wide_convolution
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING
 from nirbridge_norse.fused import numba_is_there
-from nirbridge_norse.program import NorseProgram
+from nirbridge_norse.program import NorseProgram, lowered_node
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stateless
+from nirbridge_norse.windowed import WindowedNeuron
 
 
 class FixedProgram(NorseProgram):
     """Carries messages in bytes where all that reads them takes bytes, else in single or in double precision.
 
-    Single where inputs are so small that no sum reaches 2^24.
+    Single where inputs are so small that no sum reaches 2^24; double at the nodes where one does whatever the inputs.
 
     Once an input was larger it stays with double until the next reset, because what is late, a value from the step
     before or in a delay line, may stem from that input.
@@ -34,17 +36,24 @@ class FixedProgram(NorseProgram):
     def __init__(self, plan: Plan, setting: Setting) -> None:
         self._senders: frozenset[str] = frozenset()
         super().__init__(plan, setting, FIXED_LOWERING)
-        self._narrow_limit = single_precision_limit(plan)
+        for schedule in self._schedules:
+            schedule.wide = self._wide
         self._narrow = True
         self._send(torch.uint8)
 
     def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
-        stages = super()._lowered(lowering)
+        stages = {p.name: lowered_node(p, self.setting, lowering) for p in self.lowered.nodes}
+        self._narrow_limit, self._wide = single_precision(self.lowered)
         if self.setting.device.type == "cpu" and numba_is_there():
+            for name in self._wide:
+                if spec_of(self.lowered[name].node).operation == "convolution" and stages[name].waits:
+                    stage = stages[name]
+                    wide = wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function)
+                    stage.wide = Stateless(wide)
             found = find_bytes(self.lowered)
             self._senders = found.senders
             for name in found.synapses:
-                stages[name].bytes = Stateless(integer_synapse(self.lowered[name]))
+                stages[name].bytes = Stateless(integer_synapse(self.lowered[name]), reads_bytes=True)
         return stages
 
     def _reset(self) -> None:
@@ -53,10 +62,17 @@ class FixedProgram(NorseProgram):
         self._send(torch.uint8)
 
     def _send(self, dtype: torch.dtype | None) -> None:
-        """Bytes, behind which sums are of single precision; or None for what sums need."""
+        """Bytes, behind which sums are of single precision; or None for what sums need.
+
+        Windows that send no bytes send single precision then, whatever enters them.
+        """
+        single = None if dtype is None else torch.float32
         for schedule in self._schedules:
-            for name in self._senders:
-                schedule.stages[name].send(dtype)
+            for name, stage in schedule.stages.items():
+                if name in self._senders:
+                    stage.send(dtype)
+                elif isinstance(stage, WindowedNeuron) and spec_of(self.lowered[name].node).sends.spikes:
+                    stage.send(single)
 
     def _advance(self, data: dict[str, Array], record: tuple[str, ...]) -> dict[str, Array]:
         largest = max(max(float(array.max()), -float(array.min())) for array in data.values())

@@ -14,6 +14,8 @@ from torch import Tensor
 
 CHUNK = 1024
 """Neurons in a chunk: with data, state and five parameters in float32 it fills 28 KiB, under a first-level cache."""
+NEVER = 256
+"""Spikes left in a window that no neuron has: they are counted in bytes."""
 
 
 @dataclass(frozen=True)

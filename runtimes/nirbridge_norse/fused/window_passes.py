@@ -1,0 +1,171 @@
+"""From what a window's primitive says to its compiled pass over [T, N] data, which stands in ``windows.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nirbridge.primitives.spec import WindowRun
+from nirbridge_norse.fused import numba_is_there
+from nirbridge_norse.fused.layout import CHUNK, NEVER, Layout, Order, make_layout
+
+Array = NDArray[Any]
+Sweep = Callable[[Array, Array, int, int, int, int], None]
+"""``sweep(data, out, first, last, enters, leaves)``, with states of its own.
+
+From data [t, N'] of the steps ``first`` to before ``last`` of a window, and of those behind it, to ``out`` [sent, N''];
+``enters`` and ``leaves`` say where the first neuron stands in the rows of both."""
+
+
+class WindowPass(Protocol):
+    """The compiled pass of a window.
+
+    Attributes:
+        sent: steps that a window sends.
+        behind: steps that it goes on behind its last frame.
+    """
+
+    sent: int
+    behind: int
+
+    def suits(self, order: Order) -> Order:
+        """The order in which to take what lies in ``order``."""
+        ...
+
+    def multiplies(self, factor: torch.Tensor | None) -> bool:
+        """Whether the pass can multiply what enters by this, to the same bits."""
+        ...
+
+    def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
+        """The pass over so many samples in that order, which multiplies what enters by ``factor``."""
+        ...
+
+
+class FiringPass:
+    """The pass of neurons that integrate a window and fire, after ``wait`` steps.
+
+    Args:
+        parameters: those of the primitive's ``run``.
+        phases: steps of a window.
+    """
+
+    def __init__(self, parameters: dict[str, Any], phases: int) -> None:
+        self.sent, self.behind, self.spikes = phases, int(parameters["wait"]), int(parameters["spikes"])
+        self._integers = "gains" in parameters
+        self._base = float(parameters.get("base", 1.0))
+        self._gains = np.array([gain.multiplier * 2.0**-gain.shift for gain in parameters.get("gains", ())], np.float64)
+        self._start = _tensor(parameters["start"])
+        self._limits = [[(least, _tensor(limit)) for least, limit in row] for row in parameters["limits"]]
+        self._amounts = [_tensor(amount) for amount in parameters["amounts"]]
+        self._prepared = cache(self._prepare)
+        self.suits = cache(self._suits)
+
+    def _suits(self, order: Order) -> Order:
+        """Channels last where thresholds repeat with the channels."""
+        last = Order(order.features, len(order.features) == 3)
+        return last if last.period(self._values()) <= CHUNK < order.period(self._values()) else order
+
+    def multiplies(self, factor: torch.Tensor | None) -> bool:
+        """Integers, whose products are exact; one for all or one for each channel."""
+        return self._integers and factor is not None and factor.numel() == factor.shape[:1].numel()
+
+    def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
+        """The pass, with its states."""
+        from nirbridge_norse.fused import windows  # and so numba, with the first run
+
+        layout, tables = self._prepared(order, samples, None if factor is None else factor.shape)
+        if factor is not None:
+            tables = tables._replace(factor=layout.parameters(factor.double()))
+        size = samples * int(np.prod(order.features))
+        kept = size if self._integers and self._amounts else 0
+        neurons = windows.Neurons(np.empty(size), np.empty(kept), np.empty(size, np.uint8))
+        run = windows.integer if self._integers else partial(_with_base, windows.real, self._base)
+
+        def sweep(data: Array, out: Array, first: int, last: int, enters: int, leaves: int) -> None:
+            span = windows.Span(first, last, self.sent, self.behind, self.spikes, enters, leaves)
+            run(data, out, neurons, tables, span, layout.chunks)
+
+        return sweep
+
+    def _values(self) -> list[torch.Tensor]:
+        return [*(limit for row in self._limits for _, limit in row), *self._amounts]
+
+    def _prepare(self, order: Order, samples: int, factor: torch.Size | None) -> tuple[Layout, Any]:
+        from nirbridge_norse.fused import windows
+
+        layout = make_layout(order, samples, [*self._values(), *([] if factor is None else [torch.empty(factor)])])
+        if layout.period % order.period([self._start]) == 0:
+            start = layout.parameters(self._start)
+        else:
+            start = np.tile(order.laid_out(self._start), samples)
+        rows = max(len(row) for row in self._limits)
+        width = layout.period * layout.repeat
+        limits, least = np.zeros((self.sent, rows, width)), np.full((self.sent, rows), NEVER)
+        for k, row in enumerate(self._limits):
+            for r, (left, limit) in enumerate(row):
+                limits[k, r], least[k, r] = layout.parameters(limit), left
+        amounts = np.array([layout.parameters(amount) for amount in self._amounts]).reshape(-1, width)
+        return layout, windows.Tables(start, limits, least, amounts, self._gains, np.empty(0))
+
+
+def _with_base(run: Any, base: float, data: Array, out: Array, neurons: Any, *rest: Any) -> None:
+    run(data, out, neurons, base, *rest)
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    return torch.tensor(np.asarray(value, dtype=np.float64))
+
+
+class DigitPass:
+    """The pass of a code: which of the values of all phases are taken off what is left of a number.
+
+    Args:
+        parameters: those of the primitive's ``run``.
+    """
+
+    behind = 0
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self.sent = len(parameters["values"])
+        self._integers = "fraction" in parameters
+        self._values = [_tensor(value) for value in parameters["values"]]
+        self._scale = _tensor(2.0 ** parameters["fraction"] if self._integers else parameters["scale"])
+        self._prepared = cache(self._prepare)
+
+    def suits(self, order: Order) -> Order:
+        """Channels last, as convolutions want the many frames that it sends."""
+        return Order(order.features, len(order.features) == 3)
+
+    def multiplies(self, factor: torch.Tensor | None) -> bool:
+        """No code stands behind a product."""
+        return False
+
+    def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
+        """The pass; it has no state behind a window."""
+        from nirbridge_norse.fused import windows  # and so numba, with the first run
+
+        layout, scale, values = self._prepared(order, samples)
+
+        def sweep(data: Array, out: Array, first: int, last: int, enters: int, leaves: int) -> None:
+            windows.digits(data[0], out, (scale, values), self._integers, (enters, leaves), layout.chunks)
+
+        return sweep
+
+    def _prepare(self, order: Order, samples: int) -> tuple[Layout, Array, Array]:
+        layout = make_layout(order, samples, [self._scale, *self._values])
+        return layout, layout.parameters(self._scale), np.array([layout.parameters(value) for value in self._values])
+
+
+def find_window_pass(run: WindowRun, node: Any, phases: int) -> WindowPass | None:
+    """The pass of a window of ``phases`` steps; None for one that has none here."""
+    if not numba_is_there() or run.by_hand not in ("digits", "integrate, wait and fire"):
+        return None
+    parameters = run.parameters(node)
+    if run.by_hand == "digits":
+        return DigitPass(parameters)
+    return FiringPass(parameters, phases) if parameters["spikes"] < NEVER else None
