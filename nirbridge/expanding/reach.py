@@ -13,9 +13,10 @@ from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.core import expand_with_notes, state_shapes
 from nirbridge.expanding.lowering.filters import filters_as_cycles, with_synapses_apart
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
-from nirbridge.expanding.lowering.levels import neurons_by_code
+from nirbridge.expanding.lowering.levels import flattened, neurons_by_code
+from nirbridge.expanding.lowering.matrices import in_one_row
 from nirbridge.expanding.lowering.names import ordered_names
-from nirbridge.expanding.lowering.neurons import in_its_terms, neuron_problems, without_memory
+from nirbridge.expanding.lowering.neurons import in_its_terms, neuron_problems, with_one_threshold, without_memory
 from nirbridge.expanding.lowering.scales import folded, with_full_scales, with_joined_outputs, without_identities
 from nirbridge.expanding.lowering.shifts import around_zero
 from nirbridge.expanding.target import Lanes, Target
@@ -74,12 +75,17 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     flat, lanes = neurons_by_code(flatten(core), platform, step) if platform.levels_by_code else (flatten(core), {})
     if platform.cycles:
         flat = filters_as_cycles(around_zero(with_synapses_apart(flat, step), step), step)
+        flat = with_one_threshold(flat, platform)
     problems = _port_problems(flat)
     if not platform.levels_by_code:
         problems += neuron_problems(flat, platform, step)
     if problems:
         raise UnsupportedError.from_problems(problems)
     lowered = _lowered(flat, platform, step)
+    if nir.Conv2d not in platform.layers:
+        shapes, _ = infer_shapes(lowered)
+        lanes = {name: flattened(found, shapes[name].input) for name, found in lanes.items()}
+        lowered = in_plain_forms(folded(without_identities(in_one_row(lowered))), platform)
     problems = [*_type_problems(lowered, platform)]
     if problems:
         raise UnsupportedError.from_problems(problems)
@@ -118,9 +124,8 @@ def _port_problems(flat: FlatGraph) -> list[Problem]:
 
 
 def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
-    taken = ", ".join(sorted(kind.__name__ for kind in target.layers))
     problems = [
-        Problem(label(name, node), f"is none of what {target.source} of {target.version} takes: {taken}", "", "taken")
+        Problem(label(name, node), _untaken(node, target), "Run it with nirbridge", "taken")
         for name, node in flat.nodes.items()
         if type(node) not in target.layers
     ]
@@ -131,6 +136,13 @@ def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
     if not target.analog:
         problems += [_analog(name, flat, target) for name in flat.nodes if _sums_values(name, flat)]
     return problems
+
+
+def _untaken(node: nir.NIRNode, target: Target) -> str:
+    if type(node) is nir.Scale:
+        return f"has a number of its own for each place, which no weights that {target.version} takes can say"
+    taken = ", ".join(sorted(kind.__name__ for kind in target.layers))
+    return f"is none of what {target.source} of {target.version} takes: {taken}"
 
 
 def _level_problems(flat: FlatGraph, target: Target) -> list[Problem]:

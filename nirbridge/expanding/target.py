@@ -7,23 +7,25 @@ from dataclasses import dataclass
 
 import nir
 
+from nirbridge.expanding.fragment import Array
+
 
 @dataclass(frozen=True)
 class Lanes:
-    """A multi-level neuron's spikes, the same for all neurons of a node.
+    """A multi-level neuron's spikes; arrays have 1 for each axis along which all neurons of the node are alike.
 
     Attributes:
-        threshold: of each lane, ascending.
-        weight: the value that each sends.
-        reset: what each takes off the membrane, None where it is set to ``v_reset``.
-        v_reset: where a spike sets the membrane.
+        threshold: of each lane (S, *shape), ascending.
+        weight: the value that each sends, likewise.
+        reset: what each takes off the membrane, likewise; None where it is set to ``v_reset``.
+        v_reset: where a spike sets the membrane, (*shape).
         closed: whether a membrane that meets a threshold fires.
     """
 
-    threshold: tuple[float, ...]
-    weight: tuple[float, ...]
-    reset: tuple[float, ...] | None
-    v_reset: float
+    threshold: Array
+    weight: Array
+    reset: Array | None
+    v_reset: Array
     closed: bool
 
 
@@ -37,7 +39,8 @@ class Target:
         source: the file of its importer.
         layers: the node types that it takes as they are meant.
         dt: seconds per step that it reckons with.
-        gain: what it takes R of a LIF for, whatever the file says: "one" is 1, "tau/dt" adds the input whole.
+        gain: what it takes R of a LIF for, whatever the file says: "one" is 1, "tau/dt" adds the input whole, and so
+            does "tau/dt - 1", which dt is reckoned from.
         closed: whether a membrane that meets its threshold fires: thresholds are the next number above, then.
         double: whether the file holds double precision; else single, as torch holds parameters.
         takes_if: whether an IF of R = 1 is run as one.

@@ -10,12 +10,13 @@ import numpy as np
 
 from nirbridge.errors import Problem
 from nirbridge.expanding.fragment import Array, full, is_throughout
+from nirbridge.expanding.lowering.scales import added
 from nirbridge.expanding.lowering.wiring import with_node, with_node_before
 from nirbridge.expanding.target import Target
 from nirbridge.ir import FlatGraph, infer_shapes, label
 
-_LONG = 2.0**40
-"""Steps of a time constant that no single-precision decay differs from 1 for."""
+_LONG = 2.0**60
+"""Steps of a time constant that no decay differs from 1 for, in double precision either."""
 
 
 def without_memory(flat: FlatGraph, target: Target) -> FlatGraph:
@@ -28,12 +29,25 @@ def without_memory(flat: FlatGraph, target: Target) -> FlatGraph:
     return replace(flat, nodes=nodes)
 
 
+def with_one_threshold(flat: FlatGraph, target: Target) -> FlatGraph:
+    """Thresholds that differ between places become a bias: [x > θ] is [x - θ > 0], of which no rounding changes the
+    sign.  One whose thresholds differ within a channel, as no bias does, stays and is refused."""
+    shapes, _ = infer_shapes(flat)
+    for name, node in tuple(flat.nodes.items()):
+        if target.even and type(node) is nir.Threshold and np.unique(node.threshold).size > 1:
+            less = added(-full(node.threshold, shapes[name].input))
+            if less is not None:
+                flat = with_node(flat, name, nir.Threshold(np.zeros(shapes[name].input)))
+                flat = with_node_before(flat, name, "less", less)
+    return flat
+
+
 def in_its_terms(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     r"""Neurons with the platform's dt and R; what R lacks becomes a Scale in front.
 
     With :math:`a = dt/\tau` a LIF adds :math:`a R x`.  A platform that takes R for 1 adds :math:`a x`, so the Scale is
     R; one that adds x whole has R = tau/dt, and the Scale is a R.  An IF adds R x; where there is none, a LIF whose
-    tau is 2^40 steps keeps its membrane as well in single precision.
+    tau is 2^60 steps keeps its membrane as well.
     """
     shapes, _ = infer_shapes(flat)
     for name, node in tuple(flat.nodes.items()):

@@ -53,7 +53,7 @@ TARGET = Target(
     name="nirtorch",
     version="nirtorch 2.6",
     source="nirtorch/nir_interpreter.py",
-    layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Linear, nir.Conv2d, nir.Flatten, nir.LIF)),
+    layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d, nir.Flatten, nir.LIF)),
     code=_code,
     ran=True,
 )

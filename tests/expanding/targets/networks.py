@@ -1,4 +1,4 @@
-"""The five networks that every platform is tried on: dyadic weights, so that equal means equal."""
+"""The networks that every platform is tried on: dyadic weights, so that equal means equal."""
 
 from __future__ import annotations
 
@@ -87,6 +87,28 @@ def residual_net() -> nir.NIRGraph:
     return state_shapes(graph)
 
 
+def channels_net() -> nir.NIRGraph:
+    """A strided convolution with M-LIF whose thresholds, decays and resets at >= are each channel's own; uniform IF."""
+    own = np.array([0.5, 1.0, 1.5]).reshape(3, 1, 1)
+    thresholds = own * np.array([1, 2, 4]).reshape(3, 1, 1, 1)
+    neurons = MultiLevelLIF(
+        shape=(3, 4, 6),
+        decay=np.array([0.5, 0.75, 1.0]).reshape(3, 1, 1),
+        gain=np.array([1.0, 0.5, 2.0]).reshape(3, 1, 1),
+        v_init=np.zeros(()),
+        lane_threshold=thresholds,
+        lane_weight=np.array([1.0, 2.0, 4.0]).reshape(3, 1, 1, 1),
+        lane_reset=thresholds / 2,
+        v_reset=np.zeros(()),
+        boundary=">=",
+    )
+    convolution = nir.Conv2d((7, 6), _weights(10, 3, 2, 3, 3), (2, 1), 1, 1, 1, _weights(11, 3))
+    flat = nir.Flatten({"input": np.array([3, 4, 6])}, 0, -1)
+    matrix = nir.Affine(_weights(12, 5, 72, size=4), _weights(13, 5))
+    last = MultiLevelLIF.uniform((5,), levels=3, step=0.5, output="level")
+    return state_shapes(_chain((2, 7, 6), (5,), convolution, neurons, flat, matrix, last))
+
+
 def demo() -> nir.NIRGraph:
     """The network of ``nirbridge demo``: M-LIF of three lanes with hard reset, trained."""
     from safetensors.torch import load_file
@@ -103,6 +125,7 @@ NETWORKS: dict[str, Callable[[], nir.NIRGraph]] = {
     "M-LIF CNN": mlif_cnn,
     "4-level IF": levels_net,
     "residual": residual_net,
+    "channels": channels_net,
     "demo": demo,
 }
 

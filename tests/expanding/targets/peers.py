@@ -22,6 +22,7 @@ Array = NDArray[Any]
 PACKAGES = {
     "nirtorch": "nirtorch",
     "norse": "norse.torch",
+    "rockpool": "rockpool.nn.modules.torch.nir",
     "sinabs": "sinabs.nir",
     "snntorch": "snntorch.import_nir",
     "spikingjelly": "spikingjelly.activation_based.nir_exchange",

@@ -1,8 +1,8 @@
 """Records what the platforms compute, so that tests and docs/reach.md have it without installing them.
 
 ``NIRBRIDGE_PEERS=/tmp/peers python -m tests.expanding.targets.record [TARGET ...]`` writes ``recorded/TARGET.npz``.
-/tmp/peers comes from ``pip install --no-deps --target /tmp/peers snntorch==1.0.0 sinabs==3.1.3 pbr``; of spikingjelly
-put the folder ``spikingjelly`` of its main branch (afb13226) there, since no release has its importer.
+/tmp/peers comes from ``pip install --no-deps --target /tmp/peers snntorch==1.0.0 sinabs==3.1.3 pbr rockpool==3.1.0``;
+of spikingjelly put the folder ``spikingjelly`` of its main branch (afb13226) there, since no release has its importer.
 """
 
 from __future__ import annotations

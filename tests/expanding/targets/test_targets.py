@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
 import pytest
+import torch
 
 import nirbridge
 from docs.generate_reach import PAGE, generate
 from nirbridge.cli.expand import TARGETS
 from nirbridge.conformance.cases import Case, all_cases, data
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
-from nirbridge.expanding import reach, target_names
+from nirbridge.expanding import lane_code, reach, target_names
+from nirbridge.expanding.lowering.matrices import in_one_row
 from nirbridge.expanding.targets import target_named
-from nirbridge.ir import MultiLevelLIF, build_graph
+from nirbridge.ir import MultiLevelLIF, build_graph, flatten
 from tests.expanding.targets.networks import NETWORKS
 from tests.expanding.targets.peers import (
     PACKAGES,
@@ -90,7 +94,6 @@ def test_what_is_written_means_the_same() -> None:
 @pytest.mark.parametrize(
     ("target", "name", "reason"),
     [
-        ("rockpool", "LIF MLP", "reads tau_mem from a LIF"),
         ("lava-dl", "LIF MLP", "has no importer of NIR"),
         ("spinnaker2", "4-level IF", "sends spikes alone"),
         ("spinnaker2", "M-LIF CNN", "sends spikes alone"),
@@ -99,6 +102,113 @@ def test_what_is_written_means_the_same() -> None:
 def test_what_no_file_helps_is_refused_with_the_reason(target: str, name: str, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):
         reach(NETWORKS[name](), target)
+
+
+def _line(*nodes: nir.NIRNode, shape: tuple[int, ...], sends: tuple[int, ...]) -> nir.NIRGraph:
+    made = {"in": nir.Input(np.array(shape)), **{f"n{place}": node for place, node in enumerate(nodes)}}
+    return build_graph({**made, "out": nir.Output(np.array(sends))}, list(itertools.pairwise([*made, "out"])))
+
+
+def _own_thresholds(*shape: int, along: int) -> MultiLevelLIF:
+    """Two lanes, whose thresholds differ along one axis."""
+    own = np.moveaxis(np.arange(1, shape[along] + 1).reshape(-1, *(1,) * (len(shape) - 1)) / 2, 0, along)
+    thresholds = np.stack([own, 2 * own])
+    lanes = np.array([1.0, 3.0]).reshape(2, *(1,) * len(shape))
+    return MultiLevelLIF(shape, 0.5, 1.0, 0.0, thresholds, lanes, thresholds / 2, 0.0)
+
+
+WRITTEN: dict[str, tuple[str, nir.NIRGraph]] = {
+    "neurons of two axes": ("norse", _line(MultiLevelLIF.one_hot((3, 4), 2, decay=0.5), shape=(3, 4), sends=(3, 4))),
+    "neurons of four axes": (
+        "norse",
+        _line(MultiLevelLIF.one_hot((2, 2, 1, 3), 2), shape=(2, 2, 1, 3), sends=(2, 2, 1, 3)),
+    ),
+    "a Scale along the last axis": (
+        "snntorch",
+        _line(nir.Scale(np.tile([1.0, 2, 4], (2, 2, 1))), nir.Linear(np.eye(3)[:2]), shape=(2, 2, 3), sends=(2, 2, 2)),
+    ),
+    "Conv1d": (
+        "nirtorch",
+        _line(
+            nir.Conv1d(8, np.ones((2, 1, 3)) / 2, 2, "valid", 1, 2, np.array([0.25, 0])),
+            _own_thresholds(2, 3, along=0),
+            shape=(2, 8),
+            sends=(2, 3),
+        ),
+    ),
+    "thresholds of neurons": ("snntorch", _line(_own_thresholds(4, along=0), shape=(4,), sends=(4,))),
+    "thresholds of channels": (
+        "spikingjelly",
+        _line(_own_thresholds(3, 2, 2, along=0), shape=(3, 2, 2), sends=(3, 2, 2)),
+    ),
+    "thresholds of columns": ("snntorch", _line(_own_thresholds(2, 2, 3, along=2), shape=(2, 2, 3), sends=(2, 2, 3))),
+    "an IF in double precision": ("nirtorch", _line(nir.IF(*np.ones((2, 3)), np.zeros(3)), shape=(3,), sends=(3,))),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_platform_gets_means_the_same(name: str) -> None:
+    target, graph = WRITTEN[name]
+    reached = reach(graph, target)
+    assert {type(node) for node in reached.graph.nodes.values()} <= reached.target.layers
+    x = np.random.default_rng(3).integers(-4, 17, (30, 2, *graph.nodes["in"].input_type["input"])) / 4
+    with nirbridge.compile(graph) as one, nirbridge.compile(reached.graph, dt=reached.target.dt) as other:
+        wanted = one.run(x).output
+        assert np.array_equal(other.run(x).output, wanted)
+    assert len(np.unique(wanted)) > 1
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        nir.Conv2d((5, 4), np.arange(36.0).reshape(3, 2, 3, 2), (2, 1), (1, 0), (1, 2), 1, np.arange(3.0)),
+        nir.Conv2d((5, 4), np.arange(36.0).reshape(3, 2, 3, 2), 1, 2, 1, 1, np.zeros(3)),
+        nir.Affine(np.arange(12.0).reshape(3, 4), np.arange(3.0)),
+        nir.Scale(np.arange(40.0).reshape(2, 5, 4)),
+        nir.LIF(*(value * np.ones((2, 5, 4)) for value in (2e-3, 2, 0, 3, 0))),
+    ],
+)
+def test_data_in_one_row_are_the_same(node: nir.NIRNode) -> None:
+    graph = build_graph({"in": nir.Input([2, 5, 4]), "n": node, "out": nir.Output(None)}, [("in", "n"), ("n", "out")])
+    rows = in_one_row(flatten(graph))
+    x = np.random.default_rng(4).integers(-9, 9, (4, 3, 2, 5, 4)).astype(float)
+    with nirbridge.compile(graph) as one, nirbridge.compile(build_graph(rows.nodes, rows.edges)) as other:
+        wanted = one.run(x).output
+        assert np.array_equal(other.run(x.reshape(4, 3, -1)).output, wanted.reshape(4, 3, -1))
+
+
+def test_a_matrix_that_no_memory_holds_is_refused() -> None:
+    convolution = nir.Conv2d((64, 64), np.ones((16, 4, 3, 3)), 1, 1, 1, 1, np.zeros(16))
+    with pytest.raises(UnsupportedError, match=r"'n0' \(Conv2d\): would be a matrix of 1,073,741,824 weights"):
+        reach(_line(convolution, shape=(4, 64, 64), sends=(16, 64, 64)), "rockpool")
+
+
+@pytest.mark.parametrize("along", [0, 1, 2])
+@pytest.mark.parametrize("reset", ["subtract", "value"])
+def test_the_code_of_several_levels_computes_them(along: int, reset: str) -> None:
+    neuron = _own_thresholds(2, 3, 4, along=along)
+    neuron.reset, neuron.v_reset, neuron.boundary = reset, np.full(3, 0.25)[:, None], ">="
+    x = np.random.default_rng(5).integers(-4, 17, (20, 2, 2, 3, 4)) / 4
+    graph = _line(neuron, shape=(2, 3, 4), sends=(2, 3, 4))
+    with nirbridge.compile(graph) as program:
+        wanted = program.run(x).output
+    for target, frames in (("sinabs", x), ("rockpool", x.reshape(20, 2, -1))):
+        (lanes,) = reach(graph, target).lanes.items()
+        names: dict[str, Any] = {"torch": torch}
+        exec(f"{lane_code.SPIKES}\nspikes = {{{lane_code.rows(dict([lanes]))}}}", names)
+        (spikes,), sent = names["spikes"].values(), []
+        v = torch.zeros(frames.shape[1:])
+        for frame in torch.as_tensor(frames).float():
+            v = 0.5 * v + frame
+            sent.append(spikes.pick(spikes.weight, spikes.lane(v)))
+            v = spikes.after(v)
+        assert np.array_equal(torch.stack(sent).numpy().reshape(wanted.shape), wanted), target
+
+
+def test_what_no_weights_say_is_refused_in_words() -> None:
+    graph = _line(nir.Scale(np.arange(12.0).reshape(3, 2, 2)), nir.Flatten(None, 0, -1), shape=(3, 2, 2), sends=(12,))
+    with pytest.raises(UnsupportedError, match=r"'n0' \(Scale\): has a number of its own for each place"):
+        reach(graph, "norse")
 
 
 def test_one_node_of_snntorch_has_one_threshold() -> None:
