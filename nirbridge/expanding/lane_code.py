@@ -28,19 +28,43 @@ class Spikes:  # which value each lane sends, and what it does to the membrane
         values = values.reshape(len(values), *ones, *values.shape[1:])
         return values.expand(-1, *lane.shape).gather(0, lane[None])[0]
 
+    def sent(self, v):
+        return self.pick(self.weight, self.lane(v))
+
     def after(self, v):
         lane = self.lane(v)
         return torch.where(lane > 0, self.v_reset, v) if self.reset is None else v - self.pick(self.reset, lane)
 """
+MEMBRANE = """\
+
+
+class Membrane(Spikes):  # sends what it has
+    def __init__(self):
+        pass
+
+    def sent(self, v):
+        return v.clone()
+
+    def after(self, v):
+        return v
+"""
+
+
+def membrane(lanes: dict[str, Lanes]) -> str:
+    """The class for those that send their membrane, where there are any."""
+    return MEMBRANE if any(it.threshold is None for it in lanes.values()) else ""
 
 
 def rows(lanes: dict[str, Lanes]) -> str:
-    """A row of a dictionary for each neuron: its name, and its Spikes."""
-    return "\n".join(
-        f"    {name!r}: Spikes({_plain(it.threshold)}, {_plain(it.weight)}, "
-        f"{None if it.reset is None else _plain(it.reset)}, {_plain(it.v_reset[None])[0]}, {it.closed}),"
-        for name, it in lanes.items()
-    )
+    """A row of a dictionary for each neuron: its name, and its Spikes, or Membrane where it sends that."""
+    return "\n".join(f"    {name!r}: {_made(it)}," for name, it in lanes.items())
+
+
+def _made(it: Lanes) -> str:
+    if it.threshold is None:
+        return "Membrane()"
+    reset = None if it.reset is None else _plain(it.reset)
+    return f"Spikes({_plain(it.threshold)}, {_plain(it.weight)}, {reset}, {_plain(it.v_reset[None])[0]}, {it.closed})"
 
 
 def _plain(values: Array) -> Any:

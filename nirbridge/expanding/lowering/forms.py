@@ -48,17 +48,22 @@ def _plain(node: Any, shape: Shape, target: Target) -> nir.NIRNode:
     if type(node) is nir.Scale:
         return _diagonal(node, shape, target)
     if type(node) in (nir.Conv1d, nir.Conv2d):
-        changed = copy(node)
-        changed.padding = _padding(node)
-        if node.groups != 1:
-            changed.weight, changed.groups = _ungrouped(node.weight, int(node.groups)), 1
-        return changed
+        return plain_convolution(node)
     if type(node) is nir.Flatten:
         axes = len(shape)
         start, end = (at if at < 0 else at - axes for at in (int(node.start_dim), int(node.end_dim)))
         return nir.Flatten({"input": np.array(shape)}, start, end)
     made: nir.NIRNode = node
     return made
+
+
+def plain_convolution(node: Any) -> Any:
+    """Of one group, with padding in numbers where both sides get the same."""
+    changed = copy(node)
+    changed.padding = _padding(node)
+    if node.groups != 1:
+        changed.weight, changed.groups = _ungrouped(node.weight, int(node.groups)), 1
+    return changed
 
 
 def _diagonal(node: nir.Scale, shape: Shape, target: Target) -> nir.NIRNode:

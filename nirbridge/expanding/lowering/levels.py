@@ -1,8 +1,8 @@
-"""Multi-level neurons as one LIF in the file, for platforms whose code takes a spike function of the user's."""
+"""Neurons of any levels as one LIF in the file, for platforms whose code takes a spike function of the user's."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import nir
@@ -10,8 +10,9 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import Array, full, is_throughout
-from nirbridge.expanding.lowering.wiring import with_node_before
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.lowering.scales import added
+from nirbridge.expanding.lowering.wiring import with_node, with_node_before
+from nirbridge.expanding.target import SENDS_MEMBRANE, Lanes, Target
 from nirbridge.ir import FlatGraph, MultiLevelLIF, Shape, infer_shapes, label
 
 _SHORT = 2.0**-7
@@ -19,10 +20,11 @@ _SHORT = 2.0**-7
 
 
 def neurons_by_code(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGraph, dict[str, Lanes]]:
-    r"""Every spiking node as a LIF, with the lanes that the code states.
+    r"""Every neuron as a LIF, with the lanes that the code states.
 
     The platform computes :math:`v \leftarrow e^{-dt/\tau} v + x`, so :math:`\tau = -dt / \ln(decay)`, the gain is a
-    Scale in front, and v_init is taken off all that is compared with the membrane, which decay 1 allows.
+    Scale in front, v_leak a bias behind that, and v_init is taken off all that is compared with the membrane, which
+    decay 1 allows.
 
     Raises:
         UnsupportedError: decays differ within a channel, or v_init decays.
@@ -35,14 +37,16 @@ def neurons_by_code(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGra
         found = _read(node, shape, dt)
         if found is None:
             continue
-        decay, gain, neuron_lanes, lacking = found
+        lacking = found.lacking
         if lacking:
             problems.append(Problem(label(name, node), lacking, "Run it with nirbridge", "code_states_it"))
             continue
-        lanes[name] = neuron_lanes
-        flat = replace(flat, nodes={**flat.nodes, name: _node(decay, shape, target, neuron_lanes)})
-        if not is_throughout(gain, 1):
-            flat = with_node_before(flat, name, "gain", nir.Scale(full(gain, shape)))
+        lanes[name], first = found.lanes, name
+        flat = with_node(flat, name, _node(found.decay, shape, target, found.lanes))
+        if found.bias is not None:
+            flat, first = with_node_before(flat, name, "bias", found.bias), f"{name}/bias"
+        if not is_throughout(found.gain, 1):
+            flat = with_node_before(flat, first, "gain", nir.Scale(full(found.gain, shape)))
     if problems:
         raise UnsupportedError.from_problems(problems)
     return flat, lanes
@@ -59,51 +63,56 @@ def decaying(decay: Array) -> Array:
     return np.where(decay == 0, np.float32(_SHORT), np.where(decay == 1, np.float32(2.0**40), best))
 
 
-def flattened(lanes: Lanes, shape: Shape) -> Lanes:
-    """The same for neurons in one row, of which there were ``shape``."""
-
-    def in_a_row(values: Array) -> Array:
-        return _compact(np.broadcast_to(values, (len(values), *shape)).reshape(len(values), -1))
-
-    reset = None if lanes.reset is None else in_a_row(lanes.reset)
-    v_reset = in_a_row(lanes.v_reset[None])[0]
-    return Lanes(in_a_row(lanes.threshold), in_a_row(lanes.weight), reset, v_reset, lanes.closed)
-
-
 def _node(decay: Array, shape: Shape, target: Target, lanes: Lanes) -> nir.LIF:
     """One number a channel: the importer asks each entry along the first axis whether it is 0."""
     one = np.ones((shape[0], *(1,) * (len(shape) - 1)))
     tau = decaying(decay * one) * target.dt
-    threshold = lanes.threshold.flat[0] * one
+    threshold = one if lanes.threshold is None else lanes.threshold.flat[0] * one
     return nir.LIF(tau, tau / target.dt - (target.gain == "tau/dt - 1"), 0 * one, threshold, 0 * one)
 
 
-def _read(node: Any, shape: Shape, dt: float) -> tuple[Array, Any, Lanes, str] | None:
-    """Decay, gain, lanes and what stands against them; None for a node that does not spike."""
+@dataclass(frozen=True)
+class _Found:
+    """A neuron: v = decay·v + gain·x + bias, and what stands against it."""
+
+    decay: Array
+    gain: Any
+    lanes: Lanes
+    bias: nir.NIRNode | None
+    lacking: str
+
+
+def _read(node: Any, shape: Shape, dt: float) -> _Found | None:
+    """None for a node without a membrane or spikes."""
     zero = np.zeros(())
     if type(node) is MultiLevelLIF:
         decay, start = np.asarray(node.decay, dtype=np.float64), np.asarray(node.v_init, dtype=np.float64)
         reset = None if node.reset == "value" else node.lane_reset
         lanes = _lanes(shape, node.lane_threshold, node.lane_weight, reset, node.v_reset, start, node.boundary == ">=")
         lacking = "starts at a v_init that decays" if np.any((start != 0) & (decay != 1)) else ""
-        return _decay(decay, shape, lanes, node.gain, lacking)
+        return _found(shape, decay, node.gain, lanes, zero, lacking)
     if type(node) is nir.Threshold:
-        return _decay(zero, shape, _binary(shape, node.threshold, zero), 1.0, "")
-    if type(node) in (nir.IF, nir.LIF):
-        share = dt / np.asarray(node.tau) if type(node) is nir.LIF else zero
-        gain = node.r if type(node) is nir.IF else node.r * share
-        stray = np.any(getattr(node, "v_leak", 0)) or np.any(share > 1)
-        lacking = "has a v_leak, or a tau shorter than a step, which the platform's decay cannot say" if stray else ""
-        return _decay(1 - share, shape, _binary(shape, node.v_threshold, node.v_reset), gain, lacking)
-    return None
+        return _found(shape, zero, 1.0, _binary(shape, node.threshold, zero), zero)
+    if type(node) not in (nir.IF, nir.LIF, nir.I, nir.LI):
+        return None
+    spikes = type(node) in (nir.IF, nir.LIF)
+    lanes = _binary(shape, node.v_threshold, node.v_reset) if spikes else SENDS_MEMBRANE
+    if type(node) in (nir.IF, nir.I):
+        return _found(shape, np.ones(()), node.r, lanes, zero)
+    share = dt / np.asarray(node.tau)
+    lacking = "has a tau shorter than a step, which the platform's decay cannot say" if np.any(share > 1) else ""
+    return _found(shape, 1 - share, node.r * share, lanes, node.v_leak * share, lacking)
 
 
-def _decay(decay: Array, shape: Shape, lanes: Lanes, gain: Any, lacking: str) -> tuple[Array, Any, Lanes, str]:
+def _found(shape: Shape, decay: Array, gain: Any, lanes: Lanes, bias: Any, lacking: str = "") -> _Found:
     """With one decay a channel."""
     each = _compact(full(decay, shape)[None])[0]
     if each.size > len(each):
         lacking = "has decays that differ within a channel"
-    return each, gain, lanes, lacking
+    if not np.any(bias):
+        return _Found(each, gain, lanes, None, lacking)
+    node = added(full(bias, shape))
+    return _Found(each, gain, lanes, node, lacking if node else "has a v_leak that differs within a channel")
 
 
 def _binary(shape: Shape, threshold: Any, v_reset: Any) -> Lanes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from math import prod
 from typing import Any
 
@@ -11,24 +12,25 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import Array, full
-from nirbridge.ir import FlatGraph, Shape, Shapes, infer_shapes, label
+from nirbridge.expanding.lowering.forms import plain_convolution, pools_as_convolutions
+from nirbridge.ir import FlatGraph, MultiLevelLIF, Shape, Shapes, infer_shapes, label, spec_of
 
-_MOST_WEIGHTS = 2**26
+MOST_WEIGHTS = 2**26
 """Half a gigabyte in double precision."""
 
 
 def in_one_row(flat: FlatGraph) -> FlatGraph:
-    """All data flattened: convolutions and matrices that work along one of several axes as dense matrices, without
-    Flatten.
+    """All data flattened: convolutions, pools and matrices along one of several axes as dense matrices, no Flatten.
 
     Raises:
         UnsupportedError: a matrix would have more than 2^26 entries.
     """
+    flat = pools_as_convolutions(flat)
     shapes, _ = infer_shapes(flat)
     problems = [
         Problem(label(name, node), f"would be a matrix of {_entries(shapes[name]):,} weights", "Use another platform")
         for name, node in flat.nodes.items()
-        if type(node) in _DENSE and _entries(shapes[name]) > _MOST_WEIGHTS
+        if spec_of(node).operation in _DENSE and _entries(shapes[name]) > MOST_WEIGHTS
     ]
     if problems:
         raise UnsupportedError.from_problems(problems)
@@ -40,24 +42,37 @@ def _entries(shapes: Shapes) -> int:
 
 
 def _flat(node: Any, shapes: Shapes) -> nir.NIRNode:
-    shape, out = shapes.input, shapes.output
-    if type(node) in (nir.Input, nir.Output):
-        return type(node)(np.array([prod(out)]))
-    if type(node) is nir.Flatten:
-        return nir.Scale(np.ones(prod(out)))
-    if type(node) is nir.Scale:
-        return nir.Scale(full(node.scale, shape).ravel())
-    if type(node) in (nir.IF, nir.LIF):
-        return type(node)(*(full(getattr(node, field), shape).ravel() for field in _FIELDS[type(node)]))
-    if type(node) in _DENSE and len(shape) > 1:
-        weight = _DENSE[type(node)](node, shape, out)
-        bias = getattr(node, "bias", None)
-        if bias is None or not np.any(bias):
-            return nir.Linear(weight)
-        along = bias if type(node) is nir.Affine else np.reshape(bias, (-1, *(1,) * (len(out) - 1)))
-        return nir.Affine(weight, full(along, out).ravel())
-    made: nir.NIRNode = node
+    operation = spec_of(node).operation
+    if operation == "identity":
+        return type(node)(np.array([prod(shapes.output)]))
+    if operation == "flatten":
+        return nir.Scale(np.ones(prod(shapes.output)))
+    if operation == "lanes":
+        return _flat_levels(node, shapes.input)
+    if operation in _DENSE:
+        return _dense(node, _DENSE[operation], shapes) if len(shapes.input) > 1 else node
+    values = {field.name: getattr(node, field.name) for field in fields(node)}
+    each = {name: full(v, shapes.input).ravel() for name, v in values.items() if isinstance(v, np.ndarray)}
+    made: nir.NIRNode = type(node)(**each)
     return made
+
+
+def _dense(node: Any, to_matrix: Callable[[Any, Shape, Shape], Array], shapes: Shapes) -> nir.NIRNode:
+    weight, bias = to_matrix(node, shapes.input, shapes.output), getattr(node, "bias", None)
+    if bias is None or not np.any(bias):
+        return nir.Linear(weight)
+    channels = spec_of(node).operation == "convolution"
+    along = np.reshape(bias, (-1, *(1,) * (len(shapes.output) - 1))) if channels else bias
+    return nir.Affine(weight, full(along, shapes.output).ravel())
+
+
+def _flat_levels(node: MultiLevelLIF, shape: Shape) -> MultiLevelLIF:
+    one = {name: full(getattr(node, name), shape).ravel() for name in ("decay", "gain", "v_init", "v_reset")}
+    lanes = {
+        name: np.stack([full(lane, shape).ravel() for lane in getattr(node, name)])
+        for name in ("lane_threshold", "lane_weight", "lane_reset")
+    }
+    return MultiLevelLIF(shape=(prod(shape),), reset=node.reset, boundary=node.boundary, **one, **lanes)
 
 
 def _along_last_axis(node: Any, shape: Shape, out: Shape) -> Array:
@@ -65,11 +80,10 @@ def _along_last_axis(node: Any, shape: Shape, out: Shape) -> Array:
 
 
 def _convolution(node: Any, shape: Shape, out: Shape) -> Array:
-    """Entry [o, i] is the weight from place i of the input to place o of the output, both counted in one row.
-
-    Of a convolution of one group, with padding in numbers.
-    """
-    stride, padding, dilation = (np.broadcast_to(v, len(shape) - 1) for v in (node.stride, node.padding, node.dilation))
+    """Entry [o, i] is the weight from place i of the input to place o of the output, both counted in one row."""
+    node = plain_convolution(node)
+    stride, dilation = (np.broadcast_to(v, len(shape) - 1) for v in (node.stride, node.dilation))
+    padding = dilation * (np.array(node.weight.shape[2:]) - 1) // 2 if isinstance(node.padding, str) else node.padding
     dense, every = np.zeros((*out, *shape)), slice(None)
     places = np.array(list(np.ndindex(*out[1:])))
     for number, at in enumerate(np.ndindex(*node.weight.shape[2:])):
@@ -81,13 +95,4 @@ def _convolution(node: Any, shape: Shape, out: Shape) -> Array:
     return dense.reshape(prod(out), prod(shape))
 
 
-_FIELDS: dict[type[nir.NIRNode], tuple[str, ...]] = {
-    nir.IF: ("r", "v_threshold", "v_reset"),
-    nir.LIF: ("tau", "r", "v_leak", "v_threshold", "v_reset"),
-}
-_DENSE = {
-    nir.Linear: _along_last_axis,
-    nir.Affine: _along_last_axis,
-    nir.Conv1d: _convolution,
-    nir.Conv2d: _convolution,
-}
+_DENSE = {"matrix": _along_last_axis, "convolution": _convolution}

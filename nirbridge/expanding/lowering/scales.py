@@ -107,3 +107,10 @@ def added(bias: Array) -> nir.NIRNode | None:
         return nir.Conv2d(bias.shape[1:], np.eye(len(each))[:, :, None, None], 1, 0, 1, 1, each)
     each = of_features(bias)
     return None if each is None else nir.Affine(np.eye(len(each)), each)
+
+
+def mixing(weight: Array, shape: tuple[int, ...]) -> nir.NIRNode:
+    """Weights [out, in] of neurons in a row, or of the channels of pictures."""
+    if len(shape) == 1:
+        return nir.Linear(weight)
+    return nir.Conv2d(shape[1:], weight[:, :, None, None], 1, 0, 1, 1, np.zeros(len(weight)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import nir
 
 from nirbridge.expanding import lane_code
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Target
 
 _CODE = """\
 import nir, torch
@@ -20,10 +20,10 @@ from rockpool.nn.modules.torch.nir import from_nir
 
 {spikes}
     def __call__(self, v, threshold, window, most):
-        sent = self.pick(self.weight, self.lane(v))
+        sent = self.sent(v)
         v.copy_(self.after(v))  # what the layer takes off then is its threshold, which is 0
         return sent
-
+{membrane}
 
 neurons = {{
 {neurons}
@@ -40,7 +40,7 @@ def run(x):  # x [T, B, ...]; gives [T, B, n], since data are one row of numbers
         layer = module.get_submodule(name)
         layer.threshold, layer.spike_generation_fn = torch.zeros_like(layer.threshold), spikes
     with torch.no_grad():
-        y, _ = module(x.flatten(2).transpose(0, 1))
+        y, _ = module(x{flat}.transpose(0, 1))
     return y.transpose(0, 1)
 """
 _ORDER = """\
@@ -49,9 +49,15 @@ _ORDER = """\
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    order = _ORDER if joins else ""
-    return _CODE.format(path=path, spikes=lane_code.SPIKES, neurons=lane_code.rows(lanes), order=order)
+def _code(file: File) -> str:
+    return _CODE.format(
+        path=file.path,
+        flat=file.flattened,
+        spikes=lane_code.SPIKES,
+        membrane=lane_code.membrane(file.lanes),
+        neurons=lane_code.rows(file.lanes),
+        order=_ORDER if file.joins else "",
+    )
 
 
 TARGET = Target(

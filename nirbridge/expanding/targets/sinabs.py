@@ -10,7 +10,7 @@ from __future__ import annotations
 import nir
 
 from nirbridge.expanding import lane_code
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Target
 
 _CODE = """\
 import inspect, nir, torch
@@ -19,11 +19,11 @@ from sinabs.nir import from_nir
 
 {spikes}
     def apply(self, v, spike_threshold, surrogate_grad_fn):
-        return self.pick(self.weight, self.lane(v))
+        return self.sent(v)
 
     def __call__(self, spikes, state, spike_threshold):
         return {{**state, "v_mem": self.after(state["v_mem"])}}
-
+{membrane}
 
 neurons = {{
 {neurons}
@@ -40,7 +40,7 @@ def run(x):  # x [T, B, ...]
         layer.spike_fn = layer.reset_fn = spikes
         layer.min_v_mem = None
     with torch.no_grad():
-        y, _ = module(x.transpose(0, 1).flatten(0, 1))
+        y, _ = module(x{flat}.transpose(0, 1).flatten(0, 1))
     return y.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 """
 _ORDER = """\
@@ -49,9 +49,15 @@ _ORDER = """\
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    order = _ORDER if joins else ""
-    return _CODE.format(path=path, spikes=lane_code.SPIKES, neurons=lane_code.rows(lanes), order=order)
+def _code(file: File) -> str:
+    return _CODE.format(
+        path=file.path,
+        flat=file.flattened,
+        spikes=lane_code.SPIKES,
+        membrane=lane_code.membrane(file.lanes),
+        neurons=lane_code.rows(file.lanes),
+        order=_ORDER if file.joins else "",
+    )
 
 
 TARGET = Target(
