@@ -32,8 +32,8 @@ The networks, with weights in eighths, of 12 steps and 3 samples each (`tests/ex
 _TAIL = """
 ## Levels as sub-steps
 
-`expand --exact-for substeps` makes one binary IF of a neuron with N uniform levels, and N steps of one. No platform gets
-that form, because none needs it and it says less. It is exact for neurons right behind the input alone
+`expand --exact-for substeps` makes one binary IF of a neuron with N uniform levels, and N steps of one. No platform
+gets that form, because none needs it and it says less. It is exact for neurons right behind the input alone
 ([core_nir.md](core_nir.md#what-stays-refused-and-why)), so for no network above; platforms with cycles, or with a spike
 function, run all layers exactly in as many steps as the original has. It needs a reset by subtraction, which no
 importer with cycles reads from a file; sinabs and Rockpool subtract, and take the levels themselves. To py-spinnaker2
