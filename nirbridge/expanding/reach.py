@@ -85,7 +85,7 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
         raise UnsupportedError.from_problems(problems)
     lowered, lanes, one_row = _made(flat, platform, step)
     named, names = ordered_names(lowered)
-    nodes = named.nodes if platform.double else {name: _single(node) for name, node in named.nodes.items()}
+    nodes = {name: _in_precision(node, platform) for name, node in named.nodes.items()}
     made = state_shapes(build_graph(nodes, list(named.edges), graph.metadata))
     return Reached(platform, made, {names[name]: found for name, found in lanes.items()}, notes, one_row)
 
@@ -135,12 +135,12 @@ def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     return in_plain_forms(with_joined_outputs(flat, shapes), target)
 
 
-def _single(node: nir.NIRNode) -> nir.NIRNode:
-    """The numbers of a node in single precision, as torch holds them."""
+def _in_precision(node: nir.NIRNode, target: Target) -> nir.NIRNode:
+    """The numbers of a node in the precision that the platform takes; weights may have been integers."""
     changed: Any = copy(node)
     for name, value in vars(node).items():
-        if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            setattr(changed, name, value.astype(np.float32))
+        if isinstance(value, np.ndarray) and (value.dtype.kind == "f" or name in ("weight", "bias")):
+            setattr(changed, name, value.astype(np.float64 if target.double else np.float32))
     made: nir.NIRNode = changed
     return made
 

@@ -23,11 +23,11 @@ def neurons_by_code(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGra
     r"""Every neuron as a LIF, with the lanes that the code states.
 
     The platform computes :math:`v \leftarrow e^{-dt/\tau} v + x`, so :math:`\tau = -dt / \ln(decay)`, the gain is a
-    Scale in front, v_leak a bias behind that, and v_init is taken off all that is compared with the membrane, which
-    decay 1 allows.
+    Scale in front and v_leak a bias behind that.  Membranes are counted from v_init, so it is taken off all that is
+    compared with them, and what it would decay by, (decay - 1) v_init, is a bias too.
 
     Raises:
-        UnsupportedError: decays differ within a channel, or v_init decays.
+        UnsupportedError: decays or biases differ within a channel.
     """
     shapes, _ = infer_shapes(flat)
     lanes: dict[str, Lanes] = {}
@@ -89,8 +89,7 @@ def _read(node: Any, shape: Shape, dt: float) -> _Found | None:
         decay, start = np.asarray(node.decay, dtype=np.float64), np.asarray(node.v_init, dtype=np.float64)
         reset = None if node.reset == "value" else node.lane_reset
         lanes = _lanes(shape, node.lane_threshold, node.lane_weight, reset, node.v_reset, start, node.boundary == ">=")
-        lacking = "starts at a v_init that decays" if np.any((start != 0) & (decay != 1)) else ""
-        return _found(shape, decay, node.gain, lanes, zero, lacking)
+        return _found(shape, decay, node.gain, lanes, (decay - 1) * start)
     if type(node) is nir.Threshold:
         return _found(shape, zero, 1.0, _binary(shape, node.threshold, zero), zero)
     if type(node) not in (nir.IF, nir.LIF, nir.I, nir.LI):
@@ -112,7 +111,7 @@ def _found(shape: Shape, decay: Array, gain: Any, lanes: Lanes, bias: Any, lacki
     if not np.any(bias):
         return _Found(each, gain, lanes, None, lacking)
     node = added(full(bias, shape))
-    return _Found(each, gain, lanes, node, lacking if node else "has a v_leak that differs within a channel")
+    return _Found(each, gain, lanes, node, lacking if node else "has a v_leak or v_init that differs within a channel")
 
 
 def _binary(shape: Shape, threshold: Any, v_reset: Any) -> Lanes:

@@ -258,6 +258,17 @@ def test_the_code_of_several_levels_computes_them(along: int, reset: str) -> Non
         assert np.array_equal(torch.stack(sent).numpy().reshape(wanted.shape), wanted), target
 
 
+@pytest.mark.parametrize("target", NO_CYCLES)
+def test_a_start_that_decays_is_a_bias(target: str) -> None:
+    """v - v_init = decay (v[t-1] - v_init) + x - (1 - decay) v_init."""
+    neuron = MultiLevelLIF.uniform((3,), levels=2, step=0.5, v_init=0.25, decay=0.5, output="level")
+    reached = reach(_line(neuron, shape=(3,), sends=(3,)), target)
+    (bias,) = (node.bias for node in reached.graph.nodes.values() if type(node) is nir.Affine)
+    (lanes,) = reached.lanes.values()
+    assert np.array_equal(bias, [-0.125] * 3)
+    assert np.array_equal(lanes.threshold.ravel(), [0.25, 0.75])
+
+
 def test_what_nothing_says_is_refused_for_the_form_with_axes() -> None:
     wide = nir.Scale(np.arange(4 * 64 * 64.0).reshape(4, 64, 64))
     convolution = nir.Conv2d((64, 64), np.ones((16, 4, 3, 3)), 1, 1, 1, 1, np.zeros(16))
@@ -270,6 +281,16 @@ def test_one_node_of_snntorch_has_one_threshold() -> None:
     neurons = [node for node in reached.graph.nodes.values() if type(node) is nir.LIF]
     assert sorted(node.v_threshold.size for node in neurons) == [1, 2, 2]
     assert all(np.unique(node.v_threshold).size == np.unique(node.tau).size == 1 for node in neurons)
+
+
+@pytest.mark.parametrize("target", PACKAGES)
+def test_integer_weights_become_what_torch_takes(target: str) -> None:
+    weights = np.ones((2, 1, 2, 2), np.int8), np.ones(2, np.int64), np.ones((3, 18), np.int8)
+    convolution, flat = nir.Conv2d((4, 4), weights[0], 1, 0, 1, 1, weights[1]), nir.Flatten(None, 0, -1)
+    reached = reach(_line(convolution, flat, nir.Linear(weights[2]), shape=(1, 4, 4), sends=(3,)), target)
+    found = [getattr(node, "weight", None) for node in reached.graph.nodes.values()]
+    kinds = {weight.dtype for weight in found if weight is not None}
+    assert kinds == {np.dtype(np.float64 if reached.target.double else np.float32)}
 
 
 def test_spikingjelly_has_no_tau_of_one_step() -> None:
