@@ -10,7 +10,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.errors import Problem, UnsupportedError
+from nirbridge.errors import UnsupportedError
 from nirbridge.expanding.fragment import Array, full
 from nirbridge.expanding.lowering.forms import plain_convolution, pools_as_convolutions
 from nirbridge.ir import FlatGraph, MultiLevelLIF, Shape, Shapes, infer_shapes, label, spec_of
@@ -23,22 +23,20 @@ def in_one_row(flat: FlatGraph) -> FlatGraph:
     """All data flattened: convolutions, pools and matrices along one of several axes as dense matrices, no Flatten.
 
     Raises:
-        UnsupportedError: a matrix would have more than 2^26 entries.
+        UnsupportedError: the matrices that it makes would have more than 2^26 entries.
     """
     flat = pools_as_convolutions(flat)
     shapes, _ = infer_shapes(flat)
-    problems = [
-        Problem(label(name, node), f"would be a matrix of {_entries(shapes[name]):,} weights", "Use another platform")
+    sizes = {
+        name: prod(shapes[name].input) * prod(shapes[name].output)
         for name, node in flat.nodes.items()
-        if spec_of(node).operation in _DENSE and _entries(shapes[name]) > MOST_WEIGHTS
-    ]
-    if problems:
-        raise UnsupportedError.from_problems(problems)
+        if spec_of(node).operation in _DENSE and len(shapes[name].input) > 1
+    }
+    if sum(sizes.values()) > MOST_WEIGHTS:
+        name = max(sizes, key=sizes.__getitem__)
+        found = f"would be a matrix of {sizes[name]:,} weights, and all matrices hold {sum(sizes.values()):,}"
+        raise UnsupportedError(label(name, flat.nodes[name]), found, "Use another platform of docs/reach.md")
     return replace(flat, nodes={name: _flat(node, shapes[name]) for name, node in flat.nodes.items()})
-
-
-def _entries(shapes: Shapes) -> int:
-    return prod(shapes.input) * prod(shapes.output)
 
 
 def _flat(node: Any, shapes: Shapes) -> nir.NIRNode:

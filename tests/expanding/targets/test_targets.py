@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from nirbridge.cli.expand import TARGETS
 from nirbridge.conformance.cases import Case, all_cases, data
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.expanding import lane_code, reach, target_names
+from nirbridge.expanding.lowering import matrices
 from nirbridge.expanding.lowering.matrices import in_one_row
 from nirbridge.expanding.targets import target_named
 from nirbridge.ir import MultiLevelLIF, build_graph, flatten
@@ -64,6 +67,21 @@ def test_the_platform_computes_it_now(target: str, tmp_path: Path) -> None:
 
 def test_the_page_says_what_is_recorded() -> None:
     assert PAGE.read_text(encoding="utf-8") == generate()
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("sinabs/backend/dynapcnn/dynapcnn_layer.py", "Only `IAFSqueeze` layers are supported."),
+        ("rockpool/nn/modules/module.py", "does not implement the graph serialisation API"),
+    ],
+)
+def test_what_the_page_says_of_chips_stands_in_the_source(file: str, said: str) -> None:
+    found = next((folder / file for folder in map(Path, (os.environ.get("NIRBRIDGE_PEERS", ""), *sys.path))
+                  if (folder / file).is_file()), None)  # fmt: skip
+    if found is None:
+        pytest.skip(f"{file} is not installed")
+    assert said in found.read_text(encoding="utf-8")
 
 
 def test_recorded_platforms_are_those_that_say_so() -> None:
@@ -230,10 +248,15 @@ def test_data_in_one_row_are_the_same(node: nir.NIRNode) -> None:
         assert np.array_equal(other.run(x.reshape(4, 3, -1)).output, wanted.reshape(4, 3, -1))
 
 
-def test_a_matrix_that_no_memory_holds_is_refused() -> None:
+def test_matrices_that_no_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     convolution = nir.Conv2d((64, 64), np.ones((16, 4, 3, 3)), 1, 1, 1, 1, np.zeros(16))
     with pytest.raises(UnsupportedError, match=r"'n0' \(Conv2d\): would be a matrix of 1,073,741,824 weights"):
         reach(_line(convolution, shape=(4, 64, 64), sends=(16, 64, 64)), "rockpool")
+    monkeypatch.setattr(matrices, "MOST_WEIGHTS", 20)
+    assert reach(_line(nir.Linear(np.ones((5, 6))), shape=(6,), sends=(5,)), "rockpool").one_row, "made already"
+    both = nir.Linear(np.ones((1, 3))), nir.Linear(np.ones((3, 1)))
+    with pytest.raises(UnsupportedError, match=r"a matrix of 12 weights, and all matrices hold 24"):
+        reach(_line(*both, shape=(2, 3), sends=(2, 3)), "rockpool")
 
 
 @pytest.mark.parametrize("along", [0, 1, 2])
