@@ -29,6 +29,26 @@ _NETWORKS = """
 The networks, with weights in eighths, of 12 steps and 3 samples each (`tests/expanding/targets/networks.py`):
 
 """
+_TAIL = """
+## Levels as sub-steps
+
+`expand --exact-for substeps` makes one binary IF of a neuron with N uniform levels, and N steps of one. No platform
+gets that form, because none needs it and it says less. It is exact for neurons right behind the input alone
+([core_nir.md](core_nir.md#what-stays-refused-and-why)), so for no network above; platforms with cycles, or with a spike
+function, run all layers exactly in as many steps as the original has. It needs a reset by subtraction, which no
+importer with cycles reads from a file; sinabs and Rockpool subtract, and take the levels themselves. To py-spinnaker2
+it would add networks of one layer whose data are spikes.
+
+## Chips behind these platforms
+
+- **Speck** is programmed from networks of sinabs, and `sinabs/backend/dynapcnn` of sinabs 3.1.3 takes `IAFSqueeze`
+  alone, refusing leaky layers by name. A spike function of the code's own is no part of what it places on the chip. So
+  what the files here run as in sinabs does not go there.
+- **Xylo** is programmed from graphs of Rockpool's modules. `LIFNeuronTorch`, which a neuron without a synapse becomes,
+  has none: its `as_graph` says that it "does not implement the graph serialisation API".
+- **SpiNNaker2** gets a file as far as the source of py-spinnaker2 says what it takes, and nobody here ran it.
+- **Loihi** is reached without any of them: [Lava](lava.md).
+"""
 
 
 def generate() -> str:
@@ -52,7 +72,7 @@ def generate() -> str:
         "| --- " * 5 + "|",
     ]
     sources += [_source_row(target_named(name)) for name in target_names() if not target_named(name).refused]
-    return _HEAD + "\n".join([*rows, "", *said, _NETWORKS.rstrip("\n"), "", *networks, *sources]) + "\n"
+    return _HEAD + "\n".join([*rows, "", *said, _NETWORKS.rstrip("\n"), "", *networks, *sources]) + "\n" + _TAIL
 
 
 def _cell(platform: Target, name: str, wanted: Any, notes: dict[str, int]) -> str:

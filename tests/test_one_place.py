@@ -32,7 +32,7 @@ MAY_NAME_MORE = {
     "nirbridge/expanding/lowering/scales.py": "works Scales into weights, one kind by another",
     **{
         f"nirbridge/expanding/targets/{name}.py": "says what another platform's importer takes"
-        for name in ("nirtorch", "norse", "sinabs", "snntorch", "spikingjelly", "spinnaker2")
+        for name in ("nirtorch", "norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spinnaker2")
     },
     "nirbridge/conformance/cases.py": "makes graphs that are there for their wiring",
     "nirbridge/conformance/integer_cases.py": "makes such graphs of integers",

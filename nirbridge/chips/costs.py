@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,24 +43,26 @@ class Population(NamedTuple):
 
     Attributes:
         neurons: in all.
-        fan_in: synapses of one, at most.
+        used: synapses of one over which a message comes in a step, at least and at most.
         per_core: neurons on the fullest core.
     """
 
     neurons: int
-    fan_in: int
+    used: Range
     per_core: int
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """A step from silence to the step at which every input and neuron sends.
+    """A step: the mean one of some data, else from silence to the step at which every input and neuron sends.
 
     Attributes:
         energy_pj: of all layers.
         time_ns: of the slowest core, and the barrier.
         synapse_pj: of a spike at one synapse, at least.
         source: of the figures.
+        activity: messages of a node in a step of the data, by name, as a share of all that it could send; None where
+            there were no data.
         omitted: what is left out.
     """
 
@@ -68,22 +70,27 @@ class StepCost:
     time_ns: Range
     synapse_pj: float
     source: str
+    activity: Mapping[str, float] | None = None
     omitted: str = OMITTED
 
 
-def cost_of_step(chip: str, layers: Iterable[Population]) -> StepCost | None:
+def cost_of_step(
+    chip: str, layers: Iterable[Population], activity: Mapping[str, float] | None = None
+) -> StepCost | None:
     r"""Sums of published figures; an estimate, since nobody published sums.
 
     .. math::
-        E &= \sum_l n_l E_{neuron} + s f_l n_l E_{synapse} \\
-        t &= \max_l (c_l t_{neuron} + s f_l c_l t_{synapse}) + t_{barrier}
+        E &= \sum_l n_l E_{neuron} + u_l n_l E_{synapse} \\
+        t &= \max_l (c_l t_{neuron} + u_l c_l t_{synapse}) + t_{barrier}
 
-    with n neurons of a layer, c of them on its fullest core, f synapses of each, and s = 0 in silence, 1 where
-    everything sends.  Cores work side by side and synapses of a core one after the other.
+    with n neurons of a layer, c of them on its fullest core, and u synapses of each over which a message comes.  Cores
+    work side by side and synapses of a core one after the other.  A synapse's time is known at most, so the least
+    time of a step has none.
 
     Args:
         chip: its name.
         layers: what is on it.
+        activity: what their ``used`` was measured as, to be handed on.
 
     Returns:
         The ranges; None where no public source states the chip's figures, or nothing is on it.
@@ -94,12 +101,16 @@ def cost_of_step(chip: str, layers: Iterable[Population]) -> StepCost | None:
     if figures is None or not listed:
         return None
     neurons = sum(layer.neurons for layer in listed)
-    synapses = sum(layer.neurons * layer.fan_in for layer in listed)
-    busiest = max(layer.per_core * (figures.neuron_ns[1] + layer.fan_in * figures.synapse_ns) for layer in listed)
+    few, many = (sum(layer.neurons * layer.used[end] for layer in listed) for end in (0, 1))
+    busiest = max(layer.per_core * (figures.neuron_ns[1] + layer.used[1] * figures.synapse_ns) for layer in listed)
     quietest = max(layer.per_core for layer in listed) * figures.neuron_ns[0]
     return StepCost(
-        energy_pj=(neurons * figures.neuron_pj[0], neurons * figures.neuron_pj[1] + synapses * figures.synapse_pj),
+        energy_pj=(
+            neurons * figures.neuron_pj[0] + few * figures.synapse_pj,
+            neurons * figures.neuron_pj[1] + many * figures.synapse_pj,
+        ),
         time_ns=(quietest + figures.barrier_ns[0], busiest + figures.barrier_ns[1]),
         synapse_pj=figures.synapse_pj,
         source=figures.source,
+        activity=activity,
     )

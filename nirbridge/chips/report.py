@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nirbridge.chips.costs import Population, StepCost, cost_of_step
+from nirbridge.chips.activity import measured_activity, used_synapses
+from nirbridge.chips.costs import FIGURES, Population, StepCost, cost_of_step
 from nirbridge.chips.layers import Layer, layers_of
 from nirbridge.chips.limits import CHIPS, KIBIBYTE, SOURCES, Chip, Limit
 from nirbridge.chips.mapping import Load, fewest_cores
@@ -20,7 +21,7 @@ from nirbridge.chips.rules import (
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import Graph
 from nirbridge.reports import count_text, counted, shape_text, table
-from nirbridge.runtime import make_plan
+from nirbridge.runtime import Data, make_plan
 from nirbridge.runtime.host import hosted_nodes, hosted_units, without_units
 
 _HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
@@ -130,7 +131,7 @@ class ChipReport:
         }
 
 
-def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
+def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None = None) -> ChipReport:
     """Maps a graph to the cores of a chip.
 
     Each layer, a population with the synapses into it, gets the fewest cores on which neurons, synapse memory and
@@ -140,9 +141,10 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
         graph: a graph that :func:`nirbridge.check` finds no error in, or what ``nirbridge.ir.flatten`` made of it.
         chip: "loihi1" or "loihi2".
         dt: seconds per step; by default the window of an EventInput, else 1e-3.
+        x: data [T, B, *shape] to run on the reference; time and energy of a step are those of its mean activity then.
 
     Raises:
-        InputError: the chip is unknown.
+        InputError: the chip is unknown, or the data do not fit the graph.
         GraphError: the graph is not valid.
     """
     if chip not in CHIPS:
@@ -165,8 +167,10 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None) -> ChipReport:
     problems += chip_has_enough_cores(cores, limits)
     rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
     host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
-    costing = [Population(row.neurons, row.fan_in, row.neurons_per_core) for row in rows]
-    step = cost_of_step(chip, costing) if cores <= limits.cores.value else None
+    activity = None if x is None or chip not in FIGURES else measured_activity(graph, layers, x, dt)
+    used = [used_synapses(layer, activity) for layer in layers]
+    costing = [Population(row.neurons, each, row.neurons_per_core) for row, each in zip(rows, used, strict=True)]
+    step = cost_of_step(chip, costing, activity) if cores <= limits.cores.value else None
     return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host, step)
 
 
@@ -222,9 +226,13 @@ def _step_lines(report: ChipReport) -> list[str]:
         why = "the graph takes more than one chip" if several else f"no public source has them for {report.chip}"
         return [f"time and energy of a step cannot be said: {why}"] if report.layers else []
     times, energies = _range(step.time_ns, ("ns", "µs", "ms")), _range(step.energy_pj, ("pJ", "nJ", "µJ", "mJ"))
+    which = "from silence to all inputs and neurons sending"
+    if step.activity is not None:
+        shares = step.activity.values()
+        ends = " to ".join(f"{end(shares, default=0):.1%}" for end in (min, max))
+        which = f"the mean one of the data, where {ends} of what a layer hears sends"
     return [
-        f"a step, from silence to all inputs and neurons sending: {times} and {energies}; "
-        f"a spike takes {step.synapse_pj:g} pJ a synapse or more",
+        f"a step, {which}: {times} and {energies}; a spike takes {step.synapse_pj:g} pJ a synapse or more",
         f"estimated from {step.source}; without {step.omitted}",
     ]
 

@@ -11,11 +11,14 @@ from nirbridge.cli.common import (
     dt_option,
     graph_argument,
     json_option,
+    naming,
     note_precision,
     precision_option,
     read_flat_graph,
+    read_inputs,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
+from nirbridge.cli.inputs import Inputs, data_option
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.errors import InputError
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="With --runtime lava: also map the graph to the cores of loihi1 or loihi2 and find what does not fit.",
 )
+@data_option(False, "With --chip: data, as for run; a step's time and energy are those of the activity they cause.")
 @dt_option
 @precision_option
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
@@ -42,6 +46,7 @@ def command(
     graph: Path,
     runtime: str | None,
     chip: str | None,
+    source: Inputs,
     dt: float | None,
     precision: str | None,
     strict: bool,
@@ -52,8 +57,8 @@ def command(
     Prints one line for each problem, with the rule that found it in brackets.  An error keeps every runtime from
     running the graph; a warning is legal and hardly meant: a time constant of 20 s, a threshold that no input reaches,
     a delay of 2.5 steps, a parameter without effect.  With --chip a step's time and energy are estimated as ranges
-    where a public source has the figures, as for loihi1.  Exits with 1 if there is an error, with --strict also for a
-    warning.
+    where a public source has the figures, as for loihi1: from silence to everything sending, with -i at the activity
+    of the data.  Exits with 1 if there is an error, with --strict also for a warning.
 
     \b
     Example:
@@ -61,6 +66,7 @@ def command(
       nirbridge check snntorch.nir --dt 1e-4
       nirbridge check model.nir --runtime lava
       nirbridge check q.nir --runtime lava --chip loihi2
+      nirbridge check q.nir --runtime lava --chip loihi1 -i spikes.npy
     """
     from nirbridge import check
     from nirbridge.checking.files import find_file_warnings
@@ -68,7 +74,12 @@ def command(
     network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
     problems = [*check(network, runtime, dt, precision=precision), *find_file_warnings(graph)]
-    placed = None if chip is None else _on_chip(network, runtime, chip, dt)
+    if source.files and chip is None:
+        raise InputError("option '-i'", "is for the activity on a chip", "Add --runtime lava --chip loihi1")
+    placed = None
+    if chip is not None:
+        with naming(graph, source):
+            placed = _on_chip(network, runtime, chip, dt, source)
     if placed is not None:
         problems += placed.problems
     if as_json:
@@ -86,8 +97,8 @@ def command(
         ctx.exit(ANSWER_IS_NO)
 
 
-def _on_chip(network: FlatGraph, runtime: str | None, chip: str, dt: float | None) -> ChipReport | None:
-    """The graph on the chip; None where an error keeps it from being mapped.
+def _on_chip(network: FlatGraph, runtime: str | None, chip: str, dt: float | None, source: Inputs) -> ChipReport | None:
+    """The graph on the chip, as active as the data make it; None where an error keeps it from being mapped.
 
     Raises:
         InputError: the chip is unknown, or the runtime is not the one that stands for chips.
@@ -99,4 +110,6 @@ def _on_chip(network: FlatGraph, runtime: str | None, chip: str, dt: float | Non
         raise InputError("option '--chip'", "needs --runtime lava, which stands for Loihi", "Add --runtime lava")
     if chip not in CHIPS:
         raise InputError("option '--chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
-    return None if find_problems(network, dt) else check_chip(network, chip, dt)
+    if find_problems(network, dt):
+        return None
+    return check_chip(network, chip, dt, read_inputs(source, network, dt) if source.files else None)

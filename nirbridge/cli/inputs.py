@@ -53,14 +53,22 @@ def _parsed(_ctx: click.Context, _option: click.Parameter, given: tuple[str, ...
     return Inputs(files)
 
 
-input_option: Callable[[F], F] = click.option(
-    "-i",
-    "--input",
-    "source",
-    multiple=True,
-    required=True,
-    callback=_parsed,
-    metavar="[NAME=]X.npy",
-    help="Data [T, B, *shape], or [T, *shape] of one sample: .npy, .npz with one array or one for each input by name, "
-    "or .nird, NIR's data format. Several inputs may have a file each: -i a=x.npy -i b=y.npy.",
+def data_option(required: bool, help_: str) -> Callable[[F], F]:
+    """``-i``, which may be given once for each input; without it a command gets no files."""
+    return click.option(
+        "-i",
+        "--input",
+        "source",
+        multiple=True,
+        required=required,
+        callback=_parsed,
+        metavar="[NAME=]X.npy",
+        help=help_,
+    )
+
+
+_DATA = (
+    "Data [T, B, *shape], or [T, *shape] of one sample: .npy, .npz with one array or one for each input by name, "
+    "or .nird, NIR's data format. Several inputs may have a file each: -i a=x.npy -i b=y.npy."
 )
+input_option = data_option(True, _DATA)

@@ -51,7 +51,7 @@ def measured_error(
     """Runs both on the reference; ``x`` is [T, B, *shape], by default 16 random frames of 4 samples within 0..2.
 
     With ``exact_for`` "one-step" every step starts from fresh states.  ``expanded_dt`` is the dt of the expanded graph
-    where it is made for another than the original's, and its one Input may have another name.
+    where it is made for another than the original's; its one Input may have another name, and data in one row.
     """
     flat = flatten(graph)
     plan = make_plan(flat)
@@ -65,7 +65,10 @@ def measured_error(
     step = expanded_dt or (dt if dt is not None else plan.dt)
     repeated = {name: repeat_substeps(array, count) for name, array in data.items()}
     with compile(expanded, dt=step, **how) as program:
-        result = program.run(repeated if expanded_dt is None else next(iter(repeated.values()))).output
+        if expanded_dt is not None:
+            (name,), (array,) = program.plan.inputs, repeated.values()
+            repeated = {name: array.reshape(*array.shape[:2], *program.plan[name].output_shape)}
+        result = program.run(repeated).output
     found = _outputs(result) if expanded_dt is None else dict.fromkeys(expected, result)
     a = np.concatenate([expected[name].ravel() for name in expected])
     b = np.concatenate([join_substeps(found[name], count).ravel() for name in expected])

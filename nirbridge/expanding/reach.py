@@ -11,14 +11,21 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.core import expand_with_notes, state_shapes
-from nirbridge.expanding.lowering.filters import filters_as_cycles, with_synapses_apart
+from nirbridge.expanding.lowering.filters import delays_as_cycles, filters_as_cycles, with_synapses_apart
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
 from nirbridge.expanding.lowering.levels import neurons_by_code
+from nirbridge.expanding.lowering.matrices import in_one_row
 from nirbridge.expanding.lowering.names import ordered_names
-from nirbridge.expanding.lowering.neurons import in_its_terms, neuron_problems, without_memory
+from nirbridge.expanding.lowering.neurons import (
+    in_its_terms,
+    neuron_problems,
+    with_even_neurons,
+    with_one_threshold,
+    without_memory,
+)
 from nirbridge.expanding.lowering.scales import folded, with_full_scales, with_joined_outputs, without_identities
 from nirbridge.expanding.lowering.shifts import around_zero
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Lanes, Target
 from nirbridge.expanding.targets import target_named
 from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step
 
@@ -32,19 +39,21 @@ class Reached:
         graph: the graph as its importer takes it; parameters in single precision.
         lanes: for neurons whose levels the code states: by name.
         notes: what is approximate.
+        one_row: whether its data are [T, B, n], flattened, in and out.
     """
 
     target: Target
     graph: nir.NIRGraph
     lanes: dict[str, Lanes]
     notes: list[Problem]
+    one_row: bool = False
 
     def code(self, path: str) -> str:
         """The program that runs the file with the platform."""
         flat = flatten(self.graph)
         joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
         assert self.target.code is not None  # a platform without one is refused
-        return self.target.code(path, self.lanes, joins)
+        return self.target.code(File(path, self.lanes, joins, self.one_row))
 
 
 def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float | None = None) -> Reached:
@@ -70,23 +79,51 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
         raise UnsupportedError.from_problems(problems)
     keep = frozenset({MultiLevelLIF}) if platform.levels_by_code else frozenset()
     core, notes = expand_with_notes(graph, approximate, dt=dt, keep=keep)
-    step = time_step(flatten(graph).nodes.values(), dt)
-    flat, lanes = neurons_by_code(flatten(core), platform, step) if platform.levels_by_code else (flatten(core), {})
-    if platform.cycles:
-        flat = filters_as_cycles(around_zero(with_synapses_apart(flat, step), step), step)
+    flat, step = flatten(core), time_step(flatten(graph).nodes.values(), dt)
     problems = _port_problems(flat)
-    if not platform.levels_by_code:
-        problems += neuron_problems(flat, platform, step)
     if problems:
         raise UnsupportedError.from_problems(problems)
-    lowered = _lowered(flat, platform, step)
-    problems = [*_type_problems(lowered, platform)]
-    if problems:
-        raise UnsupportedError.from_problems(problems)
+    lowered, lanes, one_row = _made(flat, platform, step)
     named, names = ordered_names(lowered)
-    nodes = named.nodes if platform.double else {name: _single(node) for name, node in named.nodes.items()}
+    nodes = {name: _in_precision(node, platform) for name, node in named.nodes.items()}
     made = state_shapes(build_graph(nodes, list(named.edges), graph.metadata))
-    return Reached(platform, made, {names[name]: found for name, found in lanes.items()}, notes)
+    return Reached(platform, made, {names[name]: found for name, found in lanes.items()}, notes, one_row)
+
+
+def _made(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGraph, dict[str, Lanes], bool]:
+    """The graph in its terms, the lanes that its code states, and whether data are one row of numbers.
+
+    They are where it takes no others, and where it cannot say otherwise what differs from place to place.
+    """
+    if nir.Conv2d not in target.layers:
+        return *_in_terms_of(target, in_one_row(flat), dt), True
+    try:
+        return *_in_terms_of(target, flat, dt), False
+    except UnsupportedError as reason:
+        try:
+            return *_in_terms_of(target, in_one_row(flat), dt), True
+        except UnsupportedError:
+            raise reason from None
+
+
+def _in_terms_of(target: Target, flat: FlatGraph, dt: float) -> tuple[FlatGraph, dict[str, Lanes]]:
+    flat = with_synapses_apart(flat)
+    lanes: dict[str, Lanes] = {}
+    problems: list[Problem] = []
+    if target.levels_by_code:
+        flat, lanes = neurons_by_code(flat, target, dt)
+    else:
+        if target.cycles:
+            flat = delays_as_cycles(filters_as_cycles(around_zero(flat, dt), dt), dt)
+        flat = with_even_neurons(with_one_threshold(flat, target), target)
+        problems += neuron_problems(flat, target, dt)
+    if problems:
+        raise UnsupportedError.from_problems(problems)
+    lowered = _lowered(flat, target, dt)
+    problems += _type_problems(lowered, target)
+    if problems:
+        raise UnsupportedError.from_problems(problems)
+    return lowered, lanes
 
 
 def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
@@ -98,12 +135,12 @@ def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     return in_plain_forms(with_joined_outputs(flat, shapes), target)
 
 
-def _single(node: nir.NIRNode) -> nir.NIRNode:
-    """The numbers of a node in single precision, as torch holds them."""
+def _in_precision(node: nir.NIRNode, target: Target) -> nir.NIRNode:
+    """The numbers of a node in the precision that the platform takes; weights may have been integers."""
     changed: Any = copy(node)
     for name, value in vars(node).items():
-        if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            setattr(changed, name, value.astype(np.float32))
+        if isinstance(value, np.ndarray) and (value.dtype.kind == "f" or name in ("weight", "bias")):
+            setattr(changed, name, value.astype(np.float64 if target.double else np.float32))
     made: nir.NIRNode = changed
     return made
 
@@ -118,9 +155,8 @@ def _port_problems(flat: FlatGraph) -> list[Problem]:
 
 
 def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
-    taken = ", ".join(sorted(kind.__name__ for kind in target.layers))
     problems = [
-        Problem(label(name, node), f"is none of what {target.source} of {target.version} takes: {taken}", "", "taken")
+        Problem(label(name, node), _untaken(node, target), "Run it with nirbridge", "taken")
         for name, node in flat.nodes.items()
         if type(node) not in target.layers
     ]
@@ -131,6 +167,13 @@ def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
     if not target.analog:
         problems += [_analog(name, flat, target) for name in flat.nodes if _sums_values(name, flat)]
     return problems
+
+
+def _untaken(node: nir.NIRNode, target: Target) -> str:
+    if type(node) is nir.Scale:
+        return f"has a number of its own for each place, which no weights that {target.version} takes can say"
+    taken = ", ".join(sorted(kind.__name__ for kind in target.layers))
+    return f"is none of what {target.source} of {target.version} takes: {taken}"
 
 
 def _level_problems(flat: FlatGraph, target: Target) -> list[Problem]:

@@ -6,25 +6,54 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import nir
+import numpy as np
+
+from nirbridge.expanding.fragment import Array
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """A multi-level neuron's spikes, the same for all neurons of a node.
+    """A multi-level neuron's spikes; arrays have 1 for each axis along which all neurons of the node are alike.
 
     Attributes:
-        threshold: of each lane, ascending.
-        weight: the value that each sends.
-        reset: what each takes off the membrane, None where it is set to ``v_reset``.
-        v_reset: where a spike sets the membrane.
+        threshold: of each lane (S, *shape), ascending; None where the membrane itself is sent.
+        weight: the value that each sends, likewise.
+        reset: what each takes off the membrane, likewise; None where it is set to ``v_reset``.
+        v_reset: where a spike sets the membrane, (*shape).
         closed: whether a membrane that meets a threshold fires.
     """
 
-    threshold: tuple[float, ...]
-    weight: tuple[float, ...]
-    reset: tuple[float, ...] | None
-    v_reset: float
+    threshold: Array | None
+    weight: Array
+    reset: Array | None
+    v_reset: Array
     closed: bool
+
+
+SENDS_MEMBRANE = Lanes(None, np.zeros((0, 1)), None, np.zeros(1), False)
+"""Of an LI or I, which has no lanes."""
+
+
+@dataclass(frozen=True)
+class File:
+    """What a program has to know of the file that it runs.
+
+    Attributes:
+        path: of it.
+        lanes: of neurons whose levels the code states: by name.
+        joins: whether branches join.
+        one_row: whether its data are flattened to one row of numbers.
+    """
+
+    path: str
+    lanes: dict[str, Lanes]
+    joins: bool
+    one_row: bool
+
+    @property
+    def flattened(self) -> str:
+        """What brings x [T, B, ...] into the form that the file takes."""
+        return ".flatten(2)" if self.one_row else ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +66,8 @@ class Target:
         source: the file of its importer.
         layers: the node types that it takes as they are meant.
         dt: seconds per step that it reckons with.
-        gain: what it takes R of a LIF for, whatever the file says: "one" is 1, "tau/dt" adds the input whole.
+        gain: what it takes R of a LIF for, whatever the file says: "one" is 1, "tau/dt" adds the input whole, and so
+            does "tau/dt - 1", which dt is reckoned from.
         closed: whether a membrane that meets its threshold fires: thresholds are the next number above, then.
         double: whether the file holds double precision; else single, as torch holds parameters.
         takes_if: whether an IF of R = 1 is run as one.
@@ -47,8 +77,7 @@ class Target:
         analog: whether values other than spikes travel between nodes.
         memoryless: tau of a LIF without memory in steps, 0 where there is none.
         writes_v_reset: whether its version of NIR knows the field.
-        code: gives the program that runs the file, of its path, the lanes of the neurons by name, and whether branches
-            join; None where there is none.
+        code: gives the program that runs the file; None where there is none.
         ran: whether our tests ran the platform itself.
         refused: why no file helps; empty where one does.
     """
@@ -68,6 +97,6 @@ class Target:
     analog: bool = True
     memoryless: float = 1.0
     writes_v_reset: bool = True
-    code: Callable[[str, dict[str, Lanes], bool], str] | None = None
+    code: Callable[[File], str] | None = None
     ran: bool = False
     refused: str = ""

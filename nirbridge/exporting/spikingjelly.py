@@ -1,4 +1,4 @@
-"""spikingjelly's neurons and layers (0.0.0.0.14), where graph nodes do exactly the same.
+"""spikingjelly's neurons and layers (0.0.0.0.14, 2.0.0.dev1), where graph nodes do exactly the same.
 
 With V counted from ``v_reset`` (from 0 where it is None), where its membrane starts::
 
@@ -36,7 +36,6 @@ def _lif(call: Call, module: Any, x: Any) -> Signal:
 
 
 def _parametric_lif(call: Call, module: Any, x: Any) -> Signal:
-    require_steps(module.surrogate_function, at_zero=True)
     return _neuron(call, module, x, rate=numbers(module.w.sigmoid()))
 
 
@@ -45,6 +44,7 @@ def _neuron(call: Call, module: Any, x: Any, rate: Any) -> Signal:
     mode = module.step_mode
     hint = "Use spikingjelly's functional.set_step_mode on the whole network"
     signal = first_call(call, x, _MODES[mode], hint)
+    require_steps(module.surrogate_function, at_zero=True)  # a soft one is for gradients alone, or sent as it is
     soft = module.v_reset is None
     start = 0.0 if soft else module.v_reset
     threshold = require_positive("v_threshold - v_reset", module.v_threshold - start)
@@ -101,20 +101,27 @@ def _readings(module: nn.Module) -> Readings:
     return (LeadingAxes.TIME,) if over_time else (LeadingAxes.STEP,)
 
 
-_IN_BOTH_MODES = (
-    nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d, nn.Flatten,
+_WRAPPED = (
+    nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,
 )  # fmt: skip
+_HANDLERS: dict[str, dict[str, Handler]] = {
+    "neuron.integrate_and_fire": {"IFNode": _if},
+    "neuron.lif": {"LIFNode": _lif},
+    "neuron.plif": {"ParametricLIFNode": _parametric_lif},
+    "layer.stateless_wrapper": {"Linear": _linear, **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED}},
+    "layer.bn": {kind.__name__: _layer(_LAYERS[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
+    "layer.dropout": {"Dropout": layers.same, "Dropout2d": layers.same},
+    "layer.container": {
+        "SeqToANNContainer": _container(LeadingAxes.FOLDED),
+        "MultiStepContainer": _container(LeadingAxes.STEP),
+    },
+}
+"""File of the development version → type → handler; in the releases one file holds all neurons, another all layers."""
 _MODULES: dict[str, Handler] = {
-    f"{_HOME}.neuron.IFNode": _if,
-    f"{_HOME}.neuron.LIFNode": _lif,
-    f"{_HOME}.neuron.ParametricLIFNode": _parametric_lif,
-    **{f"{_HOME}.layer.{kind.__name__}": _layer(_LAYERS[kind]) for kind in _IN_BOTH_MODES},
-    f"{_HOME}.layer.Linear": _linear,
-    f"{_HOME}.layer.Dropout": layers.same,
-    f"{_HOME}.layer.Dropout2d": layers.same,
-    f"{_HOME}.layer.SeqToANNContainer": _container(LeadingAxes.FOLDED),
-    f"{_HOME}.layer.MultiStepContainer": _container(LeadingAxes.STEP),
+    f"{_HOME}.{home}.{name}": handler
+    for file, handlers in _HANDLERS.items()
+    for home in (file, file.partition(".")[0])
+    for name, handler in handlers.items()
 }
 FRAMEWORK = Framework(
     name="spikingjelly",

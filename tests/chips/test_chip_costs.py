@@ -39,6 +39,42 @@ def test_a_step_by_hand() -> None:
     )
 
 
+def data() -> np.ndarray:
+    """10 steps of 2 samples: all inputs send, then half of them, and the hidden layer at each second step."""
+    x = np.ones((10, 2, 10))
+    x[1::2, :, 5:] = 0
+    return x
+
+
+def test_a_mean_step_of_data_by_hand() -> None:
+    with nirbridge.compile(graph()) as program:
+        hidden = program.run(data(), record=["n1"]).records["n1"]
+    assert hidden.mean() == 0.5
+    step = check_chip(graph(), "loihi1", x=data()).step
+    assert step is not None
+    assert step.activity == {"input": 0.75, "n1": 0.5}
+    sent = 20 * 10 * 0.75 + 4 * 20 * 0.5
+    assert step.energy_pj == pytest.approx((24 * 52 + sent * 23.6, 24 * 81 + sent * 23.6))
+    assert step.time_ns == pytest.approx((20 * 5.3 + 113, 20 * 8.4 + 20 * 7.5 * 3.5 + 465))
+    everything = check_chip(graph(), "loihi1").step
+    assert everything is not None
+    assert step.energy_pj[1] < everything.energy_pj[1]
+
+
+def test_data_bring_a_mean_step_by_the_command(tmp_path: Path) -> None:
+    path, x = tmp_path / "g.nir", tmp_path / "x.npy"
+    nirbridge.write(path, graph())
+    np.save(x, data())
+    command = ["check", str(path), "-i", str(x)]
+    done = CliRunner().invoke(main, [*command, "--runtime", "lava", "--chip", "loihi1"])
+    assert "the mean one of the data, where 50.0% to 75.0% of what a layer hears sends: 0.219 to 1.16 µs" in done.output
+    assert CliRunner().invoke(main, command).exit_code == 2
+    np.save(x, data()[..., :9])
+    done = CliRunner().invoke(main, [*command, "--runtime", "lava", "--chip", "loihi1"])
+    assert done.exit_code == 2
+    assert "x.npy" in done.output
+
+
 def test_no_figures_no_answer() -> None:
     report = check_chip(graph(), "loihi2")
     assert report.step is None

@@ -81,3 +81,13 @@ def test_for_a_platform_without_a_way_in(graph_file: Path, tmp_path: Path, invok
     both = invoke("expand", graph_file, "--for", "norse", "--exact-for", "one-step", "-o", file)
     assert both.exit_code == 2
     assert "--for excludes --exact-for" in both.stderr
+
+
+def test_data_in_one_row_are_measured_in_the_shape_of_the_original(tmp_path: Path, invoke: Invoke) -> None:
+    file, x, core = tmp_path / "audio.nir", tmp_path / "x.npy", tmp_path / "core.nir"
+    nirbridge.write(file, line(nir.Conv1d(6, np.ones((2, 1, 3)) / 2, 1, 1, 1, 2, np.zeros(2)), shape=(2, 6)))
+    np.save(x, np.random.default_rng(0).integers(0, 9, (5, 3, 2, 6)) / 4)
+    result = invoke("expand", file, "--for", "norse", "-o", core, "-i", x)
+    assert result.exit_code == 0
+    assert "for frame in x.flatten(2):" in result.stdout
+    assert "measured: 0 of 180 output values differ" in result.stderr

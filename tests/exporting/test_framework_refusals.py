@@ -46,6 +46,8 @@ CHANGED: dict[str, tuple[str, dict[str, Any], str]] = {
     "several alphas": ("snntorch Synaptic", {"alpha": torch.tensor([0.5, 1, 1, 1, 1])}, "decays by 0.5 to 1 a step"),
     "betas that do not fit": ("snntorch Leaky", {"beta": torch.ones(4)}, "does not broadcast to features (5,)"),
     "threshold below reset": ("spikingjelly LIF", {"v_reset": 2.0}, "v_threshold - v_reset is -1.5"),
+    "soft spikes of IF": ("spikingjelly IF", {"surrogate_function": torch.sigmoid}, "sends other values"),
+    "soft spikes of LIF": ("spikingjelly LIF", {"surrogate_function": torch.sigmoid}, "sends other values"),
     "soft spikes of PLIF": ("spikingjelly ParametricLIF", {"surrogate_function": torch.tanh}, "sends other values"),
     "floor": ("sinabs IAF", {"min_v_mem": torch.tensor(-1.0)}, "min_v_mem keeps its membrane above a floor"),
     "any spikes": ("sinabs IAF", {"spike_fn": MaxSpike()}, "sends any number of spikes a step"),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -23,6 +25,16 @@ from tests.exporting.peers.record import RECORDED
 from tests.exporting.peers.standins import rebuild
 
 ROOT = Path(__file__).resolve().parents[2]
+SPIKINGJELLY = "spikingjelly.activation_based"
+DEVELOPMENT_FILES = {
+    "neuron.integrate_and_fire": ("IFNode",),
+    "neuron.lif": ("LIFNode",),
+    "neuron.plif": ("ParametricLIFNode",),
+    "layer.stateless_wrapper": ("Linear", "Conv2d", "MaxPool2d", "Flatten"),
+    "layer.dropout": ("Dropout",),
+    "layer.container": ("SeqToANNContainer", "MultiStepContainer"),
+}
+"""Where its main branch at afb13226 has the types of the recorded networks."""
 
 
 @cache
@@ -32,13 +44,16 @@ def recorded(package: str) -> dict[str, np.ndarray]:
     return found
 
 
-def stand_in(name: str) -> tuple[nn.Module, np.ndarray]:
-    """A network of stand-ins, and what the framework computed."""
+def stand_in(name: str, homes: Mapping[str, str] = MappingProxyType({})) -> tuple[nn.Module, np.ndarray]:
+    """A network of stand-ins, types of ``homes`` in other files, and what the framework computed."""
     start = f"{name}|"
     kept = {
         key[len(start) :]: array for key, array in recorded(NETWORKS[name].package).items() if key.startswith(start)
     }
-    return rebuild(json.loads(kept["tree"].item()), kept), kept["y"]
+    tree = kept["tree"].item()
+    for before, after in homes.items():
+        tree = tree.replace(f'"{before}"', f'"{after}"')
+    return rebuild(json.loads(tree), kept), kept["y"]
 
 
 def assert_same(module: nn.Module, name: str, expected: np.ndarray) -> None:
@@ -65,6 +80,19 @@ def test_every_network_is_recorded() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_graph_sends_what_the_framework_sent(name: str) -> None:
     module, expected = stand_in(name)
+    assert_same(module, name, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("spikingjelly")])
+def test_the_development_version_of_spikingjelly_has_the_same_in_files_of_their_own(name: str) -> None:
+    homes = {
+        f"{SPIKINGJELLY}.{file.partition('.')[0]}.{kind}": f"{SPIKINGJELLY}.{file}.{kind}"
+        for file, kinds in DEVELOPMENT_FILES.items()
+        for kind in kinds
+    }
+    module, expected = stand_in(name, homes)
+    kinds = {type(inner) for inner in module.modules() if type(inner).__module__.startswith(SPIKINGJELLY)}
+    assert {f"{SPIKINGJELLY}.{file}" for file in DEVELOPMENT_FILES} >= {kind.__module__ for kind in kinds}
     assert_same(module, name, expected)
 
 

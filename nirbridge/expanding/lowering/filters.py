@@ -1,4 +1,4 @@
-"""Filters without spikes as cycles of Scales, which platforms with cycles run."""
+"""Filters without spikes and delays as cycles of weights, which platforms with cycles run."""
 
 from __future__ import annotations
 
@@ -9,31 +9,61 @@ import nir
 import numpy as np
 
 from nirbridge.expanding.fragment import Array, full
-from nirbridge.ir import FlatGraph, infer_shapes
+from nirbridge.expanding.lowering.matrices import MOST_WEIGHTS
+from nirbridge.expanding.lowering.wiring import with_node, with_node_before
+from nirbridge.ir import FlatGraph, delay_steps, infer_shapes
 
 
 def filters_as_cycles(flat: FlatGraph, dt: float) -> FlatGraph:
     r"""I and LI of v_leak 0 as :math:`v = decay \, v[t-1] + gain \, x`.
 
-    With :math:`a = dt/\tau`: LI has decay 1 − a and gain a R, I has 1 and R, a synapse 1 − a and a w_in.
+    With :math:`a = dt/\tau`: LI has decay 1 − a and gain a R, I has 1 and R.
     """
     shapes, _ = infer_shapes(flat)
     for name, node in tuple(flat.nodes.items()):
         shape = shapes[name].input
         if type(node) is nir.I:
-            flat = _with_filter(flat, name, (np.ones(shape), full(node.r, shape)), None)
+            flat = _with_filter(flat, name, (np.ones(shape), full(node.r, shape)))
         elif type(node) is nir.LI:
-            flat = _with_filter(flat, name, _leaky(node.tau, node.r, shape, dt), None)
+            flat = _with_filter(flat, name, _leaky(node.tau, node.r, shape, dt))
     return flat
 
 
-def with_synapses_apart(flat: FlatGraph, dt: float) -> FlatGraph:
-    """CubaLI and CubaLIF as a filter for the synapse before an LI or LIF, whose v_leak and v_reset stay."""
+def with_synapses_apart(flat: FlatGraph) -> FlatGraph:
+    """CubaLI and CubaLIF as an LI for the synapse before an LI or LIF, whose v_leak and v_reset stay."""
     shapes, _ = infer_shapes(flat)
     for name, node in tuple(flat.nodes.items()):
         if type(node) in (nir.CubaLI, nir.CubaLIF):
-            synapse = _leaky(node.tau_syn, node.w_in, shapes[name].input, dt)
-            flat = _with_filter(flat, name, synapse, _membrane(node, shapes[name].input))
+            shape = shapes[name].input
+            synapse = nir.LI(full(node.tau_syn, shape), full(node.w_in, shape), np.zeros(shape))
+            flat = with_node_before(with_node(flat, name, _membrane(node, shape)), name, "synapse", synapse)
+    return flat
+
+
+def delays_as_cycles(flat: FlatGraph, dt: float) -> FlatGraph:
+    r"""A Delay of a row of numbers as a state that holds the last steps of it, one behind the other.
+
+    With :math:`s = (x[t], x[t-1], ..)`, :math:`s[t] = U x[t] + S s[t-1]` where U puts x to the front and S moves all
+    one place on; a third matrix takes of each number the step that it is delayed by.
+    """
+    shapes, _ = infer_shapes(flat)
+    for name, node in tuple(flat.nodes.items()):
+        if type(node) is not nir.Delay or len(shapes[name].input) != 1:
+            continue
+        (count,) = shapes[name].input
+        steps = np.broadcast_to(delay_steps(node.delay, dt), (count,))
+        places = (int(steps.max(initial=0)) + 1) * count
+        if places**2 > MOST_WEIGHTS:
+            continue
+        front, move = np.eye(places, count), np.eye(places, k=-count)
+        taken = np.zeros((count, places))
+        taken[np.arange(count), steps * count + np.arange(count)] = 1
+        flat = with_node(flat, name, nir.Linear(taken))
+        flat = with_node_before(flat, name, "past", nir.Scale(np.ones(places)))
+        flat = with_node_before(flat, f"{name}/past", "front", nir.Linear(front))
+        past, moved = f"{name}/past", f"{name}/past/moved"
+        edges = (*flat.edges, (past, moved), (moved, past))
+        flat = replace(flat, nodes={**flat.nodes, moved: nir.Linear(move)}, edges=edges)
     return flat
 
 
@@ -48,16 +78,10 @@ def _leaky(tau: Any, gain: Any, shape: tuple[int, ...], dt: float) -> tuple[Arra
     return 1 - share, share * full(gain, shape)
 
 
-def _with_filter(flat: FlatGraph, name: str, it: tuple[Array, Array], last: nir.NIRNode | None) -> FlatGraph:
-    """A filter of (decay, gain) in front of ``last``, or in the place of the node."""
+def _with_filter(flat: FlatGraph, name: str, it: tuple[Array, Array]) -> FlatGraph:
+    """A filter of (decay, gain) in the place of the node."""
     decay, gain = it
-    part = f"{name}/filter" if last is None else f"{name}/synapse"
-    drive, leak, state = f"{part}/drive", f"{part}/leak", name if last is None else part
-    nodes = {key: node for key, node in flat.nodes.items() if key != name}
-    nodes |= {drive: nir.Scale(gain), state: nir.Scale(np.ones(gain.shape)), leak: nir.Scale(decay)}
+    drive, leak = f"{name}/filter/drive", f"{name}/filter/leak"
+    nodes = {**flat.nodes, drive: nir.Scale(gain), name: nir.Scale(np.ones(gain.shape)), leak: nir.Scale(decay)}
     edges = [(source, drive if target == name else target) for source, target in flat.edges]
-    edges += [(drive, state), (state, leak), (leak, state)]
-    if last is not None:
-        nodes[name] = last
-        edges.append((state, name))
-    return replace(flat, nodes=nodes, edges=tuple(edges))
+    return replace(flat, nodes=nodes, edges=(*edges, (drive, name), (name, leak), (leak, name)))

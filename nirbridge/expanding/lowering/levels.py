@@ -1,8 +1,8 @@
-"""Multi-level neurons as one LIF in the file, for platforms whose code takes a spike function of the user's."""
+"""Neurons of any levels as one LIF in the file, for platforms whose code takes a spike function of the user's."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import nir
@@ -10,39 +10,43 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.fragment import Array, full, is_throughout
-from nirbridge.expanding.lowering.wiring import with_node_before
-from nirbridge.expanding.target import Lanes, Target
-from nirbridge.ir import FlatGraph, MultiLevelLIF, infer_shapes, label
+from nirbridge.expanding.lowering.scales import added
+from nirbridge.expanding.lowering.wiring import with_node, with_node_before
+from nirbridge.expanding.target import SENDS_MEMBRANE, Lanes, Target
+from nirbridge.ir import FlatGraph, MultiLevelLIF, Shape, infer_shapes, label
 
 _SHORT = 2.0**-7
 """Steps of a time constant whose exponential is 0 in single precision: exp(-128)."""
 
 
 def neurons_by_code(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGraph, dict[str, Lanes]]:
-    r"""Every spiking node as a LIF, with the lanes that the code states.
+    r"""Every neuron as a LIF, with the lanes that the code states.
 
     The platform computes :math:`v \leftarrow e^{-dt/\tau} v + x`, so :math:`\tau = -dt / \ln(decay)`, the gain is a
-    Scale in front, and v_init is taken off all that is compared with the membrane, which decay 1 allows.
+    Scale in front and v_leak a bias behind that.  Membranes are counted from v_init, so it is taken off all that is
+    compared with them, and what it would decay by, (decay - 1) v_init, is a bias too.
 
     Raises:
-        UnsupportedError: lanes or decays differ between neurons of a node, or v_init decays.
+        UnsupportedError: decays or biases differ within a channel.
     """
     shapes, _ = infer_shapes(flat)
     lanes: dict[str, Lanes] = {}
     problems: list[Problem] = []
     for name, node in tuple(flat.nodes.items()):
-        found = _read(node, dt)
+        shape = shapes[name].input
+        found = _read(node, shape, dt)
         if found is None:
             continue
-        decay, gain, neuron_lanes, lacking = found
+        lacking = found.lacking
         if lacking:
             problems.append(Problem(label(name, node), lacking, "Run it with nirbridge", "code_states_it"))
             continue
-        lanes[name] = neuron_lanes
-        shape = shapes[name].input
-        flat = replace(flat, nodes={**flat.nodes, name: _node(decay, shape, target, neuron_lanes)})
-        if not is_throughout(gain, 1):
-            flat = with_node_before(flat, name, "gain", nir.Scale(full(gain, shape)))
+        lanes[name], first = found.lanes, name
+        flat = with_node(flat, name, _node(found.decay, shape, target, found.lanes))
+        if found.bias is not None:
+            flat, first = with_node_before(flat, name, "bias", found.bias), f"{name}/bias"
+        if not is_throughout(found.gain, 1):
+            flat = with_node_before(flat, first, "gain", nir.Scale(full(found.gain, shape)))
     if problems:
         raise UnsupportedError.from_problems(problems)
     return flat, lanes
@@ -59,56 +63,75 @@ def decaying(decay: Array) -> Array:
     return np.where(decay == 0, np.float32(_SHORT), np.where(decay == 1, np.float32(2.0**40), best))
 
 
-def _node(decay: Array, shape: tuple[int, ...], target: Target, lanes: Lanes) -> nir.LIF:
+def _node(decay: Array, shape: Shape, target: Target, lanes: Lanes) -> nir.LIF:
     """One number a channel: the importer asks each entry along the first axis whether it is 0."""
-    shape = (shape[0], *(1,) * (len(shape) - 1))
-    tau = full(decaying(full(decay, (1,)))[0], shape) * target.dt
-    threshold = full(lanes.threshold[0], shape)
-    return nir.LIF(tau, tau / target.dt, 0 * threshold, threshold, 0 * threshold)
+    one = np.ones((shape[0], *(1,) * (len(shape) - 1)))
+    tau = decaying(decay * one) * target.dt
+    threshold = one if lanes.threshold is None else lanes.threshold.flat[0] * one
+    return nir.LIF(tau, tau / target.dt - (target.gain == "tau/dt - 1"), 0 * one, threshold, 0 * one)
 
 
-def _read(node: Any, dt: float) -> tuple[Array, Any, Lanes, str] | None:
-    """Decay, gain, lanes and what stands against them; None for a node that does not spike."""
+@dataclass(frozen=True)
+class _Found:
+    """A neuron: v = decay·v + gain·x + bias, and what stands against it."""
+
+    decay: Array
+    gain: Any
+    lanes: Lanes
+    bias: nir.NIRNode | None
+    lacking: str
+
+
+def _read(node: Any, shape: Shape, dt: float) -> _Found | None:
+    """None for a node without a membrane or spikes."""
+    zero = np.zeros(())
     if type(node) is MultiLevelLIF:
-        fields = [node.decay, node.v_init, node.v_reset, *node.lane_threshold, *node.lane_weight, *node.lane_reset]
-        if not all(_is_even(field) for field in fields):
-            return np.zeros(()), 1.0, _NONE, "has lanes or decays that differ between neurons"
-        decay, start = _first(node.decay), float(_first(node.v_init))
-        if start and decay != 1:
-            return decay, 1.0, _NONE, "starts at a v_init that decays"
-        reset = None if node.reset == "value" else tuple(float(_first(v)) for v in node.lane_reset)
-        lanes = Lanes(
-            tuple(float(_first(v)) - start for v in node.lane_threshold),
-            tuple(float(_first(v)) for v in node.lane_weight),
-            reset,
-            float(_first(node.v_reset)) - start,
-            node.boundary == ">=",
-        )
-        return decay, node.gain, lanes, ""
+        decay, start = np.asarray(node.decay, dtype=np.float64), np.asarray(node.v_init, dtype=np.float64)
+        reset = None if node.reset == "value" else node.lane_reset
+        lanes = _lanes(shape, node.lane_threshold, node.lane_weight, reset, node.v_reset, start, node.boundary == ">=")
+        return _found(shape, decay, node.gain, lanes, (decay - 1) * start)
     if type(node) is nir.Threshold:
-        even = "" if _is_even(node.threshold) else "has thresholds that differ between neurons"
-        return np.zeros(()), 1.0, _binary(node.threshold, 0.0), even
-    if type(node) in (nir.IF, nir.LIF):
-        share = dt / np.asarray(node.tau) if type(node) is nir.LIF else np.zeros(())
-        gain = node.r if type(node) is nir.IF else node.r * share
-        same = all(map(_is_even, (share, node.v_threshold, node.v_reset)))
-        lacking = "" if same else "has parameters that differ between neurons"
-        if np.any(getattr(node, "v_leak", 0)) or _first(share) > 1:
-            lacking = "has a v_leak, or a tau shorter than a step, which the platform's decay cannot say"
-        return 1 - _first(share), gain, _binary(node.v_threshold, node.v_reset), lacking
-    return None
+        return _found(shape, zero, 1.0, _binary(shape, node.threshold, zero), zero)
+    if type(node) not in (nir.IF, nir.LIF, nir.I, nir.LI):
+        return None
+    spikes = type(node) in (nir.IF, nir.LIF)
+    lanes = _binary(shape, node.v_threshold, node.v_reset) if spikes else SENDS_MEMBRANE
+    if type(node) in (nir.IF, nir.I):
+        return _found(shape, np.ones(()), node.r, lanes, zero)
+    share = dt / np.asarray(node.tau)
+    lacking = "has a tau shorter than a step, which the platform's decay cannot say" if np.any(share > 1) else ""
+    return _found(shape, 1 - share, node.r * share, lanes, node.v_leak * share, lacking)
 
 
-def _binary(threshold: Any, v_reset: Any) -> Lanes:
-    return Lanes((float(_first(threshold)),), (1.0,), None, float(_first(v_reset)), False)
+def _found(shape: Shape, decay: Array, gain: Any, lanes: Lanes, bias: Any, lacking: str = "") -> _Found:
+    """With one decay a channel."""
+    each = _compact(full(decay, shape)[None])[0]
+    if each.size > len(each):
+        lacking = "has decays that differ within a channel"
+    if not np.any(bias):
+        return _Found(each, gain, lanes, None, lacking)
+    node = added(full(bias, shape))
+    return _Found(each, gain, lanes, node, lacking if node else "has a v_leak or v_init that differs within a channel")
 
 
-_NONE = Lanes((), (), None, 0.0, False)
+def _binary(shape: Shape, threshold: Any, v_reset: Any) -> Lanes:
+    return _lanes(shape, np.asarray(threshold)[None], np.ones(1), None, v_reset, np.zeros(()), False)
 
 
-def _is_even(values: Any) -> bool:
-    return np.unique(values).size == 1
+def _lanes(shape: Shape, threshold: Any, weight: Any, reset: Any, v_reset: Any, start: Array, closed: bool) -> Lanes:
+    """Membranes counted from ``start``."""
+
+    def of_each(values: Any) -> Array:
+        return _compact(np.stack([full(lane, shape) for lane in values]))
+
+    amounts = None if reset is None else of_each(reset)
+    from_start = of_each(np.stack([full(lane, shape) for lane in threshold]) - start)
+    return Lanes(from_start, of_each(weight), amounts, of_each([v_reset - start])[0], closed)
 
 
-def _first(values: Any) -> Array:
-    return np.asarray(np.asarray(values).flat[0], dtype=np.float64)
+def _compact(values: Array) -> Array:
+    """With 1 for each axis but the first along which all are alike."""
+    for axis in range(1, values.ndim):
+        first = values.take([0], axis)
+        values = first if (values == first).all() else values
+    return values

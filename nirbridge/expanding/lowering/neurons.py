@@ -10,12 +10,13 @@ import numpy as np
 
 from nirbridge.errors import Problem
 from nirbridge.expanding.fragment import Array, full, is_throughout
+from nirbridge.expanding.lowering.scales import added, mixing, of_channels
 from nirbridge.expanding.lowering.wiring import with_node, with_node_before
 from nirbridge.expanding.target import Target
-from nirbridge.ir import FlatGraph, infer_shapes, label
+from nirbridge.ir import FlatGraph, Shape, infer_shapes, label
 
-_LONG = 2.0**40
-"""Steps of a time constant that no single-precision decay differs from 1 for."""
+_LONG = 2.0**60
+"""Steps of a time constant that no decay differs from 1 for, in double precision either."""
 
 
 def without_memory(flat: FlatGraph, target: Target) -> FlatGraph:
@@ -28,12 +29,62 @@ def without_memory(flat: FlatGraph, target: Target) -> FlatGraph:
     return replace(flat, nodes=nodes)
 
 
+def with_one_threshold(flat: FlatGraph, target: Target) -> FlatGraph:
+    """Thresholds that differ between places become a bias: [x > θ] is [x - θ > 0], of which no rounding changes the
+    sign.  One whose thresholds differ within a channel, as no bias does, stays and is refused."""
+    shapes, _ = infer_shapes(flat)
+    for name, node in tuple(flat.nodes.items()):
+        if target.even and type(node) is nir.Threshold and np.unique(node.threshold).size > 1:
+            less = added(-full(node.threshold, shapes[name].input))
+            if less is not None:
+                flat = with_node(flat, name, nir.Threshold(np.zeros(shapes[name].input)))
+                flat = with_node_before(flat, name, "less", less)
+    return flat
+
+
+def with_even_neurons(flat: FlatGraph, target: Target) -> FlatGraph:
+    """An IF or LIF whose neurons or channels have other thresholds or tau as one node for each kind of them.
+
+    Weights of ones take what belongs to each, and put its spikes back to their places, where they meet.
+    """
+    shapes, _ = infer_shapes(flat)
+    for name, node in tuple(flat.nodes.items()):
+        if target.even and type(node) in (nir.IF, nir.LIF):
+            kinds = _kinds(node, shapes[name].input)
+            flat = flat if kinds is None else _apart(flat, name, kinds, shapes[name].input)
+    return flat
+
+
+def _kinds(node: Any, shape: Shape) -> Array | None:
+    """Which kind each neuron, or each channel, is of; None where there is one kind, or channels hold several."""
+    values = [full(node.v_threshold, shape), full(getattr(node, "tau", 1.0), shape)]
+    each = [value if len(shape) == 1 else of_channels(value) for value in values]
+    if any(value is None for value in each):
+        return None
+    _, kinds = np.unique(np.stack([value for value in each if value is not None]), axis=1, return_inverse=True)
+    return None if kinds.max(initial=0) == 0 else np.asarray(kinds)
+
+
+def _apart(flat: FlatGraph, name: str, kinds: Array, shape: Shape) -> FlatGraph:
+    node: Any = flat.nodes[name]
+    flat = with_node_before(with_node(flat, name, nir.Scale(np.ones(shape))), name, "all", nir.Scale(np.ones(shape)))
+    values = {key: full(value, shape) for key, value in vars(node).items() if isinstance(value, np.ndarray)}
+    nodes, edges = dict(flat.nodes), [edge for edge in flat.edges if edge != (f"{name}/all", name)]
+    for kind in range(int(kinds.max()) + 1):
+        take = np.eye(len(kinds))[kinds == kind]
+        taken, neuron, back = (f"{name}/{part}{kind}" for part in ("taken", "kind", "back"))
+        nodes[taken], nodes[back] = (mixing(weight, shape) for weight in (take, take.T))
+        nodes[neuron] = type(node)(**{key: value[kinds == kind] for key, value in values.items()})
+        edges += [(f"{name}/all", taken), (taken, neuron), (neuron, back), (back, name)]
+    return replace(flat, nodes=nodes, edges=tuple(edges))
+
+
 def in_its_terms(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:
     r"""Neurons with the platform's dt and R; what R lacks becomes a Scale in front.
 
     With :math:`a = dt/\tau` a LIF adds :math:`a R x`.  A platform that takes R for 1 adds :math:`a x`, so the Scale is
     R; one that adds x whole has R = tau/dt, and the Scale is a R.  An IF adds R x; where there is none, a LIF whose
-    tau is 2^40 steps keeps its membrane as well in single precision.
+    tau is 2^60 steps keeps its membrane as well.
     """
     shapes, _ = infer_shapes(flat)
     for name, node in tuple(flat.nodes.items()):
@@ -83,7 +134,7 @@ def _lacking(node: Any, target: Target, dt: float) -> list[str]:
 
 
 def _lif(target: Target, tau: Any, threshold: Array) -> nir.LIF:
-    times = full(tau, threshold.shape)
+    times = np.maximum(full(tau, threshold.shape), target.memoryless * target.dt)
     r = times / target.dt if target.gain == "tau/dt" else np.ones(threshold.shape)
     if target.closed:
         threshold = np.nextafter(threshold.astype(np.float32), np.float32(np.inf)).astype(np.float64)

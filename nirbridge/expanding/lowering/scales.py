@@ -49,8 +49,8 @@ def _into_next(flat: FlatGraph, name: str, node: Any) -> FlatGraph | None:
     changed: Any = copy(behind)
     if type(behind) is nir.Scale:
         changed.scale = behind.scale * node.scale
-    elif type(behind) in _MATRICES and node.scale.ndim == 1:
-        changed.weight = behind.weight * node.scale
+    elif type(behind) in _MATRICES and (each := of_features(node.scale)) is not None:
+        changed.weight = behind.weight * each
     elif type(behind) is nir.Conv2d and behind.groups == 1 and (each := of_channels(node.scale)) is not None:
         changed.weight = behind.weight * each[:, None, None]
     else:
@@ -66,8 +66,8 @@ def _into_last(flat: FlatGraph, name: str, node: Any) -> FlatGraph | None:
     before = flat.nodes[sources[0]]
     if type(before) not in _WEIGHTED:
         return None
-    each = of_channels(node.scale) if type(before) is nir.Conv2d else node.scale
-    if each is None or each.ndim != 1:
+    each = of_channels(node.scale) if type(before) is nir.Conv2d else of_features(node.scale)
+    if each is None:
         return None
     changed: Any = copy(before)
     changed.weight = before.weight * each.reshape(-1, *(1,) * (before.weight.ndim - 1))
@@ -77,11 +77,17 @@ def _into_last(flat: FlatGraph, name: str, node: Any) -> FlatGraph | None:
     return without and with_node(without, sources[0], changed)
 
 
-def of_channels(scale: Array) -> Array | None:
-    """One number a channel, None where they differ within a channel or there are not three axes."""
-    if scale.ndim != 3 or not (scale == scale[:, :1, :1]).all():
-        return None
-    return np.array(scale[:, 0, 0])
+def of_channels(scale: Array, axes: int = 3) -> Array | None:
+    """One number a channel, None where they differ within a channel or there are not so many axes."""
+    first = scale.reshape(len(scale), -1)[:, 0]
+    same = scale.ndim == axes and (scale == first.reshape(-1, *(1,) * (axes - 1))).all()
+    return np.array(first) if same else None
+
+
+def of_features(scale: Array) -> Array | None:
+    """One number along the last axis, which a matrix works on, None where they differ along the others."""
+    last = scale.reshape(-1, scale.shape[-1])[0]
+    return np.array(last) if (scale == last).all() else None
 
 
 def with_joined_outputs(flat: FlatGraph, shapes: dict[str, Any]) -> FlatGraph:
@@ -93,3 +99,18 @@ def with_joined_outputs(flat: FlatGraph, shapes: dict[str, Any]) -> FlatGraph:
             nodes = {**flat.nodes, joined: nir.Scale(np.ones(shapes[name].input))}
             flat = replace(flat, nodes=nodes, edges=(*edges, (joined, name)))
     return flat
+
+
+def added(bias: Array) -> nir.NIRNode | None:
+    """x + bias by weights, None where it differs both within channels and along other axes than the last."""
+    if (each := of_channels(bias)) is not None:
+        return nir.Conv2d(bias.shape[1:], np.eye(len(each))[:, :, None, None], 1, 0, 1, 1, each)
+    each = of_features(bias)
+    return None if each is None else nir.Affine(np.eye(len(each)), each)
+
+
+def mixing(weight: Array, shape: tuple[int, ...]) -> nir.NIRNode:
+    """Weights [out, in] of neurons in a row, or of the channels of pictures."""
+    if len(shape) == 1:
+        return nir.Linear(weight)
+    return nir.Conv2d(shape[1:], weight[:, :, None, None], 1, 0, 1, 1, np.zeros(len(weight)))

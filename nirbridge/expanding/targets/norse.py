@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Target
 
 _CODE = """\
 import nir, norse.torch, torch
@@ -15,7 +15,7 @@ module = norse.torch.from_nir(nir.read({path!r}, type_check=False), dt=1.0)
 def run(x):  # x [T, B, ...]; the file is made for dt = 1 and a reset to 0
     state, outputs = None, []
     with torch.no_grad():
-        for frame in x:
+        for frame in x{flat}:
             y, state = module(frame, state)
             outputs.append(y)
     return torch.stack(outputs)
@@ -26,8 +26,8 @@ module.execution_order.sort(key=lambda node: node.name)
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    return _CODE.format(path=path, order=_ORDER if joins else "")
+def _code(file: File) -> str:
+    return _CODE.format(path=file.path, flat=file.flattened, order=_ORDER if file.joins else "")
 
 
 TARGET = Target(

@@ -9,33 +9,21 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding import lane_code
+from nirbridge.expanding.target import File, Target
 
 _CODE = """\
 import inspect, nir, torch
 from sinabs.nir import from_nir
 
 
-class Spikes:  # which value each lane sends, and what it does to the membrane
-    required_states = ("v_mem",)
-
-    def __init__(self, threshold, weight, reset, v_reset, closed):
-        self.threshold, self.weight = torch.tensor(threshold), torch.tensor([0.0, *weight])
-        self.reset = None if reset is None else torch.tensor([0.0, *reset])
-        self.v_reset, self.closed = v_reset, closed
-
-    def lane(self, v):
-        reached = [v >= at if self.closed else v > at for at in self.threshold]
-        return torch.stack(reached).sum(0)
-
+{spikes}
     def apply(self, v, spike_threshold, surrogate_grad_fn):
-        return self.weight[self.lane(v)]
+        return self.sent(v)
 
     def __call__(self, spikes, state, spike_threshold):
-        lane, v = self.lane(state["v_mem"]), state["v_mem"]
-        after = torch.where(lane > 0, self.v_reset, v) if self.reset is None else v - self.reset[lane]
-        return {{**state, "v_mem": after}}
-
+        return {{**state, "v_mem": self.after(state["v_mem"])}}
+{membrane}
 
 neurons = {{
 {neurons}
@@ -52,7 +40,7 @@ def run(x):  # x [T, B, ...]
         layer.spike_fn = layer.reset_fn = spikes
         layer.min_v_mem = None
     with torch.no_grad():
-        y, _ = module(x.transpose(0, 1).flatten(0, 1))
+        y, _ = module(x{flat}.transpose(0, 1).flatten(0, 1))
     return y.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 """
 _ORDER = """\
@@ -61,13 +49,15 @@ _ORDER = """\
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    rows = [
-        f"    {name!r}: Spikes({list(it.threshold)}, {list(it.weight)}, "
-        f"{it.reset and list(it.reset)}, {it.v_reset}, {it.closed}),"
-        for name, it in lanes.items()
-    ]
-    return _CODE.format(path=path, neurons="\n".join(rows), order=_ORDER if joins else "")
+def _code(file: File) -> str:
+    return _CODE.format(
+        path=file.path,
+        flat=file.flattened,
+        spikes=lane_code.SPIKES,
+        membrane=lane_code.membrane(file.lanes),
+        neurons=lane_code.rows(file.lanes),
+        order=_ORDER if file.joins else "",
+    )
 
 
 TARGET = Target(

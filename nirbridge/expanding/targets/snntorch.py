@@ -8,7 +8,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Target
 
 _DT = float(np.float32(1e-4))
 """Its dt as its importer divides it by the file's numbers, in single precision."""
@@ -24,15 +24,15 @@ def run(x):  # x [T, B, ...]; its importer fixes dt = 1e-4, Euler, reset to 0, a
     utils.reset(module)
     state, outputs = None, []
     with torch.no_grad():
-        for frame in x:
+        for frame in x{flat}:
             y, state = module(frame, state)
             outputs.append(y)
     return torch.stack(outputs)
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    return _CODE.format(path=path)
+def _code(file: File) -> str:
+    return _CODE.format(path=file.path, flat=file.flattened)
 
 
 TARGET = Target(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Target
 
 _CODE = """\
 import nir, torch
@@ -23,15 +23,15 @@ def run(x):  # x [T, B, ...]; the file is made for dt = 1e-4
     functional.reset_net(module)
     state, outputs = None, []
     with torch.no_grad():
-        for frame in x:
+        for frame in x{flat}:
             y, state = module(frame, state)
             outputs.append(y)
     return torch.stack(outputs)
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    return _CODE.format(path=path)
+def _code(file: File) -> str:
+    return _CODE.format(path=file.path, flat=file.flattened)
 
 
 TARGET = Target(

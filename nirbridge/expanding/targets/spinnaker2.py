@@ -1,14 +1,14 @@
 """SpiNNaker2 (py-spinnaker2, s2_nir.py, not on PyPI; read at its public source, never run by us).
 
 Spikes alone travel between populations, one step later; weights become integers of 8 bits on the chip.  Convolutions
-and pools are left out: their weights are cut to integers before any scaling that the file could say.
+and pools are written as matrices: its own cut their weights to integers before any scaling that the file could say.
 """
 
 from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import Lanes, Target
+from nirbridge.expanding.target import File, Target
 
 _CODE = """\
 import nir
@@ -26,8 +26,8 @@ network, inputs, outputs = s2_nir.from_nir(nir.read({path!r}, type_check=False),
 """
 
 
-def _code(path: str, lanes: dict[str, Lanes], joins: bool) -> str:
-    return _CODE.format(path=path)
+def _code(file: File) -> str:
+    return _CODE.format(path=file.path)
 
 
 TARGET = Target(

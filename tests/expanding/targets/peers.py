@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nirbridge
+from nirbridge.errors import UnsupportedError
 from nirbridge.expanding import Reached, reach
 from nirbridge.expanding.writing import write_reached
 from tests.expanding.targets.networks import NETWORKS, data
@@ -22,6 +23,7 @@ Array = NDArray[Any]
 PACKAGES = {
     "nirtorch": "nirtorch",
     "norse": "norse.torch",
+    "rockpool": "rockpool.nn.modules.torch.nir",
     "sinabs": "sinabs.nir",
     "snntorch": "snntorch.import_nir",
     "spikingjelly": "spikingjelly.activation_based.nir_exchange",
@@ -47,8 +49,19 @@ class MissingPeerError(Exception):
     """The platform is not installed, in words."""
 
 
+def reached_by(target: str) -> dict[str, Reached]:
+    """What the platform gets of each network that it can run."""
+    found = {}
+    for name, build in NETWORKS.items():
+        try:
+            found[name] = reach(build(), target)
+        except UnsupportedError:
+            continue
+    return found
+
+
 def outputs_of(target: str, folder: Path) -> dict[str, Array]:
-    """What the platform computes for every network, by its own importer.
+    """What the platform computes for every network that it can run, by its own importer.
 
     Platforms that are not installed may lie in the folder that NIRBRIDGE_PEERS names.
 
@@ -60,12 +73,11 @@ def outputs_of(target: str, folder: Path) -> dict[str, Array]:
     if not find_spec(package) and not (peers and (Path(peers) / package).is_dir()):
         raise MissingPeerError(f"{package} is not installed; see NIRBRIDGE_PEERS in record.py")
     files = []
-    for number, name in enumerate(NETWORKS):
-        graph = NETWORKS[name]()
-        reached = reach(graph, target)
+    networks = reached_by(target)
+    for number, (name, reached) in enumerate(networks.items()):
         file = folder / f"{target}{number}"
         write_reached(file.with_suffix(".nir"), reached)
-        np.save(file.with_suffix(".npy"), data(name, graph).astype(np.float32))
+        np.save(file.with_suffix(".npy"), data(name, NETWORKS[name]()).astype(np.float32))
         # The name of the file is no module's: it stands on the import path.
         files.append(file.with_suffix(".py"))
         files[-1].write_text(reached.code(str(file.with_suffix(".nir"))), encoding="utf-8")
@@ -75,7 +87,7 @@ def outputs_of(target: str, folder: Path) -> dict[str, Array]:
         raise MissingPeerError(f"{target} cannot be imported ({done.stdout.strip()}); see NIRBRIDGE_PEERS")
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return {name: np.load(str(file)[:-3] + "_output.npy") for name, file in zip(NETWORKS, files, strict=True)}
+    return {name: np.load(str(file)[:-3] + "_output.npy") for name, file in zip(networks, files, strict=True)}
 
 
 def expected(name: str) -> Array:

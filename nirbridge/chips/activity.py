@@ -1,0 +1,47 @@
+"""How often the nodes of a graph send, measured by running it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from nirbridge.chips.layers import Layer
+from nirbridge.ir import Graph
+from nirbridge.runtime import Data, compile
+
+_SAMPLES_AT_ONCE = 32
+"""The records of all that sends are held for so many."""
+
+
+def measured_activity(graph: Graph, layers: Iterable[Layer], x: Data, dt: float | None) -> dict[str, float]:
+    """Messages of each node that layers listen to, of all that it could send: values other than 0 in a mean step.
+
+    Args:
+        graph: run on the reference, in the precision of its own.
+        layers: as mapped to the chip.
+        x: data [T, B, *shape], by name where there are several inputs.
+        dt: seconds per step.
+
+    Raises:
+        InputError: the data do not fit the graph.
+    """
+    names = sorted({path.source for layer in layers for path in layer.paths})
+    sent, places = Counter[str](), Counter[str]()
+    with compile(graph, "reference", dt=dt) as program:
+        recorded = [name for name in names if name not in program.plan.inputs]
+        for part, recording in program.run_in_parts(x, _SAMPLES_AT_ONCE, recorded):
+            found = {**part, **recording.records}
+            sent.update({name: int(np.count_nonzero(found[name])) for name in names})
+            places.update({name: found[name].size for name in names})
+    return {name: sent[name] / places[name] for name in names}
+
+
+def used_synapses(layer: Layer, activity: Mapping[str, float] | None) -> tuple[float, float]:
+    """Synapses of one neuron over which a message comes in a step, at least and at most; from none to all of them
+    where nothing was measured.  A kernel that reaches over a border counts whole."""
+    if activity is None:
+        return 0.0, float(sum(path.fan_in for path in layer.paths))
+    mean = sum(path.fan_in * activity[path.source] for path in layer.paths)
+    return mean, mean

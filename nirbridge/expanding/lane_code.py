@@ -1,0 +1,72 @@
+"""The part of a printed program that gives layers the spikes of neurons of several levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nirbridge.expanding.fragment import Array
+from nirbridge.expanding.target import Lanes
+
+SPIKES = """\
+class Spikes:  # which value each lane sends, and what it does to the membrane
+    required_states = ("v_mem",)
+
+    def __init__(self, threshold, weight, reset, v_reset, closed):
+        self.threshold, self.v_reset, self.closed = torch.tensor(threshold), torch.tensor(v_reset), closed
+        self.weight, self.reset = self.with_silence(weight), None if reset is None else self.with_silence(reset)
+
+    @staticmethod
+    def with_silence(values):
+        values = torch.tensor(values)
+        return torch.cat([torch.zeros_like(values[:1]), values])
+
+    def lane(self, v):
+        return torch.stack([v >= at if self.closed else v > at for at in self.threshold]).sum(0)
+
+    def pick(self, values, lane):
+        ones = [1] * (lane.dim() + 1 - values.dim())
+        values = values.reshape(len(values), *ones, *values.shape[1:])
+        return values.expand(-1, *lane.shape).gather(0, lane[None])[0]
+
+    def sent(self, v):
+        return self.pick(self.weight, self.lane(v))
+
+    def after(self, v):
+        lane = self.lane(v)
+        return torch.where(lane > 0, self.v_reset, v) if self.reset is None else v - self.pick(self.reset, lane)
+"""
+MEMBRANE = """\
+
+
+class Membrane(Spikes):  # sends what it has
+    def __init__(self):
+        pass
+
+    def sent(self, v):
+        return v.clone()
+
+    def after(self, v):
+        return v
+"""
+
+
+def membrane(lanes: dict[str, Lanes]) -> str:
+    """The class for those that send their membrane, where there are any."""
+    return MEMBRANE if any(it.threshold is None for it in lanes.values()) else ""
+
+
+def rows(lanes: dict[str, Lanes]) -> str:
+    """A row of a dictionary for each neuron: its name, and its Spikes, or Membrane where it sends that."""
+    return "\n".join(f"    {name!r}: {_made(it)}," for name, it in lanes.items())
+
+
+def _made(it: Lanes) -> str:
+    if it.threshold is None:
+        return "Membrane()"
+    reset = None if it.reset is None else _plain(it.reset)
+    return f"Spikes({_plain(it.threshold)}, {_plain(it.weight)}, {reset}, {_plain(it.v_reset[None])[0]}, {it.closed})"
+
+
+def _plain(values: Array) -> Any:
+    """Nested lists; one number a lane where all neurons are alike."""
+    return (values.ravel() if values[0].size == 1 else values).tolist()
