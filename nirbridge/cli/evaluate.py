@@ -137,6 +137,7 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
             runtime=runtime,
             others=others,
             output=output,
+            plot=plot,
             tell=tell,
             progress=progress,
             **options,
@@ -144,8 +145,6 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
     for line in found.notes:
         if line not in told:
             echo(line, err=True)
-    if plot is not None:
-        found.draw(plot)
     for path in (output, plot):
         if path is not None:
             echo(f"wrote {path}", err=True)

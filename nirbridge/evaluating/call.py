@@ -10,17 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nirbridge.errors import InputError, UnsupportedError
+from nirbridge.errors import FileError, InputError, UnsupportedError
 from nirbridge.evaluating.collecting import gathered
-from nirbridge.evaluating.evaluation import Evaluation
+from nirbridge.evaluating.evaluation import Evaluation, require_known
 from nirbridge.evaluating.journal import open_journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
 from nirbridge.evaluating.module_judge import ModuleJudge
 from nirbridge.evaluating.opening import open_samples
 from nirbridge.evaluating.predictions import SUFFIXES, require_parquet, write_predictions
+from nirbridge.evaluating.recordings import LABELS
 from nirbridge.evaluating.running import finished, prepared
+from nirbridge.evaluating.samples import Samples
 from nirbridge.files import require_target
 from nirbridge.ir import FlatGraph, Graph, flatten
+from nirbridge.reports import counted
 from nirbridge.runtime import Plan, require_option, usable_runtime
 from nirbridge.workers import crew
 
@@ -43,6 +46,7 @@ def evaluate(
     baseline: Any = None,
     baseline_weights: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    plot: str | os.PathLike[str] | None = None,
     restart: bool = False,
     bad: str = "count",
     activity: bool = True,
@@ -84,6 +88,7 @@ def evaluate(
         baseline_weights: a checkpoint for the module.
         output: a .csv or .parquet file for one row a sample.  What is finished is kept in a file beside it, with
             ".partial" behind the name, from which the same call goes on after an interruption.
+        plot: a .png file for the confusion matrix and the accuracy over the steps; needs labels.
         restart: begin anew instead.
         bad: a sample that cannot be read is counted and named, "count", or ends the evaluation, "error".
         activity: record what neurons send, for spikes and energy; without it runs take less time and memory.
@@ -101,7 +106,7 @@ def evaluate(
 
     Raises:
         InputError: data, labels or an option do not fit, every sample is bad, or one is and ``bad`` is "error".
-        FileError: a file is missing or damaged, or cannot be written.
+        FileError: a file is missing or damaged, cannot be written, or would overwrite a file of the data.
         GraphError: the graph is not valid.
         UnsupportedError: a runtime does not run the graph.
         RuntimeUnavailableError: a runtime is missing.
@@ -110,6 +115,7 @@ def evaluate(
     say = tell or (lambda line: None)
     require_option("bad", bad, ("count", "error"))
     place = None if output is None else _output(output)
+    picture = None if plot is None else require_target(plot)
     flat = flatten(graph)
     about_data: dict[str, Any] = {
         "order": order,
@@ -128,6 +134,11 @@ def evaluate(
             stack.callback(judge.close)
         plan = _opened(judges)
         found = open_samples(data, labels, flat, plan, steps, about_data)
+        if picture is not None:
+            require_known(found.labels)
+        for target in (place, picture):
+            if target is not None:
+                _require_no_data(target, data, labels, found)
         if first.energy is not None and found.input_kind is not None:
             first.energy.setdefault("input_kind", found.input_kind)
         workers = stack.enter_context(crew(jobs, cluster))
@@ -136,14 +147,24 @@ def evaluate(
             say(line)
         journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
         done = [] if journal is None else list(journal.done)
+        resumed = 0 if journal is None else journal.samples
+        if journal is not None and resumed:
+            say(f"file '{journal.path}': goes on behind {counted(resumed, 'sample')} that an earlier run finished.")
         started = time.perf_counter()
-        for judged in finished(run, workers, journal, bad, progress):
-            done.append(judged)
-        resumed = sum(map(len, done[: len(journal.done)])) if journal else 0
+        try:
+            for judged in finished(run, workers, journal, bad, progress):
+                done.append(judged)
+        except BaseException:
+            if journal is not None and journal.samples:
+                kept = f"keeps {counted(journal.samples, 'sample')} of {run.count:,}"
+                say(f"file '{journal.path}': {kept}; the same call goes on from there.")
+            raise
         result = gathered(run, done, time.perf_counter() - started, resumed)
         result = replace(result, notes=(*found.notes, *result.notes))
         if place is not None:
             write_predictions(place, result)
+        if picture is not None:
+            result.draw(picture)
         if journal is not None:
             journal.remove()
     return result
@@ -157,6 +178,21 @@ def _output(output: str | os.PathLike[str]) -> Path:
     if place.suffix.lower() == SUFFIXES[1]:
         require_parquet()
     return place
+
+
+def _require_no_data(target: Path, data: Any, labels: Any, samples: Samples) -> None:
+    """Refuses to overwrite what is evaluated: arrays, labels, recordings and the table of their classes.
+
+    Raises:
+        FileError: so.
+    """
+    if not target.is_file():
+        return
+    named = [Path(path) for path in (data, labels) if isinstance(path, (str, os.PathLike))]
+    real = target.resolve()
+    files = {path.resolve() for path in (*named, *(folder / LABELS for folder in named if folder.is_dir()))}
+    if real in files or any(Path(samples.name(number)).resolve() == real for number in range(len(samples))):
+        raise FileError(f"file '{target}'", "is part of the data and would be overwritten", "Choose another output")
 
 
 def _judges(

@@ -22,15 +22,17 @@ class Journal:
 
     Attributes:
         done: what earlier runs finished.
+        samples: how many are in it.
     """
 
     def __init__(self, path: Path, file: TextIO, done: list[Judged]) -> None:
-        self.path, self.done = path, done
+        self.path, self.done, self.samples = path, done, sum(map(len, done))
         self._file = file
 
     def add(self, judged: Judged) -> None:
         """Keeps a piece; from here on it outlives this process."""
         _write(self._file, to_plain(judged), self.path)
+        self.samples += len(judged)
 
     def remove(self) -> None:
         """All is done and written elsewhere."""

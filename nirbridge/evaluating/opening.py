@@ -66,6 +66,7 @@ def _open_path(
     path: Path, name: str, labels: Array | None, graph: Graph, plan: Plan, steps: int | None, options: Mapping[str, Any]
 ) -> Samples:
     if path.is_dir():
+        _refuse(f"folder '{path}', which is no data set by name", options, ("train", "root"))
         return _recordings(recordings.open_folder(path), labels, plan, steps, options)
     if name in recordings.DATA_SETS and not path.exists():
         root = options.get("root")
@@ -78,9 +79,13 @@ def _open_path(
         return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {"order": "tn", **options})
     if path.suffix.lower() in _ARRAYS:
         sources = source_of(path)
-        taken = take_labels(sources) if labels is None else None
-        found = _arrays(f"file '{path}'", sources, labels if taken is None else taken[1], graph, plan, steps, options)
-        return found if taken is None else found.noted(f"file '{path}': its array '{taken[0]}' holds the labels.")
+        taken = take_labels(sources, plan.inputs)
+        given = taken[1] if labels is None and taken is not None else labels
+        found = _arrays(f"file '{path}'", sources, given, graph, plan, steps, options)
+        if taken is None:
+            return found
+        what = "holds the labels" if labels is None else "is not used, as labels are given"
+        return found.noted(f"file '{path}': its array '{taken[0]}' {what}.")
     if path.exists():
         found_text = "is no .npy, .npz or .nird file, no folder of recordings"
         raise FileError(f"file '{path}'", found_text, "Put recordings into a folder with labels.csv (file,label)")

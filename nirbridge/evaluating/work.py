@@ -16,6 +16,7 @@ from nirbridge.runtime.host import Loss
 
 BAD = -1
 """The prediction of a sample that could not be read, and a count that is not known."""
+_NO_DECISION = "its scores are NaN or infinite: sums left the range of numbers"
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,16 @@ def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
     found = _nothing(judges, piece, batch)
     if not len(batch):
         return found
-    places = batch.places.tolist()
     for judge in judges:
         decided = judge.decide(batch)
-        for place, prediction in zip(places, decided.scores.argmax(axis=1).tolist(), strict=True):
-            found.predictions[judge.name][place] = prediction
         found.remarks = tuple(dict.fromkeys((*found.remarks, *decided.remarks)))
         if judge is judges[0]:
-            _keep(found, decided, batch, piece.labels)
+            clear = decided.clear
+            found.bad |= dict.fromkeys(batch.places[~clear].tolist(), _NO_DECISION)
+            _keep(found, decided, batch, piece.labels, clear)
+        predictions = np.where(clear & decided.clear, decided.scores.argmax(axis=1), BAD)
+        for place, prediction in zip(batch.places.tolist(), predictions.tolist(), strict=True):
+            found.predictions[judge.name][place] = prediction
     return found
 
 
@@ -106,9 +109,10 @@ def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
     )
 
 
-def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None) -> None:
+def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None, clear: Array) -> None:
+    """Keeps what the first judge says; of a sample that it cannot decide only the energy, with that of its batch."""
     share = decided.seconds * 1e3 / len(batch)
-    for row, place in enumerate(batch.places.tolist()):
+    for row, place in zip(np.flatnonzero(clear).tolist(), batch.places[clear].tolist(), strict=True):
         found.scores[place] = decided.scores[row].tolist()
         found.steps[place] = int(batch.steps[row])
         found.milliseconds[place] = share
@@ -116,7 +120,8 @@ def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None) -
             found.spikes[place] = int(decided.spikes[row])
     found.activity, found.losses = decided.activity, decided.losses
     if labels is not None and decided.decisions is not None:
-        found.right_by_step = (decided.decisions == labels[batch.places]).sum(axis=1).tolist()
+        right = decided.decisions == labels[batch.places]
+        found.right_by_step = right[:, clear].sum(axis=1).tolist()
 
 
 def to_plain(judged: Judged) -> dict[str, Any]:

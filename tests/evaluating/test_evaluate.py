@@ -161,13 +161,13 @@ class StopError(Exception):
     pass
 
 
-def interrupted(output: Path, at: int) -> None:
+def interrupted(output: Path, at: int, **options: Any) -> None:
     def progress(done: int, total: int) -> None:
         if done >= at:
             raise StopError
 
     with pytest.raises(StopError):
-        evaluate(output=output, batch=8, progress=progress)
+        evaluate(output=output, batch=8, progress=progress, **options)
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +206,46 @@ def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"p.csv{SUFFIX}").write_text("no journal\nat all\n")
     with pytest.raises(FileError, match="is no journal"):
         evaluate(output=tmp_path / "p.csv")
+
+
+def test_a_journal_knows_every_judge(tmp_path: Path) -> None:
+    """Decisions of two baselines, or of two settings of a second runtime, are never mixed."""
+    torch = pytest.importorskip("torch")
+    spec = tmp_path / "ann.py"
+    spec.write_text(
+        "from torch import nn\n"
+        "def one():\n    return nn.Sequential(nn.Flatten(), nn.Linear(6, 4))\n"
+        "def other():\n    return nn.Sequential(nn.Flatten(), nn.Linear(6, 4))\n"
+    )
+    torch.save(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4)).state_dict(), tmp_path / "w.pt")
+    made = {"baseline": f"{spec}:one", "baseline_weights": tmp_path / "w.pt"}
+    interrupted(tmp_path / "p.csv", 16, **made)
+    for change in ({"baseline": f"{spec}:other"}, {"baseline_weights": None}, {"integrator": "euler"}):
+        with pytest.raises(InputError, match="another graph or options"):
+            evaluate(output=tmp_path / "p.csv", batch=8, **{**made, **change})
+    assert evaluate(output=tmp_path / "p.csv", batch=8, **made).resumed == 16
+    interrupted(tmp_path / "p.csv", 16, **made)
+    spec.write_text(spec.read_text() + "# changed\n")
+    with pytest.raises(InputError, match="another graph or options"):
+        evaluate(output=tmp_path / "p.csv", batch=8, **made)
+
+
+def test_what_is_kept_is_said_when_it_ends_early_and_when_it_goes_on(tmp_path: Path) -> None:
+    told: list[str] = []
+    interrupted(tmp_path / "p.csv", 24, tell=told.append)
+    assert told[-1].endswith("p.csv.partial': keeps 24 samples of 53; the same call goes on from there.")
+    told.clear()
+    evaluate(output=tmp_path / "p.csv", batch=8, tell=told.append)
+    assert told[-1].endswith("p.csv.partial': goes on behind 24 samples that an earlier run finished.")
+
+
+def test_a_picture_without_labels_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no confusion to draw"):
+        evaluate(
+            labels=None, output=tmp_path / "p.csv", plot=tmp_path / "p.png", progress=lambda *_: pytest.fail("ran")
+        )
+    with pytest.raises(FileError, match="does not exist"):
+        evaluate(plot=tmp_path / "nowhere" / "p.png", progress=lambda *_: pytest.fail("ran"))
 
 
 def test_bad_samples_are_counted_and_named() -> None:
