@@ -11,6 +11,8 @@ from nirbridge.runtime import Plan
 _AIM = 64 * 2**20
 """Bytes of data and records that run together."""
 _MOST = 256
+_TOLD = 2**21
+"""Scores from which on their memory is told: 16 MB."""
 _BYTES = 12
 """A value of a record: eight bytes in double precision, and what counting makes of it on the way."""
 
@@ -23,12 +25,13 @@ def batch_size(judge: GraphJudge, steps: int) -> tuple[int, int]:
     return max(1, min(_MOST, _AIM // sample)), sample
 
 
-def batch_line(batch: int, sample: int, workers: int) -> str:
-    """What is said before the evaluation starts."""
+def batch_line(batch: int, sample: int, workers: int, scores: int) -> str:
+    """What is said before the evaluation starts; ``scores`` are how many numbers are kept of all samples."""
     size = f"{batch * sample * workers / 2**20:,.0f} MB"
     each = f" in each of {counted(workers, 'process', 'processes')}" if workers > 1 else ""
     batches = f"Batches of {counted(batch, 'sample')}{each}"
-    return f"{batches}: about {size} of data and records, however many samples there are."
+    kept = f"; their scores take {scores * 8 / 2**20:,.0f} MB" if scores >= _TOLD else ""
+    return f"{batches}: about {size} of data and records, however many samples there are{kept}."
 
 
 def _values(plan: Plan, name: str) -> float:

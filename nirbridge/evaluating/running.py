@@ -58,7 +58,7 @@ class Run:
 
     def notes(self, workers: int) -> list[str]:
         """What is said before it starts."""
-        return [batch_line(self.batch, self.sample_bytes, workers)]
+        return [batch_line(self.batch, self.sample_bytes, workers, self.count * self.classes)]
 
     def identity(self) -> dict[str, Any]:
         """What a journal must agree about, as plain data."""

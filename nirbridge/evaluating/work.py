@@ -38,12 +38,12 @@ class Piece:
 
 @dataclass
 class Judged:
-    """What became of a piece; plain numbers, so that it can be kept in a file.
+    """What became of a piece; numbers, so that it can be kept in a file.
 
     Attributes:
         first: number of the first sample.
         predictions: of each judge, by name, the class of each sample, or ``BAD``.
-        scores: [B][classes] of the first judge; empty for a bad sample.
+        scores: [B, classes] of the first judge, NaN for a bad sample; [B, 0] where all are bad.
         steps: of each sample.
         spikes: of each sample, or ``BAD``.
         milliseconds: of each sample, its share of the run.
@@ -59,7 +59,7 @@ class Judged:
 
     first: int
     predictions: dict[str, list[int]]
-    scores: list[list[float]]
+    scores: Array
     steps: list[int]
     spikes: list[int]
     milliseconds: list[float]
@@ -99,7 +99,7 @@ def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
     return Judged(
         first=piece.first,
         predictions={judge.name: [BAD] * count for judge in judges},
-        scores=[[] for _ in range(count)],
+        scores=np.empty((count, 0)),
         steps=[0] * count,
         spikes=[BAD] * count,
         milliseconds=[0.0] * count,
@@ -110,10 +110,11 @@ def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
 
 
 def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None, clear: Array) -> None:
-    """Keeps what the first judge says; of a sample that it cannot decide only the energy, with that of its batch."""
+    """Keeps what the first judge says, of samples that it can decide."""
     share = decided.seconds * 1e3 / len(batch)
+    found.scores = np.full((len(found), decided.scores.shape[1]), np.nan)
+    found.scores[batch.places[clear]] = decided.scores[clear]
     for row, place in zip(np.flatnonzero(clear).tolist(), batch.places[clear].tolist(), strict=True):
-        found.scores[place] = decided.scores[row].tolist()
         found.steps[place] = int(batch.steps[row])
         found.milliseconds[place] = share
         if decided.spikes is not None:
@@ -126,7 +127,7 @@ def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None, c
 
 def to_plain(judged: Judged) -> dict[str, Any]:
     """A piece's outcome for JSON, of which :func:`from_plain` makes the same again, to the bit."""
-    data = dict(judged.__dict__)
+    data = {**judged.__dict__, "scores": judged.scores.tolist()}
     data["activity"] = {str(steps): _plain_activity(found) for steps, found in judged.activity.items()}
     data["losses"] = {name: loss.__dict__ for name, loss in judged.losses.items()}
     return data
@@ -137,6 +138,7 @@ def from_plain(data: dict[str, Any]) -> Judged:
     return Judged(
         **{
             **data,
+            "scores": np.array(data["scores"], dtype=np.float64),
             "activity": {int(steps): _activity(found) for steps, found in data["activity"].items()},
             "losses": {name: Loss(**loss) for name, loss in data["losses"].items()},
             "bad": {int(place): text for place, text in data["bad"].items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,30 @@ def test_without_labels_there_are_decisions_alone(tmp_path: Path) -> None:
     assert {row["label"] for row in rows(tmp_path / "p.csv")} == {""}
     with pytest.raises(InputError, match="no confusion to draw"):
         found.draw(tmp_path / "p.png")
+
+
+def test_of_many_classes_the_scores_are_what_is_kept(tmp_path: Path) -> None:
+    """8,000 bytes a sample of 1,000 classes, and as much again on the way, but no objects of Python for each."""
+    graph = line(nir.Linear(np.ones((1000, 6))), entry=entry(6), leaves=(1000,))
+
+    def peak(samples: int) -> int:
+        tracemalloc.start()
+        nirbridge.evaluate(graph, np.ones((samples, 6)), np.zeros(samples, dtype=int), steps=1, batch=100,
+                           activity=False, output=tmp_path / "p.csv")  # fmt: skip
+        try:
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(200), peak(1400)
+    assert many - few < 1200 * 20_000
+
+
+def test_what_scores_take_is_told() -> None:
+    from nirbridge.evaluating.batching import batch_line
+
+    assert batch_line(8, 2**20, 1, 10**5).endswith("about 8 MB of data and records, however many samples there are.")
+    assert batch_line(8, 2**20, 2, 6 * 10**7).endswith("however many samples there are; their scores take 458 MB.")
 
 
 def test_batches_fit_the_memory() -> None:
