@@ -374,19 +374,3 @@ def test_what_does_not_fit_is_one_line(change: dict[str, Any], error: type[Excep
         evaluate(**change)
     assert found in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_the_picture_shows_what_was_found(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    found = evaluate()
-    found.draw(tmp_path / "p.png")
-    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-    from matplotlib.figure import Figure
-
-    from nirbridge.evaluating.drawing import _draw_confusion
-
-    figure = Figure()
-    axis = figure.subplots()
-    _draw_confusion(figure, axis, found.confusion)
-    counts = sum(int(text.get_text()) for text in axis.texts)
-    assert counts == 53
