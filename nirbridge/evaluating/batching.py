@@ -34,5 +34,14 @@ def batch_line(batch: int, sample: int, workers: int, scores: int) -> str:
     return f"{batches}: about {size} of data and records, however many samples there are{kept}."
 
 
+def idle_lines(batch: int, samples: int, workers: int) -> list[str]:
+    """What is said where there are fewer batches than processes: whoever chooses jobs does not choose other bits."""
+    batches, smaller = -(-samples // batch), -(-samples // workers)
+    if batches >= workers or smaller == batch:
+        return []
+    busy = f"{counted(batches, 'batch', 'batches')} for {workers} processes"
+    return [f"{busy}: with --batch {smaller} more of them work at once."]
+
+
 def _values(plan: Plan, name: str) -> float:
     return prod(plan[name].output_shape) * float(plan[name].rate)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.errors import InputError
-from nirbridge.evaluating.batching import batch_line, batch_size
+from nirbridge.evaluating.batching import batch_line, batch_size, idle_lines
 from nirbridge.evaluating.journal import Journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
 from nirbridge.evaluating.samples import Samples, require_labels
@@ -58,7 +58,11 @@ class Run:
 
     def notes(self, workers: int) -> list[str]:
         """What is said before it starts."""
-        return [batch_line(self.batch, self.sample_bytes, workers, self.count * self.classes)]
+        scores = self.count * self.classes
+        return [
+            batch_line(self.batch, self.sample_bytes, workers, scores),
+            *idle_lines(self.batch, self.count, workers),
+        ]
 
     def identity(self) -> dict[str, Any]:
         """What a journal must agree about, as plain data."""

@@ -334,6 +334,14 @@ def test_what_scores_take_is_told() -> None:
     assert batch_line(8, 2**20, 2, 6 * 10**7).endswith("however many samples there are; their scores take 458 MB.")
 
 
+def test_batches_that_leave_processes_idle_are_said() -> None:
+    from nirbridge.evaluating.batching import idle_lines
+
+    assert idle_lines(256, 300, 6) == ["2 batches for 6 processes: with --batch 50 more of them work at once."]
+    assert idle_lines(256, 100, 2) == ["1 batch for 2 processes: with --batch 50 more of them work at once."]
+    assert idle_lines(1, 3, 8) == idle_lines(50, 300, 6) == idle_lines(256, 9000, 8) == idle_lines(8, 1, 1) == []
+
+
 def test_batches_fit_the_memory() -> None:
     from nirbridge.evaluating.batching import batch_size
     from nirbridge.evaluating.judges import GraphJudge
