@@ -10,7 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nir
+
 from nirbridge.errors import FileError, InputError, UnsupportedError
+from nirbridge.evaluating.arguments import require_counts, require_energy, require_reading
 from nirbridge.evaluating.collecting import gathered
 from nirbridge.evaluating.evaluation import Evaluation, require_known
 from nirbridge.evaluating.journal import open_journal
@@ -114,6 +117,10 @@ def evaluate(
     """
     say = tell or (lambda line: None)
     require_option("bad", bad, ("count", "error"))
+    require_counts(steps=steps, batch=batch, samples=samples, jobs=jobs)
+    require_reading(order, scale)
+    require_energy(energy)
+    others = (others,) if isinstance(others, str) else others
     place = None if output is None else _output(output)
     picture = None if plot is None else require_target(plot)
     flat = flatten(graph)
@@ -143,7 +150,8 @@ def evaluate(
             first.energy.setdefault("input_kind", found.input_kind)
         workers = stack.enter_context(crew(jobs, cluster))
         run = prepared(found, plan, first, judges, batch, samples)
-        for line in (*found.notes, *run.notes(workers.size), *workers.remarks):
+        notes = [*found.notes, *([f"No energy is counted: {first.unpriced}"] if first.unpriced else [])]
+        for line in (*notes, *run.notes(workers.size), *workers.remarks):
             say(line)
         journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
         done = [] if journal is None else list(journal.done)
@@ -160,7 +168,7 @@ def evaluate(
                 say(f"file '{journal.path}': {kept}; the same call goes on from there.")
             raise
         result = gathered(run, done, time.perf_counter() - started, resumed)
-        result = replace(result, notes=(*found.notes, *result.notes))
+        result = replace(result, notes=(*notes, *result.notes))
         if place is not None:
             write_predictions(place, result)
         if picture is not None:
@@ -230,6 +238,9 @@ def _baseline(
         return []
     if isinstance(baseline, str):
         return [ModuleJudge(BASELINE, baseline, None if weights is None else str(weights))]
+    if not isinstance(baseline, (nir.NIRGraph, FlatGraph)):
+        found = f"is a {type(baseline).__name__}, expected a graph or file.py:callable that makes a torch module"
+        raise InputError("baseline", found, "Give one of them")
     own = {name: value for name, value in _known_to(runtime, options).items() if name != "precision"}
     return [GraphJudge(BASELINE, flatten(baseline), runtime, own)]
 

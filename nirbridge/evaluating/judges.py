@@ -81,6 +81,9 @@ class GraphJudge:
         runtime: what runs it.
         options: of :func:`nirbridge.compile`.
         energy: options of :class:`nirbridge.costing.Meter`; None counts neither spikes nor energy.
+
+    Attributes:
+        unpriced: why ``meter`` is None, where the graph is the reason.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class GraphJudge:
     ) -> None:
         self.name, self.graph, self.runtime = name, graph, runtime
         self.options, self.energy = dict(options), energy
+        self.unpriced = ""
         self._program: Program | None = None
         self._meter: Meter | None = None
 
@@ -172,7 +176,8 @@ class GraphJudge:
     def _new_meter(self, plan: Plan, energy: Mapping[str, Any]) -> Meter | None:
         try:
             return Meter(self.graph, plan, **energy)
-        except (InputError, UnsupportedError):  # the evaluation said why before it began
+        except (InputError, UnsupportedError) as error:  # the options were looked at, so it is the graph
+            self.unpriced = str(error.problems[0])
             return None
 
     def _read(self, found: Decided, plan: Plan, output: Array, places: Array, steps: int) -> None:

@@ -82,11 +82,8 @@ def prepared(
     """A run of ``judges`` over the first ``most`` samples, or all.
 
     Raises:
-        InputError: labels, ``batch`` or ``most`` do not fit, or none of the first samples can be read.
+        InputError: labels do not fit, or none of the samples can be read.
     """
-    for name, value in (("batch", batch), ("samples", most)):
-        if value is not None and value < 1:
-            raise InputError(f"option '{name}'", f"{value} is no number from 1 on", "Give for instance 32")
     classes = require_scores(plan)
     labels = None if samples.labels is None else require_labels(samples.labels, len(samples), classes)
     size, sample_bytes = batch_size(first, samples.steps or _longest(samples))

@@ -327,6 +327,14 @@ def test_of_many_classes_the_scores_are_what_is_kept(tmp_path: Path) -> None:
     assert many - few < 1200 * 20_000
 
 
+def test_why_there_is_no_energy_is_said() -> None:
+    """No layer of weights, so no synaptic operations: nothing is priced, and the reader is told."""
+    found = nirbridge.evaluate(line(entry=entry(4), leaves=(4,)), np.eye(4), np.arange(4), steps=1)
+    assert (found.accuracy, found.cost) == (1.0, None)
+    assert any(note.startswith("No energy is counted: graph: ") for note in found.notes)
+    assert not any("No energy" in note for note in evaluate().notes)
+
+
 def test_what_scores_take_is_told() -> None:
     from nirbridge.evaluating.batching import batch_line
 
@@ -362,8 +370,16 @@ def test_batches_fit_the_memory() -> None:
         ({"labels": LABELS + 1}, InputError, "labels: class 4 is not within 0..3"),
         ({"labels": LABELS * 1.0}, InputError, "expected whole numbers [N]"),
         ({"steps": None}, InputError, "does not say for how many steps still images are shown"),
-        ({"batch": 0}, InputError, "'batch': 0"),
-        ({"samples": 0}, InputError, "'samples': 0"),
+        *(({name: 0}, InputError, f"'{name}': 0 is no whole") for name in ("batch", "samples", "steps", "jobs")),
+        *(({name: 2.5}, InputError, f"'{name}': 2.5 is no whole") for name in ("batch", "samples", "steps", "jobs")),
+        ({"steps": -1}, InputError, "'steps': -1 is no whole number"),
+        ({"order": "xy"}, InputError, "option 'order': 'xy' is not among 'nt', 'tn'"),
+        ({"scale": 0}, InputError, "option 'scale': 0 is no finite number besides 0"),
+        ({"scale": "1/255"}, InputError, "option 'scale': '1/255' is no finite number"),
+        ({"energy": {"model": "x"}}, InputError, "option 'model': 'x' is not among"),
+        ({"energy": {"bit": 8}}, InputError, "option 'energy': 'bit' is not among 'model', 'bits', 'input_kind'"),
+        ({"baseline": 3}, InputError, "baseline: is a int, expected a graph"),
+        ({"others": "reference"}, InputError, "name one twice"),
         ({"bad": "ignore"}, InputError, "'ignore' is not among"),
         ({"data": "nowhere.npy"}, FileError, "does not exist"),
         ({"data": "nmnist"}, InputError, "--root"),
@@ -373,7 +389,6 @@ def test_batches_fit_the_memory() -> None:
         ({"others": ["reference"]}, InputError, "name one twice"),
         ({"mapping": "fused"}, UnsupportedError, "no runtime of reference knows it"),
         ({"baseline_weights": "w.pt"}, InputError, "goes with a baseline"),
-        ({"jobs": 0}, InputError, "0 processes"),
         ({"data": IMAGES.astype(object)}, InputError, "expected real numbers"),
     ],
 )
