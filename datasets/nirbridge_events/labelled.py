@@ -111,7 +111,7 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
 
 
 def folder_with_labels(
-    root: str | os.PathLike[str], sensor_size: Size | None = None, lacking: bool = False
+    root: str | os.PathLike[str], sensor_size: Size | None = None, lacking: bool = False, table: str = LABELS
 ) -> Labelled:
     """A folder with ``labels.csv``: columns "file" and "label", and perhaps others; files lie anywhere below.
 
@@ -122,22 +122,23 @@ def folder_with_labels(
         root: the folder.
         sensor_size: (width, height), for recordings that do not say.
         lacking: a file that is nowhere becomes a sample all the same, which cannot be opened.
+        table: its name in the folder, where it has another.
 
     Raises:
         FileError: the table is missing or no table, a column is missing, a file is missing and not ``lacking``, a name
             fits several files, or a file has two labels.
     """
     place = _folder(root)
-    rows = _read_table(place / LABELS)
+    rows = _read_table(place / table)
     classes = sorted({label for _, label in rows}, key=_as_counted_text)
     numbers = {name: number for number, name in enumerate(classes)}
     below: dict[str, list[Path]] = {}
     for path in place.rglob("*"):
         below.setdefault(path.name, []).append(path)
     samples = tuple(
-        SizedSample(_found(place, name, below, lacking), numbers[label], sensor_size) for name, label in rows
+        SizedSample(_found(place / table, name, below, lacking), numbers[label], sensor_size) for name, label in rows
     )
-    _require_one_label(place / LABELS, samples, classes)
+    _require_one_label(place / table, samples, classes)
     return Labelled(samples, tuple(classes), sensor_size)
 
 
@@ -242,7 +243,8 @@ def _require_one_label(table: Path, samples: Sequence[FileSample], classes: Sequ
             raise FileError(f"file '{table}'", found, "Give it one")
 
 
-def _found(place: Path, name: str, below: dict[str, list[Path]], lacking: bool) -> Path:
+def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) -> Path:
+    place = table.parent
     path = place / name
     if path.is_file():
         return path
@@ -251,7 +253,7 @@ def _found(place: Path, name: str, below: dict[str, list[Path]], lacking: bool) 
         return path
     if len(candidates) != 1:
         found = f"'{name}' is {'nowhere' if not candidates else f'in {len(candidates)} places'} below '{place}'"
-        raise FileError(f"file '{place / LABELS}'", found, "Give its path from the folder")
+        raise FileError(f"file '{table}'", found, "Give its path from the folder")
     return candidates[0]
 
 

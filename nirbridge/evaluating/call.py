@@ -75,9 +75,10 @@ def evaluate(
         graph: a network with one output of one score for each class.
         data: still images [N, *shape], shown at each of ``steps`` steps; frames [N, T, *shape], or [T, N, *shape]
             where the labels tell so; a dictionary of such arrays by input name.  Or a path: .npy, .npz (whose array
-            "labels" holds the classes), .nird, or a folder of recordings, one folder for each class or with a
-            labels.csv (file, label); a data set of ``nirbridge_events.datasets`` by name, with ``root``; ``Labelled``
-            recordings.  The graph's EventInput, or ``encoding``, says how recordings become frames.
+            "labels" holds the classes), .nird, a folder of recordings, one folder for each class or with a
+            labels.csv (file, label), or such a table by another name; a data set of ``nirbridge_events.datasets`` by
+            name, with ``root``; ``Labelled`` recordings.  The graph's EventInput, or ``encoding``, says how recordings
+            become frames.
         labels: [N], the class of each sample, or the path of an .npy file of them.
         runtime: what decides.
         steps: T.  Still images: not needed where the graph says it.  Recordings are cut to it or filled with empty

@@ -33,9 +33,9 @@ def open_samples(
     """A data set for the graph of ``plan``.
 
     Args:
-        data: an array or a dictionary of arrays by input name; the path of an .npy, .npz or .nird file, or of a folder
-            of recordings; the name of a data set of ``nirbridge_events.datasets``, or such a data set; or ``Labelled``
-            recordings.
+        data: an array or a dictionary of arrays by input name; the path of an .npy, .npz or .nird file, of a folder
+            of recordings, or of a .csv of their files and labels; the name of a data set of
+            ``nirbridge_events.datasets``, or such a data set; or ``Labelled`` recordings.
         labels: an array, or the path of one; None for those that the data bring along.
         graph: the graph.
         plan: of the graph.
@@ -68,6 +68,9 @@ def _open_path(
     if path.is_dir():
         _refuse(f"folder '{path}', which is no data set by name", options, ("train", "root"))
         return _recordings(recordings.open_folder(path), labels, plan, steps, options)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        _refuse(f"table '{path}'", options, ("train", "root"))
+        return _recordings(recordings.open_table(path), labels, plan, steps, options)
     if name in recordings.DATA_SETS and not path.exists():
         root = options.get("root")
         if root is None:
@@ -87,7 +90,7 @@ def _open_path(
         what = "holds the labels" if labels is None else "is not used, as labels are given"
         return found.noted(f"file '{path}': its array '{taken[0]}' {what}.")
     if path.exists():
-        found_text = "is no .npy, .npz or .nird file, no folder of recordings"
+        found_text = "is no .npy, .npz or .nird file, no folder of recordings and no .csv of their labels"
         raise FileError(f"file '{path}'", found_text, "Put recordings into a folder with labels.csv (file,label)")
     known = ", ".join(recordings.DATA_SETS)
     raise FileError(f"file '{path}'", "does not exist", f"Check the path, or name a data set: {known}")

@@ -227,6 +227,11 @@ def open_folder(root: Path) -> Labelled:
     return folder_with_labels(root, lacking=True) if (root / LABELS).is_file() else folder_per_class(root)
 
 
+def open_table(path: Path) -> Labelled:
+    """The recordings that a table of files and labels names, in its folder; one that is missing is a bad sample."""
+    return folder_with_labels(path.parent, lacking=True, table=path.name)
+
+
 def open_named(name: str, root: str, train: bool) -> Labelled:
     """A data set that tonic lays out; see ``nirbridge_events.datasets``."""
     return from_tonic(name, root, train)

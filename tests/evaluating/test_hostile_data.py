@@ -60,6 +60,20 @@ def test_tables_of_spreadsheets_are_read(table: Path) -> None:
     ]
 
 
+def test_a_table_by_another_name_is_the_data(table: Path) -> None:
+    table.write_text("file,label\n0.npy,0\n1.npy,2\n")
+    part = table.with_name("test.csv")
+    part.write_text("file,label\n3.npy,2\n")
+    found = nirbridge.evaluate(on_events(), part)
+    assert [Path(name).name for name in found.files] == ["3.npy"]
+    assert found.labels.tolist() == [2]
+    with pytest.raises(FileError, match="is part of the data"):
+        nirbridge.evaluate(on_events(), part, output=part)
+    part.write_text("t,x,y,p\n1,1,1,1\n")
+    with pytest.raises(FileError, match=r"test\.csv': has t, x, y, p, not the columns file and label"):
+        nirbridge.evaluate(on_events(), part)
+
+
 def test_a_recording_that_is_missing_is_a_bad_sample(table: Path) -> None:
     table.write_text("file,label\n0.npy,0\nlost.npy,2\n1.npy,2\n")
     found = nirbridge.evaluate(on_events(), table.parent)
