@@ -151,7 +151,8 @@ def evaluate(
             first.energy.setdefault("input_kind", found.input_kind)
         workers = stack.enter_context(crew(jobs, cluster))
         run = prepared(found, plan, first, judges, batch, samples)
-        notes = [*found.notes, *([f"No energy is counted: {first.unpriced}"] if first.unpriced else [])]
+        unpriced = [f"No energy is counted: {first.unpriced}"] if first.unpriced else []
+        notes = [*found.notes, *run.of_the_part(), *unpriced]
         for line in (*notes, *run.notes(workers.size), *workers.remarks):
             say(line)
         journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))

@@ -175,7 +175,7 @@ def recording_samples(
         found = f"{steps} steps are no multiple of the {plan.block} steps of a window"
         raise InputError("option 'steps'", found, "Give whole windows")
     encoding = Encoding(given, reading=dict(reading or {}))
-    classes, notes = _classes(labelled) if labels is None else (None, ())
+    classes, notes = _classes(labelled) if labels is None else (None, _order_notes(labelled))
     return RecordingSamples(
         samples=labelled.samples,
         labels=labels if classes is None else classes,
@@ -213,7 +213,7 @@ def encoded_samples(data: EncodedSet, plan: Plan, *, labels: Array | None, steps
         input=plan.inputs[0],
         steps=steps,
         block=plan.block,
-        notes=notes if labels is None else (),
+        notes=notes if labels is None else _order_notes(labelled),
     )
 
 
@@ -323,6 +323,12 @@ def _classes(labelled: Labelled) -> tuple[Array, tuple[str, ...]]:
     names = ", ".join(f"{number} {name}" for number, name in enumerate(labelled.classes[:12]))
     more = ", .." if len(labelled.classes) > 12 else ""
     return own, (f"classes are numbered in the order of their names: {names}{more}.",)
+
+
+def _order_notes(labelled: Labelled) -> tuple[str, ...]:
+    """What labels from elsewhere must know: to which recordings they go."""
+    first, last = _name(labelled.samples[0]), _name(labelled.samples[-1])
+    return (f"labels are given, so those of the data are not used; the first is for '{first}', the last for '{last}'.",)
 
 
 def _name(sample: Sample) -> str:

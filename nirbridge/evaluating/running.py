@@ -15,6 +15,7 @@ from nirbridge.evaluating.journal import Journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
 from nirbridge.evaluating.samples import Samples, require_labels
 from nirbridge.evaluating.work import Judged, Piece, judge_piece
+from nirbridge.reports import counted
 from nirbridge.runtime import Array, Plan
 from nirbridge.version import __version__
 from nirbridge.workers import Crew
@@ -63,6 +64,14 @@ class Run:
             batch_line(self.batch, self.sample_bytes, workers, scores),
             *idle_lines(self.batch, self.count, workers),
         ]
+
+    def of_the_part(self) -> list[str]:
+        """What a reader of the figures must know of a part of the data set: sorted ones begin with one class."""
+        if self.labels is None or self.count == len(self.labels):
+            return []
+        part, whole = (len(np.unique(labels)) for labels in (self.labels[: self.count], self.labels))
+        held = f"The first {self.count:,} of {counted(len(self.labels), 'sample')} hold {part} of {whole} classes."
+        return [held] if part < whole else []
 
     def identity(self) -> dict[str, Any]:
         """What a journal must agree about, as plain data."""

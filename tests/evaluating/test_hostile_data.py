@@ -180,11 +180,28 @@ def test_a_data_set_whose_names_are_other_numbers_says_so(tmp_path: Path) -> Non
     assert any("its classes are 0, 2, for which the data set itself gives 0, 1" in note for note in found.notes)
 
 
+def test_a_part_that_lacks_classes_says_so(tmp_path: Path) -> None:
+    """Folders of classes are sorted, so the first samples are of one."""
+    root = recordings(tmp_path / "data")
+    part = nirbridge.evaluate(on_events(), root, samples=3)
+    assert part.notes[0] == "The first 3 of 7 samples hold 1 of 2 classes."
+    assert not any("classes" in note for samples in (5, 7, None) for note in
+                   nirbridge.evaluate(on_events(), root, samples=samples).notes)  # fmt: skip
+
+
 def test_labels_beside_those_of_the_file_are_taken_and_said(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", images=IMAGES, labels=(LABELS + 1) % 4)
     given = nirbridge.evaluate(small(), tmp_path / "d.npz", LABELS, steps=4)
     assert given.correct == nirbridge.evaluate(small(), IMAGES, LABELS, steps=4).correct
     assert any("its array 'labels' is not used, as labels are given" in note for note in given.notes)
+
+
+def test_labels_beside_those_of_recordings_say_to_which_they_go(table: Path) -> None:
+    table.write_text("file,label\n3.npy,0\n1.npy,2\n")
+    (note,) = nirbridge.evaluate(on_events(), table.parent, np.array([1, 1])).notes
+    assert "those of the data are not used" in note
+    assert "3.npy', the last for '" in note
+    assert note.endswith("1.npy'.")
 
 
 @pytest.mark.parametrize(("labels", "found"), [(LABELS * 1.0, "float64 of shape"), (LABELS[:, None], r"\(53, 1\)")])
