@@ -18,9 +18,14 @@ _BYTES = 12
 
 
 def batch_size(judge: GraphJudge, steps: int) -> tuple[int, int]:
-    """(samples that run together, bytes of data and records that they take about) at so many input steps a sample."""
+    """(samples that run together, bytes that each takes about) at so many input steps a sample.
+
+    Those are data and records, and all that nodes send where the runtime holds it.
+    """
     plan = judge.program().plan
     names = {*plan.inputs, *plan.outputs, *judge.neurons(), *(judge.meter.records if judge.meter else ())}
+    if judge.program().holds_all:
+        names |= {*plan.names}
     sample = max(1, round(sum(_values(plan, name) for name in names) * steps * _BYTES))
     return max(1, min(_MOST, _AIM // sample)), sample
 

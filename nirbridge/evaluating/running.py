@@ -95,7 +95,9 @@ def prepared(
     """
     classes = require_scores(plan)
     labels = None if samples.labels is None else require_labels(samples.labels, len(samples), classes)
-    size, sample_bytes = batch_size(first, samples.steps or _longest(samples))
+    steps = samples.steps or _longest(samples)
+    sizes = [batch_size(judge, steps) for judge in judges if isinstance(judge, GraphJudge)]
+    size, sample_bytes = min(count for count, _ in sizes), max(each for _, each in sizes)
     return Run(
         samples=samples,
         count=len(samples) if most is None else min(most, len(samples)),

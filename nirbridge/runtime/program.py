@@ -56,6 +56,8 @@ class Program(ABC):
     """
 
     records_membranes = False
+    holds_all = False
+    """Whether a run holds what every node sends until it ends, so that its memory goes by all nodes."""
     lives_in_forks = True
     """Whether a forked child may run its copy of a program; not where processes or a device belong to the parent."""
 
