@@ -20,6 +20,8 @@ from nirbridge_events.recording import Recording, open_recording
 
 LABELS = "labels.csv"
 TRAIN_SHARE = 0.9
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+"""Folders that hold a part of a data set, not a class."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
     Hidden files are left out.
 
     Raises:
-        FileError: there is no such folder, or no recording in it.
+        FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
     """
     place = _folder(root)
     classes = sorted((entry for entry in place.iterdir() if entry.is_dir() and _visible(entry)), key=_as_counted)
@@ -98,6 +100,9 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
         for label, entry in enumerate(classes)
         for path in sorted((path for path in entry.rglob("*") if path.is_file() and _visible(path)), key=_as_counted)
     )
+    if classes and all(entry.name.lower() in _PARTS for entry in classes):
+        names = " and ".join(f"'{entry.name}'" for entry in classes)
+        raise FileError(f"folder '{place}'", f"holds {names}, which are parts and no classes", "Give one of them")
     if not samples:
         beside = place.parent / LABELS
         step = f"Give '{place.parent}', where the labels are" if beside.is_file() else "Give one folder for each class"
@@ -105,23 +110,35 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
     return Labelled(samples, tuple(entry.name for entry in classes), sensor_size)
 
 
-def folder_with_labels(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
+def folder_with_labels(
+    root: str | os.PathLike[str], sensor_size: Size | None = None, lacking: bool = False, table: str = LABELS
+) -> Labelled:
     """A folder with ``labels.csv``: columns "file" and "label", and perhaps others; files lie anywhere below.
 
     A file is looked for at its path from the folder, else below it by name.  Labels that are all numbers are sorted
     as such, others by name.
 
+    Args:
+        root: the folder.
+        sensor_size: (width, height), for recordings that do not say.
+        lacking: a file that is nowhere becomes a sample all the same, which cannot be opened.
+        table: its name in the folder, where it has another.
+
     Raises:
-        FileError: the table or a file is missing, a column is, or a name fits several files.
+        FileError: the table is missing or no table, a column is missing, a file is missing and not ``lacking``, a name
+            fits several files, or a file has two labels.
     """
     place = _folder(root)
-    rows = _read_table(place / LABELS)
+    rows = _read_table(place / table)
     classes = sorted({label for _, label in rows}, key=_as_counted_text)
     numbers = {name: number for number, name in enumerate(classes)}
     below: dict[str, list[Path]] = {}
     for path in place.rglob("*"):
         below.setdefault(path.name, []).append(path)
-    samples = tuple(SizedSample(_found(place, name, below), numbers[label], sensor_size) for name, label in rows)
+    samples = tuple(
+        SizedSample(_found(place / table, name, below, lacking), numbers[label], sensor_size) for name, label in rows
+    )
+    _require_one_label(place / table, samples, classes)
     return Labelled(samples, tuple(classes), sensor_size)
 
 
@@ -196,27 +213,47 @@ def _folder(root: str | os.PathLike[str]) -> Path:
 
 def _read_table(path: Path) -> list[tuple[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before the first column
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"file '{path}'", f"is no readable table ({error})", "Give columns file,label") from error
-    if not rows or not {"file", "label"} <= set(rows[0]):
-        columns = ", ".join(map(str, rows[0])) if rows else "no row"
+    (_, header), *rows = lines or [(0, [])]
+    if not rows or any(header.count(name) != 1 for name in ("file", "label")):
+        columns = ", ".join(header) if rows else "no row"
         raise FileError(f"file '{path}'", f"has {columns}, not the columns file and label", "Give columns file,label")
-    for number, row in enumerate(rows, start=2):
-        if not row["file"] or row["label"] in (None, ""):
+    found = []
+    for number, row in rows:
+        named = dict(zip(header, row, strict=False))
+        if not named.get("file") or not named.get("label"):
             raise FileError(f"file '{path}'", f"line {number} lacks a file or a label", "Complete the line")
-    return [(row["file"], row["label"].strip()) for row in rows]
+        if len(row) > len(header):
+            what = f"line {number} has {len(row)} cells for {len(header)} columns"
+            raise FileError(f"file '{path}'", what, "Put quotes around a cell that holds a comma")
+        found.append((named["file"], named["label"]))
+    return found
 
 
-def _found(place: Path, name: str, below: dict[str, list[Path]]) -> Path:
+def _require_one_label(table: Path, samples: Sequence[FileSample], classes: Sequence[str]) -> None:
+    known: dict[Path, int] = {}
+    for sample in samples:
+        before = known.setdefault(sample.path, sample.label)
+        if before != sample.label:
+            found = f"'{sample.path.name}' has two labels, {classes[before]} and {classes[sample.label]}"
+            raise FileError(f"file '{table}'", found, "Give it one")
+
+
+def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) -> Path:
+    place = table.parent
     path = place / name
     if path.is_file():
         return path
     candidates = below.get(Path(name).name, [])
+    if not candidates and lacking:
+        return path
     if len(candidates) != 1:
         found = f"'{name}' is {'nowhere' if not candidates else f'in {len(candidates)} places'} below '{place}'"
-        raise FileError(f"file '{place / LABELS}'", found, "Give its path from the folder")
+        raise FileError(f"file '{table}'", found, "Give its path from the folder")
     return candidates[0]
 
 
@@ -230,4 +267,4 @@ def _as_counted(path: Path) -> list[tuple[int, int, str]]:
 
 def _as_counted_text(text: str) -> list[tuple[int, int, str]]:
     """A key that puts 2 before 10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

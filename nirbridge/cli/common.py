@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +232,30 @@ def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> 
         expected = " or ".join(f"'{one}'" for one in known)
         raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
     require_target(path)
-    for other in inputs:
-        if other.exists() and path.exists() and other.samefile(path):
+    require_apart([path], inputs)
+
+
+def require_apart(outputs: Sequence[Path], inputs: Iterable[str | Path]) -> None:
+    """Refuses an output that is one of the inputs, or another output; inputs that are no files are apart.
+
+    Raises:
+        InputError: it is so.
+    """
+    from nirbridge.files import is_stream
+
+    taken: set[Path] = set()
+    for path in outputs:
+        if is_stream(path):
+            continue
+        if any(_is_same(path, Path(one)) for one in inputs):
             raise InputError(f"file '{path}'", "is an input and would be overwritten", "Choose another output")
+        if path.resolve() in taken:
+            raise InputError(f"file '{path}'", "is given for two outputs", "Give each a name of its own")
+        taken.add(path.resolve())
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one of them does not exist, or is no path at all
+        return False

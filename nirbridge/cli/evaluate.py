@@ -105,8 +105,9 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
 
     DATA is an .npy or .npz file of still images [N, *shape], shown at each of --steps steps, or of frames
     [N, T, *shape]; a .nird file; a folder of recordings, one folder for each class or with a labels.csv (file,label);
-    or the name of a data set (nmnist, dvs_gesture, ..) with --root. An .npz may hold the classes as 'labels'. The
-    graph's EventInput says how recordings become frames, else --window and --coding do.
+    such a table by another name, as test.csv; or the name of a data set (nmnist, dvs_gesture, ..) with --root. An .npz
+    may hold the classes as 'labels'. The graph's EventInput says how recordings become frames, else --window and
+    --coding do.
 
     It runs in batches, so that memory does not grow with the data. With -o it writes a row a sample, and the same
     command goes on after an interruption. Exit code 0 whatever the accuracy.
@@ -137,6 +138,7 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
             runtime=runtime,
             others=others,
             output=output,
+            plot=plot,
             tell=tell,
             progress=progress,
             **options,
@@ -144,8 +146,6 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
     for line in found.notes:
         if line not in told:
             echo(line, err=True)
-    if plot is not None:
-        found.draw(plot)
     for path in (output, plot):
         if path is not None:
             echo(f"wrote {path}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,12 @@ def filter_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_FILTER_OPTIONS):
         function = option(function)
     return function
+
+
+def mask_files(flags: dict[str, Any]) -> list[str]:
+    """The files that filters take hot pixels from."""
+    given = (getattr(one, "given", None) for one in flags["filters"])
+    return [os.fspath(path) for path in given if isinstance(path, (str, os.PathLike))]
 
 
 def require_filter_target(flags: dict[str, Any]) -> None:

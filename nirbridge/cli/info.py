@@ -58,7 +58,7 @@ def command(
       nirbridge info left.bag right.bag --json --picture both.png
     """
     if picture is not None:
-        _require_picture(picture, len(sources))
+        _require_picture(picture, sources)
     how = {"sensor_size": sensor, "jitter": jitter, **reader_flags(flags)}
     infos: list[RecordingInfo] = []
     surveys: list[Survey] = []
@@ -92,12 +92,12 @@ def _draw(picture: Path, infos: list[RecordingInfo], surveys: list[Survey]) -> N
     echo(f"Picture: {picture}", err=True)
 
 
-def _require_picture(picture: Path, recordings: int) -> None:
+def _require_picture(picture: Path, sources: tuple[str, ...]) -> None:
     """What the picture needs, before recordings are read."""
     from nirbridge_events.info_picture import require_drawable
 
-    require_output(picture, ".png")
-    require_drawable(recordings)
+    require_output(picture, ".png", *map(Path, sources))
+    require_drawable(len(sources))
 
 
 def _look(

@@ -60,11 +60,7 @@ class Meter:
         bits: int | None = None,
         input_kind: str | None = None,
     ) -> None:
-        require_option("model", model, MODELS)
-        if bits is not None:
-            require_bits(bits)
-        if input_kind is not None:
-            require_option("input_kind", input_kind, INPUT_KINDS)
+        require_energy_options(model, bits, input_kind)
         self._plan, self._model, self._bits, self._input_kind = plan, model, bits, input_kind
         self._layers = _layers(plan)
         self._units = units_of(plan, input_kind)
@@ -104,6 +100,19 @@ class Meter:
                 *_assumptions(self._plan, self._layers, rows, self._input_kind),
             ),
         )
+
+
+def require_energy_options(model: str = "m-lif", bits: int | None = None, input_kind: str | None = None) -> None:
+    """Refuses options of :class:`Meter` that are unknown, whatever the graph.
+
+    Raises:
+        InputError: so.
+    """
+    require_option("model", model, MODELS)
+    if bits is not None:
+        require_bits(bits)
+    if input_kind is not None:
+        require_option("input_kind", input_kind, INPUT_KINDS)
 
 
 def _whole_inferences(x: Data, frames: int) -> int | None:

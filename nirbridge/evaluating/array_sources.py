@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import weakref
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,14 +89,21 @@ def mapped(path: Path) -> Array:
     return found
 
 
-def take_labels(arrays: dict[str, ArraySource]) -> tuple[str, Array] | None:
-    """Takes the classes out of the arrays of a file, and says under which name they stood."""
-    for name in LABELS:
-        found = arrays.get(name)
-        if found is not None and found.array.ndim == 1 and found.array.dtype.kind in "iu" and len(arrays) > 1:
-            del arrays[name]
-            return name, np.asarray(found.array)
-    return None
+def take_labels(arrays: dict[str, ArraySource], inputs: Sequence[str] = ()) -> tuple[str, Array] | None:
+    """Takes the classes out of the arrays of a file, and says under which name they stood.
+
+    Of several such names that of whole numbers [N] is taken; labels of another kind are for ``require_labels`` to
+    refuse.  What has the name of one of the graph's ``inputs`` is data.
+    """
+    named = [name for name in LABELS if name in arrays and name not in inputs]
+    if not named or len(arrays) < 2:
+        return None
+    name = next((name for name in named if _classes(arrays[name].array)), named[0])
+    return name, np.asarray(arrays.pop(name).array)
+
+
+def _classes(array: Array) -> bool:
+    return array.ndim == 1 and array.dtype.kind in "iu"
 
 
 def _unpacked(path: Path) -> dict[str, ArraySource]:

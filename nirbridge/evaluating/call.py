@@ -10,17 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nirbridge.errors import InputError, UnsupportedError
+import nir
+
+from nirbridge.errors import FileError, InputError, UnsupportedError
+from nirbridge.evaluating.arguments import require_counts, require_energy, require_reading
 from nirbridge.evaluating.collecting import gathered
-from nirbridge.evaluating.evaluation import Evaluation
+from nirbridge.evaluating.evaluation import Evaluation, require_known
 from nirbridge.evaluating.journal import open_journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
 from nirbridge.evaluating.module_judge import ModuleJudge
 from nirbridge.evaluating.opening import open_samples
 from nirbridge.evaluating.predictions import SUFFIXES, require_parquet, write_predictions
+from nirbridge.evaluating.recordings import LABELS
 from nirbridge.evaluating.running import finished, prepared
+from nirbridge.evaluating.samples import Samples
 from nirbridge.files import require_target
 from nirbridge.ir import FlatGraph, Graph, flatten
+from nirbridge.reports import counted
 from nirbridge.runtime import Plan, require_option, usable_runtime
 from nirbridge.workers import crew
 
@@ -43,6 +49,7 @@ def evaluate(
     baseline: Any = None,
     baseline_weights: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    plot: str | os.PathLike[str] | None = None,
     restart: bool = False,
     bad: str = "count",
     activity: bool = True,
@@ -68,9 +75,10 @@ def evaluate(
         graph: a network with one output of one score for each class.
         data: still images [N, *shape], shown at each of ``steps`` steps; frames [N, T, *shape], or [T, N, *shape]
             where the labels tell so; a dictionary of such arrays by input name.  Or a path: .npy, .npz (whose array
-            "labels" holds the classes), .nird, or a folder of recordings, one folder for each class or with a
-            labels.csv (file, label); a data set of ``nirbridge_events.datasets`` by name, with ``root``; ``Labelled``
-            recordings.  The graph's EventInput, or ``encoding``, says how recordings become frames.
+            "labels" holds the classes), .nird, a folder of recordings, one folder for each class or with a
+            labels.csv (file, label), or such a table by another name; a data set of ``nirbridge_events.datasets`` by
+            name, with ``root``; ``Labelled`` recordings.  The graph's EventInput, or ``encoding``, says how recordings
+            become frames.
         labels: [N], the class of each sample, or the path of an .npy file of them.
         runtime: what decides.
         steps: T.  Still images: not needed where the graph says it.  Recordings are cut to it or filled with empty
@@ -84,6 +92,7 @@ def evaluate(
         baseline_weights: a checkpoint for the module.
         output: a .csv or .parquet file for one row a sample.  What is finished is kept in a file beside it, with
             ".partial" behind the name, from which the same call goes on after an interruption.
+        plot: a .png file for the confusion matrix and the accuracy over the steps; needs labels.
         restart: begin anew instead.
         bad: a sample that cannot be read is counted and named, "count", or ends the evaluation, "error".
         activity: record what neurons send, for spikes and energy; without it runs take less time and memory.
@@ -101,7 +110,7 @@ def evaluate(
 
     Raises:
         InputError: data, labels or an option do not fit, every sample is bad, or one is and ``bad`` is "error".
-        FileError: a file is missing or damaged, or cannot be written.
+        FileError: a file is missing or damaged, cannot be written, or would overwrite a file of the data.
         GraphError: the graph is not valid.
         UnsupportedError: a runtime does not run the graph.
         RuntimeUnavailableError: a runtime is missing.
@@ -109,7 +118,12 @@ def evaluate(
     """
     say = tell or (lambda line: None)
     require_option("bad", bad, ("count", "error"))
+    require_counts(steps=steps, batch=batch, samples=samples, jobs=jobs)
+    require_reading(order, scale)
+    require_energy(energy)
+    others = (others,) if isinstance(others, str) else others
     place = None if output is None else _output(output)
+    picture = None if plot is None else require_target(plot)
     flat = flatten(graph)
     about_data: dict[str, Any] = {
         "order": order,
@@ -128,22 +142,39 @@ def evaluate(
             stack.callback(judge.close)
         plan = _opened(judges)
         found = open_samples(data, labels, flat, plan, steps, about_data)
+        if picture is not None:
+            require_known(found.labels)
+        for target in (place, picture):
+            if target is not None:
+                _require_no_data(target, data, labels, found)
         if first.energy is not None and found.input_kind is not None:
             first.energy.setdefault("input_kind", found.input_kind)
         workers = stack.enter_context(crew(jobs, cluster))
         run = prepared(found, plan, first, judges, batch, samples)
-        for line in (*found.notes, *run.notes(workers.size), *workers.remarks):
+        unpriced = [f"No energy is counted: {first.unpriced}"] if first.unpriced else []
+        notes = [*found.notes, *run.of_the_part(), *unpriced]
+        for line in (*notes, *run.notes(workers.size), *workers.remarks):
             say(line)
         journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
         done = [] if journal is None else list(journal.done)
+        resumed = 0 if journal is None else journal.samples
+        if journal is not None and resumed:
+            say(f"file '{journal.path}': goes on behind {counted(resumed, 'sample')} that an earlier run finished.")
         started = time.perf_counter()
-        for judged in finished(run, workers, journal, bad, progress):
-            done.append(judged)
-        resumed = sum(map(len, done[: len(journal.done)])) if journal else 0
+        try:
+            for judged in finished(run, workers, journal, bad, progress):
+                done.append(judged)
+        except BaseException:
+            if journal is not None and journal.samples:
+                kept = f"keeps {counted(journal.samples, 'sample')} of {run.count:,}"
+                say(f"file '{journal.path}': {kept}; the same call goes on from there.")
+            raise
         result = gathered(run, done, time.perf_counter() - started, resumed)
-        result = replace(result, notes=(*found.notes, *result.notes))
+        result = replace(result, notes=(*notes, *result.notes))
         if place is not None:
             write_predictions(place, result)
+        if picture is not None:
+            result.draw(picture)
         if journal is not None:
             journal.remove()
     return result
@@ -157,6 +188,21 @@ def _output(output: str | os.PathLike[str]) -> Path:
     if place.suffix.lower() == SUFFIXES[1]:
         require_parquet()
     return place
+
+
+def _require_no_data(target: Path, data: Any, labels: Any, samples: Samples) -> None:
+    """Refuses to overwrite what is evaluated: arrays, labels, recordings and the table of their classes.
+
+    Raises:
+        FileError: so.
+    """
+    if not target.is_file():
+        return
+    named = [Path(path) for path in (data, labels) if isinstance(path, (str, os.PathLike))]
+    real = target.resolve()
+    files = {path.resolve() for path in (*named, *(folder / LABELS for folder in named if folder.is_dir()))}
+    if real in files or any(Path(samples.name(number)).resolve() == real for number in range(len(samples))):
+        raise FileError(f"file '{target}'", "is part of the data and would be overwritten", "Choose another output")
 
 
 def _judges(
@@ -194,6 +240,9 @@ def _baseline(
         return []
     if isinstance(baseline, str):
         return [ModuleJudge(BASELINE, baseline, None if weights is None else str(weights))]
+    if not isinstance(baseline, (nir.NIRGraph, FlatGraph)):
+        found = f"is a {type(baseline).__name__}, expected a graph or file.py:callable that makes a torch module"
+        raise InputError("baseline", found, "Give one of them")
     own = {name: value for name, value in _known_to(runtime, options).items() if name != "precision"}
     return [GraphJudge(BASELINE, flatten(baseline), runtime, own)]
 

@@ -58,8 +58,13 @@ def _joined(parts: Sequence[list[int] | list[float]], dtype: type) -> Array:
 
 
 def _scores(pieces: Sequence[Judged], classes: int) -> Array:
-    nothing = [np.nan] * classes
-    return np.array([scores or nothing for piece in pieces for scores in piece.scores])
+    """[N, classes]; taken out of the pieces, so that no two of them are in memory at once."""
+    scores = np.full((sum(map(len, pieces)), classes), np.nan)
+    for piece in pieces:
+        if piece.scores.shape[1]:
+            scores[piece.first : piece.first + len(piece)] = piece.scores
+        piece.scores = piece.scores[:, :0].copy()
+    return scores
 
 
 def _files(run: Run) -> tuple[str, ...]:

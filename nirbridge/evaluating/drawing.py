@@ -14,6 +14,8 @@ from nirbridge.runtime import Array
 
 _WITH_NUMBERS = 20
 """Classes up to which each cell says its count and each class its number."""
+_ROOM_BELOW = 25
+"""Accuracy in % above which two lines of text fit below the curve."""
 _BLUE, _ORANGE, _GREY = "#2166ac", "#e0812c", "#666666"
 
 
@@ -61,23 +63,22 @@ def _draw_steps(axis: Any, found: Figures) -> None:
     steps = np.arange(1, len(found.by_step) + 1)
     marker = "o" if len(steps) <= 40 else None
     axis.plot(steps, found.by_step * 100, color=_BLUE, marker=marker, markersize=4)
+    left = found.settled is not None and found.settled > len(steps) / 2
     if found.settled is not None:
         at = found.by_step[found.settled - 1] * 100
-        left = found.settled > len(steps) / 2
         axis.axvline(found.settled, color=_ORANGE, lw=1, ls="--")
         axis.annotate(
             f"within 1 % of the last\nfrom step {found.settled} on",
             (found.settled, at),
-            (-8 if left else 8, -34),
+            (-8 if left else 8, -34 if at > _ROOM_BELOW else 22),
             textcoords="offset points",
             ha="right" if left else "left",
             color=_ORANGE,
             fontsize=9,
         )
     axis.axhline(100 / found.classes, color=_GREY, lw=0.8, ls=":")
-    axis.annotate(
-        "chance", (steps[-1], 100 / found.classes), (0, 4), textcoords="offset points", ha="right", fontsize=8
-    )
+    side, align = (steps[0], "left") if left else (steps[-1], "right")  # where the other text is not
+    axis.annotate("chance", (side, 100 / found.classes), (0, 4), textcoords="offset points", ha=align, fontsize=8)
     axis.set_ylim(0, 102)
     axis.set_xlim(left=min(1, steps[0]) - 0.02 * len(steps))
     axis.xaxis.get_major_locator().set_params(integer=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from nirbridge.errors import InputError
 from nirbridge.evaluating.drawing import draw_evaluation
@@ -24,6 +25,15 @@ class Evaluation(Figures):
             InputError: labels are not known.
             FileError: the file cannot be written.
         """
-        if self.labels is None:
-            raise InputError("labels", "are not known, so there is no confusion to draw", "Give --labels")
+        require_known(self.labels)
         draw_evaluation(self, path)
+
+
+def require_known(labels: Any) -> None:
+    """Refuses to draw decisions that nobody can call right or wrong.
+
+    Raises:
+        InputError: there are no labels.
+    """
+    if labels is None:
+        raise InputError("labels", "are not known, so there is no confusion to draw", "Give --labels")

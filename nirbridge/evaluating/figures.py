@@ -90,7 +90,7 @@ class Figures:
         """The share of samples whose label is among the ``k`` best scores; None without labels."""
         if self.labels is None:
             return None
-        return float((ranks(self.scores[self.good], self.labels[self.good]) < k).mean())
+        return float((ranks(self.scores, self.labels)[self.good] < k).mean())
 
     @cached_property
     def margins(self) -> Array:

@@ -14,7 +14,7 @@ from nirbridge.evaluating.work import Judged, from_plain, to_plain
 
 SUFFIX = ".partial"
 """Behind the name of the output file."""
-_VERSION = 1
+_KIND, _VERSION = "nirbridge evaluation", 2
 
 
 class Journal:
@@ -22,15 +22,17 @@ class Journal:
 
     Attributes:
         done: what earlier runs finished.
+        samples: how many are in it.
     """
 
     def __init__(self, path: Path, file: TextIO, done: list[Judged]) -> None:
-        self.path, self.done = path, done
+        self.path, self.done, self.samples = path, done, sum(map(len, done))
         self._file = file
 
     def add(self, judged: Judged) -> None:
         """Keeps a piece; from here on it outlives this process."""
         _write(self._file, to_plain(judged), self.path)
+        self.samples += len(judged)
 
     def remove(self) -> None:
         """All is done and written elsewhere."""
@@ -51,7 +53,7 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
         FileError: it cannot be read or written.
     """
     path = output.with_name(output.name + SUFFIX)
-    head = {"nirbridge evaluation": _VERSION, **of}
+    head = {_KIND: _VERSION, **of}
     done = [] if restart or not path.exists() else _read(path, head)
     with _opened(path, "r+" if done else "a") as file:
         _lock(file, path)
@@ -86,9 +88,11 @@ def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
     """The finished pieces; a last line that a killed process did not finish is none."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-        found = json.loads(lines[0]) if len(lines) > 1 else head
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        found = dict(json.loads(lines[0]) if len(lines) > 1 else head)
+    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
         raise FileError(f"file '{path}'", f"is no journal of an evaluation ({error})", "Remove it") from error
+    if found.get(_KIND) != _VERSION:
+        raise InputError(f"file '{path}'", "is of another version of nirbridge", "Give --restart to begin anew")
     if found != json.loads(json.dumps(head)):
         differs = sorted(key for key in {*head, *found} if found.get(key) != json.loads(json.dumps(head)).get(key))
         what = f"is of an evaluation with another {' and '.join(differs)}"

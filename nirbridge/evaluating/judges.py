@@ -17,6 +17,7 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.evaluating.samples import Batch
 from nirbridge.ir import FlatGraph, spec_of
 from nirbridge.runtime import Array, Plan, Program, compile, sends_spikes
+from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss
 
 
@@ -43,6 +44,11 @@ class Decided:
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def clear(self) -> Array:
+        """[B], whether the scores of a sample say a class: none is NaN, and the best is finite."""
+        return _clear(self.scores)
+
 
 class Judge(Protocol):
     """One judge; it travels to other processes and makes there what it needs."""
@@ -50,6 +56,11 @@ class Judge(Protocol):
     @property
     def name(self) -> str:
         """How reports call it."""
+        ...
+
+    @property
+    def identity(self) -> list[Any]:
+        """What tells it from another judge, as plain data."""
         ...
 
     def decide(self, batch: Batch) -> Decided:
@@ -70,6 +81,9 @@ class GraphJudge:
         runtime: what runs it.
         options: of :func:`nirbridge.compile`.
         energy: options of :class:`nirbridge.costing.Meter`; None counts neither spikes nor energy.
+
+    Attributes:
+        unpriced: why ``meter`` is None, where the graph is the reason.
     """
 
     def __init__(
@@ -82,11 +96,17 @@ class GraphJudge:
     ) -> None:
         self.name, self.graph, self.runtime = name, graph, runtime
         self.options, self.energy = dict(options), energy
+        self.unpriced = ""
         self._program: Program | None = None
         self._meter: Meter | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_program": None, "_meter": None}
+
+    @property
+    def identity(self) -> list[Any]:
+        """See ``Judge``."""
+        return [self.name, self.runtime, fingerprint(self.program().plan), self.options, self.energy]
 
     def program(self, warn: bool = False) -> Program:
         """The program, compiled when first asked for; ``warn``: as ``compile`` does, which one process is to do."""
@@ -142,6 +162,9 @@ class GraphJudge:
         for steps in np.unique(batch.steps):
             places = np.flatnonzero(batch.steps == steps)
             self._read(found, program.plan, output, places, int(steps))
+            places = places[_clear(found.scores[places])]
+            if not len(places):
+                continue
             records = {**recording.records, **batch.x}
             own = {name: _own(records[name], program.plan, name, places, int(steps)) for name in records}
             if found.spikes is not None:
@@ -153,7 +176,8 @@ class GraphJudge:
     def _new_meter(self, plan: Plan, energy: Mapping[str, Any]) -> Meter | None:
         try:
             return Meter(self.graph, plan, **energy)
-        except (InputError, UnsupportedError):  # the evaluation said why before it began
+        except (InputError, UnsupportedError) as error:  # the options were looked at, so it is the graph
+            self.unpriced = str(error.problems[0])
             return None
 
     def _read(self, found: Decided, plan: Plan, output: Array, places: Array, steps: int) -> None:
@@ -184,6 +208,10 @@ def require_scores(plan: Plan) -> int:
         found = f"its output has shape {tuple(shape)}, a decision needs one score for each class, as (10,)"
         raise InputError("graph", found, "End the network with a layer of one value for each class")
     return int(shape[0])
+
+
+def _clear(scores: Array) -> Array:
+    return np.isfinite(scores.max(axis=1))
 
 
 def _own(array: Array, plan: Plan, name: str, places: Array, steps: int) -> Array:

@@ -42,7 +42,7 @@ def layout_of(where: str, array: Shape, shape: Shape, labels: int | None = None,
         order: "nt" or "tn", which says it instead.
 
     Raises:
-        InputError: no reading fits.
+        InputError: no reading fits, or the axes of a frame stand in another order than the graph's.
     """
     axes, notes = _leading_axes(where, array, shape)
     if 0 in array:
@@ -69,8 +69,17 @@ def _leading_axes(where: str, array: Shape, shape: Shape) -> tuple[int, tuple[st
     if len(alike) != 1:
         found = "fits in two ways" if alike else "does not fit"
         raise InputError(where, f"shape {array} {found}, {wanted}", "Add or move the axes")
-    given = shape_text(array[alike[0] :])
+    own = array[alike[0] :]
+    given = shape_text(own)
+    if _long(own) != _long(shape) and sorted(_long(own)) == sorted(_long(shape)):
+        found = f"a frame is {given}, the graph takes {shape_text(shape)}: the same axes in another order"
+        raise InputError(where, found, f"Move the axes (numpy.moveaxis), {wanted}")
     return alike[0], (f"{where}: a frame is {given}, the graph takes {shape_text(shape)}: taken in C order.",)
+
+
+def _long(shape: Shape) -> list[int]:
+    """The axes that order values; those of 1 do not."""
+    return [length for length in shape if length > 1]
 
 
 def _samples_first(array: Shape, labels: int | None) -> bool:

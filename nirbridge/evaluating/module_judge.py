@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ class ModuleJudge:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_module": None}
+
+    @property
+    def identity(self) -> list[Any]:
+        """See ``Judge``: files by their size and time, a module of Python by its name."""
+        return [
+            self.name,
+            self.spec,
+            *(_state_of(path) for path in (self.spec.rpartition(":")[0], self.weights) if path),
+        ]
 
     def close(self) -> None:
         """See ``Judge``."""
@@ -61,3 +71,11 @@ class ModuleJudge:
             found = f"gives {tuple(output.shape)} for {len(batch)} samples, expected [B, classes] or [T, B, classes]"
             raise InputError(f"baseline '{self.spec}'", found, "Give a module that classifies")
         return Decided(scores, seconds=time.perf_counter() - started)
+
+
+def _state_of(path: str) -> list[Any]:
+    place = Path(path)
+    if not place.is_file():
+        return [path]
+    state = place.stat()
+    return [path, state.st_size, state.st_mtime_ns]

@@ -33,9 +33,9 @@ def open_samples(
     """A data set for the graph of ``plan``.
 
     Args:
-        data: an array or a dictionary of arrays by input name; the path of an .npy, .npz or .nird file, or of a folder
-            of recordings; the name of a data set of ``nirbridge_events.datasets``, or such a data set; or ``Labelled``
-            recordings.
+        data: an array or a dictionary of arrays by input name; the path of an .npy, .npz or .nird file, of a folder
+            of recordings, or of a .csv of their files and labels; the name of a data set of
+            ``nirbridge_events.datasets``, or such a data set; or ``Labelled`` recordings.
         labels: an array, or the path of one; None for those that the data bring along.
         graph: the graph.
         plan: of the graph.
@@ -66,7 +66,11 @@ def _open_path(
     path: Path, name: str, labels: Array | None, graph: Graph, plan: Plan, steps: int | None, options: Mapping[str, Any]
 ) -> Samples:
     if path.is_dir():
+        _refuse(f"folder '{path}', which is no data set by name", options, ("train", "root"))
         return _recordings(recordings.open_folder(path), labels, plan, steps, options)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        _refuse(f"table '{path}'", options, ("train", "root"))
+        return _recordings(recordings.open_table(path), labels, plan, steps, options)
     if name in recordings.DATA_SETS and not path.exists():
         root = options.get("root")
         if root is None:
@@ -78,11 +82,15 @@ def _open_path(
         return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {"order": "tn", **options})
     if path.suffix.lower() in _ARRAYS:
         sources = source_of(path)
-        taken = take_labels(sources) if labels is None else None
-        found = _arrays(f"file '{path}'", sources, labels if taken is None else taken[1], graph, plan, steps, options)
-        return found if taken is None else found.noted(f"file '{path}': its array '{taken[0]}' holds the labels.")
+        taken = take_labels(sources, plan.inputs)
+        given = taken[1] if labels is None and taken is not None else labels
+        found = _arrays(f"file '{path}'", sources, given, graph, plan, steps, options)
+        if taken is None:
+            return found
+        what = "holds the labels" if labels is None else "is not used, as labels are given"
+        return found.noted(f"file '{path}': its array '{taken[0]}' {what}.")
     if path.exists():
-        found_text = "is no .npy, .npz or .nird file, no folder of recordings"
+        found_text = "is no .npy, .npz or .nird file, no folder of recordings and no .csv of their labels"
         raise FileError(f"file '{path}'", found_text, "Put recordings into a folder with labels.csv (file,label)")
     known = ", ".join(recordings.DATA_SETS)
     raise FileError(f"file '{path}'", "does not exist", f"Check the path, or name a data set: {known}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from nirbridge.errors import UnsupportedError
 from nirbridge.evaluating.evaluation import Evaluation
-from nirbridge.files import whole_file, write_whole
+from nirbridge.files import whole_file
 
 SUFFIXES = (".csv", ".parquet")
 Cell = int | float | str | None
+_GROUP = 4096
+"""Rows of a group of Parquet, which are in memory together."""
 
 
 def write_predictions(path: Path, found: Evaluation) -> None:
@@ -28,11 +31,12 @@ def write_predictions(path: Path, found: Evaluation) -> None:
     if path.suffix.lower() == ".parquet":
         _write_parquet(path, found)
         return
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns(found))
-    table.writerows(rows(found))
-    write_whole(path, text.getvalue())
+    with whole_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(columns(found))
+        table.writerows(rows(found))
+        text.detach()
 
 
 def require_parquet() -> None:
@@ -88,8 +92,15 @@ def _write_parquet(path: Path, found: Evaluation) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    names = columns(found)
-    values = zip(*rows(found), strict=True)
-    table = pyarrow.table({name: pyarrow.array(column) for name, column in zip(names, values, strict=True)})
-    with whole_file(path) as file:
-        parquet.write_table(table, pyarrow.PythonFile(file, mode="w"))
+    names, real = columns(found), {"margin", "milliseconds"}
+    kinds = {"file": pyarrow.string(), "problem": pyarrow.string()}
+    schema = pyarrow.schema(
+        [
+            (name, kinds.get(name, pyarrow.float64() if name in real or name.startswith("score_") else pyarrow.int64()))
+            for name in names
+        ]
+    )
+    table = rows(found)
+    with whole_file(path) as file, parquet.ParquetWriter(pyarrow.PythonFile(file, mode="w"), schema) as writer:
+        while some := list(islice(table, _GROUP)):
+            writer.write_batch(pyarrow.record_batch(list(map(list, zip(*some, strict=True))), schema=schema))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,8 @@ from nirbridge.ir import EventInput
 from nirbridge.reports import counted, shape_text
 from nirbridge.runtime import Array, Plan
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache, Sample
-from nirbridge_events.labelled import LABELS, TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
+from nirbridge_events.labelled import LABELS as LABELS
+from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
 from nirbridge_events.labelled import Labelled as Labelled
 from nirbridge_events.read_report import ReadReport
 from nirbridge_events.settings import EncoderSettings
@@ -27,6 +29,8 @@ from nirbridge_events.settings import EncoderSettings
 DATA_SETS = tuple(TONIC_SETS)
 _BESIDE_A_NODE = {"start", "end", "max_gap", "crop", "sensor_size"}
 """Arguments of ``encode`` that say what an EventInput leaves open."""
+_COUNT = re.compile("[0-9]+")
+_NUMBER = re.compile(r"[-+]?\d+([.,]\d*)?([eE][-+]?\d+)?")
 _LOOKED_AT = 8
 """Recordings of which one must tell its sensor's size."""
 
@@ -171,7 +175,7 @@ def recording_samples(
         found = f"{steps} steps are no multiple of the {plan.block} steps of a window"
         raise InputError("option 'steps'", found, "Give whole windows")
     encoding = Encoding(given, reading=dict(reading or {}))
-    classes, notes = _classes(labelled) if labels is None else (None, ())
+    classes, notes = _classes(labelled) if labels is None else (None, _order_notes(labelled))
     return RecordingSamples(
         samples=labelled.samples,
         labels=labels if classes is None else classes,
@@ -188,13 +192,19 @@ def encoded_samples(data: EncodedSet, plan: Plan, *, labels: Array | None, steps
     """A data set that says itself how its recordings become frames, which it keeps in a cache.
 
     Raises:
-        InputError: its frames are changed at random each time they are taken.
+        InputError: its frames are changed at random each time they are taken, or are not those of the graph's
+            EventInput.
     """
     if data.augment is not None:
         found = "has an augment, so each evaluation would see other frames"
         raise InputError("data set", found, "Make it without augment")
+    _require_frames_of(plan, data.cache.encoding)
     labelled = Labelled(data.samples, data.classes)
     classes, notes = _classes(labelled)
+    own = [sample.label for sample in data.samples]
+    if labels is None and classes.tolist() != own:
+        names, places = (", ".join(map(str, sorted({*found}))) for found in (classes.tolist(), own))
+        notes = (f"data set: its classes are {names}, for which the data set itself gives {places}.",)
     return RecordingSamples(
         samples=labelled.samples,
         labels=classes if labels is None else labels,
@@ -203,7 +213,7 @@ def encoded_samples(data: EncodedSet, plan: Plan, *, labels: Array | None, steps
         input=plan.inputs[0],
         steps=steps,
         block=plan.block,
-        notes=notes if labels is None else (),
+        notes=notes if labels is None else _order_notes(labelled),
     )
 
 
@@ -213,8 +223,13 @@ def _from_cache(cache: FrameCache, sample: Sample) -> tuple[Array, ReadReport | 
 
 
 def open_folder(root: Path) -> Labelled:
-    """A folder with labels.csv, or with a folder of recordings for each class."""
-    return folder_with_labels(root) if (root / LABELS).is_file() else folder_per_class(root)
+    """A folder with labels.csv, or with a folder of recordings for each class; one that is missing is a bad sample."""
+    return folder_with_labels(root, lacking=True) if (root / LABELS).is_file() else folder_per_class(root)
+
+
+def open_table(path: Path) -> Labelled:
+    """The recordings that a table of files and labels names, in its folder; one that is missing is a bad sample."""
+    return folder_with_labels(path.parent, lacking=True, table=path.name)
 
 
 def open_named(name: str, root: str, train: bool) -> Labelled:
@@ -244,13 +259,33 @@ def _encoding(plan: Plan, options: dict[str, Any], labelled: Labelled) -> dict[s
     return {**settings, **options}
 
 
+def _require_frames_of(plan: Plan, encoding: Encoding) -> None:
+    """Refuses frames that another encoder makes than the one which the EventInput of a graph describes."""
+    node = plan[plan.inputs[0]].node
+    if type(node) is not EventInput:
+        return
+    step = "Encode the data set as the EventInput says"
+    if encoding.equal_count:
+        raise InputError("data set", f"its frames are of equal event count, {plan[plan.inputs[0]]} has windows", step)
+    settings = EncoderSettings.from_node(node)
+    open_ = {*_BESIDE_A_NODE, *(["downsample"] if settings.frame_size == settings.area else [])}  # nothing is merged
+    wanted, made = settings.to_dict(), _settings({"sensor_size": node.sensor_size, **encoding.options}).to_dict()
+    for name in wanted:
+        if name not in open_ and made.get(name) != wanted[name]:
+            found = f"its frames have {name} {made.get(name)}, {plan[plan.inputs[0]]} says {wanted[name]}"
+            raise InputError("data set", found, step)
+
+
+def _settings(options: Mapping[str, Any]) -> EncoderSettings:
+    """Those of the arguments of ``encode`` that say what frames are."""
+    names = {field.name for field in fields(EncoderSettings)}
+    return EncoderSettings(**{name: value for name, value in options.items() if name in names})
+
+
 def _frame_shape(options: Mapping[str, Any], samples: Sequence[Sample]) -> tuple[int, int, int]:
     """(polarities, height, width) of frames that so many arguments of ``encode`` make of these recordings."""
-    names = {field.name for field in fields(EncoderSettings)}
-    given = {name: value for name, value in options.items() if name in names}
-    if "sensor_size" not in given:
-        given["sensor_size"] = _sensor(samples)
-    return EncoderSettings(**given).frame_shape
+    known = {} if "sensor_size" in options else {"sensor_size": _sensor(samples)}
+    return _settings({**known, **options}).frame_shape
 
 
 def _sensor(samples: Sequence[Sample]) -> tuple[int, int]:
@@ -271,13 +306,29 @@ def _sensor(samples: Sequence[Sample]) -> tuple[int, int]:
 
 
 def _classes(labelled: Labelled) -> tuple[Array, tuple[str, ...]]:
-    """The class of each sample: the number that is its name, else the place of the name among all."""
+    """The class of each sample: the number that is its name, else the place of the name among all.
+
+    Raises:
+        InputError: names are numbers in part, or numbers that count nothing, so that their places would say nothing.
+    """
     own = np.array([sample.label for sample in labelled.samples], dtype=np.int64)
-    if all(name.isascii() and name.isdigit() for name in labelled.classes):
+    counts = [name for name in labelled.classes if _COUNT.fullmatch(name)]
+    if len(counts) == len(labelled.classes):
         return np.array([int(name) for name in labelled.classes], dtype=np.int64)[own], ()
+    numbers = [name for name in labelled.classes if _NUMBER.fullmatch(name)]
+    if numbers:
+        strange = next(name for name in labelled.classes if name not in counts)
+        found = f"'{strange}' is no class" + (f" beside '{counts[0]}'" if counts else "")
+        raise InputError("labels", found, "Give whole numbers from 0 on for all classes, or a name for each")
     names = ", ".join(f"{number} {name}" for number, name in enumerate(labelled.classes[:12]))
     more = ", .." if len(labelled.classes) > 12 else ""
     return own, (f"classes are numbered in the order of their names: {names}{more}.",)
+
+
+def _order_notes(labelled: Labelled) -> tuple[str, ...]:
+    """What labels from elsewhere must know: to which recordings they go."""
+    first, last = _name(labelled.samples[0]), _name(labelled.samples[-1])
+    return (f"labels are given, so those of the data are not used; the first is for '{first}', the last for '{last}'.",)
 
 
 def _name(sample: Sample) -> str:

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nirbridge.errors import InputError
-from nirbridge.evaluating.batching import batch_line, batch_size
+from nirbridge.evaluating.batching import batch_line, batch_size, idle_lines
 from nirbridge.evaluating.journal import Journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
 from nirbridge.evaluating.samples import Samples, require_labels
 from nirbridge.evaluating.work import Judged, Piece, judge_piece
+from nirbridge.reports import counted
 from nirbridge.runtime import Array, Plan
-from nirbridge.runtime.fingerprint import fingerprint
+from nirbridge.version import __version__
 from nirbridge.workers import Crew
 
 _LOOKED_AT = 8
-"""Samples of unknown length that are read beforehand, to know how many may run together."""
+"""Samples of unknown length that are read beforehand, from all over the data set, to know how many may run together."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,29 @@ class Run:
 
     def notes(self, workers: int) -> list[str]:
         """What is said before it starts."""
-        return [batch_line(self.batch, self.sample_bytes, workers)]
+        scores = self.count * self.classes
+        return [
+            batch_line(self.batch, self.sample_bytes, workers, scores),
+            *idle_lines(self.batch, self.count, workers),
+        ]
+
+    def of_the_part(self) -> list[str]:
+        """What a reader of the figures must know of a part of the data set: sorted ones begin with one class."""
+        if self.labels is None or self.count == len(self.labels):
+            return []
+        part, whole = (len(np.unique(labels)) for labels in (self.labels[: self.count], self.labels))
+        held = f"The first {self.count:,} of {counted(len(self.labels), 'sample')} hold {part} of {whole} classes."
+        return [held] if part < whole else []
 
     def identity(self) -> dict[str, Any]:
         """What a journal must agree about, as plain data."""
         return {
-            "graph": [fingerprint(judge.program().plan) for judge in self.judges if isinstance(judge, GraphJudge)],
             "data": list(self.samples.identity),
             "labels": None if self.labels is None else self.labels.tolist(),
             "batch": self.batch,
             "samples": self.count,
-            "judges": [judge.name for judge in self.judges],
-            "options": json.loads(json.dumps([self.first.options, self.first.energy], default=str)),
+            "graph or options": json.loads(json.dumps([judge.identity for judge in self.judges], default=str)),
+            "version of nirbridge": __version__,
         }
 
 
@@ -77,14 +91,13 @@ def prepared(
     """A run of ``judges`` over the first ``most`` samples, or all.
 
     Raises:
-        InputError: labels, ``batch`` or ``most`` do not fit, or none of the first samples can be read.
+        InputError: labels do not fit, or none of the samples can be read.
     """
-    for name, value in (("batch", batch), ("samples", most)):
-        if value is not None and value < 1:
-            raise InputError(f"option '{name}'", f"{value} is no number from 1 on", "Give for instance 32")
     classes = require_scores(plan)
     labels = None if samples.labels is None else require_labels(samples.labels, len(samples), classes)
-    size, sample_bytes = batch_size(first, samples.steps or _longest(samples))
+    steps = samples.steps or _longest(samples)
+    sizes = [batch_size(judge, steps) for judge in judges if isinstance(judge, GraphJudge)]
+    size, sample_bytes = min(count for count, _ in sizes), max(each for _, each in sizes)
     return Run(
         samples=samples,
         count=len(samples) if most is None else min(most, len(samples)),
@@ -106,7 +119,7 @@ def finished(
     Raises:
         InputError: a sample is bad and ``bad`` is "error".
     """
-    done = 0 if journal is None else sum(map(len, journal.done))
+    done = 0 if journal is None else journal.samples
     if progress is not None:
         progress(done, run.count)
     for judged in workers.map(judge_piece, run.pieces(done), run.judges):
@@ -122,10 +135,10 @@ def finished(
 
 
 def _longest(samples: Samples) -> int:
-    """Steps of the longest of the first few samples."""
-    batch = samples.part(0, min(_LOOKED_AT, len(samples))).load()
-    if not len(batch) and batch.bad:
-        place, text = next(iter(batch.bad.items()))
-        if len(batch.bad) == len(samples):
-            raise InputError(f"input, sample {place}", f"cannot be read, nor can any other: {text}", "Check the data")
-    return int(batch.steps.max(initial=1))
+    """Steps of the longest of a few samples."""
+    places = np.unique(np.linspace(0, len(samples) - 1, _LOOKED_AT).astype(int)).tolist()
+    batches = [samples.part(place, place + 1).load() for place in places]
+    if len(places) == len(samples) and not any(map(len, batches)):
+        text = batches[0].bad[0]
+        raise InputError("input, sample 0", f"cannot be read, nor can any other: {text}", "Check the data")
+    return max(int(batch.steps.max(initial=1)) for batch in batches)

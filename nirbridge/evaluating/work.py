@@ -16,6 +16,7 @@ from nirbridge.runtime.host import Loss
 
 BAD = -1
 """The prediction of a sample that could not be read, and a count that is not known."""
+_NO_DECISION = "its scores are NaN or infinite: sums left the range of numbers"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class Piece:
 
 @dataclass
 class Judged:
-    """What became of a piece; plain numbers, so that it can be kept in a file.
+    """What became of a piece; numbers, so that it can be kept in a file.
 
     Attributes:
         first: number of the first sample.
         predictions: of each judge, by name, the class of each sample, or ``BAD``.
-        scores: [B][classes] of the first judge; empty for a bad sample.
+        scores: [B, classes] of the first judge, NaN for a bad sample; [B, 0] where all are bad.
         steps: of each sample.
         spikes: of each sample, or ``BAD``.
         milliseconds: of each sample, its share of the run.
@@ -58,7 +59,7 @@ class Judged:
 
     first: int
     predictions: dict[str, list[int]]
-    scores: list[list[float]]
+    scores: Array
     steps: list[int]
     spikes: list[int]
     milliseconds: list[float]
@@ -80,14 +81,16 @@ def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
     found = _nothing(judges, piece, batch)
     if not len(batch):
         return found
-    places = batch.places.tolist()
     for judge in judges:
         decided = judge.decide(batch)
-        for place, prediction in zip(places, decided.scores.argmax(axis=1).tolist(), strict=True):
-            found.predictions[judge.name][place] = prediction
         found.remarks = tuple(dict.fromkeys((*found.remarks, *decided.remarks)))
         if judge is judges[0]:
-            _keep(found, decided, batch, piece.labels)
+            clear = decided.clear
+            found.bad |= dict.fromkeys(batch.places[~clear].tolist(), _NO_DECISION)
+            _keep(found, decided, batch, piece.labels, clear)
+        predictions = np.where(clear & decided.clear, decided.scores.argmax(axis=1), BAD)
+        for place, prediction in zip(batch.places.tolist(), predictions.tolist(), strict=True):
+            found.predictions[judge.name][place] = prediction
     return found
 
 
@@ -96,7 +99,7 @@ def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
     return Judged(
         first=piece.first,
         predictions={judge.name: [BAD] * count for judge in judges},
-        scores=[[] for _ in range(count)],
+        scores=np.empty((count, 0)),
         steps=[0] * count,
         spikes=[BAD] * count,
         milliseconds=[0.0] * count,
@@ -106,22 +109,25 @@ def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:
     )
 
 
-def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None) -> None:
+def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None, clear: Array) -> None:
+    """Keeps what the first judge says, of samples that it can decide."""
     share = decided.seconds * 1e3 / len(batch)
-    for row, place in enumerate(batch.places.tolist()):
-        found.scores[place] = decided.scores[row].tolist()
+    found.scores = np.full((len(found), decided.scores.shape[1]), np.nan)
+    found.scores[batch.places[clear]] = decided.scores[clear]
+    for row, place in zip(np.flatnonzero(clear).tolist(), batch.places[clear].tolist(), strict=True):
         found.steps[place] = int(batch.steps[row])
         found.milliseconds[place] = share
         if decided.spikes is not None:
             found.spikes[place] = int(decided.spikes[row])
     found.activity, found.losses = decided.activity, decided.losses
     if labels is not None and decided.decisions is not None:
-        found.right_by_step = (decided.decisions == labels[batch.places]).sum(axis=1).tolist()
+        right = decided.decisions == labels[batch.places]
+        found.right_by_step = right[:, clear].sum(axis=1).tolist()
 
 
 def to_plain(judged: Judged) -> dict[str, Any]:
     """A piece's outcome for JSON, of which :func:`from_plain` makes the same again, to the bit."""
-    data = dict(judged.__dict__)
+    data = {**judged.__dict__, "scores": judged.scores.tolist()}
     data["activity"] = {str(steps): _plain_activity(found) for steps, found in judged.activity.items()}
     data["losses"] = {name: loss.__dict__ for name, loss in judged.losses.items()}
     return data
@@ -132,6 +138,7 @@ def from_plain(data: dict[str, Any]) -> Judged:
     return Judged(
         **{
             **data,
+            "scores": np.array(data["scores"], dtype=np.float64),
             "activity": {int(steps): _activity(found) for steps, found in data["activity"].items()},
             "losses": {name: Loss(**loss) for name, loss in data["losses"].items()},
             "bad": {int(place): text for place, text in data["bad"].items()},

@@ -6,19 +6,12 @@ from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, s
 from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
 from nirbridge.runtime.messages import entering_exponents, message_cost, sent_exponents
+from nirbridge.runtime.options import require_option, require_seconds
 from nirbridge.runtime.plan import RESETS, Plan, PlannedNode, make_plan
 from nirbridge.runtime.problems import check
-from nirbridge.runtime.program import (
-    MEMBRANE,
-    Array,
-    Data,
-    Program,
-    Recording,
-    membrane_of,
-    require_option,
-    require_seconds,
-)
+from nirbridge.runtime.program import Array, Data, Program
 from nirbridge.runtime.protocol import Availability, Runtime, make_program
+from nirbridge.runtime.recording import MEMBRANE, Recording, membrane_of
 from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.states import State, state_shapes
 from nirbridge.runtime.support import fixed_problems, support_problems

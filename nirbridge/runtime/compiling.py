@@ -14,9 +14,10 @@ from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text, shape_text
 from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.host import without_host
+from nirbridge.runtime.options import require_option, require_seconds
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
 from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers
-from nirbridge.runtime.program import Program, require_option, require_seconds
+from nirbridge.runtime.program import Program
 from nirbridge.runtime.protocol import Runtime, make_program
 from nirbridge.runtime.support import support_problems
 

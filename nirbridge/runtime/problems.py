@@ -6,9 +6,9 @@ from nirbridge.checking import find_problems, find_warnings
 from nirbridge.errors import Problem
 from nirbridge.ir import Graph, flatten
 from nirbridge.runtime.discovery import find_runtime
+from nirbridge.runtime.options import require_option, require_seconds
 from nirbridge.runtime.plan import make_plan
 from nirbridge.runtime.precision import FIXED, PRECISIONS, meant_in_integers
-from nirbridge.runtime.program import require_option, require_seconds
 from nirbridge.runtime.support import fixed_problems, support_problems
 
 

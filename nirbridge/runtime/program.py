@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from os import PathLike
 from types import TracebackType
@@ -17,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
-from nirbridge.ir import label, spec_of
+from nirbridge.ir import label
 from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text
 from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
 from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.recording import Recording, require_records
 from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
 from nirbridge.runtime.turn import Turn
 
@@ -31,22 +30,7 @@ Array = NDArray[Any]
 """Any numpy array; data are [T, B, *shape]."""
 Data = Array | Mapping[str, Array]
 """One array for the only input, or one for each by name."""
-MEMBRANE = ":v"
-"""What stands behind a node's name to record its membrane: ``record=["act1:v"]``."""
 LOGGER = logger("runtime")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a run gives back.
-
-    Attributes:
-        output: [T, B, *shape] of the graph's output; a dictionary by name where the graph has several.
-        records: [T, B, *shape] of what each recorded node sent, by name; of its membrane under its name with ":v".
-    """
-
-    output: Any
-    records: dict[str, Array] = field(default_factory=dict)
 
 
 class Program(ABC):
@@ -72,6 +56,8 @@ class Program(ABC):
     """
 
     records_membranes = False
+    holds_all = False
+    """Whether a run holds what every node sends until it ends, so that its memory goes by all nodes."""
     lives_in_forks = True
     """Whether a forked child may run its copy of a program; not where processes or a device belong to the parent."""
 
@@ -150,7 +136,7 @@ class Program(ABC):
         A first call, or one after :meth:`reset`, starts from fresh states.  The batch size may only change then.
         """
         with self._turn:
-            data, names = self._validated(x), self._recorded(record)
+            data, names = self._validated(x), require_records(self.plan, record, self.records_membranes)
             return self._continue(data, self._on_host(data), names)
 
     def step(self, frame: Data) -> Any:
@@ -291,7 +277,7 @@ class Program(ABC):
 
     def _started(self, x: Data, record: Sequence[str]) -> tuple[dict[str, Array], tuple[str, ...], dict[str, Array]]:
         """Fresh states; the data, the names of records, and the data as the runtime gets them."""
-        data, names = self._validated(x), self._recorded(record)
+        data, names = self._validated(x), require_records(self.plan, record, self.records_membranes)
         self._start_again()
         self.losses = {name: Loss() for name in self._hosted}
         return data, names, self._on_host(data)
@@ -414,23 +400,6 @@ class Program(ABC):
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs
         return Recording(output, {name: values[name] for name in names})
 
-    def _recorded(self, record: Sequence[str]) -> tuple[str, ...]:
-        names = (record,) if isinstance(record, str) else tuple(dict.fromkeys(record))
-        for name in names:
-            if name not in self.plan.names:
-                self._require_membrane(name)
-        return names
-
-    def _require_membrane(self, name: str) -> None:
-        """Refuses what is neither a node nor the membrane of a neuron."""
-        where, node = f"record '{name}'", membrane_of(name)
-        if node is None or node not in self.plan.names:
-            raise InputError(where, "no node has this name", f"Nodes: {', '.join(self.plan.names)}")
-        if not spec_of(self.plan[node].node).has_membrane:
-            raise InputError(where, f"{self.plan[node]} has no membrane", f"Record '{node}', or a neuron's membrane")
-        if not self.records_membranes:
-            raise UnsupportedError(where, "this runtime does not give membranes", "Use --runtime reference or norse")
-
     def _validated(self, x: Data, one_step: bool = False) -> dict[str, Array]:
         """[T, B, *shape] by input name; ``one_step`` is given without T."""
         self._require_open()
@@ -449,21 +418,3 @@ class Program(ABC):
         array = validated_shape(self.plan[name], array, self.plan.block, one_step)
         self._squares[name] = require_finite(self.plan[name], array)
         return array
-
-
-def membrane_of(name: str) -> str | None:
-    """The node whose membrane a record such as ``"act1:v"`` asks for; None for another name."""
-    return name.removesuffix(MEMBRANE) if name.endswith(MEMBRANE) else None
-
-
-def require_seconds(name: str, value: float | None) -> None:
-    """Refuses the value of an option that is no positive number of seconds; None stands for its default."""
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise InputError(f"option '{name}'", f"{value} is not a positive number of seconds", "Give for instance 1e-3")
-
-
-def require_option(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Refuses the value of a compile option that is not among ``allowed``."""
-    if value not in allowed:
-        listed = ", ".join(map(repr, allowed))
-        raise InputError(f"option '{name}'", f"{value!r} is not among {listed}", "Choose one of them")

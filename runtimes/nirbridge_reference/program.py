@@ -20,6 +20,7 @@ class ReferenceProgram(Program):
     """
 
     records_membranes = True
+    holds_all = True
 
     def __init__(self, plan: Plan, lowering: LoweringTable[Lowering], dtype: type[np.generic]) -> None:
         super().__init__(plan)

@@ -161,13 +161,13 @@ class StopError(Exception):
     pass
 
 
-def interrupted(output: Path, at: int) -> None:
+def interrupted(output: Path, at: int, **options: Any) -> None:
     def progress(done: int, total: int) -> None:
         if done >= at:
             raise StopError
 
     with pytest.raises(StopError):
-        evaluate(output=output, batch=8, progress=progress)
+        evaluate(output=output, batch=8, progress=progress, **options)
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +206,46 @@ def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"p.csv{SUFFIX}").write_text("no journal\nat all\n")
     with pytest.raises(FileError, match="is no journal"):
         evaluate(output=tmp_path / "p.csv")
+
+
+def test_a_journal_knows_every_judge(tmp_path: Path) -> None:
+    """Decisions of two baselines, or of two settings of a second runtime, are never mixed."""
+    torch = pytest.importorskip("torch")
+    spec = tmp_path / "ann.py"
+    spec.write_text(
+        "from torch import nn\n"
+        "def one():\n    return nn.Sequential(nn.Flatten(), nn.Linear(6, 4))\n"
+        "def other():\n    return nn.Sequential(nn.Flatten(), nn.Linear(6, 4))\n"
+    )
+    torch.save(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4)).state_dict(), tmp_path / "w.pt")
+    made = {"baseline": f"{spec}:one", "baseline_weights": tmp_path / "w.pt"}
+    interrupted(tmp_path / "p.csv", 16, **made)
+    for change in ({"baseline": f"{spec}:other"}, {"baseline_weights": None}, {"integrator": "euler"}):
+        with pytest.raises(InputError, match="another graph or options"):
+            evaluate(output=tmp_path / "p.csv", batch=8, **{**made, **change})
+    assert evaluate(output=tmp_path / "p.csv", batch=8, **made).resumed == 16
+    interrupted(tmp_path / "p.csv", 16, **made)
+    spec.write_text(spec.read_text() + "# changed\n")
+    with pytest.raises(InputError, match="another graph or options"):
+        evaluate(output=tmp_path / "p.csv", batch=8, **made)
+
+
+def test_what_is_kept_is_said_when_it_ends_early_and_when_it_goes_on(tmp_path: Path) -> None:
+    told: list[str] = []
+    interrupted(tmp_path / "p.csv", 24, tell=told.append)
+    assert told[-1].endswith("p.csv.partial': keeps 24 samples of 53; the same call goes on from there.")
+    told.clear()
+    evaluate(output=tmp_path / "p.csv", batch=8, tell=told.append)
+    assert told[-1].endswith("p.csv.partial': goes on behind 24 samples that an earlier run finished.")
+
+
+def test_a_picture_without_labels_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no confusion to draw"):
+        evaluate(
+            labels=None, output=tmp_path / "p.csv", plot=tmp_path / "p.png", progress=lambda *_: pytest.fail("ran")
+        )
+    with pytest.raises(FileError, match="does not exist"):
+        evaluate(plot=tmp_path / "nowhere" / "p.png", progress=lambda *_: pytest.fail("ran"))
 
 
 def test_bad_samples_are_counted_and_named() -> None:
@@ -269,17 +309,12 @@ def test_without_labels_there_are_decisions_alone(tmp_path: Path) -> None:
         found.draw(tmp_path / "p.png")
 
 
-def test_batches_fit_the_memory() -> None:
-    from nirbridge.evaluating.batching import batch_size
-    from nirbridge.evaluating.judges import GraphJudge
-    from nirbridge.ir import flatten
-
-    judge = GraphJudge("reference", flatten(small()), "reference", {}, {})
-    few, many, huge = (batch_size(judge, steps) for steps in (1, 10**5, 10**7))
-    assert few[0] > many[0] > huge[0] == 1
-    assert many[1] >= 10**5 * (6 + 6 + 8 + 4) * 8
-    assert many[0] * many[1] <= 2**28
-    judge.close()
+def test_why_there_is_no_energy_is_said() -> None:
+    """No layer of weights, so no synaptic operations: nothing is priced, and the reader is told."""
+    found = nirbridge.evaluate(line(entry=entry(4), leaves=(4,)), np.eye(4), np.arange(4), steps=1)
+    assert (found.accuracy, found.cost) == (1.0, None)
+    assert any(note.startswith("No energy is counted: graph: ") for note in found.notes)
+    assert not any("No energy" in note for note in evaluate().notes)
 
 
 @pytest.mark.parametrize(
@@ -289,8 +324,16 @@ def test_batches_fit_the_memory() -> None:
         ({"labels": LABELS + 1}, InputError, "labels: class 4 is not within 0..3"),
         ({"labels": LABELS * 1.0}, InputError, "expected whole numbers [N]"),
         ({"steps": None}, InputError, "does not say for how many steps still images are shown"),
-        ({"batch": 0}, InputError, "'batch': 0"),
-        ({"samples": 0}, InputError, "'samples': 0"),
+        *(({name: 0}, InputError, f"'{name}': 0 is no whole") for name in ("batch", "samples", "steps", "jobs")),
+        *(({name: 2.5}, InputError, f"'{name}': 2.5 is no whole") for name in ("batch", "samples", "steps", "jobs")),
+        ({"steps": -1}, InputError, "'steps': -1 is no whole number"),
+        ({"order": "xy"}, InputError, "option 'order': 'xy' is not among 'nt', 'tn'"),
+        ({"scale": 0}, InputError, "option 'scale': 0 is no finite number besides 0"),
+        ({"scale": "1/255"}, InputError, "option 'scale': '1/255' is no finite number"),
+        ({"energy": {"model": "x"}}, InputError, "option 'model': 'x' is not among"),
+        ({"energy": {"bit": 8}}, InputError, "option 'energy': 'bit' is not among 'model', 'bits', 'input_kind'"),
+        ({"baseline": 3}, InputError, "baseline: is a int, expected a graph"),
+        ({"others": "reference"}, InputError, "name one twice"),
         ({"bad": "ignore"}, InputError, "'ignore' is not among"),
         ({"data": "nowhere.npy"}, FileError, "does not exist"),
         ({"data": "nmnist"}, InputError, "--root"),
@@ -300,7 +343,6 @@ def test_batches_fit_the_memory() -> None:
         ({"others": ["reference"]}, InputError, "name one twice"),
         ({"mapping": "fused"}, UnsupportedError, "no runtime of reference knows it"),
         ({"baseline_weights": "w.pt"}, InputError, "goes with a baseline"),
-        ({"jobs": 0}, InputError, "0 processes"),
         ({"data": IMAGES.astype(object)}, InputError, "expected real numbers"),
     ],
 )
@@ -309,19 +351,3 @@ def test_what_does_not_fit_is_one_line(change: dict[str, Any], error: type[Excep
         evaluate(**change)
     assert found in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_the_picture_shows_what_was_found(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    found = evaluate()
-    found.draw(tmp_path / "p.png")
-    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-    from matplotlib.figure import Figure
-
-    from nirbridge.evaluating.drawing import _draw_confusion
-
-    figure = Figure()
-    axis = figure.subplots()
-    _draw_confusion(figure, axis, found.confusion)
-    counts = sum(int(text.get_text()) for text in axis.texts)
-    assert counts == 53
