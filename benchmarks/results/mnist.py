@@ -23,19 +23,19 @@ EPOCHS = 6
 CALIBRATION = 1024
 TWO = {"phases": 8, "spikes": 2}
 CODES: tuple[dict[str, Any], ...] = ({"phases": 4}, {"phases": 8}, {"phases": 16}, TWO)
-PAPER = {"calibrate": "paper"}
+PAPER, OURS = {"calibrate": "paper"}, {"calibrate": "auto"}
 BITS = (8, 6, 4, 3)
 
 
 def settings(plan: Plan) -> list[dict[str, Any]]:
     """The published calibration and ours for each code, then fewer bits at T = 8."""
     codes = [CODES[place] for place in plan.ends(range(len(CODES)))]
-    found = [code | rule for code in codes for rule in (PAPER, {})]
+    found = [code | rule for code in codes for rule in (PAPER, OURS)]
     return found + [_few(bits) for bits in plan.ends(BITS)]
 
 
 def _few(bits: int) -> dict[str, Any]:
-    return {"phases": 8, "weight_bits": bits, "weight_rounding": "gptq"}
+    return {"phases": 8, "weight_bits": bits, "weight_rounding": "gptq"} | OURS
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -105,7 +105,7 @@ def section(runs: Runs, folder: Path) -> list[str]:
 def _named(setting: dict[str, Any]) -> str:
     spikes, bits = setting.get("spikes", 1), setting.get("weight_bits")
     name = f"T={setting['phases']}" + (f", {spikes} spikes" if spikes > 1 else "")
-    return name + (f", {bits} bits" if bits else "") + (", paper" if "calibrate" in setting else ", ours")
+    return name + (f", {bits} bits" if bits else "") + (", paper" if setting["calibrate"] == "paper" else ", ours")
 
 
 def _interval(value: Sample, digits: int = 2) -> str:
@@ -114,7 +114,8 @@ def _interval(value: Sample, digits: int = 2) -> str:
 
 def claims(runs: Runs) -> list[Claim]:
     """What the conversion of a deep network shall keep."""
-    wanted = (({"phases": 4}, 1.0, "T=4"), ({"phases": 8}, 0.3, "T=8"), (_few(3), 1.0, "T=8, 3-bit weights"))
+    bounds = (({"phases": 4} | OURS, 1.0, "T=4"), ({"phases": 8} | OURS, 0.3, "T=8"))
+    wanted = (*bounds, (_few(3), 1.0, "T=8, 3-bit weights"))
     found = []
     for network in [name for name in NETWORKS if runs.of(NAME, network=name)]:
         for setting, bound, name in wanted:
