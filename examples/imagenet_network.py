@@ -24,7 +24,7 @@ import torch
 import imagenet_pictures as pictures
 import nirbridge
 from nirbridge.converting import Conversion, convert_in_full
-from nirbridge.reports import table
+from nirbridge.reports import span, table
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "one spike, T = 16": {"phases": 16},
@@ -52,7 +52,7 @@ class Judged:
 def main() -> int:
     """Converts with every setting and prints a row for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--crops", type=int, default=4, help="of each of the 20 judged pictures")
+    parser.add_argument("--crops", type=int, default=12, help="of each of the 20 judged pictures")
     parser.add_argument("--equal", type=int, default=1, help="crops on which all runtimes are compared, 0 for none")
     given = parser.parse_args()
     if pictures.missing():
@@ -68,7 +68,8 @@ def main() -> int:
         began = time.perf_counter()
         conversion = convert_in_full(network, calibration, mean=[pictures.MEAN], std=[pictures.STD], **setting)
         seconds = time.perf_counter() - began
-        rows.append((name, f"{conversion.options['base']:g}", *_row(conversion, judged, seconds, setting["phases"])))
+        bases = span(layer.base_out for layer in conversion.layers)
+        rows.append((name, bases, *_row(conversion, judged, seconds, setting["phases"])))
         print(f"{name}: done", file=sys.stderr)
     print(table(_HEADERS, rows, right=_HEADERS[1:]))
     if given.equal:

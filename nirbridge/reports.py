@@ -61,6 +61,13 @@ def count_text(count: int) -> str:
     return f"{count:,}"
 
 
+def span(values: Iterable[float]) -> str:
+    """Smallest and largest of some numbers, or the one that they all are."""
+    found = sorted(values)
+    low, high = f"{found[0]:g}", f"{found[-1]:g}"
+    return low if low == high else f"{low} to {high}"
+
+
 def counted(count: int, singular: str, plural: str = "") -> str:
     """A number with its noun: ``1 node``, ``2 nodes``."""
     return f"{count_text(count)} {singular if count == 1 else plural or singular + 's'}"

@@ -16,9 +16,10 @@ from click.core import ParameterSource
 from nirbridge.cli.output import echo
 from nirbridge.cli.runtime_options import NAMES, given, runtime_options, take_runtime_options
 from nirbridge.errors import InputError, NirbridgeError, UnsupportedError
+from nirbridge.reports import span
 
 if TYPE_CHECKING:
-    from nirbridge.converting import Report
+    from nirbridge.converting import Conversion, Report
 
 
 DATA = "argument 'data'"
@@ -147,9 +148,7 @@ def command(
             _write_report(measure(conversion, judged, runtime, classes, **how), report, plot)
     write(output, conversion.graph)
     latency = conversion.latency
-    _say(
-        f"{output}: {len(conversion.graph.nodes)} nodes, {latency.depth} spiking layers, {_options(conversion.options)}"
-    )
+    _say(f"{output}: {len(conversion.graph.nodes)} nodes, {latency.depth} spiking layers, {_options(conversion)}")
     _say(f"latency: {latency.pipelined()} steps an image, one every {latency.phases} steps when pipelined")
 
 
@@ -169,9 +168,12 @@ def _say(text: str) -> None:
     echo(text, err=True)
 
 
-def _options(options: dict[str, Any]) -> str:
+def _options(conversion: Conversion) -> str:
     shown = ("phases", "wait", "base", "spikes", "weight_bits", "steps")
-    return ", ".join(f"{name} {options[name]:g}" for name in shown if options.get(name) is not None)
+    told = {name: f"{value:g}" for name in shown if (value := conversion.options.get(name)) is not None}
+    if "base" in told and conversion.layers:
+        told["base"] = span(layer.base_out for layer in conversion.layers)
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _require_outputs(output: Path, report: Path | None, plot: Path | None, inputs: list[Path]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from nirbridge.converting.measuring import LayerError, Report
 from nirbridge.errors import InputError
 from nirbridge.pictures import new_figure, save_figure
-from nirbridge.reports import counted, drawable
+from nirbridge.reports import counted, drawable, span
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
 _SHOWN_NAME = 22
@@ -49,9 +49,8 @@ def _title(report: Report) -> str:
     if report.method == "one-spike":
         bits = options["weight_bits"]
         several = f"{options['spikes']} spikes, " if options["spikes"] > 1 else ""
-        kind = f"{several}T = {options['phases']}, wait {options['wait']}, Q = {options['base']:g}" + (
-            f", INT{bits}" if bits else ""
-        )
+        bases = span(layer.base for layer in report.layers)
+        kind = f"{several}T = {options['phases']}, wait {options['wait']}, Q = {bases}" + (f", INT{bits}" if bits else "")
     else:
         kind = f"T = {options['steps']}"
     return (

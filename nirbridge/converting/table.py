@@ -5,7 +5,10 @@ from __future__ import annotations
 from nirbridge.converting.measuring import Report
 from nirbridge.reports import table
 
-_HEADERS = ("layer", "neurons", "own error", "accumulated", "clipped", "too small", "spikes", "silent", "dead channels")
+_HEADERS = (
+    *("layer", "neurons", "base", "own error", "accumulated", "clipped", "too small", "spikes", "silent"),
+    "dead channels",
+)
 
 
 def layer_table(report: Report) -> str:
@@ -14,6 +17,7 @@ def layer_table(report: Report) -> str:
         (
             layer.name,
             layer.neurons,
+            f"{layer.base:g}",
             f"{layer.own_error:.2%}",
             f"{layer.error:.2%}",
             f"{layer.clipped:.2%}",
