@@ -50,9 +50,8 @@ def _title(report: Report) -> str:
         bits = options["weight_bits"]
         several = f"{options['spikes']} spikes, " if options["spikes"] > 1 else ""
         bases = span(layer.base for layer in report.layers)
-        kind = f"{several}T = {options['phases']}, wait {options['wait']}, Q = {bases}" + (
-            f", INT{bits}" if bits else ""
-        )
+        kind = f"{several}T = {options['phases']}, wait {options['wait']}, Q = {bases}"
+        kind += f", INT{bits}" if bits else ""
     else:
         kind = f"T = {options['steps']}"
     return (

@@ -81,10 +81,10 @@ def _waiting(plan: Plan, stages: Mapping[str, Stage], readers: Counter[str], kep
     found: set[str] = set()
     for planned in reversed(plan.nodes):
         reads_alone = planned.loop is None and len(planned.sources) == 1
-        if reads_alone and (planned.name in found or getattr(stages[planned.name], "pulls", False)):
+        if reads_alone and (planned.name in found or stages[planned.name].pulls):
             (source,) = planned.sources
             sender = plan[source.name]
-            able = sender.loop is None and sender.sources and getattr(stages[source.name], "waits", False)
+            able = sender.loop is None and sender.sources and stages[source.name].waits
             if able and readers[source.name] == 1 and source.name not in kept:
                 found.add(source.name)
     return frozenset(found)
@@ -101,12 +101,10 @@ def byte_senders(plan: Plan, stages: Mapping[str, Stage]) -> list[str]:
         alone = planned.loop is None and len(planned.sources) == 1
         stage, read = stages[planned.name], readers[planned.name]
         handed = bool(read) and all(takes.get(reader.name, False) for reader in read)
-        takes[planned.name] = (
-            alone and getattr(stage, "reads_bytes", False) and (handed or not getattr(stage, "hands_bytes", False))
-        )
+        takes[planned.name] = alone and stage.reads_bytes and (handed or not stage.hands_bytes)
     return [
         name for name, read in readers.items()
-        if getattr(stages[name], "pulls", False) and read and all(takes[reader.name] for reader in read)
+        if stages[name].pulls and read and all(takes[reader.name] for reader in read)
     ]  # fmt: skip
 
 

@@ -25,11 +25,21 @@ class Stage(Protocol):
         view: whether its output may share memory with its input.
         library: whether torch forms sums of products for it.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
+        waits: whether it is ``function`` of frames alone, which a reader may call for a few of them (:class:`Later`).
+        factor: where that function is nothing but a product with it.
+        pulls: whether it takes what waits.
+        reads_bytes: whether it takes whole numbers in bytes.
+        hands_bytes: whether it sends bytes on then.
     """
 
     view: bool
     library: bool
     membranes: list[Tensor] | None
+    waits: bool
+    factor: Tensor | None
+    pulls: bool
+    reads_bytes: bool
+    hands_bytes: bool
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """[T, B, *in] → [T', B, *out] for the next T steps; with ``scratch`` ``x`` may be overwritten."""
@@ -42,6 +52,19 @@ class Stage(Protocol):
     def again(self) -> Stage:
         """The same node with a state of its own, for other samples; parameters are shared."""
         ...
+
+
+class Common:
+    """What most stages are."""
+
+    view = False
+    library = False
+    membranes: list[Tensor] | None = None
+    waits = False
+    factor: Tensor | None = None
+    pulls = False
+    reads_bytes = False
+    hands_bytes = False
 
 
 @runtime_checkable
@@ -62,12 +85,10 @@ def wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype is torch.uint8 else x
 
 
-class View:
+class View(Common):
     """The same numbers in another shape, and in the same memory unless channels lie last there."""
 
     view = True
-    library = False
-    membranes: list[Tensor] | None = None
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -104,7 +125,7 @@ def _nothing() -> None:
     pass
 
 
-class Stateless:
+class Stateless(Common):
     """A node whose output at a step depends on that step alone; the function takes [N, *in].
 
     Args:
@@ -114,10 +135,8 @@ class Stateless:
         factor: where the function is nothing but a product with it.
     """
 
-    view = False
     library = True
     waits = True
-    membranes: list[Tensor] | None = None
 
     def __init__(
         self,
@@ -157,7 +176,7 @@ class Stateless:
         """There is no state."""
 
 
-class Written:
+class Written(Common):
     """The same where the work goes from memory to memory, [N, *in] → [N, *out], both dense in their orders.
 
     Args:
@@ -165,10 +184,6 @@ class Written:
         enters, leaves: orders of input and output.
         sends: dtype of the output; by default that of the input.
     """
-
-    view = False
-    library = False
-    membranes: list[Tensor] | None = None
 
     def __init__(
         self,
@@ -230,16 +245,13 @@ class Module(Protocol):
         ...
 
 
-class Neuron:
+class Neuron(Common):
     """A Norse module with its state.
 
     Args:
         module: the neuron.
         sends: dtype of what it sends; by default that of what enters.
     """
-
-    view = False
-    library = False
 
     def __init__(self, module: Module, sends: torch.dtype | None = None) -> None:
         self.module = module
@@ -327,12 +339,8 @@ class Neuron:
         self._goes_on, self._restored = False, None
 
 
-class DelayLine:
+class DelayLine(Common):
     """y(t) = x(t - delay), each feature with its own delay in whole steps, 0 before the first input."""
-
-    view = False
-    library = False
-    membranes: list[Tensor] | None = None
 
     def __init__(self, steps: Tensor) -> None:
         self.steps = steps

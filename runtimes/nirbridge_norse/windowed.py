@@ -7,18 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nirbridge_norse.stages import Stage
+from nirbridge_norse.stages import Common, Stage
 
 Kept = list[Tensor] | None
 """Where a function of windows puts its states, if anyone wants them."""
 
 
-class Windowed:
+class Windowed(Common):
     """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
 
-    view = False
     library = True
-    membranes: list[Tensor] | None = None
 
     def __init__(self, window: int, function: Callable[[Tensor], Tensor]) -> None:
         self.window = window
@@ -36,10 +34,9 @@ class Windowed:
         """There is no state."""
 
 
-class WindowedNeuron:
+class WindowedNeuron(Common):
     """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
 
-    view = False
     library = True
 
     def __init__(

@@ -14,7 +14,7 @@ from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.pooling import integer_mean_pool
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Neuron, Stage, Stateless, Written
+from nirbridge_norse.stages import Common, Neuron, Stage, Stateless, Written
 from nirbridge_norse.windowed import Windowed
 from nirbridge_norse.windows import integer_window
 
@@ -46,18 +46,15 @@ def _window(planned: PlannedNode, setting: Setting) -> Stage:
     return integer_window(planned, setting)
 
 
-class EitherPrecision:
+class EitherPrecision(Common):
     """A synapse in double and in single precision: the dtype of what enters says which one is exact."""
-
-    view = False
-    membranes: list[Tensor] | None = None
 
     def __init__(self, wide: Stage, narrow: Stage) -> None:
         self.wide, self.narrow = wide, narrow
         self.library = wide.library
         self.bytes: Stage | None = None
         self.waits = isinstance(wide, Stateless) and isinstance(narrow, Stateless)
-        self.factor = getattr(wide, "factor", None)
+        self.factor = wide.factor
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In the dtype of ``x``."""
