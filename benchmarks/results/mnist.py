@@ -95,7 +95,7 @@ def section(runs: Runs, folder: Path) -> list[str]:
     for network in [name for name in NETWORKS if runs.of(NAME, network=name)]:
         own = _own(runs, network)
         rows = [
-            (_named(s), _interval(loss(runs, network, s)), _interval(_number(runs, network, "agreement", s), 1))
+            (_named(s), loss(runs, network, s).interval(), _number(runs, network, "agreement", s).interval(1))
             for s in _settings_of(runs, network)
         ]
         text.append(table((f"{network}, {own.text(2)} % before", "loss", "same"), rows))
@@ -106,10 +106,6 @@ def _named(setting: dict[str, Any]) -> str:
     spikes, bits = setting.get("spikes", 1), setting.get("weight_bits")
     name = f"T={setting['phases']}" + (f", {spikes} spikes" if spikes > 1 else "")
     return name + (f", {bits} bits" if bits else "") + (", paper" if setting["calibrate"] == "paper" else ", ours")
-
-
-def _interval(value: Sample, digits: int = 2) -> str:
-    return f"{value.mean:.{digits}f}" + (f" ± {value.half_interval:.{digits}f}" if len(value.values) > 1 else "")
 
 
 def claims(runs: Runs) -> list[Claim]:
@@ -124,7 +120,7 @@ def claims(runs: Runs) -> list[Claim]:
             value = loss(runs, network, setting)
             verdict = SUPPORTED if value.mean <= bound + 1e-9 else NOT_SUPPORTED
             each = ", ".join(f"{v:.2f}" for v in value.values)
-            numbers = f"{_interval(value)} points (each seed: {each})"
+            numbers = f"{value.interval()} points (each seed: {each})"
             paper = "none; a bound of our own"
             found.append(Claim(paper, f"{network}, {name}: at most {bound:g} points lost", Finding(verdict, numbers)))
     return found

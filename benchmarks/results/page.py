@@ -9,7 +9,7 @@ from typing import Any
 
 from nirbridge.files import write_whole
 
-from . import blocks, conversion, energies, lanes, levels, mixing, mnist, trials
+from . import blocks, conversion, energies, lanes, levels, mixing, mnist, systems, trials
 from .machine import Workers
 from .markdown import claims_table, table
 from .statistics import Runs
@@ -17,7 +17,7 @@ from .store import Outcome
 from .verdicts import Claim
 
 EXPERIMENTS: dict[str, ModuleType] = {
-    module.NAME: module for module in (lanes, levels, blocks, mixing, conversion, mnist, energies)
+    module.NAME: module for module in (lanes, levels, blocks, mixing, conversion, mnist, systems, energies)
 }
 COMMAND = "python -m benchmarks.results"
 PICTURES = "results"

@@ -24,6 +24,12 @@ def _train(work: dict[str, Any], seed: int) -> dict[str, Any]:
     return train_and_measure(work, seed)
 
 
+def _judge(work: dict[str, Any], seed: int) -> dict[str, Any]:
+    from .training import train_and_judge
+
+    return train_and_judge(work, seed)
+
+
 def _validate(work: dict[str, Any], seed: int) -> dict[str, Any]:
     from .training import train_and_validate
 
@@ -44,6 +50,7 @@ def _convert_nodes(work: dict[str, Any], seed: int) -> dict[str, Any]:
 
 TASKS: dict[str, Callable[[dict[str, Any], int], dict[str, Any]]] = {
     "train": _train,
+    "judge": _judge,
     "validate": _validate,
     "convert-images": _convert_images,
     "convert-nodes": _convert_nodes,

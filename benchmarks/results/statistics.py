@@ -43,6 +43,10 @@ class Sample:
         """``function`` of this sample's and the others' values, seed by seed."""
         return Sample(tuple(function(*row) for row in zip(self.values, *(o.values for o in others), strict=True)))
 
+    def interval(self, digits: int = 2) -> str:
+        """Mean ± half of the 95 % interval; of one value, the value alone."""
+        return f"{self.mean:.{digits}f}" + (f" ± {self.half_interval:.{digits}f}" if len(self.values) > 1 else "")
+
     def text(self, digits: int = 1) -> str:
         """Mean ± spread; of one value, the value alone."""
         if len(self.values) == 1:

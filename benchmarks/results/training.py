@@ -37,9 +37,7 @@ def train_and_measure(work: dict[str, Any], seed: int) -> dict[str, Any]:
     configuration = checked({**work, "seed": seed}, "work")
     data = data_of(configuration)
     network, history = trained(configuration, data)
-    analog = [entry["test"] for entry in history if entry["stage"] == "analog"]
-    numbers: dict[str, Any] = {"accuracy": history[-1]["test"], "train_accuracy": history[-1]["train"]}
-    numbers |= {"ann_accuracy": analog[-1]} if analog else {}
+    numbers: dict[str, Any] = _accuracies(history)
     frames = test_frames(data, configuration.steps, MEASURED)
     if blocks_of(network):
         numbers |= sums(network, frames, float(configuration.neuron.get("threshold", 1.0)))
@@ -49,6 +47,25 @@ def train_and_measure(work: dict[str, Any], seed: int) -> dict[str, Any]:
             (stage,) = stages(told, data.input_shape, data.num_classes)
             numbers[name] = gradient_growth(stage, told, data)
     return numbers | energies(network, data, frames)
+
+
+def train_and_judge(work: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Accuracies alone, after the last epoch and, where an analog network comes first, that of its last.
+
+    Args:
+        work: a configuration, as ``examples/train.py`` takes it.
+        seed: of weights and batches.
+    """
+    torch.set_num_threads(1)
+    configuration = checked({**work, "seed": seed}, "work")
+    _, history = trained(configuration, data_of(configuration))
+    return _accuracies(history)
+
+
+def _accuracies(history: list[dict[str, Any]]) -> dict[str, Any]:
+    analog = [entry["test"] for entry in history if entry["stage"] == "analog"]
+    numbers: dict[str, Any] = {"accuracy": history[-1]["test"], "train_accuracy": history[-1]["train"]}
+    return numbers | ({"ann_accuracy": analog[-1]} if analog else {})
 
 
 def train_and_validate(work: dict[str, Any], seed: int) -> dict[str, Any]:
