@@ -54,10 +54,10 @@ def jobs(plan: Plan) -> list[Job]:
 def section(runs: Runs, folder: Path) -> list[str]:
     """A table and a picture for each network."""
     text = [
-        "Accuracy in % on 2,000 digits, mean with the half of its 95 % interval over the seeds (Student's t). The first "
-        f"three are trained: an analog network of width 8 for {ANALOG_EPOCHS} epochs on 7,000 digits (for LM-HT with "
-        f"QCFS of as many levels as L·T), then spikes for {EPOCHS}, at a third of the rate; nothing is tuned for a "
-        "system. One-Spike is the conversion of the section before, of networks trained for 6 epochs."
+        "Accuracy in % on 2,000 digits, mean with the half of its 95 % interval over the seeds (Student's t). The "
+        f"first three are trained: an analog network of width 8 for {ANALOG_EPOCHS} epochs on 7,000 digits (for LM-HT "
+        f"with QCFS of as many levels as L·T), then spikes for {EPOCHS}, at a third of the rate; nothing is tuned for "
+        "a system. One-Spike is the conversion of the section before, of networks trained for 6 epochs."
     ]
     for network in [name for name in NETWORKS if runs.of(NAME, network=name)]:
         lines = {
