@@ -2,7 +2,7 @@
 rounded to the nearest or by GPTQ.
 
 Weights alone are rounded, of the analog EfficientNet-Lite0 that conversion starts from (batch normalisation behind a
-ReLU's layer stays in its threshold), on crops of 16 pictures; the decisions are those on 80 crops of 20 others.
+ReLU's layer stays in its threshold), on crops of 16 pictures; the decisions are those on 240 crops of 20 others.
 
     python benchmarks/weight_bits.py [--crops 4]
 """
@@ -58,7 +58,7 @@ def main() -> None:
     if missing := pictures.missing():
         sys.exit(f"skipped: {', '.join(missing)} not installed; {pictures.__doc__}")
     torch.set_num_threads(1)
-    judged, labels = pictures.judged()
+    judged, labels = pictures.judged(12)
     x, seen = taken(judged), taken(pictures.calibration(given.crops))
     traced = analog_graph(pictures.network(), tuple(x.shape[1:]))
     graph = arrange(traced, into_threshold=True, spiking_averages=False, input_too=False)

@@ -20,7 +20,6 @@ from nirbridge.converting.markers import Array, operation_of
 from nirbridge.converting.scaling import along
 from nirbridge.ir import Aggregate, SparseMatrix, moves_values
 from nirbridge.quantizing.gptq import gptq
-from nirbridge.quantizing.hessians import ROWS
 from nirbridge.quantizing.patches import gram, patches
 from nirbridge.quantizing.scales import integers_of
 from nirbridge.quantizing.steps import channel_steps
@@ -29,6 +28,10 @@ Steps = Callable[[Array, int], Array]
 How = Callable[[Array, Array, "Array | None"], Array]
 _MEMORY = 2**28
 """Bytes of the largest layer's values that are kept: so many samples GPTQ sees."""
+_ROWS, _VALUES = 2**15, 2**26
+"""Places of a layer that GPTQ sees, and values of all inputs there."""
+_DAMPING = 0.05
+"""Of few pictures, which say less of others than the text that GPTQ was made for."""
 
 
 def rounded_weights(
@@ -103,8 +106,18 @@ def _rounded(rows: Array, factors: Array, entering: Array | None, bits: int, ste
         integers = integers_of(scaled / step, bits)
     else:
         hessian = gram(entering) / (factors[..., :, None] * factors[..., None, :])
-        integers = gptq(scaled, hessian, step, bits)
+        integers = gptq(scaled, hessian, step, bits, _DAMPING)
+        if steps is channel_steps:
+            step = _best_step(scaled, integers.astype(np.float64), hessian, step)
     return (integers * step / factors[..., None, :]).astype(rows.dtype)
+
+
+def _best_step(rows: Array, integers: Array, hessian: Array, step: Array) -> Array:
+    """The s of each row with the least (w - s q) H (w - s q)^T: w H q^T / q H q^T."""
+    moved = integers @ hessian
+    along_it, power = (rows * moved).sum(-1, keepdims=True), (integers * moved).sum(-1, keepdims=True)
+    good = (along_it > 0) & (power > 0)
+    return np.where(good, along_it / np.where(good, power, 1.0), step)
 
 
 def _matrix(node: Any, factor: Array, axes: int, x: Array | None, how: How) -> Any:
@@ -124,7 +137,7 @@ def _convolution(node: Any, factor: Array, axes: int, x: Array | None, how: How)
 
 def _with_rows(node: Any, rows: Array, factors: Array, x: Array | None, how: How) -> Any:
     new = copy(node)
-    entering = None if x is None else patches(node, x, ROWS)
+    entering = None if x is None else patches(node, x, min(_ROWS, max(1, _VALUES // rows.shape[-1])))
     rounded = how(rows, factors, entering)
     new.weight = rounded.reshape(node.weight.shape)
     if entering is not None and hasattr(node, "bias"):

@@ -67,13 +67,23 @@ def test_the_automatic_base_is_near_the_best_of_a_sweep(network: Trained) -> Non
     assert error(network, outputs(network)) < 1.1 * min(sweep.values())
 
 
-def test_few_bits_round_weights_to_their_grid(cnn: Trained) -> None:
+@pytest.mark.parametrize(("bits", "rounding"), [(8, "nearest"), (3, "nearest"), (3, "gptq")])
+def test_few_bits_round_weights_to_their_grid(cnn: Trained, bits: int, rounding: str) -> None:
+    """Every output channel's weights are multiples of one step; to the nearest of that which the weights fit best."""
+    most = 2 ** (bits - 1) - 1
     whole = convert_in_full(cnn.module, cnn.train).graph
-    for bits, rounding in ((8, "nearest"), (3, "nearest"), (3, "gptq")):
-        rounded = convert_in_full(cnn.module, cnn.train, weight_bits=bits, weight_rounding=rounding).graph
-        for name in ("conv1", "conv2", "fc"):
-            weight = rounded.nodes[name].weight.reshape(len(rounded.nodes[name].weight), -1)
-            levels = weight / channel_steps(whole.nodes[name].weight.reshape(len(weight), -1), bits)
-            np.testing.assert_allclose(levels, np.rint(levels), atol=1e-9)
-            assert np.abs(levels).max() <= 2 ** (bits - 1) - 1 + 1e-9
-            assert len(np.unique(np.rint(levels))) > 2
+    rounded = convert_in_full(cnn.module, cnn.train, weight_bits=bits, weight_rounding=rounding).graph
+    for name in ("conv1", "conv2", "fc"):
+        rows, before = (
+            graph.nodes[name].weight.reshape(len(graph.nodes[name].weight), -1) for graph in (rounded, whole)
+        )
+        if rounding == "nearest":
+            steps = channel_steps(before, bits)
+        else:
+            tried = np.abs(rows).max(axis=1, keepdims=True) / np.arange(1, most + 1)
+            apart = [np.abs(rows / step[:, None] - np.rint(rows / step[:, None])).max(axis=1) for step in tried.T]
+            steps = np.take_along_axis(tried, np.argmin(apart, axis=0)[:, None], 1)
+        levels = rows / steps
+        np.testing.assert_allclose(levels, np.rint(levels), atol=1e-6)
+        assert np.abs(levels).max() <= most + 1e-6
+        assert len(np.unique(np.rint(levels))) > 2
