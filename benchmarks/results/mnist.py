@@ -77,7 +77,8 @@ def loss(runs: Runs, network: str, setting: dict[str, Any]) -> Sample:
     return _own(runs, network).each(lambda a, b: a - b, _number(runs, network, "accuracy", setting))
 
 
-def _settings_of(runs: Runs, network: str) -> list[dict[str, Any]]:
+def settings_of(runs: Runs, network: str) -> list[dict[str, Any]]:
+    """Those that were converted."""
     return [row["setting"] for row in runs.of(NAME, network=network)[0]["numbers"]["rows"]]
 
 
@@ -96,7 +97,7 @@ def section(runs: Runs, folder: Path) -> list[str]:
         own = _own(runs, network)
         rows = [
             (_named(s), loss(runs, network, s).interval(), _number(runs, network, "agreement", s).interval(1))
-            for s in _settings_of(runs, network)
+            for s in settings_of(runs, network)
         ]
         text.append(table((f"{network}, {own.text(2)} % before", "loss", "same"), rows))
     return [*text, claims_table(claims(runs))]
@@ -115,7 +116,7 @@ def claims(runs: Runs) -> list[Claim]:
     found = []
     for network in [name for name in NETWORKS if runs.of(NAME, network=name)]:
         for setting, bound, name in wanted:
-            if setting not in _settings_of(runs, network):
+            if setting not in settings_of(runs, network):
                 continue
             value = loss(runs, network, setting)
             verdict = SUPPORTED if value.mean <= bound + 1e-9 else NOT_SUPPORTED
