@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.bases import input_base
-from nirbridge.converting.calibrate import constant_inputs
+from nirbridge.converting.calibration_data import constant_inputs
 from nirbridge.converting.coding import Code
 from nirbridge.converting.correcting import corrected, fitting
 from nirbridge.converting.emit import Emission, emit

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.checking import find_problems
-from nirbridge.converting.calibrate import checked_data
+from nirbridge.converting.calibration_data import checked_data
 from nirbridge.converting.conversion import Conversion, ConversionWarning
 from nirbridge.converting.observing import Progress
 from nirbridge.converting.one_spike import one_spike

@@ -12,7 +12,7 @@ import torch
 
 import nirbridge.runtime
 from nirbridge.converting.analog import AnalogGraph
-from nirbridge.converting.calibrate import checked_data, module_device, module_dtype
+from nirbridge.converting.calibration_data import checked_data, module_device, module_dtype
 from nirbridge.converting.conversion import Conversion, Layer
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array

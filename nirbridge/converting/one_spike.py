@@ -14,7 +14,8 @@ from nirbridge.converting.activations import final_notes
 from nirbridge.converting.analog import AnalogGraph, analog_graph
 from nirbridge.converting.base import best_base
 from nirbridge.converting.bases import layer_codes
-from nirbridge.converting.calibrate import (
+from nirbridge.converting.calibration import Calibration
+from nirbridge.converting.calibration_data import (
     alive,
     batches,
     drop_silent_halves,
@@ -22,7 +23,6 @@ from nirbridge.converting.calibrate import (
     require_same,
     users_layer,
 )
-from nirbridge.converting.calibration import Calibration
 from nirbridge.converting.centring import centre_aggregates
 from nirbridge.converting.coding import Code
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
