@@ -11,6 +11,7 @@ import pytest
 import nirbridge
 from nirbridge.converting import convert_in_full
 from nirbridge.quantizing.steps import channel_steps
+from tests.converting.grids import integers_on_a_grid
 from tests.converting.networks import Trained
 
 
@@ -78,12 +79,9 @@ def test_few_bits_round_weights_to_their_grid(cnn: Trained, bits: int, rounding:
             graph.nodes[name].weight.reshape(len(graph.nodes[name].weight), -1) for graph in (rounded, whole)
         )
         if rounding == "nearest":
-            steps = channel_steps(before, bits)
+            levels = rows / channel_steps(before, bits)
+            np.testing.assert_allclose(levels, np.rint(levels), atol=1e-9)
         else:
-            tried = np.abs(rows).max(axis=1, keepdims=True) / np.arange(1, most + 1)
-            apart = [np.abs(rows / step[:, None] - np.rint(rows / step[:, None])).max(axis=1) for step in tried.T]
-            steps = np.take_along_axis(tried, np.argmin(apart, axis=0)[:, None], 1)
-        levels = rows / steps
-        np.testing.assert_allclose(levels, np.rint(levels), atol=1e-6)
+            levels = integers_on_a_grid(rows, bits)
         assert np.abs(levels).max() <= most + 1e-6
         assert len(np.unique(np.rint(levels))) > 2
