@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from threading import Lock
+from types import FrameType
 
 from nirbridge.errors import UnsupportedError
 
 _COPY = "program.copy()"
+_BY = "by"
 
 
 class Turn:
@@ -17,8 +20,10 @@ class Turn:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
         self._process = os.getpid()
+        # Who has it stands there by one operation, which an interrupt (Ctrl-C) does not divide.
+        self._taken: dict[str, tuple[FrameType, object]] = {}
+        self._mending = Lock()
 
     @property
     def forked(self) -> bool:
@@ -26,12 +31,21 @@ class Turn:
         return os.getpid() != self._process
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
+        call = sys._getframe(1), object()
+        if self._taken.setdefault(_BY, call) is not call and not self._mended(call):
             found = "another call of it is under way, in another thread or around this one"
             raise UnsupportedError("program", found, f"Give each thread a program of its own: {_COPY}")
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._taken.pop(_BY, None)
+
+    def _mended(self, call: tuple[FrameType, object]) -> bool:
+        """Whether ``call`` takes over from one that an interrupt ended before it could give its turn back."""
+        with self._mending:
+            holder = self._taken.setdefault(_BY, call)
+            if holder is not call and not self.forked and not _runs(holder[0]):
+                self._taken[_BY] = call
+        return self._taken.get(_BY) is call
 
     def require_own_process(self) -> None:
         """Refuses the fork of a process.
@@ -42,3 +56,14 @@ class Turn:
         if self.forked:
             found = f"process {self._process} made it and holds what it runs in, this is its fork {os.getpid()}"
             raise UnsupportedError("program", found, f"Make one here: {_COPY}")
+
+
+def _runs(call: FrameType) -> bool:
+    """Whether a call is under way in some thread."""
+    for frame in sys._current_frames().values():
+        outer: FrameType | None = frame
+        while outer is not None:
+            if outer is call:
+                return True
+            outer = outer.f_back
+    return False

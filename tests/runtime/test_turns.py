@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import nir
@@ -21,6 +21,7 @@ import pytest
 import nirbridge
 from nirbridge.errors import UnsupportedError
 from nirbridge.runtime import Availability, Plan, Program, make_plan, make_program
+from nirbridge.runtime.turn import Turn
 from tests.ir.graphs import chain
 
 RUNTIMES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -348,3 +349,36 @@ def test_other_threads_go_on_printing_while_lava_starts(capsys: pytest.CaptureFi
         print("what Lava says")
     print("and after")
     assert capsys.readouterr().out == "a result\nand after\n"
+
+
+def test_a_turn_that_an_interrupt_left_behind_is_free_again() -> None:
+    """Ctrl-C between taking a turn and its body, or before giving it back: no call runs that has it."""
+    turn = Turn()
+
+    def interrupted() -> None:
+        turn.__enter__()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with turn, pytest.raises(UnsupportedError, match="another call of it is under way"), turn:
+        pass
+    with turn:
+        pass
+
+
+def test_many_interrupts_leave_every_program_usable() -> None:
+    """A signal at any place of a call, as Ctrl-C sends it."""
+    program = nirbridge.compile(_graph(), "reference")
+    before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+    try:
+        for _ in range(300):
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_VIRTUAL, 1e-4)
+                while True:
+                    program.reset()
+            program.reset()
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    np.testing.assert_array_equal(program.run(_data(1)).output, _expected(_data(1)))
