@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nirbridge.expanding.fragment import Array
-from nirbridge.expanding.target import Lanes
+from nirbridge.expanding.target import File, Lanes
 
 SPIKES = """\
 class Spikes:  # which value each lane sends, and what it does to the membrane
@@ -35,7 +35,7 @@ class Spikes:  # which value each lane sends, and what it does to the membrane
         lane = self.lane(v)
         return torch.where(lane > 0, self.v_reset, v) if self.reset is None else v - self.pick(self.reset, lane)
 """
-MEMBRANE = """\
+_MEMBRANE = """\
 
 
 class Membrane(Spikes):  # sends what it has
@@ -48,11 +48,27 @@ class Membrane(Spikes):  # sends what it has
     def after(self, v):
         return v
 """
+_ORDER = """\
+    # nirtorch runs a node before all branches that lead to it; the names of this file are in order.
+    module.execution_order.sort(key=lambda node: node.name)
+"""
 
 
-def membrane(lanes: dict[str, Lanes]) -> str:
+def filled(program: str, file: File) -> str:
+    """A program with the places ``path, flat, spikes, membrane, neurons, order`` for a file of ours."""
+    return program.format(
+        path=file.path,
+        flat=file.flattened,
+        spikes=SPIKES,
+        membrane=_membrane(file.lanes),
+        neurons=rows(file.lanes),
+        order=_ORDER if file.joins else "",
+    )
+
+
+def _membrane(lanes: dict[str, Lanes]) -> str:
     """The class for those that send their membrane, where there are any."""
-    return MEMBRANE if any(it.threshold is None for it in lanes.values()) else ""
+    return _MEMBRANE if any(it.threshold is None for it in lanes.values()) else ""
 
 
 def rows(lanes: dict[str, Lanes]) -> str:

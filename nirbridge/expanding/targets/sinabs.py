@@ -43,21 +43,10 @@ def run(x):  # x [T, B, ...]
         y, _ = module(x{flat}.transpose(0, 1).flatten(0, 1))
     return y.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 """
-_ORDER = """\
-    # nirtorch runs a node before all branches that lead to it; the names of this file are in order.
-    module.execution_order.sort(key=lambda node: node.name)
-"""
 
 
 def _code(file: File) -> str:
-    return _CODE.format(
-        path=file.path,
-        flat=file.flattened,
-        spikes=lane_code.SPIKES,
-        membrane=lane_code.membrane(file.lanes),
-        neurons=lane_code.rows(file.lanes),
-        order=_ORDER if file.joins else "",
-    )
+    return lane_code.filled(_CODE, file)
 
 
 TARGET = Target(
