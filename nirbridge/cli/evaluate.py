@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +25,7 @@ from nirbridge.cli.grid_options import grid, grid_options, reading
 from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import progress_of
+from nirbridge.cli.quantities import scale_option
 from nirbridge.cli.reader_options import reader_flags, reader_options
 from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
 from nirbridge.errors import InputError
@@ -35,19 +34,6 @@ if TYPE_CHECKING:
     from nirbridge.ir import FlatGraph
 
 _PATH = click.Path(path_type=Path)
-_RATIO = re.compile(r"\d+(\.\d+)?(/[1-9]\d*)?")
-
-
-def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    """A factor such as 0.5 or 1/255.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if not _RATIO.fullmatch(value):
-        raise InputError("option '--scale'", f"'{value}' is no number and no ratio", "Give it as 0.5 or 1/255")
-    number, _, divisor = value.partition("/")
-    return float(Fraction(number) / int(divisor or 1))
 
 
 @click.command()
@@ -87,7 +73,7 @@ def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str
     help="Record what neurons send, for spikes and energy; without it runs take less time and memory.",
 )
 @click.option("--order", type=click.Choice(["nt", "tn"]), help="Axes of an array of frames: [N, T, ..] or [T, N, ..].")
-@click.option("--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255.")
+@scale_option
 @click.option("--root", metavar="DIR", help="Folder of a data set that DATA names.")
 @click.option("--train", is_flag=True, help="Its training part instead of the test part.")
 @energy_options

@@ -1,4 +1,4 @@
-"""Times and lengths of time on the command line."""
+"""Times, lengths of time and factors on the command line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from nirbridge.errors import InputError
 
 _UNITS = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000}
+_RATIO = re.compile(r"\d+(\.\d+)?(/[1-9]\d*)?")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 
 
@@ -29,6 +30,23 @@ def parse_time(_context: click.Context, param: click.Parameter, value: str | Non
         InputError: it is anything else.
     """
     return None if value is None else microseconds(param.opts[0], value, "a time", 0)
+
+
+def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    """A factor such as 0.5 or 1/255.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if not _RATIO.fullmatch(value):
+        raise InputError("option '--scale'", f"'{value}' is no number and no ratio", "Give it as 0.5 or 1/255")
+    number, _, divisor = value.partition("/")
+    return float(Fraction(number) / int(divisor or 1))
+
+
+scale_option = click.option(
+    "--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255."
+)
 
 
 def microseconds(option: str, value: str, what: str, least: int) -> int:

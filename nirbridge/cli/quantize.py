@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,13 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.quantities import scale_option
+from nirbridge.errors import InputError
+
+if TYPE_CHECKING:
+    from nirbridge.ir import FlatGraph
+
+_SAMPLES = 64
 
 
 @click.command()
@@ -41,8 +49,14 @@ from nirbridge.cli.output import echo, echo_text, print_json
     "source",
     type=click.Path(path_type=Path),
     metavar="X.npy",
-    help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits.",
+    help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits. With "
+    "--samples, --steps or --scale: a data set as 'evaluate' takes it.",
 )
+@click.option(
+    "--samples", type=click.IntRange(1), metavar="N", help="The first N of a data set calibrate.  [default: 64]"
+)
+@click.option("--steps", type=click.IntRange(1), metavar="T", help="Steps for the still images of a data set.")
+@scale_option
 @click.option(
     "--input",
     "form",
@@ -61,6 +75,9 @@ def command(
     per: str,
     rounding: str,
     source: Path | None,
+    samples: int | None,
+    steps: int | None,
+    scale: float,
     form: str,
     dt: float | None,
     as_json: bool,
@@ -78,6 +95,7 @@ def command(
     \b
     Example:
       nirbridge quantize model.nir -o q.nir
+      nirbridge quantize model.nir -o q.nir --data mnist.npz --scale 1/255 --steps 8
       nirbridge quantize model.nir -o q.nir --weight-bits 4 --data frames.npy --per channel --rounding gptq
     """
     import nir
@@ -88,7 +106,7 @@ def command(
     require_output(output, ".nir", graph, *([source] if source else []))
     network = read_flat_graph(graph)
     with naming(graph, source):
-        data = None if source is None else read_data(source, network, dt)
+        data = _calibration(source, network, samples, steps, scale, dt)
         integers, report = quantize_with_report(
             network, data, weight_bits=weight_bits, per=per, rounding=rounding, input=form, dt=dt
         )
@@ -109,6 +127,23 @@ def command(
         echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
     if form == "integers":
         echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)
+
+
+def _calibration(
+    source: Path | None, network: FlatGraph, samples: int | None, steps: int | None, scale: float, dt: float | None
+) -> Any:
+    """The arrays of --data; those of a data set with what was understood of it on stderr."""
+    from nirbridge.evaluating import first_samples
+
+    asked = samples is not None or steps is not None or scale != 1
+    if source is None and asked:
+        raise InputError("option '--data'", "is missing; --samples, --steps and --scale say how it is read", "Give it")
+    if source is None or not asked:
+        return None if source is None else read_data(source, network, dt)
+    data, notes = first_samples(network, str(source), samples or _SAMPLES, steps, scale=scale, dt=dt)
+    for note in notes:
+        echo(note, err=True)
+    return data
 
 
 def _meaning(form: str, units: str, graph: Path) -> str:

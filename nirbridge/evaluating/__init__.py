@@ -4,6 +4,7 @@ from nirbridge.evaluating.call import evaluate
 from nirbridge.evaluating.candidates import Candidate, candidate
 from nirbridge.evaluating.costs import Cost
 from nirbridge.evaluating.evaluation import Evaluation
+from nirbridge.evaluating.first_samples import first_samples
 from nirbridge.evaluating.network_list import (
     NetworkFile,
     distinct_names,
@@ -24,6 +25,7 @@ __all__ = [
     "collected",
     "distinct_names",
     "evaluate",
+    "first_samples",
     "judge",
     "listed",
     "read_network_list",

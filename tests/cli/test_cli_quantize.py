@@ -51,6 +51,26 @@ def test_analog_data_get_an_input_scale(invoke: Invoke, graph_file: Path, tmp_pa
     assert "input 'input': 1 stands for 0.00390625, data are rounded to it and cut at ±8,388,607 of it" in result.stdout
 
 
+def test_a_labelled_data_set_calibrates(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    """The file and the options that 'evaluate' takes give what an array of its first samples gives."""
+    images, labels = np.random.default_rng(0).integers(0, 256, (100, 4), dtype=np.uint8), np.arange(100) % 3
+    np.savez(tmp_path / "set.npz", images=images, labels=labels)
+    frames = np.broadcast_to(images[:64] * np.float32(1 / 255), (5, 64, 4))
+    np.save(tmp_path / "x.npy", frames)
+    options = ("--data", tmp_path / "set.npz", "--scale", "1/255", "--steps", 5)
+    result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert "its array 'labels' holds the labels" in result.stderr
+    wanted = invoke("quantize", graph_file, "-o", tmp_path / "p.nir", "--data", tmp_path / "x.npy", "--json")
+    found, expected = json.loads(result.stdout), json.loads(wanted.stdout)
+    assert {**found, "output": ""} == {**expected, "output": ""}
+    assert found["input_scale"] != {"input": 1.0}
+    fewer = invoke("quantize", graph_file, "-o", tmp_path / "f.nir", *options, "--samples", 1, "--json")
+    assert json.loads(fewer.stdout) != found
+    alone = invoke("quantize", graph_file, "-o", tmp_path / "n.nir", "--steps", 5)
+    assert_one_line(alone, "option '--data'", "is missing")
+
+
 def test_both_files_give_the_same_kind_of_result(invoke: Invoke, tmp_path: Path) -> None:
     """Scores of one size from the same data and command; integers stay integers where the file takes integers."""
     rng = np.random.default_rng(0)

@@ -1,0 +1,45 @@
+"""The first samples of a data set as frames that a graph takes: to calibrate or to look at, in place of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nirbridge.evaluating.arguments import require_counts, require_reading
+from nirbridge.evaluating.opening import open_samples
+from nirbridge.ir import Graph
+from nirbridge.runtime import Array, make_plan
+
+
+def first_samples(
+    graph: Graph,
+    data: Any,
+    samples: int = 64,
+    steps: int | None = None,
+    *,
+    order: str | None = None,
+    scale: float = 1.0,
+    dt: float | None = None,
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The first ``samples`` of ``data``, read as :func:`nirbridge.evaluate` reads them.
+
+    Args:
+        graph: the network that takes them.
+        data, steps, order, scale: see :func:`nirbridge.evaluate`.
+        samples: how many, or all where there are no more.
+        dt: seconds per step.
+
+    Returns:
+        Frames [T, B, *shape] by input name, and what a user must know about how they were read, a line each.
+
+    Raises:
+        InputError, FileError: data or options do not fit.
+    """
+    require_counts(samples=samples, steps=steps)
+    require_reading(order, scale)
+    options = {"order": order} if order else {}
+    found = open_samples(
+        data, None, graph, make_plan(graph, dt), steps, options | ({"scale": scale} if scale != 1 else {})
+    )
+    batch = found.part(0, min(samples, len(found))).load()
+    bad = [f"sample {number} is left out: it {why}" for number, why in batch.bad.items()]
+    return dict(batch.x), (*found.notes, *bad)
