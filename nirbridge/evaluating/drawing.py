@@ -15,7 +15,7 @@ from nirbridge.runtime import Array
 _WITH_NUMBERS = 20
 """Classes up to which each cell says its count and each class its number."""
 _ROOM_BELOW = 25
-"""Accuracy in % above which two lines of text fit below the curve."""
+"""Points of accuracy above chance with which two lines of text fit between that and the curve."""
 _BLUE, _ORANGE, _GREY = "#2166ac", "#e0812c", "#666666"
 
 
@@ -64,21 +64,23 @@ def _draw_steps(axis: Any, found: Figures) -> None:
     marker = "o" if len(steps) <= 40 else None
     axis.plot(steps, found.by_step * 100, color=_BLUE, marker=marker, markersize=4)
     left = found.settled is not None and found.settled > len(steps) / 2
+    chance = 100 / found.classes
     if found.settled is not None:
         at = found.by_step[found.settled - 1] * 100
+        below = (at - chance) * (0.25 if left else 0.5)  # on the left the curve still rises
+        y, shift = (chance + below, -6) if at - chance > _ROOM_BELOW else (max(at, chance), 22)
         axis.axvline(found.settled, color=_ORANGE, lw=1, ls="--")
         axis.annotate(
             f"within 1 % of the last\nfrom step {found.settled} on",
-            (found.settled, at),
-            (-8 if left else 8, -34 if at > _ROOM_BELOW else 22),
+            (found.settled, y),
+            (-8 if left else 8, shift),
             textcoords="offset points",
             ha="right" if left else "left",
             color=_ORANGE,
             fontsize=9,
         )
-    axis.axhline(100 / found.classes, color=_GREY, lw=0.8, ls=":")
-    side, align = (steps[0], "left") if left else (steps[-1], "right")  # where the other text is not
-    axis.annotate("chance", (side, 100 / found.classes), (0, 4), textcoords="offset points", ha=align, fontsize=8)
+    axis.axhline(chance, color=_GREY, lw=0.8, ls=":")
+    axis.annotate("chance", (steps[-1], chance), (0, 4), textcoords="offset points", ha="right", fontsize=8)
     axis.set_ylim(0, 102)
     axis.set_xlim(left=min(1, steps[0]) - 0.02 * len(steps))
     axis.xaxis.get_major_locator().set_params(integer=True)
