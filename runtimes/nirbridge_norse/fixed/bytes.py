@@ -57,7 +57,7 @@ def integer_synapse(planned: PlannedNode) -> Any:
         return lambda x: convolve(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
     geometry = convolution.geometry_of(node)
     convolve = _prepared(weight, bias, *geometry[:4], geometry.padded_shape(planned.input_shape))
-    return lambda x: convolve(geometry.padded(x))
+    return convolve if geometry.uneven is None else lambda x: convolve(geometry.padded(x))
 
 
 HALF = 2**15
