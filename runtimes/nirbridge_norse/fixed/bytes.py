@@ -50,7 +50,7 @@ def largest_message() -> int:
 def integer_synapse(planned: PlannedNode) -> Any:
     """The function of [N, *in] bytes for a convolution or a matrix whose weights are within ±127."""
     node = planned.node
-    weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
+    weight = torch.from_numpy(np.asarray(node.weight).astype(np.int8))
     bias = torch.tensor(np.broadcast_to(getattr(node, "bias", 0.0), len(weight)).copy(), dtype=torch.float32)
     if weight.ndim == 2:
         convolve = _prepared(weight[:, :, None, None], bias, (1, 1), (0, 0), (1, 1), 1, (weight.shape[1], 1, 1))
@@ -95,7 +95,7 @@ def _in_halves(planned: PlannedNode, rows: float, bias: Any) -> Any:
         return None
     if largest_message() < BYTE or not _is_worth_it(planned):
         return None
-    weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
+    weight = torch.from_numpy(np.asarray(node.weight).astype(np.int8))
     convolve = _prepared(weight, torch.zeros(len(weight)), *geometry[:4], planned.input_shape)
     offset = weight.double().sum((1, 2, 3)).numpy() * -HALF + bias
 
