@@ -125,11 +125,13 @@ def _prepared(
     where = [list(stride), list(padding), list(dilation), groups]
     ones, zeros = torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.int64)
     call = torch.ops.onednn.qconv2d_pointwise.default
+    kept: dict[bytes, Tensor] = {}
 
     @lru_cache(maxsize=FRAMES_AT_ONCE)
     def packed(frames: int) -> Tensor:
         found: Tensor = torch.ops.onednn.qconv_prepack(weight, ones, 1.0, 0, *where, [frames, *shape])
-        return found
+        blocks = _blocks_of(found)
+        return found if blocks is None else kept.setdefault(blocks, found)
 
     def convolve(x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -138,6 +140,12 @@ def _prepared(
 
     packed(1)
     return convolve
+
+
+def _blocks_of(packed: Tensor) -> bytes | None:
+    """How oneDNN has sorted weights, which is often the same for many numbers of frames; None where torch tells not."""
+    describe = getattr(torch.ops.mkldnn, "_get_mkldnn_serialized_md", None)
+    return describe and describe(packed).numpy().tobytes()
 
 
 class Bytes(NamedTuple):
