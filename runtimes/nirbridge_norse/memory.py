@@ -1,7 +1,8 @@
 """What a stage keeps between two calls, so that a small step costs no more than its arithmetic.
 
 A tensor of up to 1 MB that a stage sends is the same memory at every call: whoever wants to keep it copies it.  A
-larger one has memory that nobody else reads, which later calls take again when nobody reads it any more.
+larger one has memory that nobody else reads, of which that of one layer serves the next; what is larger than the
+allocator keeps, later calls of the stage take again when nobody reads it any more.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Sent:
         return found
 
     def _memory(self, size: int) -> Array:
-        """As many bytes that nobody reads any more, since each first touch of a page costs; else new ones."""
+        """As many bytes; of more than the allocator keeps some that nobody reads, since new pages cost."""
+        if size <= LEARNED:
+            return np.empty(size, np.uint8)
         holders = zip(self._large, _holders(self._large), strict=True)
         fitting = next((array for array, count in holders if count <= _UNUSED and array.size == size), None)
         if fitting is None:

@@ -33,7 +33,7 @@ PATHS: dict[str, dict[tuple[Any, str], Any]] = {
         (fixed_bytes, "largest_message"): lambda: 0,
     },
     "threads": {(program, "WORTH_THREADS"): NOTHING},
-    "new memory": {(memory, "SMALL"): NOTHING, (schedule, "SMALL"): NOTHING},
+    "new memory": {(memory, "SMALL"): NOTHING, (schedule, "SMALL"): NOTHING, (memory, "LEARNED"): NOTHING},
     "kept memory": {(memory, "SMALL"): EVERYTHING, (schedule, "SMALL"): EVERYTHING},
 }
 
@@ -215,8 +215,10 @@ def test_weights_of_bytes_are_floating_point_only_for_inputs_too_large(monkeypat
             assert made == wanted
 
 
-def test_results_that_are_held_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large memory is taken again only when nobody reads it, be it by a view of a view."""
+@pytest.mark.parametrize("kept", [NOTHING, memory.LEARNED])
+def test_results_that_are_held_stay(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    """Large memory is taken again only when nobody reads it, be it by a view of a view; and so by the allocator."""
+    monkeypatch.setattr(memory, "LEARNED", kept)
     size = 2**19
     graph = build_graph(
         {
