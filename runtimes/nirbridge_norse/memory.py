@@ -35,8 +35,8 @@ LEARNED = 2**25 - 2**16
 def keep_pages() -> None:
     """Lets glibc keep up to 64 MiB of freed memory for what comes next, by freeing a large chunk that it did not keep.
 
-    Else it gives the pages of each layer's sums back to the system, which clears others for the next layer: a third of
-    the time of a network of large planes.  Other allocators do not care.
+    Else it gives the pages of each layer's sums back to the system, which clears others for the next layer: up to a
+    third of the time of a network of large planes.  Other allocators do not care.
     """
     np.empty(LEARNED, np.uint8)
 
