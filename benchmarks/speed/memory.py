@@ -12,8 +12,8 @@ ABOUT = """VGGSNN, T = 10, B = 1 (one block of all steps). Each figure is of a f
 (`VmHWM`, reset before) less what it held before, over the same of the ANN on the same 10 frames. "run" is the first
 run of a program that is compiled, against the first of an ANN whose weights are packed: activations, states and
 buffers. "with weights", which has no target, starts before compiling and packing, when the graph's own arrays are in
-memory; it holds what compiling takes for a while, and the parameters in double precision that the plan keeps. glibc is
-told to give freed memory back at once."""
+memory; it holds what compiling takes for a while, and of fp32 the parameters in double precision that the plan keeps.
+glibc is told to give freed memory back at once."""
 RATIO, INT8 = 1.2, 0.5
 KINDS = ("fp32", "8 bits", "ANN")
 RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}

@@ -14,6 +14,7 @@ from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, 
 from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge.runtime.states import LINE
 from nirbridge_norse.dataflow import byte_senders
+from nirbridge_norse.memory import keep_pages
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.schedule import Schedule
 from nirbridge_norse.setting import Setting, arithmetic_for, exact_arithmetic, on_threads
@@ -48,6 +49,7 @@ class NorseProgram(Program):
 
     def __init__(self, plan: Plan, setting: Setting, lowering: LoweringTable[Any], careful: bool = False) -> None:
         super().__init__(plan)
+        keep_pages()
         self.setting = setting
         self.lives_in_forks = setting.device.type == "cpu"
         with exact_arithmetic():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -32,7 +33,7 @@ PATHS: dict[str, dict[tuple[Any, str], Any]] = {
         (fixed_bytes, "largest_message"): lambda: 0,
     },
     "threads": {(program, "WORTH_THREADS"): NOTHING},
-    "new memory": {(memory, "SMALL"): NOTHING, (schedule, "SMALL"): NOTHING},
+    "new memory": {(memory, "SMALL"): NOTHING, (schedule, "SMALL"): NOTHING, (memory, "LEARNED"): NOTHING},
     "kept memory": {(memory, "SMALL"): EVERYTHING, (schedule, "SMALL"): EVERYTHING},
 }
 
@@ -188,8 +189,36 @@ def test_the_option_sparse_takes_large_convolutions(groups: int) -> None:
         assert isinstance(dense._schedules[0].stages["conv"], Stateless)
 
 
-def test_results_that_are_held_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large memory is taken again only when nobody reads it, be it by a view of a view."""
+def test_weights_of_bytes_are_floating_point_only_for_inputs_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not fixed_bytes.largest_message():
+        pytest.skip("this processor or this torch has no exact products of bytes")
+    made: list[str] = []
+    lower = convolution.convolution
+    monkeypatch.setattr(convolution, "convolution", lambda p, setting: made.append(p.name) or lower(p, setting))
+    random = np.random.default_rng(4)
+    nodes: dict[str, nir.NIRNode] = {
+        "input": nir.Input({"input": np.array([32, 16, 16])}),
+        "scale": nir.Scale(np.full((32, 16, 16), 8.0)),
+        "begin": nir.IF(np.ones((32, 16, 16)), np.full((32, 16, 16), 32.0), np.zeros((32, 16, 16))),
+        "conv": nir.Conv2d((16, 16), whole(random, 64, 32, 3, 3), 1, 1, 1, 1, whole(random, 64)),
+        "act": nir.IF(np.ones((64, 16, 16)), np.full((64, 16, 16), 9.0), np.zeros((64, 16, 16))),
+        "output": nir.Output({"output": None}),
+    }
+    graph = build_graph(nodes, list(pairwise(nodes)))
+    with (
+        nirbridge.compile(graph, precision="fixed", dt=DT) as reference,
+        nirbridge.compile(graph, "norse", precision="fixed", dt=DT) as fast,
+    ):
+        for largest, wanted in ((8, []), (2**22, ["conv"]), (8, ["conv"])):
+            x = random.integers(-largest, largest, (3, 2, 32, 16, 16)).astype(np.float64)
+            assert np.array_equal(fast.run(x).output, reference.run(x).output)
+            assert made == wanted
+
+
+@pytest.mark.parametrize("kept", [NOTHING, memory.LEARNED])
+def test_results_that_are_held_stay(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    """Large memory is taken again only when nobody reads it, be it by a view of a view; and so by the allocator."""
+    monkeypatch.setattr(memory, "LEARNED", kept)
     size = 2**19
     graph = build_graph(
         {

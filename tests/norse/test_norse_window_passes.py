@@ -18,7 +18,7 @@ import nirbridge
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, build_graph, spec_of
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import SINGLE, single_precision, single_precision_limit
-from nirbridge_norse import convolution, fired, program, windows
+from nirbridge_norse import convolution, fired, memory, program, windows
 from nirbridge_norse.fired import FiredWindow
 from nirbridge_norse.fixed import bytes as fixed_bytes
 from nirbridge_norse.fixed.bytes import HALF, largest_message, wide_convolution
@@ -232,7 +232,8 @@ def test_too_many_spikes_to_count_in_a_byte_are_left_to_torch() -> None:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_memory_stays_in_its_order_and_is_used_again(channels_last: bool) -> None:
+def test_memory_stays_in_its_order_and_is_used_again(monkeypatch: pytest.MonkeyPatch, channels_last: bool) -> None:
+    monkeypatch.setattr(memory, "LEARNED", 0)
     node = PhaseIF((4, 30, 30), PHASES, 6, 1.3, 1.3, np.array(0.7), np.array(0.1))
     plan = make_plan(chain((4, 30, 30), node))
     stage = LOWERING[PhaseIF](plan["n0"], make_setting(DT))

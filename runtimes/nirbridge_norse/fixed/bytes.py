@@ -50,14 +50,14 @@ def largest_message() -> int:
 def integer_synapse(planned: PlannedNode) -> Any:
     """The function of [N, *in] bytes for a convolution or a matrix whose weights are within ±127."""
     node = planned.node
-    weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
+    weight = torch.from_numpy(np.asarray(node.weight).astype(np.int8))
     bias = torch.tensor(np.broadcast_to(getattr(node, "bias", 0.0), len(weight)).copy(), dtype=torch.float32)
     if weight.ndim == 2:
         convolve = _prepared(weight[:, :, None, None], bias, (1, 1), (0, 0), (1, 1), 1, (weight.shape[1], 1, 1))
         return lambda x: convolve(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
     geometry = convolution.geometry_of(node)
     convolve = _prepared(weight, bias, *geometry[:4], geometry.padded_shape(planned.input_shape))
-    return lambda x: convolve(geometry.padded(x))
+    return convolve if geometry.uneven is None else lambda x: convolve(geometry.padded(x))
 
 
 HALF = 2**15
@@ -95,7 +95,7 @@ def _in_halves(planned: PlannedNode, rows: float, bias: Any) -> Any:
         return None
     if largest_message() < BYTE or not _is_worth_it(planned):
         return None
-    weight = torch.tensor(np.asarray(node.weight)).to(torch.int8)
+    weight = torch.from_numpy(np.asarray(node.weight).astype(np.int8))
     convolve = _prepared(weight, torch.zeros(len(weight)), *geometry[:4], planned.input_shape)
     offset = weight.double().sum((1, 2, 3)).numpy() * -HALF + bias
 
@@ -125,11 +125,13 @@ def _prepared(
     where = [list(stride), list(padding), list(dilation), groups]
     ones, zeros = torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.int64)
     call = torch.ops.onednn.qconv2d_pointwise.default
+    kept: dict[bytes, Tensor] = {}
 
     @lru_cache(maxsize=FRAMES_AT_ONCE)
     def packed(frames: int) -> Tensor:
         found: Tensor = torch.ops.onednn.qconv_prepack(weight, ones, 1.0, 0, *where, [frames, *shape])
-        return found
+        blocks = _blocks_of(found)
+        return found if blocks is None else kept.setdefault(blocks, found)
 
     def convolve(x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -138,6 +140,12 @@ def _prepared(
 
     packed(1)
     return convolve
+
+
+def _blocks_of(packed: Tensor) -> bytes | None:
+    """How oneDNN has sorted weights, which is often the same for many numbers of frames; None where torch tells not."""
+    describe = getattr(torch.ops.mkldnn, "_get_mkldnn_serialized_md", None)
+    return describe and describe(packed).numpy().tobytes()
 
 
 class Bytes(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
 from nirbridge.runtime import LoweringTable, PlannedNode
+from nirbridge_norse.fixed.bytes import integer_synapse
 from nirbridge_norse.fixed.neuron import FixedModule
 from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.lowering import LOWERING
@@ -44,6 +46,22 @@ def _average(planned: PlannedNode, setting: Setting) -> Stage:
 @FIXED_LOWERING.register("window")
 def _window(planned: PlannedNode, setting: Setting) -> Stage:
     return integer_window(planned, setting)
+
+
+def byte_synapse(planned: PlannedNode, setting: Setting) -> EitherPrecision:
+    """A synapse that reads bytes; its weights in floating point are made once something else enters."""
+    single = replace(setting, dtype=torch.float32, any_value=True)
+    wide, narrow = (
+        Stateless(_when_needed(partial(LOWERING[type(planned.node)], planned, how))) for how in (setting, single)
+    )
+    found = EitherPrecision(wide, narrow)
+    found.bytes = Stateless(integer_synapse(planned), reads_bytes=True)
+    return found
+
+
+def _when_needed(make: Callable[[], Stage]) -> Callable[[Tensor], Tensor]:
+    made = cache(make)
+    return lambda x: made().function(x)  # type: ignore[attr-defined]
 
 
 class EitherPrecision(Common):

@@ -11,8 +11,8 @@ from nirbridge.ir import spec_of
 from nirbridge.runtime import Array, LoweringTable, Plan
 from nirbridge.runtime.integer_bounds import single_precision
 from nirbridge.runtime.states import LINE, SENT
-from nirbridge_norse.fixed.bytes import find_bytes, integer_synapse, wide_convolution
-from nirbridge_norse.fixed.lowering import FIXED_LOWERING
+from nirbridge_norse.fixed.bytes import find_bytes, wide_convolution
+from nirbridge_norse.fixed.lowering import FIXED_LOWERING, byte_synapse
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.program import NorseProgram, lowered_node
 from nirbridge_norse.setting import Setting
@@ -42,18 +42,17 @@ class FixedProgram(NorseProgram):
         self._send(torch.uint8)
 
     def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
-        stages = {p.name: lowered_node(p, self.setting, lowering) for p in self.lowered.nodes}
+        compiled = self.setting.device.type == "cpu" and numba_is_there()
         self._narrow_limit, self._wide = single_precision(self.lowered)
-        if self.setting.device.type == "cpu" and numba_is_there():
-            for name in self._wide:
-                if spec_of(self.lowered[name].node).operation == "convolution" and stages[name].waits:
-                    stage = stages[name]
-                    wide = wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function)
-                    stage.wide = Stateless(wide)
-            found = find_bytes(self.lowered)
-            self._senders = found.senders
-            for name in found.synapses:
-                stages[name].bytes = Stateless(integer_synapse(self.lowered[name]), reads_bytes=True)
+        self._senders, synapses = find_bytes(self.lowered) if compiled else (frozenset(), frozenset())
+        stages = {
+            p.name: byte_synapse(p, self.setting) if p.name in synapses else lowered_node(p, self.setting, lowering)
+            for p in self.lowered.nodes
+        }
+        for name in self._wide if compiled else ():
+            if spec_of(self.lowered[name].node).operation == "convolution" and stages[name].waits:
+                stage = stages[name]
+                stage.wide = Stateless(wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function))
         return stages
 
     def _reset(self) -> None:

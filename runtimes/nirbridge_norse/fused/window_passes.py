@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,6 +58,7 @@ class FiringPass:
     def __init__(self, parameters: dict[str, Any], phases: int) -> None:
         self.sent, self.behind, self.spikes = phases, int(parameters["wait"]), int(parameters["spikes"])
         self._integers = "gains" in parameters
+        self._states = np.dtype(np.float32 if self._integers else np.float64)
         self._base = float(parameters.get("base", 1.0))
         self._gains = np.array([gain.multiplier * 2.0**-gain.shift for gain in parameters.get("gains", ())], np.float64)
         self._start = _tensor(parameters["start"])
@@ -78,12 +80,10 @@ class FiringPass:
         """The pass, with its states."""
         from nirbridge_norse.fused import windows  # and so numba, with the first run
 
-        layout, tables = self._prepared(order, samples, None if factor is None else factor.shape)
-        if factor is not None:
-            tables = tables._replace(factor=layout.parameters(factor.double()))
-        size = samples * int(np.prod(order.features))
+        layout, tables = self._prepared(order, samples, factor)
+        size = samples * prod(order.features)
         kept = size if self._integers and self._amounts else 0
-        neurons = windows.Neurons(np.empty(size), np.empty(kept), np.empty(size, np.uint8))
+        neurons = windows.Neurons(np.empty(size, self._states), np.empty(kept, self._states), np.empty(size, np.uint8))
         run = windows.integer if self._integers else partial(_with_base, windows.real, self._base)
 
         def sweep(data: Array, out: Array, first: int, last: int, enters: int, leaves: int) -> None:
@@ -95,22 +95,24 @@ class FiringPass:
     def _values(self) -> list[torch.Tensor]:
         return [*(limit for row in self._limits for _, limit in row), *self._amounts]
 
-    def _prepare(self, order: Order, samples: int, factor: torch.Size | None) -> tuple[Layout, Any]:
+    def _prepare(self, order: Order, samples: int, factor: torch.Tensor | None) -> tuple[Layout, Any]:
         from nirbridge_norse.fused import windows
 
-        layout = make_layout(order, samples, [*self._values(), *([] if factor is None else [torch.empty(factor)])])
+        factors = [] if factor is None else [factor.double()]
+        layout = make_layout(order, samples, [*self._values(), *factors])
         if layout.period % order.period([self._start]) == 0:
             start = layout.parameters(self._start)
         else:
             start = np.tile(order.laid_out(self._start), samples)
         rows = max(len(row) for row in self._limits)
         width = layout.period * layout.repeat
-        limits, least = np.zeros((self.sent, rows, width)), np.full((self.sent, rows), NEVER)
+        limits, least = np.zeros((self.sent, rows, width), self._states), np.full((self.sent, rows), NEVER)
         for k, row in enumerate(self._limits):
             for r, (left, limit) in enumerate(row):
                 limits[k, r], least[k, r] = layout.parameters(limit), left
-        amounts = np.array([layout.parameters(amount) for amount in self._amounts]).reshape(-1, width)
-        return layout, windows.Tables(start, limits, least, amounts, self._gains, np.empty(0))
+        amounts = np.array([layout.parameters(amount) for amount in self._amounts], self._states).reshape(-1, width)
+        multiplied = layout.parameters(*factors) if factors else np.empty(0)
+        return layout, windows.Tables(start, limits, least, amounts, self._gains, multiplied)
 
 
 def _with_base(run: Any, base: float, data: Array, out: Array, neurons: Any, *rest: Any) -> None:

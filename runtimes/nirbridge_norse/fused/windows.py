@@ -24,7 +24,7 @@ class Neurons(NamedTuple):
     """The states [N] of the neurons of a window that is under way.
 
     Attributes:
-        v: membranes, in double precision.
+        v: membranes, in double precision; of integers in single, which holds their 24 bits.
         taken: what integers have sent so far; empty where a spike takes it off the membrane, or nothing is taken.
         left: spikes that they may still send, in bytes.
     """
@@ -35,7 +35,7 @@ class Neurons(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Parameters in double precision.
+    """Parameters in double precision; ``limits`` and ``amounts`` of integers in single.
 
     Attributes:
         start: [P] or, where it repeats later than thresholds do, [N]: the membranes before the first phase.
@@ -135,10 +135,14 @@ def real(data: Array, out: Array, neurons: Neurons, base: float, tables: Tables,
 
 @compiled
 def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Span, chunks: Array) -> None:
-    """v(t) = clip(v(t-1) + tz(x(t)·gain)); behind the last phase it stays; what was sent is kept beside it."""
-    fired, more, apart = np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.float64)
+    """v(t) = clip(v(t-1) + tz(x(t)·gain)); behind the last phase it stays; what was sent is kept beside it.
+
+    States and what they differ by have 24 bits and a sign, so that single precision is exact; a product or an amount
+    that it rounds leaves their range all the same.
+    """
+    fired, more, apart = np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.float32)
     takes, whole = tables.amounts.shape[0] > 0, tables.start.shape[0] == neurons.v.shape[0]
-    high = np.float64(HIGH)
+    high = np.float32(HIGH)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size, end = last - first, offset + last - first
@@ -159,10 +163,12 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
                 if tables.factor.shape[0]:
                     factor = tables.factor[offset:end]
                     for n in range(size):
-                        u[n] = min(max(u[n] + np.trunc(np.float64(row[n]) * factor[n] * gain), -high), high)
+                        step = np.float32(np.trunc(np.float64(row[n]) * factor[n] * gain))
+                        u[n] = min(max(u[n] + step, -high), high)
                 else:
                     for n in range(size):
-                        u[n] = min(max(u[n] + np.trunc(np.float64(row[n]) * gain), -high), high)
+                        step = np.float32(np.trunc(np.float64(row[n]) * gain))
+                        u[n] = min(max(u[n] + step, -high), high)
             k = t - span.wait
             if k >= 0:
                 if takes:
@@ -180,7 +186,7 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
                 if takes:
                     amount = tables.amounts[k, offset:end]
                     for n in range(size):
-                        taken[n] = min(max(taken[n] + np.float64(fires[n]) * amount[n], -high), high)
+                        taken[n] = min(max(taken[n] + np.float32(fires[n]) * amount[n], -high), high)
 
 
 @compiled
