@@ -15,6 +15,9 @@ from nirbridge_events.pixels import FloatFrame
 MOST_RESERVED = 1 << 30
 """Values of the frames of a recording, 4 GiB, for which room is made at once; more than that grows."""
 
+LARGE = 1 << 25
+"""Bytes from which on memory comes from the system; C libraries keep what is smaller and was freed."""
+
 
 @dataclass
 class EncodeReport:
@@ -131,7 +134,7 @@ def _room(shape: tuple[int, ...]) -> tuple[FloatFrame, bool]:
     long.  numpy asks for them for empty memory alone.  Smaller memory mostly was used before, and is cheap to clear.
     """
     size = 4 * prod(shape)
-    if size < 1 << 25 or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.empty(shape, dtype=np.float32), False
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with suppress(OSError):  # a kernel may have none
