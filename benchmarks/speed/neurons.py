@@ -27,7 +27,7 @@ NEURONS: dict[str, Callable[[tuple[int, ...]], nir.NIRNode]] = {
 }
 WHY = {
     "kernel": "The pass reads and writes the data once; above a copy, which writes past the cache, it also computes.",
-    "run": "Beside the pass a run reads its data and its results once more, to see that they are finite.",
+    "run": "Before the pass a run reads its data once, to see that they are finite, which takes half of a copy.",
 }
 
 

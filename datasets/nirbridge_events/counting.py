@@ -91,19 +91,28 @@ def count_until(
     """
     rows, sensor_columns, plane = places
     last, turns = np.int64(-(1 << 63)), 0  # the event before ``at`` is of an earlier window
-    # Indices from 0 on cannot be negative, which numba would look at for each value.
-    x, y, t, p = columns[0][at:], columns[1][at:], columns[2][at:], columns[3][at:]
-    for i in range(len(t)):
-        now = t[i]
-        if now >= end:
-            return at + i, turns
-        if (now < last) | (y[i] >= len(rows)) | (x[i] >= len(sensor_columns)) | (p[i] > 1):
-            return -1, turns
-        last = now
-        place = rows[y[i]] + sensor_columns[x[i]] + p[i] * plane
-        count = np.uint8(min(counts[place] + 1, most))
-        counts[place] = count
-        if count == 0:
-            beyond[place] += np.float32(256)
-            turns += 1
-    return at + len(t), turns
+    # The places of some events first: a loop that counts and does nothing else waits for several pixels at a time.
+    some = np.empty(512, dtype=np.uint32)
+    while at < len(columns[2]):
+        # Indices from 0 on cannot be negative, which numba would look at for each value.
+        x, y, t, p = columns[0][at:], columns[1][at:], columns[2][at:], columns[3][at:]
+        found = 0
+        for i in range(min(len(t), len(some))):
+            now = t[i]
+            if now >= end:
+                break
+            if (now < last) | (y[i] >= len(rows)) | (x[i] >= len(sensor_columns)) | (p[i] > 1):
+                return -1, turns
+            last = now
+            some[i] = rows[y[i]] + sensor_columns[x[i]] + p[i] * plane
+            found += 1
+        for place in some[:found]:
+            count = np.uint8(min(counts[place] + 1, most))
+            counts[place] = count
+            if count == 0:
+                beyond[place] += np.float32(256)
+                turns += 1
+        at += found
+        if found < len(some):
+            break
+    return at, turns

@@ -32,7 +32,7 @@ from nirbridge_events.windows import MOST_RESERVED, Collected, EncodeReport, Win
 WINDOW = 10_000
 OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
-PIECE = 1 << 16
+PIECE = 1 << 17
 """Events of an array that are encoded at once."""
 _LAST_TIME = np.iinfo(np.int64).max
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -11,6 +14,9 @@ from nirbridge_events.pixels import FloatFrame
 
 MOST_RESERVED = 1 << 30
 """Values of the frames of a recording, 4 GiB, for which room is made at once; more than that grows."""
+
+LARGE = 1 << 25
+"""Bytes from which on memory comes from the system; C libraries keep what is smaller and was freed."""
 
 
 @dataclass
@@ -88,22 +94,22 @@ class Collected:
     """
 
     def __init__(self, shape: tuple[int, ...], windows: int) -> None:
-        # numpy asks for huge pages for empty memory, not for zeros; to fault in small ones takes thrice as long.
-        self._all = np.empty((windows, *shape), dtype=np.float32)
-        self._count = 0
+        self._count, self._shape = 0, shape
+        self._all, self._cleared = _room((windows, *shape))
 
     def zeros(self) -> FloatFrame:
         """The place of the next window, cleared."""
         place = self.empty()
-        place.fill(0)
+        if not self._cleared:
+            place.fill(0)
         return place
 
     def empty(self) -> FloatFrame:
         """The place of the next window, with anything in it."""
         if self._count == len(self._all):
-            grown = np.empty((2 * self._count, *self._all.shape[1:]), dtype=np.float32)
-            grown[: self._count] = self._all
-            self._all = grown
+            full = self._all
+            self._all, self._cleared = _room((2 * self._count, *self._shape))
+            self._all[: self._count] = full
         place: FloatFrame = self._all[self._count]
         return place
 
@@ -118,4 +124,19 @@ class Collected:
     def frames(self) -> FloatFrame:
         """[T·K, P, H, W] of the windows kept so far."""
         kept: FloatFrame = self._all[: self._count]
-        return kept.reshape(-1, *self._all.shape[2:])
+        return kept.reshape(-1, *self._shape[1:])
+
+
+def _room(shape: tuple[int, ...]) -> tuple[FloatFrame, bool]:
+    """Memory for frames, and whether it holds zeros.
+
+    What is large comes from the system, as zeros, in huge pages if it has them: to fault in small ones takes thrice as
+    long.  numpy asks for them for empty memory alone.  Smaller memory mostly was used before, and is cheap to clear.
+    """
+    size = 4 * prod(shape)
+    if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.empty(shape, dtype=np.float32), False
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel may have none
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, dtype=np.float32).reshape(shape), True

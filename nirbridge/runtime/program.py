@@ -23,6 +23,7 @@ from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.recording import Recording, require_records
+from nirbridge.runtime.spikes import sends_bits
 from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
 from nirbridge.runtime.turn import Turn
 
@@ -66,6 +67,8 @@ class Program(ABC):
         self.plan = plan.whole or plan
         self._hosted = hosted_nodes(self.plan) if plan.whole else {}
         self._units = hosted_units(self.plan) if plan.whole else {}
+        # Outputs that are finite numbers whatever comes in, NaN as well.
+        self._finite = frozenset(name for name in self.plan.outputs if sends_bits(self.plan, name))
         self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
         # Of the data of the call that is under way, by input name: what the check for finite numbers knows of them.
         self._squares: dict[str, float] = {}
@@ -394,7 +397,7 @@ class Program(ABC):
     def _recording(self, values: dict[str, Array], names: tuple[str, ...]) -> Recording:
         outputs = {name: values[name] for name in self.plan.outputs}
         for name, array in outputs.items():
-            if not is_finite(array):
+            if name not in self._finite and not is_finite(array):
                 found = f"{label(name, self.plan[name].node)}: holds infinity or NaN: sums left the range of numbers."
                 warnings.warn(f"{found} Scale the input or the weights down.", GraphWarning, stacklevel=3)
         output = next(iter(outputs.values())) if len(outputs) == 1 else outputs

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from nirbridge.ir import label
+from nirbridge.ir import label, spec_of
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode, Program, membrane_of
 from nirbridge.runtime.integer_bounds import SINGLE
+from nirbridge.runtime.spikes import sender
 from nirbridge.runtime.states import LINE
 from nirbridge_norse.dataflow import byte_senders
 from nirbridge_norse.memory import keep_pages
@@ -54,6 +55,8 @@ class NorseProgram(Program):
         self.lives_in_forks = setting.device.type == "cpu"
         with exact_arithmetic():
             stages = self._lowered(lowering)
+        # Levels come out of the node's table, whatever the membrane.
+        self._finite |= {out for out in self.plan.outputs if spec_of(sender(self.plan, out).node).operation == "lanes"}
         self._in_range = np.inf
         if careful:
             require_range(plan, DATA_LIMIT)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nirbridge.errors import InputError
-from nirbridge_events import Events, FrameEncoder, encode, encode_equal_count, open_recording
+from nirbridge_events import Events, FrameEncoder, encode, encode_equal_count, open_recording, windows
 from nirbridge_events.quantise import Quantiser, nearest_power, quantise
 from tests.events import naive
 
@@ -77,6 +77,18 @@ def test_frames_equal_the_equations(options, window):
     compare(frames, wanted, **({"rtol": 1e-6, "atol": 1e-6} if options["coding"] in ROUNDED else {}))
     assert frames.dtype == np.float32
     assert frames.max() > 0
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+@pytest.mark.parametrize("expected_windows", [1, 8])
+def test_frames_in_memory_of_the_system_are_the_same(options, expected_windows, monkeypatch):
+    """Which is not cleared: as many windows as expected or more, each of several chunks, some without events."""
+    events = naive.make_events(np.random.default_rng(3), 60, SENSOR, span=1000)
+    chunks = [events[at : at + 7] for at in range(0, 60, 7)]
+    wanted = encode(events, SENSOR, 40, **options)
+    monkeypatch.setattr(windows, "LARGE", 0)
+    frames = FrameEncoder(SENSOR, 40, **options).encode_all(chunks, expected_windows)
+    np.testing.assert_array_equal(frames, wanted)
 
 
 @st.composite

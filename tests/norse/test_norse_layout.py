@@ -66,10 +66,17 @@ def test_small_samples_share_a_chunk():
     assert len(make_layout(Order((10,)), 103, numbers).chunks) == 2
 
 
+def test_one_number_that_stands_everywhere_takes_one_place():
+    same = torch.full((4, 5), 2.0)
+    assert Order((4, 5)).period([same, torch.ones(1)]) == 1
+    same[1, 2] = 3.0
+    assert Order((4, 5)).period([same, torch.ones(1)]) == 20
+
+
 def test_no_pass_may_reorder_or_fuse_operations():
     from nirbridge_norse.fused import kernels, steps
 
     found = {**vars(kernels), **vars(steps)}
     passes = [value for value in found.values() if hasattr(value, "targetoptions")]
-    assert len(passes) == 12
+    assert len(passes) == 13
     assert not any(value.targetoptions.get("fastmath") for value in passes)

@@ -43,8 +43,30 @@ class Lanes(NamedTuple):
 
 
 @compiled
+def fire(row: Array, state: Array, sent: Array, neurons: Neurons, lanes: Lanes, group: int, subtract: bool) -> None:
+    """A step where all of the neurons share four lanes: once over them."""
+    zero, (threshold, weight, amount), (keep, factor, after, _) = row.dtype.type(0), lanes, neurons
+    limit1, value1, amount1 = threshold[0, group], weight[1, group], amount[1, group]
+    limit2, value2, amount2 = threshold[1, group], weight[2, group], amount[2, group]
+    limit3, value3, amount3 = threshold[2, group], weight[3, group], amount[3, group]
+    limit4, value4, amount4 = threshold[3, group], weight[4, group], amount[4, group]
+    for i in range(row.shape[0]):
+        reset = after[i]  # read whether or not it is taken, or numba gives up SIMD
+        u = keep[i] * state[i] + factor[i] * row[i]
+        y, a = value1 if u > limit1 else zero, amount1 if u > limit1 else zero
+        y, a = value2 if u > limit2 else y, amount2 if u > limit2 else a
+        y, a = value3 if u > limit3 else y, amount3 if u > limit3 else a
+        y, a = value4 if u > limit4 else y, amount4 if u > limit4 else a
+        sent[i] = y
+        if subtract:
+            state[i] = u - a
+        else:
+            state[i] = reset if a > 0 else u
+
+
+@compiled
 def sweep(u: Array, sent: Array, taken: Array, lanes: Lanes, group: int) -> None:
-    """Few lanes that all of the neurons share: once over the neurons for each four lanes."""
+    """More lanes, but few, that all of the neurons share: once over the neurons for each four lanes."""
     one, threshold, weight, amount = u.dtype.type, lanes.threshold, lanes.weight, lanes.amount
     for k in range(0, threshold.shape[0], TOGETHER):
         limit1, value1, amount1 = threshold[k, group], weight[k + 1, group], amount[k + 1, group]
@@ -90,6 +112,7 @@ def run_lanes(
 ) -> None:
     """MultiLevelLIF; ``how`` says whether a spike subtracts, and whether lanes are swept."""
     subtract, swept = how
+    at_once = swept and lanes.threshold.shape[0] == TOGETHER
     widest = np.max(chunks[:, 1] - chunks[:, 0])
     charged, taken, places = np.empty(widest, v.dtype), np.empty(widest, v.dtype), np.empty(widest, np.int64)
     buffer = np.empty(widest, v.dtype)
@@ -101,9 +124,15 @@ def run_lanes(
         factor = neurons.gain[offset : offset + size]
         after = neurons.v_reset[offset : offset + size]
         start = neurons.group[offset : offset + size]
+        own = Neurons(keep, factor, after, start)
         u, amount, y = charged[:size], taken[:size], buffer[:size]
         for t in range(data.shape[0]):
             row, sent = data[t, first:last], out[t, first:last]
+            if at_once:
+                fire(row, state, y, own, lanes, group, subtract)
+                for i in range(size):
+                    sent[i] = y[i]
+                continue
             for i in range(size):
                 u[i] = keep[i] * state[i] + factor[i] * row[i]
             if swept:
@@ -117,4 +146,5 @@ def run_lanes(
                     state[i] = u[i] - amount[i]
             else:
                 for i in range(size):
-                    state[i] = after[i] if amount[i] > 0 else u[i]
+                    reset, stays = after[i], u[i]
+                    state[i] = reset if amount[i] > 0 else stays

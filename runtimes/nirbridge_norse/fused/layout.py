@@ -37,7 +37,7 @@ class Order:
 
     def period(self, values: Iterable[Tensor]) -> int:
         """After how many neurons all of ``values`` repeat in memory: 1, the channels, or all features."""
-        shapes = {(1,) * (len(self.features) - value.ndim) + tuple(value.shape) for value in values}
+        shapes = {(1,) * (len(self.features) - value.ndim) + _shape_of(value) for value in values}
         if all(prod(shape) == 1 for shape in shapes):
             return 1
         if self.channels_last and all(shape[1:] == (1, 1) for shape in shapes):
@@ -68,6 +68,12 @@ class Order:
             *outer, channels, height, width = shape
             return flat.view(*outer, height, width, channels).movedim(-1, -3)
         return flat.view(shape)
+
+
+def _shape_of(values: Tensor) -> tuple[int, ...]:
+    """Of one number that stands everywhere, one place."""
+    same = values.numel() and bool((values == values.flatten()[0]).all())
+    return (1,) * values.ndim if same else tuple(values.shape)
 
 
 def order_of(x: Tensor) -> Order:
