@@ -104,9 +104,8 @@ def _normal(observed: Observed, rule: str, margin: float, node: Relu) -> Tensor:
 
 
 def _least(code: Code, values: Tensor, rule: str) -> float:
-    parts = _PARTS if rule == ERROR else np.ones(1)
-    errors = [float(_errors(code, values[None], torch.tensor([part]))) for part in parts]
-    return min(errors) / float((values**2).sum())
+    tops = torch.tensor(_PARTS if rule == ERROR else np.ones(1))
+    return float(_errors(code, values[None], tops).min()) / float((values**2).sum())
 
 
 def _errors(code: Code, rows: Tensor, tops: Tensor) -> Tensor:
