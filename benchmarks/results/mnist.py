@@ -45,7 +45,7 @@ def jobs(plan: Plan) -> list[Job]:
         data = {"name": "mnist", "folder": plan.mnist, "size": size, "shift": 1}
         configuration = {
             "data": plan.data(data),
-            "network": network,
+            "network": plan.network(network),
             "recipe": "hybrid",
             "steps": 1,
             "epochs": 1,
@@ -54,7 +54,8 @@ def jobs(plan: Plan) -> list[Job]:
             "learning_rate": rate,
             "batch": 64,
         }
-        work = {"configuration": configuration, "settings": settings(plan), "energy": [], "calibration": CALIBRATION}
+        work = {"configuration": configuration, "settings": settings(plan), "energy": []}
+        work["calibration"] = plan.calibration(CALIBRATION)
         found += [Job(NAME, "mnist", {"network": name}, seed, "convert-images", work) for seed in range(plan.seeds)]
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-QUICK_SAMPLES = 48
+QUICK_SAMPLES, QUICK_CALIBRATION, QUICK_WIDTH = 48, 8, 2
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ class Plan:
     def epochs(self, count: int) -> int:
         """``count``; in a quick trial 1."""
         return 1 if self.quick else count
+
+    def calibration(self, count: int) -> int:
+        """So many samples; in a quick trial few."""
+        return QUICK_CALIBRATION if self.quick else count
+
+    def network(self, section: dict[str, Any]) -> dict[str, Any]:
+        """A deep network of a configuration; in a quick trial a narrow one."""
+        return section | ({"width": QUICK_WIDTH} if self.quick else {})
 
     def data(self, section: dict[str, Any]) -> dict[str, Any]:
         """A configuration's section ``data``; in a quick trial of few samples."""

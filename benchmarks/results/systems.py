@@ -37,7 +37,7 @@ def jobs(plan: Plan) -> list[Job]:
             for system, changes in SYSTEMS.items():
                 work = {
                     "data": data,
-                    "network": options,
+                    "network": plan.network(options),
                     "steps": steps,
                     "epochs": plan.epochs(EPOCHS),
                     "analog_epochs": plan.epochs(ANALOG_EPOCHS),

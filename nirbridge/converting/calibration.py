@@ -24,6 +24,9 @@ from nirbridge.converting.rounding import rounded_weights
 from nirbridge.converting.settings import Settings
 from nirbridge.primitives.phase_base import digits
 
+_AT_A_TIME = 2**14
+"""Values that are coded at once: all of their spikes are held."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -93,8 +96,9 @@ class Calibration:
         count = fitting(self.graph, len(self.data))
         samples = self.data[np.linspace(0, len(self.data) - 1, count).round().astype(int)].astype(np.float64)
         levels = Code(self.input_base, self.settings.phases).levels
-        sizes = [_decoded(np.abs(sample) / self.input_scale, levels) * self.input_scale for sample in samples]
-        sent = np.sign(samples) * np.stack(sizes)
+        step = max(1, _AT_A_TIME // samples[0].size)
+        parts = (np.abs(samples[start : start + step]) / self.input_scale for start in range(0, count, step))
+        sent = np.sign(samples) * np.concatenate([_decoded(part, levels) * self.input_scale for part in parts])
         whole, carried = (torch.as_tensor(self.transform(x)).to(dtype) for x in (samples, sent))
         fit = self.settings.calibrate == ERROR
         return corrected(self.graph, coded, self.codes, self.scales, whole, carried, fit, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -93,7 +94,13 @@ def best_code(
 
 
 def _codes(code: Code, most: float) -> Iterator[Code]:
-    return (replace(code, base=round(float(base), 3)) for base in _BASES if base <= most)
+    return (_with_base(code, round(float(base), 3)) for base in _BASES if base <= most)
+
+
+@lru_cache(maxsize=len(_BASES))
+def _with_base(code: Code, base: float) -> Code:
+    """A code that knows its staircase from the layer before."""
+    return replace(code, base=base)
 
 
 def _normal(observed: Observed, rule: str, margin: float, node: Relu) -> Tensor:
@@ -104,9 +111,8 @@ def _normal(observed: Observed, rule: str, margin: float, node: Relu) -> Tensor:
 
 
 def _least(code: Code, values: Tensor, rule: str) -> float:
-    parts = _PARTS if rule == ERROR else np.ones(1)
-    errors = [float(_errors(code, values[None], torch.tensor([part]))) for part in parts]
-    return min(errors) / float((values**2).sum())
+    tops = torch.tensor(_PARTS if rule == ERROR else np.ones(1))
+    return float(_errors(code, values[None], tops).min()) / float((values**2).sum())
 
 
 def _errors(code: Code, rows: Tensor, tops: Tensor) -> Tensor:

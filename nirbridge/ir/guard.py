@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import h5py
 import numpy as np
 
@@ -38,18 +40,19 @@ def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:
         FileError: the file breaks one of the limits of this module.
     """
     budget = _Budget(where, size, longest_text)
-    pending: list[tuple[h5py.Group, int]] = [(file, 0)]
-    while pending:
-        group, depth = pending.pop()
+    pending = [(file["/"].id, "", 0)]
+    while pending:  # by identifiers: opening everything as objects of h5py takes longer than to read it
+        group, path, depth = pending.pop()
         if depth > MAX_DEPTH:
             raise FileError(where, f"groups are nested deeper than {MAX_DEPTH}", "This is no NIR graph")
         for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise FileError(where, f"{group.name}/{name} is a link to another place", "Store the data itself")
-            item = group[name]
-            budget.add(item)
-            if isinstance(item, h5py.Group):
-                pending.append((item, depth + 1))
+            inside = f"{path}/{name.decode('utf8', 'surrogateescape')}"
+            if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+                raise FileError(where, f"{inside} is a link to another place", "Store the data itself")
+            item = h5py.h5o.open(group, name)
+            budget.add(item, inside)
+            if isinstance(item, h5py.h5g.GroupID):
+                pending.append((item, inside, depth + 1))
 
 
 class _Budget:
@@ -63,39 +66,42 @@ class _Budget:
         self.addresses: set[int] = set()
         self.bytes = 0
 
-    def add(self, item: h5py.HLObject) -> None:
+    def add(self, item: h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID, name: str) -> None:
         """Counts one object of the file."""
-        address = h5py.h5o.get_info(item.id).addr
+        address = h5py.h5o.get_info(item).addr
         if address in self.addresses:
-            raise FileError(self.where, f"{item.name} is stored under several names", "Store the data itself")
+            raise FileError(self.where, f"{name} is stored under several names", "Store the data itself")
         self.addresses.add(address)
         if len(self.addresses) > MAX_OBJECTS:
             raise FileError(self.where, f"more than {MAX_OBJECTS} objects", "This is no NIR graph")
-        if not isinstance(item, h5py.Dataset):
+        if not isinstance(item, h5py.h5d.DatasetID):
             return
-        if item.is_virtual or item.external:
-            raise FileError(self.where, f"{item.name} keeps its data in another file", "Store the data itself")
-        if item.name.rpartition("/")[2] in _FEW and "/metadata/" not in item.name and int(item.size or 0) > _FEW_VALUES:
-            found = f"{item.name} holds {item.size} values, expected up to {_FEW_VALUES}"
+        made, space, dtype = item.get_create_plist(), item.get_space(), item.dtype
+        if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
+            raise FileError(self.where, f"{name} keeps its data in another file", "Store the data itself")
+        empty = space.get_simple_extent_type() == h5py.h5s.NULL
+        values = 0 if empty else math.prod(space.get_simple_extent_dims())
+        if name.rpartition("/")[2] in _FEW and "/metadata/" not in name and values > _FEW_VALUES:
+            found = f"{name} holds {values} values, expected up to {_FEW_VALUES}"
             raise FileError(self.where, found, "This is no NIR graph")
-        self._count(int(item.nbytes), item)
-        if h5py.check_vlen_dtype(item.dtype) is not None or h5py.check_string_dtype(item.dtype) is not None:
-            self._count_texts(item)
+        self._count(values * dtype.itemsize, name)
+        if h5py.check_vlen_dtype(dtype) is not None or h5py.check_string_dtype(dtype) is not None:
+            self._count_texts(item, name, values)
 
-    def _count(self, size: int, item: h5py.Dataset) -> None:
+    def _count(self, size: int, name: str) -> None:
         self.bytes += size
         if self.bytes > self.limit:
-            text = f"declares {self.bytes / 2**20:.0f} MiB of data in {self.file_bytes} bytes, up to {item.name}"
+            text = f"declares {self.bytes / 2**20:.0f} MiB of data in {self.file_bytes} bytes, up to {name}"
             raise FileError(self.where, text, "If it is a graph of yours, write it without compression")
 
-    def _count_texts(self, item: h5py.Dataset) -> None:
+    def _count_texts(self, found: h5py.h5d.DatasetID, name: str, entries: int) -> None:
         """Texts of any length: many entries can share one text, so what they come to is seen only by reading them."""
-        entries = int(item.size or 0)
         if entries * self.longest_text <= self.limit:
             return  # even if each were the longest
+        item = h5py.Dataset(found)
         if item.ndim == 0:
             return
         rows = max(1, int(_BATCH_BYTES // max(1, self.longest_text * (entries // len(item) or 1))))
         for start in range(0, len(item), rows):
             texts = np.asarray(item[start : start + rows], dtype=object).ravel()
-            self._count(sum(len(text) for text in texts if isinstance(text, (bytes, str, np.ndarray))), item)
+            self._count(sum(len(text) for text in texts if isinstance(text, (bytes, str, np.ndarray))), name)

@@ -1,6 +1,6 @@
 """How the program and a process that holds the whole graph hand data to each other.
 
-A command to Lava and its answer pass two more processes and as many threads, and so does the end of every Lava step.
+A command to Lava and its answer pass two more processes, and so does the end of every Lava step.
 So the program has Lava run for many steps, and the process waits in its step until data are there and takes many
 portions in one: two pipes are all that a step of streaming costs.
 """

@@ -6,21 +6,19 @@ import atexit
 import multiprocessing.process
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
 from lava.magma.core.process.message_interface_enum import ActorType
-from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
 
 from nirbridge.errors import ExecutionError
+from nirbridge_lava.channels import SharedChannels
 from nirbridge_lava.forking import later_signals
 from nirbridge_lava.gate import Gate
-from nirbridge_lava.shared import ChannelMemory
 
 STALL_SECONDS = 60.0
 """Without progress for so long, a network is given up."""
@@ -45,7 +43,6 @@ class GuardedRuntime(Runtime):
 
     def __init__(self, executable: Any) -> None:
         self._owner = os.getpid()
-        self._answered = threading.Event()
         self._ended = False
         self._ahead = 0
         self._answer: Any = None
@@ -82,8 +79,7 @@ class GuardedRuntime(Runtime):
 
     def _build_message_infrastructure(self) -> None:
         # Lava's own memory is kept by a process more, and named in the file system, where a crash leaves it.
-        self._messaging_infrastructure = MultiProcessing()
-        self._messaging_infrastructure._smm = ChannelMemory()
+        self._messaging_infrastructure = SharedChannels()
 
     def run_steps(self, steps: int, progress: Callable[[], int], deadline: float | None) -> None:
         """Runs ``steps`` Lava steps.
@@ -97,7 +93,7 @@ class GuardedRuntime(Runtime):
             ExecutionError: a process failed or died, or the time is over.  Only :meth:`stop` may follow.
         """
         self._command_steps(steps)
-        self._await(lambda seconds: self._answered.wait(seconds) and self._answer.probe(), progress, deadline)
+        self._await(self._answer.wait, progress, deadline)
         self._take_answer()
 
     def run_through(self, portions: int, gate: Gate, progress: Callable[[], int], deadline: float | None) -> None:
@@ -113,7 +109,7 @@ class GuardedRuntime(Runtime):
         self._await(gate.passed, progress, deadline)
         self._ahead -= portions
         if self._ahead == 0:
-            self._await(lambda seconds: self._answered.wait(seconds) and self._answer.probe(), progress, deadline)
+            self._await(self._answer.wait, progress, deadline)
             self._take_answer()
 
     @property
@@ -122,8 +118,6 @@ class GuardedRuntime(Runtime):
         return self._ahead or _STEPS_AHEAD * Gate.portions_in_a_step
 
     def _command_steps(self, steps: int) -> None:
-        self._answered.clear()
-        self._answer.observer = self._answered.set
         self._command.send(enum_to_np(steps))
 
     def _await(self, done: Callable[[float], bool], progress: Callable[[], int], deadline: float | None) -> None:
@@ -160,7 +154,6 @@ class GuardedRuntime(Runtime):
         for actor in running:
             _joined(actor)
         for port in (*self.runtime_to_service, *self.service_to_runtime, *self._open_ports):
-            port.join()
             port._array = []
         for queue in self.exception_q:
             queue.close()

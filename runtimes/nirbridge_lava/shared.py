@@ -143,17 +143,3 @@ class _StateMemory:
         rows, values = self.sizes[name]
         portions, size = self.capacity // samples, rows * samples * values
         return self._areas[name][: portions * size].reshape(portions, rows, samples, values)
-
-
-class ChannelMemory:
-    """The memory of Lava's channels, in place of that of its SharedMemoryManager."""
-
-    def create_shared_memory(self, size: int) -> ChannelArea:
-        """Memory of one channel in bytes."""
-        return ChannelArea(memoryview(mmap.mmap(-1, size)))
-
-
-class ChannelArea(NamedTuple):
-    """What Lava's ports read of a ``SharedMemory``."""
-
-    buf: memoryview

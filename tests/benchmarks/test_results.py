@@ -219,6 +219,7 @@ def test_end_to_end_in_small(shared_data: Path, tmp_path: Path) -> None:
     runs = json.loads((tmp_path / "results" / "runs.json").read_text())["runs"]
     assert len(runs) == len(lines) > 20
 
+    lines.sort(key=lambda line: json.loads(line)["seconds"], reverse=True)  # the quickest is done twice
     (tmp_path / "cache.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output

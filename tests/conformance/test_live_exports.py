@@ -21,7 +21,7 @@ import pytest
 import nirbridge
 from nirbridge.errors import GraphWarning
 from tests.conformance.peers.export import BETA, NETWORKS, TAU
-from tests.conformance.peers.live import MissingPeerError
+from tests.conformance.peers.live import MissingPeerError, alike
 from tests.conformance.peers.live import export as export_live
 from tests.conformance.peers.record import place
 
@@ -30,20 +30,21 @@ Export = Callable[[str], tuple[nir.NIRGraph, np.ndarray, np.ndarray]]
 
 @pytest.fixture(scope="module", params=["recorded", "live"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """Unpacks or exports a network once, and gives a fresh graph, x and y each time."""
+    """Unpacks or exports a network once, with all of its framework, and gives a fresh graph, x and y each time."""
     folders: dict[str, Path] = {}
 
     def export(name: str) -> tuple[nir.NIRGraph, np.ndarray, np.ndarray]:
         if name not in folders:
-            folder = tmp_path_factory.mktemp("export")
+            live = request.param == "live"
+            made = {other: tmp_path_factory.mktemp("export") for other in (alike(name) if live else [name])}
             try:
-                if request.param == "live":
-                    export_live(name, folder)
+                if live:
+                    export_live(made)
                 else:
-                    zipfile.ZipFile(place(name)).extractall(folder)
+                    zipfile.ZipFile(place(name)).extractall(made[name])
             except MissingPeerError as error:
                 pytest.skip(str(error))
-            folders[name] = folder
+            folders.update(made)
         x, y = (np.load(folders[name] / f"{array}.npy") for array in "xy")
         return nirbridge.read(folders[name] / "graph.nir"), x, y
 

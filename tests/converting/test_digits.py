@@ -43,8 +43,9 @@ def test_less_than_a_point_is_lost_at_sixteen_phases(network: Trained, options: 
 def test_a_residual_network_with_pre_activation_loses_less_than_a_point(pre_resnet: Trained) -> None:
     analog = pre_resnet.accuracy(pre_resnet.analog())
     assert analog > 96
-    assert pre_resnet.accuracy(outputs(pre_resnet, phases=16)) > analog - 1
-    assert error(pre_resnet, outputs(pre_resnet, phases=32)) < error(pre_resnet, outputs(pre_resnet, phases=16))
+    few, many = (outputs(pre_resnet, phases=phases) for phases in (16, 32))
+    assert pre_resnet.accuracy(few) > analog - 1
+    assert error(pre_resnet, many) < error(pre_resnet, few)
 
 
 def test_the_loss_goes_to_zero_as_phases_grow(network: Trained) -> None:

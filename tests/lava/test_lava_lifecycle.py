@@ -87,6 +87,15 @@ def test_close_is_idempotent_and_immediate():
     assert not any(psutil.pid_exists(child) for child in children)
 
 
+def test_messages_need_no_threads():
+    """Beside its own a process has the watch over its parent and the one that tells that it is built."""
+    before = threading.active_count()
+    with nirbridge.compile(two_layers(), "lava") as program:
+        program.run(FRAMES)
+        assert max(psutil.Process(child).num_threads() for child in workers()) <= 3
+        assert threading.active_count() == before
+
+
 def test_closing_what_never_ran():
     nirbridge.compile(two_layers(), "lava").close()
 

@@ -1,8 +1,8 @@
 """Networks exported by other frameworks, each by its own exporter, with what the framework itself computes.
 
-``python export.py NAME FOLDER`` writes graph.nir, x.npy [T, B, ...], y.npy and version.txt; it runs as a process of
-its own, so that a framework's warnings and global state stay there.  Exit code 3: the framework is not there, stdout
-says why.
+``python export.py NAME FOLDER NAME FOLDER ...`` with networks of one framework writes graph.nir, x.npy [T, B, ...],
+y.npy and version.txt for each; it runs as a process of its own, so that a framework's warnings and global state stay
+there.  Exit code 3: the framework is not there, stdout says why.
 """
 
 from __future__ import annotations
@@ -233,8 +233,12 @@ NETWORKS: dict[str, Network] = {
 
 
 def main() -> None:
-    """Exports one network."""
-    network, folder = NETWORKS[sys.argv[1]], Path(sys.argv[2])
+    """Exports each network."""
+    for name, folder in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        _export(NETWORKS[name], Path(folder))
+
+
+def _export(network: Network, folder: Path) -> None:
     try:
         import_module(network.needed)
     except Exception as error:  # a peer that is installed by halves fails in many ways

@@ -29,7 +29,7 @@ def place(name: str) -> Path:
 def record(name: str) -> None:
     """Exports a network and packs it."""
     with tempfile.TemporaryDirectory() as folder:
-        export(name, Path(folder))
+        export({name: Path(folder)})
         with zipfile.ZipFile(place(name), "w") as archive:
             for file in _FILES:
                 content = (Path(folder) / file).read_bytes()
