@@ -70,7 +70,8 @@ _MOST_JUDGED = 64
 @click.option(
     "--margin",
     type=float,
-    help="one-spike: how far codes reach, times the largest activation; by the number of samples.",
+    help="one-spike: how far codes reach, times the largest activation; if not given, as one half of the data needs "
+    "for the other.",
 )
 @click.option("--first-phase", type=int, help="one-spike: exponent of the first phase; 1 if not given.")
 @click.option("--bn", type=click.Choice(["threshold", "weights"]), help="one-spike: where batch normalisation goes.")

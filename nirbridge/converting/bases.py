@@ -35,7 +35,7 @@ def input_meets_spikes(graph: AnalogGraph) -> bool:
 
 
 def layer_codes(
-    graph: AnalogGraph, code: Code, layers: Mapping[str, Observed], rule: str, margin: float, from_data: bool
+    graph: AnalogGraph, code: Code, layers: Mapping[str, Observed], rule: str, margin: float | None, from_data: bool
 ) -> dict[str, Code]:
     """The code of every ReLU: ``code``, or with the base that fits the data of its group best.
 

@@ -66,8 +66,8 @@ def convert(ann: nn.Module, data: Any, method: str = "one-spike", **options: Any
         options: ``limit`` = 1024, the samples that are taken of a loader, data set, list or generator.  For
             "one-spike": ``phases`` T = 16; ``spikes`` = 1 of a neuron in a window at most; ``calibrate`` = "auto",
             "margin" (ranges with room for data that the calibration does not show: ``margin`` times the largest
-            activation, by itself up to 2.5 with few samples and 6 with several spikes, and what batch normalisation
-            lets expect), "error" (ranges of least squared error and, from 256 samples on, weights fitted to what the
+            activation, by itself what one half of the data needs for the other, and what batch normalisation lets
+            expect), "error" (ranges of least squared error and, from 256 samples on, weights fitted to what the
             spikes stand for; "auto" for one spike of fewer than 12 phases), both with biases that keep the mean of
             every channel, or "paper" (the largest activation, biases as they are); ``base`` Q, a number or "auto" for
             those of least squared error on the data, one for all layers whose spikes add up, with "paper" one of the

@@ -29,7 +29,7 @@ from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.emit import Emission
 from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.observing import Progress, observe
-from nirbridge.converting.ranges import room, scale
+from nirbridge.converting.ranges import scale
 from nirbridge.converting.rewrites import arrange
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.converting.suspicions import suspicious_data
@@ -75,8 +75,7 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     graph, one_sided = drop_silent_halves(graph, {name: layer.largest for name, layer in observed.items()})
     inserted = frozenset(graph.nodes) - frozenset(traced.nodes)
     largest, dead = alive(graph, {name: layer.largest for name, layer in observed.items()}, inserted)
-    rule, margin = settings.calibrate, settings.margin or room(len(data), settings.spikes)
-    settings = replace(settings, margin=margin)
+    rule, margin = settings.calibrate, settings.margin
     known = {name: replace(observed[name], largest=largest[name]) for name in largest}
     codes = layer_codes(graph, settings.code, known, rule, margin, settings.base_from_data)
     scales = {name: scale(codes[name], known[name], rule, margin, graph.nodes[name]) for name in known}

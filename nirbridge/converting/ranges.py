@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -12,14 +11,11 @@ import torch
 from torch import Tensor
 
 from nirbridge.converting.coding import Code
+from nirbridge.converting.margins import reach, trial
 from nirbridge.converting.markers import Array, Relu
 from nirbridge.converting.observing import Observed
 
 PAPER, MARGIN, ERROR = "paper", "margin", "error"
-_SPREADS = 5
-"""Standard deviations above the mean that few values exceed."""
-_ROOM, _ROOM_OF_SEVERAL = 1.5, 5.0
-_SAMPLES = 64
 _PARTS = np.geomspace(0.25, 1.5, 16)
 """Of its largest activation, at which a range of least error may end."""
 _BASES = np.concatenate([np.arange(1.05, 1.6, 0.025), np.arange(1.6, 2, 0.05), np.arange(2, 4.01, 0.25)])
@@ -28,54 +24,37 @@ _VALUES = 4096
 """Of a layer, by which a base is chosen."""
 
 
-def scale(code: Code, observed: Observed, rule: str, margin: float, node: Relu) -> Array:
+def scale(code: Code, observed: Observed, rule: str, margin: float | None, node: Relu) -> Array:
     r"""λ of a layer, by one of three rules; L is the largest sum that the code has.
 
     .. math::
         \text{paper: } \lambda = \min(max, ceiling) \qquad
-        \text{margin: } \lambda = \min(\max(margin \cdot max, \beta + 5 |\gamma|), ceiling)/L \qquad
+        \text{margin: } \lambda = \text{the reach of } \texttt{margins}/L \qquad
         \text{error: } \lambda = \operatorname{argmin}_\lambda \sum (a - \lambda \hat a(a/\lambda))^2
 
     Args:
         code: of the layer.
         observed: what it sends; its ``largest`` above 0.
         rule: "paper", "margin" or "error".
-        margin: what unseen data may have above the largest of the calibration data.
+        margin: what unseen data may have above the largest of the calibration data; None to let halves of them tell.
         node: the activation; a code for one with a ceiling ends there at most.
     """
     largest = observed.largest
     if rule == PAPER:
         return np.minimum(largest, node.ceiling)
     if rule == MARGIN:
-        return _with_margin(observed, margin, node) / code.largest
+        return reach(largest, trial(code, observed, node, margin).best(code), node) / code.largest
     tops = torch.tensor(np.minimum(np.multiply.outer(_PARTS, largest.ravel()), node.ceiling))
     errors = torch.stack([_errors(code, observed.sample.double(), top) for top in tops])
     chosen = tops.gather(0, errors.argmin(0)[None])[0].numpy()
     return chosen.reshape(largest.shape) / code.largest
 
 
-def room(samples: int, spikes: int) -> float:
-    r"""The margin for so many calibration samples: the fewer, the less is known of the largest activations.
-
-    .. math::
-        1 + r \min(1, \sqrt{64/N}), \qquad r = 1.5 \text{ for one spike, for which room costs resolution, else } 5
-    """
-    return 1 + (_ROOM if spikes == 1 else _ROOM_OF_SEVERAL) * min(1.0, math.sqrt(_SAMPLES / samples))
-
-
-def _with_margin(observed: Observed, margin: float, node: Relu) -> Array:
-    """A batch normalisation knows more data than those of the calibration; how much more is limited."""
-    reach = node.center + _SPREADS * node.spread
-    reach = reach if observed.largest.size > 1 else reach.max()  # a range for each channel, or one for the layer
-    reach = np.minimum(reach, margin**2 * observed.largest)
-    return np.minimum(np.maximum(margin * observed.largest, reach), node.ceiling)
-
-
 def best_code(
     code: Code,
     layers: Mapping[str, Observed],
     rule: str,
-    margin: float,
+    margin: float | None,
     nodes: Mapping[str, Relu],
     most: float = np.inf,
 ) -> Code:
@@ -86,9 +65,8 @@ def best_code(
     With "margin", of bases that are nearly as good the smallest: it rounds large values more finely, and what it loses
     of small ones the biases make up for.
     """
-    samples = [_normal(layers[name], rule, margin, nodes[name]) for name in layers]
-    known = [sample for sample in samples if sample.numel()]
-    errors = {tried: sum(_least(tried, sample, rule) for sample in known) for tried in _codes(code, most)}
+    losses = [_loss(code, layers[name], rule, margin, nodes[name]) for name in layers]
+    errors = {tried: sum(loss(tried) for loss in losses) for tried in _codes(code, most)}
     enough = (1.0 if rule == ERROR else _NEARLY) * min(errors.values())
     return next(tried for tried, error in errors.items() if error <= enough)
 
@@ -103,16 +81,16 @@ def _with_base(code: Code, base: float) -> Code:
     return replace(code, base=base)
 
 
-def _normal(observed: Observed, rule: str, margin: float, node: Relu) -> Tensor:
-    """Some values above 0 in parts of the largest that the code shall carry; with "error", of the largest there are."""
-    top = _with_margin(observed, margin, node) if rule == MARGIN else np.minimum(observed.largest, node.ceiling)
-    values = (observed.sample.double() / torch.tensor(top.reshape(-1, 1)))[observed.sample > 0]
-    return values[:: max(1, len(values) // _VALUES)]
-
-
-def _least(code: Code, values: Tensor, rule: str) -> float:
-    tops = torch.tensor(_PARTS if rule == ERROR else np.ones(1))
-    return float(_errors(code, values[None], tops).min()) / float((values**2).sum())
+def _loss(code: Code, observed: Observed, rule: str, margin: float | None, node: Relu) -> Callable[[Code], float]:
+    """What a code with another base loses of a layer at best."""
+    if rule == MARGIN:
+        tried = trial(code, observed, node, margin)
+        return lambda code: float(tried.losses(code).min())
+    tops = np.minimum(observed.largest, node.ceiling).reshape(-1, 1)
+    values = (observed.sample.double() / torch.tensor(tops))[observed.sample > 0]
+    values = values[:: max(1, len(values) // _VALUES)]
+    power, parts = float((values**2).sum()) or 1.0, torch.tensor(_PARTS)
+    return lambda code: float(_errors(code, values[None], parts).min()) / power
 
 
 def _errors(code: Code, rows: Tensor, tops: Tensor) -> Tensor:

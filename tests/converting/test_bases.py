@@ -38,7 +38,7 @@ def samples(count: int = 80) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def conversion() -> Conversion:
-    return convert_in_full(Residual().double().eval(), samples(), phases=12, calibrate="margin")
+    return convert_in_full(Residual().double().eval(), samples(), phases=12, margin=2.5)
 
 
 def bases(conversion: Conversion) -> dict[str, float]:

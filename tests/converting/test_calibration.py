@@ -110,7 +110,7 @@ def test_ranges_by_rule() -> None:
 
 def test_biases_keep_the_means_of_channels(cnn: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the calibration data, of every layer, and so the output is nearer on others."""
-    options: dict[str, Any] = {"phases": 4, "base": 1.6, "calibrate": "margin"}
+    options: dict[str, Any] = {"phases": 4, "base": 1.6, "margin": 1.3}
     moved = convert_in_full(cnn.module, cnn.train, **options)
     monkeypatch.setattr(calibration, "corrected", lambda graph, coded, *others: coded)
     plain = convert_in_full(cnn.module, cnn.train, **options)
