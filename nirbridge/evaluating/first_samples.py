@@ -24,8 +24,11 @@ def first_samples(
 
     Args:
         graph: the network that takes them.
-        data, steps, order, scale: see :func:`nirbridge.evaluate`.
+        data: what :func:`nirbridge.evaluate` takes.
         samples: how many, or all where there are no more.
+        steps: T, as there.
+        order: "nt" or "tn", where the axes of an array do not say.
+        scale: a factor on the values of arrays, as 1/255.
         dt: seconds per step.
 
     Returns:
