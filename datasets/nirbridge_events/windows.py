@@ -94,13 +94,14 @@ class Collected:
     """
 
     def __init__(self, shape: tuple[int, ...], windows: int) -> None:
-        self._count, self._shape = 0, shape
+        self._count, self._given, self._shape = 0, 0, shape
         self._all, self._cleared = _room((windows, *shape))
 
     def zeros(self) -> FloatFrame:
         """The place of the next window, cleared."""
+        untouched = self._cleared and self._given <= self._count
         place = self.empty()
-        if not self._cleared:
+        if not untouched:
             place.fill(0)
         return place
 
@@ -111,6 +112,7 @@ class Collected:
             self._all, self._cleared = _room((2 * self._count, *self._shape))
             self._all[: self._count] = full
         place: FloatFrame = self._all[self._count]
+        self._given = self._count + 1
         return place
 
     def keep(self, frames: FloatFrame) -> None:
@@ -136,7 +138,10 @@ def _room(shape: tuple[int, ...]) -> tuple[FloatFrame, bool]:
     size = 4 * prod(shape)
     if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.empty(shape, dtype=np.float32), False
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:
+        raise MemoryError(f"{size / 2**30:.1f} GiB of frames") from None
     with suppress(OSError):  # a kernel may have none
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, dtype=np.float32).reshape(shape), True

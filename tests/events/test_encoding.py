@@ -91,6 +91,27 @@ def test_frames_in_memory_of_the_system_are_the_same(options, expected_windows, 
     np.testing.assert_array_equal(frames, wanted)
 
 
+def test_a_place_that_was_given_before_is_cleared(monkeypatch):
+    monkeypatch.setattr(windows, "LARGE", 0)
+    collected = windows.Collected((1, 2, 3, 3), 2)
+    for _ in range(4):
+        collected.zeros().fill(7)
+        frames = collected.zeros()
+        assert not frames.any()
+        frames.fill(1)
+        collected.keep(frames)
+    assert (collected.frames == 1).all()
+
+
+def test_frames_beyond_all_memory_are_said_as_such(monkeypatch):
+    def none(*_arguments, **_options):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(windows.mmap, "mmap", none)
+    with pytest.raises(MemoryError, match="4.0 GiB of frames"):
+        windows.Collected((1, 1, 1 << 15, 1 << 15), 1)
+
+
 @st.composite
 def streams(draw):
     gaps = draw(st.lists(st.integers(0, 60), min_size=0, max_size=60))
