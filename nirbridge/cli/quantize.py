@@ -50,7 +50,7 @@ _SAMPLES = 64
     type=click.Path(path_type=Path),
     metavar="X.npy",
     help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits. With "
-    "--samples, --steps or --scale: a data set as 'evaluate' takes it.",
+    "--samples, --steps or --scale: a file or folder as 'evaluate' takes it.",
 )
 @click.option(
     "--samples", type=click.IntRange(1), metavar="N", help="The first N of a data set calibrate.  [default: 64]"
