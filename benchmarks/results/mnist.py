@@ -20,7 +20,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], int, float]] = {
 }
 """Each network, the side of its images and its learning rate."""
 EPOCHS = 6
-CALIBRATION = 1024
+CALIBRATION = 2048
 TWO = {"phases": 8, "spikes": 2}
 CODES: tuple[dict[str, Any], ...] = ({"phases": 4}, {"phases": 8}, {"phases": 16}, TWO)
 PAPER, OURS = {"calibrate": "paper"}, {"calibrate": "auto"}
