@@ -16,7 +16,7 @@ from nirbridge.evaluating import recordings
 from nirbridge.evaluating.array_samples import array_samples
 from nirbridge.evaluating.array_sources import ArraySource, source_of, take_labels
 from nirbridge.evaluating.recordings import EncodedSet, Labelled
-from nirbridge.evaluating.samples import Samples, require_labels
+from nirbridge.evaluating.samples import Samples
 from nirbridge.evaluating.steps import steps_of_still
 from nirbridge.ir import Graph
 from nirbridge.nir_data import SUFFIX, read_nir_data
@@ -145,8 +145,3 @@ def _labels(labels: Any) -> Array:
             )
         return taken[1]
     return found
-
-
-def checked_labels(samples: Samples, classes: int) -> Array | None:
-    """The labels of a data set, as whole numbers within the network's classes."""
-    return None if samples.labels is None else require_labels(samples.labels, len(samples), classes)

@@ -11,6 +11,7 @@ import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.core import expand_with_notes, state_shapes
+from nirbridge.expanding.lane_code import filled
 from nirbridge.expanding.lowering.filters import delays_as_cycles, filters_as_cycles, with_synapses_apart
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
 from nirbridge.expanding.lowering.levels import neurons_by_code
@@ -52,8 +53,7 @@ class Reached:
         """The program that runs the file with the platform."""
         flat = flatten(self.graph)
         joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
-        assert self.target.code is not None  # a platform without one is refused
-        return self.target.code(File(path, self.lanes, joins, self.one_row))
+        return filled(self.target.code, File(path, self.lanes, joins, self.one_row))
 
 
 def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float | None = None) -> Reached:
