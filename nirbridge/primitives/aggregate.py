@@ -18,7 +18,19 @@ from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import least, row_sum
 from nirbridge.primitives.shaping import ShapeMismatchError, stated
 from nirbridge.primitives.sparse import SparseMatrix
-from nirbridge.primitives.spec import ANALOG, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Synapses, Wiring
+from nirbridge.primitives.spec import (
+    ANALOG,
+    STATELESS,
+    Checks,
+    Chip,
+    Cost,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    Synapses,
+    Wiring,
+)
 
 
 @dataclass(eq=False)
@@ -111,17 +123,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=Aggregate,
-    parameters=(),
-    none_means={},
     shape=_shape,
     states=stated,
     operation="aggregate",
     by_hand=matrix.BY_HAND,
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
     floats=Floats(least=lambda node, dt: least(node.dense_weight(), 1)),
     integers=Integers(
         against=whole_fields("weight"),

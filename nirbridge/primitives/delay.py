@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.examples import DYADIC_DT, INTEGER_DT, Draw, Example, behind_weights, chain
-from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import MOVES, PASSED, Checks, Floats, Integers, Shown, Spec, transparent
+from nirbridge.primitives.shaping import by_parameters
+from nirbridge.primitives.spec import MOVES, PASSED, STATELESS, Checks, Floats, Integers, Shown, Spec, transparent
 
 CLOSE = 2.0**-22
 """Part of itself by which a number of steps counts as a whole or half one: float32 delays are exact to 2^-24 of
@@ -63,17 +63,11 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **(STATELESS | by_parameters("delay")),
     node=nir.Delay,
-    parameters=("delay",),
-    none_means={},
-    shape=elementwise("delay"),
-    states=stated_by_parameters("delay"),
     operation="delay",
     by_hand="a line of past steps, as long as the longest delay: no step function holds a state of unknown length",
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="same"),
     cost=transparent(

@@ -13,7 +13,7 @@ from nirbridge.primitives.examples import DYADIC_DT, INTEGER_DT, Example, signed
 from nirbridge.primitives.fields import Extension, Shape, as_choice, as_count, as_shape
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import HOST, Checks, Floats, Integers, Sends, Shown, Spec, boundary
+from nirbridge.primitives.spec import HOST, STATELESS, Checks, Floats, Integers, Sends, Shown, Spec, boundary
 
 CODINGS = ("binary", "count", "one-hot", "time-surface")
 DOWNSAMPLES = ("or", "sum", "max")
@@ -122,17 +122,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=EventInput,
-    parameters=(),
-    none_means={},
     shape=declared,
     states=stated,
     operation="identity",
     by_hand="it computes nothing; encoding is done before data reach a runtime",
-    dynamics=None,
     sends=Sends(kind="data", range=_range),
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="input"),
     cost=boundary("brings the data; the sensor and its encoding are outside of the network"),

@@ -12,10 +12,23 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives.integers import STATE_LIMIT, clip, toward_zero
 from nirbridge.primitives.operators import where
 from nirbridge.primitives.phase_tables import Factor
-from nirbridge.primitives.spec import Membrane
+from nirbridge.primitives.shaping import declared, stated
+from nirbridge.primitives.spec import Checks, Membrane
 
 PHASES = 4
 """Phases of the windows of random graphs."""
+
+SHARED: dict[str, Any] = {
+    "parameters": (),
+    "none_means": {},
+    "shape": declared,
+    "states": stated,
+    "operation": "window",
+    "by_hand": "",
+    "dynamics": None,
+    "checks": Checks(),
+}
+"""The fields that are those of every phase code."""
 
 
 def phase_base(where: str, name: str, value: Any) -> float:

@@ -14,11 +14,10 @@ from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, sign
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
 from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
 from nirbridge.primitives.magnitudes import largest
-from nirbridge.primitives.phase_base import PHASES, integer_sums, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import PHASES, SHARED, integer_sums, phase_base, phase_grows, shifted
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import decode_tables
-from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import MEMBRANE, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
+from nirbridge.primitives.spec import MEMBRANE, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -101,14 +100,8 @@ def _integer_run(frames, start, gains):
 
 
 SPEC = Spec(
+    **SHARED,
     node=PhaseDecode,
-    parameters=(),
-    none_means={},
-    shape=declared,
-    states=stated,
-    operation="window",
-    by_hand="",
-    dynamics=None,
     sends=MEMBRANE,
     fires=None,
     window=Window(
@@ -129,7 +122,6 @@ SPEC = Spec(
     cost=Cost(role="analog neuron", membrane=lambda node: shifted(node.base)),
     chip=Chip(place="population", fixed=lambda node: "weighs the steps of a window"),
     shown=Shown(role="phase", fields=("base",)),
-    checks=Checks(),
     draws=(Draw(_draw, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

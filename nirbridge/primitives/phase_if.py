@@ -17,14 +17,21 @@ from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, a
 from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
 from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.max_pool2d import MaxPool2d
-from nirbridge.primitives.phase_base import PHASES, decide, integer_sums, none_sent, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import (
+    PHASES,
+    SHARED,
+    decide,
+    integer_sums,
+    none_sent,
+    phase_base,
+    phase_grows,
+    shifted,
+)
 from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import fire_tables, middles, spikes_of
-from nirbridge.primitives.shaping import declared, stated
 from nirbridge.primitives.spec import (
     BINARY,
-    Checks,
     Chip,
     Cost,
     Fires,
@@ -250,14 +257,8 @@ _BY_HAND = "integrate, wait and fire"
 """By hand, since it goes on behind its last frame, and carries its states from one part of a window to the next."""
 
 SPEC = Spec(
+    **SHARED,
     node=PhaseIF,
-    parameters=(),
-    none_means={},
-    shape=declared,
-    states=stated,
-    operation="window",
-    by_hand="",
-    dynamics=None,
     sends=BINARY,
     fires=Fires(
         thresholds=_thresholds,
@@ -289,7 +290,6 @@ SPEC = Spec(
     shown=Shown(
         role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding", "spikes")
     ),
-    checks=Checks(),
     draws=(Draw(_draw, times=2, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

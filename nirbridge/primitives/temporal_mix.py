@@ -18,7 +18,7 @@ from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import row_sum
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import as_it_comes, stated
-from nirbridge.primitives.spec import ANALOG, Checks, Chip, Cost, Integers, Shown, Spec, Window
+from nirbridge.primitives.spec import ANALOG, STATELESS, Checks, Chip, Cost, Integers, Shown, Spec, Window
 
 
 @dataclass(eq=False)
@@ -75,18 +75,15 @@ def _integer_examples() -> list[Example]:
     ]
 
 
+_WINDOW = Window(steps=lambda node: int(node.weight.shape[1]), ratio=lambda node: Fraction(*node.weight.shape))
 SPEC = Spec(
+    **(STATELESS | {"window": _WINDOW}),
     node=TemporalMix,
-    parameters=(),
-    none_means={},
     shape=as_it_comes,
     states=stated,
     operation="temporal mix",
     by_hand="it works on whole windows, as a product with a matrix over their steps",
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=Window(steps=lambda node: int(node.weight.shape[1]), ratio=lambda node: Fraction(*node.weight.shape)),
     floats=matrix.FLOATS,
     integers=Integers(
         against=whole_fields("weight"),
