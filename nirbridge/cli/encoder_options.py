@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nirbridge.cli.common import F, with_options
 from nirbridge.cli.grid_options import grid, reading
 from nirbridge.cli.output import echo
 from nirbridge.cli.quantities import parse_duration as parse_duration
@@ -86,11 +87,9 @@ _ENCODER_NAMES = (
 )  # fmt: skip
 
 
-def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
+def encoder_options(function: F) -> F:
     """Adds the options that say how events become frames."""
-    for option in reversed(_ENCODER_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(_ENCODER_OPTIONS, function)
 
 
 def encoder_flags(flags: dict[str, Any]) -> dict[str, Any]:

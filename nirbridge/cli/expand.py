@@ -66,7 +66,7 @@ def command(
     from nirbridge.ir import write
     from nirbridge.reports import counted
 
-    require_output(output, ".nir", graph, *([source] if source else []))
+    require_output(output, ".nir", graph, source)
     if target and exact_for != "any-steps":
         raise click.UsageError("--for excludes --exact-for: what a platform gets is exact for any steps")
     network = read_graph(graph)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from nirbridge.cli.common import F, with_options
 from nirbridge.cli.quantities import microseconds, parse_time
 from nirbridge.errors import InputError
 
@@ -52,11 +52,9 @@ _GRID_OPTIONS = (
 )
 
 
-def grid_options(function: Callable[..., None]) -> Callable[..., None]:
+def grid_options(function: F) -> F:
     """Adds the options."""
-    for option in reversed(_GRID_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(_GRID_OPTIONS, function)
 
 
 def reading(flags: dict[str, Any]) -> dict[str, Any]:

@@ -27,11 +27,11 @@ from nirbridge.exporting import (
     refusals,
 )
 from nirbridge.exporting.arrays import array
-from nirbridge.exporting.call import Call
+from nirbridge.exporting.call import Call, with_fields
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.functions import add as add_signals
 from nirbridge.exporting.functions import multiply as multiply_signal
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_batch, require_signal
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
 from nirbridge.ir import SparseMatrix
@@ -56,14 +56,6 @@ def batch_norm(
         spread = np.abs(scale) * np.sqrt(variance)
     broad = (-1, *(1,) * (len(signal.shape) - 1))
     return call.emit(ChannelAffine(*(value.reshape(broad) for value in (scale, shift, center, spread))), signal)
-
-
-def _batch_norm_module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Signal:
-    signal = require_signal(input)
-    axes, expected = ((1, 2), "[N, C] or [N, C, L]") if type(module) is nn.BatchNorm1d else ((3,), "[N, C, H, W]")
-    require_batch(signal, axes, expected)
-    mean, variance = module.running_mean, module.running_var
-    return batch_norm(call, signal, mean, variance, module.weight, module.bias, eps=module.eps)
 
 
 def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
@@ -190,10 +182,9 @@ ANALOG = Vocabulary(
         **pooling.MODULES,
         **enlarging.MODULES,
         **activations.MODULES,
-        nn.MaxPool2d: maxima.max_module(maxima.max_pool2d_of_spikes),
+        nn.MaxPool2d: with_fields(maxima.max_pool2d_of_spikes, *maxima.FIELDS),
         **rectifiers.MODULES,
-        nn.BatchNorm1d: _batch_norm_module,
-        nn.BatchNorm2d: _batch_norm_module,
+        **normalisation.modules(batch_norm),
         **GRAPH_MODULES,
     },
     named_modules=layers.NAMED_MODULES,

@@ -14,6 +14,7 @@ from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph, mark_moves
 from nirbridge.ir.stated_shapes import made_shape
+from nirbridge.ir.topology import reached
 from nirbridge.primitives.shaping import ShapeMismatchError
 
 
@@ -137,13 +138,8 @@ class GraphBuilder:
         return graph
 
     def _needed(self) -> dict[str, None]:
-        needed: set[str] = set()
-        pending = [name for name, node in self.nodes.items() if type(node) is nir.Output]
-        while pending:
-            name = pending.pop()
-            if name not in needed:
-                needed.add(name)
-                pending.extend(self.incoming[name])
+        outputs = (name for name, node in self.nodes.items() if type(node) is nir.Output)
+        needed = reached(outputs, self.incoming.__getitem__)
         return {name: None for name in self.nodes if name in needed or not self.incoming[name]}
 
     def _enter(

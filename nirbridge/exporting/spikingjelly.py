@@ -92,10 +92,6 @@ def _other_axes(signal: Signal, leading: LeadingAxes) -> Signal:
     return signal.reshaped(signal.shape, leading)
 
 
-def _linear(call: Call, module: Any, input: Any) -> Signal:
-    return layers.linear(call, input, module.weight, module.bias)
-
-
 def _readings(module: nn.Module) -> Readings:
     over_time = any(getattr(inner, "step_mode", "s") == "m" for inner in module.modules())
     return (LeadingAxes.TIME,) if over_time else (LeadingAxes.STEP,)
@@ -108,7 +104,10 @@ _HANDLERS: dict[str, dict[str, Handler]] = {
     "neuron.integrate_and_fire": {"IFNode": _if},
     "neuron.lif": {"LIFNode": _lif},
     "neuron.plif": {"ParametricLIFNode": _parametric_lif},
-    "layer.stateless_wrapper": {"Linear": _linear, **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED}},
+    "layer.stateless_wrapper": {
+        "Linear": _LAYERS[nn.Linear],
+        **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED},
+    },
     "layer.bn": {kind.__name__: _layer(_LAYERS[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
     "layer.dropout": {"Dropout": layers.same, "Dropout2d": layers.same},
     "layer.container": {
