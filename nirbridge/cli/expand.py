@@ -62,7 +62,7 @@ def command(
     """
     from nirbridge.expanding import expand_with_notes, reach
     from nirbridge.expanding.measuring import measured_error
-    from nirbridge.expanding.writing import write_reached
+    from nirbridge.expanding.reach import write_reached
     from nirbridge.ir import write
     from nirbridge.reports import counted
 
