@@ -23,6 +23,7 @@ from nirbridge.networks.resnet import (
 from nirbridge.networks.small import SmallConv, SmallDense
 from nirbridge.networks.transformer import SpikeTransformer, transformer_neuron
 from nirbridge.networks.vgg import VGG, VGGSNN, vgg13, vgg16
+from nirbridge.neurons.arguments import choose
 
 __all__ = [
     "BLOCKS",
@@ -77,8 +78,7 @@ def build_network(name: str, **options: Any) -> nn.Module:
     Raises:
         InputError: an unknown name or option, or sizes that do not fit.
     """
-    if name not in NETWORKS:
-        raise InputError("network", f"unknown network {name!r}", f"Use one of {', '.join(map(repr, NETWORKS))}")
+    choose("network", "network", name, tuple(NETWORKS))
     try:
         return NETWORKS[name](**options)
     except TypeError as error:
