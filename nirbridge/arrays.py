@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, reason_of
 from nirbridge.files import whole_file
 
 Array = NDArray[Any]
@@ -45,7 +45,9 @@ def read_arrays(path: str | os.PathLike[str], shape: str = "[T, B, *shape]") -> 
     except OSError as error:
         raise FileError(where, f"cannot be read ({error.strerror or error})", "Check its permissions") from error
     except (ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise FileError(where, f"cannot be read ({_reason(error)})", "Save plain numbers with numpy.save") from error
+        objects = "allow_pickle" in str(error)
+        reason = "it holds pickled Python objects, which could run code" if objects else reason_of(error)
+        raise FileError(where, f"cannot be read ({reason})", "Save plain numbers with numpy.save") from error
     if isinstance(arrays, np.ndarray):
         return arrays
     if not arrays:
@@ -74,10 +76,3 @@ def _load(stream: BinaryIO) -> Array | dict[str, Array]:
         return loaded
     with loaded:
         return {name: np.asarray(loaded[name]) for name in loaded.files}
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if "allow_pickle" in text:
-        return "it holds pickled Python objects, which could run code"
-    return text if len(text) <= 120 else text[:117] + "..."

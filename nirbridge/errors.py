@@ -43,6 +43,12 @@ def brief(value: object) -> str:
     return _QUOTE.repr(value)
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error of another library says, in one line of up to 200 characters."""
+    text = " ".join(str(error)[:1000].split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong.

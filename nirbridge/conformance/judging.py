@@ -14,7 +14,6 @@ from nirbridge.errors import NirbridgeError, UnsupportedError
 from nirbridge.runtime import Array, Program, compile, find_runtime, make_plan, usable_runtime
 
 FLOAT, FIXED = "float", "fixed"
-STATES = ("exact", "refused", "differs", "fails")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from nirbridge.errors import InputError, brief
+from nirbridge.errors import InputError, brief, reason_of
 from nirbridge.exporting.user_code import describe, user_code
 
 LIMIT = 1024
@@ -210,7 +210,7 @@ def _array(value: Any) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(_WHERE, f"is no array ({' '.join(str(error).split())[:120]})", _SHAPE) from None
+        raise InputError(_WHERE, f"is no array ({reason_of(error)})", _SHAPE) from None
     if array.dtype.kind not in "fiub":
         kind = f"dtype {array.dtype}" if array.dtype != object else f"objects such as {type(value).__name__}"
         raise InputError(_WHERE, f"has {kind}, not numbers", _SHAPE)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from nirbridge.errors import reason_of
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.settling import moved
 from nirbridge.exporting.signal import BATCH, STEPS, LeadingAxes, RefusalError, Signal, require_signal
@@ -48,8 +49,7 @@ def move(call: Call, function: Callable[..., Any], input: Any, *args: Any, **kwa
             torch.empty(signal.full_shape, dtype=index.dtype, device="meta"), *_meta(args), **_meta(kwargs)
         )
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        text = " ".join(str(error).split())[:120]
-        raise RefusalError(f"{found}: {text}", _LEADING, leading=True) from None
+        raise RefusalError(f"{found}: {reason_of(error)}", _LEADING, leading=True) from None
     if isinstance(result, Tensor):
         return _signal(signal, result, whole, lead, count, call.name)
     if len(result) != len(whole):

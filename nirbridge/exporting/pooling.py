@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nirbridge.errors import reason_of
 from nirbridge.exporting import maxima
 from nirbridge.exporting.along import along, convolution
 from nirbridge.exporting.arrays import pair, single
@@ -104,7 +105,7 @@ def _run(pool: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     try:
         return pool(x)
     except RuntimeError as error:
-        raise RefusalError(" ".join(str(error).split())[:200], "Check the input shape and the layers before") from None
+        raise RefusalError(reason_of(error), "Check the input shape and the layers before") from None
 
 
 def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from nirbridge.errors import InputError
+from nirbridge.errors import InputError, reason_of
 from nirbridge.networks.barriers import make_barrier
 from nirbridge.networks.blocks import BLOCKS, MSBlock, SEWBlock, SparseBlock, SpikingBlock
 from nirbridge.networks.gcn import TextGCN, text_gcn
@@ -84,5 +84,5 @@ def build_network(name: str, **options: Any) -> nn.Module:
     except TypeError as error:
         raise InputError(f"network '{name}'", str(error)[:200], "Check the names of its options") from error
     except (RuntimeError, MemoryError) as error:  # torch's allocator raises the former
-        found = f"cannot be built ({' '.join(str(error).split())[:160]})"
+        found = f"cannot be built ({reason_of(error)})"
         raise InputError(f"network '{name}'", found, "Choose smaller sizes") from error
