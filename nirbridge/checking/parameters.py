@@ -12,22 +12,22 @@ from nirbridge.checking.by_node import Said, by_node
 from nirbridge.ir import (
     TEXT_FIELDS,
     MultiLevelLIF,
-    SparseMatrix,
     is_coded,
     is_real,
     time_constants,
 )
+from nirbridge.primitives.fields import NOT_FIELDS
+from nirbridge.primitives.sparse import entries
 
-_NOT_PARAMETERS = ("input_type", "output_type", "metadata")
 _LARGEST_EXPONENT = 1000
 
 
 def number_fields(node: nir.NIRNode) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """The fields of a node that hold floating-point numbers, as arrays; the entries of a sparse matrix."""
     for name, value in vars(node).items():
-        if name in _NOT_PARAMETERS or value is None:
+        if name in NOT_FIELDS or value is None:
             continue
-        array = value.value if isinstance(value, SparseMatrix) else np.asarray(value)
+        array = entries(value)
         if array.dtype.kind in "fc":
             yield name, array
 
@@ -45,9 +45,9 @@ def parameters_are_finite(node: nir.NIRNode) -> Said:
 def parameters_are_real_numbers(node: nir.NIRNode) -> Said:
     """No field that holds numbers holds nothing, text, complex or longer numbers: files can."""
     for name, value in vars(node).items():
-        if name in _NOT_PARAMETERS or name in TEXT_FIELDS or (value is None and name == "input_shape"):
+        if name in NOT_FIELDS or name in TEXT_FIELDS or (value is None and name == "input_shape"):
             continue
-        dtype = (value.value if isinstance(value, SparseMatrix) else np.asarray(value)).dtype
+        dtype = entries(value).dtype
         if not is_real(dtype):
             yield f"{name} has dtype {dtype}, expected real numbers of up to 64 bits", "Export the graph again"
 

@@ -17,9 +17,10 @@ from nirbridge.costing.report import EnergyReport, LayerEnergy
 from nirbridge.costing.roles import MIXING, SYNAPSES, role_of
 from nirbridge.costing.signals import units_of
 from nirbridge.errors import InputError
-from nirbridge.ir import Graph, Quantize, SparseMatrix, frames_of_inference, is_input
+from nirbridge.ir import Graph, Quantize, frames_of_inference, is_input
 from nirbridge.passes.find_integers import stores_integers
 from nirbridge.primitives.event_input import brings_events
+from nirbridge.primitives.sparse import entries
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, require_option
 from nirbridge.runtime.precision import meant_in_integers
@@ -194,13 +195,9 @@ _LEAST, _MOST = -128, 127
 
 def width_of(plan: Plan) -> int:
     """8 where all weights are integers of 8 bits and the graph is meant in integers, as a quantised one; else 32."""
-    weights = [_values(planned.node.weight) for planned in plan.nodes if role_of(planned) in (SYNAPSES, MIXING)]
+    weights = [entries(planned.node.weight) for planned in plan.nodes if role_of(planned) in (SYNAPSES, MIXING)]
     in_integers = meant_in_integers(plan) or stores_integers(planned.node for planned in plan.nodes)
     return 8 if in_integers and all(map(_fits, weights)) else 32
-
-
-def _values(weight: Any) -> Any:
-    return np.asarray(weight.value if isinstance(weight, SparseMatrix) else weight)
 
 
 def _fits(weight: Any) -> bool:
