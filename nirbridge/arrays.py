@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import FileError, reason_of
+from nirbridge.errors import FileError, InputError, reason_of
 from nirbridge.files import whole_file
 
 Array = NDArray[Any]
@@ -53,6 +53,18 @@ def read_arrays(path: str | os.PathLike[str], shape: str = "[T, B, *shape]") -> 
     if not arrays:
         raise FileError(where, "holds no array", "Save at least one")
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def one_array(path: str | os.PathLike[str], found: Array | dict[str, Array], next_step: str) -> Array:
+    """What :func:`read_arrays` found in a file that is to hold one array.
+
+    Raises:
+        InputError: there are several.
+    """
+    if isinstance(found, dict):
+        names = ", ".join(list(found)[:8])
+        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", next_step)
+    return found
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:

@@ -233,13 +233,9 @@ def _classes(path: Path, count: int) -> Any:
 
 
 def _samples(path: Path) -> Any:
-    from nirbridge.arrays import read_arrays
+    from nirbridge.arrays import one_array, read_arrays
 
-    found = read_arrays(path, "[N, *shape]")
-    if isinstance(found, dict):
-        names = ", ".join(list(found)[:8])
-        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", "Save the samples alone as .npy")
-    return found
+    return one_array(path, read_arrays(path, "[N, *shape]"), "Save the samples alone as .npy")
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:

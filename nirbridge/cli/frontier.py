@@ -177,13 +177,9 @@ def _data(file: NetworkFile, graph: nir.NIRGraph, dt: float | None, known: dict[
 
 
 def _labels(path: Path) -> Array:
-    from nirbridge.arrays import read_arrays
+    from nirbridge.arrays import one_array, read_arrays
 
-    found = read_arrays(path)
-    if isinstance(found, dict):
-        names = ", ".join(list(found)[:8])
-        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", "Save the classes alone as .npy")
-    return found
+    return one_array(path, read_arrays(path), "Save the classes alone as .npy")
 
 
 @contextmanager

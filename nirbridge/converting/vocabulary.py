@@ -9,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from nirbridge.converting import activations, rectifiers
@@ -28,7 +28,7 @@ from nirbridge.exporting import (
 )
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, with_fields
-from nirbridge.exporting.functions import FUNCTIONS, METHODS
+from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
 from nirbridge.exporting.functions import add as add_signals
 from nirbridge.exporting.functions import multiply as multiply_signal
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_signal
@@ -68,10 +68,7 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
             raise RefusalError("scales the signal while it adds a constant", "Write alpha * x + c")
     else:
         signal, constant = input, other * alpha
-    value = array(constant) if isinstance(constant, Tensor) else np.asarray(constant, dtype=call.builder.dtype)
-    surplus = value.ndim - len(signal.shape)
-    if surplus > 0 and set(value.shape[:surplus]) <= {1}:
-        value = value.reshape(value.shape[surplus:])
+    value = as_constant(call, signal, constant)
     try:
         np.broadcast_to(value, signal.shape)
     except ValueError:

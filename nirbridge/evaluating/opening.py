@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.arrays import read_arrays
+from nirbridge.arrays import one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
 from nirbridge.evaluating.array_samples import array_samples
@@ -136,12 +136,6 @@ def _labels(labels: Any) -> Array:
     if not isinstance(labels, (str, os.PathLike)):
         return np.asarray(labels)
     found = read_arrays(labels, "[N]")
-    if isinstance(found, dict):
-        taken = take_labels({name: ArraySource(array) for name, array in found.items()})
-        if taken is None:
-            names = ", ".join(list(found)[:8])
-            raise InputError(
-                f"file '{labels}'", f"holds {len(found)} arrays ({names})", "Save the classes alone as .npy"
-            )
-        return taken[1]
-    return found
+    named = {name: ArraySource(array) for name, array in found.items()} if isinstance(found, dict) else {}
+    taken = take_labels(named)
+    return one_array(labels, found, "Save the classes alone as .npy") if taken is None else taken[1]

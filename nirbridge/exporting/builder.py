@@ -10,6 +10,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
+from nirbridge.exporting.call import free_name
 from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph, mark_moves
@@ -146,10 +147,7 @@ class GraphBuilder:
         self, name: str, node: nir.NIRNode, sources: Iterable[str], shape: Shape, leading: LeadingAxes
     ) -> Signal:
         base = name.replace("/", "_").replace("\0", "_") or type(node).__name__.lower()
-        unique, number = base, 0
-        while unique in self.nodes:
-            number += 1
-            unique = f"{base}_{number}"
+        unique = free_name(base, self.nodes)
         self.nodes[unique] = node
         self.incoming[unique] = tuple(sources)
         self._shapes[unique] = shape
