@@ -88,6 +88,7 @@ class Meter:
         width = own if self._bits is None else self._bits
         activity = total.means()
         rows, skipped = _MODELS[self._model](self._layers, Measured(activity, self._units, width))
+        reasons = {**uncounted(self._plan), **skipped}
         return EnergyReport(
             model=self._model,
             bits=width,
@@ -96,7 +97,7 @@ class Meter:
             inferences=activity.inferences,
             steps=activity.steps // activity.inferences,
             layers=tuple(rows),
-            not_counted=_in_order(self._plan, {**uncounted(self._plan), **skipped}),
+            not_counted={name: reasons[name] for name in self._plan.names if name in reasons},
             assumptions=(
                 *_width_line(width, own, self._bits),
                 *_frames_line(self._plan, self._frames, activity),
@@ -157,10 +158,6 @@ def _layers(plan: Plan) -> tuple[Layer, ...]:
         found = "has no layer of synapses (Affine, Linear, Conv1d, Conv2d, Aggregate), so there is nothing to compare"
         raise InputError("graph", found, "Give a network with weights")
     return layers
-
-
-def _in_order(plan: Plan, reasons: dict[str, str]) -> dict[str, str]:
-    return {name: reasons[name] for name in plan.names if name in reasons}
 
 
 def _assumptions(

@@ -110,11 +110,6 @@ def _function(name: str) -> Handler:
     return lower
 
 
-def _module(call: Call, module: nn.Module, input: Any) -> Any:
-    """A module without parameters, run on indices."""
-    return move(call, module, input)
-
-
 _BOTH = (
     "transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "unsqueeze", "chunk", "split",
     "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "repeat_interleave",
@@ -122,7 +117,7 @@ _BOTH = (
 )  # fmt: skip
 _METHODS = ("expand", "repeat", "flip", "split_with_sizes")
 _PLAIN: dict[str, Handler] = {name: _function(name) for name in _BOTH}
-MODULES: dict[type[nn.Module], Handler] = dict.fromkeys((nn.ChannelShuffle, nn.PixelUnshuffle), _module)
+MODULES: dict[type[nn.Module], Handler] = dict.fromkeys((nn.ChannelShuffle, nn.PixelUnshuffle), move)
 FUNCTIONS: dict[Any, Handler] = {getattr(torch, name): handler for name, handler in _PLAIN.items()}
 METHODS: dict[str, Handler] = {**_PLAIN, **{name: _function(name) for name in _METHODS}}
 HANDLERS = frozenset((*FUNCTIONS.values(), *METHODS.values(), *MODULES.values()))

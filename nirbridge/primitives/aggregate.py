@@ -98,10 +98,6 @@ def _wiring(node: Aggregate) -> Wiring:
     return Wiring(values, int(counts.max(initial=1)), int(outward.max(initial=1)))
 
 
-def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
-    return Aggregate(dice.number((shape[0], shape[0]), -1, 3, 0.5))
-
-
 def _ring(values: NDArray[Any]) -> SparseMatrix:
     return SparseMatrix((4, 4), np.arange(4), (np.arange(4) + 1) % 4, values)
 
@@ -141,7 +137,7 @@ SPEC = Spec(
     chip=Chip(place="wiring", wiring=_wiring),
     shown=Shown(role="weights", fields=("weight",)),
     checks=Checks(),
-    draws=(Draw(_draw),),
+    draws=(Draw(lambda dice, shape: Aggregate(dice.number((shape[0], shape[0]), -1, 3, 0.5))),),
     examples=_examples,
     integer_examples=_integer_examples,
 )

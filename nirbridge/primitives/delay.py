@@ -49,14 +49,6 @@ def _slack(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(CLOSE * steps, 0.25)
 
 
-def _draw(dice: Any, shape: Any) -> nir.NIRNode:
-    return nir.Delay(dice.parameter(shape, 0, 4, DYADIC_DT))
-
-
-def _examples() -> list[Example]:
-    return [behind_weights("Delay", nir.Delay(np.array([0, 1, 2, 5, 30]) * DYADIC_DT))]
-
-
 def _integer_examples() -> list[Example]:
     node = nir.Delay(np.array([0, 1, 2, 5, 30]) * INTEGER_DT)
     return [chain("delay", nir.Delay, node, shape=(5,), dt=INTEGER_DT)]
@@ -76,7 +68,7 @@ SPEC = Spec(
     chip=MOVES,
     shown=Shown(role="time", fields=("delay",)),
     checks=Checks(seconds=("delay",)),
-    draws=(Draw(_draw),),
-    examples=_examples,
+    draws=(Draw(lambda dice, shape: nir.Delay(dice.parameter(shape, 0, 4, DYADIC_DT))),),
+    examples=lambda: [behind_weights("Delay", nir.Delay(np.array([0, 1, 2, 5, 30]) * DYADIC_DT))],
     integer_examples=_integer_examples,
 )

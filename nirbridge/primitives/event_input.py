@@ -112,10 +112,6 @@ def _example(layer: Any, neuron: Any, dt: float) -> Example:
     return Example("event input", (EventInput,), nodes, ("input flat fc act output",), (2, 3, 4), dt=dt, entry=entry)
 
 
-def _examples() -> list[Example]:
-    return [_example(nir.Affine(weights(5, 24), signed(5)), MultiLevelLIF.one_hot((5,), 3), DYADIC_DT)]
-
-
 def _integer_examples() -> list[Example]:
     neuron = integer_lanes(MultiLevelLIF.one_hot((5,), 3, 40, 0.5))
     return [_example(nir.Affine(whole_numbers(5, 24), whole_numbers(5)), neuron, INTEGER_DT)]
@@ -139,6 +135,6 @@ SPEC = Spec(
     ),
     checks=Checks(unused=(_unused, "coding")),
     draws=(),
-    examples=_examples,
+    examples=lambda: [_example(nir.Affine(weights(5, 24), signed(5)), MultiLevelLIF.one_hot((5,), 3), DYADIC_DT)],
     integer_examples=_integer_examples,
 )

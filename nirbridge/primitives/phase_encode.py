@@ -58,10 +58,6 @@ class PhaseEncode(Extension):
         self._set_types(self.shape, self.shape)
 
 
-def _examples() -> list[Example]:
-    return [chain("phase encode", PhaseEncode, PhaseEncode((4,), 4, 2.0, 4.0), shape=(4,))]
-
-
 def _integer_examples() -> list[Example]:
     nodes = {
         "phase encode": PhaseEncode((4,), 6, 2.0, np.array(5)),
@@ -113,6 +109,6 @@ SPEC = Spec(
     chip=Chip(place="population", fixed=lambda node: "sends the digits of a value"),
     shown=Shown(role="phase", fields=("base", "scale")),
     draws=(),
-    examples=_examples,
+    examples=lambda: [chain("phase encode", PhaseEncode, PhaseEncode((4,), 4, 2.0, 4.0), shape=(4,))],
     integer_examples=_integer_examples,
 )

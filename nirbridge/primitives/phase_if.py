@@ -15,7 +15,6 @@ from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, positive, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
 from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
-from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.max_pool2d import MaxPool2d
 from nirbridge.primitives.phase_base import (
     PHASES,
@@ -26,6 +25,7 @@ from nirbridge.primitives.phase_base import (
     phase_base,
     phase_grows,
     shifted,
+    state_bound,
 )
 from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
@@ -112,11 +112,6 @@ class PhaseIF(Extension):
             require_broadcast(where, name, array, self.shape)
             setattr(self, name, array)
         self._set_types(self.shape, self.shape)
-
-
-def _state_bound(node: PhaseIF, x: int, dt: float, taken: int) -> int:
-    """Phases weigh at most 1 each; the sums themselves are in double precision."""
-    return node.phases * x + largest(node.v_init)
 
 
 def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
@@ -273,7 +268,7 @@ SPEC = Spec(
         real=WindowRun(_run, _values, _BY_HAND),
         integer=WindowRun(_integer_run, _integer_values, _BY_HAND),
     ),
-    floats=Floats(reaches=_state_bound),
+    floats=Floats(reaches=state_bound),
     integers=Integers(
         against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
         fields=("v_threshold", "v_init"),

@@ -46,10 +46,6 @@ class TemporalMix(Extension):
         self._set_types(None, None)
 
 
-def _draw(dice: Any, shape: Any) -> nir.NIRNode:
-    return TemporalMix(dice.number((4, 4), -1, 3, 0.25))
-
-
 def _examples() -> list[Example]:
     layers = (
         nir.Affine(weights(5, 4), signed(5)),
@@ -95,7 +91,7 @@ SPEC = Spec(
     chip=Chip(place="population", fixed=lambda node: "keeps and mixes the steps of a window"),
     shown=Shown(role="time", fields=("weight",)),
     checks=Checks(),
-    draws=(Draw(_draw, when="mixed"),),
+    draws=(Draw(lambda dice, shape: TemporalMix(dice.number((4, 4), -1, 3, 0.25)), when="mixed"),),
     examples=_examples,
     integer_examples=_integer_examples,
 )
