@@ -16,8 +16,7 @@ from nirbridge.converting.activations import Final, without_finals
 from nirbridge.converting.finite import require_finite
 from nirbridge.converting.vocabulary import ANALOG
 from nirbridge.errors import ExportError, Problem
-from nirbridge.exporting.builder import GraphBuilder
-from nirbridge.exporting.call import free_name
+from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.exporting.tracing import evaluation

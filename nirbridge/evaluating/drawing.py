@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from nirbridge.evaluating.figures import Figures
 from nirbridge.pictures import new_figure, save_figure
 from nirbridge.reports import counted
 from nirbridge.runtime import Array
-
-if TYPE_CHECKING:
-    from nirbridge.evaluating.evaluation import Evaluation
 
 _WITH_NUMBERS = 20
 """Classes up to which each cell says its count and each class its number."""
@@ -21,7 +19,7 @@ _ROOM_BELOW = 25
 _BLUE, _ORANGE, _GREY = "#2166ac", "#e0812c", "#666666"
 
 
-def draw_evaluation(found: Evaluation, path: str | os.PathLike[str]) -> None:
+def draw_evaluation(found: Figures, path: str | os.PathLike[str]) -> None:
     """The confusion matrix, and beside it the accuracy over the steps where there are several.
 
     Raises:
@@ -60,7 +58,7 @@ def _draw_confusion(figure: Any, axis: Any, matrix: Array) -> None:
     figure.colorbar(image, ax=axis, shrink=0.8, label="share of the label's samples")
 
 
-def _draw_steps(axis: Any, found: Evaluation) -> None:
+def _draw_steps(axis: Any, found: Figures) -> None:
     assert found.by_step is not None, "labels are known"
     steps = np.arange(1, len(found.by_step) + 1)
     marker = "o" if len(steps) <= 40 else None

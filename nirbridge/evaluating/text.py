@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nirbridge.costing.text import energy_text, ratio_text
+from nirbridge.evaluating.figures import Figures
 from nirbridge.reports import count_text, counted, seconds_text, table
 from nirbridge.runtime import Array
-
-if TYPE_CHECKING:
-    from nirbridge.evaluating.evaluation import Evaluation
 
 _MOST_CLASSES = 20
 _MOST_BAD = 5
 
 
-def evaluation_text(found: Evaluation) -> str:
+def evaluation_text(found: Figures) -> str:
     """What a reader wants first stands first: accuracy, then how sure, how soon, at what cost, and what is amiss."""
     return "\n".join(
         (*_accuracy(found), *_steps(found), *_cost(found), *_judges(found), *_confusion(found), *_amiss(found))
     )
 
 
-def _accuracy(found: Evaluation) -> Iterable[str]:
+def _accuracy(found: Figures) -> Iterable[str]:
     if found.correct is None or found.interval is None or found.accuracy is None:
         yield f"{counted(found.samples, 'sample')} decided on '{found.judge}'; no labels, so no accuracy"
         return
@@ -36,7 +33,7 @@ def _accuracy(found: Evaluation) -> Iterable[str]:
         yield f"top 5        {found.top(5):.2%}"
 
 
-def _steps(found: Evaluation) -> Iterable[str]:
+def _steps(found: Figures) -> Iterable[str]:
     if found.by_step is None or found.settled is None or len(found.by_step) < 2:
         return
     shown = ", ".join(f"{step} {found.by_step[step - 1]:.1%}" for step in _chosen(len(found.by_step)))
@@ -50,7 +47,7 @@ def _chosen(last: int) -> list[int]:
     return [*(steps if len(steps) < 8 else steps[:: len(steps) // 6]), last]
 
 
-def _cost(found: Evaluation) -> Iterable[str]:
+def _cost(found: Figures) -> Iterable[str]:
     if found.spikes is not None:
         yield f"spikes       {found.spikes[found.good].mean():,.0f} a sample"
     if found.cost is not None:
@@ -65,7 +62,7 @@ def _cost(found: Evaluation) -> Iterable[str]:
         yield f"time         {seconds_text(found.seconds)}, {rate}"
 
 
-def _judges(found: Evaluation) -> Iterable[str]:
+def _judges(found: Figures) -> Iterable[str]:
     for name in found.all_predictions:
         if name != found.judge:
             own = found.accuracy_of(name)
@@ -73,7 +70,7 @@ def _judges(found: Evaluation) -> Iterable[str]:
             yield f"{name:<12} {accuracy}{found.differing(name):,} of {found.samples:,} decisions differ"
 
 
-def _confusion(found: Evaluation) -> Iterable[str]:
+def _confusion(found: Figures) -> Iterable[str]:
     if found.confusion is None:
         return
     if found.classes > _MOST_CLASSES:
@@ -93,7 +90,7 @@ def _most_confused(matrix: Array) -> str:
     return f"confused     {', '.join(texts) or 'none'}"
 
 
-def _amiss(found: Evaluation) -> Iterable[str]:
+def _amiss(found: Figures) -> Iterable[str]:
     if found.ties:
         yield f"{counted(found.ties, 'sample')} had two best scores; the lower class was taken"
     if found.bad:

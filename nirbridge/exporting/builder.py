@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.exporting.call import free_name
 from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph, mark_moves
 from nirbridge.ir.stated_shapes import made_shape
 from nirbridge.ir.topology import reached
 from nirbridge.primitives.shaping import ShapeMismatchError
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """``wanted``, with a number where it is taken."""
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
 
 
 class GraphBuilder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,6 @@ class Call:
     def emit(self, node: nir.NIRNode, signal: Signal, suffix: str = "") -> Signal:
         """Adds a node that takes ``signal``."""
         return self.builder.add(join(self.name, suffix), node, signal)
-
-
-def free_name(wanted: str, *taken: Container[str]) -> str:
-    """``wanted``, with a number where it is taken."""
-    name, number = wanted, 0
-    while any(name in names for names in taken):
-        number += 1
-        name = f"{wanted}_{number}"
-    return name
 
 
 def join(path: str, name: str) -> str:
