@@ -52,6 +52,9 @@ def parse_crop(_context: click.Context, param: click.Parameter, value: str | Non
     return parse_area(value, _option(param))
 
 
+sensor_option = click.option(
+    "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
+)
 _ENCODER_OPTIONS = (
     click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
     click.option(
@@ -78,9 +81,7 @@ _ENCODER_OPTIONS = (
     ),
     click.option("--crop", metavar="X,Y,WxH", callback=parse_crop, help="Only these sensor pixels count."),
     click.option("--max-gap", type=click.IntRange(0), help="Windows without any event that may follow each other."),
-    click.option(
-        "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
-    ),
+    sensor_option,
 )
 _ENCODER_NAMES = (
     "window", "per_events", "coding", "lanes", "phases", "bins", "tau", "subframes", "size", "downsample", "polarity"

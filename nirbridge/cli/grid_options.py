@@ -22,6 +22,12 @@ def parse_start(_context: click.Context, param: click.Parameter, value: str | No
     return microseconds(param.opts[0], value, "first, zero or a time", 0)
 
 
+jitter_option = click.option(
+    "--jitter",
+    metavar="DURATION",
+    callback=parse_time,
+    help="How far events may come out of order; they are sorted back. 1ms if not given.",
+)
 _GRID_OPTIONS = (
     click.option(
         "--start",
@@ -43,12 +49,7 @@ _GRID_OPTIONS = (
         help="What becomes of events off the sensor, times that go back and unknown words: the first ends the reading, "
         "or all are left out and counted. If not given: error for recordings, skip for live sources.",
     ),
-    click.option(
-        "--jitter",
-        metavar="DURATION",
-        callback=parse_time,
-        help="How far events may come out of order; they are sorted back. 1ms if not given.",
-    ),
+    jitter_option,
 )
 
 
