@@ -10,8 +10,8 @@ import click
 
 from nirbridge.cli.common import json_option, require_output
 from nirbridge.cli.encoder_options import progress, sensor_option
-from nirbridge.cli.output import echo, print_json
 from nirbridge.cli.grid_options import jitter_option
+from nirbridge.cli.output import echo, print_json
 from nirbridge.cli.reader_options import reader_flags, reader_options
 from nirbridge.errors import NirbridgeError, Problem
 from nirbridge.reports import count_text, counted, rate_text, seconds_text
