@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, InputError, reason_of
 from nirbridge.files import whole_file
 
 Array = NDArray[Any]
@@ -45,12 +45,26 @@ def read_arrays(path: str | os.PathLike[str], shape: str = "[T, B, *shape]") -> 
     except OSError as error:
         raise FileError(where, f"cannot be read ({error.strerror or error})", "Check its permissions") from error
     except (ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise FileError(where, f"cannot be read ({_reason(error)})", "Save plain numbers with numpy.save") from error
+        objects = "allow_pickle" in str(error)
+        reason = "it holds pickled Python objects, which could run code" if objects else reason_of(error)
+        raise FileError(where, f"cannot be read ({reason})", "Save plain numbers with numpy.save") from error
     if isinstance(arrays, np.ndarray):
         return arrays
     if not arrays:
         raise FileError(where, "holds no array", "Save at least one")
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def one_array(path: str | os.PathLike[str], found: Array | dict[str, Array], next_step: str) -> Array:
+    """What :func:`read_arrays` found in a file that is to hold one array.
+
+    Raises:
+        InputError: there are several.
+    """
+    if isinstance(found, dict):
+        names = ", ".join(list(found)[:8])
+        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", next_step)
+    return found
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
@@ -74,10 +88,3 @@ def _load(stream: BinaryIO) -> Array | dict[str, Array]:
         return loaded
     with loaded:
         return {name: np.asarray(loaded[name]) for name in loaded.files}
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if "allow_pickle" in text:
-        return "it holds pickled Python objects, which could run code"
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """One line that ends as a sentence does."""
     text = " ".join(text.split())
     return text if text.endswith((".", "!", "?")) else text + "."
 
@@ -43,6 +44,12 @@ def brief(value: object) -> str:
     return _QUOTE.repr(value)
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error of another library says, in one line of up to 200 characters."""
+    text = " ".join(str(error)[:1000].split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong.
@@ -66,8 +73,8 @@ class Problem:
             object.__setattr__(self, name, _cut(getattr(self, name), most))
 
     def __str__(self) -> str:
-        line = f"{self.where}: {_sentence(self.found)}"
-        return f"{line} {_sentence(self.next_step)}" if self.next_step else line
+        line = f"{self.where}: {sentence(self.found)}"
+        return f"{line} {sentence(self.next_step)}" if self.next_step else line
 
     def to_dict(self) -> dict[str, str]:
         """The problem as plain data, with its full line under ``message``."""

@@ -12,10 +12,9 @@ import h5py
 import nir
 import numpy as np
 
-from nirbridge.errors import FileError, InputError, NirbridgeError
+from nirbridge.errors import FileError, InputError, NirbridgeError, reason_of
 from nirbridge.files import write_whole
-from nirbridge.ir.guard import guard
-from nirbridge.ir.hdf5_reader import SIGNATURE
+from nirbridge.ir.guard import SIGNATURE, guard
 from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.sources import Origin, opened
 from nirbridge.runtime import Array, Plan, sends_spikes
@@ -119,8 +118,9 @@ def _load(path: Path, where: str) -> nir.NIRGraphData:
     except NirbridgeError:
         raise
     except Exception as error:  # h5py and nir raise a dozen types on files that are damaged or of another kind
-        text = " ".join(str(error).split())[:120] or type(error).__name__
-        raise FileError(where, f"is no file of NIR data ({text})", "Write it with nir.write_data") from error
+        raise FileError(
+            where, f"is no file of NIR data ({reason_of(error)})", "Write it with nir.write_data"
+        ) from error
 
 
 def _array(where: str, node: Any, plan: Plan, name: str) -> Array:

@@ -14,8 +14,7 @@ from nirbridge.errors import InputError
 from nirbridge_events import counting, one_sweep
 from nirbridge_events.areas import moved, within
 from nirbridge_events.codings import REMEMBER, make_coder
-from nirbridge_events.event_checks import require_good
-from nirbridge_events.events import Events, Size, as_events, in_pieces, inside, narrowed
+from nirbridge_events.events import Events, Size, as_events, in_pieces, inside, narrowed, require_good
 from nirbridge_events.pixels import FloatFrame, FreshMemory
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (

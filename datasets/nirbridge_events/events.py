@@ -170,9 +170,14 @@ def as_size(size: Sequence[int], where: str) -> Size:
         whole = [width, height] == list(size)
     except (TypeError, ValueError):
         whole = False
-    if not whole or not (0 < width <= 65536 and 0 < height <= 65536):
+    if not whole or known_size(width, height) is None:
         raise InputError(where, f"{size!r} is not (width, height) with both in 1..65536", "Give it as (346, 260)")
     return width, height
+
+
+def known_size(width: int, height: int) -> Size | None:
+    """What a file says of the size of its sensor, None where no sensor has it."""
+    return (width, height) if 0 < width <= 65536 and 0 < height <= 65536 else None
 
 
 def _polarity(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
@@ -196,3 +201,31 @@ def _integers(values: npt.NDArray[Any], name: str, where: str) -> npt.NDArray[An
             "Convert coordinates to pixels and times to whole microseconds",
         )
     return values
+
+
+def require_good(events: Events, last_time: int | None, sensor_size: Size | None, number: int) -> None:
+    """Refuses a chunk that may not follow what came before.
+
+    Args:
+        events: the chunk.
+        last_time: the time of the event before it [µs], None if it is the first.
+        sensor_size: (width, height) of the sensor; None where events outside of it are no error.
+        number: how many events came before it.
+
+    Raises:
+        InputError: times go back, a polarity is neither 0 nor 1, or an event lies outside the sensor.
+    """
+    back = first_backwards(events.t, last_time)
+    if back is not None:
+        before = events.t[back - 1] if back else last_time
+        next_step = "Sort the events by time, or read them with open_recording(events, jitter=...)"
+        raise InputError(f"event {number + back}", f"time {events.t[back]} µs after {before} µs goes back", next_step)
+    if len(events) and events.p.max() > 1:
+        at = int((events.p > 1).argmax())
+        next_step = "Make the events with as_events, or give 1 for ON and 0 for OFF"
+        raise InputError(f"event {number + at}", f"polarity {events.p[at]} is neither 0 nor 1", next_step)
+    outside = None if sensor_size is None else first_outside(events, sensor_size)
+    if sensor_size is not None and outside is not None:
+        width, height = sensor_size
+        found = f"({events.x[outside]}, {events.y[outside]}) is outside the sensor of {width}x{height} pixels"
+        raise InputError(f"event {number + outside}", found, "Give the right sensor_size (width, height)")

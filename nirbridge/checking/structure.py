@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import nir
 
+from nirbridge.checking.by_node import Said, by_node
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, Place, Product, is_input, label
 from nirbridge.ir.registry import type_named
 from nirbridge.ir.topology import reached
 
 
-def types_are_known(flat: FlatGraph) -> list[Problem]:
+@by_node
+def types_are_known(node: nir.NIRNode) -> Said:
     """Every node is a primitive of NIR or of nirbridge, by its exact type."""
-    return [
-        Problem(label(name, node), "its type is no NIR primitive", "See nirbridge.ir.PRIMITIVES")
-        for name, node in flat.nodes.items()
-        if type_named(type(node).__name__) is not type(node)
-    ]
+    if type_named(type(node).__name__) is not type(node):
+        yield "its type is no NIR primitive", "See nirbridge.ir.PRIMITIVES"
 
 
 def graph_has_input_and_output(flat: FlatGraph) -> list[Problem]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import nir
 import numpy as np
 
+from nirbridge.checking.by_node import Said, by_node
 from nirbridge.checking.parameters import number_fields
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, infer_shapes, label, spec_of
@@ -52,54 +55,44 @@ def _seconds(node: nir.NIRNode) -> tuple[str, ...]:
     return (*spec.time_constants, *spec.checks.seconds)
 
 
-def magnitudes_leave_room(flat: FlatGraph) -> list[Problem]:
+@by_node
+def magnitudes_leave_room(node: nir.NIRNode) -> Said:
     """Parameters lie far within the range of 32-bit floats, in which most platforms compute their sums."""
-    problems = []
-    for name, node in flat.nodes.items():
-        for field, array in number_fields(node):
-            largest = float(np.max(np.abs(array), initial=0.0))
-            if array.dtype.kind == "f" and largest > LARGEST_MAGNITUDE and field not in _seconds(node):
-                found = f"{field} holds {largest:g}, so sums may leave the range of 32-bit floats, which ends at 3.4e38"
-                problems.append(Problem(label(name, node), found, "Scale the weights and thresholds down"))
-    return problems
+    for field, array in number_fields(node):
+        largest = float(np.max(np.abs(array), initial=0.0))
+        if array.dtype.kind == "f" and largest > LARGEST_MAGNITUDE and field not in _seconds(node):
+            found = f"{field} holds {largest:g}, so sums may leave the range of 32-bit floats, which ends at 3.4e38"
+            yield found, "Scale the weights and thresholds down"
 
 
-def times_look_like_seconds(flat: FlatGraph) -> list[Problem]:
+@by_node
+def times_look_like_seconds(node: nir.NIRNode) -> Said:
     """Time constants and delays are below 1 s: NIR counts in seconds, not in milliseconds or steps."""
-    problems = []
-    for node_name, node in flat.nodes.items():
-        for field in _seconds(node):
-            largest = float(np.max(getattr(node, field)))
-            if largest >= LONGEST_SECONDS:
-                found = f"{field} is {largest:g} s; is it meant as {largest:g} ms, or as steps?"
-                problems.append(Problem(label(node_name, node), found, "NIR counts in seconds: 20 ms is 0.02"))
-    return problems
+    for field in _seconds(node):
+        largest = float(np.max(getattr(node, field)))
+        if largest >= LONGEST_SECONDS:
+            found = f"{field} is {largest:g} s; is it meant as {largest:g} ms, or as steps?"
+            yield found, "NIR counts in seconds: 20 ms is 0.02"
 
 
-def resistances_count_steps(flat: FlatGraph) -> list[Problem]:
+@by_node
+def resistances_count_steps(node: Any) -> Said:
     """``I`` and ``IF`` add R x at every step; an R of 1/dt is meant for dt R x, as spikingjelly's exporter writes."""
-    problems = []
-    for name, node in flat.nodes.items():
-        if type(node) not in (nir.I, nir.IF):
-            continue
+    if type(node) in (nir.I, nir.IF):
         least, goal = float(np.min(np.abs(node.r))), float(np.max(np.abs(getattr(node, "v_threshold", 1.0))))
         if least >= _PER_SECOND and least > 100 * goal:
             found = f"r is {least:g}, so an input of 1 adds {least:g} at every step; is it meant per second?"
-            problems.append(Problem(label(name, node), found, "NIR files mostly count steps here: multiply r by dt"))
-    return problems
+            yield found, "NIR files mostly count steps here: multiply r by dt"
 
 
-def resets_lie_below_thresholds(flat: FlatGraph) -> list[Problem]:
+@by_node
+def resets_lie_below_thresholds(node: Any) -> Said:
     """A reset brings the membrane under the threshold, else a neuron never stops firing."""
-    problems = []
-    for name, node in flat.nodes.items():
-        if not spec_of(node).resets:
-            continue
+    if spec_of(node).resets:
         above = np.asarray(node.v_reset) > np.asarray(node.v_threshold)
         if above.any():
             found = f"v_reset lies above v_threshold in {int(above.sum())} of {above.size} neurons"
-            problems.append(Problem(label(name, node), found, "Exchange them, or lower v_reset"))
-    return problems
+            yield found, "Exchange them, or lower v_reset"
 
 
 def inputs_count(flat: FlatGraph) -> list[Problem]:
@@ -124,18 +117,15 @@ def _fires_alone(node: nir.NIRNode) -> bool:
     return type(node) is nir.IF and bool((np.asarray(node.v_threshold) < 0).all())
 
 
-def parameters_are_used(flat: FlatGraph) -> list[Problem]:
+@by_node
+def parameters_are_used(node: nir.NIRNode) -> Said:
     """No field is set that the node's own choices leave unused."""
-    problems = []
-    for name, node in flat.nodes.items():
-        unused = spec_of(node).checks.unused
-        if unused is not None and (field := unused[0](node)):
-            choice = unused[1]
-            chosen = getattr(node, choice)
-            value = np.asarray(getattr(node, field)).ravel()[0]
-            found = f"{field} is {value:g}, which {choice} {chosen!r} does not use"
-            problems.append(Problem(label(name, node), found, f"Set {field} to its default, or change {choice}"))
-    return problems
+    unused = spec_of(node).checks.unused
+    if unused is not None and (field := unused[0](node)):
+        choice = unused[1]
+        value = np.asarray(getattr(node, field)).ravel()[0]
+        found = f"{field} is {value:g}, which {choice} {getattr(node, choice)!r} does not use"
+        yield found, f"Set {field} to its default, or change {choice}"
 
 
 SUSPICION_RULES = (

@@ -10,6 +10,7 @@ import nir
 
 from nirbridge.chips.weights import ONE, Weights
 from nirbridge.ir import Shape, delay_steps, find_spec, spec_of
+from nirbridge.ir.topology import reached
 from nirbridge.primitives.spec import Reach, Wiring
 from nirbridge.runtime import Plan, PlannedNode
 
@@ -114,18 +115,17 @@ def _arriving(planned: PlannedNode, sent: dict[str, list[Path]]) -> list[Path]:
 
 def _readouts(plan: Plan) -> set[str]:
     """The synapses and pools that lead to an output without a neuron behind them."""
-    found, pending = set(), [source.name for output in plan.outputs for source in plan[output].sources]
-    passed: set[str] = set()
-    while pending:
-        name = pending.pop()
-        node = plan[name].node
-        wires = spec_of(node).operation in ("flatten", "delay")
-        if wires and name not in passed:
-            pending += [source.name for source in plan[name].sources]
-        elif not wires and place_of(node) not in ("population", "host"):
-            found.add(name)
-        passed.add(name)
-    return found
+
+    def wires(name: str) -> bool:
+        return spec_of(plan[name].node).operation in ("flatten", "delay")
+
+    def before(name: str) -> list[str]:
+        return [source.name for source in plan[name].sources]
+
+    last = reached(
+        (name for output in plan.outputs for name in before(output)), lambda n: before(n) if wires(n) else ()
+    )
+    return {name for name in last if not wires(name) and place_of(plan[name].node) not in ("population", "host")}
 
 
 def _joined(paths: Iterable[Path]) -> list[Path]:

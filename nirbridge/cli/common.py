@@ -215,8 +215,10 @@ def note_precision(path: Path, graph: Graph, precision: str | None, dt: float | 
         echo(f"Note: {text}", err=True)
 
 
-def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> None:
+def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Path | None) -> None:
     """Refuses an output file of the wrong kind, in no folder, or that is one of the inputs, before work is done.
+
+    None stands for one that was not given.
 
     Raises:
         InputError: the name does not end with ``suffix`` or one of them and is none of a pipe or device, or it is an
@@ -225,6 +227,8 @@ def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> 
     """
     from nirbridge.files import is_stdout, is_stream, require_target
 
+    if path is None:
+        return
     known = (suffix,) if isinstance(suffix, str) else suffix
     if is_stdout(path):
         take_stdout()
@@ -235,8 +239,8 @@ def require_output(path: Path, suffix: str | tuple[str, ...], *inputs: Path) -> 
     require_apart([path], inputs)
 
 
-def require_apart(outputs: Sequence[Path], inputs: Iterable[str | Path]) -> None:
-    """Refuses an output that is one of the inputs, or another output; inputs that are no files are apart.
+def require_apart(outputs: Sequence[Path | None], inputs: Iterable[str | Path | None]) -> None:
+    """Refuses an output that is one of the inputs, or another output; what is no file is apart, and so is None.
 
     Raises:
         InputError: it is so.
@@ -244,10 +248,11 @@ def require_apart(outputs: Sequence[Path], inputs: Iterable[str | Path]) -> None
     from nirbridge.files import is_stream
 
     taken: set[Path] = set()
+    read = [Path(one) for one in inputs if one is not None]
     for path in outputs:
-        if is_stream(path):
+        if path is None or is_stream(path):
             continue
-        if any(_is_same(path, Path(one)) for one in inputs):
+        if any(_is_same(path, one) for one in read):
             raise InputError(f"file '{path}'", "is an input and would be overwritten", "Choose another output")
         if path.resolve() in taken:
             raise InputError(f"file '{path}'", "is given for two outputs", "Give each a name of its own")

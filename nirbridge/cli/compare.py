@@ -8,20 +8,17 @@ from typing import Any
 import click
 
 from nirbridge.cli.common import (
-    dt_option,
     graph_argument,
     json_option,
-    meaning_options,
     naming,
     note_precision,
-    precision_option,
     read_flat_graph,
     read_inputs,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo, echo_text, print_json
-from nirbridge.cli.runtime_options import given, runtime_options
+from nirbridge.cli.runtime_options import calculation_options, given
 
 
 @click.command()
@@ -35,10 +32,7 @@ from nirbridge.cli.runtime_options import given, runtime_options
     help="Share of spikes of a node that may differ, and relative difference of analog values; by default 1e-4, and "
     "no spike at all where parameters and data are dyadic.",
 )
-@runtime_options
-@precision_option
-@dt_option
-@meaning_options
+@calculation_options
 @json_option
 @click.pass_context
 def command(

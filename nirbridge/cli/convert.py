@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from nirbridge.cli.common import require_output
 from nirbridge.cli.output import echo
 from nirbridge.cli.runtime_options import NAMES, given, runtime_options, take_runtime_options
 from nirbridge.errors import InputError, NirbridgeError, UnsupportedError
@@ -126,8 +127,8 @@ def command(
       nirbridge convert model.py:Net --data x.npy -o snn.nir --weights model.safetensors --phases 16 --report r.json
       nirbridge convert model.py:QcfsNet --data x.npy -o snn.nir --method qcfs --steps 2
     """
-    inputs = [path for path in (data, weights, labels) if path is not None]
-    _require_outputs(output, report, plot, inputs)
+    for path, suffix in ((output, ".nir"), (report, ".json"), (plot, ".png")):
+        require_output(path, suffix, data, weights, labels)
     how = take_runtime_options(options)
     reported = report is not None or plot is not None
     _require_report_options(reported, runtime, how)
@@ -175,15 +176,6 @@ def _options(conversion: Conversion) -> str:
     if "base" in told and conversion.layers:
         told["base"] = span(layer.base_out for layer in conversion.layers)
     return ", ".join(f"{name} {value}" for name, value in told.items())
-
-
-def _require_outputs(output: Path, report: Path | None, plot: Path | None, inputs: list[Path]) -> None:
-    from nirbridge.cli.common import require_output
-
-    require_output(output, ".nir", *inputs)
-    for path, suffix in ((report, ".json"), (plot, ".png")):
-        if path is not None:
-            require_output(path, suffix, *inputs)
 
 
 def _require_report_options(reported: bool, runtime: str, how: dict[str, Any]) -> None:
@@ -241,13 +233,9 @@ def _classes(path: Path, count: int) -> Any:
 
 
 def _samples(path: Path) -> Any:
-    from nirbridge.arrays import read_arrays
+    from nirbridge.arrays import one_array, read_arrays
 
-    found = read_arrays(path, "[N, *shape]")
-    if isinstance(found, dict):
-        names = ", ".join(list(found)[:8])
-        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", "Save the samples alone as .npy")
-    return found
+    return one_array(path, read_arrays(path, "[N, *shape]"), "Save the samples alone as .npy")
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from nirbridge.cli.common import require_apart, require_output
+from nirbridge.cli.common import require_output
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
-from nirbridge.cli.filter_options import filter_options, mask_files, require_filter_target, save_hot_pixels
+from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
 from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo
 from nirbridge.cli.reader_options import reader_options
@@ -56,7 +56,7 @@ def command(
 
     _require_targets(output, picture)
     require_filter_target(flags)
-    _require_apart(source, model, output, picture, flags)
+    require_apart_from([source, model], [output, picture], flags)
     graph = None if model is None else nirbridge.read(model)
     recording, encoder = open_encoder(source, graph, sensor, flags)
     gallery = None if picture is None else _gallery(picture, encoder.settings, Path(source).name)
@@ -95,20 +95,8 @@ def _gallery(picture: Path, settings: Any, name: str) -> Any:
 def _require_targets(output: Path | None, picture: Path | None) -> None:
     if output is None and picture is None:
         raise InputError("option -o or --picture", "is missing, so nothing would be written", "Give one, or both")
-    for path, suffix in ((output, ".npy"), (picture, PICTURES)):
-        if path is not None:
-            require_output(path, suffix)
-
-
-def _require_apart(
-    source: str, model: Path | None, output: Path | None, picture: Path | None, flags: dict[str, Any]
-) -> None:
-    """What is read stays, but for a mask of hot pixels, to which others may be added."""
-    read: list[str | Path] = [source, *([] if model is None else [model])]
-    written = [path for path in (output, picture) if path is not None]
-    mask = flags["save_hot_pixels"]
-    require_apart(written, [*read, *mask_files(flags)])
-    require_apart([*written, *([] if mask is None else [mask])], read)
+    require_output(output, ".npy")
+    require_output(picture, PICTURES)
 
 
 def _write_frames(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nirbridge.cli.common import F, with_options
 from nirbridge.cli.grid_options import grid, reading
 from nirbridge.cli.output import echo
 from nirbridge.cli.quantities import parse_duration as parse_duration
@@ -51,6 +52,9 @@ def parse_crop(_context: click.Context, param: click.Parameter, value: str | Non
     return parse_area(value, _option(param))
 
 
+sensor_option = click.option(
+    "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
+)
 _ENCODER_OPTIONS = (
     click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
     click.option(
@@ -77,20 +81,16 @@ _ENCODER_OPTIONS = (
     ),
     click.option("--crop", metavar="X,Y,WxH", callback=parse_crop, help="Only these sensor pixels count."),
     click.option("--max-gap", type=click.IntRange(0), help="Windows without any event that may follow each other."),
-    click.option(
-        "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
-    ),
+    sensor_option,
 )
 _ENCODER_NAMES = (
     "window", "per_events", "coding", "lanes", "phases", "bins", "tau", "subframes", "size", "downsample", "polarity"
 )  # fmt: skip
 
 
-def encoder_options(function: Callable[..., None]) -> Callable[..., None]:
+def encoder_options(function: F) -> F:
     """Adds the options that say how events become frames."""
-    for option in reversed(_ENCODER_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(_ENCODER_OPTIONS, function)
 
 
 def encoder_flags(flags: dict[str, Any]) -> dict[str, Any]:

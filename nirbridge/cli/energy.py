@@ -8,21 +8,18 @@ from typing import Any
 import click
 
 from nirbridge.cli.common import (
-    dt_option,
     energy_options,
     graph_argument,
     json_option,
-    meaning_options,
     naming,
     note_precision,
-    precision_option,
     read_flat_graph,
     read_inputs,
     require_output,
 )
 from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo, echo_text, print_json
-from nirbridge.cli.runtime_options import given, runtime_options
+from nirbridge.cli.runtime_options import calculation_options, given
 
 
 @click.command()
@@ -35,10 +32,7 @@ from nirbridge.cli.runtime_options import given, runtime_options
     help="Inferences that the steps of X.npy hold; by default the windows of the graph's phase code, else 1.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Records the activity.")
-@runtime_options
-@precision_option
-@dt_option
-@meaning_options
+@calculation_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw energy and rate of every layer.")
 def command(graph: Path, source: Inputs, bits: str | None, as_json: bool, plot: Path | None, **options: Any) -> None:
@@ -56,8 +50,7 @@ def command(graph: Path, source: Inputs, bits: str | None, as_json: bool, plot: 
     """
     from nirbridge.costing import draw_report, energy
 
-    if plot is not None:
-        require_output(plot, ".png", graph, *source.paths)
+    require_output(plot, ".png", graph, *source.paths)
     network = read_flat_graph(graph)
     note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.common import (
-    dt_option,
     energy_options,
     graph_argument,
     json_option,
-    meaning_options,
     naming,
     note_precision,
-    precision_option,
     read_flat_graph,
     require_output,
 )
@@ -27,7 +24,7 @@ from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import progress_of
 from nirbridge.cli.quantities import scale_option
 from nirbridge.cli.reader_options import reader_flags, reader_options
-from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
+from nirbridge.cli.runtime_options import calculation_options, preferred_runtime, take_runtime_options
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,10 +78,7 @@ _PATH = click.Path(path_type=Path)
 @filter_option
 @grid_options
 @reader_options
-@runtime_options
-@precision_option
-@dt_option
-@meaning_options
+@calculation_options
 @json_option
 def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_json: bool, **flags: Any) -> None:
     """Run a graph on a whole data set: accuracy, decisions, spikes, energy.
@@ -106,7 +100,8 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
     """
     from nirbridge.evaluating import evaluate
 
-    _require_outputs(output, plot, graph)
+    require_output(output, (".csv", ".parquet"), graph)
+    require_output(plot, ".png", graph)
     network = read_flat_graph(graph)
     note_precision(graph, network, flags["precision"], flags["dt"])
     runtime, others = _runtimes(flags.pop("runtime"), flags.pop("runtimes"), network)
@@ -139,13 +134,6 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
         print_json({"file": str(graph), "data": data, **found.to_dict()})
     else:
         echo_text(found.table())
-
-
-def _require_outputs(output: Path | None, plot: Path | None, graph: Path) -> None:
-    if output is not None:
-        require_output(output, (".csv", ".parquet"), graph)
-    if plot is not None:
-        require_output(plot, ".png", graph)
 
 
 def _runtimes(one: str | None, several: str | None, network: FlatGraph) -> tuple[str, tuple[str, ...]]:

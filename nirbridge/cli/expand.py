@@ -62,11 +62,11 @@ def command(
     """
     from nirbridge.expanding import expand_with_notes, reach
     from nirbridge.expanding.measuring import measured_error
-    from nirbridge.expanding.writing import write_reached
+    from nirbridge.expanding.reach import write_reached
     from nirbridge.ir import write
     from nirbridge.reports import counted
 
-    require_output(output, ".nir", graph, *([source] if source else []))
+    require_output(output, ".nir", graph, source)
     if target and exact_for != "any-steps":
         raise click.UsageError("--for excludes --exact-for: what a platform gets is exact for any steps")
     network = read_graph(graph)

@@ -89,7 +89,7 @@ def command(
     """
     from nirbridge.cli.common import require_output
 
-    require_output(output, ".nir", *([weights] if weights else []))
+    require_output(output, ".nir", weights)
     from nirbridge.exporting import export, load_module, load_weights
     from nirbridge.ir import write
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import require_output
+from nirbridge.cli.common import F, require_apart, require_output, with_options
 from nirbridge.cli.output import echo
 from nirbridge.cli.quantities import microseconds
 from nirbridge.errors import InputError
@@ -57,17 +57,22 @@ def filter_option(function: Callable[..., None]) -> Callable[..., None]:
     return _FILTER_OPTIONS[0](function)
 
 
-def filter_options(function: Callable[..., None]) -> Callable[..., None]:
+def filter_options(function: F) -> F:
     """Adds the options."""
-    for option in reversed(_FILTER_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(_FILTER_OPTIONS, function)
 
 
-def mask_files(flags: dict[str, Any]) -> list[str]:
-    """The files that filters take hot pixels from."""
-    given = (getattr(one, "given", None) for one in flags["filters"])
-    return [os.fspath(path) for path in given if isinstance(path, (str, os.PathLike))]
+def require_apart_from(
+    read: Sequence[str | Path | None], written: Sequence[Path | None], flags: dict[str, Any]
+) -> None:
+    """What is read stays, but for a mask of hot pixels, to which others may be added.
+
+    Raises:
+        InputError: an output is one of the files that are read, or another output.
+    """
+    masks = (getattr(one, "given", None) for one in flags["filters"])
+    require_apart(written, [*read, *(Path(mask) for mask in masks if isinstance(mask, (str, os.PathLike)))])
+    require_apart([*written, flags["save_hot_pixels"]], read)
 
 
 def require_filter_target(flags: dict[str, Any]) -> None:

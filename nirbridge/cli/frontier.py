@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.common import (
-    dt_option,
     energy_options,
     input_shapes,
     json_option,
-    meaning_options,
     naming,
     note_precision,
-    precision_option,
     read_data,
     read_graph,
     require_output,
@@ -26,7 +23,7 @@ from nirbridge.cli.common import (
 from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import adding, progress_of
-from nirbridge.cli.runtime_options import given, runtime_options
+from nirbridge.cli.runtime_options import calculation_options, given
 from nirbridge.errors import InputError, NirbridgeError, Problem
 
 if TYPE_CHECKING:
@@ -76,10 +73,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
 @jobs_options
-@runtime_options
-@precision_option
-@dt_option
-@meaning_options
+@calculation_options
 @json_option
 def command(
     networks: tuple[Path, ...],
@@ -114,9 +108,7 @@ def command(
     from nirbridge.workers import crew
 
     files = listed(networks, sources, steps)
-    if output is not None:
-        inputs = {path for one in files for path in (one.graph, one.input) if path is not None}
-        require_output(output, ".png", labels, *networks, *sorted(inputs))
+    require_output(output, ".png", labels, *networks, *(path for one in files for path in (one.graph, one.input)))
     candidates = _candidates(files, labels, samples, options["dt"])
     for file, one in zip(files, candidates, strict=True):
         note_precision(file.graph, one.graph, options["precision"], options["dt"])
@@ -185,13 +177,9 @@ def _data(file: NetworkFile, graph: nir.NIRGraph, dt: float | None, known: dict[
 
 
 def _labels(path: Path) -> Array:
-    from nirbridge.arrays import read_arrays
+    from nirbridge.arrays import one_array, read_arrays
 
-    found = read_arrays(path)
-    if isinstance(found, dict):
-        names = ", ".join(list(found)[:8])
-        raise InputError(f"file '{path}'", f"holds {len(found)} arrays ({names})", "Save the classes alone as .npy")
-    return found
+    return one_array(path, read_arrays(path), "Save the classes alone as .npy")
 
 
 @contextmanager

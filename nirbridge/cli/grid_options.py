@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from nirbridge.cli.common import F, with_options
 from nirbridge.cli.quantities import microseconds, parse_time
 from nirbridge.errors import InputError
 
@@ -22,6 +22,12 @@ def parse_start(_context: click.Context, param: click.Parameter, value: str | No
     return microseconds(param.opts[0], value, "first, zero or a time", 0)
 
 
+jitter_option = click.option(
+    "--jitter",
+    metavar="DURATION",
+    callback=parse_time,
+    help="How far events may come out of order; they are sorted back. 1ms if not given.",
+)
 _GRID_OPTIONS = (
     click.option(
         "--start",
@@ -43,20 +49,13 @@ _GRID_OPTIONS = (
         help="What becomes of events off the sensor, times that go back and unknown words: the first ends the reading, "
         "or all are left out and counted. If not given: error for recordings, skip for live sources.",
     ),
-    click.option(
-        "--jitter",
-        metavar="DURATION",
-        callback=parse_time,
-        help="How far events may come out of order; they are sorted back. 1ms if not given.",
-    ),
+    jitter_option,
 )
 
 
-def grid_options(function: Callable[..., None]) -> Callable[..., None]:
+def grid_options(function: F) -> F:
     """Adds the options."""
-    for option in reversed(_GRID_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(_GRID_OPTIONS, function)
 
 
 def reading(flags: dict[str, Any]) -> dict[str, Any]:

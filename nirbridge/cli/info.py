@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.common import json_option, require_output
-from nirbridge.cli.encoder_options import parse_size, progress
+from nirbridge.cli.encoder_options import progress, sensor_option
+from nirbridge.cli.grid_options import jitter_option
 from nirbridge.cli.output import echo, print_json
-from nirbridge.cli.quantities import parse_time
 from nirbridge.cli.reader_options import reader_flags, reader_options
 from nirbridge.errors import NirbridgeError, Problem
 from nirbridge.reports import count_text, counted, rate_text, seconds_text
@@ -28,15 +28,8 @@ SHOWN = 8
 @click.argument("sources", metavar="REC...", nargs=-1, required=True)
 @json_option
 @click.option("--picture", type=click.Path(path_type=Path), help="A .png of the events by pixel and of the rate.")
-@click.option(
-    "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
-)
-@click.option(
-    "--jitter",
-    metavar="DURATION",
-    callback=parse_time,
-    help="How far events may come out of order; they are sorted back. 1ms if not given.",
-)
+@sensor_option
+@jitter_option
 @reader_options
 def command(
     sources: tuple[str, ...],

@@ -11,19 +11,16 @@ from typing import Any
 import click
 
 from nirbridge.cli.common import (
-    dt_option,
     graph_argument,
-    meaning_options,
     naming,
     note_precision,
-    precision_option,
     read_flat_graph,
     read_inputs,
     require_output,
 )
 from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo
-from nirbridge.cli.runtime_options import given, runtime_options
+from nirbridge.cli.runtime_options import calculation_options, given
 from nirbridge.errors import InputError
 
 _RANGE = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
@@ -60,10 +57,7 @@ _MOST_NEURONS = 1000
     "--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second of a film."
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
-@runtime_options
-@precision_option
-@dt_option
-@meaning_options
+@calculation_options
 def command(
     graph: Path,
     source: Inputs,

@@ -103,7 +103,7 @@ def command(
     from nirbridge.ir import write
     from nirbridge.quantizing import quantize_with_report
 
-    require_output(output, ".nir", graph, *([source] if source else []))
+    require_output(output, ".nir", graph, source)
     network = read_flat_graph(graph)
     with naming(graph, source):
         data = _calibration(source, network, samples, steps, scale, dt)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
+
+from nirbridge.cli.common import F, with_options
 
 _READER_OPTIONS = (
     click.option(
@@ -20,11 +21,9 @@ _READER_OPTIONS = (
 _NAMES = ("columns", "time_unit", "camera", "sample")
 
 
-def reader_options(function: Callable[..., None]) -> Callable[..., None]:
+def reader_options(function: F) -> F:
     """Adds the options that say how a recording is read."""
-    for option in reversed(_READER_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(_READER_OPTIONS, function)
 
 
 def reader_flags(flags: dict[str, Any]) -> dict[str, Any]:

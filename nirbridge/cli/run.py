@@ -81,8 +81,7 @@ def command(
     from nirbridge.nir_data import SUFFIX, write_nir_data
     from nirbridge.runtime import compile
 
-    if output is not None:
-        require_output(output, (".npz", SUFFIX), graph, *source.paths)
+    require_output(output, (".npz", SUFFIX), graph, *source.paths)
     network = read_flat_graph(graph)
     note_precision(graph, network, precision, dt)
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given(options)) as program:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import F, with_options
+from nirbridge.cli.common import F, dt_option, meaning_options, precision_option, with_options
 from nirbridge.cli.output import echo
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ _OPTIONS = (
 def runtime_options(function: F) -> F:
     """Adds an option for each of ``NAMES``; where it is not given it is None, and the runtime chooses."""
     return with_options(_OPTIONS, function)
+
+
+def calculation_options(function: F) -> F:
+    """Adds the options of a command that calculates: of its runtime, and of what the graph means."""
+    return with_options((runtime_options, precision_option, dt_option, meaning_options), function)
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import click
 
 from nirbridge.cli.common import json_option
 from nirbridge.cli.output import echo_text, print_json
+from nirbridge.errors import sentence
 
 
 @click.command()
@@ -41,13 +42,9 @@ def command(as_json: bool) -> None:
         (
             name,
             s.version or "-",
-            "usable" if s.usable else f"not usable: {_sentence(s.reason)} {s.install}".rstrip(),
+            "usable" if s.usable else f"not usable: {sentence(s.reason)} {s.install}".rstrip(),
             s.summary,
         )
         for name, s in states.items()
     ]
     echo_text(table(("runtime", "version", "state", "is"), rows))
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else text + "."

@@ -29,8 +29,7 @@ def command(graph: Path, as_json: bool, output: Path | None) -> None:
     from nirbridge.files import write_whole
     from nirbridge.showing import describe, to_svg, to_text
 
-    if output is not None:
-        require_output(output, ".svg", graph)
+    require_output(output, ".svg", graph)
     description = describe(read_flat_graph(graph))
     if output is not None:
         write_whole(output, to_svg(description, graph.name))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import note_precision, precision_option, require_apart
+from nirbridge.cli.common import note_precision, precision_option
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
-from nirbridge.cli.filter_options import filter_options, mask_files, require_filter_target, save_hot_pixels
+from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
 from nirbridge.cli.grid_options import grid_options
 from nirbridge.cli.output import echo
 from nirbridge.cli.outputs import Outputs, opened_outputs, out_option
@@ -133,22 +133,15 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
       nirbridge stream rec.es --model model.nir --speed 2 --out decisions.jsonl --out tcp://127.0.0.1:5555
       nirbridge stream 'udp://127.0.0.1:3333' 'udp://127.0.0.1:3334' --model model.nir
     """
-    _require_apart(sources, options)
+    # A file of decisions is emptied before the first.
+    files = [Path(out) for out in dict.fromkeys(options["outs"])]
+    require_apart_from([*sources, options["model"], options["labels"] or None], files, options)
     if len(sources) == 1:
         stream_one(sources[0], **options)
         return
     from nirbridge.cli.several_sources import stream_several
 
     stream_several(sources, stream_one, options)
-
-
-def _require_apart(sources: tuple[str, ...], options: dict[str, Any]) -> None:
-    """Decisions and hot pixels go to no file that is read: a file of decisions is emptied before the first."""
-    files = [Path(out) for out in dict.fromkeys(options["outs"])]
-    read = [*sources, options["model"], *([options["labels"]] if options["labels"] else [])]
-    mask = options["save_hot_pixels"]
-    require_apart(files, [*read, *mask_files(options)])
-    require_apart([*files, *([] if mask is None else [mask])], read)
 
 
 def stream_one(

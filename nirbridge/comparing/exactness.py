@@ -8,12 +8,13 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.ir import SparseMatrix, time_constants
+from nirbridge.ir import time_constants
+from nirbridge.primitives.fields import NOT_FIELDS
+from nirbridge.primitives.sparse import entries
 from nirbridge.runtime import Array, Plan
 
 _BITS = 12
 """A dyadic number is *short* when it is a multiple of 2^-12 below 2^12: products of two then fit float32."""
-_NOT_VALUES = ("input_type", "output_type", "metadata")
 
 
 def is_dyadic(plan: Plan, data: Iterable[Array]) -> bool:
@@ -27,9 +28,9 @@ def _factors(node: nir.NIRNode, dt: float) -> Iterator[Array]:
     """The numbers that a node computes with; a time constant counts as the factor dt/tau."""
     scaled = time_constants(node)
     for name, value in vars(node).items():
-        if name in _NOT_VALUES or value is None or isinstance(value, str) or name == "delay":
+        if name in NOT_FIELDS or value is None or isinstance(value, str) or name == "delay":
             continue
-        array = value.value if isinstance(value, SparseMatrix) else np.asarray(value)
+        array = entries(value)
         if array.dtype.kind in "fiub":
             yield dt / array if name in scaled else array
 

@@ -72,13 +72,13 @@ def net(nodes: dict[str, nir.NIRNode], *paths: str, shape: tuple[int, ...]) -> G
     return graph_of(Example("", (), nodes, paths, shape))
 
 
-def data(case: Case) -> dict[str, Array]:
-    """[T, B, *shape] for every input of the case."""
+def data(case: Case, make: Callable[[tuple[int, ...], int], Array] | None = None) -> dict[str, Array]:
+    """[T, B, *shape] for every input of the case, by ``make`` from shape and seed, else in halves."""
     found = {}
     for index, (name, node) in enumerate(case.graph().nodes.items()):
         if is_input(node):
-            shape = tuple(int(n) for n in node.output_type["output"])
-            found[name] = dyadic((case.steps, BATCH, *shape), -2, 7, 0.5, 100 + index)
+            shape = (case.steps, BATCH, *(int(n) for n in node.output_type["output"]))
+            found[name] = make(shape, 100 + index) if make else dyadic(shape, -2, 7, 0.5, 100 + index)
     return found
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import nir
 import numpy as np
 
+from nirbridge.conformance import cases
 from nirbridge.conformance.cases import Array, Case, Graph, case_of, net
-from nirbridge.ir import MultiLevelLIF, Place, Product, all_specs, build_graph, is_input
+from nirbridge.ir import MultiLevelLIF, Place, Product, all_specs, build_graph
 from nirbridge.primitives import BUILT_IN
 from nirbridge.primitives.examples import INTEGER_DT, Example, whole_numbers
 from nirbridge.primitives.multi_level_lif import integer_lanes
@@ -17,13 +18,7 @@ from nirbridge.primitives.multi_level_lif import integer_lanes
 
 def data(case: Case, high: int = 7) -> dict[str, Array]:
     """[T, B, *shape] of small integers for every input of the case."""
-    found = {}
-    for index, (name, node) in enumerate(case.graph().nodes.items()):
-        if is_input(node):
-            shape = tuple(int(n) for n in node.output_type["output"])
-            generator = np.random.default_rng(100 + index)
-            found[name] = generator.integers(-2, high, (case.steps, 3, *shape)).astype(np.float64)
-    return found
+    return cases.data(case, lambda shape, seed: np.random.default_rng(seed).integers(-2, high, shape).astype(float))
 
 
 def _act() -> MultiLevelLIF:
@@ -50,8 +45,8 @@ def _topologies() -> list[Case]:
         Example("residual", lanes, residual, ("input a b c d output", "b s d"), (4,)),
         Example("gate", (Place, Product), gate, ("input p a p.at m fc output", "input q b q.at m"), (4,)),
     ]
-    cases = [case_of(replace(example, dt=INTEGER_DT)) for example in examples]
-    return [*cases, Case("nested", (nir.NIRGraph,), _nested, dt=INTEGER_DT)]
+    found = [case_of(replace(example, dt=INTEGER_DT)) for example in examples]
+    return [*found, Case("nested", (nir.NIRGraph,), _nested, dt=INTEGER_DT)]
 
 
 def _nested() -> Graph:

@@ -10,11 +10,10 @@ import numpy as np
 
 from nirbridge.conformance import cases, integer_cases, random_graphs
 from nirbridge.conformance.cases import Case
-from nirbridge.errors import NirbridgeError, UnsupportedError
+from nirbridge.errors import UnsupportedError
 from nirbridge.runtime import Array, Program, compile, find_runtime, make_plan, usable_runtime
 
 FLOAT, FIXED = "float", "fixed"
-STATES = ("exact", "refused", "differs", "fails")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def judge(
     try:
         program = compile(case.graph(), runtime, **how, **options)
     except UnsupportedError as error:
-        return verdict("refused", _reason(error))
+        return verdict("refused", error.problems[0].found)
     except Exception as error:  # a runtime under test may raise anything, and the suite goes on
         return verdict("fails", f"compile raised {type(error).__name__}: {error}")
     x = x or (integer_cases if precision == FIXED else cases).data(case)
@@ -173,10 +172,6 @@ def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> str
 def _values(result: Any, program: Program) -> dict[str, Array]:
     output = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
     return {**result.records, **output}
-
-
-def _reason(error: NirbridgeError) -> str:
-    return error.problems[0].found
 
 
 def declared_but_refused(runtime: str, verdicts: list[Verdict]) -> list[str]:

@@ -16,8 +16,9 @@ from nirbridge.converting.markers import Marker, Relu
 from nirbridge.errors import Problem
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
+from nirbridge.ir.topology import reached
 
 _LOGITS = "Return the logits; their largest is the same"
 _ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
@@ -134,24 +135,12 @@ def without_finals(builder: GraphBuilder, result: Signal) -> tuple[Signal, tuple
     while isinstance(sender := builder.sender(result), Final):
         finals.insert(0, sender)
         result = Signal(builder.incoming[result.sources[0]], result.shape, result.leading)
-    for name in _before(builder, result.sources):
-        node = builder.nodes[name]
-        if isinstance(node, Final):
+    before = reached(result.sources, builder.incoming.__getitem__)
+    for name, node in builder.nodes.items():
+        if isinstance(node, Final) and name in before:
             refused = Problem(node.where, node.found, node.next_step)
             builder.problems.append((refused, False))
     return result, tuple(finals)
-
-
-def _before(builder: GraphBuilder, names: Iterable[str]) -> dict[str, None]:
-    """These nodes and all that they depend on."""
-    found: dict[str, None] = {}
-    pending = list(names)
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found[name] = None
-            pending.extend(builder.incoming[name])
-    return dict.fromkeys(name for name in builder.nodes if name in found)
 
 
 def final_notes(finals: Iterable[Final]) -> list[Problem]:
@@ -160,22 +149,10 @@ def final_notes(finals: Iterable[Final]) -> list[Problem]:
     return [Problem(final.where, found, "Apply it to the decoded output", rule="final_activation") for final in finals]
 
 
-def _leaky_module(call: Call, module: nn.LeakyReLU, input: Any) -> Signal:
-    return leaky_relu(call, input, module.negative_slope)
-
-
-def _prelu_module(call: Call, module: nn.PReLU, input: Any) -> Signal:
-    return prelu(call, input, module.weight)
-
-
-def _rrelu_module(call: Call, module: nn.RReLU, input: Any) -> Signal:
-    return rrelu(call, input, module.lower, module.upper)
-
-
 MODULES: dict[type[nn.Module], Handler] = {
-    nn.LeakyReLU: _leaky_module,
-    nn.PReLU: _prelu_module,
-    nn.RReLU: _rrelu_module,
+    nn.LeakyReLU: with_fields(leaky_relu, "negative_slope"),
+    nn.PReLU: with_fields(prelu, "weight"),
+    nn.RReLU: with_fields(rrelu, "lower", "upper"),
     nn.Softmax: _final_module("softmax"),
     nn.LogSoftmax: _final_module("log_softmax"),
     nn.Sigmoid: _final_module("sigmoid"),

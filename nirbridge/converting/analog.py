@@ -16,7 +16,7 @@ from nirbridge.converting.activations import Final, without_finals
 from nirbridge.converting.finite import require_finite
 from nirbridge.converting.vocabulary import ANALOG
 from nirbridge.errors import ExportError, Problem
-from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.exporting.tracing import evaluation
@@ -103,11 +103,7 @@ class AnalogGraph:
 
     def free_name(self, wanted: str) -> str:
         """``wanted``, with a number where it is taken."""
-        name, number = wanted, 0
-        while name in self.nodes:
-            number += 1
-            name = f"{wanted}_{number}"
-        return name
+        return free_name(wanted, self.nodes)
 
 
 def _stated(node: nir.NIRNode) -> Shape:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array, Relu
+from nirbridge.converting.samples import WHERE, as_array
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import describe, user_code
 
 BATCH = 64
-_CALIBRATION = "argument 'data'"
 
 
 def checked_data(data: Any) -> Array:
@@ -28,25 +28,14 @@ def checked_data(data: Any) -> Array:
     Raises:
         InputError: it is no such array of numbers, empty, not finite, or all zero.
     """
-    try:
-        array = np.asarray(_plain(data) if isinstance(data, Tensor) else data)
-    except (TypeError, ValueError) as error:
-        raise InputError(_CALIBRATION, f"is no array ({error})", "Give samples [N, *shape]") from None
-    if array.dtype.kind not in "fiub":
-        raise InputError(_CALIBRATION, f"has dtype {array.dtype}, not numbers", "Give samples [N, *shape]")
+    array = as_array(data, "Give samples [N, *shape]")
     if array.ndim < 2 or not array.size:
-        raise InputError(_CALIBRATION, f"has shape {array.shape}, expected [N, *shape]", "Give at least one sample")
+        raise InputError(WHERE, f"has shape {array.shape}, expected [N, *shape]", "Give at least one sample")
     if not np.isfinite(array).all():
-        raise InputError(_CALIBRATION, "holds NaN or infinity", "Calibrate on samples as the network was trained on")
+        raise InputError(WHERE, "holds NaN or infinity", "Calibrate on samples as the network was trained on")
     if not array.any():
-        raise InputError(_CALIBRATION, "is all zero, which shows no activation", "Calibrate on real samples")
+        raise InputError(WHERE, "is all zero, which shows no activation", "Calibrate on real samples")
     return array
-
-
-def _plain(data: Tensor) -> Tensor:
-    """The same values where numpy reads them, which has no bfloat16."""
-    data = data.detach().cpu()
-    return data.float() if data.dtype is torch.bfloat16 else data
 
 
 def module_dtype(module: nn.Module) -> torch.dtype:

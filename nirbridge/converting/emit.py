@@ -121,7 +121,9 @@ def emit(emission: Emission) -> Emission:
         if type(graph.nodes[name]) in (Relu, nir.Output):
             emission.divisors.update(_divisors(emission, name))
     for name in graph.order:
-        emission.trains[name] = _rule(graph.nodes[name])(emission, name)
+        node = graph.nodes[name]
+        rule = _carrier if is_moving(node) else _RULES.get(type(node), _layer)
+        emission.trains[name] = rule(emission, name)
     return emission
 
 
@@ -230,11 +232,6 @@ def _carrier(emission: Emission, name: str) -> Train:
     return Train((emission.place(name, node, train.sources),), factor, train.base)
 
 
-def _offset(emission: Emission, name: str) -> Train:
-    """A constant is in the bias of the neuron that it reaches."""
-    return emission.gather(name)
-
-
 def _neuron(emission: Emission, name: str) -> Train:
     """θ and V(0) in the unit in which the layers before it send."""
     settings, node, scale = emission.settings, emission.graph.nodes[name], emission.scales[name]
@@ -295,11 +292,7 @@ _RULES: dict[type[nir.NIRNode], Any] = {
     MaxPool2d: _carrier,
     nir.AvgPool2d: _carrier,
     nir.SumPool2d: _carrier,
-    Offset: _offset,
+    Offset: Emission.gather,  # a constant is in the bias of the neuron that it reaches
     Relu: _neuron,
     nir.Output: _output,
 }
-
-
-def _rule(node: nir.NIRNode) -> Any:
-    return _carrier if is_moving(node) else _RULES.get(type(node), _layer)

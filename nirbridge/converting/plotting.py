@@ -62,14 +62,8 @@ def _title(report: Report) -> str:
 
 
 def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> None:
-    for place, (label, name, colour) in enumerate(
-        (("accumulated", "error", _BLUE), ("of the layer's own code", "own_error", _ORANGE))
-    ):
-        heights = [100 * getattr(layer, name) for layer in layers]
-        axis.bar([x + 0.4 * (place - 0.5) for x in range(len(layers))], heights, 0.39, label=label, color=colour)
-    axis.set_ylabel("error, % of the\nactivations' power")
-    axis.set_ylim(0, max(max(axis.get_ylim()), 1.0))
-    _legend(axis, 2)
+    kinds = (("accumulated", "error", _BLUE), ("of the layer's own code", "own_error", _ORANGE))
+    _bars(axis, layers, kinds, "error, % of the\nactivations' power")
 
 
 def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
@@ -79,10 +73,17 @@ def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
         ("values cut off", "clipped", _ORANGE),
         ("values too small", "below", _RED),
     )
+    _bars(axis, layers, kinds, "share, %")
+
+
+def _bars(axis: Any, layers: tuple[LayerError, ...], kinds: tuple[tuple[str, str, str], ...], unit: str) -> None:
+    """A bar for each (label, field of a layer, colour), side by side."""
+    wide = 0.8 / len(kinds)
     for place, (label, name, colour) in enumerate(kinds):
         heights = [100 * getattr(layer, name) for layer in layers]
-        axis.bar([x + 0.2 * (place - 1.5) for x in range(len(layers))], heights, 0.19, label=label, color=colour)
-    axis.set_ylabel("share, %")
+        places = [x + wide * (place - (len(kinds) - 1) / 2) for x in range(len(layers))]
+        axis.bar(places, heights, wide - 0.01, label=label, color=colour)
+    axis.set_ylabel(unit)
     axis.set_ylim(0, max(max(axis.get_ylim()), 1.0))
     _legend(axis, len(kinds))
 

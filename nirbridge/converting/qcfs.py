@@ -61,7 +61,8 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         raise InputError("option 'steps'", f"{steps!r} is not a whole number from 1 to {_MOST_STEPS}")
     window = int(steps)
     progress("reading the network")
-    ends = (_expanded(window), _averaged(window)) if window > 1 else (None, None)
+    frames, mean = np.ones((window, 1)), np.full((1, window), 1 / window)
+    ends = (_mixing("frames", frames), _mixing("mean", mean)) if window > 1 else (None, None)
     builder, _ = trace(module, data.shape[1:], _vocabulary(window), *ends)
     graph = builder.graph({})
     mark_inference(graph, 1)
@@ -87,12 +88,8 @@ def _layer(name: str, node: MultiLevelLIF) -> Layer:
     return Layer(name, node.shape, np.asarray(node.lane_weight.max(axis=0), dtype=np.float64), 1.0, 1.0)
 
 
-def _expanded(window: int) -> Callable[[GraphBuilder, Signal], Signal]:
-    return lambda builder, signal: builder.add("frames", TemporalMix(np.ones((window, 1))), signal)
-
-
-def _averaged(window: int) -> Callable[[GraphBuilder, Signal], Signal]:
-    return lambda builder, signal: builder.add("mean", TemporalMix(np.full((1, window), 1 / window)), signal)
+def _mixing(name: str, matrix: Array) -> Callable[[GraphBuilder, Signal], Signal]:
+    return lambda builder, signal: builder.add(name, TemporalMix(matrix), signal)
 
 
 def _vocabulary(window: int) -> Vocabulary:

@@ -10,17 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nirbridge.converting.markers import Relu
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 
 
 def relu(call: Call, input: Any, inplace: bool = False) -> Signal:
     """max(x, 0): the place of a spiking neuron."""
     return call.emit(Relu(), require_signal(input))
-
-
-def _relu_module(call: Call, module: nn.ReLU, input: Any) -> Signal:
-    return relu(call, input)
 
 
 def clamp(call: Call, input: Any, min: Any = None, max: Any = None) -> Signal:
@@ -55,13 +51,9 @@ def hardtanh(call: Call, input: Any, min_val: float = -1.0, max_val: float = 1.0
     return clamp(call, input, min_val, max_val)
 
 
-def _hardtanh_module(call: Call, module: nn.Hardtanh, input: Any) -> Signal:
-    return clamp(call, input, module.min_val, module.max_val)
-
-
 MODULES: dict[type[nn.Module], Handler] = {
-    nn.ReLU: _relu_module,
-    **dict.fromkeys((nn.ReLU6, nn.Hardtanh), _hardtanh_module),
+    nn.ReLU: with_fields(relu),
+    **dict.fromkeys((nn.ReLU6, nn.Hardtanh), with_fields(clamp, "min_val", "max_val")),
 }
 FUNCTIONS: dict[Any, Handler] = {
     **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), relu),

@@ -24,6 +24,7 @@ from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, is_
 from nirbridge.errors import ExportError, Problem
 from nirbridge.exporting.normalisation import fold_into
 from nirbridge.ir import MaxPool2d, SparseMatrix, label, mark_copy, original
+from nirbridge.primitives.sparse import entries
 
 _AVERAGES = ("mean pool", "sum pool")
 _KEEPS_SIGNS = ("max pool", "flatten", "scale", *_AVERAGES)
@@ -127,7 +128,7 @@ def never_negative(graph: AnalogGraph, input_too: bool) -> dict[str, bool]:
 
 def _weights(node: nir.NIRNode) -> Array:
     weight = getattr(node, "weight", getattr(node, "scale", 1.0))
-    return np.asarray(weight.value if isinstance(weight, SparseMatrix) else weight)
+    return entries(weight)
 
 
 def recode_averages(graph: AnalogGraph, input_too: bool) -> AnalogGraph:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from nirbridge.errors import InputError, brief
+from nirbridge.errors import InputError, brief, reason_of
 from nirbridge.exporting.user_code import describe, user_code
 
 LIMIT = 1024
-_WHERE = "argument 'data'"
+WHERE = "argument 'data'"
 _SHAPE = "Give samples [N, *shape], or a loader that gives batches of them"
 _INPUTS = ("image", "images", "pixel_values", "x", "input", "inputs", "data", "features")
 _LABELS = ("label", "labels", "y", "target", "targets")
@@ -60,19 +60,19 @@ def samples(data: Any, limit: int = LIMIT) -> Samples:
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
         raise InputError("option 'limit'", f"{limit!r} is not a whole number from 1", "Give for instance 1024")
     if isinstance(data, (np.ndarray, Tensor)):
-        return Samples(_array(data), None, "")
+        return Samples(as_array(data), None, "")
     if isinstance(data, tuple) and len(data) == 2 and _is_labelled(*data):
-        return Samples(_array(data[0]), _labels(data[1]), "")
+        return Samples(as_array(data[0]), _labels(data[1]), "")
     if isinstance(data, Dataset):
         items = data if isinstance(data, IterableDataset) else (data[index] for index in range(_length(data)))
         return _gathered(items, limit, batched=False)
     if isinstance(data, (list, tuple)):
         numbers = not any(isinstance(item, (Tensor, np.ndarray, tuple, Mapping)) for item in data)
-        return Samples(_array(data), None, "") if numbers else _gathered(data, limit, batched=False)
+        return Samples(as_array(data), None, "") if numbers else _gathered(data, limit, batched=False)
     if isinstance(data, (str, bytes, Mapping)) or not isinstance(data, Iterable):
         if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
-            return Samples(_array(data), None, "")
-        raise InputError(_WHERE, f"is a {type(data).__name__}, which holds no samples", _SHAPE)
+            return Samples(as_array(data), None, "")
+        raise InputError(WHERE, f"is a {type(data).__name__}, which holds no samples", _SHAPE)
     return _gathered(data, limit, batched=not isinstance(data, DataLoader) or data.batch_sampler is not None)
 
 
@@ -98,12 +98,12 @@ def _gathered(source: Iterable[Any], limit: int, batched: bool) -> Samples:
     for empty, item in enumerate(_guarded(source)):
         found, label = _batch(item, batched)
         if found.ndim < 2:
-            raise InputError(_WHERE, f"gives batches of shape {found.shape}, expected [B, *shape]", _SHAPE)
+            raise InputError(WHERE, f"gives batches of shape {found.shape}, expected [B, *shape]", _SHAPE)
         if parts and found.shape[1:] != parts[0].shape[1:]:
             both = f"{parts[0].shape[1:]} and {found.shape[1:]}"
-            raise InputError(_WHERE, f"gives samples of shapes {both}", "Bring all to one shape")
+            raise InputError(WHERE, f"gives samples of shapes {both}", "Bring all to one shape")
         if label is not None and len(label) != len(found):
-            raise InputError(_WHERE, f"gives {len(label)} labels with {len(found)} samples", "Give one for each")
+            raise InputError(WHERE, f"gives {len(label)} labels with {len(found)} samples", "Give one for each")
         more = taken + len(found) > limit
         if len(found) and taken < limit:
             parts.append(found[: limit - taken])
@@ -112,7 +112,7 @@ def _gathered(source: Iterable[Any], limit: int, batched: bool) -> Samples:
         if more or empty > taken + _MOST_EMPTY:
             break
     if not taken:
-        raise InputError(_WHERE, "gives no sample", "Give at least one")
+        raise InputError(WHERE, "gives no sample", "Give at least one")
     known = [label for label in labels if label is not None]
     note = f"the first {taken} samples of it were taken" if more else ""
     return Samples(np.concatenate(parts), np.concatenate(known) if len(known) == len(labels) else None, note)
@@ -145,7 +145,7 @@ def _guarded(source: Iterable[Any]) -> Iterable[Any]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(_WHERE, f"raises {describe(error)} while it is read", "Iterate over it yourself") from error
+        raise InputError(WHERE, f"raises {describe(error)} while it is read", "Iterate over it yourself") from error
 
 
 def _split(item: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
@@ -156,8 +156,8 @@ def _split(item: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
         if isinstance(item[0], Mapping):
             return _of_mapping(item[0])
         label = _labels(item[1]) if len(item) > 1 else None
-        return _array(item[0]), label
-    return _array(item), None
+        return as_array(item[0]), label
+    return as_array(item), None
 
 
 def _holds_tensors(item: Any) -> bool:
@@ -172,8 +172,8 @@ def _of_mapping(item: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[np.int64
     keys = named[:1] or real
     if len(keys) != 1:
         found = f"gives a dictionary with {brief(sorted(map(str, item)))}, which does not say what the network takes"
-        raise InputError(_WHERE, found, f"Name it as one of {', '.join(_INPUTS[:4])}")
-    return _array(arrays[keys[0]]), label
+        raise InputError(WHERE, found, f"Name it as one of {', '.join(_INPUTS[:4])}")
+    return as_array(arrays[keys[0]]), label
 
 
 def _is_index(value: Any) -> bool:
@@ -198,7 +198,7 @@ def _is_labelled(x: Any, y: Any) -> bool:
     return label is not None and label.ndim == 1 and _holds_tensors(x) and np.ndim(x) > 1 and len(x) == len(label)
 
 
-def _array(value: Any) -> NDArray[Any]:
+def as_array(value: Any, next_step: str = _SHAPE) -> NDArray[Any]:
     """As numpy reads it, which has no bfloat16.
 
     Raises:
@@ -210,8 +210,8 @@ def _array(value: Any) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(_WHERE, f"is no array ({' '.join(str(error).split())[:120]})", _SHAPE) from None
+        raise InputError(WHERE, f"is no array ({reason_of(error)})", next_step) from None
     if array.dtype.kind not in "fiub":
         kind = f"dtype {array.dtype}" if array.dtype != object else f"objects such as {type(value).__name__}"
-        raise InputError(_WHERE, f"has {kind}, not numbers", _SHAPE)
+        raise InputError(WHERE, f"has {kind}, not numbers", next_step)
     return array

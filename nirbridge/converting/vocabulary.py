@@ -9,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from nirbridge.converting import activations, rectifiers
@@ -27,11 +27,11 @@ from nirbridge.exporting import (
     refusals,
 )
 from nirbridge.exporting.arrays import array
-from nirbridge.exporting.call import Call
-from nirbridge.exporting.functions import FUNCTIONS, METHODS
+from nirbridge.exporting.call import Call, with_fields
+from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
 from nirbridge.exporting.functions import add as add_signals
 from nirbridge.exporting.functions import multiply as multiply_signal
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_batch, require_signal
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
 from nirbridge.ir import SparseMatrix
@@ -58,14 +58,6 @@ def batch_norm(
     return call.emit(ChannelAffine(*(value.reshape(broad) for value in (scale, shift, center, spread))), signal)
 
 
-def _batch_norm_module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Signal:
-    signal = require_signal(input)
-    axes, expected = ((1, 2), "[N, C] or [N, C, L]") if type(module) is nn.BatchNorm1d else ((3,), "[N, C, H, W]")
-    require_batch(signal, axes, expected)
-    mean, variance = module.running_mean, module.running_var
-    return batch_norm(call, signal, mean, variance, module.weight, module.bias, eps=module.eps)
-
-
 def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
     """x + alpha y; a constant becomes part of the next neuron's bias."""
     if isinstance(input, Signal) and isinstance(other, Signal):
@@ -76,10 +68,7 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
             raise RefusalError("scales the signal while it adds a constant", "Write alpha * x + c")
     else:
         signal, constant = input, other * alpha
-    value = array(constant) if isinstance(constant, Tensor) else np.asarray(constant, dtype=call.builder.dtype)
-    surplus = value.ndim - len(signal.shape)
-    if surplus > 0 and set(value.shape[:surplus]) <= {1}:
-        value = value.reshape(value.shape[surplus:])
+    value = as_constant(call, signal, constant)
     try:
         np.broadcast_to(value, signal.shape)
     except ValueError:
@@ -190,10 +179,9 @@ ANALOG = Vocabulary(
         **pooling.MODULES,
         **enlarging.MODULES,
         **activations.MODULES,
-        nn.MaxPool2d: maxima.max_module(maxima.max_pool2d_of_spikes),
+        nn.MaxPool2d: with_fields(maxima.max_pool2d_of_spikes, *maxima.FIELDS),
         **rectifiers.MODULES,
-        nn.BatchNorm1d: _batch_norm_module,
-        nn.BatchNorm2d: _batch_norm_module,
+        **normalisation.modules(batch_norm),
         **GRAPH_MODULES,
     },
     named_modules=layers.NAMED_MODULES,

@@ -15,6 +15,7 @@ from nirbridge.costing.signals import Unit
 from nirbridge.errors import InputError
 from nirbridge.ir import is_coded
 from nirbridge.runtime import Array, Plan, PlannedNode, Source
+from nirbridge.runtime.recording import arriving
 
 _ENTERED = (SYNAPSES, PRODUCT)
 
@@ -197,7 +198,7 @@ def _traffic(
     """The sum of what ``sources`` send.  Analog values have no level; each counts as one."""
     merged, levels, analog = None, 0.0, False
     for source in sources:
-        values = _shifted(np.asarray(records[source.name]), source.delayed)
+        values = arriving(records, source)
         merged = values if merged is None else merged.astype(np.float64) + values
         unit = units[source.name]
         analog = analog or unit is None
@@ -212,11 +213,6 @@ def _levels(values: Array, unit: Unit) -> float:
     """The sum of all values in units of level 1."""
     total = np.abs(values).sum(axis=(0, 1), dtype=np.float64)
     return float((total / np.where(unit, unit, 1)).sum())
-
-
-def _shifted(values: Array, delayed: bool) -> Array:
-    """What arrives: over an edge that closes a cycle, the value of the step before."""
-    return np.concatenate([np.zeros_like(values[:1]), values[:-1]]) if delayed else values
 
 
 def _evaluations(values: Array, inferences: int) -> float:

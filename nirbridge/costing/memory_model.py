@@ -9,8 +9,8 @@ from nirbridge.costing.costs import INTEGER
 from nirbridge.costing.layers import Layer, Neuron
 from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import MIXING, PRODUCT, cost_of
-from nirbridge.costing.rows import mixing_macs, row, synapses_or_none
+from nirbridge.costing.roles import MIXING, PRODUCT, cost_of, synapses_of
+from nirbridge.costing.rows import mixing_macs, row
 from nirbridge.costing.tally import Tally
 from nirbridge.ir import PhaseIF
 from nirbridge.primitives.spec import Membrane, Synapses
@@ -64,7 +64,7 @@ def memory_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Lay
 def _row(layer: Layer, measured: Measured) -> LayerEnergy:
     costs = INTEGER[measured.bits]
     spent, ann = Tally(costs, measured.bits), Tally(costs, measured.bits)
-    synapses = synapses_or_none(layer)
+    synapses = synapses_of(layer.planned)
     entering = Traffic()
     if synapses is not None:
         entering = measured.activity.entering[layer.name]

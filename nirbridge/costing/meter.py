@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +14,16 @@ from nirbridge.costing.layers import Layer, layers_of, uncounted
 from nirbridge.costing.memory_model import memory_rows
 from nirbridge.costing.rate_models import rate_rows
 from nirbridge.costing.report import EnergyReport, LayerEnergy
-from nirbridge.costing.roles import SYNAPSES
+from nirbridge.costing.roles import MIXING, SYNAPSES, role_of
 from nirbridge.costing.signals import units_of
-from nirbridge.costing.width import width_of
 from nirbridge.errors import InputError
 from nirbridge.ir import Graph, Quantize, frames_of_inference, is_input
+from nirbridge.passes.find_integers import stores_integers
 from nirbridge.primitives.event_input import brings_events
+from nirbridge.primitives.sparse import entries
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, require_option
+from nirbridge.runtime.precision import meant_in_integers
 
 Rows = Callable[[tuple[Layer, ...], Measured], tuple[list[LayerEnergy], dict[str, str]]]
 
@@ -85,6 +88,7 @@ class Meter:
         width = own if self._bits is None else self._bits
         activity = total.means()
         rows, skipped = _MODELS[self._model](self._layers, Measured(activity, self._units, width))
+        reasons = {**uncounted(self._plan), **skipped}
         return EnergyReport(
             model=self._model,
             bits=width,
@@ -93,7 +97,7 @@ class Meter:
             inferences=activity.inferences,
             steps=activity.steps // activity.inferences,
             layers=tuple(rows),
-            not_counted=_in_order(self._plan, {**uncounted(self._plan), **skipped}),
+            not_counted={name: reasons[name] for name in self._plan.names if name in reasons},
             assumptions=(
                 *_width_line(width, own, self._bits),
                 *_frames_line(self._plan, self._frames, activity),
@@ -156,10 +160,6 @@ def _layers(plan: Plan) -> tuple[Layer, ...]:
     return layers
 
 
-def _in_order(plan: Plan, reasons: dict[str, str]) -> dict[str, str]:
-    return {name: reasons[name] for name in plan.names if name in reasons}
-
-
 def _assumptions(
     plan: Plan, layers: tuple[Layer, ...], rows: list[LayerEnergy], input_kind: str | None
 ) -> tuple[str, ...]:
@@ -184,3 +184,18 @@ def _behind_input(plan: Plan, name: str) -> bool:
     """Whether data reach the node as they are, or rounded by the host."""
     senders = (plan[source.name].node for source in plan[name].sources)
     return any(is_input(sender) or type(sender) is Quantize for sender in senders)
+
+
+_LEAST, _MOST = -128, 127
+"""Signed integers of 8 bits."""
+
+
+def width_of(plan: Plan) -> int:
+    """8 where all weights are integers of 8 bits and the graph is meant in integers, as a quantised one; else 32."""
+    weights = [entries(planned.node.weight) for planned in plan.nodes if role_of(planned) in (SYNAPSES, MIXING)]
+    in_integers = meant_in_integers(plan) or stores_integers(planned.node for planned in plan.nodes)
+    return 8 if in_integers and all(map(_fits, weights)) else 32
+
+
+def _fits(weight: Any) -> bool:
+    return bool(((weight == np.rint(weight)) & (weight >= _LEAST) & (weight <= _MOST)).all())

@@ -7,8 +7,8 @@ from nirbridge.costing.costs import SYNAPTIC
 from nirbridge.costing.layers import Layer
 from nirbridge.costing.products import multiplications, multiply
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import MIXING, PRODUCT, SYNAPSES
-from nirbridge.costing.rows import mixing_macs, row, synapses_or_none
+from nirbridge.costing.roles import MIXING, PRODUCT, SYNAPSES, synapses_of
+from nirbridge.costing.rows import mixing_macs, row
 from nirbridge.costing.tally import Tally
 
 SKIPPED_NEURON = "membranes cost nothing in this model; model 'memory' counts them"
@@ -41,7 +41,7 @@ def rate_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Layer
 def _row(layer: Layer, measured: Measured) -> LayerEnergy:
     costs = SYNAPTIC[measured.bits]
     spent = Tally(costs, measured.bits)
-    synapses = synapses_or_none(layer)
+    synapses = synapses_of(layer.planned)
     if layer.role == PRODUCT:
         multiply(spent, layer, measured)
         ann = costs.mac * multiplications(layer.planned)

@@ -10,7 +10,7 @@ from nirbridge.costing.activity import Activity, Measured, Traffic
 from nirbridge.costing.layers import Layer
 from nirbridge.costing.products import multiplications
 from nirbridge.costing.report import LayerEnergy
-from nirbridge.costing.roles import PRODUCT, synapses_of
+from nirbridge.costing.roles import PRODUCT
 from nirbridge.costing.tally import Tally
 from nirbridge.primitives.spec import Synapses
 
@@ -46,8 +46,3 @@ def row(
         counts=dict(spent.counts),
         parts=dict(spent.parts),
     )
-
-
-def synapses_or_none(layer: Layer) -> Synapses | None:
-    """The layer's synapses, where it has any."""
-    return synapses_of(layer.planned)

@@ -22,7 +22,6 @@ from nirbridge_events import Events, FrameEncoder, Stream
 
 Say = Callable[[str], None]
 COMPARED = 20
-SPIKING = ("conv_act", "hidden_act")
 
 
 @dataclass

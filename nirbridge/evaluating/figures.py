@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.evaluating.costs import Cost
-from nirbridge.evaluating.readout import margins, ranks
-from nirbridge.evaluating.statistics import confusion, settled_from, wilson_interval
+from nirbridge.evaluating.statistics import confusion, margins, ranks, settled_from, wilson_interval
 from nirbridge.evaluating.work import BAD
 from nirbridge.runtime import Array
 

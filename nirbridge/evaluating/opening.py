@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.arrays import read_arrays
+from nirbridge.arrays import one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
 from nirbridge.evaluating.array_samples import array_samples
 from nirbridge.evaluating.array_sources import ArraySource, source_of, take_labels
 from nirbridge.evaluating.recordings import EncodedSet, Labelled
-from nirbridge.evaluating.samples import Samples, require_labels
+from nirbridge.evaluating.samples import Samples
 from nirbridge.evaluating.steps import steps_of_still
 from nirbridge.ir import Graph
 from nirbridge.nir_data import SUFFIX, read_nir_data
@@ -136,17 +136,6 @@ def _labels(labels: Any) -> Array:
     if not isinstance(labels, (str, os.PathLike)):
         return np.asarray(labels)
     found = read_arrays(labels, "[N]")
-    if isinstance(found, dict):
-        taken = take_labels({name: ArraySource(array) for name, array in found.items()})
-        if taken is None:
-            names = ", ".join(list(found)[:8])
-            raise InputError(
-                f"file '{labels}'", f"holds {len(found)} arrays ({names})", "Save the classes alone as .npy"
-            )
-        return taken[1]
-    return found
-
-
-def checked_labels(samples: Samples, classes: int) -> Array | None:
-    """The labels of a data set, as whole numbers within the network's classes."""
-    return None if samples.labels is None else require_labels(samples.labels, len(samples), classes)
+    named = {name: ArraySource(array) for name, array in found.items()} if isinstance(found, dict) else {}
+    taken = take_labels(named)
+    return one_array(labels, found, "Save the classes alone as .npy") if taken is None else taken[1]

@@ -17,11 +17,12 @@ from nirbridge.costing.text import energy_text, ratio_text
 from nirbridge.errors import GraphWarning, InputError
 from nirbridge.evaluating.candidates import Candidate
 from nirbridge.evaluating.collecting import gathered
-from nirbridge.evaluating.family import family_of
 from nirbridge.evaluating.judges import GraphJudge
 from nirbridge.evaluating.running import finished, prepared
 from nirbridge.evaluating.work import activity_sum
+from nirbridge.ir import TemporalMix, spec_of
 from nirbridge.reports import counted, printable, table
+from nirbridge.runtime import Plan
 from nirbridge.workers import Crew, crew
 
 Progress = Callable[[int], None]
@@ -222,3 +223,18 @@ def _table(found: Sweep) -> str:
         *dict.fromkeys(printable(line) for outcome in found.outcomes for line in outcome.report.assumptions),
     ]
     return "\n".join(lines)
+
+
+_MOST = 2
+"""So many kinds of neurons are told apart in one name."""
+
+
+def family_of(plan: Plan) -> str:
+    """The neurons and their levels, as ``M-LIF S=4``, ``ML-IF N=4``, ``LM-HT L=2``, ``One-Spike Q=1.3`` or ``LIF``.
+
+    Empty without spiking neurons, ``mixed neurons`` with more than two kinds.
+    """
+    mixing = any(type(planned.node) is TemporalMix for planned in plan.nodes)
+    rules = ((planned.node, spec_of(planned.node).cost.family) for planned in plan.nodes)
+    found = dict.fromkeys(rule(node, mixing) for node, rule in rules if rule is not None)
+    return " and ".join(found) if len(found) <= _MOST else "mixed neurons"

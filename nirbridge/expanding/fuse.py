@@ -213,19 +213,7 @@ def _is_whole(fragment: Fragment, nodes: dict[str, nir.NIRNode], edges: list[tup
 def _folded(
     fragment: Fragment, node: nir.NIRNode, nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]
 ) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
-    parts = set(fragment.nodes)
-    first, *others_ = fragment.entries
-    kept: list[tuple[str, str]] = []
-    own = set(fragment.edges)
-    for source, target in edges:
-        if (source, target) in own:
-            continue
-        if target in others_:
-            continue
-        kept.append((source, fragment.name if target == first else target))
-    rest = {
-        name: node if name == fragment.name else other
-        for name, other in nodes.items()
-        if name not in parts or name == fragment.name
-    }
-    return rest, kept
+    name, (first, *rest) = fragment.name, fragment.entries
+    outside = [edge for edge in edges if edge not in fragment.edges and edge[1] not in rest]
+    kept = {other: node for other, node in nodes.items() if other not in fragment.nodes or other == name}
+    return {**kept, name: node}, [(source, name if target == first else target) for source, target in outside]

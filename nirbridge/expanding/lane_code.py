@@ -1,7 +1,8 @@
-"""The part of a printed program that gives layers the spikes of neurons of several levels."""
+"""What printed programs share: their loop over steps, and the spikes of neurons of several levels."""
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Any
 
 from nirbridge.expanding.fragment import Array
@@ -49,20 +50,31 @@ class Membrane(Spikes):  # sends what it has
         return v
 """
 _ORDER = """\
-    # nirtorch runs a node before all branches that lead to it; the names of this file are in order.
-    module.execution_order.sort(key=lambda node: node.name)
+# nirtorch runs a node before all branches that lead to it; the names of this file are in order.
+module.execution_order.sort(key=lambda node: node.name)
+"""
+_STEPS = """\
+    state, outputs = None, []
+    with torch.no_grad():
+        for frame in x{flat}:
+            y, state = module(frame, state)
+            outputs.append(y)
+    return torch.stack(outputs)
 """
 
 
 def filled(program: str, file: File) -> str:
-    """A program with the places ``path, flat, spikes, membrane, neurons, order`` for a file of ours."""
+    """A program for a file of ours; what its places stand for is named here."""
+    order = _ORDER if file.joins else ""
     return program.format(
         path=file.path,
         flat=file.flattened,
+        steps=_STEPS.format(flat=file.flattened),
         spikes=SPIKES,
         membrane=_membrane(file.lanes),
         neurons=rows(file.lanes),
-        order=_ORDER if file.joins else "",
+        order=order,
+        order_within=indent(order, "    "),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import nir
@@ -61,17 +62,8 @@ def every_step(name: str, node: MultiLevelLIF, dt: float, approximate: bool) -> 
 
 
 def _subtracting(node: MultiLevelLIF) -> MultiLevelLIF:
-    return MultiLevelLIF(
-        shape=node.shape,
-        decay=node.decay,
-        gain=node.gain,
-        v_init=node.v_init,
-        lane_threshold=node.lane_threshold,
-        lane_weight=node.lane_weight,
-        lane_reset=np.asarray(node.lane_threshold) - np.asarray(node.v_reset),
-        v_reset=np.zeros(()),
-        boundary=node.boundary,
-    )
+    lane_reset = np.asarray(node.lane_threshold) - np.asarray(node.v_reset)
+    return replace(node, lane_reset=lane_reset, v_reset=np.zeros(()), reset="subtract")
 
 
 def _soft(name: str, node: MultiLevelLIF) -> Fragment:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
+from io import BytesIO
+from os import PathLike
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 
 from nirbridge.errors import Problem, UnsupportedError
 from nirbridge.expanding.core import expand_with_notes, state_shapes
+from nirbridge.expanding.lane_code import filled
 from nirbridge.expanding.lowering.filters import delays_as_cycles, filters_as_cycles, with_synapses_apart
 from nirbridge.expanding.lowering.forms import in_plain_forms, pools_as_convolutions
 from nirbridge.expanding.lowering.levels import neurons_by_code
@@ -27,7 +31,8 @@ from nirbridge.expanding.lowering.scales import folded, with_full_scales, with_j
 from nirbridge.expanding.lowering.shifts import around_zero
 from nirbridge.expanding.target import File, Lanes, Target
 from nirbridge.expanding.targets import target_named
-from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step
+from nirbridge.files import whole_file
+from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step, write
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,7 @@ class Reached:
         """The program that runs the file with the platform."""
         flat = flatten(self.graph)
         joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
-        assert self.target.code is not None  # a platform without one is refused
-        return self.target.code(File(path, self.lanes, joins, self.one_row))
+        return filled(self.target.code, File(path, self.lanes, joins, self.one_row))
 
 
 def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float | None = None) -> Reached:
@@ -196,3 +200,24 @@ def _sums_values(name: str, flat: FlatGraph) -> bool:
 def _analog(name: str, flat: FlatGraph, target: Target) -> Problem:
     said = f"sends values that are no spikes on, which {target.version} does not carry"
     return Problem(label(name, flat.nodes[name]), said, "Run it with nirbridge", "sends_spikes")
+
+
+def write_reached(path: str | PathLike[str], reached: Reached) -> None:
+    """Writes the graph; without ``v_reset`` where the platform's version of NIR knows no such field.
+
+    It is 0 in every graph that is made for a platform, which is what a file without it means.
+    """
+    content = BytesIO()
+    write(content, reached.graph)
+    if not reached.target.writes_v_reset:
+        _drop(content, "v_reset")
+    with whole_file(path) as file:
+        file.write(content.getbuffer())
+
+
+def _drop(content: BytesIO, field: str) -> None:
+    with h5py.File(content, "r+") as file:
+        found: list[str] = []
+        file.visit(lambda name: found.append(name) if name.rpartition("/")[2] == field else None)
+        for name in found:
+            del file[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import nir
@@ -77,7 +76,7 @@ class Target:
         analog: whether values other than spikes travel between nodes.
         memoryless: tau of a LIF without memory in steps, 0 where there is none.
         writes_v_reset: whether its version of NIR knows the field.
-        code: gives the program that runs the file; None where there is none.
+        code: the program that runs the file, with places that ``lane_code`` fills; empty where there is none.
         ran: whether our tests ran the platform itself.
         refused: why no file helps; empty where one does.
     """
@@ -97,6 +96,6 @@ class Target:
     analog: bool = True
     memoryless: float = 1.0
     writes_v_reset: bool = True
-    code: Callable[[File], str] | None = None
+    code: str = ""
     ran: bool = False
     refused: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import nir
@@ -14,7 +14,17 @@ from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph, mark_moves
 from nirbridge.ir.stated_shapes import made_shape
+from nirbridge.ir.topology import reached
 from nirbridge.primitives.shaping import ShapeMismatchError
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """``wanted``, with a number where it is taken."""
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
 
 
 class GraphBuilder:
@@ -137,23 +147,15 @@ class GraphBuilder:
         return graph
 
     def _needed(self) -> dict[str, None]:
-        needed: set[str] = set()
-        pending = [name for name, node in self.nodes.items() if type(node) is nir.Output]
-        while pending:
-            name = pending.pop()
-            if name not in needed:
-                needed.add(name)
-                pending.extend(self.incoming[name])
+        outputs = (name for name, node in self.nodes.items() if type(node) is nir.Output)
+        needed = reached(outputs, self.incoming.__getitem__)
         return {name: None for name in self.nodes if name in needed or not self.incoming[name]}
 
     def _enter(
         self, name: str, node: nir.NIRNode, sources: Iterable[str], shape: Shape, leading: LeadingAxes
     ) -> Signal:
         base = name.replace("/", "_").replace("\0", "_") or type(node).__name__.lower()
-        unique, number = base, 0
-        while unique in self.nodes:
-            number += 1
-            unique = f"{base}_{number}"
+        unique = free_name(base, self.nodes)
         self.nodes[unique] = node
         self.incoming[unique] = tuple(sources)
         self._shapes[unique] = shape

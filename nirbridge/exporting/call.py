@@ -15,6 +15,15 @@ Handler = Callable[..., Any]
 """Lowers one kind of call: takes the :class:`Call`, then what the code passes, and gives what the code gets back."""
 
 
+def with_fields(function: Handler, *names: str) -> Handler:
+    """The handler of a module that is a function of its input and of these fields."""
+
+    def lower(call: Call, module: Any, input: Any) -> Any:
+        return function(call, input, *(getattr(module, name) for name in names))
+
+    return lower
+
+
 @dataclass(frozen=True)
 class Call:
     """Where the nodes of a call go and what they are called.

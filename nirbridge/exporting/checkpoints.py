@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, reason_of
 from nirbridge.exporting.user_code import nested
 
 _SHOWN = 4
@@ -50,7 +50,7 @@ def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
         # Assigned, not copied: a copy would round float64 weights to the module's float32 without a word.
         module.load_state_dict(dict(state), assign=True)
     except RuntimeError as error:
-        raise FileError(where, f"cannot be loaded ({_line(error)})", "Save it again from this module") from error
+        raise FileError(where, f"cannot be loaded ({reason_of(error)})", "Save it again from this module") from error
 
 
 def read_state(path: str | os.PathLike[str]) -> Mapping[str, Tensor]:
@@ -87,7 +87,7 @@ def _read_safetensors(path: Path, where: str) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise FileError(where, f"is no readable .safetensors file ({_line(error)})", _SAFETENSORS) from error
+        raise FileError(where, f"is no readable .safetensors file ({reason_of(error)})", _SAFETENSORS) from error
 
 
 def _read_torch(path: Path, where: str) -> Any:
@@ -99,7 +99,7 @@ def _read_torch(path: Path, where: str) -> Any:
         found = "holds more than plain tensors, or is no torch file; nothing of it was run"
         raise FileError(where, found, _SAFETENSORS) from error
     except Exception as error:
-        raise FileError(where, f"is no readable torch file ({_line(error)})", _SAFETENSORS) from error
+        raise FileError(where, f"is no readable torch file ({reason_of(error)})", _SAFETENSORS) from error
 
 
 _READERS: dict[str, Callable[[Path, str], Any]] = {
@@ -126,7 +126,3 @@ def _listed(items: list[str]) -> str:
     shown = [item if len(item) <= _LONGEST else f"{item[:_LONGEST]}..." for item in items[:_SHOWN]]
     rest = len(items) - _SHOWN
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from nirbridge.exporting.along import along, convolution
 from nirbridge.exporting.arrays import array, pair, single
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.moving import move
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import mark_moves
@@ -115,16 +115,12 @@ def _upsample_module(call: Call, module: nn.Upsample, input: Any) -> Any:
     return upsample(call, input, module.size, module.scale_factor, module.mode, recompute_scale_factor=again)
 
 
-def _shuffle_module(call: Call, module: nn.PixelShuffle, input: Any) -> Signal:
-    return pixel_shuffle(call, input, module.upscale_factor)
-
-
 MODULES: dict[type[nn.Module], Handler] = {
     nn.ConvTranspose1d: _transpose_module,
     nn.ConvTranspose2d: _transpose_module,
     nn.Upsample: _upsample_module,
     nn.UpsamplingNearest2d: _upsample_module,
-    nn.PixelShuffle: _shuffle_module,
+    nn.PixelShuffle: with_fields(pixel_shuffle, "upscale_factor"),
 }
 FUNCTIONS: dict[Any, Handler] = {
     **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d), conv_transpose),

@@ -73,12 +73,16 @@ def negative(call: Call, input: Any) -> Signal:
     return multiply(call, input, -1)
 
 
+def as_constant(call: Call, signal: Signal, value: Any) -> Any:
+    """A constant as an array, without axes of 1 that stand before those of the features."""
+    found = array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=call.builder.dtype)
+    surplus = found.ndim - len(signal.shape)
+    return found.reshape(found.shape[surplus:]) if surplus > 0 and set(found.shape[:surplus]) <= {1} else found
+
+
 def _factor(call: Call, signal: Signal, constant: Any) -> Any:
     """The constant as an array of the features' shape; NIR's Scale has one factor for each feature."""
-    factor = array(constant) if isinstance(constant, Tensor) else np.asarray(constant, dtype=call.builder.dtype)
-    surplus = factor.ndim - len(signal.shape)
-    if surplus > 0 and set(factor.shape[:surplus]) <= {1}:
-        factor = factor.reshape(factor.shape[surplus:])
+    factor = as_constant(call, signal, constant)
     try:
         return np.broadcast_to(factor, signal.shape).copy()
     except ValueError:

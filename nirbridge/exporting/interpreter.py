@@ -164,15 +164,6 @@ class Trace:
             raise self.vocabulary.function_refusal(name, args)
         return self.interpreter.apply(handler, self._name(node, name), args, kwargs)
 
-    def _get_attr(self, node: fx.Node, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
-        return operator.attrgetter(node.target)(self.module)
-
-    def _placeholder(self, node: fx.Node, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
-        return self.tracer.arguments[node.target]
-
-    def _output(self, _node: fx.Node, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
-        return args[0]
-
     def _name(self, node: fx.Node, function: str) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
         inner = stack[-1][0] if stack else ""
@@ -199,12 +190,12 @@ class Trace:
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
-    "placeholder": Trace._placeholder,
-    "get_attr": Trace._get_attr,
+    "placeholder": lambda trace, node, _args, _kwargs: trace.tracer.arguments[node.target],
+    "get_attr": lambda trace, node, _args, _kwargs: operator.attrgetter(node.target)(trace.module),
     "call_module": Trace._call_module,
     "call_function": Trace._call_function,
     "call_method": Trace._call_method,
-    "output": Trace._output,
+    "output": lambda _trace, _node, args, _kwargs: args[0],
 }
 
 

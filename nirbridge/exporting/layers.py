@@ -13,7 +13,7 @@ from torch import nn
 from nirbridge.exporting import moving, windows
 from nirbridge.exporting.along import merges
 from nirbridge.exporting.arrays import array, pair, single
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.settling import Moved, moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
@@ -58,10 +58,6 @@ def conv2d(
     step, reach = pair(stride), pair(dilation)
     edge = padding if isinstance(padding, str) else pair(padding)
     return call.emit(nir.Conv2d(signal.shape[1:], kernel, step, edge, reach, int(groups), offset), signal)
-
-
-def _linear_module(call: Call, module: nn.Linear, input: Any) -> Signal:
-    return linear(call, input, module.weight, module.bias)
 
 
 def _conv_module(function: Callable[..., Signal]) -> Callable[..., Signal]:
@@ -127,10 +123,6 @@ def _text(signal: Signal) -> str:
     return f"[{', '.join((names, *map(str, signal.shape)))}]"
 
 
-def _flatten_module(call: Call, module: nn.Flatten, input: Any) -> Signal:
-    return flatten(call, input, module.start_dim, module.end_dim)
-
-
 def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     """Splits an axis: [T*B, ...] → [T, B, ...], or one of features on the way to another shape."""
     signal = require_signal(input)
@@ -142,10 +134,6 @@ def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     if prod(split) != full[dim]:
         raise RefusalError(f"splits axis {dim} of {_text(signal)} into {given}", "Give sizes that multiply to it")
     return reshape_to(call, signal, (*full[:dim], *split, *full[dim + 1 :]), f"splits axis {dim} into {split}")
-
-
-def _unflatten_module(call: Call, module: nn.Unflatten, input: Any) -> Signal:
-    return unflatten(call, input, module.dim, module.unflattened_size)
 
 
 def same(call: Call, module: nn.Module, input: Any) -> Signal:
@@ -160,24 +148,25 @@ def over_batch_or_time(signal: Signal, dims: tuple[int, ...]) -> RefusalError | 
     return None
 
 
+_SHAPING: dict[type[nn.Module], Handler] = {
+    nn.Flatten: with_fields(flatten, "start_dim", "end_dim"),
+    nn.Unflatten: with_fields(unflatten, "dim", "unflattened_size"),
+    **dict.fromkeys(
+        (
+            nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
+        ),
+        same,
+    ),
+}  # fmt: skip
 MODULES: dict[type[nn.Module], Handler] = {
-    nn.Linear: _linear_module,
+    nn.Linear: with_fields(linear, "weight", "bias"),
     nn.Conv1d: _conv_module(conv1d),
     nn.Conv2d: _conv_module(conv2d),
     **windows.MODULES,
     **moving.MODULES,
-    nn.Flatten: _flatten_module,
-    nn.Unflatten: _unflatten_module,
-    nn.Identity: same,
-    nn.Dropout: same,
-    nn.Dropout1d: same,
-    nn.Dropout2d: same,
-    nn.Dropout3d: same,
-    nn.AlphaDropout: same,
-    nn.FeatureAlphaDropout: same,
+    **_SHAPING,
 }
-_SHAPING: tuple[Handler, ...] = (flatten, unflatten, _flatten_module, _unflatten_module, same)
-SHAPING = frozenset(_SHAPING)
+SHAPING = frozenset((flatten, unflatten, *_SHAPING.values()))
 """Handlers that change a shape or nothing."""
 NAMED_MODULES: dict[str, Handler] = {"torchvision.ops.stochastic_depth.StochasticDepth": same}
 """By the full name of a type, where its library is not imported."""

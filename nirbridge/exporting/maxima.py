@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,12 +9,11 @@ from torch import nn
 from torch.nn import functional
 
 from nirbridge.exporting.arrays import pair, single
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
 from nirbridge.exporting.windowing import (
     Pair,
     adaptive,
-    adaptive_module,
     copies,
     overhang,
     padded,
@@ -92,24 +90,13 @@ def adaptive_max_pool1d(call: Call, input: Any, output_size: Any, return_indices
     return max_pool1d(call, signal)
 
 
-def max_module(pool: Callable[..., Signal]) -> Handler:
-    """The handler of nn.MaxPool2d by ``pool``."""
-
-    def lower(call: Call, m: nn.MaxPool2d, input: Any) -> Signal:
-        return pool(call, input, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices)
-
-    return lower
-
-
-def _max1d_module(call: Call, module: nn.MaxPool1d, input: Any) -> Signal:
-    return max_pool1d(call, input)
-
-
+FIELDS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+"""Of nn.MaxPool2d, in the order in which its function takes them."""
 MODULES: dict[type[nn.Module], Handler] = {
-    nn.MaxPool1d: _max1d_module,
-    nn.MaxPool2d: max_module(max_pool2d),
-    nn.AdaptiveMaxPool1d: adaptive_module(adaptive_max_pool1d),
-    nn.AdaptiveMaxPool2d: adaptive_module(adaptive_max_pool2d),
+    nn.MaxPool1d: with_fields(max_pool1d),
+    nn.MaxPool2d: with_fields(max_pool2d, *FIELDS),
+    nn.AdaptiveMaxPool1d: with_fields(adaptive_max_pool1d, "output_size", "return_indices"),
+    nn.AdaptiveMaxPool2d: with_fields(adaptive_max_pool2d, "output_size", "return_indices"),
 }
 FUNCTIONS: dict[Any, Handler] = {
     **dict.fromkeys((functional.max_pool1d, torch.max_pool1d), max_pool1d),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from nirbridge.errors import reason_of
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.settling import moved
 from nirbridge.exporting.signal import BATCH, STEPS, LeadingAxes, RefusalError, Signal, require_signal
@@ -48,8 +49,7 @@ def move(call: Call, function: Callable[..., Any], input: Any, *args: Any, **kwa
             torch.empty(signal.full_shape, dtype=index.dtype, device="meta"), *_meta(args), **_meta(kwargs)
         )
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        text = " ".join(str(error).split())[:120]
-        raise RefusalError(f"{found}: {text}", _LEADING, leading=True) from None
+        raise RefusalError(f"{found}: {reason_of(error)}", _LEADING, leading=True) from None
     if isinstance(result, Tensor):
         return _signal(signal, result, whole, lead, count, call.name)
     if len(result) != len(whole):
@@ -110,11 +110,6 @@ def _function(name: str) -> Handler:
     return lower
 
 
-def _module(call: Call, module: nn.Module, input: Any) -> Any:
-    """A module without parameters, run on indices."""
-    return move(call, module, input)
-
-
 _BOTH = (
     "transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "unsqueeze", "chunk", "split",
     "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "repeat_interleave",
@@ -122,7 +117,7 @@ _BOTH = (
 )  # fmt: skip
 _METHODS = ("expand", "repeat", "flip", "split_with_sizes")
 _PLAIN: dict[str, Handler] = {name: _function(name) for name in _BOTH}
-MODULES: dict[type[nn.Module], Handler] = dict.fromkeys((nn.ChannelShuffle, nn.PixelUnshuffle), _module)
+MODULES: dict[type[nn.Module], Handler] = dict.fromkeys((nn.ChannelShuffle, nn.PixelUnshuffle), move)
 FUNCTIONS: dict[Any, Handler] = {getattr(torch, name): handler for name, handler in _PLAIN.items()}
 METHODS: dict[str, Handler] = {**_PLAIN, **{name: _function(name) for name in _METHODS}}
 HANDLERS = frozenset((*FUNCTIONS.values(), *METHODS.values(), *MODULES.values()))

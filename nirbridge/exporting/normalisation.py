@@ -108,12 +108,17 @@ def _alone(signal: Signal, scale: Array, shift: Array) -> nir.NIRNode:
     return nir.Conv2d(tuple(spatial), kernel, (1, 1), (0, 0), (1, 1), channels, shift)
 
 
-def _module(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Signal:
-    signal = require_signal(input)
-    axes, expected = ((1, 2), "[N, C] or [N, C, L]") if type(module) is nn.BatchNorm1d else ((3,), "[N, C, H, W]")
-    require_batch(signal, axes, expected)
-    mean, variance = module.running_mean, module.running_var
-    return batch_norm(call, signal, mean, variance, module.weight, module.bias, eps=module.eps)
+def modules(function: Handler) -> dict[type[nn.Module], Handler]:
+    """The modules that ``function`` lowers with their fields."""
+
+    def lower(call: Call, module: nn.BatchNorm1d | nn.BatchNorm2d, input: Any) -> Any:
+        signal = require_signal(input)
+        axes, expected = ((1, 2), "[N, C] or [N, C, L]") if type(module) is nn.BatchNorm1d else ((3,), "[N, C, H, W]")
+        require_batch(signal, axes, expected)
+        mean, variance = module.running_mean, module.running_var
+        return function(call, signal, mean, variance, module.weight, module.bias, eps=module.eps)
+
+    return dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), lower)
 
 
-MODULES: dict[type[nn.Module], Handler] = {nn.BatchNorm1d: _module, nn.BatchNorm2d: _module}
+MODULES = modules(batch_norm)

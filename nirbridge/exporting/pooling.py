@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nirbridge.errors import reason_of
 from nirbridge.exporting import maxima
 from nirbridge.exporting.along import along, convolution
 from nirbridge.exporting.arrays import pair, single
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
 from nirbridge.exporting.windowing import (
     adaptive,
-    adaptive_module,
     copies,
     overhang,
     padded,
@@ -105,7 +105,7 @@ def _run(pool: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     try:
         return pool(x)
     except RuntimeError as error:
-        raise RefusalError(" ".join(str(error).split())[:200], "Check the input shape and the layers before") from None
+        raise RefusalError(reason_of(error), "Check the input shape and the layers before") from None
 
 
 def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:
@@ -147,22 +147,13 @@ def over_places(call: Call, signal: Signal, axes: tuple[int, ...], mean: bool) -
     return call.emit(convolution(tuple(places), weight, groups=channels), signal)
 
 
-def _avg_module(call: Call, m: nn.AvgPool2d, input: Any) -> Signal:
-    return avg_pool2d(
-        call, input, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
-    )
-
-
-def _avg1d_module(call: Call, m: nn.AvgPool1d, input: Any) -> Signal:
-    return avg_pool1d(call, input, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
-
-
+_FIELDS = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
 MODULES: dict[type[nn.Module], Handler] = {
     **maxima.MODULES,
-    nn.AvgPool1d: _avg1d_module,
-    nn.AvgPool2d: _avg_module,
-    nn.AdaptiveAvgPool1d: adaptive_module(adaptive_avg_pool1d),
-    nn.AdaptiveAvgPool2d: adaptive_module(adaptive_avg_pool2d),
+    nn.AvgPool1d: with_fields(avg_pool1d, *_FIELDS),
+    nn.AvgPool2d: with_fields(avg_pool2d, *_FIELDS, "divisor_override"),
+    nn.AdaptiveAvgPool1d: with_fields(adaptive_avg_pool1d, "output_size"),
+    nn.AdaptiveAvgPool2d: with_fields(adaptive_avg_pool2d, "output_size"),
 }
 FUNCTIONS: dict[Any, Handler] = {
     **maxima.FUNCTIONS,

@@ -21,7 +21,7 @@ import nir
 import numpy as np
 from torch import nn
 
-from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.call import Call, Handler, join, with_fields
 from nirbridge.exporting.cells import first_call, integrator, numbers, require_positive, spiking, synapse
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.framework import Framework, Readings
@@ -116,10 +116,6 @@ def _amount(reset_fn: Any, threshold: Any) -> Any:
     return None
 
 
-def _sum_pool(call: Call, module: Any, input: Any) -> Signal:
-    return sum_pool2d(call, input, module.kernel_size, module.stride, module.ceil_mode)
-
-
 def _repeat(call: Call, module: Any, x: Any) -> Any:
     """Repeat: the inner module on [B*T, ...]."""
     signal = require_signal(x)
@@ -165,7 +161,7 @@ _MODULES: dict[str, Handler] = {
     f"{_HOME}.lif.LIFRecurrent": _recurrent,
     f"{_HOME}.exp_leak.ExpLeak": _neuron(LeadingAxes.BATCH_FIRST),
     f"{_HOME}.exp_leak.ExpLeakSqueeze": _neuron(LeadingAxes.FOLDED),
-    f"{_HOME}.pool2d.SumPool2d": _sum_pool,
+    f"{_HOME}.pool2d.SumPool2d": with_fields(sum_pool2d, "kernel_size", "stride", "ceil_mode"),
     f"{_HOME}.reshape.Repeat": _repeat,
     f"{_HOME}.reshape.FlattenTime": _axes(_to(LeadingAxes.FOLDED, LeadingAxes.BATCH_FIRST)),
     f"{_HOME}.reshape.UnflattenTime": _axes(_to(LeadingAxes.BATCH_FIRST, LeadingAxes.FOLDED)),

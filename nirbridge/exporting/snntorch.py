@@ -25,12 +25,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.cells import first_call, numbers, require_positive, require_steps, spiking, synapse
 from nirbridge.exporting.feedback import fed_back
-from nirbridge.exporting.framework import Framework, Readings
+from nirbridge.exporting.framework import Framework
 from nirbridge.exporting.functions import multiply
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.ir import MultiLevelLIF
@@ -155,10 +155,6 @@ def _returned(call: Call, module: Any, sent: Any, states: int) -> Any:
     return (sent, *(State(call.name) for _ in range(states)))
 
 
-def _readings(module: nn.Module) -> Readings:
-    return (LeadingAxes.STEP,)
-
-
 _MODULES: dict[str, Handler] = {
     f"{_HOME}.leaky.Leaky": _leaky,
     f"{_HOME}.lapicque.Lapicque": _lapicque,
@@ -178,5 +174,5 @@ FRAMEWORK = Framework(
         "SConv2dLSTM": "is an LSTM with gates, which no node has",
     },
     instead="Use Leaky, Lapicque, Synaptic, RLeaky or RSynaptic; snntorch.export_nir takes no others either",
-    readings=_readings,
+    readings=lambda _module: (LeadingAxes.STEP,),
 )

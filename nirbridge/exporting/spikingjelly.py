@@ -27,20 +27,8 @@ _LAYERS = {**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **enlar
 _MODES = {"s": LeadingAxes.STEP, "m": LeadingAxes.TIME}
 
 
-def _if(call: Call, module: Any, x: Any) -> Signal:
-    return _neuron(call, module, x, rate=None)
-
-
-def _lif(call: Call, module: Any, x: Any) -> Signal:
-    return _neuron(call, module, x, rate=numbers(1 / module.tau))
-
-
-def _parametric_lif(call: Call, module: Any, x: Any) -> Signal:
-    return _neuron(call, module, x, rate=numbers(module.w.sigmoid()))
-
-
 def _neuron(call: Call, module: Any, x: Any, rate: Any) -> Signal:
-    """Any of the three; ``rate`` is 1/tau, None where nothing leaks."""
+    """IF, LIF or ParametricLIF; ``rate`` is 1/tau, None where nothing leaks."""
     mode = module.step_mode
     hint = "Use spikingjelly's functional.set_step_mode on the whole network"
     signal = first_call(call, x, _MODES[mode], hint)
@@ -92,10 +80,6 @@ def _other_axes(signal: Signal, leading: LeadingAxes) -> Signal:
     return signal.reshaped(signal.shape, leading)
 
 
-def _linear(call: Call, module: Any, input: Any) -> Signal:
-    return layers.linear(call, input, module.weight, module.bias)
-
-
 def _readings(module: nn.Module) -> Readings:
     over_time = any(getattr(inner, "step_mode", "s") == "m" for inner in module.modules())
     return (LeadingAxes.TIME,) if over_time else (LeadingAxes.STEP,)
@@ -105,10 +89,15 @@ _WRAPPED = (
     nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,
 )  # fmt: skip
 _HANDLERS: dict[str, dict[str, Handler]] = {
-    "neuron.integrate_and_fire": {"IFNode": _if},
-    "neuron.lif": {"LIFNode": _lif},
-    "neuron.plif": {"ParametricLIFNode": _parametric_lif},
-    "layer.stateless_wrapper": {"Linear": _linear, **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED}},
+    "neuron.integrate_and_fire": {"IFNode": lambda call, module, x: _neuron(call, module, x, None)},
+    "neuron.lif": {"LIFNode": lambda call, module, x: _neuron(call, module, x, numbers(1 / module.tau))},
+    "neuron.plif": {
+        "ParametricLIFNode": lambda call, module, x: _neuron(call, module, x, numbers(module.w.sigmoid())),
+    },
+    "layer.stateless_wrapper": {
+        "Linear": _LAYERS[nn.Linear],
+        **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED},
+    },
     "layer.bn": {kind.__name__: _layer(_LAYERS[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
     "layer.dropout": {"Dropout": layers.same, "Dropout2d": layers.same},
     "layer.container": {

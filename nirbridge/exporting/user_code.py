@@ -11,7 +11,7 @@ from types import TracebackType
 
 from torch import nn
 
-from nirbridge.errors import ExportError
+from nirbridge.errors import ExportError, reason_of
 
 
 @contextmanager
@@ -32,10 +32,10 @@ class CodeExitError(Exception):
     """Code raised what would end the process, as SystemExit; its text names that."""
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """What code raised, as "ValueError: the text"."""
-    text = " ".join(str(error).split())[:200]
-    return text if isinstance(error, CodeExitError) else f"{type(error).__name__}{f': {text}' if text else ''}"
+    kind, text = type(error).__name__, reason_of(error)
+    return text if isinstance(error, CodeExitError) or text == kind else f"{kind}: {text}"
 
 
 @contextmanager
@@ -56,9 +56,7 @@ def user_code() -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and not _is_raised_by_code(error):
             raise
-        text = " ".join(str(error).split())[:200]
-        named = f"{type(error).__name__}{f': {text}' if text else ''}"
-        raise CodeExitError(named).with_traceback(error.__traceback__) from error
+        raise CodeExitError(describe(error)).with_traceback(error.__traceback__) from error
     finally:
         if os.getpid() != process:
             os._exit(0)

@@ -9,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.exporting.call import Call, Handler
+from nirbridge.exporting.call import Call
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
 from nirbridge.exporting.windows import pad_places
 from nirbridge.ir import Place, Shape
@@ -74,13 +74,3 @@ def pool_node(kind: Pool, kernel: Pair, stride: Pair, padding: Pair) -> nir.NIRN
         stride=np.array(stride, dtype=np.int64),
         padding=np.array(padding, dtype=np.int64),
     )
-
-
-def adaptive_module(pool: Callable[..., Signal]) -> Handler:
-    """The handler of a module with an output size by ``pool``."""
-
-    def lower(call: Call, module: Any, input: Any) -> Signal:
-        given = (module.return_indices,) if hasattr(module, "return_indices") else ()
-        return pool(call, input, module.output_size, *given)
-
-    return lower

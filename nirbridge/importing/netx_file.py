@@ -15,13 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
-from nirbridge.ir.guard import guard
-from nirbridge.ir.hdf5_reader import SIGNATURE
-from nirbridge.ir.heaps import longest_text
-from nirbridge.ir.sources import Origin, opened
+from nirbridge.errors import FileError, GraphError, brief
+from nirbridge.ir.guard import guarded
+from nirbridge.ir.sources import Origin
 
-Array = NDArray[Any]
 _LARGEST = 2.0**32
 """No parameter of the chip has so many bits."""
 
@@ -100,24 +97,15 @@ def read_layers(source: Any) -> list[Layer]:
         GraphError: a layer has no type, or holds a group that is not known.
     """
     origin = Origin(source, "read")
-    where = origin.where
-    with opened(origin, SIGNATURE) as data:
-        longest = longest_text(data, where)
-        try:
-            with h5py.File(h5py.h5f.open_file_image(bytes(data)), "r") as file:
-                guard(file, where, len(data), longest)
-                group = file.get("layer")
-                if not isinstance(group, h5py.Group) or not len(group):
-                    raise FileError(where, "holds no group 'layer'", "This HDF5 file is none that lava-dl exported")
-                numbers = [str(number) for number in range(len(group))]
-                if set(group) != set(numbers):
-                    found = f"its layers are {brief(sorted(group))}, not 0 to {len(group) - 1}"
-                    raise FileError(where, found, "Export it again")
-                return [_layer(group[number], f"layer {number}") for number in numbers]
-        except NirbridgeError:
-            raise
-        except Exception as error:  # h5py raises a dozen types on damaged files
-            raise FileError(where, f"is damaged ({brief(str(error))})", "Export or copy it again") from error
+    with guarded(origin) as file:
+        group = file.get("layer")
+        if not isinstance(group, h5py.Group) or not len(group):
+            raise FileError(origin.where, "holds no group 'layer'", "This HDF5 file is none that lava-dl exported")
+        numbers = [str(number) for number in range(len(group))]
+        if set(group) != set(numbers):
+            found = f"its layers are {brief(sorted(group))}, not 0 to {len(group) - 1}"
+            raise FileError(origin.where, found, "Export it again")
+        return [_layer(group[number], f"layer {number}") for number in numbers]
 
 
 def _layer(group: Any, where: str) -> Layer:

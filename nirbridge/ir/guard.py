@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
 
-from nirbridge.errors import FileError
-from nirbridge.ir.sources import MAX_BYTES
+from nirbridge.errors import FileError, NirbridgeError, reason_of
+from nirbridge.ir.heaps import longest_text
+from nirbridge.ir.sources import MAX_BYTES, Origin, opened
 
 MAX_OBJECTS = 50_000
 MAX_DEPTH = 48
@@ -25,6 +29,30 @@ _FEW = frozenset(
 )
 """Fields of a node that hold a few numbers, or one text."""
 _FEW_VALUES = 64
+
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@contextmanager
+def guarded(origin: Origin) -> Iterator[h5py.File]:
+    """Opens an HDF5 file after a look through it; an error of h5py inside of the block says that it is damaged.
+
+    Raises:
+        FileError: it is missing, no HDF5, damaged, or breaks one of the limits of this module.
+    """
+    where = origin.where
+    with opened(origin, SIGNATURE) as data:
+        longest = longest_text(data, where)
+        try:
+            mapped = isinstance(data, mmap.mmap) and origin.path is not None
+            with h5py.File(origin.path if mapped else h5py.h5f.open_file_image(data), "r") as file:
+                guard(file, where, len(data), longest)
+                yield file
+        except NirbridgeError:
+            raise
+        except Exception as error:  # h5py raises a dozen types on damaged files, the name of the file is what matters
+            raise FileError(where, f"is damaged ({reason_of(error)})", "Export or copy it again") from error
 
 
 def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,17 +10,15 @@ import nir
 import numpy as np
 from nir.serialization import hdf2dict
 
-from nirbridge.errors import FileError, GraphError, NirbridgeError, brief
+from nirbridge.errors import FileError, GraphError, brief, reason_of
 from nirbridge.ir.flat import MAX_DEPTH, FlatGraph, edge_problems, flatten
-from nirbridge.ir.guard import guard
-from nirbridge.ir.heaps import longest_text
+from nirbridge.ir.guard import guarded
 from nirbridge.ir.inference import set_types
 from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import find_spec, stored_names, type_named
-from nirbridge.ir.sources import Origin, opened
+from nirbridge.ir.sources import Origin
 from nirbridge.primitives.fields import Extension
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEWEST_MAJOR = 1
 _MOST_TEXT = 2**27
 """Bytes that an array of texts may take, in which each text takes as much as the longest."""
@@ -57,8 +54,8 @@ def read_flat(source: Any) -> FlatGraph:
 def _read(source: Any) -> tuple[nir.NIRGraph, FlatGraph]:
     origin = Origin(source, "read")
     where = origin.where
-    with opened(origin, SIGNATURE) as data:
-        stored = _stored(data, origin)
+    with guarded(origin) as file:
+        stored = _stored(file, where)
     graph = _node(stored, where, 0)
     if type(graph) is not nir.NIRGraph:
         raise GraphError(where, f"holds a single {type(graph).__name__}", "A NIR file holds a NIRGraph")
@@ -67,24 +64,14 @@ def _read(source: Any) -> tuple[nir.NIRGraph, FlatGraph]:
     return graph, flat
 
 
-def _stored(data: bytes | mmap.mmap, origin: Origin) -> dict[str, Any]:
-    where = origin.where
-    longest = longest_text(data, where)
-    try:
-        mapped = isinstance(data, mmap.mmap) and origin.path is not None
-        with h5py.File(origin.path if mapped else h5py.h5f.open_file_image(data), "r") as file:
-            guard(file, where, len(data), longest)
-            _require_version(file, where)
-            if not isinstance(file.get("node"), h5py.Group):
-                netx = "It is a file of lava-dl's netx: run 'nirbridge import' first"
-                advice = netx if isinstance(file.get("layer"), h5py.Group) else "This HDF5 file is no NIR graph"
-                raise FileError(where, "holds no group 'node'", advice)
-            stored: dict[str, Any] = hdf2dict(file["node"])
-            return stored
-    except NirbridgeError:
-        raise
-    except Exception as error:  # h5py raises a dozen types on damaged files, the name of the file is what matters
-        raise FileError(where, f"is damaged ({_short(error)})", "Export or copy it again") from error
+def _stored(file: h5py.File, where: str) -> dict[str, Any]:
+    _require_version(file, where)
+    if not isinstance(file.get("node"), h5py.Group):
+        netx = "It is a file of lava-dl's netx: run 'nirbridge import' first"
+        advice = netx if isinstance(file.get("layer"), h5py.Group) else "This HDF5 file is no NIR graph"
+        raise FileError(where, "holds no group 'node'", advice)
+    stored: dict[str, Any] = hdf2dict(file["node"])
+    return stored
 
 
 def _require_version(file: h5py.File, where: str) -> None:
@@ -126,7 +113,7 @@ def build_node(cls: type[nir.NIRNode], stored: dict[str, Any], where: str) -> ni
         problem = error.problems[0]
         raise GraphError(where, problem.found, problem.next_step) from error
     except Exception as error:  # a primitive of NIR refuses by assert, TypeError, KeyError or AttributeError
-        raise GraphError(where, f"its fields do not fit ({_short(error)})", "Export the graph again") from error
+        raise GraphError(where, f"its fields do not fit ({reason_of(error)})", "Export the graph again") from error
     return normal_form(node)
 
 
@@ -213,8 +200,3 @@ def restored(value: Any, where: str) -> Any:
 
 def _text(value: Any) -> str:
     return value.decode("utf8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error)[:1000].split()) or type(error).__name__
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -173,6 +173,7 @@ def _require_same(node: nir.NIRNode, stored: dict[str, Any], where: str) -> None
     """Refuses a node that a reader would refuse, or not give back as it is."""
     back = build_node(type(node), {key: value for key, value in stored.items() if value is not None}, where)
     back.metadata = node.metadata
-    lines = node_differences(node, back, where)
-    if lines:
-        raise GraphError(where, f"would come back from the file changed: {lines[0]}", "Give arrays of numbers")
+    found = node_differences(node, back, where)
+    if found:
+        first = f"{found[0].where}: {found[0].detail}"
+        raise GraphError(where, f"would come back from the file changed: {first}", "Give arrays of numbers")

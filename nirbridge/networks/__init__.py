@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from nirbridge.errors import InputError
+from nirbridge.errors import InputError, reason_of
 from nirbridge.networks.barriers import make_barrier
 from nirbridge.networks.blocks import BLOCKS, MSBlock, SEWBlock, SparseBlock, SpikingBlock
 from nirbridge.networks.gcn import TextGCN, text_gcn
@@ -23,6 +23,7 @@ from nirbridge.networks.resnet import (
 from nirbridge.networks.small import SmallConv, SmallDense
 from nirbridge.networks.transformer import SpikeTransformer, transformer_neuron
 from nirbridge.networks.vgg import VGG, VGGSNN, vgg13, vgg16
+from nirbridge.neurons.arguments import choose
 
 __all__ = [
     "BLOCKS",
@@ -77,12 +78,11 @@ def build_network(name: str, **options: Any) -> nn.Module:
     Raises:
         InputError: an unknown name or option, or sizes that do not fit.
     """
-    if name not in NETWORKS:
-        raise InputError("network", f"unknown network {name!r}", f"Use one of {', '.join(map(repr, NETWORKS))}")
+    choose("network", "network", name, tuple(NETWORKS))
     try:
         return NETWORKS[name](**options)
     except TypeError as error:
         raise InputError(f"network '{name}'", str(error)[:200], "Check the names of its options") from error
     except (RuntimeError, MemoryError) as error:  # torch's allocator raises the former
-        found = f"cannot be built ({' '.join(str(error).split())[:160]})"
+        found = f"cannot be built ({reason_of(error)})"
         raise InputError(f"network '{name}'", found, "Choose smaller sizes") from error

@@ -43,17 +43,9 @@ def _one_hot(neuron: Any) -> dict[str, Any]:
     return {"levels": top, "threshold": 1.0 if neuron.scaled else float(top)}
 
 
-def _lmht(neuron: Any) -> dict[str, Any]:
-    return {"levels": neuron.levels, "threshold": neuron.levels * neuron.threshold.detach()}
-
-
-def _qcfs(neuron: Any) -> dict[str, Any]:
-    return {"levels": neuron.levels, "threshold": neuron.scale.detach().clone()}
-
-
 _OF: dict[type[nn.Module], Callable[[nn.Module], dict[str, Any]]] = {
     MultiLevelIF: _multi_level_if,
     MultiLevelLIF: _one_hot,
-    LMHT: _lmht,
-    QCFS: _qcfs,
+    LMHT: lambda it: {"levels": it.levels, "threshold": it.levels * it.threshold.detach()},
+    QCFS: lambda it: {"levels": it.levels, "threshold": it.scale.detach().clone()},
 }

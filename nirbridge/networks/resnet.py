@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nirbridge.errors import InputError
 from nirbridge.networks.barriers import make_barrier
 from nirbridge.networks.blocks import BLOCKS
 from nirbridge.networks.parts import MakeNeuron, Size, checked_counts, checked_size, conv_norm, default_neuron
 from nirbridge.neurons import MultiLevelIF
+from nirbridge.neurons.arguments import choose
 
 _LARGE = 64
 
@@ -55,8 +55,7 @@ class ResNet(nn.Module):
         hidden: int = 0,
     ) -> None:
         super().__init__()
-        if block not in BLOCKS:
-            raise InputError("ResNet", f"unknown block {block!r}", f"Use one of {', '.join(map(repr, BLOCKS))}")
+        choose("ResNet", "block", block, tuple(BLOCKS))
         large = min(input_shape[1:], default=0) >= _LARGE
         channels, _, _ = checked_size("ResNet", input_shape, 0)
         checked_counts("ResNet", width=width, num_classes=num_classes)

@@ -117,3 +117,21 @@ def all_positive(owner: str, name: str, value: Any, levels: int = 1) -> float | 
         found = f"{name} is {least:g}: a level of {least / levels:g} is below {SMALLEST_LEVEL:.4g}"
         raise InputError(owner, found, f"Give a larger {name}")
     return result
+
+
+def require_fitting(owner: str, x: Tensor, values: dict[str, Any]) -> None:
+    """Refuses an input that is not [T, B, *features], or tensors of ``values`` that would widen its features.
+
+    Raises:
+        InputError: one of both.
+    """
+    if x.ndim < 2 or x.shape[0] < 1 or x.is_complex():
+        found = f"input of shape {tuple(x.shape)} and {x.dtype} is not real [T, B, ...] with T >= 1"
+        raise InputError(owner, found, "Put time on axis 0 and the batch on axis 1, or wrap the net in OverTime")
+    features = tuple(x.shape[2:])
+    for name, value in values.items():
+        shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+        padded = (1,) * (len(features) - len(shape)) + shape
+        if len(padded) != len(features) or any(a not in (1, b) for a, b in zip(padded, features, strict=True)):
+            found = f"{name} of shape {shape} does not broadcast to features {features}"
+            raise InputError(owner, found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
-from nirbridge.neurons.arguments import all_positive, number, number_or_tensor
+from nirbridge.neurons.arguments import all_positive, number, number_or_tensor, require_fitting
 from nirbridge.neurons.dynamics import Step, lane_table, run
 from nirbridge.neurons.fused import Rule, is_fusable, run_fused
 from nirbridge.neurons.gradients import bounded
@@ -98,7 +98,7 @@ class SpikingNeuron(nn.Module):
         """
         steps = time_steps()
         sequence = x if steps is None else unfold(x, steps, self._owner)
-        self._check(sequence)
+        self._require_fitting(sequence)
         y = self._respond(sequence.to(torch.promote_types(x.dtype, self.threshold.dtype)))
         return y if steps is None else fold(y)
 
@@ -111,7 +111,7 @@ class SpikingNeuron(nn.Module):
         Raises:
             InputError: as of a call.
         """
-        self._check(x)
+        self._require_fitting(x)
         dtype = torch.promote_types(x.dtype, self.threshold.dtype)
         return self._step(dtype), self._first_state(x.to(dtype))
 
@@ -133,17 +133,8 @@ class SpikingNeuron(nn.Module):
         v_init = self.v_init
         return v_init.to(x.dtype).expand(x.shape[1:]) if isinstance(v_init, Tensor) else torch.full_like(x[0], v_init)
 
-    def _check(self, x: Tensor) -> None:
-        if x.ndim < 2 or x.shape[0] < 1 or x.is_complex():
-            found = f"input of shape {tuple(x.shape)} and {x.dtype} is not real [T, B, ...] with T >= 1"
-            raise InputError(
-                self._owner, found, "Put time on axis 0 and the batch on axis 1, or wrap the net in OverTime"
-            )
-        for name in self._per_feature:
-            value = getattr(self, name)
-            if isinstance(value, Tensor) and value.ndim and not _broadcasts(value.shape, x.shape[2:]):
-                found = f"{name} of shape {tuple(value.shape)} does not broadcast to features {tuple(x.shape[2:])}"
-                raise InputError(self._owner, found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
+    def _require_fitting(self, x: Tensor) -> None:
+        require_fitting(self._owner, x, {name: getattr(self, name) for name in self._per_feature})
 
     def extra_repr(self) -> str:
         """The constants that a reader of the printed network wants to see."""
@@ -170,12 +161,6 @@ def in_dtype(value: float | Tensor, dtype: torch.dtype) -> float | Tensor:
 
 def _float_dtype(value: float | Tensor) -> torch.dtype:
     return value.dtype if isinstance(value, Tensor) else torch.get_default_dtype()
-
-
-def _broadcasts(shape: torch.Size, features: torch.Size) -> bool:
-    """Whether a tensor of ``shape`` broadcasts to ``features`` without widening them."""
-    padded = (1,) * (len(features) - len(shape)) + tuple(shape)
-    return len(padded) == len(features) and all(a in (1, b) for a, b in zip(padded, features, strict=True))
 
 
 def _shown(value: float | Tensor) -> str:

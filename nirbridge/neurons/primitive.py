@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
-from nirbridge.neurons.arguments import number_or_tensor
+from nirbridge.neurons.arguments import number_or_tensor, require_fitting
 from nirbridge.neurons.comparing import SurrogateComparisons
+from nirbridge.neurons.dynamics import run
 from nirbridge.neurons.overtime import fold, time_steps, unfold
 from nirbridge.neurons.surrogates import Sigmoid, Surrogate
 from nirbridge.primitives import Spec
@@ -73,16 +74,9 @@ class PrimitiveNeuron(nn.Module):
         """
         steps = time_steps()
         sequence = x if steps is None else unfold(x, steps, self._owner)
-        y = self._run(sequence)
+        step, state = self.begin(sequence)
+        y = run(sequence, state, step)
         return y if steps is None else fold(y)
-
-    def _run(self, x: Tensor) -> Tensor:
-        step, state = self.begin(x)
-        sent = []
-        for frame in x:
-            y, state = step(frame, state)
-            sent.append(y)
-        return torch.stack(sent)
 
     def begin(self, x: Tensor) -> tuple[Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]], list[Tensor]]:
         """A run that goes on step by step: the step (x[t], states) -> (y[t], states), and the states before the first.
@@ -93,7 +87,7 @@ class PrimitiveNeuron(nn.Module):
         Raises:
             InputError: as of a call.
         """
-        self._check(x)
+        require_fitting(self._owner, x, {name: getattr(self, name) for name in self.names})
         dynamics = self.spec.dynamics
         assert dynamics is not None
         dtype = torch.promote_types(x.dtype, getattr(self, self.names[0]).dtype)
@@ -108,19 +102,6 @@ class PrimitiveNeuron(nn.Module):
             return y.to(dtype), after
 
         return step, [torch.zeros_like(x[0], dtype=dtype) + value for value in start]
-
-    def _check(self, x: Tensor) -> None:
-        if x.ndim < 2 or x.shape[0] < 1 or x.is_complex():
-            found = f"input of shape {tuple(x.shape)} and {x.dtype} is not real [T, B, ...] with T >= 1"
-            raise InputError(
-                self._owner, found, "Put time on axis 0 and the batch on axis 1, or wrap the net in OverTime"
-            )
-        for name in self.names:
-            shape, features = getattr(self, name).shape, x.shape[2:]
-            padded = (1,) * (len(features) - len(shape)) + tuple(shape)
-            if len(padded) != len(features) or any(a not in (1, b) for a, b in zip(padded, features, strict=True)):
-                found = f"{name} of shape {tuple(shape)} does not broadcast to features {tuple(features)}"
-                raise InputError(self._owner, found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
 
     def extra_repr(self) -> str:
         """The primitive and its values."""

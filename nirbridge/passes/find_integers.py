@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import nir
-import numpy as np
 
-from nirbridge.ir import SparseMatrix, spec_of
+from nirbridge.ir import spec_of
+from nirbridge.primitives.sparse import entries
 
 
 def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
@@ -21,14 +21,9 @@ def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
         return False
     fields = [getattr(node, field) for node in found for field in _fields(node)]
     synapses = [node for node in found if not spec_of(node).is_neuron and _fields(node)]
-    return bool(synapses) and all(_is_whole_dtype(field) for field in fields)
+    return bool(synapses) and all(entries(field).dtype.kind in "iu" for field in fields)
 
 
 def _fields(node: nir.NIRNode) -> tuple[str, ...]:
     integers = spec_of(node).integers
     return () if integers is None else integers.fields
-
-
-def _is_whole_dtype(value: object) -> bool:
-    array = value.value if isinstance(value, SparseMatrix) else np.asarray(value)
-    return array.dtype.kind in "iu"

@@ -10,8 +10,7 @@ import nir
 import numpy as np
 
 from nirbridge.ir import FlatGraph, SparseMatrix, spec_of
-
-_NOT_PARAMETERS = ("input_type", "output_type", "metadata")
+from nirbridge.primitives.fields import NOT_FIELDS
 
 
 def widen_parameters(flat: FlatGraph) -> FlatGraph:
@@ -29,7 +28,7 @@ def widen_parameters(flat: FlatGraph) -> FlatGraph:
 def _widened_node(node: nir.NIRNode) -> nir.NIRNode:
     wide = copy(node)
     for name, value in vars(node).items():
-        if name not in _NOT_PARAMETERS:
+        if name not in NOT_FIELDS:
             setattr(wide, name, _widened(value))
     names = spec_of(node).parameters
     shapes = {np.shape(getattr(wide, name)) for name in names}

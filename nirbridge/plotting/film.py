@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nirbridge.pictures import new_figure
+from nirbridge.pictures import new_figure, polarity_image
 from nirbridge.pictures.saving import DPI, pixels_of
 from nirbridge.plotting.activity import Activity
 from nirbridge.plotting.clock import Clock
 from nirbridge.plotting.figure import draw_sheet
-from nirbridge.plotting.input_frames import InputFrames, input_frames
 from nirbridge.plotting.panel import LASTING, Panel
 from nirbridge.plotting.score import running_score
 from nirbridge.runtime import Array
@@ -104,3 +104,34 @@ def _hide_data(axes: Sequence[Any]) -> None:
     for axis in axes:
         for artist in (*axis.lines, *axis.images):
             artist.set_visible(artist.get_gid() in LASTING)
+
+
+@dataclass(frozen=True)
+class InputFrames:
+    """What an animation shows of the input.
+
+    Attributes:
+        pictures: [T, H, W, 3], RGB.
+        words: what the colours mean.
+    """
+
+    pictures: Array
+    words: str
+
+
+def input_frames(activity: Activity) -> InputFrames | None:
+    """Of the first input whose frames are pictures: [H, W], or one or two channels of it; None where there is none."""
+    for x in activity.inputs.values():
+        if x.ndim == 4 and x.shape[1] == 2 and x.min() >= 0:
+            top = float(x.max()) or 1.0
+            pictures = np.stack([polarity_image(frame, top) for frame in x])
+            return InputFrames(pictures, "ON orange, OFF blue, both violet")
+        if x.ndim == 3 or (x.ndim == 4 and x.shape[1] == 1):
+            return _grey(np.asarray(x if x.ndim == 3 else x[:, 0], dtype=np.float64))
+    return None
+
+
+def _grey(x: Array) -> InputFrames:
+    low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
+    shade = np.rint(255 * (1 - (x - low) / (high - low or 1.0))).astype(np.uint8)
+    return InputFrames(np.repeat(shade[..., None], 3, axis=-1), f"white is {low:.3g}, black {high:.3g}")

@@ -14,10 +14,16 @@ from nirbridge.pictures import require_libraries, save_figure
 from nirbridge.pictures.libraries import ffmpeg_program
 from nirbridge.pictures.saving import png_of
 from nirbridge.plotting.activity import Activity
-from nirbridge.plotting.contents import panels_of
+from nirbridge.plotting.analog import analog_panel
 from nirbridge.plotting.figure import draw_sheet
 from nirbridge.plotting.film import Film, steps_a_picture
 from nirbridge.plotting.film_files import Progress, save_gif, save_mp4
+from nirbridge.plotting.membrane import membrane_panel
+from nirbridge.plotting.panel import Panel
+from nirbridge.plotting.raster import raster_panel
+from nirbridge.plotting.rates import rates_panel
+from nirbridge.plotting.score import score_panel
+from nirbridge.runtime import sends_spikes
 
 STILLS, FILMS = (".png", ".svg", ".pdf"), (".gif", ".mp4")
 SUFFIXES = (*STILLS, *FILMS)
@@ -101,3 +107,17 @@ def draw_picture(
     """Draws what was recorded."""
     sheet = draw_sheet(panels_of(activity, names, neurons), activity.clock, title)
     return Picture(sheet.figure, tuple(notes), activity, tuple(names), neurons, title)
+
+
+def panels_of(activity: Activity, names: Sequence[str], neurons: Sequence[int] | None) -> list[Panel]:
+    """A panel for each name in their order, then the rates, then the scores of every output that has classes."""
+    found = [_recorded(activity, name, neurons) for name in names]
+    more = [rates_panel(activity), *(score_panel(activity, name) for name in activity.plan.outputs)]
+    return [*found, *(panel for panel in more if panel is not None)]
+
+
+def _recorded(activity: Activity, name: str, neurons: Sequence[int] | None) -> Panel:
+    if name not in activity.plan.names:
+        return membrane_panel(activity, name, neurons)
+    make = raster_panel if sends_spikes(activity.plan, name) else analog_panel
+    return make(activity, name, neurons)

@@ -9,7 +9,7 @@ import nir
 from nirbridge.primitives import matrix
 from nirbridge.primitives.examples import INTEGER_DT, Dice, Draw, Example, chain, signed, weights, whole_numbers
 from nirbridge.primitives.integers import whole_fields
-from nirbridge.primitives.spec import ANALOG, Checks, Integers, Shown, Spec
+from nirbridge.primitives.spec import Integers, Spec
 
 
 def _draw(dice: Dice, shape: Any) -> nir.NIRNode:
@@ -31,25 +31,11 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **matrix.SHARED,
     node=nir.Affine,
-    parameters=(),
-    none_means={},
-    shape=matrix.matrix_shape,
-    states=matrix.taken_shape,
-    operation="matrix",
-    by_hand=matrix.BY_HAND,
-    dynamics=None,
-    sends=ANALOG,
-    fires=None,
-    window=None,
-    floats=matrix.FLOATS,
     integers=Integers(
         against=whole_fields("weight", "bias"), fields=("weight", "bias"), grows=matrix.matrix_grows, quantise="matrix"
     ),
-    cost=matrix.COST,
-    chip=matrix.CHIP,
-    shown=Shown(role="weights", fields=("weight",)),
-    checks=Checks(factors=("weight",), bounds=matrix.matrix_bounds),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

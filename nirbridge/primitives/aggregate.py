@@ -18,7 +18,19 @@ from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import least, row_sum
 from nirbridge.primitives.shaping import ShapeMismatchError, stated
 from nirbridge.primitives.sparse import SparseMatrix
-from nirbridge.primitives.spec import ANALOG, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Synapses, Wiring
+from nirbridge.primitives.spec import (
+    ANALOG,
+    STATELESS,
+    Checks,
+    Chip,
+    Cost,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    Synapses,
+    Wiring,
+)
 
 
 @dataclass(eq=False)
@@ -86,10 +98,6 @@ def _wiring(node: Aggregate) -> Wiring:
     return Wiring(values, int(counts.max(initial=1)), int(outward.max(initial=1)))
 
 
-def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
-    return Aggregate(dice.number((shape[0], shape[0]), -1, 3, 0.5))
-
-
 def _ring(values: NDArray[Any]) -> SparseMatrix:
     return SparseMatrix((4, 4), np.arange(4), (np.arange(4) + 1) % 4, values)
 
@@ -111,17 +119,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=Aggregate,
-    parameters=(),
-    none_means={},
     shape=_shape,
     states=stated,
     operation="aggregate",
     by_hand=matrix.BY_HAND,
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
     floats=Floats(least=lambda node, dt: least(node.dense_weight(), 1)),
     integers=Integers(
         against=whole_fields("weight"),
@@ -133,7 +137,7 @@ SPEC = Spec(
     chip=Chip(place="wiring", wiring=_wiring),
     shown=Shown(role="weights", fields=("weight",)),
     checks=Checks(),
-    draws=(Draw(_draw),),
+    draws=(Draw(lambda dice, shape: Aggregate(dice.number((shape[0], shape[0]), -1, 3, 0.5))),),
     examples=_examples,
     integer_examples=_integer_examples,
 )

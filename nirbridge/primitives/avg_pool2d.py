@@ -12,8 +12,8 @@ from nirbridge.primitives import pooling
 from nirbridge.primitives.convolution import example
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain
 from nirbridge.primitives.fields import Shape
-from nirbridge.primitives.shaping import pairs, stated
-from nirbridge.primitives.spec import ANALOG, Array, Checks, Floats, Integers, Spec, transparent
+from nirbridge.primitives.shaping import pairs
+from nirbridge.primitives.spec import ANALOG, Array, Integers, Spec, transparent
 
 
 def _unit(node: Any, unit: Array, shape: Shape) -> Array:
@@ -36,23 +36,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **pooling.SHARED,
     node=nir.AvgPool2d,
-    parameters=(),
-    none_means={},
-    shape=pooling.pool_shape,
-    states=stated,
     operation="mean pool",
-    by_hand=pooling.BY_HAND,
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
-    floats=Floats(),
     integers=Integers(grows=pooling.pool_grows, quantise="average_pool"),
     cost=transparent("its factor 1/k² folds into the weights; the published models price no pooling", _unit),
     chip=pooling.refused("divides and rounds, which a synapse cannot; Run 'nirbridge quantize' first"),
-    shown=pooling.SHOWN,
-    checks=Checks(),
     draws=(pooling.draw_of(nir.AvgPool2d),),
     examples=_examples,
     integer_examples=_integer_examples,

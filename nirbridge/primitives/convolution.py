@@ -16,6 +16,7 @@ from nirbridge.primitives.matrix import bias_words
 from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_fit, require_window
 from nirbridge.primitives.spec import (
     ANALOG,
+    STATELESS,
     Bounds,
     Checks,
     Chip,
@@ -167,16 +168,13 @@ def example(cin: int, cout: int, kernel: tuple[int, ...], *args: Any, groups: in
 
 
 SHARED: dict[str, Any] = {
-    "parameters": (),
+    **STATELESS,
     "none_means": {"bias": zero_bias},
     "shape": conv_shape,
     "states": taken_shape,
     "operation": "convolution",
     "by_hand": BY_HAND,
-    "dynamics": None,
     "sends": ANALOG,
-    "fires": None,
-    "window": None,
     "floats": Floats(least=lambda node, dt: least(node.weight, tuple(range(1, node.weight.ndim)))),
     "integers": Integers(
         against=whole_fields("weight", "bias"),

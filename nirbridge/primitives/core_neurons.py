@@ -19,22 +19,15 @@ from nirbridge.primitives.integers import (
     whole_field,
 )
 from nirbridge.primitives.magnitudes import MOST_STEPS, largest, least, times
-from nirbridge.primitives.shaping import elementwise, stated_by_parameters
+from nirbridge.primitives.shaping import by_parameters
 from nirbridge.primitives.spec import POPULATION, Array, Bounds, Checks, Chip, Cost, Fires, Floats, Membrane
 
 ZERO = np.zeros((), np.int64)
 
 
 def shapes(*parameters: str) -> dict[str, Any]:
-    """The fields of a spec that follow from parameters which broadcast to the shape that arrives."""
-    return {
-        "parameters": parameters,
-        "shape": elementwise(*parameters),
-        "states": stated_by_parameters(*parameters),
-        "window": None,
-        "operation": "step",
-        "by_hand": "",
-    }
+    """The fields of a neuron that states its step, with parameters which broadcast to the shape that arrives."""
+    return {**by_parameters(*parameters), "window": None, "operation": "step", "by_hand": ""}
 
 
 def zero_reset(node: Any) -> Array:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.examples import DYADIC_DT, INTEGER_DT, Draw, Example, behind_weights, chain
-from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import MOVES, PASSED, Checks, Floats, Integers, Shown, Spec, transparent
+from nirbridge.primitives.shaping import by_parameters
+from nirbridge.primitives.spec import MOVES, PASSED, STATELESS, Checks, Floats, Integers, Shown, Spec, transparent
 
 CLOSE = 2.0**-22
 """Part of itself by which a number of steps counts as a whole or half one: float32 delays are exact to 2^-24 of
@@ -49,31 +49,17 @@ def _slack(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(CLOSE * steps, 0.25)
 
 
-def _draw(dice: Any, shape: Any) -> nir.NIRNode:
-    return nir.Delay(dice.parameter(shape, 0, 4, DYADIC_DT))
-
-
-def _examples() -> list[Example]:
-    return [behind_weights("Delay", nir.Delay(np.array([0, 1, 2, 5, 30]) * DYADIC_DT))]
-
-
 def _integer_examples() -> list[Example]:
     node = nir.Delay(np.array([0, 1, 2, 5, 30]) * INTEGER_DT)
     return [chain("delay", nir.Delay, node, shape=(5,), dt=INTEGER_DT)]
 
 
 SPEC = Spec(
+    **(STATELESS | by_parameters("delay")),
     node=nir.Delay,
-    parameters=("delay",),
-    none_means={},
-    shape=elementwise("delay"),
-    states=stated_by_parameters("delay"),
     operation="delay",
     by_hand="a line of past steps, as long as the longest delay: no step function holds a state of unknown length",
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="same"),
     cost=transparent(
@@ -82,7 +68,7 @@ SPEC = Spec(
     chip=MOVES,
     shown=Shown(role="time", fields=("delay",)),
     checks=Checks(seconds=("delay",)),
-    draws=(Draw(_draw),),
-    examples=_examples,
+    draws=(Draw(lambda dice, shape: nir.Delay(dice.parameter(shape, 0, 4, DYADIC_DT))),),
+    examples=lambda: [behind_weights("Delay", nir.Delay(np.array([0, 1, 2, 5, 30]) * DYADIC_DT))],
     integer_examples=_integer_examples,
 )

@@ -13,7 +13,7 @@ from nirbridge.primitives.examples import DYADIC_DT, INTEGER_DT, Example, signed
 from nirbridge.primitives.fields import Extension, Shape, as_choice, as_count, as_shape
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import HOST, Checks, Floats, Integers, Sends, Shown, Spec, boundary
+from nirbridge.primitives.spec import HOST, STATELESS, Checks, Floats, Integers, Sends, Shown, Spec, boundary
 
 CODINGS = ("binary", "count", "one-hot", "time-surface")
 DOWNSAMPLES = ("or", "sum", "max")
@@ -112,27 +112,19 @@ def _example(layer: Any, neuron: Any, dt: float) -> Example:
     return Example("event input", (EventInput,), nodes, ("input flat fc act output",), (2, 3, 4), dt=dt, entry=entry)
 
 
-def _examples() -> list[Example]:
-    return [_example(nir.Affine(weights(5, 24), signed(5)), MultiLevelLIF.one_hot((5,), 3), DYADIC_DT)]
-
-
 def _integer_examples() -> list[Example]:
     neuron = integer_lanes(MultiLevelLIF.one_hot((5,), 3, 40, 0.5))
     return [_example(nir.Affine(whole_numbers(5, 24), whole_numbers(5)), neuron, INTEGER_DT)]
 
 
 SPEC = Spec(
+    **STATELESS,
     node=EventInput,
-    parameters=(),
-    none_means={},
     shape=declared,
     states=stated,
     operation="identity",
     by_hand="it computes nothing; encoding is done before data reach a runtime",
-    dynamics=None,
     sends=Sends(kind="data", range=_range),
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="input"),
     cost=boundary("brings the data; the sensor and its encoding are outside of the network"),
@@ -143,6 +135,6 @@ SPEC = Spec(
     ),
     checks=Checks(unused=(_unused, "coding")),
     draws=(),
-    examples=_examples,
+    examples=lambda: [_example(nir.Affine(weights(5, 24), signed(5)), MultiLevelLIF.one_hot((5,), 3), DYADIC_DT)],
     integer_examples=_integer_examples,
 )

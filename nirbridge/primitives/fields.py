@@ -21,7 +21,8 @@ MOST_AXES = 30
 """numpy's arrays have up to 32, two of them for time and batch."""
 TEXT_FIELDS = ("padding", "reset", "boundary", "coding", "downsample")
 """Fields that hold a text, some only at times; all others hold numbers."""
-_NOT_FIELDS = ("input_type", "output_type", "metadata")
+NOT_FIELDS = ("input_type", "output_type", "metadata")
+"""What every node has beside its own fields."""
 
 
 class Extension(nir.NIRNode):
@@ -36,7 +37,7 @@ class Extension(nir.NIRNode):
     @classmethod
     def field_names(cls) -> tuple[str, ...]:
         """The fields that carry the meaning, in the order of the constructor."""
-        return tuple(f.name for f in dataclasses.fields(cls) if f.name not in _NOT_FIELDS)
+        return tuple(f.name for f in dataclasses.fields(cls) if f.name not in NOT_FIELDS)
 
     def to_dict(self) -> dict[str, Any]:
         """The node as NIR stores it, with its type and its opset."""

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import no_examples
-from nirbridge.primitives.shaping import stated
-from nirbridge.primitives.spec import PASSED, Checks, Floats, Integers, Spec, Window, transparent
+from nirbridge.primitives.spec import PASSED, Integers, Spec, Window, transparent
 
 
 @dataclass(eq=False)
@@ -35,27 +34,21 @@ class FirstSpikePool2d(nir.NIRNode):
         self.output_type = {"output": None}
 
 
+_OWN: dict[str, Any] = {
+    "by_hand": "it looks back over a whole window of steps and of space",
+    "window": Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1)),
+}
 SPEC = Spec(
+    **(pooling.SHARED | _OWN),
     node=FirstSpikePool2d,
     stored=False,
-    parameters=(),
-    none_means={},
-    shape=pooling.pool_shape,
-    states=stated,
     operation="first spike pool",
-    by_hand="it looks back over a whole window of steps and of space",
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=Window(steps=lambda node: node.phases, ratio=lambda node: Fraction(1)),
-    floats=Floats(),
     integers=Integers(quantise="pool"),
     cost=transparent(
         "the first spike passes, with all of its train; the published models price no pooling", pooling.channel_unit
     ),
     chip=pooling.refused(pooling.MAXIMUM),
-    shown=pooling.SHOWN,
-    checks=Checks(),
     draws=(),
     examples=no_examples,
     integer_examples=no_examples,

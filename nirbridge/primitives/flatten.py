@@ -11,7 +11,18 @@ import numpy as np
 from nirbridge.primitives.examples import Draw, Example, chain, no_examples, weights
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.shaping import ShapeMismatchError, pairs, stated
-from nirbridge.primitives.spec import MOVES, PASSED, Bounds, Checks, Floats, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import (
+    MOVES,
+    PASSED,
+    STATELESS,
+    Bounds,
+    Checks,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    transparent,
+)
 
 
 def _shape(node: nir.Flatten, shape: Shape) -> Shape:
@@ -34,17 +45,13 @@ def _examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=nir.Flatten,
-    parameters=(),
-    none_means={},
     shape=_shape,
     states=stated,
     operation="flatten",
     by_hand="it computes nothing",
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="flatten"),
     cost=transparent("renames positions, moves no data", lambda node, unit, shape: unit.reshape(shape)),

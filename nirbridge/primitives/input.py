@@ -6,20 +6,16 @@ import nir
 
 from nirbridge.primitives.examples import INTEGER_DT, chain
 from nirbridge.primitives.shaping import as_it_comes, stated
-from nirbridge.primitives.spec import DATA, HOST, Checks, Floats, Integers, Shown, Spec, boundary
+from nirbridge.primitives.spec import DATA, HOST, STATELESS, Checks, Floats, Integers, Shown, Spec, boundary
 
 SPEC = Spec(
+    **STATELESS,
     node=nir.Input,
-    parameters=(),
-    none_means={},
     shape=as_it_comes,
     states=stated,
     operation="identity",
     by_hand="it computes nothing",
-    dynamics=None,
     sends=DATA,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="input"),
     cost=boundary("brings the data"),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.primitives.sparse import SparseMatrix
+from nirbridge.primitives.sparse import entries
 
 Array = NDArray[Any]
 STATE_LIMIT = 2**23 - 1
@@ -117,7 +117,7 @@ def whole_fields(*names: str, limit: int | None = None) -> Against:
 def whole_field(node: Any, name: str, limit: int | None = None) -> Reasons:
     """Why the field is none of integers up to ``limit``."""
     value = getattr(node, name)
-    array = np.asarray(value.value if isinstance(value, SparseMatrix) else value, dtype=np.float64)
+    array = entries(value).astype(np.float64)
     broken = array[array != np.rint(array)]
     if broken.size:
         yield Reason(f"{name} holds {broken.flat[0]:g}, which is no integer")

@@ -10,7 +10,7 @@ import numpy as np
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.magnitudes import largest, least, row_sum, times
 from nirbridge.primitives.shaping import ShapeMismatchError, require_fit
-from nirbridge.primitives.spec import Bounds, Chip, Cost, Floats, Synapses, Wiring
+from nirbridge.primitives.spec import ANALOG, STATELESS, Bounds, Checks, Chip, Cost, Floats, Shown, Synapses, Wiring
 
 BY_HAND = "a product of matrices, which every library has a faster way for than one number after the other"
 
@@ -74,5 +74,17 @@ def matrix_wiring(node: Any) -> Wiring:
 
 
 FLOATS = Floats(least=lambda node, dt: least(node.weight, -1))
-COST = Cost(role="synapses", synapses=matrix_synapses)
-CHIP = Chip(place="wiring", wiring=matrix_wiring)
+SHARED: dict[str, Any] = {
+    **STATELESS,
+    "shape": matrix_shape,
+    "states": taken_shape,
+    "operation": "matrix",
+    "by_hand": BY_HAND,
+    "sends": ANALOG,
+    "floats": FLOATS,
+    "cost": Cost(role="synapses", synapses=matrix_synapses),
+    "chip": Chip(place="wiring", wiring=matrix_wiring),
+    "shown": Shown(role="weights", fields=("weight",)),
+    "checks": Checks(factors=("weight",), bounds=matrix_bounds),
+}
+"""All fields of Linear and Affine but the node, integers, draws and examples."""

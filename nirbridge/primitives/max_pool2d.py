@@ -11,8 +11,7 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain
 from nirbridge.primitives.fields import Extension, as_pair
-from nirbridge.primitives.shaping import stated
-from nirbridge.primitives.spec import PASSED, Checks, Floats, Integers, Spec, transparent
+from nirbridge.primitives.spec import PASSED, Integers, Spec, transparent
 
 
 @dataclass(eq=False)
@@ -60,23 +59,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **pooling.SHARED,
     node=MaxPool2d,
-    parameters=(),
-    none_means={},
-    shape=pooling.pool_shape,
-    states=stated,
     operation="max pool",
-    by_hand=pooling.BY_HAND,
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=None,
-    floats=Floats(),
     integers=Integers(quantise="pool"),
     cost=transparent("comparisons without weights; the published models price no pooling", pooling.channel_unit),
     chip=pooling.refused(pooling.MAXIMUM),
-    shown=pooling.SHOWN,
-    checks=Checks(),
     draws=(pooling.draw_of(MaxPool2d),),
     examples=_examples,
     integer_examples=_integer_examples,

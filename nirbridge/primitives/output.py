@@ -6,20 +6,16 @@ import nir
 
 from nirbridge.primitives.examples import no_examples
 from nirbridge.primitives.shaping import as_it_comes, stated
-from nirbridge.primitives.spec import HOST, PASSED, Bounds, Checks, Floats, Integers, Shown, Spec, boundary
+from nirbridge.primitives.spec import HOST, PASSED, STATELESS, Bounds, Checks, Floats, Integers, Shown, Spec, boundary
 
 SPEC = Spec(
+    **STATELESS,
     node=nir.Output,
-    parameters=(),
-    none_means={},
     shape=as_it_comes,
     states=stated,
     operation="identity",
     by_hand="it computes nothing",
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="output"),
     cost=boundary("hands the result over"),

@@ -10,12 +10,26 @@ import numpy as np
 
 from nirbridge.errors import GraphError
 from nirbridge.primitives.integers import STATE_LIMIT, clip, toward_zero
+from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.operators import where
 from nirbridge.primitives.phase_tables import Factor
-from nirbridge.primitives.spec import Membrane
+from nirbridge.primitives.shaping import declared, stated
+from nirbridge.primitives.spec import Checks, Membrane
 
 PHASES = 4
 """Phases of the windows of random graphs."""
+
+SHARED: dict[str, Any] = {
+    "parameters": (),
+    "none_means": {},
+    "shape": declared,
+    "states": stated,
+    "operation": "window",
+    "by_hand": "",
+    "dynamics": None,
+    "checks": Checks(),
+}
+"""The fields that are those of every phase code."""
 
 
 def phase_base(where: str, name: str, value: Any) -> float:
@@ -29,6 +43,11 @@ def phase_base(where: str, name: str, value: Any) -> float:
 def phase_grows(gains: tuple[Factor, ...], x: int) -> int:
     """A product before its shift, or the state with what the shift leaves of it."""
     return STATE_LIMIT + max(gain.multiplier for gain in gains) * x
+
+
+def state_bound(node: Any, x: int, dt: float, taken: int) -> int:
+    """Phases weigh at most 1 each; the sums themselves are in double precision."""
+    return node.phases * x + largest(node.v_init)
 
 
 def shifted(base: float) -> Membrane:

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
 from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
-from nirbridge.primitives.magnitudes import largest
-from nirbridge.primitives.phase_base import PHASES, integer_sums, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import PHASES, SHARED, integer_sums, phase_base, phase_grows, shifted, state_bound
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import decode_tables
-from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import MEMBRANE, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
+from nirbridge.primitives.spec import MEMBRANE, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -57,11 +55,6 @@ class PhaseDecode(Extension):
         self._set_types(self.shape, self.shape)
 
 
-def _state_bound(node: PhaseDecode, x: int, dt: float, taken: int) -> int:
-    """Phases weigh at most 1 each; the sums themselves are in double precision."""
-    return node.phases * x + largest(node.v_init)
-
-
 def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
     return PhaseDecode(shape, PHASES, 2.0, dice.parameter(shape, -2, 3, 0.25))
 
@@ -90,10 +83,6 @@ def _run(frames, values, start):
     return sums, sums
 
 
-def _integer_values(node: PhaseDecode) -> dict[str, Any]:
-    return decode_tables(node)._asdict()
-
-
 def _integer_run(frames, start, gains):
     """y(t) = clip(y(t-1) + tz(x(t)·G[t])), which is the membrane too."""
     sums = integer_sums(frames, start, gains)
@@ -101,14 +90,8 @@ def _integer_run(frames, start, gains):
 
 
 SPEC = Spec(
+    **SHARED,
     node=PhaseDecode,
-    parameters=(),
-    none_means={},
-    shape=declared,
-    states=stated,
-    operation="window",
-    by_hand="",
-    dynamics=None,
     sends=MEMBRANE,
     fires=None,
     window=Window(
@@ -117,9 +100,9 @@ SPEC = Spec(
         coded=True,
         keeps_membrane=True,
         real=WindowRun(_run, _values),
-        integer=WindowRun(_integer_run, _integer_values),
+        integer=WindowRun(_integer_run, lambda node: decode_tables(node)._asdict()),
     ),
-    floats=Floats(reaches=_state_bound),
+    floats=Floats(reaches=state_bound),
     integers=Integers(
         against=whole_fields("v_init", limit=STATE_LIMIT),
         fields=("v_init",),
@@ -129,7 +112,6 @@ SPEC = Spec(
     cost=Cost(role="analog neuron", membrane=lambda node: shifted(node.base)),
     chip=Chip(place="population", fixed=lambda node: "weighs the steps of a window"),
     shown=Shown(role="phase", fields=("base",)),
-    checks=Checks(),
     draws=(Draw(_draw, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

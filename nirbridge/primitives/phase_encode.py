@@ -14,10 +14,9 @@ from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
 from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
-from nirbridge.primitives.phase_base import digits, phase_base, shifted
+from nirbridge.primitives.phase_base import SHARED, digits, phase_base, shifted
 from nirbridge.primitives.phase_tables import encode_tables
-from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import BINARY, Checks, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
+from nirbridge.primitives.spec import BINARY, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
 
 
 @dataclass(eq=False)
@@ -59,10 +58,6 @@ class PhaseEncode(Extension):
         self._set_types(self.shape, self.shape)
 
 
-def _examples() -> list[Example]:
-    return [chain("phase encode", PhaseEncode, PhaseEncode((4,), 4, 2.0, 4.0), shape=(4,))]
-
-
 def _integer_examples() -> list[Example]:
     nodes = {
         "phase encode": PhaseEncode((4,), 6, 2.0, np.array(5)),
@@ -91,14 +86,8 @@ def _integer_run(frames, fraction, values):
 
 
 SPEC = Spec(
+    **SHARED,
     node=PhaseEncode,
-    parameters=(),
-    none_means={},
-    shape=declared,
-    states=stated,
-    operation="window",
-    by_hand="",
-    dynamics=None,
     sends=BINARY,
     fires=None,
     window=Window(
@@ -119,8 +108,7 @@ SPEC = Spec(
     cost=Cost(role="spiking neuron", membrane=lambda node: shifted(node.base)),
     chip=Chip(place="population", fixed=lambda node: "sends the digits of a value"),
     shown=Shown(role="phase", fields=("base", "scale")),
-    checks=Checks(),
     draws=(),
-    examples=_examples,
+    examples=lambda: [chain("phase encode", PhaseEncode, PhaseEncode((4,), 4, 2.0, 4.0), shape=(4,))],
     integer_examples=_integer_examples,
 )

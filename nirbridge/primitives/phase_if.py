@@ -15,16 +15,23 @@ from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, positive, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
 from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
-from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.max_pool2d import MaxPool2d
-from nirbridge.primitives.phase_base import PHASES, decide, integer_sums, none_sent, phase_base, phase_grows, shifted
+from nirbridge.primitives.phase_base import (
+    PHASES,
+    SHARED,
+    decide,
+    integer_sums,
+    none_sent,
+    phase_base,
+    phase_grows,
+    shifted,
+    state_bound,
+)
 from nirbridge.primitives.phase_decode import PhaseDecode
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import fire_tables, middles, spikes_of
-from nirbridge.primitives.shaping import declared, stated
 from nirbridge.primitives.spec import (
     BINARY,
-    Checks,
     Chip,
     Cost,
     Fires,
@@ -105,11 +112,6 @@ class PhaseIF(Extension):
             require_broadcast(where, name, array, self.shape)
             setattr(self, name, array)
         self._set_types(self.shape, self.shape)
-
-
-def _state_bound(node: PhaseIF, x: int, dt: float, taken: int) -> int:
-    """Phases weigh at most 1 each; the sums themselves are in double precision."""
-    return node.phases * x + largest(node.v_init)
 
 
 def _draw(dice: Any, shape: Shape) -> nir.NIRNode:
@@ -250,14 +252,8 @@ _BY_HAND = "integrate, wait and fire"
 """By hand, since it goes on behind its last frame, and carries its states from one part of a window to the next."""
 
 SPEC = Spec(
+    **SHARED,
     node=PhaseIF,
-    parameters=(),
-    none_means={},
-    shape=declared,
-    states=stated,
-    operation="window",
-    by_hand="",
-    dynamics=None,
     sends=BINARY,
     fires=Fires(
         thresholds=_thresholds,
@@ -272,7 +268,7 @@ SPEC = Spec(
         real=WindowRun(_run, _values, _BY_HAND),
         integer=WindowRun(_integer_run, _integer_values, _BY_HAND),
     ),
-    floats=Floats(reaches=_state_bound),
+    floats=Floats(reaches=state_bound),
     integers=Integers(
         against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
         fields=("v_threshold", "v_init"),
@@ -289,7 +285,6 @@ SPEC = Spec(
     shown=Shown(
         role="phase", fields=("wait", "base_in", "base_out", "v_threshold", "first_phase", "rounding", "spikes")
     ),
-    checks=Checks(),
     draws=(Draw(_draw, times=2, when="coded"),),
     examples=_examples,
     integer_examples=_integer_examples,

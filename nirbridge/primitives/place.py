@@ -16,7 +16,19 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
 from nirbridge.primitives.shaping import fixed_shapes, stated
-from nirbridge.primitives.spec import MOVES, PASSED, Array, Bounds, Checks, Floats, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import (
+    MOVES,
+    PASSED,
+    STATELESS,
+    Array,
+    Bounds,
+    Checks,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    transparent,
+)
 
 
 @dataclass(eq=False)
@@ -102,17 +114,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=Place,
-    parameters=(),
-    none_means={},
     shape=fixed_shapes,
     states=stated,
     operation="place",
     by_hand="it moves values and computes nothing",
-    dynamics=None,
     sends=PASSED,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="place"),
     cost=transparent("part of the address of an event", _unit),

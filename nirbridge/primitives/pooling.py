@@ -9,10 +9,10 @@ import numpy as np
 
 from nirbridge.primitives.examples import Array, Dice, Draw
 from nirbridge.primitives.fields import Shape
-from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_window
-from nirbridge.primitives.spec import Chip, Reach, Shown, Wiring
+from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_window, stated
+from nirbridge.primitives.spec import STATELESS, Checks, Chip, Floats, Reach, Shown, Wiring
 
-BY_HAND = "sums and maxima over windows of space, which every library has a faster way for"
+_BY_HAND = "sums and maxima over windows of space, which every library has a faster way for"
 MAXIMUM = "takes the largest of several messages, which a synapse adds; Use a SumPool2d"
 
 
@@ -62,4 +62,13 @@ def refused(reason: str) -> Chip:
     return Chip(place="", refused=reason)
 
 
-SHOWN = Shown(role="reshape", fields=("kernel_size", "stride", "padding"))
+SHARED: dict[str, Any] = {
+    **STATELESS,
+    "shape": pool_shape,
+    "states": stated,
+    "by_hand": _BY_HAND,
+    "floats": Floats(),
+    "shown": Shown(role="reshape", fields=("kernel_size", "stride", "padding")),
+    "checks": Checks(),
+}
+"""The fields that are those of every pool."""

@@ -14,7 +14,19 @@ from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF
 from nirbridge.primitives.place import Place
 from nirbridge.primitives.shaping import fixed_shapes, stated
-from nirbridge.primitives.spec import ANALOG, POPULATION, Array, Bounds, Checks, Cost, Floats, Integers, Shown, Spec
+from nirbridge.primitives.spec import (
+    ANALOG,
+    POPULATION,
+    STATELESS,
+    Array,
+    Bounds,
+    Checks,
+    Cost,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+)
 
 
 @dataclass(eq=False)
@@ -117,17 +129,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=Product,
-    parameters=(),
-    none_means={},
     shape=fixed_shapes,
     states=stated,
     operation="product",
     by_hand="it multiplies values at different places of its input",
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(quantise="product"),
     cost=Cost(role="product", unit=_unit),

@@ -14,7 +14,18 @@ from nirbridge.primitives.examples import INTEGER_DT, Example, chain, weights, w
 from nirbridge.primitives.fields import Extension, Shape, as_number, as_shape, require_broadcast
 from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.shaping import declared, stated
-from nirbridge.primitives.spec import ANALOG, HOST, Bounds, Checks, Floats, Integers, Shown, Spec, transparent
+from nirbridge.primitives.spec import (
+    ANALOG,
+    HOST,
+    STATELESS,
+    Bounds,
+    Checks,
+    Floats,
+    Integers,
+    Shown,
+    Spec,
+    transparent,
+)
 
 _WHERE = "Quantize"
 WIDEST = 2**23 - 1
@@ -99,17 +110,13 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **STATELESS,
     node=Quantize,
-    parameters=(),
-    none_means={},
     shape=declared,
     states=stated,
     operation="quantize",
     by_hand="it rounds, for which the operators have no sign; behind an Input the host does it",
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
     floats=Floats(),
     integers=Integers(grows=lambda node, x: max(largest(node.low), largest(node.high)), quantise="quantize"),
     cost=transparent(

@@ -10,8 +10,8 @@ import numpy as np
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, whole_numbers
 from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import largest, least, times
-from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import ANALOG, Bounds, Checks, Chip, Cost, Floats, Integers, Shown, Spec
+from nirbridge.primitives.shaping import by_parameters
+from nirbridge.primitives.spec import ANALOG, STATELESS, Bounds, Checks, Chip, Cost, Floats, Integers, Shown, Spec
 
 
 def _examples() -> list[Example]:
@@ -32,17 +32,11 @@ def draw(dice: Any, shape: Any) -> nir.NIRNode:
 
 
 SPEC = Spec(
+    **(STATELESS | by_parameters("scale")),
     node=nir.Scale,
-    parameters=("scale",),
-    none_means={},
-    shape=elementwise("scale"),
-    states=stated_by_parameters("scale"),
     operation="scale",
     by_hand="one product without a state: a loop over steps would only cost time",
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
     floats=Floats(least=lambda node, dt: least(node.scale)),
     integers=Integers(
         against=whole_fields("scale"),

@@ -117,6 +117,11 @@ def stated_by_parameters(*names: str) -> Callable[[Any], Shape | None]:
     return lambda node: np.broadcast_shapes(*(np.shape(getattr(node, name)) for name in names))
 
 
+def by_parameters(*names: str) -> dict[str, Any]:
+    """The fields of a spec that follow from parameters which broadcast to the shape that arrives."""
+    return {"parameters": names, "shape": elementwise(*names), "states": stated_by_parameters(*names)}
+
+
 def as_shape_or_none(value: Any) -> Shape | None:
     """NIR's type field as a shape.
 

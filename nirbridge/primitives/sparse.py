@@ -55,3 +55,8 @@ class SparseMatrix:
         dense = np.zeros(self.shape, dtype=self.value.dtype)
         np.add.at(dense, (self.row, self.column), self.value)
         return dense
+
+
+def entries(value: Any) -> NDArray[Any]:
+    """What a field of a node holds, as an array; the entries of a sparse matrix."""
+    return value.value if isinstance(value, SparseMatrix) else np.asarray(value)

@@ -439,6 +439,10 @@ class Spec:
         return self.dynamics is not None or (self.window is not None and self.window.keeps_membrane)
 
 
+STATELESS: dict[str, Any] = {"parameters": (), "none_means": {}, "dynamics": None, "fires": None, "window": None}
+"""The fields of a node that keeps nothing from step to step, and whose parameters do not broadcast to its input."""
+
+
 def transparent(why: str, unit: Callable[[Any, Array, Shape], Array]) -> Cost:
     """The cost of a node that hands values on, and costs nothing for the reason given."""
     return Cost(role="transparent", uncounted=why, unit=unit)

@@ -7,8 +7,7 @@ import numpy as np
 
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain
-from nirbridge.primitives.shaping import stated
-from nirbridge.primitives.spec import ANALOG, Checks, Chip, Floats, Integers, Spec, transparent
+from nirbridge.primitives.spec import ANALOG, Chip, Integers, Spec, transparent
 
 
 def _examples() -> list[Example]:
@@ -31,25 +30,15 @@ def _integer_examples() -> list[Example]:
 
 
 SPEC = Spec(
+    **pooling.SHARED,
     node=nir.SumPool2d,
-    parameters=(),
-    none_means={},
-    shape=pooling.pool_shape,
-    states=stated,
     operation="sum pool",
-    by_hand=pooling.BY_HAND,
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=None,
-    floats=Floats(),
     integers=Integers(grows=pooling.pool_grows, quantise="pool"),
     cost=transparent(
         "part of the address of an event, as in the published models, which price no pooling", pooling.channel_unit
     ),
     chip=Chip(place="wiring", wiring=pooling.pool_wiring),
-    shown=pooling.SHOWN,
-    checks=Checks(),
     draws=(pooling.draw_of(nir.SumPool2d),),
     examples=_examples,
     integer_examples=_integer_examples,

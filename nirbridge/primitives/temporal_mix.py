@@ -18,7 +18,7 @@ from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import row_sum
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import as_it_comes, stated
-from nirbridge.primitives.spec import ANALOG, Checks, Chip, Cost, Integers, Shown, Spec, Window
+from nirbridge.primitives.spec import ANALOG, STATELESS, Checks, Chip, Cost, Integers, Shown, Spec, Window
 
 
 @dataclass(eq=False)
@@ -46,10 +46,6 @@ class TemporalMix(Extension):
         self._set_types(None, None)
 
 
-def _draw(dice: Any, shape: Any) -> nir.NIRNode:
-    return TemporalMix(dice.number((4, 4), -1, 3, 0.25))
-
-
 def _examples() -> list[Example]:
     layers = (
         nir.Affine(weights(5, 4), signed(5)),
@@ -75,18 +71,15 @@ def _integer_examples() -> list[Example]:
     ]
 
 
+_WINDOW = Window(steps=lambda node: int(node.weight.shape[1]), ratio=lambda node: Fraction(*node.weight.shape))
 SPEC = Spec(
+    **(STATELESS | {"window": _WINDOW}),
     node=TemporalMix,
-    parameters=(),
-    none_means={},
     shape=as_it_comes,
     states=stated,
     operation="temporal mix",
     by_hand="it works on whole windows, as a product with a matrix over their steps",
-    dynamics=None,
     sends=ANALOG,
-    fires=None,
-    window=Window(steps=lambda node: int(node.weight.shape[1]), ratio=lambda node: Fraction(*node.weight.shape)),
     floats=matrix.FLOATS,
     integers=Integers(
         against=whole_fields("weight"),
@@ -98,7 +91,7 @@ SPEC = Spec(
     chip=Chip(place="population", fixed=lambda node: "keeps and mixes the steps of a window"),
     shown=Shown(role="time", fields=("weight",)),
     checks=Checks(),
-    draws=(Draw(_draw, when="mixed"),),
+    draws=(Draw(lambda dice, shape: TemporalMix(dice.number((4, 4), -1, 3, 0.25)), when="mixed"),),
     examples=_examples,
     integer_examples=_integer_examples,
 )

@@ -7,30 +7,22 @@ import nir
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import Draw, behind_integers, behind_weights, signed, whole_numbers
 from nirbridge.primitives.integers import whole_fields
-from nirbridge.primitives.shaping import elementwise, stated_by_parameters
-from nirbridge.primitives.spec import BINARY, Floats, Integers, Shown, Spec
-
-_PARAMETERS = ("threshold",)
+from nirbridge.primitives.shaping import by_parameters
+from nirbridge.primitives.spec import BINARY, STATELESS, Floats, Integers, Shown, Spec
 
 SPEC = Spec(
+    **(STATELESS | by_parameters("threshold")),
     node=nir.Threshold,
-    parameters=_PARAMETERS,
-    none_means={},
-    shape=elementwise(*_PARAMETERS),
-    states=stated_by_parameters(*_PARAMETERS),
     operation="threshold",
     by_hand="one comparison without a state: a loop over steps would only cost time",
-    dynamics=None,
     sends=BINARY,
-    fires=None,
-    window=None,
-    floats=Floats(least=lambda node, dt: 1.0),
+    floats=Floats(),
     integers=Integers(
         against=whole_fields("threshold"), fields=("threshold",), quantise="threshold", unit=core.sends_unit
     ),
     cost=core.spiking_cost(0, 0, "Threshold"),
     chip=core.population(fires=False),
-    shown=Shown(role="binary", fields=_PARAMETERS),
+    shown=Shown(role="binary", fields=("threshold",)),
     checks=core.checks(reaches=lambda node, x: x.high > node.threshold),
     draws=(Draw(lambda dice, shape: nir.Threshold(dice.parameter(shape, -2, 4))),),
     examples=lambda: [behind_weights("Threshold", nir.Threshold(signed(5)))],

@@ -12,6 +12,7 @@ from nirbridge.quantizing.calibrating import fast_runtime
 from nirbridge.quantizing.patches import gram, patches
 from nirbridge.quantizing.scales import Array
 from nirbridge.runtime import compile, make_plan
+from nirbridge.runtime.recording import arriving
 
 ROWS = 8192
 """Output places of a layer that are looked at: several times as many as a layer has inputs change nothing any more."""
@@ -54,17 +55,13 @@ def hessians(flat: FlatGraph, x: Mapping[str, Array], dt: float) -> dict[str, Ar
 
 def _entering(records: Mapping[str, Array], sources: Sequence[Source], code: tuple[int, float] | None) -> Array:
     """[N, *shape]: what a node takes, steps and samples in one axis; of a code (phases, base) the decoded sums."""
-    total = sum(_delayed(records[source.name], source.delayed) for source in sources)
+    total = sum(arriving(records, source) for source in sources)
     assert isinstance(total, np.ndarray)
     if code is not None:
         phases, base = code
         windows = total.reshape(-1, phases, *total.shape[1:])
         total = np.tensordot(windows, base ** -np.arange(1.0, phases + 1), (1, 0))
     return total.reshape(-1, *total.shape[2:])
-
-
-def _delayed(record: Array, by_one: bool) -> Array:
-    return np.concatenate([0 * record[:1], record[:-1]]) if by_one else record
 
 
 def _code_behind(flat: FlatGraph, name: str) -> tuple[int, float] | None:

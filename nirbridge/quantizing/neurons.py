@@ -6,6 +6,7 @@ reaches ⌈θ/scale⌉, so thresholds are rounded down or up and decide as the r
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log2
 from typing import Any
 
@@ -44,8 +45,8 @@ def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
     if node.lanes > 1 and not (np.diff(limit, axis=0) > 0).all():
         raise RefusedError(place.name, node, "lanes have thresholds closer than one unit of a 24-bit state")
     keep = np.rint(DECAY_ONE * np.asarray(node.decay, dtype=np.float64)) / DECAY_ONE
-    new = MultiLevelLIF(
-        shape=node.shape,
+    new = replace(
+        node,
         decay=keep,
         gain=np.asarray(2**shift, dtype=np.int32),
         v_init=rounded(node.v_init, state).astype(np.int32),
@@ -53,8 +54,6 @@ def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
         lane_weight=rounded(_aligned(node.lane_weight, unit.ndim), unit).astype(np.int32),
         lane_reset=amount.astype(np.int32),
         v_reset=rounded(node.v_reset, state).astype(np.int32),
-        reset=node.reset,
-        boundary=node.boundary,
     )
     layer = neuron_layer(place, node, state, shift, float(np.abs(keep - node.decay).max()))
     layer.threshold_error = max(

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 _MOST_CUT = 6
 """Bits by which a weight scale may be finer than the one at which all weights fit."""
-_CLOSE = 1e-5
 
 
 def largest_weight(bits: int) -> int:

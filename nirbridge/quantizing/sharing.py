@@ -8,6 +8,7 @@ from typing import Any
 
 from nirbridge.ir import FlatGraph, spec_of
 from nirbridge.ir.once import once
+from nirbridge.ir.topology import reached
 
 CHANNELLED = ("matrix", "convolution", "scaling")
 """Rules whose output channels may have a step each."""
@@ -64,41 +65,26 @@ def groups(flat: FlatGraph) -> dict[str, Group]:
 
 def _summands(flat: FlatGraph, name: str) -> tuple[set[str], bool]:
     """(layers whose outputs add up at a node, whether anything else does)."""
-    found: set[str] = set()
-    foreign = False
-    seen: set[str] = set()
-    pending = list(flat.sources(name))
-    while pending:
-        source = pending.pop()
-        if source in seen:
-            continue
-        seen.add(source)
-        rule = rule_of(flat.nodes[source])
-        if rule in CHANNELLED:
-            found.add(source)
-        elif rule == "same":
-            pending += flat.sources(source)
-        else:
-            foreign = True
-            found |= _behind(flat, source)
-    return found, foreign
+
+    def passes(source: str) -> bool:
+        return rule_of(flat.nodes[source]) == "same"
+
+    seen = reached(flat.sources(name), lambda source: flat.sources(source) if passes(source) else ())
+    ends = {source for source in seen if not passes(source)}
+    foreign = {source for source in ends if rule_of(flat.nodes[source]) not in CHANNELLED}
+    return (ends - foreign).union(*(_behind(flat, source) for source in foreign)), bool(foreign)
 
 
 def _behind(flat: FlatGraph, name: str) -> set[str]:
     """Layers whose unit reaches a node through pools and the like."""
-    found: set[str] = set()
-    seen: set[str] = set()
-    pending = [name]
-    while pending:
-        source = pending.pop()
-        if source in seen or has_unit(flat.nodes[source]):
-            continue
-        seen.add(source)
-        if rule_of(flat.nodes[source]) in CHANNELLED:
-            found.add(source)
-        else:
-            pending += flat.sources(source)
-    return found
+
+    def is_layer(source: str) -> bool:
+        return rule_of(flat.nodes[source]) in CHANNELLED
+
+    def onward(source: str) -> tuple[str, ...]:
+        return () if has_unit(flat.nodes[source]) or is_layer(source) else flat.sources(source)
+
+    return {one for one in reached([name], onward) if is_layer(one) and not has_unit(flat.nodes[one])}
 
 
 def _leads(flat: FlatGraph, name: str) -> bool:

@@ -6,6 +6,7 @@ what enters is made finer by a power of two; the bits behind the point of the st
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, log2
 from typing import Any
 
@@ -35,25 +36,13 @@ _TOP_DECODED = 22
 def encode(node: PhaseEncode, place: Place) -> Quantised:
     """scale/s; a spike is 1."""
     shift, (scale,) = _integers(place, node.scale)
-    new = PhaseEncode(node.shape, node.phases, node.base, scale)
-    return Quantised(new, np.ones(()), _layer(place, node, shift, scale, node.scale), shift)
+    return Quantised(replace(node, scale=scale), np.ones(()), _layer(place, node, shift, scale, node.scale), shift)
 
 
 def fire(node: PhaseIF, place: Place) -> Quantised:
     """θ/s and v_init/s; a spike is 1."""
     shift, (theta, start) = _integers(place, node.v_threshold, node.v_init)
-    new = PhaseIF(
-        shape=node.shape,
-        phases=node.phases,
-        wait=node.wait,
-        base_in=node.base_in,
-        base_out=node.base_out,
-        v_threshold=theta,
-        v_init=start,
-        first_phase=node.first_phase,
-        rounding=node.rounding,
-        spikes=node.spikes,
-    )
+    new = replace(node, v_threshold=theta, v_init=start)
     return Quantised(new, np.ones(()), _layer(place, node, shift, theta, node.v_threshold), shift)
 
 
@@ -64,7 +53,7 @@ def decode(node: PhaseDecode, place: Place) -> Quantised:
     start = rounded(node.v_init, fine)
     if (bits := excess_by_place([start], 2**_TOP_DECODED)).any():
         raise TooFineError(place.name, bits, "its biases leave a 24-bit state")
-    new = PhaseDecode(node.shape, node.phases, node.base, start.astype(np.int32))
+    new = replace(node, v_init=start.astype(np.int32))
     return Quantised(new, fine, neuron_layer(place, node, fine, shift, 0.0), shift)
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Any
 
-from nirbridge.errors import RuntimeUnavailableError
+from nirbridge.errors import RuntimeUnavailableError, reason_of
 from nirbridge.runtime.protocol import Availability, Runtime
 
 GROUP = "nirbridge.runtimes"
@@ -39,10 +39,8 @@ def find_runtime(name: str) -> Runtime:
     try:
         found = entries[name].load()
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise RuntimeUnavailableError(
-            f"runtime '{name}'", f"cannot be loaded ({text})", "Reinstall its plugin"
-        ) from error
+        found_text = f"cannot be loaded ({reason_of(error)})"
+        raise RuntimeUnavailableError(f"runtime '{name}'", found_text, "Reinstall its plugin") from error
     if not isinstance(found, Runtime):
         raise RuntimeUnavailableError(f"runtime '{name}'", f"its plugin gives a {type(found).__name__}", "Update it")
     _LOADED[name] = found

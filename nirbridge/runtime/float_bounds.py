@@ -7,7 +7,7 @@ import nir
 from nirbridge.ir import Product, spec_of
 from nirbridge.primitives.magnitudes import largest, least
 from nirbridge.primitives.spec import Array
-from nirbridge.runtime.integer_bounds import grown, product_bound
+from nirbridge.runtime.integer_bounds import grown, in_turn, product_bound
 from nirbridge.runtime.plan import Plan, PlannedNode
 
 SINGLE_RANGE = 2**127
@@ -26,16 +26,11 @@ def beyond_single(plan: Plan, limit: int) -> PlannedNode | None:
     """
     inside: dict[str, int | None] = {}
     sent = {p.name: largest(_spikes(p.node)) for p in plan.nodes if spec_of(p.node).sends.spikes}
-    waiting: tuple[PlannedNode, ...] = ()
-    # In the order of execution one pass does, but for nodes that wait for the end of a cycle.
-    while len(waiting) != len(rest := tuple(p for p in plan.nodes if p.name not in inside)):
-        waiting = rest
-        for planned in waiting:
-            if all(source.name in sent for source in planned.sources):
-                found = inside[planned.name] = _inside(plan, planned, sent, limit)
-                if found is not None:
-                    # No more digits than it takes: a chain of products would double them with every link.
-                    sent.setdefault(planned.name, min(found, SINGLE_RANGE))
+    for planned in in_turn(plan, inside, sent):
+        found = inside[planned.name] = _inside(plan, planned, sent, limit)
+        if found is not None:
+            # No more digits than it takes: a chain of products would double them with every link.
+            sent.setdefault(planned.name, min(found, SINGLE_RANGE))
     return next((p for p in plan.nodes if (found := inside.get(p.name)) is None or found >= SINGLE_RANGE), None)
 
 

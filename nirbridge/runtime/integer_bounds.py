@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from itertools import accumulate
 from operator import mul
 
@@ -96,14 +97,18 @@ def _beyond(plan: Plan, limit: int) -> dict[str, str]:
 def _bounds(plan: Plan, limit: int) -> dict[str, int]:
     """What each node can send; nodes of a cycle without a neuron are left out."""
     bounds = {p.name: found for p in plan.nodes if (found := _sent_at_most(p.node)) is not None}
+    for planned in in_turn(plan, bounds, bounds):
+        bounds[planned.name] = _inside(plan, planned, bounds, limit)
+    return bounds
+
+
+def in_turn(plan: Plan, done: Container[str], sent: Container[str]) -> Iterator[PlannedNode]:
+    """The nodes that are not ``done``, each once ``sent`` has all its sources; who gets one adds it to both."""
     waiting: list[PlannedNode] = []
     # In the order of execution one pass does, but for nodes that wait for the end of a cycle.
-    while len(waiting) != len(rest := [p for p in plan.nodes if p.name not in bounds]):
+    while len(waiting) != len(rest := [p for p in plan.nodes if p.name not in done]):
         waiting = rest
-        for planned in waiting:
-            if all(source.name in bounds for source in planned.sources):
-                bounds[planned.name] = _inside(plan, planned, bounds, limit)
-    return bounds
+        yield from (p for p in waiting if all(source.name in sent for source in p.sources))
 
 
 def _sent_at_most(node: nir.NIRNode) -> int | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.errors import InputError, UnsupportedError
-from nirbridge.ir import spec_of
+from nirbridge.ir import Source, spec_of
 from nirbridge.runtime.plan import Plan
 
 MEMBRANE = ":v"
@@ -27,6 +28,12 @@ class Recording:
 
     output: Any
     records: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def arriving(records: Mapping[str, NDArray[Any]], source: Source) -> NDArray[Any]:
+    """What comes over an edge: what its sender sent, a step later where the edge closes a cycle."""
+    values = np.asarray(records[source.name])
+    return np.concatenate([np.zeros_like(values[:1]), values[:-1]]) if source.delayed else values
 
 
 def membrane_of(name: str) -> str | None:

@@ -8,8 +8,9 @@ import nir
 import numpy as np
 
 from nirbridge.ir import SparseMatrix, find_spec, is_real
+from nirbridge.primitives.fields import NOT_FIELDS
+from nirbridge.primitives.sparse import entries
 
-_NOT_STORED = ("input_type", "output_type", "metadata")
 _STRUCTURE = frozenset(
     (
         *("shape", "stride", "padding", "dilation", "groups", "kernel_size", "input_shape", "start_dim", "end_dim"),
@@ -52,7 +53,7 @@ def level_count(node: nir.NIRNode) -> int | None:
 
 def count_parameters(node: nir.NIRNode) -> int:
     """Numbers stored in the node; a broadcast threshold counts once, a sparse matrix by its entries."""
-    return sum(_array(value).size for name, value in _stored(node).items() if name not in _STRUCTURE)
+    return sum(entries(value).size for name, value in _stored(node).items() if name not in _STRUCTURE)
 
 
 def key_parameters(node: nir.NIRNode) -> tuple[str, ...]:
@@ -73,17 +74,13 @@ def stored_parameters(node: nir.NIRNode) -> dict[str, Any]:
 
 
 def _stored(node: nir.NIRNode) -> dict[str, Any]:
-    return {name: value for name, value in vars(node).items() if name not in _NOT_STORED and value is not None}
-
-
-def _array(value: Any) -> np.ndarray[Any, Any]:
-    return value.value if isinstance(value, SparseMatrix) else np.asarray(value)
+    return {name: value for name, value in vars(node).items() if name not in NOT_FIELDS and value is not None}
 
 
 def _is_usual(name: str, value: Any) -> bool:
     if name not in _USUAL or isinstance(value, str):
         return False
-    array = _array(value)
+    array = entries(value)
     return is_real(array.dtype) and bool((array == _USUAL[name]).all())
 
 
@@ -95,7 +92,7 @@ def _shape_of_weight(value: Any) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, str):
         return value
-    array = _array(value)
+    array = entries(value)
     if not is_real(array.dtype) or array.size == 0:
         return "x".join(map(str, array.shape)) + f" {array.dtype}"
     low, high = array.min(), array.max()
@@ -113,7 +110,7 @@ def _number(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, (str, bool, int)):
         return value
-    array = _array(value)
+    array = entries(value)
     if not is_real(array.dtype):
         return {"shape": list(array.shape), "dtype": str(array.dtype)}
     if array.size <= _LISTED_UP_TO:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.errors import InputError
+from nirbridge.neurons.arguments import choose
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -76,8 +77,7 @@ def make_loss(name: str, **options: Any) -> Loss:
     Raises:
         InputError: an unknown name or option, or a value outside its limits.
     """
-    if name not in LOSSES:
-        raise InputError("loss", f"unknown loss {name!r}", f"Use one of {', '.join(map(repr, LOSSES))}")
+    choose("loss", "loss", name, tuple(LOSSES))
     known = {"mean-ce": ("smoothing",), "tet": ("mu", "target")}[name]
     strange = [option for option in options if option not in known]
     if strange:

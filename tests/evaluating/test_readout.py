@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nirbridge.costing.readout import final_scores, running_scores
-from nirbridge.evaluating.readout import margins, ranks
-from nirbridge.evaluating.statistics import confusion, settled_from, wilson_interval
+from nirbridge.evaluating.statistics import confusion, margins, ranks, settled_from, wilson_interval
 
 RNG = np.random.default_rng(0)
 OUTPUT = RNG.integers(-4, 5, (6, 3, 5)) * 0.25

@@ -14,7 +14,7 @@ import nirbridge
 from nirbridge.costing.latency import latency_steps
 from nirbridge.errors import InputError
 from nirbridge.evaluating import candidate, distinct_names, sweep
-from nirbridge.evaluating.family import family_of
+from nirbridge.evaluating.sweep import family_of
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.runtime import make_plan
 from tests.costing.nets import entry, line, net

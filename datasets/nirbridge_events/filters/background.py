@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Size
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
 from nirbridge_events.filters.loops import Loop
-from nirbridge_events.filters.recent_times import REACH, RecentTimes
+from nirbridge_events.filters.recent_times import REACH, LoopState
 from nirbridge_events.settings import whole_number
 
 
@@ -43,29 +43,14 @@ class BackgroundFilter(EventFilter):
 
     def start(self, sensor_size: Size, live: bool) -> FilterState:
         """See ``EventFilter.start``."""
-        return _State(self.within, sensor_size)
+        width, height = sensor_size
+        row = width + 2  # with a border that never has events
+        return LoopState(_LOOP, row * (height + 2), (row, 1, 2), self.within)
 
     @classmethod
     def parse(cls, text: str, duration: ParseDuration) -> BackgroundFilter:
         """See ``EventFilter.parse``."""
         return cls(duration(text))
-
-
-class _State(FilterState):
-    def __init__(self, within: int, sensor_size: Size) -> None:
-        self._within, (width, height) = within, sensor_size
-        self._row = width + 2
-        self._times = RecentTimes(self._row * (height + 2))  # with a border that never has events
-
-    def apply(self, events: Events) -> Events:
-        """See ``FilterState.apply``."""
-        times = self._times
-        return Events.concatenate(
-            [
-                _LOOP.run(part, times.table, (self._row, 1, 2), (origin, self._within))
-                for part, origin in times.parts(events)
-            ]
-        )
 
 
 def _keep(

@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from nirbridge.errors import InputError
 from nirbridge_events.events import Events, Size
 
@@ -36,6 +39,17 @@ class FilterState:
     def notes(self) -> tuple[str, ...]:
         """What a user should know about it, one clause each."""
         return ()
+
+
+class Choice(FilterState):
+    """Lets those events pass for which ``passes`` says so, whatever came before."""
+
+    def __init__(self, passes: Callable[[Events], npt.NDArray[np.bool_]]) -> None:
+        self._passes = passes
+
+    def apply(self, events: Events) -> Events:
+        """See ``FilterState.apply``."""
+        return events.select(self._passes(events))
 
 
 class EventFilter(ABC):

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import NirbridgeError
-from nirbridge_events.event_checks import require_good
-from nirbridge_events.events import EVENT_DTYPE, Events, Size, as_events, as_size, narrowed
+from nirbridge_events.events import EVENT_DTYPE, Events, Size, as_events, as_size, narrowed, require_good
 from nirbridge_events.filters.base import EventFilter, FilterState
 from nirbridge_events.filters.hot_pixels import HotPixelState
 from nirbridge_events.filters.loops import compile_at_once

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nirbridge_events.events import Events, Size
-from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, register
+from nirbridge_events.events import Size
+from nirbridge_events.filters.base import Choice, EventFilter, FilterState, ParseDuration, register
 from nirbridge_events.settings import one_of
 
 POLARITIES = ("off", "on")
@@ -36,18 +36,10 @@ class PolarityFilter(EventFilter):
 
     def start(self, sensor_size: Size, live: bool) -> FilterState:
         """See ``EventFilter.start``."""
-        return _State(POLARITIES.index(self.polarity))
+        wanted = POLARITIES.index(self.polarity)
+        return Choice(lambda events: events.p == wanted)
 
     @classmethod
     def parse(cls, text: str, duration: ParseDuration) -> PolarityFilter:
         """See ``EventFilter.parse``."""
         return cls(text)
-
-
-class _State(FilterState):
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
-
-    def apply(self, events: Events) -> Events:
-        """See ``FilterState.apply``."""
-        return events.select(events.p == self._wanted)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from nirbridge_events.events import Events
-from nirbridge_events.filters.loops import Memory
+from nirbridge_events.filters.base import FilterState
+from nirbridge_events.filters.loops import Loop, Memory
 
 REACH = 1 << 30
 """How far back a filter may look [µs], 18 minutes."""
@@ -52,3 +53,20 @@ class RecentTimes:
         times = np.asarray(self.table.kept_as(array=True), dtype=np.int64) - min(step, SPAN + REACH + 1)
         self.table = Memory(np.where(times < -REACH, NEVER, times).astype(np.int32))
         self._origin = origin
+
+
+class LoopState(FilterState):
+    """Events through a loop that knows when each pixel had its last event, and looks ``reach`` µs back."""
+
+    def __init__(self, loop: Loop, pixels: int, places: Sequence[int], reach: int) -> None:
+        self._loop, self._places, self._reach = loop, places, reach
+        self._times = RecentTimes(pixels)
+
+    def apply(self, events: Events) -> Events:
+        """See ``FilterState.apply``."""
+        return Events.concatenate(
+            [
+                self._loop.run(part, self._times.table, self._places, (origin, self._reach))
+                for part, origin in self._times.parts(events)
+            ]
+        )

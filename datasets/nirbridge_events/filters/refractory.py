@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Size
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
 from nirbridge_events.filters.loops import Loop
-from nirbridge_events.filters.recent_times import REACH, RecentTimes
+from nirbridge_events.filters.recent_times import REACH, LoopState
 from nirbridge_events.settings import whole_number
 
 
@@ -42,28 +42,13 @@ class RefractoryFilter(EventFilter):
 
     def start(self, sensor_size: Size, live: bool) -> FilterState:
         """See ``EventFilter.start``."""
-        return _State(self.dead_time, sensor_size)
+        width, height = sensor_size
+        return LoopState(_LOOP, width * height, (width,), self.dead_time)
 
     @classmethod
     def parse(cls, text: str, duration: ParseDuration) -> RefractoryFilter:
         """See ``EventFilter.parse``."""
         return cls(duration(text))
-
-
-class _State(FilterState):
-    def __init__(self, dead_time: int, sensor_size: Size) -> None:
-        self._dead_time, (self._width, height) = dead_time, sensor_size
-        self._times = RecentTimes(self._width * height)
-
-    def apply(self, events: Events) -> Events:
-        """See ``FilterState.apply``."""
-        times = self._times
-        return Events.concatenate(
-            [
-                _LOOP.run(part, times.table, (self._width,), (origin, self._dead_time))
-                for part, origin in times.parts(events)
-            ]
-        )
 
 
 def _keep(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nirbridge_events.areas import Area, as_area, moved, parse_area, require_inside, within
-from nirbridge_events.events import Events, Size
-from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, register
+from nirbridge_events.events import Size
+from nirbridge_events.filters.base import Choice, EventFilter, FilterState, ParseDuration, register
 
 
 @register
@@ -38,18 +38,9 @@ class RoiFilter(EventFilter):
     def start(self, sensor_size: Size, live: bool) -> FilterState:
         """See ``EventFilter.start``."""
         require_inside(self.area, sensor_size, "filter 'roi'")
-        return _State(self.area)
+        return Choice(lambda events: within(moved(events, self.area), self.area))
 
     @classmethod
     def parse(cls, text: str, duration: ParseDuration) -> RoiFilter:
         """See ``EventFilter.parse``."""
         return cls(parse_area(text, "filter 'roi'"))
-
-
-class _State(FilterState):
-    def __init__(self, area: Area) -> None:
-        self._area = area
-
-    def apply(self, events: Events) -> Events:
-        """See ``FilterState.apply``."""
-        return events.select(within(moved(events, self._area), self._area))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Size
+from nirbridge_events.events import Size, known_size
 
 EVENTS = "EVTS"
 _NUMBER = re.compile(r"\d{1,9}")
@@ -51,12 +51,12 @@ def parse_streams(where: str, text: bytes) -> dict[int, Stream]:
 def _stream(node: ElementTree.Element) -> Stream:
     info = next((child for child in node if child.get("name") == "info"), node)
     width, height = (_attribute(info, key) for key in ("sizeX", "sizeY"))
-    size = (int(width), int(height)) if _NUMBER.fullmatch(width) and _NUMBER.fullmatch(height) else (0, 0)
-    fits = all(0 < length <= 65536 for length in size)
+    stated = _NUMBER.fullmatch(width) and _NUMBER.fullmatch(height)
+    size = known_size(int(width), int(height)) if stated else None
     # Names go into messages of one line.
     kind = re.sub(r"\W+", "?", _attribute(node, "typeIdentifier")[:16]) or "unknown"
     camera, module = (_name(_attribute(*place)) for place in ((info, "source"), (node, "originalModuleName")))
-    return Stream(kind, size if fits else None, camera, module)
+    return Stream(kind, size, camera, module)
 
 
 def cameras(streams: dict[int, Stream]) -> dict[str, str]:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, known_size
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
-from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
+from nirbridge_events.readers.prophesee import looks_like_header, parse_header, read_header
 from nirbridge_events.readers.wanted import Wanted
 
 RECORD = np.dtype([("t", "<u4"), ("place", "<u4")])
@@ -52,8 +52,7 @@ def _recognises(path: Path, head: bytes) -> bool:
 
 
 def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
-    header = parse_header(head)
-    check_length(path, head, header)
+    header = read_header(path, head)
     text, where = head[: header.length], file_label(path)
     version = _number(text, b"Version", 2)
     if version not in PLACE_BITS:
@@ -64,8 +63,7 @@ def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
     if kind not in KINDS or size != RECORD.itemsize:
         found = f"holds records of kind {kind:#x} with {size} bytes; events have kind 0xc or 0x0 with 8"
         raise FileError(where, found, "Give a file of CD events")
-    width, height = _number(text, b"Width", 0), _number(text, b"Height", 0)
-    sensor = (width, height) if 0 < width <= 65536 and 0 < height <= 65536 else None
+    sensor = known_size(_number(text, b"Width", 0), _number(text, b"Height", 0))
     shifted = header.shift(lambda feed: decode(feed, *PLACE_BITS[version]))
     return Source("dat", header.length + 2, sensor, sensor is not None, shifted)
 

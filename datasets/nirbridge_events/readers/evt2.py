@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,8 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
-from nirbridge_events.readers.base import SKIP_ADVICE, Feed, Reader, Source, file_label, forward_fill
-from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
-from nirbridge_events.readers.wanted import Wanted
+from nirbridge_events.readers.base import SKIP_ADVICE, Feed, file_label, forward_fill
+from nirbridge_events.readers.prophesee import evt_reader
 
 OFF, ON, TIME_HIGH = 0, 1, 8
 WORD = np.dtype("<u4")
@@ -109,14 +107,4 @@ def _count_others(feed: Feed, kinds: npt.NDArray[Any], names: dict[int, str]) ->
             feed.skipped[name] += int(counts[kind])
 
 
-def _recognises(_path: Path, head: bytes) -> bool:
-    return looks_like_header(head) and parse_header(head).version == "2.0"
-
-
-def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
-    header = parse_header(head)
-    check_length(path, head, header)
-    return Source("evt2", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))
-
-
-READER = Reader("evt2", "a header with '% evt 2.0'", _recognises, _open, (".raw",))
+READER = evt_reader("evt2", "2.0", lambda path, head, header: (decode, ()))

@@ -21,10 +21,9 @@ import numpy.typing as npt
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers import evt2
-from nirbridge_events.readers.base import Feed, Reader, Source, file_label, forward_fill
+from nirbridge_events.readers.base import Feed, file_label, forward_fill
 from nirbridge_events.readers.evt2 import ON, TIME_HIGH, known_words
-from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
-from nirbridge_events.readers.wanted import Wanted
+from nirbridge_events.readers.prophesee import Decode, Header, evt_reader
 
 FORMAT = replace(evt2.FORMAT, version="2.1")
 HALVES = np.dtype([("first", "<u4"), ("second", "<u4")])
@@ -84,17 +83,10 @@ def _high_half(path: Path, head: bytes, length: int) -> str:
     return "second" if times["second"] >= times["first"] else "first"
 
 
-def _recognises(_path: Path, head: bytes) -> bool:
-    return looks_like_header(head) and parse_header(head).version == "2.1"
-
-
-def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
-    header = parse_header(head)
-    check_length(path, head, header)
+def _decoder(path: Path, head: bytes, header: Header) -> tuple[Decode, tuple[str, ...]]:
     half = _high_half(path, head, header.length)
     notes = ("its words come with the high half first (legacy order)",) if half == "first" else ()
-    size = header.sensor_size
-    return Source("evt21", header.length, size, size is not None, header.shift(lambda feed: decode(feed, half)), notes)
+    return lambda feed: decode(feed, half), notes
 
 
-READER = Reader("evt21", "a header with '% evt 2.1'", _recognises, _open, (".raw",))
+READER = evt_reader("evt21", "2.1", _decoder)

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from nirbridge_events.events import Events, as_places
-from nirbridge_events.readers.base import Feed, Reader, Source, forward_fill
+from nirbridge_events.readers.base import Feed, forward_fill
 from nirbridge_events.readers.evt2 import Format, known_words
-from nirbridge_events.readers.prophesee import check_length, looks_like_header, parse_header
-from nirbridge_events.readers.wanted import Wanted
+from nirbridge_events.readers.prophesee import evt_reader
 
 ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 WORD = np.dtype("<u2")
@@ -140,14 +138,4 @@ def _with_polarity(words: Words) -> Values:
     return (values & 0x7FF) | ((values >> 11) & 1) << POLARITY_BIT
 
 
-def _recognises(_path: Path, head: bytes) -> bool:
-    return looks_like_header(head) and parse_header(head).version == "3.0"
-
-
-def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
-    header = parse_header(head)
-    check_length(path, head, header)
-    return Source("evt3", header.length, header.sensor_size, header.sensor_size is not None, header.shift(decode))
-
-
-READER = Reader("evt3", "a header with '% evt 3.0'", _recognises, _open, (".raw",))
+READER = evt_reader("evt3", "3.0", lambda path, head, header: (decode, ()))

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from nirbridge.errors import FileError, InputError
+from nirbridge.errors import FileError, InputError, reason_of
 from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 from nirbridge_events.readers.hdf5_layouts import Place, find_events, known_unit, stated_size, time_offset
@@ -189,8 +189,7 @@ def _load_plugins() -> bool:
 
 
 def _damaged(path: Path, error: BaseException) -> FileError:
-    reason = " ".join(str(error).split())[:200]
-    found = f"is an HDF5 file that cannot be read ({reason})"
+    found = f"is an HDF5 file that cannot be read ({reason_of(error)})"
     return FileError(file_label(path), found, "Give a whole recording; a model goes to --model")
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from nirbridge_events.events import Size
+from nirbridge_events.events import Size, known_size
 from nirbridge_events.readers.columns import find_columns
 from nirbridge_events.readers.wanted import FIELDS
 
@@ -150,11 +150,11 @@ def stated_size(file: h5py.File, place: Place) -> Size | None:
     for holder in (group, place.arrays[0].attrs, group.attrs, file, file.attrs):
         width, height = _numbers(holder, "width", 1), _numbers(holder, "height", 1)
         if width and height:
-            return _size(width[0], height[0])
+            return known_size(int(width[0]), int(height[0]))
     for holder in (group, place.arrays[0].attrs, group.attrs, group.get("calib"), file, file.attrs):
         for name in _PAIRS if holder is not None else ():
             pair = _numbers(holder, name, 2)
-            if pair and (size := _size(max(pair), min(pair))):
+            if pair and (size := known_size(int(max(pair)), int(min(pair)))):
                 return size
     return None
 
@@ -162,11 +162,6 @@ def stated_size(file: h5py.File, place: Place) -> Size | None:
 def _group_of(file: h5py.File, place: Place) -> h5py.Group:
     found = file[place.path] if place.path else file
     return found if isinstance(found, h5py.Group) else found.parent
-
-
-def _size(width: float, height: float) -> Size | None:
-    size = int(width), int(height)
-    return size if 0 < size[0] <= 65536 and 0 < size[1] <= 65536 else None
 
 
 def _size_of(attributes: h5py.AttributeManager, name: str) -> int:

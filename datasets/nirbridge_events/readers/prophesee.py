@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
-from nirbridge_events.readers.base import HEAD_BYTES, Feed, file_label
+from nirbridge_events.events import Events, Size, known_size
+from nirbridge_events.readers.base import HEAD_BYTES, Feed, Reader, Source, file_label
+from nirbridge_events.readers.wanted import Wanted
 
 Decode = Callable[[Feed], Iterator[Events]]
 
@@ -73,17 +74,35 @@ def parse_header(head: bytes) -> Header:
     return Header(_version(text), _sensor_size(text), length, int(first_time[1]) if first_time else 0)
 
 
-def check_length(path: Path, head: bytes, header: Header) -> None:
-    """Refuses a file that ends inside its header.
+def read_header(path: Path, head: bytes) -> Header:
+    """``parse_header``, of a file that does not end inside it.
 
     Raises:
-        FileError: the last header line has no end.
+        FileError: it does.
     """
+    header = parse_header(head)
     if head.startswith(b"% ", header.length) and b"% end" not in head[: header.length]:
         limit = "the file ends" if len(head) < HEAD_BYTES else f"{HEAD_BYTES} bytes hold no end of it"
-        raise FileError(
-            file_label(path), f"its header line at offset {header.length} is open: {limit}", "Copy or record it again"
-        )
+        found = f"its header line at offset {header.length} is open: {limit}"
+        raise FileError(file_label(path), found, "Copy or record it again")
+    return header
+
+
+def evt_reader(
+    name: str, version: str, decoder: Callable[[Path, bytes, Header], tuple[Decode, tuple[str, ...]]]
+) -> Reader:
+    """The reader of a version; ``decoder`` gives, for a file, what decodes it and what is noted of it."""
+
+    def recognises(_path: Path, head: bytes) -> bool:
+        return looks_like_header(head) and parse_header(head).version == version
+
+    def open_(path: Path, head: bytes, _wanted: Wanted) -> Source:
+        header = read_header(path, head)
+        decode, notes = decoder(path, head, header)
+        size = header.sensor_size
+        return Source(name, header.length, size, size is not None, header.shift(decode), notes)
+
+    return Reader(name, f"a header with '% evt {version}'", recognises, open_, (".raw",))
 
 
 def unread_version(path: Path, head: bytes) -> FileError:
@@ -107,4 +126,4 @@ def _sensor_size(text: str) -> Size | None:
         size = int(width[1]), int(height[1])
     else:
         return None
-    return size if 0 < size[0] <= 65536 and 0 < size[1] <= 65536 else None
+    return known_size(*size)

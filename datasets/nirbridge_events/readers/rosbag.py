@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nirbridge.errors import FileError, NirbridgeError
+from nirbridge.errors import FileError, NirbridgeError, reason_of
 from nirbridge_events.events import Events, Size
 from nirbridge_events.readers import ros_packets
 from nirbridge_events.readers.base import SKIP_ADVICE, Feed, Reader, Source, file_label, total_bytes
@@ -133,7 +133,7 @@ def _errors_of(path: Path) -> Iterator[None]:
     except NirbridgeError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
+        reason = reason_of(error).rstrip(".")
         next_step = _REINDEX if "not indexed" in reason or "end magic" in reason else _DAMAGED
         raise FileError(file_label(path), f"is a damaged recording of ROS ({reason})", next_step) from error
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+S = TypeVar("S")
 
 
 class Sink(Protocol):
@@ -28,10 +29,8 @@ class Sink(Protocol):
     def notes(self) -> list[str]:
         """What was lost, one sentence each."""
 
-    def __enter__(self) -> Sink:
-        """Itself."""
+    def __enter__(self: S) -> S:
+        return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """Closes it."""
+    def __exit__(self, *_error: object) -> None:
+        self.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from types import TracebackType
 
 from nirbridge.errors import FileError
 from nirbridge.files import require_target
+from nirbridge_events.sinks.base import Sink
 
 
-class LineLog:
+class LineLog(Sink):
     """Lines in a file, each there as soon as it was put, so that whatever ends the program leaves whole lines.
 
     Unlike other outputs it does not appear whole at the end: a stream may have none.  A file that exists is replaced
@@ -34,14 +34,6 @@ class LineLog:
         self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
         self._open = True
         self._size = 0
-
-    def __enter__(self) -> LineLog:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def put(self, line: str) -> None:
         """See ``Sink.put``."""

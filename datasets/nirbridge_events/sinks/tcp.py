@@ -11,10 +11,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 
 from nirbridge.errors import InputError
 from nirbridge_events.live import address as addresses
+from nirbridge_events.sinks.base import Sink
 
 SCHEME = "tcp://"
 CAPACITY = 1024
@@ -28,7 +28,7 @@ SEND_SECONDS = 0.2
 """How long one try to send may take, before it is looked whether to stop."""
 
 
-class TcpLines:
+class TcpLines(Sink):
     """Connects to a program that listens and sends it lines from a thread of its own, so that no stream waits for it.
 
     Lines wait in a queue of bounded length.  When the program reads too slowly, or is away, the oldest are dropped and
@@ -76,14 +76,6 @@ class TcpLines:
             raise InputError(self.name, found, "Start the program that listens there first") from error
         self._thread = threading.Thread(target=self._send_all, name="nirbridge-tcp", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> TcpLines:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def put(self, line: str) -> None:
         """See ``Sink.put``; never waits and never fails."""

@@ -16,13 +16,6 @@ def with_node_before(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -
     return replace(flat, nodes={**flat.nodes, new: node}, edges=(*edges, (new, name)))
 
 
-def with_node_behind(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -> FlatGraph:
-    """All that ``name`` led to hangs on a new node behind it."""
-    new = f"{name}/{part}"
-    edges = tuple((new if source == name else source, target) for source, target in flat.edges)
-    return replace(flat, nodes={**flat.nodes, new: node}, edges=((name, new), *edges))
-
-
 def bypassed(flat: FlatGraph, name: str) -> FlatGraph | None:
     """Without the node, its sources leading to its targets.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import File, Target
+from nirbridge.expanding.target import Target
 
 _CODE = """\
 import nir, nirtorch, torch
@@ -36,24 +36,13 @@ module = nirtorch.nir_to_torch(nir.read({path!r}, type_check=False), {{nir.LIF: 
 
 
 def run(x):  # x [T, B, ...]; the file is made for dt = 1
-    state, outputs = None, []
-    with torch.no_grad():
-        for frame in x{flat}:
-            y, state = module(frame, state)
-            outputs.append(y)
-    return torch.stack(outputs)
-"""
-
-
-def _code(file: File) -> str:
-    return _CODE.format(path=file.path, flat=file.flattened)
-
+{steps}"""
 
 TARGET = Target(
     name="nirtorch",
     version="nirtorch 2.6",
     source="nirtorch/nir_interpreter.py",
     layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d, nir.Flatten, nir.LIF)),
-    code=_code,
+    code=_CODE,
     ran=True,
 )

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding import lane_code
-from nirbridge.expanding.target import File, Target
+from nirbridge.expanding.target import Target
 
 _CODE = """\
 import nir, torch
@@ -36,18 +35,13 @@ for node in graph.nodes.values():
 
 def run(x):  # x [T, B, ...]; gives [T, B, n], since data are one row of numbers here
     module = from_nir(graph)
-{order}    for name, spikes in neurons.items():
+{order_within}    for name, spikes in neurons.items():
         layer = module.get_submodule(name)
         layer.threshold, layer.spike_generation_fn = torch.zeros_like(layer.threshold), spikes
     with torch.no_grad():
         y, _ = module(x{flat}.transpose(0, 1))
     return y.transpose(0, 1)
 """
-
-
-def _code(file: File) -> str:
-    return lane_code.filled(_CODE, file)
-
 
 TARGET = Target(
     name="rockpool",
@@ -57,6 +51,6 @@ TARGET = Target(
     gain="tau/dt - 1",
     cycles=False,
     levels_by_code=True,
-    code=_code,
+    code=_CODE,
     ran=True,
 )

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding import lane_code
-from nirbridge.expanding.target import File, Target
+from nirbridge.expanding.target import Target
 
 _CODE = """\
 import inspect, nir, torch
@@ -35,7 +34,7 @@ graph = nir.read({path!r}, **options)
 
 def run(x):  # x [T, B, ...]
     module = from_nir(graph, batch_size=x.shape[1])
-{order}    for name, spikes in neurons.items():
+{order_within}    for name, spikes in neurons.items():
         layer = module.get_submodule(name)
         layer.spike_fn = layer.reset_fn = spikes
         layer.min_v_mem = None
@@ -43,11 +42,6 @@ def run(x):  # x [T, B, ...]
         y, _ = module(x{flat}.transpose(0, 1).flatten(0, 1))
     return y.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 """
-
-
-def _code(file: File) -> str:
-    return lane_code.filled(_CODE, file)
-
 
 TARGET = Target(
     name="sinabs",
@@ -57,6 +51,6 @@ TARGET = Target(
     cycles=False,
     levels_by_code=True,
     writes_v_reset=False,
-    code=_code,
+    code=_CODE,
     ran=True,
 )

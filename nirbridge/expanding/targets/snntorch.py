@@ -8,7 +8,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from nirbridge.expanding.target import File, Target
+from nirbridge.expanding.target import Target
 
 _DT = float(np.float32(1e-4))
 """Its dt as its importer divides it by the file's numbers, in single precision."""
@@ -22,18 +22,7 @@ module = import_from_nir(nir.read({path!r}, type_check=False))
 
 def run(x):  # x [T, B, ...]; its importer fixes dt = 1e-4, Euler, reset to 0, all of which the file is made for
     utils.reset(module)
-    state, outputs = None, []
-    with torch.no_grad():
-        for frame in x{flat}:
-            y, state = module(frame, state)
-            outputs.append(y)
-    return torch.stack(outputs)
-"""
-
-
-def _code(file: File) -> str:
-    return _CODE.format(path=file.path, flat=file.flattened)
-
+{steps}"""
 
 TARGET = Target(
     name="snntorch",
@@ -42,6 +31,6 @@ TARGET = Target(
     layers=frozenset((nir.Input, nir.Output, nir.Affine, nir.Linear, nir.Conv2d, nir.Flatten, nir.LIF)),
     dt=_DT,
     even=True,
-    code=_code,
+    code=_CODE,
     ran=True,
 )

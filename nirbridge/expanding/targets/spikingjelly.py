@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import File, Target
+from nirbridge.expanding.target import Target
 
 _CODE = """\
 import nir, torch
@@ -21,18 +21,7 @@ module = import_from_nir(nir.read({path!r}, type_check=False), dt=1e-4)
 
 def run(x):  # x [T, B, ...]; the file is made for dt = 1e-4
     functional.reset_net(module)
-    state, outputs = None, []
-    with torch.no_grad():
-        for frame in x{flat}:
-            y, state = module(frame, state)
-            outputs.append(y)
-    return torch.stack(outputs)
-"""
-
-
-def _code(file: File) -> str:
-    return _CODE.format(path=file.path, flat=file.flattened)
-
+{steps}"""
 
 TARGET = Target(
     name="spikingjelly",
@@ -45,5 +34,5 @@ TARGET = Target(
     even=True,
     memoryless=1 + 2.0**-40,
     ran=True,
-    code=_code,
+    code=_CODE,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import nir
 
-from nirbridge.expanding.target import File, Target
+from nirbridge.expanding.target import Target
 
 _CODE = """\
 import nir
@@ -25,11 +25,6 @@ config = s2_nir.ConversionConfig(
 network, inputs, outputs = s2_nir.from_nir(nir.read({path!r}, type_check=False), config)
 """
 
-
-def _code(file: File) -> str:
-    return _CODE.format(path=file.path)
-
-
 TARGET = Target(
     name="spinnaker2",
     version="py-spinnaker2",
@@ -38,5 +33,5 @@ TARGET = Target(
     takes_if=True,
     cycles=False,
     analog=False,
-    code=_code,
+    code=_CODE,
 )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import nirbridge
 from nirbridge.errors import UnsupportedError
 from nirbridge.expanding import Reached, reach
-from nirbridge.expanding.writing import write_reached
+from nirbridge.expanding.reach import write_reached
 from tests.expanding.targets.networks import NETWORKS, data
 
 Array = NDArray[Any]
