@@ -141,7 +141,8 @@ class Schedule:
                 del values[name]
 
     def _value(self, segment: Segment, entering: list[Any]) -> Tensor | Later:
-        stage, wide = self.stages[segment.name], segment.name in self.wide
+        stage = self.stages[segment.name]
+        wide = segment.name in self.wide and not (segment.waits and stage.chooses)
         incoming, *others = entering
         for other in others:
             incoming = _sum(incoming.double() if wide else incoming, other)

@@ -27,6 +27,7 @@ class Stage(Protocol):
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
         waits: whether it is ``function`` of frames alone, which a reader may call for a few of them (:class:`Later`).
         factor: where that function is nothing but a product with it.
+        chooses: whether that function takes single precision where its own sums may leave it.
         pulls: whether it takes what waits.
         reads_bytes: whether it takes whole numbers in bytes.
         hands_bytes: whether it sends bytes on then.
@@ -37,6 +38,7 @@ class Stage(Protocol):
     membranes: list[Tensor] | None
     waits: bool
     factor: Tensor | None
+    chooses: bool
     pulls: bool
     reads_bytes: bool
     hands_bytes: bool
@@ -62,6 +64,7 @@ class Common:
     membranes: list[Tensor] | None = None
     waits = False
     factor: Tensor | None = None
+    chooses = False
     pulls = False
     reads_bytes = False
     hands_bytes = False

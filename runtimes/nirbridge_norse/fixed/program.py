@@ -9,7 +9,7 @@ import torch
 
 from nirbridge.ir import spec_of
 from nirbridge.runtime import Array, LoweringTable, Plan
-from nirbridge.runtime.integer_bounds import single_precision
+from nirbridge.runtime.integer_bounds import SINGLE, message_bounds, single_precision
 from nirbridge.runtime.states import LINE, SENT
 from nirbridge_norse.fixed.bytes import find_bytes, wide_convolution
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING, byte_synapse
@@ -49,10 +49,14 @@ class FixedProgram(NorseProgram):
             p.name: byte_synapse(p, self.setting) if p.name in synapses else lowered_node(p, self.setting, lowering)
             for p in self.lowered.nodes
         }
+        bounds = message_bounds(self.lowered) if self._wide else {}
         for name in self._wide if compiled else ():
             if spec_of(self.lowered[name].node).operation == "convolution" and stages[name].waits:
                 stage = stages[name]
-                stage.wide = Stateless(wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function))
+                chosen = wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function)
+                stage.wide = Stateless(chosen)
+                if sum(bounds[source.name] for source in self.lowered[name].sources) < SINGLE:
+                    stage.narrow, stage.chooses = stage.wide, True
         return stages
 
     def _reset(self) -> None:
