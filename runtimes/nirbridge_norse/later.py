@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from nirbridge_norse.once import Once
 
 
 @dataclass(frozen=True)
@@ -16,26 +19,48 @@ class Later:
     """What a function of [N, *in] makes of the frames of its source, [T, B, *in] → [T, B, *out].
 
     Attributes:
-        function: of some frames, whatever the others are.
+        function: of some frames, whatever the others are; of :class:`Once` of maps, and of which rows.
         source: all that enters.
         factor: where the function is nothing but a product with it, so that a reader may form that itself.
     """
 
-    function: Callable[[Tensor], Tensor]
-    source: Tensor | Later
+    function: Callable[..., Tensor]
+    source: Tensor | Once | Later
     factor: Tensor | None = None
 
     @property
     def extent(self) -> tuple[int, int]:
         """T and B."""
         source = self.source
-        return source.extent if isinstance(source, Later) else (source.shape[0], source.shape[1])
+        return (source.shape[0], source.shape[1]) if isinstance(source, Tensor) else source.extent
+
+    @property
+    def once(self) -> Once | None:
+        """The spikes behind it, of windows that send their steps: these go row by row instead."""
+        source = self.source
+        return source.once if isinstance(source, Later) else source if isinstance(source, Once) else None
+
+    def rows(self, window: int, sample: int, first: int = 0, last: int | None = None) -> Tensor:
+        """The values [T, C, rows, W] of some rows of maps, in all steps of a window."""
+        if isinstance(self.source, Once):
+            return self.function(self.source.step[window, sample], first, last)
+        assert isinstance(self.source, Later)
+        return self.function(self.source.rows(window, sample, first, last))
+
+    def whole(self) -> Tensor:
+        """All values."""
+        if self.once is None:
+            return self.take(slice(None), slice(None))
+        windows, batch = self.once.step.shape[:2]
+        maps = [[self.rows(w, b) for b in range(batch)] for w in range(windows)]
+        return torch.cat([torch.stack(samples, 1) for samples in maps])
 
     def take(self, steps: slice, samples: slice) -> Tensor:
         """The values [t, b, *out] of some steps and samples."""
         if isinstance(self.source, Later):
             x = self.source.take(steps, samples)
         else:
+            assert isinstance(self.source, Tensor)
             x = self.source[steps, samples]
             # A copy keeps the order of channels, which folding time into the batch would lose here.
             x = x if len(x) == 1 or x.shape[1] == self.source.shape[1] else x.clone()

@@ -25,6 +25,7 @@ class Stage(Protocol):
         view: whether its output may share memory with its input.
         library: whether torch forms sums of products for it.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
+        by_rows: whether it computes some rows of all steps of a window instead, of spikes whose steps enter.
         waits: whether it is ``function`` of frames alone, which a reader may call for a few of them (:class:`Later`).
         factor: where that function is nothing but a product with it.
         chooses: whether that function takes single precision where its own sums may leave it.
@@ -36,6 +37,7 @@ class Stage(Protocol):
     view: bool
     library: bool
     membranes: list[Tensor] | None
+    by_rows: bool
     waits: bool
     factor: Tensor | None
     chooses: bool
@@ -62,6 +64,7 @@ class Common:
     view = False
     library = False
     membranes: list[Tensor] | None = None
+    by_rows = False
     waits = False
     factor: Tensor | None = None
     chooses = False

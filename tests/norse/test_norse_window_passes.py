@@ -356,7 +356,7 @@ def test_a_convolution_goes_on_in_single_precision_where_its_sums_stay_in_it(tog
     shape, size = (40, 8, 8), (8, 8)
     code = PhaseEncode(shape, PHASES, 2.0, np.array(64))
     convs = [nir.Conv2d(size, np.full((40, 40, 1, 1), 127.0), 1, 0, 1, 1, np.zeros(40)) for _ in range(2)]
-    fire = [PhaseIF(shape, PHASES, 6, 2.0, 2.0, np.array(theta), np.array(1)) for theta in (40, 2**22)]
+    fire = [PhaseIF(shape, PHASES, 6, 2.0, 2.0, np.array(theta), np.array(0)) for theta in (40, 2**22)]
     graph = chain(shape, code, fire[0], convs[0], convs[1], fire[1])
     assert single_precision(make_plan(graph, DT))[1] == {"n3", "n4"}
     x = np.random.default_rng(0).integers(0, 640, (2, 3, *shape)).astype(np.float64)
