@@ -14,8 +14,10 @@ from nirbridge_norse.fused import numba_is_there
 def placed(x: Tensor, sides: Sequence[int] = (), dtype: torch.dtype | None = None, fill: int = 0) -> Tensor:
     """[N, C, H, W] with ``fill`` on its sides, in the order of torch's ``pad``, and in another dtype."""
     sent = dtype or x.dtype
+    if not any(sides) and sent is x.dtype:
+        return x
     last = x.dtype is torch.uint8 and x.ndim == 4 and x.movedim(1, -1).is_contiguous() and numba_is_there()
-    if not last or not (any(sides) or sent is not x.dtype):
+    if not last:
         x = functional.pad(x, list(sides), value=fill) if any(sides) else x
         return x.to(sent)
     from nirbridge_norse.fused import frames  # and so numba, with the first run

@@ -72,14 +72,14 @@ class FiringPass:
         self._limits = [[(least, _tensor(limit)) for least, limit in row] for row in parameters["limits"]]
         self._amounts = [_tensor(amount) for amount in parameters["amounts"]]
         self._prepared = cache(self._prepare)
-        self.suits = cache(self._suits)
+        self.suits, self.repeats = cache(self._suits), cache(self._repeats)
 
     def _suits(self, order: Order) -> Order:
         """Channels last where thresholds repeat with the channels."""
         last = Order(order.features, len(order.features) == 3)
         return last if last.period(self._values()) <= CHUNK < order.period(self._values()) else order
 
-    def repeats(self, order: Order) -> bool:
+    def _repeats(self, order: Order) -> bool:
         """One for all or one for each channel, which lie last."""
         return order.period([self._start, *self._values()]) <= order.features[0]
 
