@@ -115,18 +115,20 @@ class FiredWindow(WindowedNeuron):
         x, factor = self._without_factor(x)
         order = self.firing.suits(Order(self.features, True))
         channels, height, width = self.features
-        most = TOGETHER // (steps * channels * width) if self.firing.repeats(order) else height
-        parts = _parts(height, _even(height, most))
-        tiles = {last - first: Order((channels, last - first, width), True) for first, last in parts}
-        sweeps = {size: self.firing.bind(tile, 1, factor) for size, tile in tiles.items()}
+        row = steps * channels * width
+        samples = _parts(batch, max(1, min(batch, TOGETHER // (row * height))))
+        parts = _parts(height, _even(height, TOGETHER // row) if self.firing.repeats(order) else height)
+        sweeps: dict[tuple[int, int], Sweep] = {}
         y = None
-        for w, sample, (first, last) in product(range(total // steps), range(batch), parts):
-            sums = x.rows(w, sample, first, last)
+        for w, (begin, end), (first, last) in product(range(total // steps), samples, parts):
+            sums = x.rows(w, slice(begin, end), first, last)
             if y is None:
                 y, out = self._new(total // steps * sent, batch, sums.dtype, order)
-            rows = order.seen(sums).reshape(steps, -1)
-            leaves = (sample * height + first) * width * channels
-            sweeps[last - first](rows, out[w * sent : (w + 1) * sent], 0, steps + self.firing.behind, 0, leaves)
+            tile = end - begin, last - first
+            if tile not in sweeps:
+                sweeps[tile] = self.firing.bind(Order((channels, tile[1], width), True), tile[0], factor)
+            rows, spikes = order.seen(sums).reshape(steps, -1), out[w * sent : (w + 1) * sent]
+            sweeps[tile](rows, spikes, 0, steps + self.firing.behind, 0, (begin * height + first) * width * channels)
         assert y is not None
         return y
 

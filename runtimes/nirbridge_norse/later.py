@@ -40,20 +40,19 @@ class Later:
         source = self.source
         return source.once if isinstance(source, Later) else source if isinstance(source, Once) else None
 
-    def rows(self, window: int, sample: int, first: int = 0, last: int | None = None) -> Tensor:
-        """The values [T, C, rows, W] of some rows of maps, in all steps of a window."""
+    def rows(self, window: int, samples: slice, first: int = 0, last: int | None = None) -> Tensor:
+        """The values [T, b, C, rows, W] of some rows of maps, in all steps of a window."""
         if isinstance(self.source, Once):
-            return self.function(self.source.step[window, sample], first, last)
+            return self.function(self.source.step[window, samples], first, last)
         assert isinstance(self.source, Later)
-        return self.function(self.source.rows(window, sample, first, last))
+        x = self.source.rows(window, samples, first, last)
+        return self.function(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def whole(self) -> Tensor:
         """All values."""
         if self.once is None:
             return self.take(slice(None), slice(None))
-        windows, batch = self.once.step.shape[:2]
-        maps = [[self.rows(w, b) for b in range(batch)] for w in range(windows)]
-        return torch.cat([torch.stack(samples, 1) for samples in maps])
+        return torch.cat([self.rows(w, slice(None)) for w in range(len(self.once.step))])
 
     def take(self, steps: slice, samples: slice) -> Tensor:
         """The values [t, b, *out] of some steps and samples."""

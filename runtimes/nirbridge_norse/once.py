@@ -88,24 +88,22 @@ class Gather(Common):
         (total, batch), steps = x.extent, self.steps
         y = self._sent.new((total, batch, *self.leaves.features), self.dtype, self.leaves)
         out = memory_to_fill(y, self.leaves).reshape(total, -1)
-        given, height = memory_of(x.step, self.enters)[0], self.leaves.features[1]
-        for w, window in enumerate(given):
-            for b, sample in enumerate(window):
-                self._gather(sample, out[w * steps : (w + 1) * steps], 0, height, b * out.shape[1] // batch)
+        for w, window in enumerate(memory_of(x.step, self.enters)[0]):
+            self._gather(window, out[w * steps : (w + 1) * steps], 0, self.leaves.features[1])
         return y
 
     def function(self, x: Tensor, first: int, last: int | None) -> Tensor:
-        """[T, O, rows, Q] of some rows of the output, from the steps [C, H, W] of one window of a sample."""
+        """[T, N, O, rows, Q] of some rows of the output, from the steps [N, C, H, W] of one window."""
         channels, height, columns = self.leaves.features
         last = height if last is None else last
-        y = torch.empty((self.steps, last - first, columns, channels), dtype=self.dtype)
-        self._gather(self.enters.seen(self.enters.dense(x)), y.numpy().reshape(self.steps, -1), first, last, 0)
-        return y.movedim(-1, 1)
+        y = torch.empty((self.steps, len(x), last - first, columns, channels), dtype=self.dtype)
+        self._gather(self.enters.seen(self.enters.dense(x)), y.numpy().reshape(self.steps, -1), first, last)
+        return y.movedim(-1, 2)
 
-    def _gather(self, x: np.ndarray, y: np.ndarray, first: int, last: int, at: int) -> None:
+    def _gather(self, x: np.ndarray, y: np.ndarray, first: int, last: int) -> None:
         from nirbridge_norse.fused import gathering  # and so numba, with the first run
 
-        rows = gathering.Rows(first, last, self.leaves.features[2], at, self.down, self.along)
+        rows = gathering.Rows(first, last, self.leaves.features[2], self.down, self.along)
         (gathering.each if self.single else gathering.across)(x, y, self.weight, self.bias, rows)
 
     def again(self) -> Stage:
