@@ -67,7 +67,6 @@ class Gather(Common):
     """
 
     waits = True
-    by_rows = True
 
     def __init__(self, planned: PlannedNode, steps: int, dtype: torch.dtype) -> None:
         node, geometry = planned.node, geometry_of(planned.node)

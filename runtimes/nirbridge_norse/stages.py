@@ -25,7 +25,7 @@ class Stage(Protocol):
         view: whether its output may share memory with its input.
         library: whether torch forms sums of products for it.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
-        by_rows: whether it computes some rows of all steps of a window instead, of spikes whose steps enter.
+        steps: of the windows of which it takes the steps of spikes, and computes some rows in all steps; else 0.
         waits: whether it is ``function`` of frames alone, which a reader may call for a few of them (:class:`Later`).
         factor: where that function is nothing but a product with it.
         chooses: whether that function takes single precision where its own sums may leave it.
@@ -37,7 +37,7 @@ class Stage(Protocol):
     view: bool
     library: bool
     membranes: list[Tensor] | None
-    by_rows: bool
+    steps: int
     waits: bool
     factor: Tensor | None
     chooses: bool
@@ -64,7 +64,7 @@ class Common:
     view = False
     library = False
     membranes: list[Tensor] | None = None
-    by_rows = False
+    steps = 0
     waits = False
     factor: Tensor | None = None
     chooses = False

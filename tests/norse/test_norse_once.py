@@ -216,3 +216,19 @@ def test_samples_on_two_threads_share_no_states(precision: str) -> None:
         finally:
             torch.set_num_threads(threads)
     np.testing.assert_array_equal(found, expected.astype(found.dtype))
+
+
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+def test_sums_for_windows_of_other_lengths(precision: str) -> None:
+    """They are formed whole, and each reader takes the steps of its own window."""
+    shape = (4, 6, 6)
+    fire, half = (PhaseIF(shape, n, n, 2.0, 2.0, np.array(9), np.array(0)) for n in (PHASES, PHASES // 2))
+    conv = nir.Conv2d((6, 6), np.random.default_rng(0).integers(-9, 10, (4, 4, 3, 3)) * 1.0, 1, 1, 1, 1, np.zeros(4))
+    x = np.random.default_rng(1).integers(0, 9, (2 * PHASES, 2, *shape)).astype(np.float64)
+    for reader in (half, PhaseEncode(shape, PHASES, 2.0, np.array(9))):
+        graph = chain(shape, fire, conv, nir.Scale(np.array(2.0)), reader)
+        expected = outputs(graph, x, "reference", precision=precision)
+        for least in (1, NEVER):
+            with patch.object(once, "LEAST_STEPS", least):
+                np.testing.assert_array_equal(outputs(graph, x, precision=precision), expected)
+        assert 0 < expected.mean() < 1
