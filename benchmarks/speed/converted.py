@@ -22,7 +22,7 @@ ANN = "ANN, T passes"
 SIZE, WIDTH, PHASES, PAIRS = 96, 32, 16, 6
 FP32, INT8 = 1.3, 0.5
 WHY = {
-    "8 bits": "What is left is the windows themselves, and the calls that form the sums that they read.",
+    "8 bits": "Spikes cost the same in any precision; what is left is windows, and sums of what is no spike.",
     "fp32": "The ANN's convolutions take the same time; windows and layers in between are small beside them.",
 }
 

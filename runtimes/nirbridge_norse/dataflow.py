@@ -77,16 +77,26 @@ def _borrowed(
 
 
 def _waiting(plan: Plan, stages: Mapping[str, Stage], readers: Counter[str], kept: frozenset[str]) -> frozenset[str]:
-    """The nodes between whose values and a reader that pulls stand none but such nodes, each with one reader."""
+    """The nodes between whose values and a reader that pulls stand none but such nodes, each with one reader.
+
+    Behind what computes rows in all steps of a window the reader has the same window, and they are products alone,
+    whose factor is that of all places.
+    """
     found: set[str] = set()
+    windows: dict[str, int] = {}
     for planned in reversed(plan.nodes):
         reads_alone = planned.loop is None and len(planned.sources) == 1
         if reads_alone and (planned.name in found or stages[planned.name].pulls):
             (source,) = planned.sources
             sender = plan[source.name]
             able = sender.loop is None and sender.sources and stages[source.name].waits
+            stage, sending = stages[planned.name], stages[source.name]
+            window = stage.window if stage.pulls else windows.get(planned.name)  # type: ignore[attr-defined]
+            able = able and sending.steps in (0, window)
             if able and readers[source.name] == 1 and source.name not in kept:
                 found.add(source.name)
+                if window and sending.factor is not None and sending.factor.numel() == sending.factor.shape[:1].numel():
+                    windows[source.name] = window
     return frozenset(found)
 
 

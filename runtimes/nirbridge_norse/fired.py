@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -14,6 +15,7 @@ from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.fused.window_passes import Sweep, WindowPass
 from nirbridge_norse.later import Later
 from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
+from nirbridge_norse.once import Once
 from nirbridge_norse.stages import Stage
 from nirbridge_norse.windowed import Kept, WindowedNeuron
 
@@ -30,6 +32,9 @@ class FiredWindow(WindowedNeuron):
         function: the same in torch, which also gives the membranes where they are recorded.
         firing: the pass.
         sends: dtype of what it sends; by default that of what enters.
+
+    Attributes:
+        once: whether it sends the steps of its spikes.
     """
 
     pulls = True
@@ -45,17 +50,21 @@ class FiredWindow(WindowedNeuron):
     ) -> None:
         super().__init__(window, function, sends)
         self.features, self.firing = features, firing
+        self.once = False
         self._sent = Sent()
         self._kept: Bound | None = None
 
-    def run(self, x: Tensor | Later, scratch: bool) -> Tensor:
-        """Windows one by one, and few frames at a time of what is not computed yet."""
-        if isinstance(x, Later):
-            if self.membranes is None:
-                return self._pulled(x)
-            x = x.take(slice(None), slice(None))
+    def run(self, x: Tensor | Later, scratch: bool) -> Any:
+        """Windows one by one, and few frames at a time of what is not computed yet, or few rows in all steps."""
         if self.membranes is not None:
-            return super().run(x, scratch)
+            y = super().run(x.whole() if isinstance(x, Later) else x, scratch)
+            return Once.of(y, self.window) if self.once else y
+        y = self._run(x, scratch)
+        return Once(y, self.window) if self.once else y
+
+    def _run(self, x: Tensor | Later, scratch: bool) -> Tensor:
+        if isinstance(x, Later):
+            return self._pulled(x) if x.once is None else self._by_rows(x)
         bound = self._kept
         if bound is None or bound.x is not x:
             bound = self._bound(x, scratch)
@@ -65,7 +74,7 @@ class FiredWindow(WindowedNeuron):
     def _bound(self, x: Tensor, scratch: bool) -> Bound:
         order = self.firing.suits(order_of(x))
         data, own = memory_of(x, order)
-        steps, sent, size = self.window, self.firing.sent, prod(order.features)
+        steps, sent, size = self.window, self.sent, prod(order.features)
         y, out = self._new(len(x) // steps * sent, x.shape[1], x.dtype, order)
         rows = data.reshape(len(x), -1)
         calls = []
@@ -83,9 +92,8 @@ class FiredWindow(WindowedNeuron):
         return bound
 
     def _pulled(self, x: Later) -> Tensor:
-        (total, batch), steps, sent, behind = x.extent, self.window, self.firing.sent, self.firing.behind
-        factor = x.factor if isinstance(x.source, Later) and self.firing.multiplies(x.factor) else None
-        x = x.source if factor is not None and isinstance(x.source, Later) else x
+        (total, batch), steps, sent, behind = x.extent, self.window, self.sent, self.firing.behind
+        x, factor = self._without_factor(x)
         size = prod(self.features)
         parts = _parts(steps, _even(steps, TOGETHER // size))
         frames = x.take(slice(*parts[0]), slice(0, 1))
@@ -101,6 +109,40 @@ class FiredWindow(WindowedNeuron):
                     sweep(rows, spikes, t, last + behind if last == steps else last, 0, begin * size)
         return y
 
+    def _by_rows(self, x: Later) -> Tensor:
+        """From a convolution of spikes' steps: as many rows of a map as fit, in all steps of a window."""
+        (total, batch), steps, sent = x.extent, self.window, self.sent
+        x, factor = self._without_factor(x)
+        order = self.firing.suits(Order(self.features, True))
+        channels, height, width = self.features
+        row = steps * channels * width
+        samples = _parts(batch, max(1, min(batch, TOGETHER // (row * height))))
+        parts = _parts(height, _even(height, TOGETHER // row) if self.firing.repeats(order) else height)
+        sweeps: dict[tuple[int, int], Sweep] = {}
+        y = None
+        for w, (begin, end), (first, last) in product(range(total // steps), samples, parts):
+            sums = x.rows(w, slice(begin, end), first, last)
+            if y is None:
+                y, out = self._new(total // steps * sent, batch, sums.dtype, order)
+            tile = end - begin, last - first
+            if tile not in sweeps:
+                sweeps[tile] = self.firing.bind(Order((channels, tile[1], width), True), tile[0], factor)
+            rows, spikes = order.seen(sums).reshape(steps, -1), out[w * sent : (w + 1) * sent]
+            sweeps[tile](rows, spikes, 0, steps + self.firing.behind, 0, (begin * height + first) * width * channels)
+        assert y is not None
+        return y
+
+    def _without_factor(self, x: Later) -> tuple[Later, Tensor | None]:
+        """What enters, and the factor on it that the pass itself multiplies by."""
+        if isinstance(x.source, Later) and self.firing.multiplies(x.factor):
+            return x.source, x.factor
+        return x, None
+
+    @property
+    def sent(self) -> int:
+        """Rows of memory that a window sends."""
+        return 1 if self.once else self.firing.sent
+
     def _groups(
         self, order: Order, batch: int, most: int, factor: Tensor | None = None
     ) -> Iterator[tuple[int, int, Sweep]]:
@@ -112,7 +154,8 @@ class FiredWindow(WindowedNeuron):
             yield first, last, sweeps[last - first]
 
     def _new(self, steps: int, batch: int, entering: torch.dtype, order: Order) -> tuple[Tensor, Any]:
-        y = self._sent.new((steps, batch, *order.features), self.sends or entering, order)
+        dtype = torch.uint8 if self.once else self.sends or entering
+        y = self._sent.new((steps, batch, *order.features), dtype, order)
         return y, memory_to_fill(y, order).reshape(steps, -1)
 
     def send(self, dtype: torch.dtype | None) -> None:
@@ -122,7 +165,9 @@ class FiredWindow(WindowedNeuron):
 
     def again(self) -> Stage:
         """Another one."""
-        return FiredWindow(self.window, self.features, self.function, self.firing, self.sends)
+        found = FiredWindow(self.window, self.features, self.function, self.firing, self.sends)
+        found.once = self.once
+        return found
 
 
 def _even(count: int, most: int) -> int:

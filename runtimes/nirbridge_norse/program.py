@@ -16,6 +16,7 @@ from nirbridge.runtime.spikes import sender
 from nirbridge.runtime.states import LINE
 from nirbridge_norse.dataflow import byte_senders
 from nirbridge_norse.memory import keep_pages
+from nirbridge_norse.once import find_once
 from nirbridge_norse.ranges import DATA_LIMIT, NarrowError, lost_values, require_bits, require_exact_sums, require_range
 from nirbridge_norse.schedule import Schedule
 from nirbridge_norse.setting import Setting, arithmetic_for, exact_arithmetic, on_threads
@@ -76,7 +77,10 @@ class NorseProgram(Program):
         self._block_bytes = max(BLOCK_BYTES[setting.device.type], min(LARGEST_BLOCK, wanted))
 
     def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
-        stages = {p.name: lowered_node(p, self.setting, lowering) for p in self.lowered.nodes}
+        once, readers = find_once(self.lowered, self.setting, integers=False)
+        stages = {p.name: readers.get(p.name) or lowered_node(p, self.setting, lowering) for p in self.lowered.nodes}
+        for name in once:
+            stages[name].once = True
         for name in byte_senders(self.lowered, stages):
             stages[name].send(torch.uint8)
         return stages

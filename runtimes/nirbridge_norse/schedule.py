@@ -16,6 +16,7 @@ from nirbridge_norse.dataflow import Segment, make_segments
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.later import Later
 from nirbridge_norse.memory import SMALL, Sent, is_small
+from nirbridge_norse.once import Once
 from nirbridge_norse.recorded import RecordedStep, can_record
 from nirbridge_norse.results import Results
 from nirbridge_norse.setting import DTYPES, Setting
@@ -117,7 +118,7 @@ class Schedule:
             else:
                 self._block(values, self._segments[kept])
             for name in kept:
-                results.put(name, values[name])
+                results.put(name, _frames(values[name]))
         return results
 
     def _outputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -141,7 +142,8 @@ class Schedule:
                 del values[name]
 
     def _value(self, segment: Segment, entering: list[Any]) -> Tensor | Later:
-        stage, wide = self.stages[segment.name], segment.name in self.wide
+        stage = self.stages[segment.name]
+        wide = segment.name in self.wide and not (segment.waits and stage.chooses)
         incoming, *others = entering
         for other in others:
             incoming = _sum(incoming.double() if wide else incoming, other)
@@ -181,6 +183,11 @@ class Schedule:
                 history[planned.name].append(sent.clone() if is_small(sent) or stage.view else sent)
             self._late.update({name: history[name][t] for name in inside})
         values.update({name: torch.stack(frames) for name, frames in history.items()})
+
+
+def _frames(value: Any) -> Tensor:
+    """What goes out of the graph."""
+    return value.frames() if isinstance(value, Once) else value
 
 
 def _numbers(x: Tensor, dtype: np.dtype[Any]) -> Array:

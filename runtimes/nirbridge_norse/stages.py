@@ -25,8 +25,10 @@ class Stage(Protocol):
         view: whether its output may share memory with its input.
         library: whether torch forms sums of products for it.
         membranes: where a list, a neuron adds its membrane [B, *shape] after each step to it.
+        steps: of the windows of which it takes the steps of spikes, and computes some rows in all steps; else 0.
         waits: whether it is ``function`` of frames alone, which a reader may call for a few of them (:class:`Later`).
         factor: where that function is nothing but a product with it.
+        chooses: whether that function takes single precision where its own sums may leave it.
         pulls: whether it takes what waits.
         reads_bytes: whether it takes whole numbers in bytes.
         hands_bytes: whether it sends bytes on then.
@@ -35,8 +37,10 @@ class Stage(Protocol):
     view: bool
     library: bool
     membranes: list[Tensor] | None
+    steps: int
     waits: bool
     factor: Tensor | None
+    chooses: bool
     pulls: bool
     reads_bytes: bool
     hands_bytes: bool
@@ -60,8 +64,10 @@ class Common:
     view = False
     library = False
     membranes: list[Tensor] | None = None
+    steps = 0
     waits = False
     factor: Tensor | None = None
+    chooses = False
     pulls = False
     reads_bytes = False
     hands_bytes = False

@@ -307,7 +307,12 @@ def test_sums_in_two_halves_in_single_and_in_double_precision(in_halves: bool, m
         found = wide_convolution(plan["n0"], *ways)(x)
     assert torch.equal(found, wide.function(x))
     assert found.dtype is torch.float64
-    assert taken == ([] if in_halves and most < HALF else ["narrow" if most == 3 else "wide"])
+    way = "narrow" if most == 3 else "wide"
+    assert taken == ([] if in_halves and most < HALF else [way])
+    with patch.object(fixed_bytes, "largest_message", int):
+        found = wide_convolution(plan["n0"], *ways)(x.float())
+    assert torch.equal(found.double(), wide.function(x))
+    assert found.dtype is (torch.float32 if way == "narrow" else torch.float64)
 
 
 def test_only_what_leaves_single_precision_is_wide() -> None:
@@ -342,3 +347,25 @@ def test_samples_on_two_threads_share_passes_and_no_states(precision: str) -> No
         finally:
             torch.set_num_threads(threads)
     np.testing.assert_array_equal(found, expected.astype(found.dtype))
+
+
+@pytest.mark.parametrize("few", [0, convolution.FEW_PRODUCTS])
+@pytest.mark.parametrize("together", [2**19, 3000])
+def test_a_convolution_goes_on_in_single_precision_where_its_sums_stay_in_it(together: int, few: int) -> None:
+    """Sums up to 40·127·40·127 > 2^24 where all spike at once, as in the second of three samples."""
+    shape, size = (40, 8, 8), (8, 8)
+    code = PhaseEncode(shape, PHASES, 2.0, np.array(64))
+    convs = [nir.Conv2d(size, np.full((40, 40, 1, 1), 127.0), 1, 0, 1, 1, np.zeros(40)) for _ in range(2)]
+    fire = [PhaseIF(shape, PHASES, 6, 2.0, 2.0, np.array(theta), np.array(0)) for theta in (40, 2**22)]
+    graph = chain(shape, code, fire[0], convs[0], convs[1], fire[1])
+    assert single_precision(make_plan(graph, DT))[1] == {"n3", "n4"}
+    x = np.random.default_rng(0).integers(0, 640, (2, 3, *shape)).astype(np.float64)
+    x[x > 63] = 0
+    x[:, 1] = 63
+    for names in (["n1", "n4"], ["n3", "n4", "n4:v"]):
+        expected = recorded(graph, x, "reference", names, 1, precision="fixed")
+        with patch.object(fired, "TOGETHER", together), patch.object(convolution, "FEW_PRODUCTS", few):
+            found = recorded(graph, x, "norse", names, 1, precision="fixed")
+        assert all((found[name] == expected[name]).all() for name in names)
+    assert expected["n3"][:, 1].max() > SINGLE > expected["n3"][:, 0].max() > 0
+    assert 0 < expected["n4"].mean() < 1

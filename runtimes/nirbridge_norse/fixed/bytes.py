@@ -65,7 +65,9 @@ HALF = 2**15
 
 
 def wide_convolution(planned: PlannedNode, narrow: Any, wide: Any) -> Any:
-    """The function of [N, *in] in double precision for a convolution whose sums may leave single precision.
+    """The function of [N, *in] for a convolution whose sums may leave single precision.
+
+    Data in double precision leave in it; those in single where no sum of theirs leaves that, too.
 
     What enters is 256 a + b - 2^15 with bytes a and b, and the sums of these do not leave it.  Where it is larger, or
     padded, which would be no 0 then, ``narrow`` takes data so small that no sum leaves it, and ``wide`` the rest.
@@ -76,15 +78,16 @@ def wide_convolution(planned: PlannedNode, narrow: Any, wide: Any) -> Any:
     halves = _in_halves(planned, rows, bias)
 
     def function(x: Tensor) -> Tensor:
-        largest = float(x.abs().max())
+        low, high = x.aminmax()
+        largest = max(-float(low), float(high))
         found: Tensor
         if halves is not None and largest < HALF:
             found = halves(x)
         elif largest * rows + np.abs(bias).max() < SINGLE:
-            found = narrow(x.float()).double()
+            found = narrow(x.float())
         else:
-            found = wide(x)
-        return found
+            found = wide(x.double())
+        return found.double() if x.dtype is torch.float64 else found
 
     return function
 

@@ -94,7 +94,7 @@ class EitherPrecision(Common):
     def again(self) -> Stage:
         """Another one."""
         found = EitherPrecision(self.wide.again(), self.narrow.again())
-        found.bytes = self.bytes
+        found.bytes, found.chooses = self.bytes, self.chooses
         return found
 
     def reset(self) -> None:

@@ -9,11 +9,12 @@ import torch
 
 from nirbridge.ir import spec_of
 from nirbridge.runtime import Array, LoweringTable, Plan
-from nirbridge.runtime.integer_bounds import single_precision
+from nirbridge.runtime.integer_bounds import SINGLE, message_bounds, single_precision
 from nirbridge.runtime.states import LINE, SENT
 from nirbridge_norse.fixed.bytes import find_bytes, wide_convolution
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING, byte_synapse
 from nirbridge_norse.fused import numba_is_there
+from nirbridge_norse.once import find_once
 from nirbridge_norse.program import NorseProgram, lowered_node
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stateless
@@ -44,15 +45,23 @@ class FixedProgram(NorseProgram):
     def _lowered(self, lowering: LoweringTable[Any]) -> dict[str, Any]:
         compiled = self.setting.device.type == "cpu" and numba_is_there()
         self._narrow_limit, self._wide = single_precision(self.lowered)
+        once, readers = find_once(self.lowered, self.setting, integers=True)
         self._senders, synapses = find_bytes(self.lowered) if compiled else (frozenset(), frozenset())
         stages = {
-            p.name: byte_synapse(p, self.setting) if p.name in synapses else lowered_node(p, self.setting, lowering)
+            p.name: readers.get(p.name)
+            or (byte_synapse(p, self.setting) if p.name in synapses else lowered_node(p, self.setting, lowering))
             for p in self.lowered.nodes
         }
+        for name in once:
+            stages[name].once = True
+        bounds = message_bounds(self.lowered) if self._wide else {}
         for name in self._wide if compiled else ():
             if spec_of(self.lowered[name].node).operation == "convolution" and stages[name].waits:
                 stage = stages[name]
-                stage.wide = Stateless(wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function))
+                chosen = wide_convolution(self.lowered[name], stage.narrow.function, stage.wide.function)
+                stage.wide = Stateless(chosen)
+                if sum(bounds[source.name] for source in self.lowered[name].sources) < SINGLE:
+                    stage.narrow, stage.chooses = stage.wide, True
         return stages
 
     def _reset(self) -> None:

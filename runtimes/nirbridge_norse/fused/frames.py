@@ -12,18 +12,18 @@ Array = np.ndarray[Any, Any]
 
 
 @compiled
-def copy_rows(x: Array, y: Array, top: int, left: int) -> None:
-    """[N, H, W·C] into [N, H', W'·C], ``top`` rows and ``left`` values further, cut where it ends; 0 elsewhere."""
+def copy_rows(x: Array, y: Array, top: int, left: int, fill: int) -> None:
+    """[N, H, W·C] into [N, H', W'·C], ``top`` rows and ``left`` values further, cut where it ends; else ``fill``."""
     height, width = x.shape[1], x.shape[2]
     begin, end = min(max(left, 0), y.shape[2]), max(min(left + width, y.shape[2]), 0)
     for n in range(x.shape[0]):
         for i in range(y.shape[1]):
             row = y[n, i]
             if i < top or i >= top + height or begin >= end:
-                row[:] = 0
+                row[:] = fill
                 continue
-            row[:begin] = 0
-            row[end:] = 0
+            row[:begin] = fill
+            row[end:] = fill
             given, sent = x[n, i - top, begin - left : end - left], row[begin:end]
             for k in range(sent.shape[0]):
                 sent[k] = given[k]

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nirbridge.ir import spec_of
 from nirbridge.primitives.spec import WindowRun
+from nirbridge.runtime import PlannedNode
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import CHUNK, NEVER, Layout, Order, make_layout
 
@@ -19,8 +21,9 @@ Array = NDArray[Any]
 Sweep = Callable[[Array, Array, int, int, int, int], None]
 """``sweep(data, out, first, last, enters, leaves)``, with states of its own.
 
-From data [t, N'] of the steps ``first`` to before ``last`` of a window, and of those behind it, to ``out`` [sent, N''];
-``enters`` and ``leaves`` say where the first neuron stands in the rows of both."""
+From data [t, N'] of the steps ``first`` to before ``last`` of a window, and of those behind it, to ``out`` [sent, N''],
+or to one row for the steps of the spikes; ``enters`` and ``leaves`` say where the first neuron stands in the rows of
+both."""
 
 
 class WindowPass(Protocol):
@@ -36,6 +39,10 @@ class WindowPass(Protocol):
 
     def suits(self, order: Order) -> Order:
         """The order in which to take what lies in ``order``."""
+        ...
+
+    def repeats(self, order: Order) -> bool:
+        """Whether its parameters are the same in all places of a map."""
         ...
 
     def multiplies(self, factor: torch.Tensor | None) -> bool:
@@ -65,12 +72,16 @@ class FiringPass:
         self._limits = [[(least, _tensor(limit)) for least, limit in row] for row in parameters["limits"]]
         self._amounts = [_tensor(amount) for amount in parameters["amounts"]]
         self._prepared = cache(self._prepare)
-        self.suits = cache(self._suits)
+        self.suits, self.repeats = cache(self._suits), cache(self._repeats)
 
     def _suits(self, order: Order) -> Order:
         """Channels last where thresholds repeat with the channels."""
         last = Order(order.features, len(order.features) == 3)
         return last if last.period(self._values()) <= CHUNK < order.period(self._values()) else order
+
+    def _repeats(self, order: Order) -> bool:
+        """One for all or one for each channel, which lie last."""
+        return order.period([self._start, *self._values()]) <= order.features[0]
 
     def multiplies(self, factor: torch.Tensor | None) -> bool:
         """Integers, whose products are exact; one for all or one for each channel."""
@@ -83,12 +94,14 @@ class FiringPass:
         layout, tables = self._prepared(order, samples, factor)
         size = samples * prod(order.features)
         kept = size if self._integers and self._amounts else 0
-        neurons = windows.Neurons(np.empty(size, self._states), np.empty(kept, self._states), np.empty(size, np.uint8))
+        states = np.empty(size, self._states), np.empty(kept, self._states), np.empty(size, np.uint8)
         run = windows.integer if self._integers else partial(_with_base, windows.real, self._base)
 
         def sweep(data: Array, out: Array, first: int, last: int, enters: int, leaves: int) -> None:
             span = windows.Span(first, last, self.sent, self.behind, self.spikes, enters, leaves)
-            run(data, out, neurons, tables, span, layout.chunks)
+            once = len(out) < self.sent
+            neurons = windows.Neurons(*states, out[0] if once else _NOTHING[0])
+            run(data, _NOTHING if once else out, neurons, tables, span, layout.chunks)
 
         return sweep
 
@@ -98,7 +111,8 @@ class FiringPass:
     def _prepare(self, order: Order, samples: int, factor: torch.Tensor | None) -> tuple[Layout, Any]:
         from nirbridge_norse.fused import windows
 
-        factors = [] if factor is None else [factor.double()]
+        gains = self._gains if factor is None or factor.numel() > 1 else self._gains * float(factor)
+        factors = [] if factor is None or factor.numel() == 1 else [factor.double()]
         layout = make_layout(order, samples, [*self._values(), *factors])
         if layout.period % order.period([self._start]) == 0:
             start = layout.parameters(self._start)
@@ -112,7 +126,10 @@ class FiringPass:
                 limits[k, r], least[k, r] = layout.parameters(limit), left
         amounts = np.array([layout.parameters(amount) for amount in self._amounts], self._states).reshape(-1, width)
         multiplied = layout.parameters(*factors) if factors else np.empty(0)
-        return layout, windows.Tables(start, limits, least, amounts, self._gains, multiplied)
+        return layout, windows.Tables(start, limits, least, amounts, gains, multiplied)
+
+
+_NOTHING = np.empty((1, 0), np.uint8)
 
 
 def _with_base(run: Any, base: float, data: Array, out: Array, neurons: Any, *rest: Any) -> None:
@@ -143,6 +160,10 @@ class DigitPass:
         """Channels last, as convolutions want the many frames that it sends."""
         return Order(order.features, len(order.features) == 3)
 
+    def repeats(self, order: Order) -> bool:
+        """No code reads sums."""
+        return False
+
     def multiplies(self, factor: torch.Tensor | None) -> bool:
         """No code stands behind a product."""
         return False
@@ -163,9 +184,20 @@ class DigitPass:
         return layout, layout.parameters(self._scale), np.array([layout.parameters(value) for value in self._values])
 
 
+def fires_once(planned: PlannedNode) -> bool:
+    """Whether there is a pass for a node's window, and one spike at most in it, of steps that a byte holds."""
+    window = spec_of(planned.node).window
+    run = window and window.real
+    firing = run and run.by_hand == FIRES and numba_is_there() and planned.window < NEVER
+    return bool(firing and run and run.parameters(planned.node)["spikes"] == 1)
+
+
+FIRES = "integrate, wait and fire"
+
+
 def find_window_pass(run: WindowRun, node: Any, phases: int) -> WindowPass | None:
     """The pass of a window of ``phases`` steps; None for one that has none here."""
-    if not numba_is_there() or run.by_hand not in ("digits", "integrate, wait and fire"):
+    if not numba_is_there() or run.by_hand not in ("digits", FIRES):
         return None
     parameters = run.parameters(node)
     if run.by_hand == "digits":

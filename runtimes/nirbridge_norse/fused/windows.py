@@ -27,11 +27,13 @@ class Neurons(NamedTuple):
         v: membranes, in double precision; of integers in single, which holds their 24 bits.
         taken: what integers have sent so far; empty where a spike takes it off the membrane, or nothing is taken.
         left: spikes that they may still send, in bytes.
+        step: of their only spike, or how many phases there are, from ``leaves`` on; empty where frames are sent.
     """
 
     v: Array
     taken: Array
     left: Array
+    step: Array
 
 
 class Tables(NamedTuple):
@@ -93,14 +95,24 @@ def send(fires: Array, left: Array, sent: Array) -> None:
 
 
 @compiled
+def count(u: Array, limit: Array, left: Array, step: Array) -> None:
+    """A neuron that has reached no limit yet, this one neither, sends its only spike at a later step."""
+    for n in range(u.shape[0]):
+        left[n] &= np.uint8(u[n] >= limit[n]) ^ np.uint8(1)
+        step[n] += left[n]
+
+
+@compiled
 def real(data: Array, out: Array, neurons: Neurons, base: float, tables: Tables, span: Span, chunks: Array) -> None:
     """v(t) = base v(t-1) + x(t), x = 0 behind the last phase; what a spike sends goes off v."""
     fired, more = np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.uint8)
+    once = neurons.step.shape[0] > 0
     takes, whole = tables.amounts.shape[0] > 0, tables.start.shape[0] == neurons.v.shape[0]
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size, end = last - first, offset + last - first
         enters, leaves = span.enters + first, span.leaves + first
+        sends = neurons.step[leaves : leaves + size]
         u, left, fires, higher = neurons.v[first:last], neurons.left[first:last], fired[:size], more[:size]
         if span.first == 0:
             begin = tables.start[first:last] if whole else tables.start[offset:end]
@@ -108,6 +120,8 @@ def real(data: Array, out: Array, neurons: Neurons, base: float, tables: Tables,
             for n in range(size):
                 u[n] = begin[n] + 0 * np.float64(row[n])
                 left[n] = span.spikes
+            for n in range(sends.shape[0]):
+                sends[n] = 0
         for t in range(span.first, span.last):
             if t < span.phases:
                 row = data[t - span.first, enters : enters + size]
@@ -117,7 +131,9 @@ def real(data: Array, out: Array, neurons: Neurons, base: float, tables: Tables,
                 for n in range(size):
                     u[n] = base * u[n]
             k = t - span.wait
-            if k >= 0:
+            if k >= 0 and once:
+                count(u, tables.limits[k, 0, offset:end], left, sends)
+            elif k >= 0:
                 for r in range(tables.least.shape[1]):
                     least, limit = tables.least[k, r], tables.limits[k, r, offset:end]
                     reaches = fires if r == 0 else higher
@@ -141,12 +157,14 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
     that it rounds leaves their range all the same.
     """
     fired, more, apart = np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.float32)
+    once = neurons.step.shape[0] > 0
     takes, whole = tables.amounts.shape[0] > 0, tables.start.shape[0] == neurons.v.shape[0]
     high = np.float32(HIGH)
     for c in range(chunks.shape[0]):
         first, last, offset = chunks[c, 0], chunks[c, 1], chunks[c, 2]
         size, end = last - first, offset + last - first
         enters, leaves = span.enters + first, span.leaves + first
+        sends = neurons.step[leaves : leaves + size]
         u, left, fires, higher = neurons.v[first:last], neurons.left[first:last], fired[:size], more[:size]
         taken = neurons.taken[first:last] if takes else neurons.taken
         rest = apart[:size] if takes else u
@@ -155,6 +173,8 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
             for n in range(size):
                 u[n] = begin[n]
                 left[n] = span.spikes
+            for n in range(sends.shape[0]):
+                sends[n] = 0
             taken[:] = 0
         for t in range(span.first, span.last):
             if t < span.phases:
@@ -170,7 +190,9 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
                         step = np.float32(np.trunc(np.float64(row[n]) * gain))
                         u[n] = min(max(u[n] + step, -high), high)
             k = t - span.wait
-            if k >= 0:
+            if k >= 0 and once:
+                count(u, tables.limits[k, 0, offset:end], left, sends)
+            elif k >= 0:
                 if takes:
                     for n in range(size):
                         rest[n] = u[n] - taken[n]
