@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any
+from zlib import crc32
 
 from nirbridge.logs import logger
 
@@ -20,22 +21,29 @@ _MISSING = logging.INFO, "compiling %s of %s, which takes seconds and is kept fo
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """``function`` as machine code, compiled at its first call for each dtype and found again by later processes.
+    """``function`` as machine code, compiled at its first call for each dtype and found again by other processes.
 
-    Where the cache cannot be written, as on a full disk, those compile it again.
+    Those that need it at the same time wait for the one that compiles it. Where the cache cannot be written, as on a
+    full disk, each compiles it.
 
     Args:
         function: in a file of its own, since later processes look at that file's date alone.
         options: of ``numba.njit``.
     """
     from numba import njit
+    from numba.core.compiler_lock import global_compiler_lock
 
     try:
         found = njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
         return njit(**options)(function)
-    save, load = found._cache.save_overload, found._cache.load_overload
+    save, load, compile_ = found._cache.save_overload, found._cache.load_overload, found.compile
     lock = Path(found._cache.cache_path) / f"{function.__module__}.{function.__name__}.lock"
+
+    def compile_once(signature: Any) -> Any:
+        # Threads take turns before processes do: one that waited for a process could hold up the other way round.
+        with global_compiler_lock, _turn(lock.with_suffix(".turn"), signature):
+            return compile_(signature)
 
     def save_if_possible(*what: Any) -> None:
         with suppress(OSError), _alone(lock):
@@ -50,7 +58,7 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
         LOGGER.log(*_FOUND if code else _MISSING, function.__name__, function.__module__)
         return code
 
-    found._cache.save_overload, found._cache.load_overload = save_if_possible, load_whole
+    found._cache.save_overload, found._cache.load_overload, found.compile = save_if_possible, load_whole, compile_once
     return found
 
 
@@ -75,4 +83,21 @@ def _alone(lock: Path) -> Iterator[None]:
         return
     with lock.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _turn(path: Path, signature: Any) -> Iterator[None]:
+    """Inside of it no other process compiles this function for the same types, where that can be had.
+
+    Unlike the lock above, this one is held for seconds: it is the process's own, so that a fork does not inherit it,
+    and the system refuses it where processes would wait for each other.
+    """
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.open("a"))
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, crc32(str(signature).encode()))
         yield

@@ -16,7 +16,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
-from tests.grouping import LAVA, LAVA_WORKER, LavaForks, all_slow, is_slow, of_lava
+from tests.grouping import IMPORTS_TORCH, LAVA, LAVA_WORKER, LavaForks, all_slow, is_slow, of_lava
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -72,6 +72,8 @@ def lava_stays_in_its_group(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if LAVA_FORKS.count and not LAVA.match(request.node.nodeid):
         pytest.fail("starts Lava's processes: add it to LAVA in tests/grouping.py", pytrace=False)
+    if OF_LAVA and "torch" in sys.modules and not IMPORTS_TORCH.match(request.node.nodeid):
+        pytest.fail("imports torch: add it to IMPORTS_TORCH in tests/grouping.py", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 LAVA = re.compile(
-    r"tests/lava/|.*::.*lava"
+    r"tests/lava/|(?!tests/conformance/test_nir_paper).*::.*lava"
     r"|tests/cli/test_cli_chain\.py::test_the_commands_of_the_readme"
     r"|tests/cli/test_cli_precision\.py::test_a_quantised_file"
     r"|tests/cli/test_cli_runtime_options\.py::test_compare_hands_each"
@@ -25,7 +25,7 @@ LAVA = re.compile(
 LIGHT = re.compile(
     r"tests/(cli|lava)/"
     r"|tests/checking/test_times"
-    r"|tests/conformance/test_(conformance|fixed_conformance|nir_paper|random_graphs)"
+    r"|tests/conformance/test_(conformance|fixed_conformance|random_graphs)"
     r"|tests/ir/test_(edges|mixed_shapes|names)"
     r"|tests/own_neuron/test_own_neuron"
     r"|tests/passes/test_integrators_and_resets"
@@ -35,6 +35,15 @@ LIGHT = re.compile(
 """Files that import no torch, nor do the conftest.py of their folders. Lava forks a dozen processes for a network, and
 a fork of a process without torch costs a fifth of the time, so the tests of Lava here run in a worker that imports
 nothing else."""
+
+IMPORTS_TORCH = re.compile(
+    r"tests/cli/test_cli_(chain|precision|quantize|runtime_options)"
+    r"|tests/ir/test_mixed_shapes"
+    r"|tests/quantizing/"
+    r"|tests/runtime/test_host\.py::test_inside_a_graph"
+)
+"""Node ids of tests of Lava in these files that run the Norse runtime, too. They come last: torch stays once it is
+there."""
 
 LIGHT_FOLDERS = {"checking", "cli", "conformance", "ir", "lava", "own_neuron", "passes", "quantizing", "runtime"}
 """Where they are."""
@@ -91,13 +100,13 @@ def unit_of(nodeid: str) -> str:
 def place_in_order(nodeid: str) -> tuple[int, bool]:
     """Sorts tests: long ones and groups come first, quick ones last, so that no worker ends long after the others.
 
-    In the group of Lava those come first that run nothing but Lava, as torch stays once it has been imported.
+    In the group of Lava those come last that import torch.
     """
     for place, begin in enumerate(LONG):
         if nodeid.startswith(begin):
             return place, False
     if group_of(nodeid) is not None:
-        return len(LONG), not nodeid.startswith(("tests/lava/", "tests/conformance/"))
+        return len(LONG), IMPORTS_TORCH.match(nodeid) is not None
     late = 2 if nodeid.startswith(CLOCK) else 1 if SLOW.match(nodeid) else 3
     return len(LONG) + late, False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
 import time
@@ -68,6 +69,27 @@ def test_a_second_process_waits_until_the_code_is_whole(tmp_path: Path, monkeypa
     reader.join()
     assert found[0] == "written"
     assert found[1].signature.return_type == numba.int64
+
+
+def test_processes_that_need_a_function_at_once_compile_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    function = compiled(_double)
+    compile_ = function._compiler.compile
+
+    def slow_compile(*what: Any) -> Any:
+        time.sleep(0.5)
+        return compile_(*what)
+
+    monkeypatch.setattr(function._compiler, "compile", slow_compile)
+    children = []
+    for _ in range(2):
+        children.append(os.fork())
+        if children[-1] == 0:
+            right = function(21) == 42
+            os._exit(sum(function.stats.cache_hits.values()) if right else 2)
+    assert sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children) == [0, 1]
 
 
 def test_kernels_for_cuda_need_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

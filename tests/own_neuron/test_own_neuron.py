@@ -46,10 +46,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """The module, found by its entry point in this process; nothing of it stays."""
+def own(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module, found by its entry point in this process; nothing of it stays but its machine code, beside it."""
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(site.parent / "cache"))
     monkeypatch.setattr(registry, "_specs", dict(registry._specs))
     monkeypatch.setattr(registry, "_plugins_loaded", False)
     import adaptive_lif
@@ -58,10 +58,10 @@ def own(site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     del sys.modules["adaptive_lif"]
 
 
-def command(site: Path, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(site: Path, *arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
     code = [sys.executable, "-c", "from nirbridge.cli import main; main()", *arguments]
     environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    environment["XDG_CACHE_HOME"] = str(cache or site.parent / "cache")
     environment.pop("NUMBA_CACHE_DIR", None)
     return subprocess.run(code, capture_output=True, text=True, check=False, timeout=240, env=environment)
 
@@ -132,7 +132,7 @@ def test_files_hold_it_and_nobody_else_reads_it_wrongly(own: ModuleType, files: 
 
 
 def test_without_its_package_a_file_is_refused_by_name(files: tuple[Path, Path], tmp_path: Path) -> None:
-    done = command(tmp_path / "nothing", tmp_path, "check", str(files[0]))
+    done = command(tmp_path / "nothing", "check", str(files[0]))
     assert done.returncode == 2
     assert "unknown primitive 'AdaptiveLIF'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -188,7 +188,8 @@ def test_a_later_process_finds_the_machine_code_of_an_earlier_one(
     graph, x = map(str, files)
     found = []
     for name in ("first.npz", "second.npz"):
-        done = command(site, tmp_path, "run", graph, "-i", x, "-o", str(tmp_path / name), "--runtime", "norse")
+        run = ("run", graph, "-i", x, "-o", str(tmp_path / name), "--runtime", "norse")
+        done = command(site, *run, cache=tmp_path / "cache")
         assert done.returncode == 0, done.stderr
         found.append(np.load(tmp_path / name)["output"])
     assert list(tmp_path.glob("cache/nirbridge/passes/**/*.nbc"))
@@ -198,7 +199,7 @@ def test_a_later_process_finds_the_machine_code_of_an_earlier_one(
 
 def test_commands(files: tuple[Path, Path], site: Path, tmp_path: Path) -> None:
     graph, x = map(str, files)
-    run = lambda *arguments: command(site, tmp_path, *arguments)  # noqa: E731
+    run = lambda *arguments: command(site, *arguments)  # noqa: E731
     assert run("check", graph).returncode == 0
     shown = run("show", graph)
     assert "AdaptiveLIF  5" in shown.stdout
@@ -230,15 +231,15 @@ def test_without_an_integer_form_it_is_refused_by_name(
     arguments: tuple[str, ...], files: tuple[Path, Path], site: Path, tmp_path: Path
 ) -> None:
     given = [str(tmp_path / name) if "." in name else name for name in arguments]
-    done = command(site, tmp_path, *given)
+    done = command(site, *given)
     assert done.returncode in (1, 2)
     assert "node 'n1' (AdaptiveLIF)" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "q.nir").exists()
 
 
-def test_conformance_judges_it_with_the_rest(site: Path, tmp_path: Path) -> None:
-    done = command(site, tmp_path, "conformance", "--runtime", "reference", "--json")
+def test_conformance_judges_it_with_the_rest(site: Path) -> None:
+    done = command(site, "conformance", "--runtime", "reference", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     own = [case for case in json.loads(done.stdout)["cases"] if "AdaptiveLIF" in case["kinds"]]
     assert {(case["precision"], case["state"]) for case in own} == {("float", "exact"), ("fixed", "refused")}

@@ -2,6 +2,7 @@
 
 States and parameters are whole numbers in floating point, which is exact; in single precision too, as far as
 :func:`nirbridge_norse.fixed.neuron.single_does` says.  ``out`` may be of another dtype than ``data``, such as bytes.
+Arrays are copied value by value, as in :mod:`nirbridge_norse.fused.synapses`.
 """
 
 from __future__ import annotations
@@ -76,13 +77,14 @@ def fire(
             sent = out[t, first:last]
             if current.shape[0]:
                 charge(data[t, first:last], flow, neurons.keep_current[offset:end], neurons.ones[offset:end], u)
-                flow[:] = u
+                for i in range(size):
+                    flow[i] = u[i]
                 charge(flow, state, keep, gain, u)
             else:
                 charge(data[t, first:last], state, keep, gain, u)
             if not spiking:
-                state[:] = u
-                sent[:] = u
+                for i in range(size):
+                    state[i] = sent[i] = u[i]
                 continue
             if swept:
                 sweep(u, y, amount, lanes, chunks[c, 3])

@@ -2,6 +2,8 @@
 
 A value of 0 costs a comparison.  The sums of an output begin with its bias and go through the inputs in the order of
 memory, whatever is 0 among them and however many frames there are: the same bits in every block, step and batch.
+
+Arrays are copied value by value: for an assignment to a slice numba compiles its error message, which takes seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ Pair = tuple[int, int]
 def matrix(x: Array, y: Array, weight: Array, bias: Array) -> None:
     """y[n, o] = bias[o] + Σ_i weight[i, o] x[n, i]."""
     for n in range(x.shape[0]):
-        y[n] = bias
+        for o in range(y.shape[1]):
+            y[n, o] = bias[o]
         for i in range(x.shape[1]):
             value = y.dtype.type(x[n, i])
             if value != 0:
@@ -46,7 +49,8 @@ def convolution(x: Array, y: Array, weight: Array, bias: Array, rows: Array, col
     data, sums, factors = x.reshape(-1), y.reshape(-1), weight.reshape(-1)
     for n in range(frames):
         for p in range(below):
-            y[n, p] = bias
+            for q in range(across):
+                y[n, p, q] = bias[q]
         for i in range(height):
             top, reached, kernel = rows[i, 0], rows[i, 1], rows[i, 2]
             for j in range(width):
