@@ -44,6 +44,7 @@ def test_without_a_folder_for_the_cache_functions_are_compiled_all_the_same(monk
             raise RuntimeError("cannot cache function: no locator available")
         return real(**options)
 
+    real(_double)(21)  # numba's first compilation imports parts of it, by njit
     monkeypatch.setattr(numba, "njit", njit)
     assert compiled(_double, nogil=True)(21) == 42
     assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
