@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import nir
 import numpy as np
 import torch
@@ -25,6 +27,18 @@ WHY = {
     "8 bits": "Spikes cost the same in any precision; what is left is windows, and sums of what is no spike.",
     "fp32": "The ANN's convolutions take the same time; windows and layers in between are small beside them.",
 }
+
+
+class Data(NamedTuple):
+    """An image [1, *shape].
+
+    Attributes:
+        image: as the graph takes it.
+        taken: as the ANN does.
+    """
+
+    image: np.ndarray
+    taken: np.ndarray
 
 
 def make_ann(size: int = SIZE, width: int = WIDTH, pairs: int = PAIRS) -> nn.Module:
@@ -65,12 +79,10 @@ def require_same(graph: nir.NIRGraph, x: np.ndarray, precision: str) -> str:
 
 
 def compare(
-    ann: nn.Module, graph: nir.NIRGraph, label: str, target: float, precision: str, size: int, rounds: int
-) -> Section:
-    """One row: the graph over as many passes of the ANN as its window has phases."""
-    image = images(1, size)
-    x, frame = image[None], torch.from_numpy(image)
-    section = Section(notes=[f"{label}: {require_same(graph, x, precision)}"])
+    ann: nn.Module, graph: nir.NIRGraph, what: str, target: float, precision: str, data: Data, rounds: int
+) -> Row:
+    """The graph over as many passes of the ANN as its window has phases."""
+    x, frame = data.image[None], torch.from_numpy(data.taken)
 
     def passes() -> None:
         with torch.inference_mode():
@@ -81,22 +93,22 @@ def compare(
         runs = {OURS: lambda: program.run(x), ANN: passes}
         seconds = in_turns(runs, rounds)
         profile = profiled(runs[OURS])
-    what = f"converted MobileNet, {label}, T = {PHASES}, over T passes of the fp32 ANN"
-    section.rows.append(Row(what, over(seconds, OURS, ANN), target, seconds=only(seconds, *runs), profile=profile))
-    return section
+    what = f"{what}, T = {PHASES}, over T passes of the fp32 ANN"
+    return Row(what, over(seconds, OURS, ANN), target, seconds=only(seconds, *runs), profile=profile)
 
 
 def measure(quick: bool = False) -> Section:
     """All rows."""
     size, width, pairs, rounds = (24, 4, 2, 1) if quick else (SIZE, WIDTH, PAIRS, 9)
     ann, data, section = make_ann(size, width, pairs), images(16, size), Section()
+    image = images(1, size)
     for spikes, words in ((1, "one spike"), (2, "two spikes")):
         graph = nirbridge.convert(ann, data, phases=PHASES, spikes=spikes)
         rows = [(graph, f"fp32, {words}", FP32, "float")]
         if spikes == 1:
             rows.append((quantize(graph, data[None]), f"8 bits, {words}", INT8, "fixed"))
         for run, label, target, precision in rows:
-            found = compare(ann, run, label, target, precision, size, rounds)
-            section.rows += found.rows
-            section.notes += found.notes
+            section.notes.append(f"{label}: {require_same(run, image[None], precision)}")
+            what = f"converted MobileNet, {label}"
+            section.rows.append(compare(ann, run, what, target, precision, Data(image, image), rounds))
     return section

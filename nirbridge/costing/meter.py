@@ -46,7 +46,7 @@ class Meter:
 
     Attributes:
         records: names of the nodes that a run must record.
-        samples_at_once: samples that run together; the records of all senders of a network are held for so many.
+        samples_at_once: samples that run together at most; the records of all senders are held for so many.
 
     Raises:
         InputError: an option is unknown, or the graph has no layer of synapses.

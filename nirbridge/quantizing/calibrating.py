@@ -18,8 +18,8 @@ from nirbridge.runtime import MEMBRANE, compile, make_plan, runtimes
 
 Array = NDArray[Any]
 FAST, SLOW = "norse", "reference"
-CHUNK = 64
-"""Samples that run at a time, so that the membranes of a large network fit the memory."""
+_TOGETHER = 64
+"""Samples that run at a time, or fewer where the network is large."""
 
 
 @dataclass
@@ -64,7 +64,8 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
     name = fast_runtime()
     options = {"dtype": "float64"} if name == FAST else {}
     with compile(flat, name, dt=dt, precision="float", **options) as program:
-        for _, recording in program.run_in_parts(x, CHUNK, [neuron + MEMBRANE for neuron in neurons]):
+        membranes = [neuron + MEMBRANE for neuron in neurons]
+        for _, recording in program.run_in_parts(x, program.samples_at_once(x, membranes, _TOGETHER), membranes):
             for neuron in neurons:
                 states = np.abs(recording.records[neuron + MEMBRANE]) * units[neuron]
                 found[neuron].largest = max(found[neuron].largest, float(states.max()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 
 import numpy as np
 
@@ -11,13 +10,11 @@ from nirbridge.ir import FlatGraph, PhaseDecode, PhaseIF, Source, spec_of
 from nirbridge.quantizing.calibrating import fast_runtime
 from nirbridge.quantizing.patches import gram, patches
 from nirbridge.quantizing.scales import Array
-from nirbridge.runtime import compile, make_plan
+from nirbridge.runtime import compile
 from nirbridge.runtime.recording import arriving
 
 ROWS = 8192
 """Output places of a layer that are looked at: several times as many as a layer has inputs change nothing any more."""
-_MEMORY = 2**28
-"""Bytes of recorded messages at a time."""
 SYNAPSES = ("matrix", "convolution")
 
 
@@ -38,14 +35,12 @@ def hessians(flat: FlatGraph, x: Mapping[str, Array], dt: float) -> dict[str, Ar
     layers = [name for name, node in flat.nodes.items() if spec_of(node).operation in SYNAPSES]
     if not layers:
         return {}
-    plan = make_plan(flat, dt)
     sources = sorted({source for name in layers for source in flat.sources(name)})
-    steps, samples = next(iter(x.values())).shape[:2]
-    size = sum(int(steps * plan[name].rate) * prod(plan[name].output_shape) for name in sources) * 8
-    chunk = min(samples, max(1, _MEMORY // max(size, 1)))
-    most = max(1, ROWS * chunk // samples)
+    samples = next(iter(x.values())).shape[1]
     found: dict[str, Array] = {}
     with compile(flat, fast_runtime(), dt=dt, precision="float") as program:
+        chunk = program.samples_at_once(x, sources, samples)
+        most = max(1, ROWS * chunk // samples)
         for _, recording in program.run_in_parts(x, chunk, sources):
             for name in layers:
                 entering = _entering(recording.records, flat.topology.incoming[name], _code_behind(flat, name))

@@ -7,6 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
+from math import prod
 from os import PathLike
 from typing import Any
 
@@ -21,7 +22,7 @@ from nirbridge.runtime.data import is_finite, require_finite, require_integers, 
 from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan
-from nirbridge.runtime.recording import Recording, require_records
+from nirbridge.runtime.recording import Recording, membrane_of, require_records
 from nirbridge.runtime.spikes import sends_bits
 from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
 from nirbridge.runtime.turn import Turn
@@ -31,6 +32,8 @@ Array = NDArray[Any]
 Data = Array | Mapping[str, Array]
 """One array for the only input, or one for each by name."""
 LOGGER = logger("runtime")
+_RECORDED = 2**28
+"""Bytes of records that are held at a time where a run goes in parts."""
 
 
 class Program(ABC):
@@ -131,6 +134,19 @@ class Program(ABC):
                 self._squares = {}
                 recording = self._continue(part, entered, names)
             yield part, recording
+
+    def samples_at_once(self, x: Data, record: Sequence[str], most: int) -> int:
+        """Samples of ``x`` whose records are 256 MiB at most, in double precision: 1 to ``most``.
+
+        Args:
+            x: as for :meth:`run`.
+            record: as for :meth:`run`.
+            most: where more would fit.
+        """
+        steps = len(next(iter(x.values())) if isinstance(x, Mapping) else x)
+        nodes = (self.plan[membrane_of(name) or name] for name in record)
+        size = 8 * sum(int(steps * node.rate) * prod(node.output_shape) for node in nodes)
+        return max(1, min(most, _RECORDED // max(size, 1)))
 
     def advance(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Like :meth:`run`, from the states that the last call left.

@@ -121,6 +121,17 @@ def test_parts_of_a_batch_are_told_together() -> None:
     assert len(caught) == 1
 
 
+def test_a_part_is_as_large_as_its_records_allow() -> None:
+    """Records of 3 steps of 2^20 values in double precision: 24 MiB a sample, 10 of which are within 256 MiB."""
+    nodes = {"wide": nir.Scale(np.ones(2**20)), "li": nir.I(np.ones(2**20))}
+    with nirbridge.compile(net(nodes, "input wide li output", shape=(2**20,))) as program:
+        x = np.broadcast_to(np.float32(1), (3, 70, 2**20))
+        assert program.samples_at_once(x, ["wide"], 64) == 10
+        assert program.samples_at_once({"input": x}, ["wide", "li:v"], 64) == 5
+        assert program.samples_at_once(x, ["wide"] * 4000, 64) == 1
+        assert program.samples_at_once(x, [], 64) == 64
+
+
 def test_an_input_may_be_read_beside_the_node() -> None:
     """Then its data are the graph's own: any number in floating point, integers alone in "fixed"."""
     nodes = {"q": Quantize((2,), 0.5), "fc": nir.Linear(np.array([[1, 0], [0, 1]]))}
