@@ -68,8 +68,7 @@ def energy(
         meter = Meter(graph, program.plan, model, bits, input_kind)
         inferences = meter.inferences_of(x) if inferences is None else inferences
         total: Activity | None = None
-        samples = program.samples_at_once(x, meter.records, meter.samples_at_once)
-        for part, recording in program.run_in_parts(x, samples, meter.records):
+        for part, recording in program.run_in_parts(x, meter.samples_at_once, meter.records):
             found = meter.tally({**recording.records, **part}, inferences)
             if total is None:
                 total = found

@@ -65,7 +65,7 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
     options = {"dtype": "float64"} if name == FAST else {}
     with compile(flat, name, dt=dt, precision="float", **options) as program:
         membranes = [neuron + MEMBRANE for neuron in neurons]
-        for _, recording in program.run_in_parts(x, program.samples_at_once(x, membranes, _TOGETHER), membranes):
+        for _, recording in program.run_in_parts(x, _TOGETHER, membranes):
             for neuron in neurons:
                 states = np.abs(recording.records[neuron + MEMBRANE]) * units[neuron]
                 found[neuron].largest = max(found[neuron].largest, float(states.max()))

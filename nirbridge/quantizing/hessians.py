@@ -39,9 +39,8 @@ def hessians(flat: FlatGraph, x: Mapping[str, Array], dt: float) -> dict[str, Ar
     samples = next(iter(x.values())).shape[1]
     found: dict[str, Array] = {}
     with compile(flat, fast_runtime(), dt=dt, precision="float") as program:
-        chunk = program.samples_at_once(x, sources, samples)
-        most = max(1, ROWS * chunk // samples)
-        for _, recording in program.run_in_parts(x, chunk, sources):
+        for part, recording in program.run_in_parts(x, samples, sources):
+            most = max(1, ROWS * next(iter(part.values())).shape[1] // samples)
             for name in layers:
                 entering = _entering(recording.records, flat.topology.incoming[name], _code_behind(flat, name))
                 found[name] = found.get(name, 0) + gram(patches(flat.nodes[name], entering, most))

@@ -112,7 +112,7 @@ class Program(ABC):
 
         Args:
             x: as for :meth:`run`; all of it is checked, and what the host loses of it said, before anything runs.
-            samples: that run together.
+            samples: that run together at most; fewer where their records, in double precision, are over 256 MiB.
             record: as for :meth:`run`.
 
         Yields:
@@ -123,6 +123,7 @@ class Program(ABC):
         """
         with self._turn:
             data, names, entering = self._started(x, record)
+            samples = min(samples, self._fitting(next(iter(data.values())).shape[0], names))
         for first in range(0, next(iter(data.values())).shape[1], samples):
             part, entered = (
                 {name: array[:, first : first + samples] for name, array in arrays.items()}
@@ -134,19 +135,6 @@ class Program(ABC):
                 self._squares = {}
                 recording = self._continue(part, entered, names)
             yield part, recording
-
-    def samples_at_once(self, x: Data, record: Sequence[str], most: int) -> int:
-        """Samples of ``x`` whose records are 256 MiB at most, in double precision: 1 to ``most``.
-
-        Args:
-            x: as for :meth:`run`.
-            record: as for :meth:`run`.
-            most: where more would fit.
-        """
-        steps = len(next(iter(x.values())) if isinstance(x, Mapping) else x)
-        nodes = (self.plan[membrane_of(name) or name] for name in record)
-        size = 8 * sum(int(steps * node.rate) * prod(node.output_shape) for node in nodes)
-        return max(1, min(most, _RECORDED // max(size, 1)))
 
     def advance(self, x: Data, record: Sequence[str] = ()) -> Recording:
         """Like :meth:`run`, from the states that the last call left.
@@ -297,6 +285,12 @@ class Program(ABC):
         self._start_again()
         self.losses = {name: Loss() for name in self._hosted}
         return data, names, self._on_host(data)
+
+    def _fitting(self, steps: int, names: Sequence[str]) -> int:
+        """Samples whose records fit."""
+        nodes = (self.plan[membrane_of(name) or name] for name in names)
+        size = 8 * sum(int(steps * node.rate) * prod(node.output_shape) for node in nodes)
+        return max(1, _RECORDED // max(size, 1))
 
     def _start_again(self) -> None:
         self._batch, self._steps, self._torn = None, 0, False

@@ -121,15 +121,15 @@ def test_parts_of_a_batch_are_told_together() -> None:
     assert len(caught) == 1
 
 
-def test_a_part_is_as_large_as_its_records_allow() -> None:
-    """Records of 3 steps of 2^20 values in double precision: 24 MiB a sample, 10 of which are within 256 MiB."""
-    nodes = {"wide": nir.Scale(np.ones(2**20)), "li": nir.I(np.ones(2**20))}
-    with nirbridge.compile(net(nodes, "input wide li output", shape=(2**20,))) as program:
-        x = np.broadcast_to(np.float32(1), (3, 70, 2**20))
-        assert program.samples_at_once(x, ["wide"], 64) == 10
-        assert program.samples_at_once({"input": x}, ["wide", "li:v"], 64) == 5
-        assert program.samples_at_once(x, ["wide"] * 4000, 64) == 1
-        assert program.samples_at_once(x, [], 64) == 64
+@pytest.mark.parametrize(("record", "sizes"), [((), [7]), (("wide",), [4, 3]), (("wide", "li:v"), [2, 2, 2, 1])])
+def test_a_part_is_as_large_as_its_records_allow(
+    record: tuple[str, ...], sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of 8 steps of 16 values in double precision are 1 KiB a sample and node."""
+    monkeypatch.setattr("nirbridge.runtime.program._RECORDED", 4096)
+    graph = net({"wide": nir.Scale(np.ones(16)), "li": nir.I(np.ones(16))}, "input wide li output", shape=(16,))
+    with nirbridge.compile(graph) as program:
+        assert [part["input"].shape[1] for part, _ in program.run_in_parts(np.ones((8, 7, 16)), 64, record)] == sizes
 
 
 def test_an_input_may_be_read_beside_the_node() -> None:
