@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 import nir
@@ -60,9 +61,11 @@ def _convolution(node: nir.Conv1d | nir.Conv2d, x: Array, most: int) -> Array:
 
 
 def thinned(rows: Array, most: int) -> Array:
-    """Every n-th of them: an odd n, so that it does not meet the same column of every picture."""
+    """Every n-th of them, where n shares no factor with their number: else it met the same column of every picture."""
     step = -(-len(rows) // max(most, 1))
-    return rows[:: step | 1] if step > 1 else rows
+    while step > 1 and gcd(step, len(rows)) > 1:
+        step += 1
+    return rows[::step] if step > 1 else rows
 
 
 _ROWS: dict[str, Any] = {"matrix": _matrix, "convolution": _convolution}

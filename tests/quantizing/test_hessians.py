@@ -9,7 +9,7 @@ import pytest
 import nirbridge
 from nirbridge.ir import flatten
 from nirbridge.quantizing.hessians import hessians
-from nirbridge.quantizing.patches import patches
+from nirbridge.quantizing.patches import patches, thinned
 from tests.conformance.cases import Graph, line
 from tests.quantizing.networks import NETWORKS, Maker, frames
 
@@ -96,3 +96,12 @@ def test_a_phase_code_is_seen_decoded() -> None:
     decoded = np.tensordot(sent.reshape(3, 8, *sent.shape[1:]), 1.5 ** -np.arange(1.0, 9), (1, 0))
     np.testing.assert_allclose(found[last], gram(decoded), rtol=1e-5)
     assert found["n1"].shape == (1, 18, 18)
+
+
+@pytest.mark.parametrize("size", [5, 6, 7, 9, 15])
+def test_thinned_places_are_in_all_columns(size: int) -> None:
+    """For whatever step: one of 7 on maps of 7 columns would look at the border alone."""
+    places = np.tile(np.arange(size), 256 * size)
+    for step in range(2, 40):
+        found = np.bincount(thinned(places, len(places) // step), minlength=size)
+        assert found.min() > 0.8 * found.mean()
