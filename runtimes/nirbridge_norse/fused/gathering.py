@@ -1,7 +1,8 @@
 """Convolutions of neurons that send one spike in a window at most: each adds its weights to the sums of one step.
 
 So a window costs about what one of its steps does.  Values lie in memory as [N, H, W, C], all channels of a place
-together; the sums of a place, of all steps, are formed in the first-level cache.
+together; the sums of a place, of all steps, are formed in the first-level cache.  What both passes share is written out
+in both: calls that begin and hand on the sums of a place made them take 1.2 to 1.9 times as long.
 """
 
 from __future__ import annotations
