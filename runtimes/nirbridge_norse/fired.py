@@ -15,7 +15,7 @@ from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.fused.window_passes import Sweep, WindowPass
 from nirbridge_norse.later import Later
 from nirbridge_norse.memory import Bound, Sent, memory_of, memory_to_fill
-from nirbridge_norse.once import Once
+from nirbridge_norse.once import Gather, Once
 from nirbridge_norse.stages import Stage
 from nirbridge_norse.windowed import Kept, WindowedNeuron
 
@@ -114,6 +114,11 @@ class FiredWindow(WindowedNeuron):
         (total, batch), steps, sent = x.extent, self.window, self.sent
         x, factor = self._without_factor(x)
         order = self.firing.suits(Order(self.features, True))
+        if self.once and type(x.stage) is Gather and isinstance(x.source, Once):
+            y, out = self._new(total // steps, batch, torch.uint8, order)
+            gather, windows = x.stage, zip(x.source.step, out, strict=True)
+            if all(gather.decide(step, self.firing, factor, sent) for step, sent in windows):
+                return y
         channels, height, width = self.features
         row = steps * channels * width
         samples = _parts(batch, max(1, min(batch, TOGETHER // (row * height))))

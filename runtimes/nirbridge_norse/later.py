@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,11 +23,13 @@ class Later:
         function: of some frames, whatever the others are; of :class:`Once` of maps, and of which rows.
         source: all that enters.
         factor: where the function is nothing but a product with it, so that a reader may form that itself.
+        stage: whose function it is.
     """
 
     function: Callable[..., Tensor]
     source: Tensor | Once | Later
     factor: Tensor | None = None
+    stage: Any = None
 
     @property
     def extent(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from nirbridge.runtime.integer_bounds import SINGLE, grown
 from nirbridge_norse.convolution import geometry_of, moves_only
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
-from nirbridge_norse.fused.window_passes import fires_once
+from nirbridge_norse.fused.window_passes import WindowPass, fires_once
 from nirbridge_norse.memory import Sent, memory_of, memory_to_fill
 from nirbridge_norse.placing import placed
 from nirbridge_norse.setting import Setting
@@ -75,6 +75,7 @@ class Gather(Common):
         self.single = weight.shape[3] == 1 and geometry.groups > 1
         weight = weight[..., 0] if self.single else weight.swapaxes(2, 3)
         self.weight, self.steps = np.ascontiguousarray(weight), steps
+        self.largest = grown(node, 1)
         self.bias = np.broadcast_to(np.asarray(node.bias, dtype=kind), len(node.weight)).copy()
         self.enters, self.leaves = Order(planned.input_shape, True), Order(planned.output_shape, True)
         left, _, top, _ = geometry.uneven or (geometry.padding[1], 0, geometry.padding[0], 0)
@@ -99,11 +100,25 @@ class Gather(Common):
         self._gather(self.enters.seen(self.enters.dense(x)), y.numpy().reshape(self.steps, -1), first, last)
         return y.movedim(-1, 2)
 
-    def _gather(self, x: np.ndarray, y: np.ndarray, first: int, last: int) -> None:
+    def decide(self, x: Tensor, firing: WindowPass, factor: Tensor | None, out: np.ndarray) -> bool:
+        """The steps of the spikes of what reads the sums of one window [N, C, H, W], times ``factor``.
+
+        A sum that is decided on where it was formed is never written.  False where that cannot be.
+        """
+        whole = firing.whole(self.leaves, factor, self.largest) if self.single else None
+        if whole is not None:
+            y = np.empty((self.steps, 0), str(self.dtype).removeprefix("torch."))
+            self._gather(self.enters.seen(self.enters.dense(x)), y, 0, self.leaves.features[1], (out, whole))
+        return whole is not None
+
+    def _gather(self, x: np.ndarray, y: np.ndarray, first: int, last: int, decision: Any = None) -> None:
         from nirbridge_norse.fused import gathering  # and so numba, with the first run
 
         rows = gathering.Rows(first, last, self.leaves.features[2], self.down, self.along)
-        (gathering.each if self.single else gathering.across)(x, y, self.weight, self.bias, rows)
+        if self.single:
+            gathering.each(x, y, self.weight, self.bias, rows, *(decision or gathering.SUMS))
+        else:
+            gathering.across(x, y, self.weight, self.bias, rows)
 
     def again(self) -> Stage:
         """The same, whose memory is its own."""

@@ -13,11 +13,12 @@ import torch
 from torch.nn import functional
 
 import nirbridge
-from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, build_graph
+from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, build_graph, spec_of
 from nirbridge.runtime import make_plan
 from nirbridge_norse import fired, once, program
 from nirbridge_norse.convolution import geometry_of
 from nirbridge_norse.fused.layout import Order
+from nirbridge_norse.fused.window_passes import find_window_pass
 from nirbridge_norse.later import Later
 from nirbridge_norse.once import Gather, MoveOnce, Once, find_once
 from nirbridge_norse.setting import make_setting
@@ -165,6 +166,7 @@ def test_steps_are_sent_and_maps_computed_row_by_row(precision: str) -> None:
 
     with (
         patch.object(Later, "rows", measured),
+        patch.object(Gather, "decide", lambda *_: False),
         patch.object(once, "LEAST_STEPS", PHASES),
         patch.object(fired, "TOGETHER", 16 * 10 * PHASES * 8),
         nirbridge.compile(graph, "norse", precision=precision) as running,
@@ -179,6 +181,59 @@ def test_steps_are_sent_and_maps_computed_row_by_row(precision: str) -> None:
     assert min(shape[3] for shape in sizes) < 10
     with patch.object(once, "LEAST_STEPS", PHASES + 1), nirbridge.compile(graph, "norse") as running:
         assert not any(type(stage) is Gather for stage in running._schedules[0].stages.values())
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_neurons_decide_where_their_sums_are_formed(seed: int) -> None:
+    """Products that single precision holds and such that it does not, sums that saturate, strides, samples, windows."""
+    dice = np.random.default_rng(seed)
+    shape, large = (5, 9, 8), [9, 120, 30_000, 700_000][seed % 4]
+    kernel, stride, padding = dice.integers(1, 4, 2), tuple(dice.integers(1, 3, 2)), tuple(dice.integers(0, 2, 2))
+    weight, bias = dice.integers(-large, large + 1, (5, 1, *kernel)), dice.integers(-large, large + 1, 5)
+    conv = nir.Conv2d((9, 8), weight * 1.0, stride, padding, 1, 5, bias * 1.0)
+    after = make_plan(chain(shape, conv), DT)["n0"].output_shape
+    theta, start = dice.integers(1, 3 * large, (5, 1, 1)), dice.integers(-large, large, [(), (5, 1, 1)][seed % 2])
+    base, first = float(dice.choice([2.0, 1.3])), int(dice.integers(2))
+    code = PhaseIF(shape, PHASES, PHASES, base, 1.5, np.array(30), np.array(2))
+    fire = PhaseIF(after, PHASES, PHASES, 1.5, base, theta, start, first, bool(dice.integers(2)))
+    scales = [nir.Scale(np.array(float(dice.choice([2, 3, 4096]))))] * (seed % 3 > 0)
+    last = nir.Conv2d(after[1:], np.ones((2, 5, 1, 1)), 1, 0, 1, 1, np.zeros(2))
+    graph = chain(shape, code, conv, *scales, fire, last)
+    x = dice.integers(0, 60, (2 * PHASES, 3, *shape)).astype(np.float64)
+    decide, done = Gather.decide, []
+
+    def noted(self: Gather, *args: Any) -> bool:
+        done.append(decide(self, *args))
+        return done[-1]
+
+    expected = outputs(graph, x, "reference", precision="fixed")
+    with patch.object(once, "LEAST_STEPS", PHASES), patch.object(Gather, "decide", noted):
+        np.testing.assert_array_equal(outputs(graph, x, precision="fixed"), expected)
+    assert done == [True] * 2
+    with patch.object(once, "LEAST_STEPS", PHASES), patch.object(Gather, "decide", lambda *_: False):
+        np.testing.assert_array_equal(outputs(graph, x, precision="fixed"), expected)
+    assert 0 < expected.mean() < 5
+
+
+def test_who_decides_where_sums_are_formed() -> None:
+    """Not before the window's end, by places' own parameters, by limits that rise, or behind each channel's factor."""
+    shape, order = (4, 6, 6), Order((4, 6, 6), True)
+
+    def whole(theta: Any = 9, wait: int = PHASES, spikes: int = 1, factor: Any = None, largest: int = 100) -> Any:
+        node = PhaseIF(shape, PHASES, wait, 1.3, 2.0, np.array(theta), np.array(0), spikes=spikes)
+        run = spec_of(node).window.integer
+        firing = find_window_pass(run, node, PHASES)
+        return firing.whole(order, None if factor is None else torch.tensor(factor), largest)
+
+    assert whole().single
+    assert whole(np.full((4, 1, 1), 9)).single
+    assert whole(factor=2.0**40).single
+    assert not whole(largest=2**12).single
+    assert not whole(factor=3.0, largest=2**11 - 1).single
+    places = np.full(shape, 9)
+    places[0, 0, 0] = 8
+    others = {"theta": places}, {"theta": -9}, {"wait": 3}, {"spikes": 2}, {"factor": [2.0, 3.0, 4.0, 5.0]}
+    assert all(whole(**other) is None for other in others)
 
 
 def found_in(*nodes: Any, shape: tuple[int, ...] = (4, 6, 6), integers: bool = True) -> once.Found:

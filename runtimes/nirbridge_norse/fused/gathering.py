@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nirbridge_norse.fused.caching import compiled
+from nirbridge_norse.fused.windows import Whole, decide
 
 Array = np.ndarray[Any, Any]
 
@@ -30,6 +31,10 @@ class Rows(NamedTuple):
     columns: int
     down: tuple[int, int, int]
     along: tuple[int, int, int]
+
+
+SUMS = np.empty(0, np.uint8), Whole(np.empty(0), np.empty((0, 0), np.float32), np.empty(0), False)
+"""The last arguments of :func:`each` where sums are wanted."""
 
 
 @compiled
@@ -79,11 +84,15 @@ def across(x: Array, y: Array, weight: Array, bias: Array, rows: Rows) -> None:
 
 
 @compiled
-def each(x: Array, y: Array, weight: Array, bias: Array, rows: Rows) -> None:
-    """The same of each channel alone, y[t, n, p, q, c]: weight [kernel rows, kernel columns, C], bias [C]."""
+def each(x: Array, y: Array, weight: Array, bias: Array, rows: Rows, step: Array, whole: Whole) -> None:
+    """The same of each channel alone, y[t, n, p, q, c]: weight [kernel rows, kernel columns, C], bias [C].
+
+    Where there is ``step`` [N·rows·columns·C], sums go no further than to the neurons behind them, which decide on it.
+    """
     (count, height, width, channels), (tall, wide, _) = x.shape, weight.shape
     steps = y.shape[0]
     sums = np.empty((steps + 1, channels), y.dtype)  # the last for no spike
+    u = np.empty(channels, np.float32)
     to = 0
     for n in range(count):
         for p in range(rows.first, rows.last):
@@ -103,8 +112,11 @@ def each(x: Array, y: Array, weight: Array, bias: Array, rows: Rows) -> None:
                         given, factor = x[n, i, j], weight[a, b]
                         for c in range(channels):
                             sums[given[c], c] += factor[c]
-                for t in range(steps):
-                    place, out = sums[t], y[t, to : to + channels]
-                    for c in range(channels):
-                        out[c] = place[c]
+                if step.shape[0]:
+                    decide(sums, u, step[to : to + channels], whole)
+                else:
+                    for t in range(steps):
+                        place, out = sums[t], y[t, to : to + channels]
+                        for c in range(channels):
+                            out[c] = place[c]
                 to += channels

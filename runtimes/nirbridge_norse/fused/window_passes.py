@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import pairwise
 from math import prod
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from nirbridge.ir import spec_of
 from nirbridge.primitives.spec import WindowRun
 from nirbridge.runtime import PlannedNode
+from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import CHUNK, NEVER, Layout, Order, make_layout
 
@@ -53,6 +55,10 @@ class WindowPass(Protocol):
         """The pass over so many samples in that order, which multiplies what enters by ``factor``."""
         ...
 
+    def whole(self, order: Order, factor: torch.Tensor | None, largest: int) -> Any:
+        """What :func:`nirbridge_norse.fused.windows.decide` needs of a place, up to so large sums; None if it can't."""
+        ...
+
 
 class FiringPass:
     """The pass of neurons that integrate a window and fire, after ``wait`` steps.
@@ -72,7 +78,7 @@ class FiringPass:
         self._limits = [[(least, _tensor(limit)) for least, limit in row] for row in parameters["limits"]]
         self._amounts = [_tensor(amount) for amount in parameters["amounts"]]
         self._prepared = cache(self._prepare)
-        self.suits, self.repeats = cache(self._suits), cache(self._repeats)
+        self.suits, self.repeats, self.whole = cache(self._suits), cache(self._repeats), cache(self._whole)
 
     def _suits(self, order: Order) -> Order:
         """Channels last where thresholds repeat with the channels."""
@@ -104,6 +110,20 @@ class FiringPass:
             run(data, _NOTHING if once else out, neurons, tables, span, layout.chunks)
 
         return sweep
+
+    def _whole(self, order: Order, factor: torch.Tensor | None, largest: int) -> Any:
+        """Of integers of one spike, that decide behind the window, by parameters that all places share."""
+        late = self._integers and self.spikes == 1 and self.behind == self.sent
+        if not late or not self.repeats(order) or (factor is not None and factor.numel() > 1):
+            return None
+        start, *limits = (order.laid_out(v)[: order.features[0]].copy() for v in (self._start, *self._values()))
+        if any((later > limit).any() for limit, later in pairwise(limits)):
+            return None
+        from nirbridge_norse.fused import windows  # and so numba, with the first run
+
+        gains = self._gains if factor is None else self._gains * float(factor)
+        whole = np.frexp(gains)[0] * 2.0 ** (SINGLE.bit_length() - 1 - largest.bit_length())
+        return windows.Whole(start, np.array(limits, np.float32), gains, bool((whole == np.rint(whole)).all()))
 
     def _values(self) -> list[torch.Tensor]:
         return [*(limit for row in self._limits for _, limit in row), *self._amounts]
@@ -178,6 +198,10 @@ class DigitPass:
             windows.digits(data[0], out, (scale, values), self._integers, (enters, leaves), layout.chunks)
 
         return sweep
+
+    def whole(self, order: Order, factor: torch.Tensor | None, largest: int) -> Any:
+        """No code reads sums."""
+        return None
 
     def _prepare(self, order: Order, samples: int) -> tuple[Layout, Array, Array]:
         layout = make_layout(order, samples, [self._scale, *self._values])

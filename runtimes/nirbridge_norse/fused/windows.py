@@ -56,6 +56,22 @@ class Tables(NamedTuple):
     factor: Array
 
 
+class Whole(NamedTuple):
+    """What :func:`decide` needs.
+
+    Attributes:
+        start: [N] membranes before the first phase.
+        limits: (phases, N) in single precision, from the highest to the lowest.
+        gains: (phases,) as in :class:`Tables`.
+        single: whether single precision holds their products with what enters.
+    """
+
+    start: Array
+    limits: Array
+    gains: Array
+    single: bool
+
+
 class Span(NamedTuple):
     """The steps of one call.
 
@@ -209,6 +225,31 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
                     amount = tables.amounts[k, offset:end]
                     for n in range(size):
                         taken[n] = min(max(taken[n] + np.float32(fires[n]) * amount[n], -high), high)
+
+
+@compiled
+def decide(data: Array, u: Array, step: Array, whole: Whole) -> None:
+    """The same of a whole window [phases, N], behind which neurons send one spike at most: the step of it.
+
+    ``u`` is their memory for membranes.  A neuron reaches all limits behind the first that it reaches.
+    """
+    high = np.float32(HIGH)
+    for n in range(u.shape[0]):
+        u[n] = whole.start[n]
+        step[n] = 0
+    for t in range(whole.gains.shape[0]):
+        row, gain = data[t], whole.gains[t]
+        if whole.single:
+            factor = np.float32(gain)
+            for n in range(u.shape[0]):
+                u[n] = min(max(u[n] + np.trunc(row[n] * factor), -high), high)
+        else:
+            for n in range(u.shape[0]):
+                u[n] = min(max(u[n] + np.float32(np.trunc(np.float64(row[n]) * gain)), -high), high)
+    for k in range(whole.limits.shape[0]):
+        limit = whole.limits[k]
+        for n in range(u.shape[0]):
+            step[n] += np.uint8(u[n] < limit[n])
 
 
 @compiled
