@@ -27,12 +27,17 @@ class StateRange:
     """What one neuron's states reached.
 
     Attributes:
-        largest: magnitude that an unlimited state reaches.
+        places: [*shape], magnitudes that unlimited states reach.
         saturated: states at the end of their 24 bits.
     """
 
-    largest: float = 0.0
+    places: Array
     saturated: int = 0
+
+    @property
+    def largest(self) -> float:
+        """Of all places."""
+        return float(self.places.max(initial=0.0))
 
 
 def fast_runtime() -> str:
@@ -58,7 +63,7 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
     plan = make_plan(flat, dt)
     neurons = [planned.name for planned in plan.nodes if spec_of(planned.node).has_membrane]
     units = {name: _units(plan[name].node) for name in neurons}
-    found = {name: StateRange() for name in neurons}
+    found = {name: StateRange(np.zeros(plan[name].output_shape)) for name in neurons}
     if not neurons:
         return found
     name = fast_runtime()
@@ -68,7 +73,7 @@ def state_ranges(graph: nir.NIRGraph, x: Mapping[str, Array], dt: float) -> dict
         for _, recording in program.run_in_parts(x, _TOGETHER, membranes):
             for neuron in neurons:
                 states = np.abs(recording.records[neuron + MEMBRANE]) * units[neuron]
-                found[neuron].largest = max(found[neuron].largest, float(states.max()))
+                found[neuron].places = np.maximum(found[neuron].places, states.max(axis=(0, 1)))
                 found[neuron].saturated += int((states >= STATE_LIMIT).sum())
     return found
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from math import ceil, log2
 from typing import Any
 
 import nir
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
-from nirbridge.errors import GraphError, InputError, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes, label
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.ends import with_quantize_nodes, with_units
 from nirbridge.quantizing.hessians import hessians
-from nirbridge.quantizing.refusals import RefusedError, TooFineError
+from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_by_place
 from nirbridge.quantizing.report import QuantizeReport
 from nirbridge.quantizing.walk import Walk, walk_until_it_fits
 from nirbridge.runtime import Data, Plan, make_plan, require_option
@@ -49,8 +49,16 @@ def quantize(
     input: str = "data",
     dt: float | None = None,
 ) -> nir.NIRGraph:
-    """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`."""
-    return quantize_with_report(graph, data, weight_bits=weight_bits, per=per, rounding=rounding, input=input, dt=dt)[0]
+    """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`.
+
+    A :class:`~nirbridge.errors.GraphWarning` says so where one step for a layer loses many of its channels.
+    """
+    integers, report = quantize_with_report(
+        graph, data, weight_bits=weight_bits, per=per, rounding=rounding, input=input, dt=dt
+    )
+    if report.lost:
+        warnings.warn(report.lost, GraphWarning, stacklevel=2)
+    return integers
 
 
 def quantize_with_report(
@@ -153,10 +161,11 @@ def _fitting(start: Walk, data: dict[str, Array] | None) -> tuple[Walk, dict[str
         states = state_ranges(_checked(walk, STATE_LIMIT), data, walk.dt)
         # Coarser weights would not help a PhaseIF: the bits of its state follow from its thresholds.
         others = [item for item in states.items() if type(walk.flat.nodes[item[0]]) is not PhaseIF]
-        name, widest = max(others, key=lambda item: item[1].largest, default=("", StateRange()))
+        name, widest = max(others, key=lambda item: item[1].largest, default=("", StateRange(np.zeros(()))))
         if widest.largest <= STATE_LIMIT:
             return walk, states
-        excess = TooFineError(name, ceil(log2(widest.largest / _HEADROOM)), "its state leaves 24 bits on the data")
+        leaving = np.where(widest.places > STATE_LIMIT, widest.places, 0)
+        excess = TooFineError(name, excess_by_place([leaving], _HEADROOM), "its state leaves 24 bits on the data")
         walk = replace(walk.coarsened(excess), hessians=start.hessians)
     raise RefusedError(name, walk.flat.nodes[name], "its state leaves 24 bits on the data, however coarse the weights")
 
@@ -196,9 +205,12 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
         f"{label(name, walk.flat.nodes[name])}: one step for all channels, since {why}"
         for name, why in walk.per_layer.items()
     ]
-    return QuantizeReport(
-        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, notes=notes
+    per = "channel" if walk.per_channel else "layer"
+    report = QuantizeReport(
+        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, per=per, notes=notes
     )
+    report.notes += [report.lost] if report.lost else []
+    return report
 
 
 def _require_bits(weight_bits: Any) -> None:

@@ -26,6 +26,9 @@ class LayerReport:
         weight_bits: bits that the weights were given, None for a neuron.
         weight_error: root mean square of the rounding, relative to that of the weights.
         largest_weight_error: largest rounding of a weight, in its own unit.
+        channels: output channels of a matrix or convolution, whose weights are not all 0; 0 for anything else.
+        channels_lost: those that one step for the layer changes by more than a quarter, though the layer as a whole by
+            less than a sixteenth: their weights are small beside those of others.
         weights_cut: weights beyond the range of their bits, which were cut to its end.
         threshold_error: largest relative change of a threshold or reset, None for a synapse.
         decay_error: largest change of a decay factor.
@@ -40,6 +43,8 @@ class LayerReport:
     weight_bits: int | None = None
     weight_error: float = 0.0
     largest_weight_error: float = 0.0
+    channels: int = 0
+    channels_lost: int = 0
     weights_cut: int = 0
     threshold_error: float | None = None
     decay_error: float = 0.0
@@ -61,7 +66,9 @@ class QuantizeReport:
             scores, since a Scale before the output holds it; one that takes integers gives scores / output_scale.
         calibrated: whether data were given.
         input_limit: the largest integer that an input may bring, with either sign.
-        notes: layers that have one step where every channel should have its own, and why.
+        per: what was asked to have a weight step of its own, "layer" or "channel".
+        notes: layers that have one step where every channel should have its own, and why; and those of which one step
+            loses many channels (:attr:`lost`).
     """
 
     weight_bits: int
@@ -71,6 +78,7 @@ class QuantizeReport:
     output_scale: dict[str, Array] = field(default_factory=dict)
     calibrated: bool = False
     input_limit: int = 0
+    per: str = "layer"
     notes: list[str] = field(default_factory=list)
 
     def to_integers(self, x: Any, name: str | None = None) -> Any:
@@ -84,6 +92,20 @@ class QuantizeReport:
             return {key: self.to_integers(value, key) for key, value in x.items()}
         return np.rint(np.asarray(x) / self.input_scale[name or next(iter(self.input_scale))])
 
+    @property
+    def lost(self) -> str | None:
+        """What one step for a layer costs where it loses a quarter of the channels or more; None where none does."""
+        found = [layer for layer in self.layers if 4 * layer.channels_lost >= max(layer.channels, 1)]
+        if not found or self.per == "channel":
+            return None
+        worst = max(found, key=lambda layer: layer.channels_lost / layer.channels)
+        count = f"{count_text(len(found))} layer{'s' * (len(found) > 1)}"
+        return (
+            f"one step for all weights of a layer changes many channels by more than a quarter in {count}, as "
+            f"{worst.channels_lost} of {worst.channels} of {worst.type} '{worst.node}': their weights are small beside "
+            "those of others; per='channel' (--per channel) gives each channel a step of its own"
+        )
+
     def table(self) -> str:
         """One row for each layer."""
         return table(_HEADERS, [_row(layer) for layer in self.layers], right=_HEADERS[2:])
@@ -93,6 +115,7 @@ class QuantizeReport:
         return {
             "weight_bits": self.weight_bits,
             "dt": self.dt,
+            "per": self.per,
             "calibrated": self.calibrated,
             "input_scale": dict(self.input_scale),
             "input_limit": self.input_limit,

@@ -203,6 +203,7 @@ def _rounded(
     else:
         integers = gptq(real, hessian / (factors[..., :, None] * factors[..., None, :]), step, bits)
     error = integers * step - real
+    channels, lost = _lost(real, error) if factors is not None and np.size(step) == 1 else (0, 0)
     size = float(np.sqrt(np.mean(real**2))) if real.size else 0.0
     layer = LayerReport(
         place.name,
@@ -211,6 +212,19 @@ def _rounded(
         weight_bits=bits,
         weight_error=float(np.sqrt(np.mean(error**2))) / size if size else 0.0,
         largest_weight_error=float(np.abs(error).max()) if real.size else 0.0,
+        channels=channels,
+        channels_lost=lost,
         weights_cut=count_cut(real / step, bits),
     )
     return integers, layer
+
+
+_MUCH, _LITTLE = 1 / 4, 1 / 16
+
+
+def _lost(rows: Array, error: Array) -> tuple[int, int]:
+    """Of weights [..., out, in], the channels that weigh anything, and those that the error changes much beside all."""
+    sizes, errors = (np.sqrt((value**2).sum(-1)).ravel() for value in (rows, error))
+    lost = errors > _MUCH * sizes
+    whole = np.linalg.norm(errors) < _LITTLE * np.linalg.norm(sizes)
+    return int((sizes > 0).sum()), int((lost & (sizes > 0)).sum()) if whole else 0

@@ -184,9 +184,8 @@ class Walk:
     def coarsened(self, error: TooFineError) -> Walk:
         """The walk with coarser synapses before a node.
 
-        Bits that only some channels have too many are taken from these, where a synapse has a step for each; what is
-        left is shared: each bit is taken from all synapses of one level, that which has lost the fewest so far, so
-        that a chain of synapses without neurons shares the loss.
+        A chain of synapses without neurons shares the loss such that the squared errors add up to the least.  Where the
+        nearest ones have a step for each channel, bits that only some channels have too many are taken from these.
 
         Raises:
             RefusedError: no synapse stands before the node.
@@ -195,16 +194,29 @@ class Walk:
         if not levels:
             found = f"{error.found}, and no synapse before it can be coarser"
             raise RefusedError(error.name, self.flat.nodes[error.name], found)
-        lost = dict(self.coarser)
-        left = int(np.max(error.bits))
-        for name in self.splitting(error.name):
-            own = self._by_channel(np.asarray(error.bits), name)
-            lost[name] = lost.get(name, 0) + (own - own.min())
-            left = min(left, int(own.min()))
-        for _ in range(left):
-            level = min(levels, key=lambda names: max(float(np.min(lost.get(name, 0))) for name in names))
-            lost.update({name: lost.get(name, 0) + 1 for name in level})
-        return self.again(coarser=lost)
+        nearest, *before = levels
+        alone = {}
+        for name in nearest:
+            bits = np.asarray(error.bits)
+            bits = self._by_channel(bits, name) if self._channelled(name) else bits.max()
+            alone[name] = np.asarray(self.coarser.get(name, 0) + bits)
+        every = np.concatenate([np.ravel(bits) for bits in alone.values()])
+        others = [max(float(np.max(self.coarser.get(name, 0))) for name in level) for level in before]
+        shares, ways = [0] * len(before), []
+        for shared in range(int(every.max()) + 1 if before else 1):
+            lost = [self._lost(bits + share) for bits, share in zip(others, shares, strict=True)]
+            ways.append((sum(lost) + self._lost(np.maximum(every - shared, 0)), shared, tuple(shares)))
+            if before:
+                shares[int(np.argmin(np.add(others, shares)))] += 1
+        _, shared, best = min(ways)
+        coarser = dict(self.coarser)
+        for level, share in zip(before, best, strict=True):
+            coarser.update({name: coarser.get(name, 0) + share for name in level})
+        return self.again(coarser=coarser | {name: np.maximum(bits - shared, 0) for name, bits in alone.items()})
+
+    def _lost(self, bits: Any) -> float:
+        """The mean squared error, in parts of the weights, at steps that are so many bits coarser."""
+        return float((4.0 ** np.minimum(np.asarray(bits, dtype=np.float64) - (self.weight_bits - 1), 0)).mean())
 
     def _by_channel(self, bits: Array, name: str) -> Array:
         """Bits at each place behind a synapse as the most for each of its output channels, or for all of them."""

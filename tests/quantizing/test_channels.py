@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nirbridge
-from nirbridge.errors import InputError
+from nirbridge.errors import GraphWarning, InputError
 from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place
 from nirbridge.quantizing import quantize, quantize_with_report
 from nirbridge.quantizing.scales import integers_of
@@ -97,7 +97,41 @@ def test_channels_of_different_size_keep_their_bits(name: str) -> None:
     """One step for all has none left for the smallest channel, 2^-9 of the largest."""
     graph = _phase_sizes() if name == "phases" else _sizes(NEURONS[name])
     x = np.random.default_rng(3).integers(0, 5, (6, 8, 2, 4, 4)).astype(float)
-    assert 2.5 * error(graph, x, per="channel") < error(graph, x)
+    with pytest.warns(GraphWarning, match="2 of 4 of Conv2d .*--per channel"):
+        one_step = error(graph, x)
+    assert 2.5 * error(graph, x, per="channel") < one_step
+
+
+def test_channels_that_one_step_loses_are_told() -> None:
+    """Not where the bits are few for all, nor a channel of many, nor such as weigh nothing."""
+    weight = np.random.default_rng(0).normal(size=(8, 40))
+
+    def lost(scales: list[float], **options: int) -> tuple[int, int, str | None]:
+        graph = line(nir.Linear(weight * np.array(scales)[:, None]), nir.IF(np.ones(8), np.ones(8)), shape=(40,))
+        _, report = quantize_with_report(graph, **options)  # type: ignore[arg-type]
+        assert report.notes == ([report.lost] if report.lost else [])
+        return report.layers[0].channels, report.layers[0].channels_lost, report.lost
+
+    assert lost([1] * 8) == (8, 0, None)
+    assert lost([1] * 8, weight_bits=2) == (8, 0, None)
+    assert lost([1] * 7 + [1e-3]) == (8, 1, None)
+    assert lost([1] * 2 + [0] * 5 + [1e-3])[:2] == (3, 1)
+    assert "3 of 8 of Linear 'n0'" in (lost([1] * 5 + [1e-3] * 3)[2] or "")
+
+
+def test_a_chain_of_synapses_shares_what_each_channel_has_too_much() -> None:
+    """Biases beside which weights are small, of each channel another: the layer before loses bits for all of them."""
+    random = np.random.default_rng(5)
+    first, second = random.normal(size=(6, 4)), random.normal(size=(5, 6)) * 1e-3
+    read = nir.LI(np.full(5, 5e-3), np.ones(5), np.zeros(5))
+    graph = line(nir.Linear(first), nir.Affine(second, 4.0 ** np.arange(-4, 1)), read, shape=(4,))
+    x = random.integers(0, 9, (20, 3, 4)).astype(float)
+    found = quantize(graph, x, per="channel").nodes
+    most = np.abs(found["n1"].weight).max(1)
+    assert np.abs(found["n0"].weight).max() == 64
+    assert most[:4].tolist() == [127] * 4
+    assert most[4] in range(8, 32)
+    assert error(graph, x, per="channel") < error(graph, x)
 
 
 def test_a_shortcut_keeps_its_weights_and_the_layer_beside_it_has_its_unit() -> None:
@@ -195,7 +229,7 @@ def test_a_node_that_needs_one_unit_gets_it_and_the_note_names_it() -> None:
         "node 'n0' (Linear): one step for all channels, since node 'n1' (Place) the neurons before it send values of "
         "different units"
     ]
-    assert (found.nodes["n0"].weight == quantize(graph).nodes["n0"].weight).all()
+    assert (found.nodes["n0"].weight == quantize_with_report(graph)[0].nodes["n0"].weight).all()
 
 
 def test_a_tiny_channel_does_not_cost_the_others_their_bits() -> None:
