@@ -184,8 +184,8 @@ class Walk:
     def coarsened(self, error: TooFineError) -> Walk:
         """The walk with coarser synapses before a node.
 
-        A chain of synapses without neurons shares the loss such that the squared errors add up to the least.  Where the
-        nearest ones have a step for each channel, bits that only some channels have too many are taken from these.
+        A chain of synapses without neurons shares the loss such that the squared errors add up to the least.  Bits that
+        only some channels have too many are taken from these, at the nearest synapses that have a step for each.
 
         Raises:
             RefusedError: no synapse stands before the node.
@@ -194,23 +194,25 @@ class Walk:
         if not levels:
             found = f"{error.found}, and no synapse before it can be coarser"
             raise RefusedError(error.name, self.flat.nodes[error.name], found)
-        nearest, *before = levels
+        split = self.splitting(error.name)
+        nearest = next((level for level in levels if not level.isdisjoint(split)), levels[0])
+        others = [level for level in levels if level is not nearest]
         alone = {}
         for name in nearest:
             bits = np.asarray(error.bits)
             bits = self._by_channel(bits, name) if self._channelled(name) else bits.max()
             alone[name] = np.asarray(self.coarser.get(name, 0) + bits)
         every = np.concatenate([np.ravel(bits) for bits in alone.values()])
-        others = [max(float(np.max(self.coarser.get(name, 0))) for name in level) for level in before]
-        shares, ways = [0] * len(before), []
-        for shared in range(int(every.max()) + 1 if before else 1):
-            lost = [self._lost(bits + share) for bits, share in zip(others, shares, strict=True)]
-            ways.append((sum(lost) + self._lost(np.maximum(every - shared, 0)), shared, tuple(shares)))
-            if before:
-                shares[int(np.argmin(np.add(others, shares)))] += 1
+        before = np.array([max(float(np.max(self.coarser.get(name, 0))) for name in level) for level in others])
+        shares, ways = np.zeros(len(others), np.int64), []
+        for shared in range(int(every.max()) + 1 if others else 1):
+            lost = sum(map(self._lost, before + shares)) + self._lost(np.maximum(every - shared, 0))
+            ways.append((lost, shared, shares.tolist()))
+            if others:
+                shares[np.argmin(before + shares)] += 1
         _, shared, best = min(ways)
         coarser = dict(self.coarser)
-        for level, share in zip(before, best, strict=True):
+        for level, share in zip(others, best, strict=True):
             coarser.update({name: coarser.get(name, 0) + share for name in level})
         return self.again(coarser=coarser | {name: np.maximum(bits - shared, 0) for name, bits in alone.items()})
 

@@ -240,6 +240,10 @@ def test_a_tiny_channel_does_not_cost_the_others_their_bits() -> None:
     found = quantize(graph, per="channel").nodes
     assert np.abs(found["n0"].weight).max(1)[:2].tolist() == [127, 127]
     assert found["n1"].v_threshold.max() < 2**23
+    behind = line(nir.Linear(weight), Aggregate(np.eye(4)), nir.IF(np.ones((4, 3)), np.ones((4, 3))), shape=(4, 5))
+    found = quantize(behind, per="channel").nodes
+    assert np.abs(found["n0"].weight).max(1)[:2].tolist() == [127, 127]
+    assert found["n1"].weight.diagonal().min() > 0
 
 
 def test_gptq_beats_the_nearest_in_a_network() -> None:
