@@ -139,8 +139,8 @@ class FiredWindow(WindowedNeuron):
 
     def _without_factor(self, x: Later) -> tuple[Later, Tensor | None]:
         """What enters, and the factor on it that the pass itself multiplies by."""
-        if isinstance(x.source, Later) and self.firing.multiplies(x.factor):
-            return x.source, x.factor
+        if isinstance(x.source, Later) and self.firing.multiplies(x.stage.factor):
+            return x.source, x.stage.factor
         return x, None
 
     @property

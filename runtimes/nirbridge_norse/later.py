@@ -22,14 +22,12 @@ class Later:
     Attributes:
         function: of some frames, whatever the others are; of :class:`Once` of maps, and of which rows.
         source: all that enters.
-        factor: where the function is nothing but a product with it, so that a reader may form that itself.
-        stage: whose function it is.
+        stage: whose function it is: a reader may form a product itself, or decide where sums are formed.
     """
 
     function: Callable[..., Tensor]
     source: Tensor | Once | Later
-    factor: Tensor | None = None
-    stage: Any = None
+    stage: Any
 
     @property
     def extent(self) -> tuple[int, int]:

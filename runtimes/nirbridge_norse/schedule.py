@@ -149,7 +149,7 @@ class Schedule:
             incoming = _sum(incoming.double() if wide else incoming, other)
         if segment.waits:
             function = stage.function  # type: ignore[attr-defined]
-            return Later(partial(_doubled, function) if wide else function, incoming, stage.factor, stage)
+            return Later(partial(_doubled, function) if wide else function, incoming, stage)
         if wide and isinstance(incoming, Tensor):
             incoming = incoming.double()
         return stage.run(incoming, segment.overwrites)

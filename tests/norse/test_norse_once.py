@@ -72,7 +72,7 @@ def test_gathered_sums_are_those_of_frames(seed: int, dtype: str) -> None:
     found = stage.run(sent, scratch=False)
     assert found.dtype is getattr(torch, dtype)
     assert torch.equal(found.double(), expected)
-    later = Later(stage.function, sent)
+    later = Later(stage.function, sent, stage)
     assert torch.equal(later.whole(), found)
     rows = [later.rows(1, slice(2, 3), p, p + 1) for p in range(found.shape[3])]
     assert torch.equal(torch.cat(rows, 3), found[PHASES:, 2:])
