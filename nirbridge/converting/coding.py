@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nirbridge.converting.staircase import Staircase, staircase
+
 _STEPS = 2**14
 """Longer staircases lose the steps that are narrower than this part of their whole."""
-_CHUNK = 2**16
-"""Values that are looked up at a time, so that they stay in the cache."""
 Floats = NDArray[np.float64]
 
 
@@ -98,10 +98,9 @@ class Code:
 
     def __call__(self, a: Tensor) -> Tensor:
         """The decoded value of each activation, in units of λ; any shape."""
-        limits, values = torch.tensor(self.limits, dtype=a.dtype), torch.tensor(self.values, dtype=a.dtype)
-        flat = a.contiguous().view(-1)
-        made = torch.empty_like(flat)
-        for start in range(0, len(flat), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            made[part] = values[torch.bucketize(flat[part], limits, right=True)]
-        return made.view(a.shape)
+        return _staircase(self, a.dtype)(a)
+
+
+@lru_cache(16)
+def _staircase(code: Code, dtype: torch.dtype) -> Staircase:
+    return staircase(torch.tensor(code.limits, dtype=dtype), torch.tensor(code.values, dtype=dtype))

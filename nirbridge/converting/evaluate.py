@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import nir
@@ -44,8 +45,7 @@ def values(graph: AnalogGraph, run: Mapping[str, Function], x: Tensor) -> Iterat
     left = {name: len(users) for name, users in graph.consumers.items()}
     for name in graph.order:
         sources = graph.incoming[name]
-        total = sum(kept[source] for source in sources) if sources else x
-        assert isinstance(total, Tensor)
+        total = reduce(add, (kept[source] for source in sources)) if sources else x
         kept[name] = run[name](total)
         yield name, total, kept[name]
         for source in sources:
@@ -72,8 +72,12 @@ def _conv(node: nir.Conv1d | nir.Conv2d, dtype: torch.dtype) -> Function:
     axes = node.weight.ndim - 2
     weight, bias = _tensor(node.weight, dtype), _tensor(node.bias, dtype)
     stride, dilation, groups = pairs(node.stride, axes), pairs(node.dilation, axes), int(node.groups)
-    sides = [n for pair in reversed(conv_padding(node)) for n in pair]
+    padding = conv_padding(node)
     run = functional.conv1d if axes == 1 else functional.conv2d
+    if all(before == after for before, after in padding):
+        both = [before for before, _ in padding]
+        return lambda x: run(x, weight, bias, stride, both, dilation, groups)
+    sides = [n for pair in reversed(padding) for n in pair]
     return lambda x: run(functional.pad(x, sides), weight, bias, stride, 0, dilation, groups)
 
 
@@ -125,7 +129,7 @@ def _aggregate(node: Aggregate, dtype: torch.dtype) -> Function:
 
 def _relu(node: Relu, dtype: torch.dtype) -> Function:
     gain, shift = _tensor(node.gain, dtype), _tensor(node.shift, dtype)
-    return lambda x: (gain * x + shift).clamp(0, node.ceiling)
+    return lambda x: (gain * x).add_(shift).clamp_(0, node.ceiling)
 
 
 def _channel_affine(node: ChannelAffine, dtype: torch.dtype) -> Function:

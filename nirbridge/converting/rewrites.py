@@ -66,10 +66,11 @@ def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
     2. Behind a layer that nothing else reads: into its weights.
     3. Anything else stays, as a layer of its own.
     """
+    shapes = graph.shapes  # no node changes its own
     for name in graph.of_type(ChannelAffine):
         node, sources, users = graph.nodes[name], graph.incoming[name], graph.consumers[name]
         before = graph.nodes[sources[0]]
-        fold = fold_into(before, len(graph.shapes[sources[0]])) if len(sources) == 1 else None
+        fold = fold_into(before, len(shapes[sources[0]])) if len(sources) == 1 else None
         if fold is None or graph.consumers[sources[0]] != (name,):
             continue
         alone = len(users) == 1 and type(graph.nodes[users[0]]) is Relu and graph.incoming[users[0]] == (name,)
