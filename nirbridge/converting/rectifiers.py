@@ -51,14 +51,24 @@ def hardtanh(call: Call, input: Any, min_val: float = -1.0, max_val: float = 1.0
     return clamp(call, input, min_val, max_val)
 
 
+def threshold(call: Call, input: Any, threshold: Any, value: Any, inplace: bool = False) -> Signal:
+    """x above a threshold and a value elsewhere; both have to be 0."""
+    if _bound(threshold) != 0 or _bound(value) != 0:
+        found = f"sends {value} for what is not above {threshold}, and a phase code 0 for what is not above 0"
+        raise RefusalError(found, "Use ReLU, or Threshold(0, 0), which is the same", result=require_signal(input))
+    return relu(call, input)
+
+
 MODULES: dict[type[nn.Module], Handler] = {
     nn.ReLU: with_fields(relu),
     **dict.fromkeys((nn.ReLU6, nn.Hardtanh), with_fields(clamp, "min_val", "max_val")),
+    nn.Threshold: with_fields(threshold, "threshold", "value"),
 }
 FUNCTIONS: dict[Any, Handler] = {
     **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), relu),
     functional.relu6: relu6,
     **dict.fromkeys((functional.hardtanh, functional.hardtanh_), hardtanh),
+    **dict.fromkeys((functional.threshold, functional.threshold_), threshold),
     **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), clamp),
     **dict.fromkeys((torch.clamp_min, torch.clamp_min_), _clamp_min),
 }

@@ -42,6 +42,8 @@ def one_line(error: pytest.ExceptionInfo[NirbridgeError]) -> str:
         (nn.Sigmoid(), r"module '1' \(Sigmoid\): is an analog activation.*Use ReLU"),
         (nn.ELU(), r"module '1' \(ELU\).*Use ReLU"),
         (nn.Hardtanh(), r"module '1' \(Hardtanh\): keeps values between -1.0 and 1.0.*Clamp from 0"),
+        (nn.Threshold(0.1, 0), r"module '1' \(Threshold\): sends 0 for what is not above 0.1.*Use ReLU"),
+        (nn.Threshold(0, 1), r"module '1' \(Threshold\): sends 1 for what is not above 0,.*Use ReLU"),
         (nn.LayerNorm(6), r"module '1' \(LayerNorm\).*BatchNorm"),
         (nn.Softmax(-1), r"module '1' \(Softmax\).*Return the logits"),
         (QCFS(4), r"module '1' \(QCFS\).*method='qcfs'"),

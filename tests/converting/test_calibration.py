@@ -66,6 +66,8 @@ BOUNDED = {
     "method": (lambda x: x.clamp(min=0.0, max=4.0), 4),
     "clip": (lambda x: x.clip(0, 4), 4),
     "clamp_min": (lambda x: x.clamp_min(0), np.inf),
+    "Threshold": (nn.Threshold(0, 0), np.inf),
+    "threshold": (lambda x: nn.functional.threshold(x, 0, 0.0), np.inf),
     "only below": (lambda x: torch.clamp(x, min=0), np.inf),
 }
 
