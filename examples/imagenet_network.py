@@ -52,7 +52,7 @@ class Judged:
 def main() -> int:
     """Converts with every setting and prints a row for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--crops", type=int, default=12, help="of each of the 20 judged pictures")
+    parser.add_argument("--crops", type=int, default=24, help="of each of the 20 judged pictures")
     parser.add_argument("--equal", type=int, default=1, help="crops on which all runtimes are compared, 0 for none")
     given = parser.parse_args()
     if pictures.missing():
