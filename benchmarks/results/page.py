@@ -79,7 +79,9 @@ def _head(content: dict[str, Any], runs: Runs) -> str:
     machine = content["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     seeds = (
-        f"{content['seeds']} seeds of each setting" if content["seeds"] > 1 else "One seed of each setting, no spread"
+        f"{content['seeds']} seeds of each setting, more where a section says so"
+        if content["seeds"] > 1
+        else "One seed of each setting, no spread"
     )
     workers = Workers(machine["workers"], machine.get("cluster"))
     ran = (

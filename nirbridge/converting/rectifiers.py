@@ -68,7 +68,7 @@ FUNCTIONS: dict[Any, Handler] = {
     **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), relu),
     functional.relu6: relu6,
     **dict.fromkeys((functional.hardtanh, functional.hardtanh_), hardtanh),
-    **dict.fromkeys((functional.threshold, functional.threshold_), threshold),
+    **dict.fromkeys((functional.threshold, torch.threshold, torch.threshold_), threshold),
     **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), clamp),
     **dict.fromkeys((torch.clamp_min, torch.clamp_min_), _clamp_min),
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import nir
@@ -21,12 +23,15 @@ from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
-from nirbridge.exporting.user_code import nested
+from nirbridge.exporting.user_code import nested, user_code
 from nirbridge.ir import Shape, flatten, graphs_equal, is_input, time_step
 from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, PrimitiveNeuron, SpikingNeuron
+from nirbridge.neurons.overtime import folded_time
 
 _MOST_AXES = 8
+_TRIED = (5, 7)
+"""Steps and samples."""
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]]
 
@@ -80,7 +85,8 @@ def export(
     with nested(module):
         module = plain(module)
         with evaluation(module):
-            graph = _agreed([_attempt(module, leading, inputs, step) for leading in _readings(module)], metadata or {})
+            attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
+            graph = _agreed(attempts, partial(_runs, module, inputs=inputs), metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
@@ -206,21 +212,42 @@ def _outputs(result: Any) -> dict[str, Signal]:
     return {str(name): signal for name, signal in named.items()}
 
 
-def _agreed(attempts: list[GraphBuilder], metadata: Mapping[str, Any]) -> nir.NIRGraph:
+def _agreed(
+    attempts: Mapping[LeadingAxes, GraphBuilder], runs: Callable[[LeadingAxes], bool], metadata: Mapping[str, Any]
+) -> nir.NIRGraph:
     """The graph on which all readings that succeed agree.
 
     Raises:
-        ExportError: no reading succeeds, or two give different graphs.
+        ExportError: no reading succeeds, two give different graphs, or the code runs under one that has none.
     """
-    graphs = [builder.graph(dict(metadata)) for builder in attempts if not builder.problems]
+    graphs = [builder.graph(dict(metadata)) for builder in attempts.values() if not builder.problems]
     if not graphs:
-        best = min(attempts, key=lambda builder: sum(leading for _, leading in builder.problems))
+        best = min(attempts.values(), key=lambda builder: sum(leading for _, leading in builder.problems))
         raise ExportError.from_problems([problem for problem, _ in best.problems])
+    found = ""
     if any(not graphs_equal(graphs[0], other) for other in graphs[1:]):
-        problem = Problem(
-            "argument 'module'",
-            "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]",
-            "Wrap the network in nirbridge.neurons.OverTime",
-        )
-        raise ExportError.from_problems([problem])
+        found = "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]"
+    for leading, builder in attempts.items():
+        if builder.problems and not any(known for _, known in builder.problems) and runs(leading):
+            (refused, _), *_ = builder.problems
+            found = f"its code runs on tensors {leading.text} too, and there {refused.where} {refused.found}"
+    if found:
+        step = "Wrap the network in nirbridge.neurons.OverTime if it is written for [T*B, ...]"
+        raise ExportError.from_problems([Problem("argument 'module'", found, step)])
     return graphs[0]
+
+
+def _runs(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode]) -> bool:
+    """Whether torch takes such tensors; False also where that is not known, since the module keeps states."""
+    if leading not in (LeadingAxes.TIME, LeadingAxes.FOLDED) or readings(module):
+        return False
+    lead = _TRIED if leading is LeadingAxes.TIME else (math.prod(_TRIED),)
+    some = next(module.parameters(), torch.zeros(()))
+    data = {name: some.new_zeros((*lead, *_shape_of(node))) for name, node in inputs.items()}
+    first = [data.pop("")] if "" in data else []
+    try:
+        with user_code(), torch.no_grad(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
+            module(*first, **data)
+    except Exception:  # whatever the code of a user raises
+        return False
+    return True

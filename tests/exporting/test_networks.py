@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nirbridge.errors import ExportError
 from nirbridge.exporting import export
 from nirbridge.ir import MaxPool2d, MultiLevelLIF
 from nirbridge.neurons import Barrier, MultiLevelIF, OverTime
@@ -264,3 +265,20 @@ def test_over_time_inside_of_a_network() -> None:
 
     graph = compare(make_dyadic(Inside()), dyadic(5, 3, 2, 4, 4))
     assert list(graph.nodes) == ["input", "features.0", "features.1", "features.2", "fc", "act", "output"]
+
+
+class Sums(nn.Module):
+    """Over the last axis of [T*B, C, L], or the one before it of [T, B, C, L], which no node does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = Neuron(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x.sum(2))
+
+
+def test_code_that_runs_under_a_reading_without_a_graph_is_not_read_otherwise() -> None:
+    with pytest.raises(ExportError, match=r"runs on tensors \[T, B, ...\] too, and there .*'sum'.*OverTime"):
+        export(Sums(), (3, 4))
+    compare(OverTime(Sums()), dyadic(5, 2, 3, 4))
