@@ -100,7 +100,7 @@ def _final(kind: str, normalised: Callable[..., Tensor] | None) -> Handler:
             return call.emit(Final(where, torch.sigmoid, found, step), signal)
         axes = len(signal.full_shape)
         # What torch takes where no axis is given.
-        axis = (0 if axes in (0, 1, 3) else 1) if dim is None else int(dim) % axes
+        axis = (0 if axes in (0, 1, 3) else 1) if dim is None else signal.axis(int(dim))
         if axis < signal.leading.axes:
             raise RefusalError(f"normalises over axis {axis}, that of the samples", "Give dim=1", result=signal)
         found = "normalises the output, which a readout does not"

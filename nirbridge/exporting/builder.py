@@ -38,6 +38,8 @@ class GraphBuilder:
         cells: names of the cells so far that take one step and hand on their state.
         called: names of the neurons so far that keep their state themselves.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
+        over: what the leading axes of a neuron's input have to be, where the code settles it: our own neurons outside
+            of OverTime run over axis 0, inside of it they unfold it.
     """
 
     def __init__(self, dt: float, dtype: Any) -> None:
@@ -48,6 +50,7 @@ class GraphBuilder:
         self.cells: list[str] = []
         self.called: set[str] = set()
         self.batch_first = False
+        self.over: LeadingAxes | None = None
         self.nodes: dict[str, nir.NIRNode] = {}
         self.incoming: dict[str, tuple[str, ...]] = {}
         self._shapes: dict[str, Shape] = {}

@@ -25,7 +25,7 @@ def concatenate(call: Call, tensors: Any, dim: Any = 0) -> Signal:
     if any(one.leading is not first.leading for one in signals):
         found = f"concatenates {' and '.join(sorted({one.leading.text for one in signals}))}"
         raise RefusalError(found, "Bring time and batch of all to the same axes", leading=True)
-    axis = dim % len(first.full_shape) - first.leading.axes
+    axis = first.axis(dim) - first.leading.axes
     if axis < 0:
         raise RefusalError(f"concatenates along axis {dim}, over time or batch", _FEATURES, leading=True)
     others = [one.shape[:axis] + one.shape[axis + 1 :] for one in signals]

@@ -151,6 +151,7 @@ def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.N
     """The graph, or its problems, under one reading."""
     builder = GraphBuilder(dt, _dtype(module))
     builder.batch_first = leading is LeadingAxes.BATCH_FIRST
+    builder.over = leading if leading is LeadingAxes.TIME else None
     taken = {name for name, _ in module.named_modules()}
     signals = {
         name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), leading)
@@ -246,7 +247,7 @@ def _runs(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRN
     data = {name: some.new_zeros((*lead, *_shape_of(node))) for name, node in inputs.items()}
     first = [data.pop("")] if "" in data else []
     try:
-        with user_code(), torch.no_grad(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
+        with user_code(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
             module(*first, **data)
     except Exception:  # whatever the code of a user raises
         return False

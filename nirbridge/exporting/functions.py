@@ -104,8 +104,8 @@ def reshape(call: Call, input: Any, *shape: Any) -> Signal:
 def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
     """Drops feature axes of size 1: Flatten with the axis beside."""
     signal = require_signal(input)
-    full = signal.full_shape
-    dims = range(len(full)) if dim is None else [d % len(full) for d in (dim if isinstance(dim, tuple) else (dim,))]
+    given = range(len(signal.full_shape)) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    dims = [signal.axis(d) for d in given]
     for axis in sorted(dims, reverse=True):
         shape = signal.full_shape
         if shape[axis] == 1:
@@ -125,9 +125,10 @@ def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Sig
 
 def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) -> Signal:
     signal = require_signal(input)
-    axes = len(signal.full_shape)
-    given = range(axes) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
-    dims = tuple(sorted(d % axes for d in given))
+    given = range(len(signal.full_shape)) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = tuple(sorted(signal.axis(d) for d in given))
+    if len(set(dims)) < len(dims):
+        raise RefusalError(f"reduces an axis twice, of axes {tuple(given)}", "Name each once", leading=True)
     refusal = over_batch_or_time(signal, dims)
     if refusal:
         raise refusal

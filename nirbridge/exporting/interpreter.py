@@ -147,7 +147,7 @@ class Trace:
         if node.target is getattr:
             return attribute(*args)
         if node.target is operator.getitem and isinstance(args[0], (tuple, list, dict)):
-            return args[0][args[1]]
+            return _item(*args)
         handler = self.vocabulary.functions.get(node.target)
         if handler is None:
             raise self.vocabulary.function_refusal(node.target.__name__, args)
@@ -210,6 +210,14 @@ def _refuse_hooks(module: nn.Module) -> None:
 def _refuse_writing(in_place: bool) -> None:
     if in_place:
         raise RefusalError("changes a tensor of the module in place", "Write x = x + y")
+
+
+def _item(parts: Any, index: Any) -> Any:
+    """One of several tensors."""
+    try:
+        return parts[index]
+    except (IndexError, KeyError):
+        raise RefusalError(f"takes number {index!r} of {len(parts)} tensors", "Take one that is there") from None
 
 
 def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

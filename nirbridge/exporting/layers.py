@@ -76,8 +76,10 @@ def _conv_module(function: Callable[..., Signal]) -> Callable[..., Signal]:
 def flatten(call: Call, input: Any, start_dim: int = 0, end_dim: int = -1) -> Signal:
     """Merges axes start_dim..end_dim, counted with time and batch: Flatten, or [T, B, ...] → [T*B, ...]."""
     signal = require_signal(input)
-    axes = len(signal.full_shape)
-    start, end = start_dim % axes, end_dim % axes
+    start, end = signal.axis(start_dim), signal.axis(end_dim)
+    if start > end:
+        found = f"flattens axes {start}..{end} of {_text(signal)}, and the first stands behind the last"
+        raise RefusalError(found, "Give the first axis before the last", leading=True)
     merged = prod(signal.full_shape[start : end + 1])
     target = (*signal.full_shape[:start], merged, *signal.full_shape[end + 1 :])
     return reshape_to(call, signal, target, f"flattens axes {start}..{end} of {_text(signal)}")
@@ -127,7 +129,7 @@ def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     """Splits an axis: [T*B, ...] → [T, B, ...], or one of features on the way to another shape."""
     signal = require_signal(input)
     full = signal.full_shape
-    dim %= len(full)
+    dim = signal.axis(dim)
     given = tuple(int(n) for n in sizes)
     rest = full[dim] // -prod(given) if -1 in given else 0
     split = tuple(rest if n == -1 else n for n in given)

@@ -39,12 +39,12 @@ def is_neuron(module: nn.Module) -> bool:
 
 def multi_level(call: Call, module: SpikingNeuron, input: Any) -> Signal:
     """Any neuron with lanes: its thresholds, weights and resets as they stand, number by number."""
-    return call.emit(_node(module, _neuron_input(input)), _neuron_input(input))
+    return call.emit(_node(module, _neuron_input(call, input)), _neuron_input(call, input))
 
 
 def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
     """The node of a primitive, its values as they stand; NIR's own nodes have them for each neuron."""
-    signal, kind = _neuron_input(input), module.spec.node
+    signal, kind = _neuron_input(call, input), module.spec.node
     values = {name: array(getattr(module, name)) for name in module.names}
     for name, value in values.items():
         require_fit(name, value, signal)
@@ -55,7 +55,7 @@ def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
 
 def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:
     """LM-HT: a TemporalMix by Ω, called ``<name>.mix``, and the neuron behind it."""
-    signal = _neuron_input(input)
+    signal = _neuron_input(call, input)
     mixed = call.emit(TemporalMix(array(module.mixing)), signal, "mix")
     return call.emit(_node(module, signal), mixed)
 
@@ -67,7 +67,11 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
         found = f"runs over [T, B, ...], but its input is {signal.leading.text}"
         raise RefusalError(found, "Wrap the whole network once", leading=True)
     folded = signal.reshaped(signal.shape, LeadingAxes.FOLDED)
-    result = call.call_module(module.module, call.name, (folded,), {})
+    before, call.builder.over = call.builder.over, LeadingAxes.FOLDED
+    try:
+        result = call.call_module(module.module, call.name, (folded,), {})
+    finally:
+        call.builder.over = before
     if not find_all(Signal, result):
         return result  # what was refused inside of it
     if not isinstance(result, Signal) or result.leading is not LeadingAxes.FOLDED:
@@ -77,7 +81,7 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
 
 def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:
     """The neuron, which has the layer's name, and a cycle through ``<name>.feedback``."""
-    signal = _neuron_input(input)
+    signal = _neuron_input(call, input)
 
     def build() -> list[Any]:
         return [call.call_module(module.neuron, call.name, (signal,), {})]
@@ -85,11 +89,14 @@ def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:
     return fed_back(call, signal, module.feedback, "feedback", build)
 
 
-def _neuron_input(input: Any) -> Signal:
+def _neuron_input(call: Call, input: Any) -> Signal:
     signal = require_signal(input)
     if signal.leading in (LeadingAxes.STEP, LeadingAxes.BATCH_FIRST):
         found = f"runs over [T, B, ...] and keeps no state from call to call, but its input is {signal.leading.text}"
         raise RefusalError(found, "Give it [T, B, ...]", leading=True)
+    if call.builder.over not in (None, signal.leading):
+        found = f"runs over {call.builder.over.text} here, but its input is {signal.leading.text}"
+        raise RefusalError(found, "Leave time and batch as they are, or wrap the network in OverTime", leading=True)
     return signal
 
 

@@ -63,6 +63,14 @@ class Signal:
         """Elements of :attr:`full_shape`."""
         return prod(self.full_shape)
 
+    def axis(self, dim: int) -> int:
+        """The axis of :attr:`full_shape` that torch calls ``dim``; one that is not there is refused, as it is there."""
+        axes = len(self.full_shape)
+        if not -axes <= dim < axes:
+            found = f"takes axis {dim} of {self.leading.text} with features {self.shape}, which has {axes}"
+            raise RefusalError(found, "Give an axis that is there", leading=True)
+        return dim % axes
+
     def reshaped(self, shape: Shape, leading: LeadingAxes | None = None) -> Signal:
         """The same values under another shape or other leading axes."""
         return Signal(self.sources, shape, leading or self.leading)

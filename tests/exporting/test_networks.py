@@ -282,3 +282,20 @@ def test_code_that_runs_under_a_reading_without_a_graph_is_not_read_otherwise() 
     with pytest.raises(ExportError, match=r"runs on tensors \[T, B, ...\] too, and there .*'sum'.*OverTime"):
         export(Sums(), (3, 4))
     compare(OverTime(Sums()), dyadic(5, 2, 3, 4))
+
+
+class Folding(nn.Module):
+    """Takes the axis of time from a neuron that runs over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = Neuron(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x.flatten(0, 1))
+
+
+def test_a_neuron_without_an_axis_of_time_is_refused() -> None:
+    """It would run over all samples as if they were steps."""
+    with pytest.raises(ExportError, match=r"runs over \[T, B, ...\] here, but its input is \[T\*B, ...\]"):
+        export(Folding(), (3,))
