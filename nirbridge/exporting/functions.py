@@ -101,12 +101,19 @@ def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     return reshape_to(call, signal, tuple(sizes), "reshapes")
 
 
+def _axes(signal: Signal, dim: Any) -> tuple[int, ...]:
+    """The axes that ``dim`` names, ascending: all, one or several."""
+    given = range(len(signal.full_shape)) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    axes = tuple(sorted(signal.axis(d) for d in given))
+    if len(set(axes)) < len(axes):
+        raise RefusalError(f"names an axis twice, of axes {tuple(given)}", "Name each once", leading=True)
+    return axes
+
+
 def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
     """Drops feature axes of size 1: Flatten with the axis beside."""
     signal = require_signal(input)
-    given = range(len(signal.full_shape)) if dim is None else dim if isinstance(dim, tuple) else (dim,)
-    dims = [signal.axis(d) for d in given]
-    for axis in sorted(dims, reverse=True):
+    for axis in reversed(_axes(signal, dim)):
         shape = signal.full_shape
         if shape[axis] == 1:
             signal = reshape_to(call, signal, (*shape[:axis], *shape[axis + 1 :]), f"squeezes axis {axis}")
@@ -125,10 +132,7 @@ def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Sig
 
 def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) -> Signal:
     signal = require_signal(input)
-    given = range(len(signal.full_shape)) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
-    dims = tuple(sorted(signal.axis(d) for d in given))
-    if len(set(dims)) < len(dims):
-        raise RefusalError(f"reduces an axis twice, of axes {tuple(given)}", "Name each once", leading=True)
+    dims = _axes(signal, dim)
     refusal = over_batch_or_time(signal, dims)
     if refusal:
         raise refusal
