@@ -15,6 +15,8 @@ _WHERE = "argument 'data'"
 _FACTOR, _SHIFT = 8.0, 4.0
 """How far standard deviations and means may be from those of the training, as a factor and in standard deviations."""
 _ALIKE = 1e-6
+_BYTES = 127, 255
+"""Whole numbers whose largest is above the first and none above the second are a picture's bytes."""
 
 
 def suspicious_data(graph: AnalogGraph, data: Array, inputs: list[Tensor]) -> list[Problem]:
@@ -25,7 +27,7 @@ def suspicious_data(graph: AnalogGraph, data: Array, inputs: list[Tensor]) -> li
         data: [N, *shape] as given.
         inputs: the same as the network takes them, in batches.
     """
-    return [*_single(data), *_constant(data), *_foreign(graph, inputs[0])]
+    return [*_single(data), *_constant(data), *_foreign(graph, data, inputs[0])]
 
 
 def _single(data: Array) -> list[Problem]:
@@ -47,11 +49,22 @@ def _constant(data: Array) -> list[Problem]:
     return [Problem(_WHERE, found, "Leave blank samples out", rule="constant_samples")]
 
 
-def _foreign(graph: AnalogGraph, x: Tensor) -> list[Problem]:
+def _unscaled(data: Array, x: Tensor) -> list[Problem]:
+    """A picture's bytes as they are, which few networks are trained on."""
+    above, most = _BYTES
+    bytes_ = data.min() >= 0 and above < data.max() <= most and (data == np.rint(data)).all()
+    if not bytes_ or float(x.max()) != data[: len(x)].max():  # or scaled by 'mean' and 'std'
+        return []
+    found = f"holds whole numbers up to {data.max():g}, as the bytes of pictures, and nothing tells the network's range"
+    next_step = "Divide them by 255, or give 'mean' and 'std', unless it was trained on such values"
+    return [Problem(_WHERE, found, next_step, rule="unscaled_data")]
+
+
+def _foreign(graph: AnalogGraph, data: Array, x: Tensor) -> list[Problem]:
     """The first batch normalisation remembers what the network was trained on."""
     name = next((name for name in graph.of_type(Relu) if (graph.nodes[name].spread > 0).any()), None)
     if name is None:
-        return []
+        return _unscaled(data, x)
     node = graph.nodes[name]
     with torch.no_grad():
         run = functions(graph, x.dtype)

@@ -181,8 +181,8 @@ class Normed(nn.Module):
         return self.second(self.norm(self.first(x)).relu().flatten(1))
 
 
-def rules(net: nn.Module, x: np.ndarray) -> dict[str, str]:
-    return {note.rule: str(note) for note in convert_in_full(net, x).notes}
+def rules(net: nn.Module, x: np.ndarray, **options: Any) -> dict[str, str]:
+    return {note.rule: str(note) for note in convert_in_full(net, x, **options).notes}
 
 
 def test_odd_data_are_named() -> None:
@@ -195,3 +195,13 @@ def test_odd_data_are_named() -> None:
     assert "Check the range" in rules(net, x / 255)["foreign_data"]
     x[3] = 0.25
     assert "1 of 20 samples hold one value throughout, the first is number 3" in rules(net, x)["constant_samples"]
+
+
+def test_bytes_of_pictures_are_named_where_no_normalisation_tells_the_range() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (64, 4))
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    assert "Divide them by 255" in rules(net, x)["unscaled_data"]
+    assert "unscaled_data" in rules(net, x.astype(np.uint8))
+    for fine in (x / 255, x + 0.5, x % 20, x - 128, 2 * x):
+        assert "unscaled_data" not in rules(net, fine)
+    assert "unscaled_data" not in rules(net, x, mean=[0], std=[255])
