@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from nirbridge.checking import find_problems
-from nirbridge.errors import ExportError, GraphError, InputError, Problem
+from nirbridge.errors import ExportError, GraphError, GraphWarning, InputError, Problem
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.containers import plain
 from nirbridge.exporting.foreign import readings
@@ -77,6 +78,10 @@ def export(
         ExportError: the module holds something without a counterpart in a graph; all such places are listed.
         InputError: an argument does not fit.
         GraphError: a parameter is not valid, as NaN in a weight.
+
+    Warns:
+        GraphWarning: neurons of nirbridge run outside of ``OverTime`` in code that would mix samples of [T, B, ...]; it
+            was read as code for [T*B, ...].
     """
     if not isinstance(module, nn.Module):
         raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
@@ -228,13 +233,20 @@ def _agreed(
     found = ""
     if any(not graphs_equal(graphs[0], other) for other in graphs[1:]):
         found = "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]"
+    step, mixing = "Wrap the network in nirbridge.neurons.OverTime if it is written for [T*B, ...]", ""
     for leading, builder in attempts.items():
-        if builder.problems and not any(known for _, known in builder.problems) and runs(leading):
+        if builder.problems and runs(leading):
             (refused, _), *_ = builder.problems
-            found = f"its code runs on tensors {leading.text} too, and there {refused.where} {refused.found}"
+            told = f"its code runs on tensors {leading.text} too, and there {refused.where} {refused.found}"
+            if not any(moves for _, moves in builder.problems):
+                found = told
+            elif leading is LeadingAxes.TIME and leading is next(iter(attempts)):  # with neurons that run over it
+                mixing = told
     if found:
-        step = "Wrap the network in nirbridge.neurons.OverTime if it is written for [T*B, ...]"
         raise ExportError.from_problems([Problem("argument 'module'", found, step)])
+    if mixing:
+        text = f"argument 'module': {mixing}; it was read as code for [T*B, ...]. Wrap it in OverTime to say so."
+        warnings.warn(text, GraphWarning, stacklevel=3)
     return graphs[0]
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nirbridge.errors import ExportError
+from nirbridge.errors import ExportError, GraphWarning
 from nirbridge.exporting import export
-from nirbridge.ir import MaxPool2d, MultiLevelLIF
+from nirbridge.ir import MaxPool2d, MultiLevelLIF, graphs_equal
 from nirbridge.neurons import Barrier, MultiLevelIF, OverTime
 from nirbridge.neurons import MultiLevelLIF as Neuron
 from tests.exporting.running import compare, dyadic, make_dyadic, randomise_statistics, run_graph, run_module
@@ -282,6 +282,23 @@ def test_code_that_runs_under_a_reading_without_a_graph_is_not_read_otherwise() 
     with pytest.raises(ExportError, match=r"runs on tensors \[T, B, ...\] too, and there .*'sum'.*OverTime"):
         export(Sums(), (3, 4))
     compare(OverTime(Sums()), dyadic(5, 2, 3, 4))
+
+
+class Halved(nn.Module):
+    """The first channels of [T*B, C, L], or the first samples of [T, B, ...]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = Neuron(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x[:, :2])
+
+
+def test_code_that_would_mix_samples_is_told_how_it_was_read() -> None:
+    with pytest.warns(GraphWarning, match=r"'getitem' .*takes parts of time or batch.* read as code for \[T\*B, ...\]"):
+        graph = export(Halved(), (3, 4))
+    assert graphs_equal(graph, export(OverTime(Halved()), (3, 4))), "and without a word where OverTime says it"
 
 
 class Folding(nn.Module):
