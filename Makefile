@@ -1,4 +1,5 @@
-# Two commands do everything on a fresh machine with Python 3.10: `make demo` and `make test`.
+# Two commands do everything on a fresh machine with Python 3.10: `make demo` and `make test`. Another Python, on which
+# Lava does not run: `make test PYTHON=python3.13 VENV=.venv-3.13`.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -37,7 +38,7 @@ test-fast: setup  ## the tests of an edit loop: nothing that starts Lava, trains
 setup: $(STAMP)  ## a virtual environment with nirbridge, all of its extras and the tools of development
 
 $(DEMO_STAMP): pyproject.toml
-	@python=$$(tools/find-python) && echo "Python 3.10: $$python" && \
+	@python=$$(tools/find-python) && echo "Python: $$python" && \
 	  { [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); }
 	$(PIP) --upgrade pip
 	@$(torch_for_cpus)

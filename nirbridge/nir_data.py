@@ -54,7 +54,8 @@ def write_nir_data(path: str | os.PathLike[str], arrays: Mapping[str, Array], pl
         nodes[name] = nir.NIRNodeData({"spikes" if spiking else "values": data})
     image = io.BytesIO()  # HDF5 crashes the process where the disk is full
     nir.write_data(image, nir.NIRGraphData(nodes))
-    write_whole(path, image.getbuffer())
+    with image.getbuffer() as content:  # an error that held on to it would keep the image from being freed
+        write_whole(path, content)
 
 
 def _events(flat: Array, dt: float) -> nir.EventData:

@@ -16,6 +16,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
+from nirbridge.errors import RuntimeUnavailableError
 from tests.grouping import IMPORTS_TORCH, LAVA, LAVA_WORKER, LavaForks, all_slow, is_slow, of_lava
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -63,6 +64,15 @@ def pytest_collection_finish() -> None:
     """What is there now stays to the end; the collector of garbage need not go through it with every test."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A runtime that cannot be used here, as Lava on Python 3.11, is no failure; the reason says what it lacks."""
+    try:
+        return (yield)
+    except RuntimeUnavailableError as error:
+        pytest.skip(f"{item.name} wants {error}")
 
 
 @pytest.fixture(autouse=True)

@@ -152,7 +152,8 @@ def as_places(values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     values = np.ascontiguousarray(values)  # several passes follow, and a field of a structured array is strided
     if values.dtype == np.uint16 or not len(values) or (values.min() >= 0 and values.max() <= 65535):
         return values.astype(np.uint16, copy=False)
-    return np.minimum(values, np.iinfo(np.int64).max).astype(np.int64)
+    most = np.minimum(values, np.uint64(np.iinfo(np.int64).max)) if values.dtype == np.uint64 else values
+    return most.astype(np.int64)
 
 
 def _all_below(values: npt.NDArray[Any], limit: int) -> bool:

@@ -212,7 +212,7 @@ def write_reached(path: str | PathLike[str], reached: Reached) -> None:
     if not reached.target.writes_v_reset:
         _drop(content, "v_reset")
     with whole_file(path) as file:
-        file.write(content.getbuffer())
+        file.write(content.getvalue())
 
 
 def _drop(content: BytesIO, field: str) -> None:

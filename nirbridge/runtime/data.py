@@ -54,7 +54,8 @@ def sum_of_squares(array: Array) -> float:
     if not array.flags.c_contiguous or array.dtype not in (np.float32, np.float64):
         return math.inf
     flat = array.reshape(-1)
-    return float(np.dot(flat, flat))
+    with np.errstate(over="ignore"):  # infinity is an answer
+        return float(np.dot(flat, flat))
 
 
 def require_integers(where: str, array: Array, limit: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Cell:
     behave: Behaviour | None
     parameters: Any = None
     start: Any = None
-    membrane: slice = slice(-1, None)
+    membrane: slice = field(default_factory=lambda: slice(-1, None))  # before Python 3.12 slices have no hash
     latency: int = 0
     bias: Array | None = None
     window: int = 1

@@ -176,7 +176,7 @@ class NorseProgram(Program):
             return
         magnitude = max(-float(given.min()), float(given.max()))
         where = f"input for {label(name, self.lowered[name].node)}"
-        if magnitude > np.finfo(np.float32).max:
+        if magnitude > float(np.finfo(np.float32).max):
             raise NarrowError(where, "holds values beyond the range of float32")
         if magnitude > self._in_range:
             require_range(self.lowered, magnitude)

@@ -138,6 +138,8 @@ def filtered(path, code):
 
 @pytest.mark.parametrize(("code", "name"), [(32001, "Blosc"), (32015, "Zstandard"), (32004, "LZ4")])
 def test_a_missing_filter_names_the_package_that_brings_it(tmp_path, monkeypatch, code, name):
+    if h5py.h5z.filter_avail(code):
+        pytest.skip("hdf5plugin is loaded, and stays")
     monkeypatch.setitem(sys.modules, "hdf5plugin", None)
     filtered(tmp_path / "a.h5", code)
     with pytest.raises(FileError) as error:

@@ -1,6 +1,7 @@
 """Bags of ROS 1 and 2, against what was put into them event by event."""
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_fields_lie_as_the_definition_in_the_bag_says(tmp_path, rows, ros):
 
 def test_bags_without_definitions_are_read_by_the_usual_ones(tmp_path, ros2, rows):
     folder = bags.write(tmp_path / "b", ros2, {"/cam": arrays(ros2, rows)})
-    with sqlite3.connect(folder / "b.db3") as database:
+    with closing(sqlite3.connect(folder / "b.db3")) as database, database:
         database.execute("DELETE FROM message_definitions")
     assert rows_of(open_recording(folder)) == rows
 

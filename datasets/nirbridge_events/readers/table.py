@@ -148,6 +148,8 @@ class Rows:
         lengths = {len(values) for values in columns.values()}
         if len(lengths) != 1:
             raise FileError(self._where, f"columns have {sorted(lengths)} values", "Give all four the same length")
+        # The limits of the checks are beyond half precision.
+        columns = {name: c.astype(np.float32) if c.dtype == np.float16 else c for name, c in columns.items()}
         good = self._screened(columns, place)
         if not good.all():
             self._feed.lost[NO_EVENTS] += int((~good).sum())

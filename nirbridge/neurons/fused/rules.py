@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -49,8 +49,7 @@ class Pass:
 _NONE: Array = np.empty(0)
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(NamedTuple):
     """Gradients of parameters in double precision, empty for what does not learn.
 
     Attributes:
