@@ -313,7 +313,8 @@ def test_forks(name: str) -> None:
     runtime, options = RUNTIMES[name]
     if not nirbridge.runtimes()[runtime].usable or not hasattr(os, "fork"):
         pytest.skip(f"{runtime} or forks are not usable here")
-    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", _FORKS, runtime, options.get("mapping", "")]
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]  # later Pythons dislike forks beside threads
+    command = [sys.executable, *quiet, "-c", _FORKS, runtime, options.get("mapping", "")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
