@@ -330,3 +330,19 @@ def test_the_name_may_say_the_size_and_use_ipv6():
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
             sender.sendto(formats.spif_words([(9, 3, 4, 1)]), ("::1", int(recording.name.rsplit(":", 1)[1])))
             assert naive.rows_of(collect(recording)) == [(9, 3, 4, 1)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says what it dropped")
+def test_all_that_the_system_holds_at_the_end_is_taken_or_counted():
+    """More than it was once left to take in so many batches."""
+    sent = 30_000
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(type=socket.SOCK_DGRAM) as sender:
+        sock.bind(("127.0.0.1", 0))
+        receiver = receiver_module.Receiver(sock)
+        sender.connect(sock.getsockname())
+        for _ in range(sent):
+            sender.send(b"12345678")
+        receiver.start()
+        receiver.close()
+    assert receiver.datagrams > 0
+    assert receiver.datagrams + sum(receiver.lost.values()) == sent

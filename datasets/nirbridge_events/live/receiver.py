@@ -23,8 +23,8 @@ OVERHEAD = 64
 KERNEL_BYTES = 1 << 24
 # What the reader takes at once.
 TAKEN_BYTES = 1 << 18
-# When it ends, it still takes what the system holds, but not for ever while more comes.
-LAST_BATCHES = 64
+# When it ends, it still takes all that the system holds, and what comes so soon after; not for ever while more comes.
+LAST_NANOSECONDS = 10**8
 JOIN_SECONDS = 5.0
 NOT_READ = "datagrams dropped because they were not read in time"
 SYSTEM = "datagrams dropped by the system, whose buffer was full"
@@ -119,10 +119,11 @@ class Receiver:
             while not self._closing.is_set():
                 if (batch := self._batch.receive()) is not None:
                     self._put(batch)
-            for _ in range(LAST_BATCHES):
-                if (batch := self._batch.receive(wait=False)) is None:
-                    break
+            last = time.perf_counter_ns() + LAST_NANOSECONDS
+            while (batch := self._batch.receive(wait=False)) is not None:
                 self._put(batch)
+                if batch.moments[-1] > last:
+                    break
         except OSError as error:
             self.error = error
         finally:
