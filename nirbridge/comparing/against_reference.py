@@ -78,7 +78,7 @@ def compare(
         flat, x, {name: {**how, **own[name]} for name in names}, plan, required=runtimes is not None
     )
     if not found:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "none is installed"
+        reasons = "; ".join(f"{name}: {reason}".rstrip(".") for name, reason in skipped.items()) or "none is installed"
         raise InputError("runtimes", f"none besides the reference runs this graph here ({reasons})", "Install one")
     return Comparison(
         runtimes=tuple(found),
