@@ -6,7 +6,6 @@ import click
 
 from nirbridge.cli.common import json_option
 from nirbridge.cli.output import echo_text, print_json
-from nirbridge.errors import sentence
 
 
 @click.command()
@@ -42,7 +41,7 @@ def command(as_json: bool) -> None:
         (
             name,
             s.version or "-",
-            "usable" if s.usable else f"not usable: {sentence(s.reason)} {s.install}".rstrip(),
+            "usable" if s.usable else f"not usable: {s.lack}",
             s.summary,
         )
         for name, s in states.items()

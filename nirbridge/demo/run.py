@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import nirbridge
 from nirbridge.comparing import Comparison
 from nirbridge.demo.scene import EVENT_INPUT, STEPS, TRAINING, digits, film, frames
-from nirbridge.errors import NirbridgeError, Problem, sentence
+from nirbridge.errors import NirbridgeError, Problem
 from nirbridge.exporting.checkpoints import load_weights
 from nirbridge.runtime import streaming_options
 from nirbridge_events import Events, FrameEncoder, Stream
@@ -128,7 +128,7 @@ def run_demo(folder: Path, count: int, say: Say, progress: Callable[[Any], Any])
     usable = tuple(name for name, state in nirbridge.runtimes().items() if state.usable)
     for name, state in nirbridge.runtimes().items():
         if not state.usable:
-            say(f"  runtime '{name}' is left out: {sentence(state.reason)} {state.install}")
+            say(f"  runtime '{name}' is left out: {state.lack}")
     start = perf_counter()
     path = folder / "demo.nir"
     graph = export_network(path)

@@ -51,8 +51,7 @@ class Fields:
         if value.dtype.kind not in "iufb":
             found = f"has no '{name}'" if name not in self.values else f"'{name}' holds {value.dtype}, not numbers"
             raise GraphError(self.where, found, "Export it from lava-dl again")
-        value = value if value.dtype.itemsize == 8 else value.astype(np.float64)  # bytes would round in half precision
-        rounded = np.rint(value)
+        rounded = np.rint(value, dtype=np.float64)  # bytes would round in half precision
         bad = (rounded != value) | (np.abs(rounded) > _LARGEST)
         if bad.any():
             found = f"'{name}' holds {brief(value[bad].flat[0])}, which is no whole number"

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import nir
 
-from nirbridge.errors import Problem
+from nirbridge.errors import Problem, sentence
 from nirbridge.runtime.plan import Plan
 from nirbridge.runtime.program import Program
 
@@ -33,6 +33,11 @@ class Availability:
     def usable(self) -> bool:
         """Whether nothing is missing."""
         return not self.reason
+
+    @property
+    def lack(self) -> str:
+        """Why it cannot be used, and what to do about it, as sentences."""
+        return f"{sentence(self.reason)} {self.install}".rstrip()
 
 
 @runtime_checkable
