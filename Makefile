@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --dist loadgroup --tx $(WORKERS)*popen
 
-.PHONY: demo test test-fast setup lint types imports docs site bench benchmarks clean help
+.PHONY: demo test test-fast test-oldest setup lint types imports docs site bench benchmarks clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -34,6 +34,11 @@ test: setup  ## sets up, then runs the tests; more after PYTEST_ARGS=, as in PYT
 
 test-fast: setup  ## the tests of an edit loop: nothing that starts Lava, trains or takes many seconds
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-oldest:  ## the tests, with the oldest releases that pyproject.toml allows to users, in an environment of their own
+	mkdir -p .venv-oldest
+	sed '/^dev = /,$$d' pyproject.toml | grep -oE '[A-Za-z0-9-]+>=[0-9.]+' | sed 's/>=/==/' > .venv-oldest/oldest.txt
+	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/oldest.txt $(MAKE) test VENV=.venv-oldest
 
 setup: $(STAMP)  ## a virtual environment with nirbridge, all of its extras and the tools of development
 

@@ -25,17 +25,17 @@ BROKEN_PIPE = 141
 TERMINATED = 143
 _PACKAGES = {
     "nir": "nir>=1.0.8,<2",
-    "numpy": "numpy>=1.24",
-    "h5py": "h5py>=3.8",
-    "torch": "torch>=2.2",
+    "numpy": "numpy>=1.24.4",
+    "h5py": "h5py>=3.16",
+    "torch": "torch>=2.6",
     "norse": "norse>=1.1",
     "numba": "numba>=0.59",
     "safetensors": "safetensors>=0.4",
     "lava": "lava-nc>=0.10",
     "lz4": "lz4>=4",
     "zstandard": "zstandard>=0.19",
-    "sklearn": "scikit-learn>=1.3",
-    "matplotlib": "matplotlib>=3.7",
+    "sklearn": "scikit-learn>=1.5",
+    "matplotlib": "matplotlib>=3.10",
     "PIL": "pillow>=10",
 }
 """Library → what to install; nirbridge itself is on no index, so its extras cannot be named."""

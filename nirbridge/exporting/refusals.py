@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -18,8 +19,14 @@ _OWN_STATISTICS = "normalises each input by its own statistics, which a graph ca
 _BATCH_NORM = "Train with nn.BatchNorm1d or nn.BatchNorm2d"
 _ALTERNATIVE = "Replace it, or export the parts around it"
 
-_ACTIVATIONS = tuple(kind for kind in vars(nn.modules.activation).values() if isinstance(kind, type))
-_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.RMSNorm)
+
+def _kinds_of(home: ModuleType) -> tuple[type, ...]:
+    """By their home rather than by name, as not every torch has all of them."""
+    return tuple(kind for kind in vars(home).values() if isinstance(kind, type))
+
+
+_ACTIVATIONS = _kinds_of(nn.modules.activation)
+_NORMS = (*_kinds_of(nn.modules.normalization), *_kinds_of(nn.modules.instancenorm))
 _ACTIVATION_NAMES = (
     "sigmoid", "tanh", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu", "softmax",
     "log_softmax", "softplus", "softsign", "mish", "hardtanh", "hardswish", "hardsigmoid", "relu6", "clamp", "sign",

@@ -68,7 +68,9 @@ def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:
         FileError: the file breaks one of the limits of this module.
     """
     budget = _Budget(where, size, longest_text)
-    pending = [(file["/"].id, "", 0)]
+    root = file["/"].id
+    _require_no_lists(where, "/", root)
+    pending = [(root, "", 0)]
     while pending:  # by identifiers: opening everything as objects of h5py takes longer than to read it
         group, path, depth = pending.pop()
         if depth > MAX_DEPTH:
@@ -78,9 +80,18 @@ def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:
             if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:
                 raise FileError(where, f"{inside} is a link to another place", "Store the data itself")
             item = h5py.h5o.open(group, name)
+            _require_no_lists(where, inside, item)
             budget.add(item, inside)
             if isinstance(item, h5py.h5g.GroupID):
                 pending.append((item, inside, depth + 1))
+
+
+def _require_no_lists(where: str, name: str, item: h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID) -> None:
+    """Nothing of NIR holds lists of different lengths, and where damage made them of a text HDF5 crashes on reading."""
+    attributes = (h5py.h5a.open(item, index=i) for i in range(h5py.h5a.get_num_attrs(item)))
+    for held in (*((item,) if isinstance(item, h5py.h5d.DatasetID) else ()), *attributes):
+        if held.get_type().detect_class(h5py.h5t.VLEN):
+            raise FileError(where, f"{name} holds lists of different lengths", "Export or copy it again")
 
 
 class _Budget:
@@ -113,7 +124,7 @@ class _Budget:
             found = f"{name} holds {values} values, expected up to {_FEW_VALUES}"
             raise FileError(self.where, found, "This is no NIR graph")
         self._count(values * dtype.itemsize, name)
-        if h5py.check_vlen_dtype(dtype) is not None or h5py.check_string_dtype(dtype) is not None:
+        if h5py.check_string_dtype(dtype) is not None:
             self._count_texts(item, name, values)
 
     def _count(self, size: int, name: str) -> None:
@@ -132,4 +143,4 @@ class _Budget:
         rows = max(1, int(_BATCH_BYTES // max(1, self.longest_text * (entries // len(item) or 1))))
         for start in range(0, len(item), rows):
             texts = np.asarray(item[start : start + rows], dtype=object).ravel()
-            self._count(sum(len(text) for text in texts if isinstance(text, (bytes, str, np.ndarray))), name)
+            self._count(sum(len(text) for text in texts if isinstance(text, (bytes, str))), name)

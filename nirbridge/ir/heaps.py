@@ -38,12 +38,11 @@ def _longest_object(data: bytes | mmap.mmap, start: int) -> int | None:
     longest = 0
     while end - place >= _UNIT:
         index, size = int.from_bytes(data[place : place + 2], "little"), _number(data, place + 8)
-        if index == 0:  # free space, to the end of the heap, and its size counts the head
-            return longest if _UNIT <= size <= end - place else None
-        place += _UNIT + (size + 7) // 8 * 8
-        if place > end:
+        free = index == 0  # whose size counts its head
+        place += size if free else _UNIT + (size + 7) // 8 * 8
+        if place > end or (free and size < _UNIT):
             return None
-        longest = max(longest, size)
+        longest = longest if free else max(longest, size)
     return longest
 
 

@@ -109,6 +109,24 @@ def test_spikes_of_a_cochlea_are_read_sample_by_sample(tmp_path):
     assert recording.sensor_size == (700, 1)
 
 
+def test_damaged_lists_are_refused_before_the_library_reads_them(tmp_path):
+    """It crashes on a kind of list that it does not know, and reads for ever in a heap that leads nowhere."""
+    spikes(tmp_path / "shd.h5")
+    whole = (tmp_path / "shd.h5").read_bytes()
+    with h5py.File(tmp_path / "shd.h5") as file:
+        # the type's own four bytes and its size, without the two in front that are not stored so
+        kind = file["spikes/units"].id.get_type().encode()[2:10]
+    for place, value, found in (
+        (whole.index(kind) + 1, 2, "is damaged .the type of '/spikes/(times|units)'."),
+        (whole.index(b"GCOL") + 9, 0x2C, "is damaged .its texts at byte"),
+    ):
+        damaged = bytearray(whole)
+        damaged[place] = value
+        (tmp_path / "damaged.h5").write_bytes(damaged)
+        with pytest.raises(FileError, match=found):
+            open_recording(tmp_path / "damaged.h5", sample=0)
+
+
 @pytest.mark.parametrize("extra", [{}, {"sample": 0}, {"columns": "t,x,y,p"}])
 def test_what_is_not_known_is_listed(tmp_path, extra):
     with h5py.File(tmp_path / "a.h5", "w") as file:

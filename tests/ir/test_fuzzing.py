@@ -141,6 +141,32 @@ def test_texts_whose_heap_is_damaged(fuzz: ModuleType, tmp_path: Path, size: int
         nirbridge.read(path)
 
 
+def test_texts_whose_heap_claims_more_than_it_holds(fuzz: ModuleType, tmp_path: Path) -> None:
+    """The zeros behind its free space are an object without a size, from which the library would not go on."""
+    path = _graph_file(fuzz, tmp_path / "heap.nir")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"GCOL\x01\x00\x00\x00") + 9] += 0x10
+    path.write_bytes(data + bytes(2**13))
+    with pytest.raises(FileError, match="is damaged .its texts at byte"):
+        nirbridge.read(path)
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_texts_whose_type_is_damaged(fuzz: ModuleType, tmp_path: Path, kind: int) -> None:
+    """As lists of bytes (0), or of a kind that there is not, they would crash the library and with it the process."""
+    path = _graph_file(fuzz, tmp_path / "kind.nir")
+    data = path.read_bytes()
+    text = bytes((0x19, 1, 1, 0, 16, 0, 0, 0))  # lists, of version 1; of the kind text, in UTF-8; 16 bytes each
+    places = [place for place in range(len(data)) if data.startswith(text, place)]
+    assert len(places) > 5, "one for each text"
+    for place in places:
+        damaged = bytearray(data)
+        damaged[place + 1] = kind
+        path.write_bytes(damaged)
+        with pytest.raises(FileError, match="holds lists of different lengths"):
+            nirbridge.read(path)
+
+
 def test_a_stride_of_millions_is_refused_before_it_is_loaded(fuzz: ModuleType, tmp_path: Path) -> None:
     """16 million ones in 11 KB: the error quotes none of them."""
     path = _graph_file(fuzz, tmp_path / "stride.nir")

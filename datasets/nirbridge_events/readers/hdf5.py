@@ -6,6 +6,7 @@ installed.  Prophesee's tables are compressed with ECF (number 0x8ECF), a plugin
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -108,6 +109,8 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     place = content.places[number]
     for data in place.arrays:
         _require_readable(where, data)
+    if place.is_spikes:
+        _require_sound_lists(where, file, place)
     lengths = sorted({len(data) for data in place.arrays})
     if len(lengths) > 1:
         raise FileError(where, f"the columns in '{place.path[:60]}' have {lengths} values", "Store as many of each")
@@ -163,6 +166,27 @@ def _require_readable(where: str, data: h5py.Dataset) -> None:
     if missing:
         found = f"'{data.name}' claims {data.shape[0]} rows, of which not all were written"
         raise FileError(where, found, "Copy or record it again")
+
+
+def _require_sound_lists(where: str, file: h5py.File, place: Place) -> None:
+    """Of lists of different lengths: where damage changed their type HDF5 crashes, in a damaged heap it reads for ever.
+
+    Raises:
+        FileError: one of these is damaged.
+    """
+    from nirbridge.ir.heaps import longest_text  # loads nir, which no other recording needs
+
+    for data in place.arrays:
+        if data.id.get_type().encode()[_KIND_OF_LISTS] & 0xF:
+            raise FileError(where, f"is damaged (the type of '{data.name[:60]}')", "Copy or record it again")
+    with Path(file.filename).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        longest_text(content, where)
+
+
+_KIND_OF_LISTS = 3
+"""Byte of an encoded type of lists whose lower half is 0 for sequences, 1 for texts, and else nothing that HDF5 knows;
+the message's number, the encoding's version, and class and version of the type precede it (HDF5 file format
+specification, section IV.A.2.d)."""
 
 
 def _require_filters(where: str, data: h5py.Dataset) -> None:
