@@ -15,7 +15,6 @@ import numpy as np
 from nirbridge.errors import FileError, InputError, NirbridgeError, reason_of
 from nirbridge.files import write_whole
 from nirbridge.ir.guard import SIGNATURE, guard
-from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.sources import Origin, opened
 from nirbridge.runtime import Array, Plan, sends_spikes
 
@@ -114,7 +113,7 @@ def _load(path: Path, where: str) -> nir.NIRGraphData:
         raise FileError(where, "does not exist" if not path.exists() else "is no file", "Check the path")
     try:
         with opened(Origin(path, "read"), SIGNATURE) as data, h5py.File(path, "r") as file:
-            guard(file, where, len(data), longest_text(data, where))
+            guard(file, where, data)
         return nir.read_data(path)
     except NirbridgeError:
         raise

@@ -21,6 +21,8 @@ SMALL_BYTES = 2**27
 MAX_EXPANSION = 64
 """Bytes of data that a byte of file may stand for beyond that: weights do not compress like this, bombs do."""
 _BATCH_BYTES = 2**24
+_REFERENCE = 16
+"""Bytes that stand for a text of any length: its own length (4), its heap's address (8), its number there (4)."""
 _FEW = frozenset(
     (
         *("stride", "padding", "dilation", "groups", "kernel_size", "start_dim", "end_dim", "shape", "input_shape"),
@@ -43,11 +45,10 @@ def guarded(origin: Origin) -> Iterator[h5py.File]:
     """
     where = origin.where
     with opened(origin, SIGNATURE) as data:
-        longest = longest_text(data, where)
         try:
             mapped = isinstance(data, mmap.mmap) and origin.path is not None
             with h5py.File(origin.path if mapped else h5py.h5f.open_file_image(data), "r") as file:
-                guard(file, where, len(data), longest)
+                guard(file, where, data)
                 yield file
         except NirbridgeError:
             raise
@@ -55,19 +56,18 @@ def guarded(origin: Origin) -> Iterator[h5py.File]:
             raise FileError(where, f"is damaged ({reason_of(error)})", "Export or copy it again") from error
 
 
-def guard(file: h5py.File, where: str, size: int, longest_text: int) -> None:
+def guard(file: h5py.File, where: str, data: bytes | mmap.mmap) -> None:
     """Refuses links out of the file, data kept elsewhere, and declared sizes that would exhaust memory.
 
     Args:
         file: the opened file.
         where: how messages name it.
-        size: its bytes.
-        longest_text: bytes that no text in it exceeds, see :func:`nirbridge.ir.heaps.longest_text`.
+        data: its bytes.
 
     Raises:
         FileError: the file breaks one of the limits of this module.
     """
-    budget = _Budget(where, size, longest_text)
+    budget = _Budget(where, data)
     root = file["/"].id
     _require_no_lists(where, "/", root)
     pending = [(root, "", 0)]
@@ -97,11 +97,11 @@ def _require_no_lists(where: str, name: str, item: h5py.h5g.GroupID | h5py.h5d.D
 class _Budget:
     """Counts what a file declares to hold."""
 
-    def __init__(self, where: str, file_bytes: int, longest_text: int) -> None:
+    def __init__(self, where: str, data: bytes | mmap.mmap) -> None:
         self.where = where
-        self.longest_text = longest_text
-        self.file_bytes = file_bytes
-        self.limit = min(MAX_BYTES, max(SMALL_BYTES, MAX_EXPANSION * file_bytes))
+        self.data = data
+        self.longest_text = longest_text(data, where)
+        self.limit = min(MAX_BYTES, max(SMALL_BYTES, MAX_EXPANSION * len(data)))
         self.addresses: set[int] = set()
         self.bytes = 0
 
@@ -130,11 +130,16 @@ class _Budget:
     def _count(self, size: int, name: str) -> None:
         self.bytes += size
         if self.bytes > self.limit:
-            text = f"declares {self.bytes / 2**20:.0f} MiB of data in {self.file_bytes} bytes, up to {name}"
+            text = f"declares {self.bytes / 2**20:.0f} MiB of data in {len(self.data)} bytes, up to {name}"
             raise FileError(self.where, text, "If it is a graph of yours, write it without compression")
 
     def _count_texts(self, found: h5py.h5d.DatasetID, name: str, entries: int) -> None:
         """Texts of any length: many entries can share one text, so what they come to is seen only by reading them."""
+        place = found.get_offset()  # none where they lie in pieces, or in the head
+        if place is not None and h5py.check_string_dtype(found.dtype).length is None:
+            stated = np.frombuffer(self.data[place : place + _REFERENCE * entries], "<u4")[:: _REFERENCE // 4]
+            if stated.max(initial=0) > self.longest_text:  # memory for it is taken before it is looked for
+                raise FileError(self.where, f"is damaged (a text of {name})", "Export or copy it again")
         if entries * self.longest_text <= self.limit:
             return  # even if each were the longest
         item = h5py.Dataset(found)

@@ -13,7 +13,6 @@ from nirbridge.ir.compare import node_differences
 from nirbridge.ir.flat import MAX_DEPTH, edge_problems
 from nirbridge.ir.guard import SMALL_BYTES, guard
 from nirbridge.ir.hdf5_reader import build_node
-from nirbridge.ir.heaps import longest_text
 from nirbridge.ir.normal_form import normal_form
 from nirbridge.ir.registry import type_named
 from nirbridge.ir.sources import Origin, put
@@ -56,7 +55,7 @@ def _image(graph: nir.NIRGraph) -> bytes:
         _Writer().node(file.create_group("node", track_order=True), graph, "graph", 0)
         file.flush()
         image: bytes = file.id.get_file_image()
-        guard(file, "graph", len(image), longest_text(image, "graph"))
+        guard(file, "graph", image)
     return image
 
 

@@ -151,6 +151,19 @@ def test_texts_whose_heap_claims_more_than_it_holds(fuzz: ModuleType, tmp_path: 
         nirbridge.read(path)
 
 
+def test_a_text_that_states_more_bytes_than_its_heap_has(fuzz: ModuleType, tmp_path: Path) -> None:
+    """The library would take four gigabytes and fill them before it looks for the text."""
+    path = _graph_file(fuzz, tmp_path / "text.nir")
+    data = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        place = file["node/edges"].id.get_offset()
+    data[place + 3] = 255
+    path.write_bytes(data)
+    text, mebibytes = _read(path)
+    assert "is damaged (a text of /node/edges)" in text
+    assert mebibytes < 400
+
+
 @pytest.mark.parametrize("kind", [0, 2])
 def test_texts_whose_type_is_damaged(fuzz: ModuleType, tmp_path: Path, kind: int) -> None:
     """As lists of bytes (0), or of a kind that there is not, they would crash the library and with it the process."""
