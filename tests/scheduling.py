@@ -36,6 +36,22 @@ class GroupScheduling(LoadScopeScheduling):
         for node in self.nodes:
             self._reschedule(node)
 
+    def remove_node(self, node: WorkerController) -> str | None:
+        """The test that a worker died in, which is not run again; the others that were its go to other workers.
+
+        Units that it had done stay out: a worker that gets one has nothing to report, and would never be asked again.
+        """
+        work = self.assigned_work.pop(node)
+        left = [(unit, nodeid) for unit, tests in work.items() for nodeid, done in tests.items() if not done]
+        if not left:
+            return None
+        unit, died = left[0]
+        work[unit][died] = True
+        self.workqueue.update({unit: tests for unit, tests in work.items() if not all(tests.values())})
+        for other in self.nodes:
+            self._reschedule(other)
+        return died
+
     def _assign_work_unit(self, node: WorkerController) -> None:
         alone = any(map(_is_of_lava, self.nodes))
         for unit in self.workqueue:

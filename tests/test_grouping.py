@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.grouping import LAVA_WORKER, LONG, group_of, place_in_order, unit_of
 
@@ -36,3 +37,30 @@ def test_long_tests_and_groups_are_handed_out_first() -> None:
     order = [LONG[0], LONG[1], node, late, "tests/demo/test_demo.py::test_a", live, graph]
     mixed = [order[k] for k in (4, 3, 0, 6, 2, 5, 1)]
     assert sorted(mixed, key=place_in_order) == order
+
+
+def test_a_test_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
+    """The tests that its worker had yet to run, run in another."""
+    root = Path(__file__).parent.parent
+    (tmp_path / "conftest.py").write_text(
+        "from tests.scheduling import GroupScheduling\n"
+        "def pytest_xdist_make_scheduler(config, log):\n"
+        "    return GroupScheduling(config, log)\n"
+    )
+    quiet = "def test_before(): pass\n"
+    (tmp_path / "test_done.py").write_text(quiet)
+    (tmp_path / "test_ends.py").write_text(
+        f"import os\n{quiet}def test_ends(): os._exit(3)\ndef test_after(): pass\ndef test_last(): pass\n"
+    )
+    for workers in ("1*popen", "2*popen"):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--dist", "loadgroup"]
+        done = subprocess.run(
+            [*command, "--tx", workers, "--rootdir", str(tmp_path), "test_done.py", "test_ends.py"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(root), "PYTEST_ADDOPTS": ""},
+        )
+        assert "1 failed, 4 passed" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
+        assert "crashed while running 'test_ends.py::test_ends'" in done.stdout

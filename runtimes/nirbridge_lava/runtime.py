@@ -52,7 +52,7 @@ class LavaRuntime:
             running = f"Python {sys.version_info.major}.{sys.version_info.minor}"
             return Availability(found, f"lava-nc needs Python 3.10, this is {running}", "Install Python 3.10")
         if not found:
-            return Availability("", "lava-nc is not installed", "Run: pip install 'lava-nc>=0.10' 'threadpoolctl>=3'")
+            return Availability("", "lava-nc is not installed", "Run: pip install 'lava-nc>=0.10' 'threadpoolctl>=3.1'")
         return Availability(found)
 
     def check(self, plan: Plan) -> Iterable[Problem]:

@@ -63,7 +63,7 @@ def test_availability_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 12))
     found = RUNTIME.availability()
     assert not found.usable
-    assert found.install == "Run: pip install 'lava-nc>=0.10' 'threadpoolctl>=3'"
+    assert found.install == "Run: pip install 'lava-nc>=0.10' 'threadpoolctl>=3.1'"
 
 
 def test_availability_refuses_a_newer_python(monkeypatch):
