@@ -30,17 +30,23 @@ def interpreted(*names: str) -> Iterator[None]:
 
 
 def ptx(kernel: Any, real: str, whole: tuple[str, ...] = (), **constants: Any) -> str:
-    """The instructions of a kernel whose pointers are to ``real`` numbers, but for those to ``whole`` ones."""
+    """The instructions of a kernel whose pointers are to ``real`` numbers, but for those to ``whole`` ones.
+
+    Divisions are told without ``.ftz``, which Triton 3.4 gave them: quotients below 2^-126 were 0.
+    """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
+    if triton.language.tensor.__lt__.__name__ == "<lambda>":
+        pytest.skip("this release of Triton cannot compile once it has interpreted")
     types = dict.fromkeys(kernel.arg_names, "i32")
     types |= {name: f"*{real}" for name in kernel.arg_names if name in ("data", "out") or name.endswith("_at")}
     types |= dict.fromkeys(whole, "*i64") | dict.fromkeys(constants, "constexpr")
     source = ASTSource(fn=kernel, signature=types, constexprs=constants)
     options = {"enable_fp_fusion": False}
-    return triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options).asm["ptx"]
+    text: str = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options).asm["ptx"]
+    return text.replace("div.rn.ftz", "div.rn")
 
 
 class Launched(dict[str, Any]):

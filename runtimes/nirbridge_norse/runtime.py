@@ -15,7 +15,7 @@ from nirbridge.errors import Problem
 from nirbridge.runtime import RESETS, Availability, Plan, Program, require_option
 from nirbridge_norse.lowering import LOWERING
 
-_NEEDED = {"torch": "'torch>=2.6'", "norse": "'norse>=1.1'"}
+_NEEDED = {"torch": "'torch>=2.8'", "norse": "'norse>=1.1'"}
 
 
 class NorseRuntime:

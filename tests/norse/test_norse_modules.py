@@ -15,7 +15,7 @@ from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.neurons import fused_snn
 from nirbridge_norse.neurons.lanes import lane_parameters
 from nirbridge_norse.norse_base import SNN
-from nirbridge_norse.setting import exact_arithmetic, make_setting
+from nirbridge_norse.setting import _precisions, exact_arithmetic, make_setting
 from tests.norse.norse_graphs import chain, core_neurons, dyadic, multilevel, outputs, uniform
 
 SETTING = make_setting(1e-3, dtype="float64")
@@ -182,7 +182,10 @@ def test_reduced_precision_of_the_process_is_left_alone_and_not_used():
 
 def test_exact_arithmetic_restores_what_it_changes():
     backends = torch.backends
-    places = {backends.mkldnn.matmul: "bf16", backends.mkldnn.conv: "bf16", backends.cudnn.conv: "tf32"}
+    if hasattr(backends.mkldnn, "conv"):
+        places = {backends.mkldnn.matmul: "bf16", backends.mkldnn.conv: "bf16", backends.cudnn.conv: "tf32"}
+    else:  # torch before 2.9 has one switch for all products, and one of cuDNN
+        places = dict(zip(_precisions(), ("medium", "tf32"), strict=True))
     before = [place.fp32_precision for place in places]
     try:
         for place, fast in places.items():

@@ -70,7 +70,7 @@ def test_says_what_to_install(monkeypatch, absent, reason):
     state = RUNTIME.availability()
     assert not state.usable
     assert state.reason == reason
-    packages = {"torch": "'torch>=2.6'", "norse": "'norse>=1.1'"}
+    packages = {"torch": "'torch>=2.8'", "norse": "'norse>=1.1'"}
     assert state.install == f"Run: pip install {' '.join(packages[name] for name in packages if name in absent)}"
     with pytest.raises(RuntimeUnavailableError, match=r"runtime 'norse': .*not installed\. Run: pip install"):
         nirbridge.compile(GRAPH, "norse")

@@ -247,17 +247,18 @@ def test_switches_of_torch_outlast_another_thread() -> None:
             assert done.wait(60)
 
     torch.set_float32_matmul_precision("medium")
-    fast = torch.backends.mkldnn.matmul.fp32_precision
+    products = setting._precisions()[0]
+    fast = products.fp32_precision
     assert fast not in ("ieee", "none")
     try:
         with ThreadPoolExecutor(1) as pool:
             with first:
                 running = pool.submit(other)
                 assert second.wait(60)
-            assert torch.backends.mkldnn.matmul.fp32_precision in ("ieee", "none")
+            assert products.fp32_precision in ("ieee", "none")
             done.set()
             running.result()
-        assert torch.backends.mkldnn.matmul.fp32_precision == fast
+        assert products.fp32_precision == fast
     finally:
         torch.set_float32_matmul_precision(before)
 
