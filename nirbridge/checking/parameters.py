@@ -36,9 +36,12 @@ def number_fields(node: nir.NIRNode) -> Iterator[tuple[str, np.ndarray[Any, Any]
 def parameters_are_finite(node: nir.NIRNode) -> Said:
     """No parameter holds NaN or infinity."""
     for name, array in number_fields(node):
-        bad = ~np.isfinite(array)
-        if bad.any():
-            yield f"{int(bad.sum())} of {array.size} values of {name} are NaN or infinite", "Train or export it again"
+        finite = np.isfinite(array)
+        if not finite.all():
+            yield (
+                f"{int((~finite).sum())} of {array.size} values of {name} are NaN or infinite",
+                "Train or export it again",
+            )
 
 
 @by_node
@@ -82,7 +85,8 @@ def delays_are_not_negative(node: nir.NIRNode) -> Said:
 @by_node
 def lane_thresholds_ascend(node: nir.NIRNode) -> Said:
     """A higher lane has a higher threshold: otherwise a lane below it could never fire."""
-    if type(node) is MultiLevelLIF and node.lanes > 1 and not (np.diff(node.lane_threshold, axis=0) > 0).all():
+    # Compared, not subtracted: integers of few bits would wrap around.
+    if type(node) is MultiLevelLIF and not (node.lane_threshold[1:] > node.lane_threshold[:-1]).all():
         yield "lane_threshold does not ascend with the lane", "Sort the lanes by threshold"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, infer_shapes, label, spec_of
 from nirbridge.ir.inference import Shapes
+from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.spec import Bounds
 
 
@@ -46,7 +47,9 @@ def _unreachable(flat: FlatGraph, shapes: dict[str, Shapes]) -> list[Problem]:
 
 def _sum(parts: list[Bounds], shapes: Shapes) -> Bounds:
     if not parts:
-        return Bounds(np.full(shapes.input, -np.inf), np.full(shapes.input, np.inf))
+        return _everywhere(-np.inf, np.inf, shapes.input)
+    if len(parts) == 1:
+        return parts[0]
     return Bounds(np.sum([part.low for part in parts], axis=0), np.sum([part.high for part in parts], axis=0))
 
 
@@ -55,7 +58,12 @@ def _sent(flat: FlatGraph, name: str, shapes: dict[str, Shapes]) -> Bounds:
     node, shape = flat.nodes[name], shapes[name].output
     sends = spec_of(node).sends
     low, high = (-np.inf, np.inf) if sends.range is None else sends.range(node)
-    return Bounds(np.full(shape, low), np.full(shape, high))
+    return _everywhere(low, high, shape)
+
+
+def _everywhere(low: float, high: float, shape: Shape) -> Bounds:
+    """Views of two numbers: the bounds of millions of neurons take no memory."""
+    return Bounds(*(np.broadcast_to(np.float64(end), shape) for end in (low, high)))
 
 
 REACHABILITY_RULES = (thresholds_can_be_reached,)

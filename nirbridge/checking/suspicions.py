@@ -13,6 +13,7 @@ from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, infer_shapes, label, spec_of
 from nirbridge.ir.stated_shapes import contradicts
 from nirbridge.ir.topology import reached
+from nirbridge.primitives.magnitudes import magnitude
 
 LONGEST_SECONDS = 1.0
 """Time constants and delays of neurons are milliseconds; from here on a file more likely counts in ms or in steps."""
@@ -59,8 +60,9 @@ def _seconds(node: nir.NIRNode) -> tuple[str, ...]:
 def magnitudes_leave_room(node: nir.NIRNode) -> Said:
     """Parameters lie far within the range of 32-bit floats, in which most platforms compute their sums."""
     for field, array in number_fields(node):
-        largest = float(np.max(np.abs(array), initial=0.0))
-        if array.dtype.kind == "f" and largest > LARGEST_MAGNITUDE and field not in _seconds(node):
+        if array.dtype.kind != "f" or field in _seconds(node):
+            continue
+        if (largest := magnitude(array)) > LARGEST_MAGNITUDE:
             found = f"{field} holds {largest:g}, so sums may leave the range of 32-bit floats, which ends at 3.4e38"
             yield found, "Scale the weights and thresholds down"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nirbridge.ir import time_constants
 from nirbridge.primitives.fields import NOT_FIELDS
+from nirbridge.primitives.magnitudes import in_blocks
 from nirbridge.primitives.sparse import entries
 from nirbridge.runtime import Array, Plan
 
@@ -39,5 +40,7 @@ def _short_dyadic(array: Any) -> bool:
     values = np.asarray(array)
     if values.dtype.kind not in "fiub":
         return False
-    scaled = np.ldexp(values.astype(np.float64), _BITS)
-    return bool((np.abs(scaled) < 2.0 ** (2 * _BITS)).all() and (scaled == np.rint(scaled)).all())
+    return all(
+        (np.abs(scaled) < 2.0 ** (2 * _BITS)).all() and (scaled == np.rint(scaled)).all()
+        for scaled in (np.ldexp(block, _BITS) for block in in_blocks(values))
+    )

@@ -11,7 +11,7 @@ import numpy as np
 from nirbridge.primitives.examples import Array, Dice, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.integers import whole_fields
-from nirbridge.primitives.magnitudes import largest, least, row_sum, times
+from nirbridge.primitives.magnitudes import largest, least, product_bounds, row_sum
 from nirbridge.primitives.matrix import bias_words
 from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_fit, require_window
 from nirbridge.primitives.spec import (
@@ -101,16 +101,14 @@ def conv_bounds(node: nir.Conv1d | nir.Conv2d, x: Bounds, shape: Shape) -> Bound
     if padded:
         low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
     weight = np.asarray(node.weight, dtype=np.float64)
-    outputs = weight.shape[0] // groups
-    wide = [
-        np.repeat(end.reshape(groups, -1), outputs, axis=0).reshape(*weight.shape[:2], *(1,) * axes)
-        for end in (low, high)
-    ]
-    terms = times(weight, wide)
-    inner = tuple(range(1, axes + 2))
+    above, below = (
+        end.sum(axis=tuple(range(2, axes + 2))).reshape(groups, -1, weight.shape[1])
+        for end in (np.maximum(weight, 0.0), np.minimum(weight, 0.0))
+    )
+    ends = product_bounds(above, below, low.reshape(groups, -1), high.reshape(groups, -1))
     bias = np.asarray(node.bias, dtype=np.float64)
     column = (-1, *(1,) * axes)
-    return Bounds(*(np.broadcast_to((end.sum(axis=inner) + bias).reshape(column), shape) for end in terms))
+    return Bounds(*(np.broadcast_to((end.ravel() + bias).reshape(column), shape) for end in ends))
 
 
 def conv_synapses(node: Any, entering: Shape, leaving: Shape) -> Synapses:

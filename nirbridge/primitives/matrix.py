@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.primitives.fields import Shape
-from nirbridge.primitives.magnitudes import largest, least, row_sum, times
+from nirbridge.primitives.magnitudes import in_blocks, largest, least, product_bounds, row_sum
 from nirbridge.primitives.shaping import ShapeMismatchError, require_fit
 from nirbridge.primitives.spec import ANALOG, STATELESS, Bounds, Checks, Chip, Cost, Floats, Shown, Synapses, Wiring
 
@@ -35,10 +35,10 @@ def taken_shape(node: Any) -> Shape:
 
 def matrix_bounds(node: Any, x: Bounds, shape: Shape) -> Bounds:
     """Row by row, each input at the end that counts."""
-    with np.errstate(invalid="ignore"):
-        low, high = times(np.asarray(node.weight, dtype=np.float64), (x.low[..., None, :], x.high[..., None, :]))
-    bias = getattr(node, "bias", 0.0)
-    return Bounds(low.sum(axis=-1) + bias, high.sum(axis=-1) + bias)
+    blocks = (np.moveaxis(block, 0, -2) for block in in_blocks(np.moveaxis(node.weight, -2, 0)))
+    ends = [product_bounds(np.maximum(block, 0.0), np.minimum(block, 0.0), *x) for block in blocks]
+    bias = np.asarray(getattr(node, "bias", 0.0))
+    return Bounds(*(np.concatenate(parts, axis=-1) + bias for parts in zip(*ends, strict=True)))
 
 
 def matrix_grows(node: Any, x: int) -> int:

@@ -103,7 +103,7 @@ def moves_only(planned: PlannedNode) -> list[int] | None:
     if not alone or pairs(node.stride, axes) != (1,) * axes:
         return None
     places = np.argwhere(weight[0, 0])
-    if len(places) != 1 or (weight != weight[:1]).any() or weight.sum() != len(weight):
+    if len(places) != 1 or weight[(0, 0, *places[0])] != 1 or (weight != weight[:1]).any():
         return None
     sides = []
     spans = zip(places[0], weight.shape[2:], pairs(node.dilation, axes), conv_padding(node), strict=True)

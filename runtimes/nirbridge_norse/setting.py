@@ -52,7 +52,7 @@ class Setting:
         """
         given = np.asarray(value)
         with np.errstate(over="ignore", under="ignore"):
-            cast = given.astype(self.numpy_dtype)
+            cast = np.asarray(given, self.numpy_dtype, order="C")
         if not self.any_value and (lost := lost_values(given, cast)).size:
             raise NarrowError("parameter", f"holds {lost.flat[0]:.9g}, which {self.numpy_dtype} does not")
         return torch.tensor(cast, device=self.device)

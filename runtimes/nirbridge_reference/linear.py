@@ -19,8 +19,8 @@ Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
 
 def matrix(node: Any, x: Array) -> Array:
     """y[..., o] = Σ_i weight[..., o, i] x[..., i], plus the bias where the node has one."""
-    y: Array = np.matmul(np.asarray(node.weight).astype(x.dtype), x[..., None])[..., 0]
-    return y + np.asarray(node.bias).astype(x.dtype) if hasattr(node, "bias") else y
+    y: Array = np.matmul(np.asarray(node.weight).astype(x.dtype, copy=False), x[..., None])[..., 0]
+    return y + np.asarray(node.bias).astype(x.dtype, copy=False) if hasattr(node, "bias") else y
 
 
 def threshold(node: nir.Threshold, x: Array) -> Array:
@@ -38,7 +38,7 @@ def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
         convolved(size, kernel, step, 0, 0, reach)
         for size, kernel, step, reach in zip(x.shape[2:], node.weight.shape[2:], stride, dilation, strict=True)
     )
-    weight = np.asarray(node.weight).astype(x.dtype)
+    weight = np.asarray(node.weight).astype(x.dtype, copy=False)
     groups = int(node.groups)
     y = np.zeros((len(x), weight.shape[0], *sizes), dtype=x.dtype)
     for group, (w, out) in enumerate(zip(np.split(weight, groups), np.split(y, groups, axis=1), strict=True)):
@@ -51,7 +51,7 @@ def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
             patch = x[(slice(None), channels) + taken]  # noqa: RUF005  the type checker reads a star here as 3.11
             kernel = w[(slice(None), slice(None)) + offset]  # noqa: RUF005
             out += np.moveaxis(np.tensordot(kernel, patch, axes=(1, 1)), 0, 1)
-    return y + np.asarray(node.bias).astype(x.dtype).reshape(-1, *(1,) * axes)
+    return y + np.asarray(node.bias).astype(x.dtype, copy=False).reshape(-1, *(1,) * axes)
 
 
 def windows(node: Pool, x: Array, fill: float) -> Array:
@@ -84,7 +84,7 @@ def max_pool(node: MaxPool2d, x: Array) -> Array:
 
 def scale(node: nir.Scale, x: Array) -> Array:
     """y = scale x."""
-    return np.asarray(node.scale).astype(x.dtype) * x
+    return np.asarray(node.scale).astype(x.dtype, copy=False) * x
 
 
 def _lowest(x: Array) -> float:
@@ -100,7 +100,7 @@ def flatten(node: nir.Flatten, x: Array) -> Array:
 
 def aggregate(node: Aggregate, x: Array) -> Array:
     """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
-    return np.moveaxis(np.tensordot(node.dense_weight().astype(x.dtype), x, axes=(1, 1)), 0, 1)
+    return np.moveaxis(np.tensordot(node.dense_weight().astype(x.dtype, copy=False), x, axes=(1, 1)), 0, 1)
 
 
 def place(node: Place, x: Array) -> Array:

@@ -12,7 +12,7 @@ from nirbridge_reference.linear import windows
 
 def temporal_mix(node: TemporalMix, x: Array) -> Array:
     """y[t] = Σ_j weight[t, j] x[j], summed in the order of j."""
-    weight = node.weight.astype(x.dtype)
+    weight = node.weight.astype(x.dtype, copy=False)
     y = np.zeros((len(weight), *x.shape[1:]), x.dtype)
     for j, frame in enumerate(x):
         y += weight[:, j].reshape(-1, *(1,) * frame.ndim) * frame

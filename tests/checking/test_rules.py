@@ -50,6 +50,17 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16])
+def test_thresholds_of_few_bits_are_compared_as_numbers(dtype: type) -> None:
+    """Their differences would wrap around."""
+    low, high = (0, 200) if dtype is np.uint8 else (-100, 100)
+    for thresholds, ascend in (((low, high), True), ((high, low), False)):
+        node = MultiLevelLIF.one_hot((3,), 2)
+        node.lane_threshold = np.array(thresholds, dtype).reshape(2, 1)
+        rules = {problem.rule for problem in nirbridge.check(chain(node, shape=(3,), out=(3,)))}
+        assert ("lane_thresholds_ascend" in rules) is not ascend
+
+
 @pytest.mark.parametrize("rule", CASES)
 def test_rule_finds_its_case(rule: str) -> None:
     problems = nirbridge.check(CASES[rule])

@@ -47,6 +47,26 @@ def test_single_precision_is_within_the_tolerance(seed: int) -> None:
     assert found.agrees, found.table()
 
 
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+@pytest.mark.parametrize("seed", range(0, 30, 3))
+def test_weights_mean_the_same_however_wide_they_are_stored(seed: int, runtime: str) -> None:
+    """Their values fit in 16 bits."""
+    if runtime in UNUSABLE:
+        pytest.skip(UNUSABLE[runtime])
+    single, half, double = (_stored(random_graph(seed), dtype) for dtype in (np.float32, np.float16, np.float64))
+    expected = _run(double, seed, runtime)
+    for graph in (single, half):
+        assert_same(_run(graph, seed, runtime), expected, f"seed {seed}")
+
+
+def _stored(graph: nir.NIRGraph, dtype: type) -> nir.NIRGraph:
+    for node in graph.nodes.values():
+        if isinstance(weight := getattr(node, "weight", None), np.ndarray):
+            node.weight = weight.astype(dtype)
+            assert (node.weight == weight).all()
+    return graph
+
+
 @pytest.mark.parametrize("seed", range(100, 108))
 def test_lava_agrees(seed: int) -> None:
     if "lava" in UNUSABLE:

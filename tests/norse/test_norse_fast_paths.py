@@ -20,6 +20,7 @@ from nirbridge.runtime import make_plan
 from nirbridge_norse import convolution, linear, memory, program, schedule
 from nirbridge_norse.fixed import bytes as fixed_bytes
 from nirbridge_norse.stages import Stateless, Written
+from tests.ir.graphs import chain
 
 DT = 1 / 256
 NETWORKS, TOGETHER = 200, 10
@@ -214,6 +215,22 @@ def test_weights_of_bytes_are_floating_point_only_for_inputs_too_large(monkeypat
             x = random.integers(-largest, largest, (3, 2, 32, 16, 16)).astype(np.float64)
             assert np.array_equal(fast.run(x).output, reference.run(x).output)
             assert made == wanted
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float64])
+def test_a_weight_of_128_is_no_signed_byte_to_multiply_with(dtype: type) -> None:
+    """Without VNNI two products of it with 129 leave 16 bits; its own magnitude leaves 8."""
+    fields = {"decay": 0.0, "gain": 1.0, "v_init": 0.0, "v_reset": 0.0}
+    lanes = {"lane_threshold": 1.0, "lane_weight": 129.0, "lane_reset": 0.0}
+    neuron = MultiLevelLIF((256,), **fields, **{name: np.full((1, 256), value) for name, value in lanes.items()})
+    weight = np.full((512, 256), -128).astype(dtype)
+    graph = chain(neuron, nir.Affine(weight, np.zeros(512)), shape=(256,), out=(512,))
+    x = np.full((2, 2, 256), 5.0)
+    with (
+        nirbridge.compile(graph, precision="fixed", dt=DT) as reference,
+        nirbridge.compile(graph, "norse", precision="fixed", dt=DT) as fast,
+    ):
+        assert np.array_equal(fast.run(x).output, reference.run(x).output)
 
 
 @pytest.mark.parametrize("kept", [NOTHING, memory.LEARNED])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import spec_of
+from nirbridge.primitives.magnitudes import magnitude, row_sum
 from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import Plan, PlannedNode
 from nirbridge.runtime.integer_bounds import SINGLE, grown
@@ -73,7 +74,7 @@ def wide_convolution(planned: PlannedNode, narrow: Any, wide: Any) -> Any:
     padded, which would be no 0 then, ``narrow`` takes data so small that no sum leaves it, and ``wide`` the rest.
     """
     node = planned.node
-    rows = np.abs(node.weight).reshape(len(node.weight), -1).sum(1).max()
+    rows = row_sum(node.weight, tuple(range(1, node.weight.ndim)))
     bias = np.broadcast_to(node.bias, len(node.weight)).astype(np.float64)
     halves = _in_halves(planned, rows, bias)
 
@@ -246,4 +247,4 @@ def _is_worth_it(planned: PlannedNode) -> bool:
         fits = convolution.suits_blocks(planned) and not convolution.runs_directly(planned)
     else:
         fits = np.ndim(getattr(node, "bias", 0)) <= 1 and not linear.runs_directly(planned)
-    return bool(fits and np.abs(node.weight).max() <= SIGNED)
+    return bool(fits and magnitude(node.weight) <= SIGNED)
