@@ -51,8 +51,8 @@ class SparseMatrix:
         return self.value.dtype
 
     def to_dense(self) -> NDArray[Any]:
-        """The matrix as a plain array."""
-        dense = np.zeros(self.shape, dtype=self.value.dtype)
+        """The matrix as a plain array, in which entries for one place add up in double precision."""
+        dense = np.zeros(self.shape)
         np.add.at(dense, (self.row, self.column), self.value)
         return dense
 

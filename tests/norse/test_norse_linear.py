@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import nirbridge
 from nirbridge.ir import Aggregate, MaxPool2d, SparseMatrix
 from nirbridge_norse import convolution
 from tests.norse.norse_graphs import assert_equals_reference, chain, dyadic
@@ -116,6 +117,19 @@ def test_aggregation_dense_and_sparse(shape):
     sparse = SparseMatrix((6, 6), np.append(row, row[0]), np.append(column, column[0]), value)
     expected = assert_equals_reference(chain(shape, Aggregate(dense)), x)
     np.testing.assert_array_equal(assert_equals_reference(chain(shape, Aggregate(sparse)), x), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.float16, np.float32])
+def test_entries_of_one_place_add_up_beyond_what_stores_them(dtype: type) -> None:
+    """100 + 100 is no int8, and 2^24 + 1 no float32."""
+    kind = np.dtype(dtype).kind
+    first, second = (2.0 ** (np.finfo(dtype).nmant + 1), 1) if kind == "f" else (np.iinfo(dtype).max, 100)
+    matrix = SparseMatrix((2, 2), [0, 0, 1], [1, 1, 0], np.array([first, second, 1], dtype))
+    expected = np.array([first + second, 1.0])
+    graph = chain((2,), Aggregate(matrix))
+    for runtime, options in (("reference", {}), ("norse", {"dtype": "float64"})):
+        with nirbridge.compile(graph, runtime, **options) as program:
+            assert np.array_equal(program.run(np.ones((1, 1, 2))).output[0, 0], expected), runtime
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, -1), (1, -1), (0, 1), (-2, -1)])
