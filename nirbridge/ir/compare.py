@@ -104,7 +104,8 @@ def _value(left: Any, right: Any, where: str) -> list[Difference]:
     if a.dtype != b.dtype and not (_is_text(a) and _is_text(b)):
         return [Difference(where, "changed", f"dtype {a.dtype} became {b.dtype}")]
     numeric = a.dtype.kind in "fiubc"
-    if np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"):
+    # Without NaN first: to leave it out copies both.
+    if np.array_equal(a, b) or (a.dtype.kind in "fc" and np.array_equal(a, b, equal_nan=True)):
         return []
     if a.size == 1 or not numeric:
         return [Difference(where, "changed", f"{_short(left)} became {_short(right)}")]
