@@ -59,13 +59,16 @@ def test_widening_is_exact_and_leaves_integers_and_the_graph() -> None:
     sparse = SparseMatrix((2, 2), [0], [1], np.array([0.1], np.float16))
     lanes = MultiLevelLIF((2,), 1, 1, 0, np.array([1, 2]), np.array([1, 2]), np.array([1, 2]), 0)
     graph = chain(nir.Linear(weight), Aggregate(sparse), lanes, shape=(2,), out=(2,))
-    wide = widen_parameters(flatten(graph)).nodes
+    wide = widen_parameters(flatten(graph), weights=True).nodes
     assert wide["n0"].weight.dtype == np.float64
     assert (wide["n0"].weight == weight).all()
     assert wide["n1"].weight.value.dtype == np.float64
     assert wide["n2"].lane_threshold.dtype.kind == "i"
     assert graph.nodes["n0"].weight is weight
     assert graph.nodes["n1"].weight.value.dtype == np.float16
+    stored = widen_parameters(flatten(graph)).nodes
+    assert stored["n0"].weight is weight
+    assert stored["n1"].weight.value.dtype == np.float16
 
 
 def test_time_constants_divide_in_double_precision() -> None:
