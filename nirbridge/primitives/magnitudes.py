@@ -29,7 +29,10 @@ def in_blocks(values: Any) -> Iterator[NDArray[np.float64]]:
 
 def magnitude(values: Any) -> float:
     """The largest magnitude of a parameter; NaN where it holds one."""
-    return float(np.max([np.abs(block).max(initial=0.0) for block in in_blocks(values)], initial=0.0))
+    found = 0.0
+    for block in in_blocks(values):
+        found = np.maximum(found, np.abs(block).max(initial=0.0))
+    return float(found)
 
 
 def largest(values: Any) -> int:
