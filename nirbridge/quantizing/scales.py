@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.primitives.magnitudes import magnitude
+
 Array = NDArray[Any]
 _MOST_CUT = 6
 """Bits by which a weight scale may be finer than the one at which all weights fit."""
+_AT_ONCE = 2**14
+"""Weights for which all scales are tried before the next ones are: what a core keeps near."""
 
 
 def largest_weight(bits: int) -> int:
@@ -23,13 +28,23 @@ def weight_exponent(weight: Array, bits: int) -> int:
     It is the finest at which all weights fit, or a finer one that cuts the few largest: with 3 bits the largest of a
     thousand normal weights is 3.3 standard deviations, and a scale that holds it rounds most of the others to 0.
     """
-    finest = finest_exponent(weight, bits)
-    return min(range(finest, finest + _MOST_CUT + 1), key=lambda exponent: _squared_error(weight, exponent, bits))
+    finest, weights = finest_exponent(weight, bits), np.reshape(weight, (-1, 1))
+    tried = range(finest, finest + _MOST_CUT + 1)
+    errors = np.zeros(len(tried))
+    for part in parts_of(weights):
+        errors += [_squared_error(weights[part], exponent, bits) for exponent in tried]
+    return tried[int(errors.argmin())]
+
+
+def parts_of(rows: Array) -> Iterator[slice]:
+    """Rows [rows, columns] that are looked at together."""
+    count = max(1, _AT_ONCE // max(1, rows.shape[1]))
+    return (slice(first, first + count) for first in range(0, len(rows), count))
 
 
 def finest_exponent(weight: Array, bits: int) -> int:
     """e of the finest scale 2^-e at which all weights fit; 0 where there is none but 0."""
-    largest = float(np.abs(np.asarray(weight, dtype=np.float64)).max(initial=0.0))
+    largest = magnitude(weight)
     if not largest:
         return 0
     limit = largest_weight(bits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nirbridge.quantizing.scales import Array, integers_of, largest_weight, weight_exponent
+from nirbridge.quantizing.scales import Array, integers_of, largest_weight, parts_of, weight_exponent
 
 _PARTS = 8
 """Steps of one channel that are tried within a factor of two."""
@@ -28,14 +28,23 @@ def channel_steps(rows: Array, bits: int, unit: Array | None = None) -> Array:
     Returns:
         Steps [..., out, 1].  A channel without weights takes the largest step of the layer.
     """
-    top = np.abs(rows).max(axis=-1, keepdims=True) / largest_weight(bits)
+    flat = rows.reshape(-1, rows.shape[-1])
+    parts = list(parts_of(flat))
+    top = np.concatenate([np.abs(flat[part]).max(axis=-1, keepdims=True) for part in parts]) / largest_weight(bits)
     filled = np.where(top > 0, top, top.max(initial=0.0) or 1.0)
     if unit is None:
         tried = [filled * 2.0 ** (-part / _PARTS) for part in range(_FINEST * _PARTS + 1)]
     else:
-        fitting = unit * 2.0 ** np.ceil(np.log2(filled / unit) - 1e-9)
+        each = np.broadcast_to(unit, (*rows.shape[:-1], 1)).reshape(-1, 1)
+        fitting = each * 2.0 ** np.ceil(np.log2(filled / each) - 1e-9)
         tried = [fitting * 2.0**-part for part in range(_FINEST + 1)]
-    found, least = tried[0], np.full(filled.shape, np.inf)
+    found = np.concatenate([_least(flat[part], [step[part] for step in tried], bits) for part in parts])
+    return found.reshape(*rows.shape[:-1], 1)
+
+
+def _least(rows: Array, tried: list[Array], bits: int) -> Array:
+    """For each row the one of the tried steps with the least squared error."""
+    found, least = tried[0], np.full(tried[0].shape, np.inf)
     for step in tried:
         error = np.square(integers_of(rows / step, bits) * step - rows).sum(axis=-1, keepdims=True)
         found, least = np.where(error < least, step, found), np.minimum(error, least)
