@@ -19,7 +19,7 @@ from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.gptq import gptq
 from nirbridge.quantizing.refusals import TooFineError, UnitsError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
-from nirbridge.quantizing.scales import count_cut, integers_of
+from nirbridge.quantizing.scales import count_cut, integers_of, parts_of
 from nirbridge.quantizing.steps import channel_steps, layer_step
 
 Array = NDArray[Any]
@@ -198,33 +198,40 @@ def _rounded(
 ) -> tuple[Array, LayerReport]:
     """(integers, row of the report); with ``factors`` of what enters, by GPTQ where the grid has a Hessian."""
     bits, hessian = place.grid.bits, place.grid.hessian
-    if hessian is None or factors is None:
-        integers = integers_of(real / step, bits).astype(np.int8)
+    rows = real.reshape(prod(real.shape[:-1]), real.shape[-1] if real.ndim else 1)
+    steps = np.broadcast_to(step, (*real.shape[:-1], 1)).reshape(-1, 1)
+    if by_gptq := hessian is not None and factors is not None:
+        integers = gptq(real, hessian / (factors[..., :, None] * factors[..., None, :]), step, bits).reshape(rows.shape)
     else:
-        integers = gptq(real, hessian / (factors[..., :, None] * factors[..., None, :]), step, bits)
-    error = integers * step - real
-    channels, lost = _lost(real, error) if factors is not None and np.size(step) == 1 else (0, 0)
-    size = float(np.sqrt(np.mean(real**2))) if real.size else 0.0
+        integers = np.empty(rows.shape, np.int8)
+    sizes, errors, largest, cut = np.zeros(len(rows)), np.zeros(len(rows)), 0.0, 0
+    for part in parts_of(rows):
+        scaled = rows[part] / steps[part]
+        if not by_gptq:
+            integers[part] = integers_of(scaled, bits)
+        error = integers[part] * steps[part] - rows[part]
+        sizes[part], errors[part] = (np.square(value).sum(axis=1) for value in (rows[part], error))
+        largest, cut = max(largest, float(np.abs(error).max(initial=0.0))), cut + count_cut(scaled, bits)
+    channels, lost = _lost(sizes, errors) if factors is not None and np.size(step) == 1 else (0, 0)
     layer = LayerReport(
         place.name,
         type(node).__name__,
         float(np.min(step)),
         weight_bits=bits,
-        weight_error=float(np.sqrt(np.mean(error**2))) / size if size else 0.0,
-        largest_weight_error=float(np.abs(error).max()) if real.size else 0.0,
+        weight_error=float(np.sqrt(errors.sum() / sizes.sum())) if sizes.any() else 0.0,
+        largest_weight_error=largest,
         channels=channels,
         channels_lost=lost,
-        weights_cut=count_cut(real / step, bits),
+        weights_cut=cut,
     )
-    return integers, layer
+    return integers.reshape(real.shape), layer
 
 
 _MUCH, _LITTLE = 1 / 4, 1 / 16
 
 
-def _lost(rows: Array, error: Array) -> tuple[int, int]:
-    """Of weights [..., out, in], the channels that weigh anything, and those that the error changes much beside all."""
-    sizes, errors = (np.sqrt((value**2).sum(-1)).ravel() for value in (rows, error))
-    lost = errors > _MUCH * sizes
-    whole = np.linalg.norm(errors) < _LITTLE * np.linalg.norm(sizes)
+def _lost(sizes: Array, errors: Array) -> tuple[int, int]:
+    """Of sums of squares by channel: those that weigh anything, and those that the error changes much beside all."""
+    lost = errors > _MUCH**2 * sizes
+    whole = errors.sum() < _LITTLE**2 * sizes.sum()
     return int((sizes > 0).sum()), int((lost & (sizes > 0)).sum()) if whole else 0
