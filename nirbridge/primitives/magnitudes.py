@@ -66,13 +66,13 @@ def product_bounds(above: Any, below: Any, low: Any, high: Any) -> tuple[Any, An
     low_known, high_known = np.isfinite(low), np.isfinite(high)
     a, b = np.where(low_known, low, 0.0), np.where(high_known, high, 0.0)
     least, most = _product(above, a) + _product(below, b), _product(above, b) + _product(below, a)
-    if low_known.all() and high_known.all():
-        return least, most
-    up, down, low_open, high_open = (
-        (~known).astype(np.float32) for known in (above == 0, below == 0, low_known, high_known)
-    )
-    unbound_low = _product(up, low_open) + _product(down, high_open) > 0
-    unbound_high = _product(up, high_open) + _product(down, low_open) > 0
+    unbound_low, unbound_high = np.isnan(least), np.isnan(most)  # the difference of two sums that overflow
+    if not (low_known.all() and high_known.all()):
+        up, down, low_open, high_open = (
+            (~known).astype(np.float32) for known in (above == 0, below == 0, low_known, high_known)
+        )
+        unbound_low |= _product(up, low_open) + _product(down, high_open) > 0
+        unbound_high |= _product(up, high_open) + _product(down, low_open) > 0
     return np.where(unbound_low, -np.inf, least), np.where(unbound_high, np.inf, most)
 
 

@@ -79,6 +79,13 @@ def test_bounds_of_matrices(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (found.low[place] - 3, found.high[place] - 3) == expected
 
 
+def test_sums_that_overflow_are_unbounded() -> None:
+    weight = np.array([[1e308, 1e308, -1e308, -1e308]])
+    with np.errstate(all="ignore"):
+        found = matrix_bounds(nir.Linear(weight), Bounds(np.full(4, 10.0), np.full(4, 10.0)), (1,))
+    assert (found.low.item(), found.high.item()) == (-np.inf, np.inf)
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_bounds_of_convolutions(groups: int) -> None:
     random = np.random.default_rng(groups)
