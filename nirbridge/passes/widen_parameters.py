@@ -13,11 +13,11 @@ from nirbridge.ir import FlatGraph, SparseMatrix, spec_of
 from nirbridge.primitives.fields import NOT_FIELDS
 
 
-def widen_parameters(flat: FlatGraph, weights: bool = False) -> FlatGraph:
+def widen_parameters(flat: FlatGraph) -> FlatGraph:
     """Replaces every floating-point parameter by its float64 copy; integers keep their dtype.
 
-    The weights of synapses stay as they are stored, unless ``weights``: they are nearly all bytes of a large graph, and
-    every runtime converts them to its own type anyway.
+    The weights of synapses stay as they are stored: they are nearly all bytes of a large graph, and whoever computes
+    with them converts them to a type of its own anyway.
 
     Where a neuron holds parameters of several shapes, as a scalar beside an array, all get the shape that they
     broadcast to: what passes and runtimes derive from some of them then fits the others.
@@ -25,12 +25,12 @@ def widen_parameters(flat: FlatGraph, weights: bool = False) -> FlatGraph:
     A file's float32 time constant would otherwise make ``dt/tau`` a float32 number in numpy and a float64 one
     elsewhere.  Widening is exact; a runtime narrows once, after it has computed what it needs.
     """
-    return flat.with_nodes({name: _widened_node(node, weights) for name, node in flat.nodes.items()})
+    return flat.with_nodes({name: _widened_node(node) for name, node in flat.nodes.items()})
 
 
-def _widened_node(node: nir.NIRNode, weights: bool) -> nir.NIRNode:
+def _widened_node(node: nir.NIRNode) -> nir.NIRNode:
     wide = copy(node)
-    kept = NOT_FIELDS if weights or spec_of(node).cost.role != "synapses" else {*NOT_FIELDS, "weight"}
+    kept = NOT_FIELDS if spec_of(node).cost.role != "synapses" else {*NOT_FIELDS, "weight"}
     for name, value in vars(node).items():
         if name not in kept:
             setattr(wide, name, _widened(value))

@@ -11,7 +11,7 @@ import numpy as np
 from nirbridge.primitives.examples import Array, Dice, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Shape
 from nirbridge.primitives.integers import whole_fields
-from nirbridge.primitives.magnitudes import largest, least, product_bounds, row_sum
+from nirbridge.primitives.magnitudes import in_blocks, largest, least, product_bounds, row_sum
 from nirbridge.primitives.matrix import bias_words
 from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_fit, require_window
 from nirbridge.primitives.spec import (
@@ -100,10 +100,12 @@ def conv_bounds(node: nir.Conv1d | nir.Conv2d, x: Bounds, shape: Shape) -> Bound
     low, high = x.low.min(axis=spatial), x.high.max(axis=spatial)
     if padded:
         low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-    weight = np.asarray(node.weight, dtype=np.float64)
+    kernel = tuple(range(2, axes + 2))
+    sums = [
+        [part(block, 0.0).sum(axis=kernel) for part in (np.maximum, np.minimum)] for block in in_blocks(node.weight)
+    ]
     above, below = (
-        end.sum(axis=tuple(range(2, axes + 2))).reshape(groups, -1, weight.shape[1])
-        for end in (np.maximum(weight, 0.0), np.minimum(weight, 0.0))
+        np.concatenate(parts).reshape(groups, -1, node.weight.shape[1]) for parts in zip(*sums, strict=True)
     )
     ends = product_bounds(above, below, low.reshape(groups, -1), high.reshape(groups, -1))
     bias = np.asarray(node.bias, dtype=np.float64)

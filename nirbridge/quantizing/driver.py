@@ -122,7 +122,7 @@ def quantize_with_report(
     plan = make_plan(flat, dt)
     given = None if data is None else _by_name(plan, data)
     steps = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
-    wide = widen_parameters(flat, weights=True)
+    wide = widen_parameters(flat)
     if beyond := magnitudes_leave_room(wide):
         raise UnsupportedError.from_problems(beyond)  # no scale would leave bits for the others
     start = Walk(

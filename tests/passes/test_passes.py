@@ -55,20 +55,20 @@ def test_the_pool_knows_its_phases_and_the_graph_keeps_its_node() -> None:
 
 
 def test_widening_is_exact_and_leaves_integers_and_the_graph() -> None:
-    weight = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32)
+    weight, bias = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32), np.array([0.1, 0.2], np.float32)
     sparse = SparseMatrix((2, 2), [0], [1], np.array([0.1], np.float16))
     lanes = MultiLevelLIF((2,), 1, 1, 0, np.array([1, 2]), np.array([1, 2]), np.array([1, 2]), 0)
-    graph = chain(nir.Linear(weight), Aggregate(sparse), lanes, shape=(2,), out=(2,))
-    wide = widen_parameters(flatten(graph), weights=True).nodes
-    assert wide["n0"].weight.dtype == np.float64
-    assert (wide["n0"].weight == weight).all()
-    assert wide["n1"].weight.value.dtype == np.float64
+    nodes = nir.Affine(weight, bias), Aggregate(sparse), lanes, nir.Scale(np.array([0.1, 0.2], np.float16))
+    graph = chain(*nodes, shape=(2,), out=(2,))
+    wide = widen_parameters(flatten(graph)).nodes
+    assert wide["n0"].bias.dtype == np.float64
+    assert (wide["n0"].bias == bias).all()
+    assert wide["n3"].scale.dtype == np.float64
     assert wide["n2"].lane_threshold.dtype.kind == "i"
-    assert graph.nodes["n0"].weight is weight
-    assert graph.nodes["n1"].weight.value.dtype == np.float16
-    stored = widen_parameters(flatten(graph)).nodes
-    assert stored["n0"].weight is weight
-    assert stored["n1"].weight.value.dtype == np.float16
+    assert graph.nodes["n0"].bias is bias
+    assert graph.nodes["n3"].scale.dtype == np.float16
+    assert wide["n0"].weight is weight, "weights of synapses stay as they are stored"
+    assert wide["n1"].weight.value.dtype == np.float16
 
 
 def test_time_constants_divide_in_double_precision() -> None:
