@@ -67,9 +67,8 @@ def _digit_row(figure: object, grid: object, row: int, digit: Streamed) -> None:
         chosen = k == digit.decision
         colour = (_RIGHT if digit.decision == digit.label else _WRONG) if chosen else "#bbbbbb"
         axis.plot(ends, scores[:, k], color=colour, lw=2.2 if chosen else 0.8, zorder=3 if chosen else 2)
-    axis.annotate(
-        f"{digit.decision}", (ends[-1], scores[-1, digit.decision]), (6, 0), textcoords="offset points", va="center"
-    )
+    beside = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points", "va": "center"}
+    axis.annotate(f"{digit.decision}", (1, scores[-1, digit.decision]), (4, 0), **beside)
     axis.set_ylabel("mean score", fontsize=9)
     axis.tick_params(labelsize=8)
     axis.set_title("decision over time" if row == 0 else "", fontsize=10)
@@ -80,11 +79,10 @@ def _latency_row(figure: object, place: object, result: DemoResult) -> None:
     axis = figure.add_subplot(place)  # type: ignore[attr-defined]
     latencies = result.latencies
     axis.hist(latencies, bins=40, color="#4292c6")
-    for percentile in (50, 99):
+    above = {"xycoords": axis.get_xaxis_transform(), "textcoords": "offset points"}
+    for percentile, side in ((50, "right"), (99, "left")):  # away from each other, however close they are
         value = float(np.percentile(latencies, percentile))
         axis.axvline(value, color="#333333", lw=1, ls=":")
-        axis.annotate(
-            f"p{percentile} {value:.1f} ms", (value, axis.get_ylim()[1]), (4, -12), textcoords="offset points"
-        )
+        axis.annotate(f"p{percentile} {value:.1f} ms", (value, 1), (0, 4), ha=side, **above)
     axis.set_xlabel("latency from the end of a window to its decision, ms")
     axis.set_ylabel("decisions")
