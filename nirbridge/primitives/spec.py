@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.fields import Shape
+from nirbridge.primitives.trial import require_one_meaning
 
 if TYPE_CHECKING:
     from nirbridge.primitives.examples import Draw, Example
@@ -413,10 +414,12 @@ class Spec:
             raise TypeError(f"{name}: fires belongs to what sends spikes from a membrane, and to nothing else")
         if self.dynamics is not None and is_dataclass(self.node):
             held = {field.name for field in fields(self.node)} | {*self.dynamics.derived, "amount"}
-            steps = filter(None, (self.dynamics.step, self.dynamics.subtracting))
+            steps = tuple(filter(None, (self.dynamics.step, self.dynamics.subtracting)))
             missing = {n for step in steps for n in self.dynamics.parameter_names(step)} - held
             if missing:
                 raise TypeError(f"{name}: step takes {sorted(missing)}, which are no fields and not derived")
+            for step in steps if self.operation == "step" else ():
+                require_one_meaning(name, step, arguments_of(step), len(self.dynamics.state))
 
     @property
     def time_constants(self) -> tuple[str, ...]:

@@ -346,6 +346,43 @@ def test_a_step_that_takes_what_the_node_has_not_fails_at_import(own: ModuleType
         neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw, own.REST)
 
 
+def _two_levels(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
+    v = decay * v + x
+    y = (v > v_threshold) + (v > 2 * v_threshold)
+    return y, v - v_threshold * y
+
+
+def _ternary(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
+    v = decay * v + x
+    return (v > v_threshold) - (v < -v_threshold), v
+
+
+def _negated(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
+    fires = v > v_threshold
+    return fires, decay * v + x + v_threshold * -fires
+
+
+def _scales_its_input(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
+    x *= decay
+    return x > v_threshold, v + x
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (_two_levels, "takes add of comparisons alone"),
+        (_ternary, "takes subtract of comparisons alone"),
+        (_negated, "takes negative of comparisons alone"),
+        (_scales_its_input, "changes what it is given"),
+    ],
+)
+def test_a_step_that_numpy_and_numba_read_differently_is_refused(own: ModuleType, step: Any, message: str) -> None:
+    from nirbridge.primitives import BINARY, neuron_spec
+
+    with pytest.raises(TypeError, match=f"AdaptiveLIF: step {message}"):
+        neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw, own.REST)
+
+
 def test_two_primitives_of_one_name_are_refused(own: ModuleType) -> None:
     from dataclasses import replace
 
