@@ -48,7 +48,7 @@ def stepping_of(planned: PlannedNode, dt: float) -> Stepping:
         step=dynamics.step_of(node, subtract),
         state=dynamics.state,
         start=tuple(_wide(dynamics.start[name](node)) if name in dynamics.start else 0.0 for name in dynamics.state),
-        parameters=dynamics.values(node, dt, planned.reset_amount),
+        parameters={k: _wide(value) for k, value in dynamics.values(node, dt, planned.reset_amount).items()},
     )
 
 

@@ -75,6 +75,10 @@ def data(steps: int = 20) -> np.ndarray:
     return np.random.default_rng(2).uniform(-0.5, 2, (steps, 3, 4))
 
 
+def dyadic(steps: int) -> np.ndarray:
+    return np.random.default_rng(3).integers(-2, 5, (steps, 2, 5)) / 4
+
+
 @pytest.fixture
 def files(own: ModuleType, tmp_path: Path) -> tuple[Path, Path]:
     nirbridge.write(tmp_path / "own.nir", a_graph(own))
@@ -344,6 +348,27 @@ def test_a_step_that_takes_what_the_node_has_not_fails_at_import(own: ModuleType
 
     with pytest.raises(TypeError, match="step takes \\['gain'\\]"):
         neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw, own.REST)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.float16, bool])
+def test_parameters_of_any_dtype_are_numbers(own: ModuleType, kind: Any) -> None:
+    """Integers of few bits would wrap around in what the step makes of two of them."""
+    from nirbridge.primitives import BINARY, neuron_spec
+
+    def step(x: Any, v: Any, decay: Any, v_threshold: Any, beta: Any, rho: Any) -> Any:
+        v = v + decay * v_threshold * x
+        s = v > decay * v_threshold - beta - rho
+        return s, v - decay * v_threshold * s
+
+    registry.all_specs()  # the package's own comes first
+    registry.register(neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw, own.REST))
+    numbers = [np.array([1, 100, 16, 127, 2]).astype(kind), *(np.array(n).astype(kind) for n in (20, 3, 100))]
+    whole, wide = own.AdaptiveLIF((5,), *numbers), own.AdaptiveLIF((5,), *(n.astype(float) for n in numbers))
+    for runtime in ("reference", "norse"):
+        found, expected = (
+            nirbridge.compile(line(node, shape=(5,)), runtime).run(dyadic(30), ["n0:v"]) for node in (whole, wide)
+        )
+        np.testing.assert_array_equal(found.records["n0:v"], expected.records["n0:v"])
 
 
 def _two_levels(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
