@@ -36,8 +36,8 @@ class Lanes(NamedTuple):
 def run_step(p: tuple[Stepping, tuple[Array, ...]], x: Array, state: Array) -> Step:
     """A primitive's own step; its parameters are flat vectors."""
     stepping, parameters = p
-    y, *after = stepping.step(x, *state, *parameters)
-    return y.astype(x.dtype, copy=False), after[0][None] if len(after) == 1 else np.stack(after)
+    y, *after = (value.astype(x.dtype, copy=False) for value in stepping.step(x, *state, *parameters))
+    return y, after[0][None] if len(after) == 1 else np.stack(after)
 
 
 def lanes_step(p: Lanes, x: Array, state: Array) -> Step:

@@ -71,8 +71,8 @@ def _step(planned: PlannedNode, batch: int, dt: float) -> Stage:
     parameters = tuple(found.parameters.values())
 
     def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        y, *after = found.step(x, *state, *parameters)
-        return np.asarray(y, dtype=np.float64), tuple(after)
+        y, *after = (np.asarray(value, dtype=np.float64) for value in found.step(x, *state, *parameters))
+        return y, tuple(after)
 
     shape = (batch, *planned.output_shape)
     start = (np.broadcast_to(np.asarray(value), shape) for value in found.start)

@@ -25,7 +25,7 @@ from nirbridge.conformance import judge
 from nirbridge.conformance.cases import case_of, line
 from nirbridge.errors import GraphError, GraphWarning
 from nirbridge.ir import flatten, registry
-from nirbridge.primitives import BUILT_IN
+from nirbridge.primitives import BUILT_IN, where
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "own_neuron"
@@ -369,6 +369,46 @@ def test_parameters_of_any_dtype_are_numbers(own: ModuleType, kind: Any) -> None
             nirbridge.compile(line(node, shape=(5,)), runtime).run(dyadic(30), ["n0:v"]) for node in (whole, wide)
         )
         np.testing.assert_array_equal(found.records["n0:v"], expected.records["n0:v"])
+
+
+def _remembers_its_spike(x: Any, v: Any, a: Any, v_threshold: Any) -> Any:
+    v = (1.1 - a) * v + x
+    s = v > v_threshold
+    return s, v * (1.1 - s) - 0.1 * s + where(s, 0.3, 0.1), s
+
+
+def _is_written_for_no_loop(x: Any, v: Any, a: Any, v_threshold: Any) -> Any:
+    return _remembers_its_spike(abs(x), v, a, v_threshold)
+
+
+@pytest.mark.parametrize("step", [_remembers_its_spike, _is_written_for_no_loop])
+@pytest.mark.parametrize("runtime", ["reference", "norse", "lava"])
+def test_a_comparison_counts_as_one(own: ModuleType, step: Any, runtime: str) -> None:
+    """Also as a state, and beside plain numbers, for which torch has dtypes of its own."""
+    from nirbridge.primitives import BINARY, neuron_spec
+
+    pytest.importorskip(runtime if runtime == "lava" else "numpy")
+    registry.all_specs()  # the package's own comes first
+    registry.register(neuron_spec(own.AdaptiveLIF, step, ("v", "a"), BINARY, 1, None, own.draw, own.REST))
+    theta, x = np.array([0.3, 0.7, 1.1, 1.3, 1.9]), dyadic(30)
+    data = abs(x) if step is _is_written_for_no_loop else x
+    v = a = np.zeros(x.shape[1:])
+    membranes = []
+    for frame in data:
+        v = (1.1 - a) * v + frame
+        a = np.where(v > theta, 1.0, 0.0)
+        v = v * (1.1 - a) - 0.1 * a + np.where(v > theta, 0.3, 0.1)
+        membranes.append(v)
+    options = {"mapping": "fused"} if runtime == "lava" else {}
+    with nirbridge.compile(line(own.AdaptiveLIF((5,), 0, theta, 0, 0), shape=(5,)), runtime, **options) as program:
+        program.run(x[:7])
+        state = program.state()
+        whole = program.run(x, ["n0:v"])
+        program.restore(state)
+        rest = program.advance(x[7:], ["n0:v"])
+    np.testing.assert_array_equal(whole.records["n0:v"], membranes)
+    np.testing.assert_array_equal(rest.records["n0:v"], membranes[7:])
+    assert state["n0:a"].dtype.kind == "f"
 
 
 def _two_levels(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:

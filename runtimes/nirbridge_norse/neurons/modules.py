@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.stepping import stepping_of
+from nirbridge_norse.neurons.counting import Counting
 from nirbridge_norse.neurons.fused_snn import FusedSNN
 from nirbridge_norse.neurons.lanes import lane_parameters, lane_start, lane_step
 from nirbridge_norse.setting import Setting
@@ -31,8 +32,10 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
     start = tuple(setting.tensor(value) for value in found.start)
 
     def activation(x: Tensor, before: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
-        y, *after = found.step(x, *before, *p)
-        return y.to(x.dtype), state(*after)
+        with Counting(x.dtype):
+            values = found.step(x, *before, *p)
+        y, *after = (value.to(x.dtype) for value in values)
+        return y, state(*after)
 
     def fresh(x: Tensor) -> Any:
         return state(*(torch.zeros_like(x).add_(value) for value in start))
