@@ -130,6 +130,20 @@ def _renamed(x, v, row):
     return row, v
 
 
+def _named_as_an_array_of_the_pass(x, v):
+    v_ = v + x
+    return v_, v_
+
+
+def _named_as_a_constant_of_the_pass(x, v):
+    constant1 = v + x
+    return constant1, 0.5 * constant1
+
+
+def _with_an_argument_of_the_pass(x, v, n):
+    return v, v + x
+
+
 def _branching(x, v):
     if v > 0:
         v = x
@@ -140,10 +154,17 @@ def _foreign(x, v):
     return np.abs(x), v
 
 
-@pytest.mark.parametrize("step", [_renamed, _branching, _foreign])
+TAKEN = (
+    *(_renamed, _named_as_an_array_of_the_pass, _named_as_a_constant_of_the_pass, _with_an_argument_of_the_pass),
+    *(_branching, _foreign),
+)
+
+
+@pytest.mark.parametrize("step", TAKEN)
 def test_what_no_loop_is_written_for_is_refused(step):
-    with pytest.raises(generating.UnwritableError):
-        generating.pass_source("p", step, ("v",))
+    for written in (generating.pass_source, generating.kernel_source):
+        with pytest.raises(generating.UnwritableError):
+            written("p", step, ("v",))
 
 
 def test_numbers_and_comparisons_keep_the_dtype_of_the_data():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,12 +181,17 @@ class _Body:
         *("buffer", "data", "out", "parameters", "row", "sent", "state"),
     }
     """Names that a pass has for itself."""
+    marks: ClassVar[tuple[str, ...]] = ("_",)
+    """What it puts behind the name of a state or a parameter, for the array that it lies in."""
     choice = "{1} if {0} else {2}"
     inversion = "not ({})"
     quotient = "{} / {}"
     sent, kept = "buffer[n] = {}", "{}_[n] = {}"
 
     def __init__(self, arguments: list[str], state: tuple[str, ...]) -> None:
+        self.taken = self.own | {name + mark for name in arguments for mark in self.marks}
+        for name in arguments:
+            self._require_free(name)
         self.numbers = set(arguments)
         self.comparisons: set[str] = set()
         self.state = state
@@ -199,8 +205,7 @@ class _Body:
                 continue  # the docstring
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 name = statement.targets[0].id
-                if name in self.own:
-                    raise UnwritableError(f"{name!r} is a name that the pass has for itself")
+                self._require_free(name)
                 compares = self._compares(statement.value)
                 value = self._expression(statement.value) if compares else self._number(statement.value)
                 yield from self._flushed()
@@ -214,6 +219,10 @@ class _Body:
                 yield from (self.kept.format(*pair) for pair in zip(self.state, values[1:], strict=True))
             else:
                 raise UnwritableError(f"line {statement.lineno} is no assignment to a name and no return of a tuple")
+
+    def _require_free(self, name: str) -> None:
+        if name in self.taken or re.fullmatch(r"(either|constant)\d+", name):
+            raise UnwritableError(f"{name!r} is a name that the pass has for itself")
 
     def _flushed(self) -> Iterator[str]:
         yield from self._pending
@@ -240,7 +249,7 @@ class _Body:
 
     def _expression(self, node: ast.expr) -> str:
         if isinstance(node, ast.Name):
-            if node.id not in self.numbers | self.comparisons or node.id in self.own:
+            if node.id not in self.numbers | self.comparisons:
                 raise UnwritableError(f"{node.id!r} is no argument and no name given before")
             return node.id
         if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
@@ -286,6 +295,7 @@ class _KernelBody(_Body):
         *("data", "out", "row", "sent", "n", "inside", "steps", "size", "period"),
         *("BLOCK", "_", "divided", "tl", "triton"),
     }
+    marks = ("_", "_at")
     choice = "tl.where({}, {}, {})"
     inversion = "~({})"
     quotient = "divided({}, {})"
