@@ -411,6 +411,26 @@ def test_a_comparison_counts_as_one(own: ModuleType, step: Any, runtime: str) ->
     assert state["n0:a"].dtype.kind == "f"
 
 
+def _divides(x: Any, v: Any, a: Any, v_threshold: Any) -> Any:
+    v = v + where(x > 0, 1 / x, 0.0)
+    return v > v_threshold, v, a
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+def test_dividing_by_zero_is_no_error_where_nothing_reads_it(own: ModuleType, runtime: str) -> None:
+    from nirbridge.primitives import BINARY, neuron_spec
+
+    registry.all_specs()  # the package's own comes first
+    registry.register(neuron_spec(own.AdaptiveLIF, _divides, ("v", "a"), BINARY, 1, None, own.draw, own.REST))
+    x = dyadic(30)
+    with nirbridge.compile(line(own.AdaptiveLIF((5,), 0, 3.0, 0, 0), shape=(5,)), runtime) as program:
+        found = program.run(x).output
+    membranes = np.cumsum(np.divide(1, x, where=x > 0, out=np.zeros_like(x)), axis=0)
+    assert (x == 0).any()
+    np.testing.assert_array_equal(found, membranes > 3.0)
+
+
 def _two_levels(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
     v = decay * v + x
     y = (v > v_threshold) + (v > 2 * v_threshold)

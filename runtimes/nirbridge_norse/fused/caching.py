@@ -11,9 +11,9 @@ from nirbridge.machine_code import compiled as cached
 def compiled(function: Callable[..., None]) -> Any:
     """``function`` as machine code, compiled at its first call for each dtype and found again by later processes.
 
-    Without ``fastmath``: the compiler may neither reorder nor fuse operations.
+    Without ``fastmath``: the compiler may neither reorder nor fuse operations.  x / 0 is infinite or NaN.
     """
-    return cached(function, nogil=True)
+    return cached(function, nogil=True, error_model="numpy")
 
 
 def summing(function: Callable[..., None]) -> Any:

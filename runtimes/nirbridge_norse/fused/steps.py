@@ -4,7 +4,7 @@ Each takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the sam
 [P] and ``chunks`` (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the
 first-level cache over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD, and
 likewise where it writes what it may read again, hence the buffer.  Without fused multiply-add or other shortcuts the
-bits are those of the primitive's step.
+bits are those of the primitive's step, also where it divides by 0.
 """
 
 from __future__ import annotations
