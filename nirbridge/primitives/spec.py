@@ -28,6 +28,9 @@ ShapeRule = Callable[[Any, Shape], Shape]
 Step = Callable[..., Any]
 """``step(x, *state, *parameters) -> (y, *state)`` in plain operators and :func:`~nirbridge.primitives.where`."""
 
+HELD = "line"
+"""What a Delay still holds, among the states of a program; no other state has this name."""
+
 
 def arguments_of(step: Step) -> tuple[str, ...]:
     """The names of what a step takes."""
@@ -70,6 +73,8 @@ class Dynamics:
         names = arguments_of(self.step)
         if names[: 1 + len(self.state)] != ("x", *self.state) or "v" not in self.state:
             raise TypeError(f"step{names} does not begin with x and the states {self.state}, of which one is v")
+        if HELD in self.state:
+            raise TypeError(f"state {HELD!r} has the name of what a Delay holds: rename it")
 
     def step_of(self, node: nir.NIRNode, subtract: bool) -> Step:
         """The step of this node; with ``subtract`` the one that takes ``amount`` off."""

@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import InputError, brief
 from nirbridge.ir import delay_steps, spec_of
+from nirbridge.primitives.spec import HELD
 from nirbridge.runtime.plan import Plan, PlannedNode
 
 Array = NDArray[Any]
 State = dict[str, Array]
 """What :meth:`Program.state` gives: arrays by name, plain data."""
 Found = TypeVar("Found")
-LINE, SENT = "line", "last-sent"
-"""The latter is no name that a primitive's state can have."""
+LINE, SENT = HELD, "last-sent"
+"""Neither is a name that a primitive's state can have."""
 _WHERE = "state"
 _ITS_OWN = "Take a state of this program, or of a copy"
 

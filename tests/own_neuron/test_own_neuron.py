@@ -431,6 +431,16 @@ def test_dividing_by_zero_is_no_error_where_nothing_reads_it(own: ModuleType, ru
     np.testing.assert_array_equal(found, membranes > 3.0)
 
 
+def test_a_state_cannot_have_the_name_of_what_a_delay_holds(own: ModuleType) -> None:
+    from nirbridge.primitives import BINARY, neuron_spec
+
+    def step(x: Any, v: Any, line: Any, decay: Any) -> Any:
+        return x > v, decay * v, line + x
+
+    with pytest.raises(TypeError, match="state 'line' has the name of what a Delay holds"):
+        neuron_spec(own.AdaptiveLIF, step, ("v", "line"), BINARY, 1, None, own.draw, own.REST)
+
+
 def _two_levels(x: Any, v: Any, decay: Any, v_threshold: Any) -> Any:
     v = decay * v + x
     y = (v > v_threshold) + (v > 2 * v_threshold)
