@@ -18,7 +18,7 @@ from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label
 from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text
-from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
+from nirbridge.runtime.data import as_array, is_finite, require_finite, require_integers, validated_shape
 from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan
@@ -418,13 +418,14 @@ class Program(ABC):
         if set(given) != set(self.plan.inputs):
             found = f"data for {sorted(given)}, but the inputs are {sorted(self.plan.inputs)}"
             raise InputError("input", found, "Give one array for each input, by its name")
-        data = {name: self._validated_array(name, np.asarray(array), one_step) for name, array in given.items()}
+        data = {name: self._validated_array(name, array, one_step) for name, array in given.items()}
         sizes = {array.shape[:2] for array in data.values()}
         if len(sizes) != 1:
             raise InputError("input", f"inputs disagree about time and batch: {sorted(sizes)}", "Give equal T and B")
         return data
 
-    def _validated_array(self, name: str, array: Array, one_step: bool) -> Array:
+    def _validated_array(self, name: str, given: Any, one_step: bool) -> Array:
+        array = as_array(f"input for {self.plan[name]}", given)
         array = validated_shape(self.plan[name], array, self.plan.block, one_step)
         self._squares[name] = require_finite(self.plan[name], array)
         return array

@@ -53,6 +53,8 @@ def test_batch_may_change_only_with_fresh_states() -> None:
         (np.ones((4, 1, 3), complex), "dtype complex128"),
         (np.array([["a"]]), "expected real numbers"),
         (np.full((4, 1, 3), np.nan), "NaN or infinity"),
+        (np.ma.masked_greater(np.arange(12.0).reshape(4, 1, 3), 9), "2 of 12 values are masked"),
+        ([[[1, 2, 3]], [[1, 2]]], "is no array"),
         ({"nose": np.ones((4, 1, 3))}, r"the inputs are \['input'\]"),
     ],
 )
@@ -60,6 +62,23 @@ def test_bad_data_is_one_line(x: object, found: str) -> None:
     with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match=found) as error:
         program.run(x)
     assert "\n" not in str(error.value)
+
+
+def test_tensors_and_lists_are_data() -> None:
+    torch = pytest.importorskip("torch")
+    x = np.arange(12, dtype=np.float32).reshape(4, 1, 3)
+    with nirbridge.compile(_counter()) as program:
+        expected = program.run(x).output
+        for data in (x.tolist(), torch.tensor(x), torch.tensor(x, requires_grad=True), np.ma.array(x)):
+            np.testing.assert_array_equal(program.run(data).output, expected)
+        with pytest.raises(InputError, match="is no array"):
+            program.run(torch.tensor(x).bfloat16())
+
+
+@pytest.mark.parametrize("dt", ["1ms", True, -1.0, np.inf, np.ones(2), 1j])
+def test_a_step_takes_seconds(dt: object) -> None:
+    with pytest.raises(InputError, match="option 'dt': .* is not a positive number of seconds"):
+        nirbridge.compile(_counter(), dt=dt)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
