@@ -92,12 +92,30 @@ def time_constants_outlast_steps(flat: FlatGraph, step: Step) -> list[Problem]:
     return problems
 
 
+def event_inputs_have_one_window(flat: FlatGraph, step: Step) -> list[Problem]:
+    """All EventInputs state one window: a step has one length, that of the first where the call does not say."""
+    windows = {name: node.window * 1e-6 for name, node in flat.nodes.items() if type(node) is EventInput}
+    if step.seconds not in windows.values():
+        return []
+    first = next(name for name, window in windows.items() if window == step.seconds)
+    return [
+        Problem(
+            label(name, flat.nodes[name]),
+            f"states a window of {window:g} s, and a step takes {step.seconds:g} s, that of '{first}'",
+            f"Give both one window, or --dt {window:g} for its own",
+        )
+        for name, window in windows.items()
+        if window != step.seconds
+    ]
+
+
 TIME_ERRORS = (delays_can_be_held,)
 TIME_WARNINGS = (
     delays_are_whole_steps,
     delays_last_a_step,
     euler_steps_are_stable,
     time_constants_outlast_steps,
+    event_inputs_have_one_window,
 )
 
 

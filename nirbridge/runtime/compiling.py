@@ -56,6 +56,7 @@ def compile(
         GraphWarning: a node declares another shape than arrives, by a slip of an exporter or of NIR's own inference;
             the shape that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant
             is shorter than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?
+            EventInputs state different windows; the first one's is the step.
             The graph says "fixed" and the runtime does not know it.
 
     Raises:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import nirbridge
 from nirbridge.cli import main
 from nirbridge.errors import GraphError, GraphWarning, InputError
-from nirbridge.ir import EventInput, delay_steps
+from nirbridge.ir import EventInput, build_graph, delay_steps
 from tests.ir.graphs import chain
 
 ONE = np.ones(1)
@@ -132,6 +132,20 @@ def test_compile_warns_once_for_all_nodes(integrator: str, words: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nirbridge.compile(graph, dt=1e-4, integrator=integrator).close()
+
+
+def test_two_windows_are_told() -> None:
+    nodes = {name: EventInput((1, 1, 1), (1, 1), window) for name, window in (("a", 10_000), ("b", 1000))}
+    graph = build_graph({**nodes, "output": nir.Output(None)}, [("a", "output"), ("b", "output")])
+    (problem,) = nirbridge.check(graph)
+    assert (problem.severity, problem.rule) == ("warning", "event_inputs_have_one_window")
+    assert "node 'b' (EventInput): states a window of 0.001 s, and a step takes 0.01 s, that of 'a'" in str(problem)
+    assert "--dt 0.001" in problem.next_step
+    with pytest.warns(GraphWarning, match="that of 'a'"):
+        nirbridge.compile(graph)
+    assert nirbridge.check(graph, dt=2e-3) == []
+    nodes["b"].window = 10_000
+    assert nirbridge.check(graph) == []
 
 
 def test_the_command_takes_dt(tmp_path: Path) -> None:

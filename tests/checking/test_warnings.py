@@ -45,7 +45,14 @@ def _alone() -> nir.NIRGraph:
     return nir.NIRGraph(nodes, edges, type_check=False)
 
 
+def _two_windows() -> nir.NIRGraph:
+    inputs = {name: EventInput((1, 1, 3), (3, 1), window) for name, window in (("a", 10_000), ("b", 1000))}
+    nodes = {**inputs, "flat": nir.Flatten(None, 0, -1), "output": nir.Output(None)}
+    return build_graph(nodes, [("a", "flat"), ("b", "flat"), ("flat", "output")])
+
+
 CASES = {
+    "event_inputs_have_one_window": _two_windows(),
     "cycles_are_fed": _alone(),
     "stated_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "magnitudes_leave_room": chain(nir.Scale(ONE * 3.3e38), shape=(3,), out=(3,)),
@@ -77,7 +84,8 @@ def test_rule_finds_its_case_alone(rule: str) -> None:
 @pytest.mark.parametrize("rule", CASES)
 def test_warnings_stop_nothing(rule: str) -> None:
     with nirbridge.compile(CASES[rule]) as program:
-        assert program.run(np.ones((2, 1, 3))).output.shape == (2, 1, 3)
+        x = {name: np.ones((2, 1, *program.plan[name].output_shape)) for name in program.plan.inputs}
+        assert program.run(x).output.shape == (2, 1, 3)
 
 
 def test_a_large_resistance_before_a_large_threshold_is_meant() -> None:
