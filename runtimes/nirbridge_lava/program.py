@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from nirbridge.errors import UnsupportedError
@@ -132,4 +133,4 @@ class LavaProgram(Program):
 def _rows(name: str, array: Array) -> Array:
     """(rows, samples, values) of a state: a delay's has a row a step, any other is one row."""
     steps = array if name.endswith(f":{LINE}") else array[None]
-    return steps.reshape(*steps.shape[:2], -1)
+    return steps.reshape(*steps.shape[:2], prod(steps.shape[2:]))

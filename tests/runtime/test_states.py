@@ -108,6 +108,19 @@ def test_it_goes_on_where_the_state_was_taken(runtime: str, precision: str, tmp_
 
 
 @ALL
+def test_a_delay_of_no_step_holds_nothing(runtime: str) -> None:
+    graph = chain(nir.Delay(np.zeros(4)), nir.I(np.ones(4)), shape=(4,), out=(4,))
+    x = _data(3)
+    with _compiled(graph, runtime) as program:
+        whole = program.run(x).output
+        program.run(x[:CUT])
+        state = program.state()
+        program.restore(state)
+        np.testing.assert_array_equal(program.advance(x[CUT:]).output, whole[CUT:])
+    assert [array.shape for name, array in state.items() if name.endswith(":line")] == [(0, BATCH, 4)]
+
+
+@ALL
 @pytest.mark.parametrize("precision", ["float", "fixed"])
 def test_a_state_means_the_same_elsewhere(runtime: str, precision: str) -> None:
     """That of the reference here, and this one in the reference; all numbers are dyadic."""
