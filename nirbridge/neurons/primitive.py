@@ -90,7 +90,7 @@ class PrimitiveNeuron(nn.Module):
         require_fitting(self._owner, x, {name: getattr(self, name) for name in self.names})
         dynamics = self.spec.dynamics
         assert dynamics is not None
-        dtype = torch.promote_types(x.dtype, getattr(self, self.names[0]).dtype)
+        dtype = torch.promote_types(x.dtype, next((getattr(self, name).dtype for name in self.names), x.dtype))
         node: Any = SimpleNamespace(**{name: getattr(self, name).to(dtype) for name in self.names})
         parameters = tuple(dynamics.values(node, self.dt).values())
         start = (dynamics.start[name](node) if name in dynamics.start else 0.0 for name in dynamics.state)

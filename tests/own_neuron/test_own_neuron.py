@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -322,6 +323,20 @@ def test_a_wrong_value_is_one_clear_line(own: ModuleType) -> None:
         PrimitiveNeuron(own.SPEC, **values, tau=1.0)
     with pytest.raises(InputError, match="learn|gamma is unknown"):
         PrimitiveNeuron(own.SPEC, learn=("gamma",), **values)
+
+
+def test_a_neuron_without_values_trains() -> None:
+    torch = pytest.importorskip("torch")
+    from nirbridge.neurons import PrimitiveNeuron
+    from nirbridge.primitives import BINARY, Fires, Neuron, neuron_spec
+
+    def step(x: Any, v: Any) -> Any:
+        return v + x > 1.0, v + x
+
+    node = dataclass(eq=False)(type("Plain", (Neuron,), {}))
+    rest = Fires(thresholds=lambda node: [np.ones(1)])
+    spec = neuron_spec(node, step, ("v",), BINARY, 0, None, lambda dice, shape: node(shape), rest)
+    assert PrimitiveNeuron(spec)(torch.full((3, 1, 2), 0.75)).tolist() == [[[0.0, 0.0]], [[1.0, 1.0]], [[1.0, 1.0]]]
 
 
 def _without(name: str) -> Callable[[ModuleType], object]:
