@@ -41,9 +41,22 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
     if isinstance(input, Signal) and isinstance(other, Signal):
         return call.builder.total(call.name, input, other if alpha == 1 else multiply(call, other, alpha))
     signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
-    if bool(torch.all(torch.as_tensor(constant) == 0)):
-        return require_signal(signal)
+    number = torch.as_tensor(constant)
+    if bool(torch.all(number == 0)):
+        return _kept_by(require_signal(signal), tuple(number.shape))
     raise RefusalError("adds a constant, for which a graph has no node", "Put it into the bias of the layer before")
+
+
+def _kept_by(signal: Signal, shape: tuple[int, ...]) -> Signal:
+    """The signal, whose shape zeros of ``shape`` must not widen."""
+    try:
+        kept = np.broadcast_shapes(signal.full_shape, shape) == signal.full_shape
+    except ValueError:
+        kept = False
+    if not kept:
+        found = f"adds zeros of shape {shape} to features {signal.shape}, which would broadcast"
+        raise RefusalError(found, "Bring both to one shape first")
+    return signal
 
 
 def subtract(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:

@@ -54,6 +54,8 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "product that does not broadcast": (lambda net, x: x * functional.max_pool2d(x, 2), "which do not broadcast"),
     "quotient": (lambda net, x: x / net.conv(x), "divides by a tensor"),
     "constant sum": (lambda net, x: net.conv(x) + 1, "adds a constant"),
+    "wide zeros": (lambda net, x: net.conv(x) + torch.zeros(3, 2, 6, 6), "adds zeros of shape (3, 2, 6, 6) to features"),
+    "zeros that broadcast": (lambda net, x: x.sum((2, 3), keepdim=True) + torch.zeros(2, 6, 6), "would broadcast"),
     "wide factor": (lambda net, x: x * torch.ones(4, 1), "by a constant of shape (4, 1)"),
     "broadcast sum": (lambda net, x: x + x.mean((2, 3), keepdim=True), "edges that add up bring equal shapes"),
     "permute": (
