@@ -262,6 +262,8 @@ _DROPOUTS = (
     functional.alpha_dropout,
     functional.feature_alpha_dropout,
 )
+ARITHMETIC = frozenset(_ARITHMETIC.values())
+"""Handlers in which a plain number is a value, not a size."""
 FUNCTIONS: dict[Any, Handler] = {
     **moving.FUNCTIONS,
     **{getattr(torch, name): handler for name, handler in {**_ARITHMETIC, **_SHAPES}.items()},

@@ -13,14 +13,16 @@ from torch import fx, nn
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
-from nirbridge.exporting.functions import TAKES_MOVED, attribute
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all
+from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, attribute
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
 
 _RECORDED = (Signal, State, Unknown)
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+_QUOTIENTS = (operator.truediv, operator.floordiv)
+_COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 _VIEWS = ("view", "reshape", "flatten", "squeeze", "detach", "contiguous", "unflatten")
 
 
@@ -86,6 +88,7 @@ class Trace:
             lambda inner: inside(inner) is not None or self.vocabulary.is_leaf(inner),
             lambda value: bool(find_all(_RECORDED, value)),
             self._known,
+            self._counts,
         )
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -126,6 +129,22 @@ class Trace:
             self._evaluate(earlier)
         return self.values[node]
 
+    def _counts(self, node: fx.Node) -> bool:
+        """Whether a number comes of the sizes of time or batch, for which others stand while the code is recorded.
+
+        A quotient of two does not, and neither does a comparison of two, or of one with 0.
+        """
+        value = self.values[node]
+        if is_count(value):
+            return True
+        if not isinstance(value, (int, float)) and not (isinstance(value, torch.Tensor) and value.numel() == 1):
+            return False
+        counted = [one for one in node.all_input_nodes if self._counts(one)]
+        if len(counted) == 2:
+            return node.target not in (*_QUOTIENTS, *_COMPARISONS)
+        to_zero = node.target in _COMPARISONS and 0 in node.args
+        return bool(counted) and not (to_zero and is_count(self.values[counted[0]]))
+
     def _evaluate(self, node: fx.Node) -> Any:
         if node not in self.values:
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._evaluate)
@@ -151,6 +170,7 @@ class Trace:
         handler = self.vocabulary.functions.get(node.target)
         if handler is None:
             raise self.vocabulary.function_refusal(node.target.__name__, args)
+        self._refuse_counts(node, handler)
         return self.interpreter.apply(handler, self._name(node, node.target.__name__), args, kwargs)
 
     def _call_method(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -162,7 +182,13 @@ class Trace:
         on_signal = isinstance(args[0], (Signal, Unknown)) or name in self.vocabulary.constant_first
         if handler is None or not on_signal:
             raise self.vocabulary.function_refusal(name, args)
+        self._refuse_counts(node, handler)
         return self.interpreter.apply(handler, self._name(node, name), args, kwargs)
+
+    def _refuse_counts(self, node: fx.Node, handler: Handler) -> None:
+        if handler in ARITHMETIC and any(self._counts(one) for one in node.all_input_nodes):
+            found = "computes with the number of steps or samples, which a graph does not know"
+            raise RefusalError(found, "Use a number that the module holds")
 
     def _name(self, node: fx.Node, function: str) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())

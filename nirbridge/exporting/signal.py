@@ -15,6 +15,11 @@ BATCH = 1013
 """B while a module is traced."""
 
 
+def is_count(value: Any) -> bool:
+    """Whether a number is T or B while a module is traced, or a multiple of one."""
+    return type(value) is int and value != 0 and (value % STEPS == 0 or value % BATCH == 0)
+
+
 class LeadingAxes(Enum):
     """The leading axes of a tensor, before its features."""
 

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from nirbridge.exporting.signal import BATCH, STEPS, RefusalError
+from nirbridge.exporting.signal import RefusalError
 
 _HERE = str(Path(__file__).parent)
 _CONVERTING = str(Path(__file__).parents[1] / "converting")
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_NO_COUNT = "Write forward alike for any number of them"
 _GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
 SOURCE = "nirbridge_source"
 """Key in a node's meta for ``file.py:line`` of the user's code, where there is any."""
@@ -56,6 +57,7 @@ class ExportTracer(fx.Tracer):
         is_leaf: which modules are recorded as one call.
         is_recorded: which arguments of ``forward`` are tensors to record; the others are passed as they are.
         evaluate: gives the value of a node recorded so far.
+        counts: whether the value of such a node depends on the sizes of time or batch.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class ExportTracer(fx.Tracer):
         is_leaf: Callable[[nn.Module], bool],
         is_recorded: Callable[[Any], bool],
         evaluate: Callable[[fx.Node], Any],
+        counts: Callable[[fx.Node], bool],
     ) -> None:
         super().__init__()
         self._is_leaf = is_leaf
         self._is_recorded = is_recorded
         self._evaluate = evaluate
+        self._counts = counts
         self.arguments: dict[str, Any] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -104,6 +108,8 @@ class ExportTracer(fx.Tracer):
         if self._is_recorded(value) and not isinstance(value, (tuple, list)):
             hint = "Write forward without if or while over values of tensors"
             raise _refused("its control flow depends on the data", hint)
+        if self._counts(obj.node):
+            raise _refused("its control flow depends on the number of steps or samples", _NO_COUNT)
         return bool(value)
 
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
@@ -123,7 +129,7 @@ class ExportTracer(fx.Tracer):
     def size(self, obj: fx.Proxy) -> int:
         """A size as a plain number; the sizes of time and batch are not known while a module is traced."""
         value = self._value(obj)
-        if not isinstance(value, int) or value in (STEPS, BATCH, STEPS * BATCH):
+        if not isinstance(value, int) or self._counts(obj.node):
             raise _refused("depends on the number of steps or samples", "Write forward without loops over them")
         return value
 

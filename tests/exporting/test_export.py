@@ -204,6 +204,24 @@ def test_weights_that_code_computes() -> None:
     )
 
 
+class Counting(nn.Module):
+    """Sizes of time and batch that say nothing of how many there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3).double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.linear(x.view(x.shape[0], -1))
+        if x.shape[0] > 0 and x.shape[0] == y.shape[0] and x.numel() // x.shape[0] == 4:
+            y = y * (x.numel() / x.size(0))
+        return y
+
+
+def test_sizes_of_time_and_batch_that_cancel_are_no_numbers_of_them() -> None:
+    compare(OverTime(Counting()), dyadic(5, 3, 4), exact=False)
+
+
 def test_half_precision_modules_are_exported() -> None:
     net = nn.Linear(3, 2)
     for dtype, expected in ((torch.float16, np.float16), (torch.bfloat16, np.float32)):
