@@ -289,3 +289,5 @@ FUNCTIONS: dict[Any, Handler] = {
 _SHAPING: tuple[Handler, ...] = (item, reshape, squeeze, same, convert, size, dimensions, elements)
 TAKES_MOVED = moving.HANDLERS | SHAPING | frozenset(_SHAPING)
 """Handlers to which it makes no difference whether values are in their places yet."""
+VIEWS = TAKES_MOVED | frozenset((dropout,))
+"""Handlers of what torch may answer with the memory of its input, but for functions that copy by their name."""

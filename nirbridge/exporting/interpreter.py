@@ -13,7 +13,7 @@ from torch import fx, nn
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
-from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, attribute
+from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
@@ -23,7 +23,8 @@ _RECORDED = (Signal, State, Unknown)
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _QUOTIENTS = (operator.truediv, operator.floordiv)
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
-_VIEWS = ("view", "reshape", "flatten", "squeeze", "detach", "contiguous", "unflatten")
+_COPIES = ("clone", "repeat", "flip", "repeat_interleave", "index_select", "pixel_unshuffle", "channel_shuffle")
+"""Functions that move values into memory of their own."""
 
 
 class Interpreter:
@@ -106,9 +107,9 @@ class Trace:
             raise
         except Exception as error:
             raise _tracing_refusal(error) from error
-        self._refuse_overwriting(graph)
         for node in graph.nodes:
             value = self._evaluate(node)
+        self._refuse_overwriting(graph)
         return value
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -203,16 +204,31 @@ class Trace:
         return f"function '{function.rstrip('_')}'{of}{f' ({line})' if line else ''}"
 
     def _refuse_overwriting(self, graph: fx.Graph) -> None:
-        """Refuses an in-place operation on a tensor that is read again: the trace holds its old value there."""
+        """Refuses an in-place operation on memory that is read again: the trace holds its old value there."""
         order = {node: position for position, node in enumerate(graph.nodes)}
+        memory: dict[fx.Node, list[fx.Node]] = {}
         for node in graph.nodes:
-            in_place = node.target in _IN_PLACE or (node.op == "call_method" and node.target.endswith("_"))
-            if not in_place or not isinstance(node.args[0], fx.Node):
-                continue
-            others = [user for user in node.args[0].users if user is not node]
-            if any(order[user] > order[node] or _function_name(user) in _VIEWS for user in others):
+            in_place = _is_in_place(node)
+            shared = memory.get(node.args[0], []) if in_place or self._is_view(node) else []
+            readers = (user for name in shared for user in name.users if user is not node)
+            if in_place and any(order[user] > order[node] and self._reads_values(user) for user in readers):
                 found = "changes a tensor in place that is also used under another name"
                 self.interpreter.builder.refuse(self._where(node), RefusalError(found, "Write x = x + y"))
+            memory[node] = shared
+            shared.append(node)
+
+    def _reads_values(self, node: fx.Node) -> bool:
+        """Whether it takes more than the shape of a tensor."""
+        return bool(find_all((Signal, Unknown), self.values[node]))
+
+    def _is_view(self, node: fx.Node) -> bool:
+        """Whether its result lies where its first argument does, in full or in part; where torch may copy, too."""
+        if not node.args or not isinstance(node.args[0], fx.Node) or not self._reads_values(node):
+            return False
+        if node.op == "call_module":
+            return self.vocabulary.handler(self.module.get_submodule(node.target)) in VIEWS
+        table = self.vocabulary.methods if node.op == "call_method" else self.vocabulary.functions
+        return table.get(node.target) in VIEWS and _function_name(node) not in _COPIES
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -253,6 +269,11 @@ def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
             return function(*args, **kwargs)
     except Exception as error:
         raise RefusalError(f"raises {describe(error)}", "Run the module itself first") from error
+
+
+def _is_in_place(node: fx.Node) -> bool:
+    method = node.op == "call_method" and node.target.endswith("_")
+    return (node.target in _IN_PLACE or method) and isinstance(node.args[0], fx.Node)
 
 
 def _function_name(node: fx.Node) -> str:

@@ -15,7 +15,7 @@ import nirbridge
 from nirbridge.exporting import export
 from nirbridge.ir import EventInput, graph_differences
 from nirbridge.neurons import LMHT, MultiLevelIF, MultiLevelLIF, OverTime
-from tests.exporting.running import compare, dyadic, randomise_statistics
+from tests.exporting.running import compare, dyadic, make_dyadic, randomise_statistics
 
 
 def _everything(dtype: torch.dtype) -> nn.Module:
@@ -202,6 +202,28 @@ def test_weights_that_code_computes() -> None:
     compare(
         OverTime(nn.Sequential(Standardised(2, 3, 3), MultiLevelLIF(2, threshold=0.25)).double()), dyadic(3, 2, 2, 5, 5)
     )
+
+
+class Overwriting(nn.Module):
+    """In-place operations on what nothing reads any more, and on a copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.identity = nn.Linear(4, 4), nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.linear(x)
+        copied = y.clone()
+        copied *= 2
+        shortcut = self.identity(x)
+        y += shortcut
+        y = self.identity(y)
+        y += copied
+        return y.reshape(y.shape[0], -1).mul_(0.5)
+
+
+def test_in_place_operations_on_memory_of_their_own() -> None:
+    compare(OverTime(make_dyadic(Overwriting())), dyadic(5, 3, 4))
 
 
 class Counting(nn.Module):

@@ -23,6 +23,7 @@ class Code(nn.Module):
         super().__init__()
         self.function = function
         self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.identity = nn.Identity()
         self.act = MultiLevelLIF(2)
 
     def forward(self, x: torch.Tensor) -> Any:
@@ -38,6 +39,34 @@ def _overwrites(net: Any, x: torch.Tensor) -> torch.Tensor:
     z = y
     y += x
     return z + y
+
+
+def _overwrites_view(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    part = y[:, :1]
+    part *= 2
+    return y
+
+
+def _overwrites_viewed(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    first, _ = y.chunk(2, 1)
+    y.mul_(2)
+    return first
+
+
+def _overwrites_identity(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    kept = net.identity(y)
+    y += net.conv(kept)
+    return y + kept
+
+
+def _overwrites_dropped(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    kept = functional.dropout(y, training=net.training)
+    kept += x
+    return y + kept
 
 
 def _raises(net: Any, x: torch.Tensor) -> torch.Tensor:
@@ -98,6 +127,10 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "dropout that stays": (lambda net, x: functional.dropout(x), "at random in evaluation too"),
     "half": (lambda net, x: x.to(torch.float16), "rounds the values"),
     "overwriting": (_overwrites, "in place that is also used under another name"),
+    "overwriting a view": (_overwrites_view, "in place that is also used under another name"),
+    "overwriting what is viewed": (_overwrites_viewed, "in place that is also used under another name"),
+    "overwriting what nn.Identity gave": (_overwrites_identity, "in place that is also used under another name"),
+    "overwriting through a dropout": (_overwrites_dropped, "in place that is also used under another name"),
     "overwriting a parameter": (lambda net, x: net.conv.weight.mul_(2).sum() * x, "a tensor of the module in place"),
     "an error of its own": (_raises, "forward cannot be traced at test_refusals.py:"),
     "no tensor": (lambda net, x: 3, "returns a int"),
