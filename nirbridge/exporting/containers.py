@@ -19,8 +19,11 @@ _EAGER = "Pass the module that torch.jit.script or torch.jit.trace was given"
 def inside(module: nn.Module) -> tuple[str, nn.Module] | None:
     """What a container runs, and under which name it holds it; None for a module that is none.
 
-    torch.compile's OptimizedModule, nn.DataParallel and DistributedDataParallel compute what their module computes.
+    torch.compile's OptimizedModule, nn.DataParallel and DistributedDataParallel compute what their module computes,
+    unless they have hooks.
     """
+    if module._forward_hooks or module._forward_pre_hooks:
+        return None
     if type(module) in (DataParallel, DistributedDataParallel):
         return "module", module.module
     if type(module).__name__ == "OptimizedModule" and type(module).__module__.startswith("torch._dynamo"):

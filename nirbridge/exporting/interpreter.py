@@ -49,7 +49,7 @@ class Interpreter:
                 return Trace(self, module, path).run(args, kwargs)
             if not find_all(_RECORDED, (args, kwargs)):
                 return _computed(module, args, kwargs)
-            _refuse_hooks(module)
+            _refuse_patches(module)
             if handler is None:
                 raise self.vocabulary.module_refusal(module, args)
             return self.apply(handler, path, (module, *args), kwargs)
@@ -98,7 +98,7 @@ class Trace:
         Raises:
             RefusalError: ``forward`` cannot be recorded.
         """
-        _refuse_hooks(self.module)
+        _refuse_patches(self.module)
         self.tracer.arguments = self._bind(args, kwargs)
         try:
             with user_code():
@@ -241,12 +241,16 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _refuse_hooks(module: nn.Module) -> None:
+def _refuse_patches(module: nn.Module) -> None:
+    """Refuses a module of which its type does not say all that it computes."""
     if module._forward_hooks or module._forward_pre_hooks:
         raise RefusalError(
             "has forward hooks, which may change its values",
             "Remove them (torch.nn.utils.remove_weight_norm and the like bake a hook in)",
         )
+    if "forward" in vars(module):
+        found = "has a forward that was set on the object, which is not read"
+        raise RefusalError(found, "Define forward in a class of its own")
 
 
 def _refuse_writing(in_place: bool) -> None:

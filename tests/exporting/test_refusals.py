@@ -209,6 +209,25 @@ def test_hooks_are_refused() -> None:
         export(whole, (3,))
 
 
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda net: torch.compile(net, backend="eager")])
+def test_hooks_of_containers_are_refused(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    net = wrap(nn.Linear(3, 3))
+    net.register_forward_hook(lambda module, args, y: 2 * y)
+    with pytest.raises(ExportError, match=f"module {type(net).__name__}: has forward hooks"):
+        export(net, (3,))
+
+
+def test_a_forward_set_on_the_object_is_refused() -> None:
+    net = nn.Sequential(nn.Linear(3, 3))
+    net[0].forward = lambda x: 2 * x
+    with pytest.raises(ExportError, match="module '0' .Linear.: has a forward that was set on the object"):
+        export(net, (3,))
+    whole = nn.Sequential(nn.Linear(3, 3))
+    whole.forward = lambda x: 2 * whole[0](x)
+    with pytest.raises(ExportError, match="module Sequential: has a forward that was set on the object"):
+        export(whole, (3,))
+
+
 def test_all_problems_come_at_once_and_once() -> None:
     net = nn.Sequential(
         nn.Conv2d(2, 4, 3, padding_mode="reflect", padding=1),
