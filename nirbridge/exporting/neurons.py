@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import nir
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -49,8 +50,21 @@ def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
     for name, value in values.items():
         require_fit(name, value, signal)
     if issubclass(kind, Extension):
-        return call.emit(kind(signal.shape, **values), signal)
-    return call.emit(kind(**{name: np.broadcast_to(v, signal.shape).copy() for name, v in values.items()}), signal)
+        node = kind(signal.shape, **values)
+    else:
+        node = kind(**{name: np.broadcast_to(v, signal.shape).copy() for name, v in values.items()})
+    _require_time_step(call, module, node)
+    return call.emit(node, signal)
+
+
+def _require_time_step(call: Call, module: PrimitiveNeuron, node: nir.NIRNode) -> None:
+    """Refuses a neuron that was trained at another step than the graph's, if that makes a difference."""
+    dynamics = module.spec.dynamics
+    assert dynamics is not None
+    trained, exported = (dynamics.values(node, dt) for dt in (module.dt, call.builder.dt))
+    if any(not np.array_equal(trained[name], exported[name]) for name in trained):
+        found = f"runs at dt={module.dt:g}, the graph at {call.builder.dt:g} seconds per step"
+        raise RefusalError(found, f"Export with dt={module.dt:g}, and run the graph with it")
 
 
 def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:

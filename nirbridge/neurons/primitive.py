@@ -32,7 +32,7 @@ class PrimitiveNeuron(nn.Module):
         spec: the primitive; its ``operation`` must be "step".
         surrogate: h, by default the sigmoid with α = 4.
         learn: names of the values that are trained.
-        dt: seconds per step, for primitives with time constants.
+        dt: seconds per step, for primitives with time constants; ``export`` must be given the same.
         values: every field of the node but its shape: a number, or a tensor that broadcasts to the features.
 
     Raises:

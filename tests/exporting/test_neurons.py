@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import nir
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import nirbridge
+from nirbridge.errors import ExportError
 from nirbridge.exporting import export
+from nirbridge.ir import EventInput, TemporalMix, find_spec
 from nirbridge.ir import MultiLevelLIF as Node
-from nirbridge.ir import TemporalMix
-from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, OverTime
-from tests.exporting.running import compare, dyadic
+from nirbridge.neurons import LMHT, Barrier, MultiLevelIF, MultiLevelLIF, OverTime, PrimitiveNeuron
+from tests.exporting.running import compare, dyadic, run_module
 
 _CHANNELS = torch.tensor([0.5, 1.0, 0.75], dtype=torch.float64).reshape(3, 1, 1)
 NEURONS: dict[str, Any] = {
@@ -115,3 +118,28 @@ def test_a_neuron_called_twice_has_two_states() -> None:
             return self.act(self.act(x) + x)
 
     assert list(compare(Twice().double(), dyadic(8, 2, 5)).nodes) == ["input", "act", "act_1", "output"]
+
+
+def _lif(dt: float) -> PrimitiveNeuron:
+    spec = find_spec(nir.LIF)
+    assert spec is not None
+    return PrimitiveNeuron(spec, dt=dt, tau=0.01, r=1.0, v_leak=0.0, v_threshold=0.5, v_reset=0.0).double()
+
+
+def test_a_primitive_trained_at_another_step_is_refused() -> None:
+    neuron = _lif(2e-3)
+    with pytest.raises(ExportError, match="runs at dt=0.002, the graph at 0.001 seconds per step"):
+        export(neuron, (3,))
+    with pytest.raises(ExportError, match=r"at 0.01 seconds per step. Export with dt=0.002"):
+        export(neuron, input_node=EventInput((2, 4, 4), (4, 4), 10_000, 1, 1, "count", "or"))
+    x = dyadic(20, 2, 3)
+    with nirbridge.compile(export(neuron, (3,), dt=2e-3), "reference", dt=2e-3) as program:
+        found = program.run(x.numpy()).output
+    np.testing.assert_array_equal(found, run_module(neuron, x))
+    assert np.ptp(found) == 1
+
+
+def test_a_primitive_without_time_constants_fits_any_step() -> None:
+    spec = find_spec(nir.IF)
+    assert spec is not None
+    assert export(PrimitiveNeuron(spec, dt=2e-3, r=1.0, v_threshold=0.5, v_reset=0.0), (3,))
