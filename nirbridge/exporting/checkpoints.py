@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nirbridge.errors import FileError, reason_of
+from nirbridge.exporting.containers import plain
 from nirbridge.exporting.user_code import nested
 
 _SHOWN = 4
@@ -31,10 +32,12 @@ def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
     Raises:
         FileError: the file is missing, of another kind, broken or a pickle with code in it; or keys are missing,
             unexpected or of another shape.
+        ExportError: the module is lazy and has no shapes yet.
     """
     where = f"file '{path}'"
     state = read_state(path)
     with nested(module):
+        plain(module)
         own = module.state_dict()
     _require_same_keys(where, own, state)
     unlike = [

@@ -78,6 +78,8 @@ def divide(call: Call, input: Any, other: Any) -> Signal:
     """x / c with a constant c: Scale by 1/c."""
     if isinstance(other, Signal):
         raise RefusalError("divides by a tensor that depends on the input", "Graphs are linear between the neurons")
+    if not isinstance(other, Tensor) and other == 0:
+        raise RefusalError("divides by 0", "Check the number")
     return multiply(call, input, 1 / other)
 
 
@@ -184,8 +186,8 @@ def convert(call: Call, input: Any, *args: Any, **kwargs: Any) -> Signal:
 
 def size(call: Call, input: Any, dim: int | None = None) -> Any:
     """The shape, T and B standing for themselves."""
-    full = torch.Size(require_signal(input).full_shape)
-    return full if dim is None else full[dim]
+    signal = require_signal(input)
+    return torch.Size(signal.full_shape) if dim is None else signal.full_shape[signal.axis(dim)]
 
 
 def dimensions(call: Call, input: Any) -> int:

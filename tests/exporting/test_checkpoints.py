@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nirbridge.errors import FileError
+from nirbridge.errors import ExportError, FileError
 from nirbridge.exporting import load_weights
 from nirbridge.neurons import MultiLevelLIF
 
@@ -137,3 +137,9 @@ def test_a_truncated_file(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-60])
         with pytest.raises(FileError, match="no readable|no torch file"):
             load_weights(_net(), path)
+
+
+def test_a_lazy_module_is_told_to_run_first(tmp_path: Path) -> None:
+    save_file(nn.Linear(4, 3).state_dict(), tmp_path / "weights.safetensors")
+    with pytest.raises(ExportError, match="module LazyLinear: has no weights yet. Run the module once on data"):
+        load_weights(nn.LazyLinear(3), tmp_path / "weights.safetensors")

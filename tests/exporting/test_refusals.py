@@ -101,6 +101,8 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "no such part": (lambda net, x: x.chunk(3, 7)[0], "Dimension out of range"),
     "no such piece": (lambda net, x: x.split(6, 3)[1], "takes number 1 of 1 tensors"),
     "no such axis": (lambda net, x: x.mean(4), "takes axis 4 of [T*B, ...] with features (2, 6, 6), which has 4"),
+    "no such size": (lambda net, x: x.flatten(x.size(4)), "takes axis 4 of [T*B, ...] with features (2, 6, 6)"),
+    "divided by nothing": (lambda net, x: x / 0.0, "divides by 0"),
     "no such axis to flatten": (lambda net, x: x.flatten(5), "takes axis 5 of"),
     "an axis twice": (lambda net, x: x.sum((3, -1)), "names an axis twice, of axes (3, -1)"),
     "axes backwards": (lambda net, x: x.flatten(3, 1), "the first stands behind the last"),
