@@ -119,7 +119,7 @@ def _dense(growing: _Growing, layer: Layer) -> None:
     inward = delay is not None and delay.size not in (1, count) and delay.size == growing.shape[0]
     if delay is not None and inward:
         growing.add(f"{layer.name}_delay", nir.Delay(delay * DT), growing.shape)
-    bias = bias_of(fields)
+    bias = bias_of(fields, count)
     _add_synapse(growing, layer, weight, bias)
     _add_neuron(growing, layer, layer.neuron, bias)
     if layer.kind == "dense_rec":
@@ -150,7 +150,7 @@ def _conv(growing: _Growing, layer: Layer) -> None:
     fields.require_known((*known, "weight", "bias", "delay"))
     weight = kernel_of(fields)
     groups = int(fields.whole("groups", 1))
-    _add_convolution(growing, layer, weight, groups, bias_of(fields))
+    _add_convolution(growing, layer, weight, groups, bias_of(fields, len(weight)))
 
 
 def _pool(growing: _Growing, layer: Layer) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import GraphError, GraphWarning
+from nirbridge.errors import GraphError, GraphWarning, brief
 from nirbridge.importing.netx_file import Fields
 
 _WEIGHTS = (-256, 254)
@@ -27,19 +26,26 @@ def shape_of(fields: Fields, name: str = "shape") -> tuple[int, ...]:
     return tuple(int(n) for n in found)
 
 
-def bias_of(fields: Fields) -> NDArray[np.int64]:
-    """One number, or one for each neuron or channel; 0 where there is none."""
-    return fields.whole("bias", 0).reshape(-1)
+def bias_of(fields: Fields, count: int) -> NDArray[np.int64]:
+    """One number, or one for each neuron or channel; 0 where there is none.
+
+    Raises:
+        GraphError: there are others.
+    """
+    bias = fields.whole("bias", 0).reshape(-1)
+    if bias.size not in (1, count):
+        raise GraphError(fields.where, f"'bias' has {bias.size} values, expected 1 or {count}", "Export it again")
+    return bias
 
 
 def weights_of(fields: Fields, name: str, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """A matrix, which a layer with one neuron or one input may store flat.
 
     Raises:
-        GraphError: it has another size, or weights beyond 8 bits.
+        GraphError: it has another shape, as where it is transposed, or weights beyond 8 bits.
     """
     weight = fields.whole(name)
-    if weight.size != prod(shape):
+    if [n for n in weight.shape if n != 1] != [n for n in shape if n != 1]:
         raise GraphError(fields.where, f"'{name}' has shape {weight.shape}, expected {shape}", "Export it again")
     _require_eight_bits(fields, name, weight)
     return weight.reshape(shape)
@@ -69,10 +75,12 @@ def _require_eight_bits(fields: Fields, name: str, weight: NDArray[np.int64]) ->
 
 
 def pair_of(fields: Fields, name: str, default: int) -> tuple[int, int]:
-    """Along height and width; one number is for both."""
+    """Along height and width, from the default on; one number is for both."""
     found = fields.whole(name, default).reshape(-1)
-    if found.size not in (1, 2):
-        raise GraphError(fields.where, f"'{name}' has {found.size} values, expected 1 or 2")
+    if found.size not in (1, 2) or (found < default).any():
+        raise GraphError(
+            fields.where, f"'{name}' holds {brief(found.tolist())}, expected one or two numbers from {default} on"
+        )
     return int(found[0]), int(found[-1])
 
 

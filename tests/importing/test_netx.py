@@ -178,6 +178,8 @@ def dense(**changes):
         (dense(weight=np.full((2, 3), 0.5)), "'weight' holds 0.5, which is no whole number."),
         (dense(weight=np.full((2, 3), 300)), "'weight' holds 0 to 300, beyond 8 bits."),
         (dense(weight=np.zeros((2, 4))), "'weight' has shape (2, 4), expected (2, 3)."),
+        (dense(weight=np.zeros((3, 2))), "'weight' has shape (3, 2), expected (2, 3)."),
+        (dense(bias=np.ones(3)), "'bias' has 3 values, expected 1 or 2."),
         (dense(weight=None), "has no 'weight'."),
         (dense(delay=[1, 2, 3, 4]), "'delay' has 4 values, expected 1, 2 or one a neuron."),
         (dense(weight=np.full((2, 3), np.inf)), "'weight' holds inf, which is no whole number."),
@@ -193,6 +195,14 @@ def test_what_has_no_counterpart_is_refused_by_name(tmp_path, layer, words):
     with pytest.raises(GraphError) as caught:
         read_netx(write(tmp_path / "n.net", layer), (3,))
     assert words in str(caught.value)
+
+
+def test_steps_of_a_convolution_begin_at_one(tmp_path):
+    picture, conv, *_ = make_convolutional(np.random.default_rng(2))
+    with pytest.raises(GraphError, match=r"'stride' holds \[0, 1\], expected one or two numbers from 1 on"):
+        read_netx(write(tmp_path / "n.net", picture, {**conv, "stride": [0, 1]}))
+    with pytest.raises(GraphError, match="layer 1 .conv.: 'bias' has 3 values, expected 1 or 4"):
+        read_netx(write(tmp_path / "n.net", picture, {**conv, "bias": [1, 2, 3]}))
 
 
 def test_complex_weights_are_refused(tmp_path):
