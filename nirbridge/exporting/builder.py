@@ -37,6 +37,7 @@ class GraphBuilder:
         settled: moved signals by identity, with what their nodes send.
         cells: names of the cells so far that take one step and hand on their state.
         called: names of the neurons so far that keep their state themselves.
+        modules: paths of modules, whose names nothing else takes: functions, and further calls of other modules.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
         over: what the leading axes of a neuron's input have to be, where the code settles it: our own neurons outside
             of OverTime run over axis 0, inside of it they unfold it.
@@ -49,6 +50,7 @@ class GraphBuilder:
         self.settled: dict[int, tuple[Signal, Signal]] = {}
         self.cells: list[str] = []
         self.called: set[str] = set()
+        self.modules: set[str] = set()
         self.batch_first = False
         self.over: LeadingAxes | None = None
         self.nodes: dict[str, nir.NIRNode] = {}
@@ -158,7 +160,7 @@ class GraphBuilder:
         self, name: str, node: nir.NIRNode, sources: Iterable[str], shape: Shape, leading: LeadingAxes
     ) -> Signal:
         base = name.replace("/", "_").replace("\0", "_") or type(node).__name__.lower()
-        unique = free_name(base, self.nodes)
+        unique = free_name(base, self.nodes.keys() | self.modules) if base in self.nodes else base
         self.nodes[unique] = node
         self.incoming[unique] = tuple(sources)
         self._shapes[unique] = shape

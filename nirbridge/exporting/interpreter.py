@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from nirbridge.exporting.builder import GraphBuilder
+from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
@@ -84,6 +84,8 @@ class Trace:
         self.module = module
         self.path = path
         self.values: dict[fx.Node, Any] = {}
+        names = (name for name, _ in module.named_modules(remove_duplicate=False))
+        interpreter.builder.modules.update(join(path, name) for name in names)
         self.vocabulary = interpreter.vocabulary
         self.tracer = ExportTracer(
             lambda inner: inside(inner) is not None or self.vocabulary.is_leaf(inner),
@@ -194,7 +196,8 @@ class Trace:
     def _name(self, node: fx.Node, function: str) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
         inner = stack[-1][0] if stack else ""
-        return join(join(self.path, inner), function)
+        path = join(self.path, inner)
+        return free_name(join(path, function), self.interpreter.builder.modules) if function else path
 
     def _where(self, node: fx.Node) -> str:
         function = node.target if isinstance(node.target, str) else node.target.__name__

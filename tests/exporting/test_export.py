@@ -158,6 +158,21 @@ def test_a_single_layer(module: nn.Module, name: str | None) -> None:
     assert list(export(module, (4,)).nodes) == ["input", *([name] if name else []), "output"]
 
 
+def test_functions_and_second_calls_leave_modules_their_names() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mul, self.act, self.act_1 = nn.Linear(3, 3), MultiLevelLIF(2), MultiLevelIF(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act_1(self.act(self.act(self.mul(2 * x))))
+
+    graph = export(Named(), (3,))
+    assert list(graph.nodes) == ["input", "mul_1", "mul", "act", "act_2", "act_1", "output"]
+    assert type(graph.nodes["mul"]) is nir.Affine
+    assert len(graph.nodes["act_1"].lane_weight) == 3
+
+
 def test_an_event_input_begins_the_graph() -> None:
     camera = EventInput(shape=(2, 8, 8), sensor_size=(16, 16), window=5_000, coding="count")
     graph = export(_everything(torch.float32), input_node=camera)
