@@ -22,15 +22,17 @@ def mean_cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float = 0.0) 
     Args:
         outputs: currents of the last layer [T, B, classes].
         labels: classes [B].
-        smoothing: share of each target that is spread over all classes.
+        smoothing: share of each target that is spread over all classes, from 0 to 1.
 
     Raises:
-        InputError: the shapes do not fit.
+        InputError: the shapes do not fit, or the smoothing is outside 0 to 1.
 
     Source: Abillama et al., IEEE Access 2025, training of static images; Hao et al., NeurIPS 2024, direct and
     hybrid training.
     """
     _check(outputs, labels)
+    if not 0.0 <= smoothing <= 1.0:  # torch takes what is below for 0
+        raise InputError("loss", f"smoothing is {smoothing:g}, not from 0 to 1", "Use 0.1")
     return functional.cross_entropy(outputs.mean(0), labels, label_smoothing=smoothing)
 
 

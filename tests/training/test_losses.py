@@ -41,7 +41,12 @@ def test_losses_by_name_take_options():
         make_loss("hinge")
     with pytest.raises(InputError, match="loss 'tet': unknown option 'nu'"):
         make_loss("tet", nu=1)
-    for name, option in (("tet", {"mu": 2}), ("tet", {"mu": "x"}), ("mean-ce", {"smoothing": 7})):
+    for name, option in (
+        ("tet", {"mu": 2}),
+        ("tet", {"mu": "x"}),
+        ("mean-ce", {"smoothing": 7}),
+        ("mean-ce", {"smoothing": -0.1}),
+    ):
         with pytest.raises(InputError, match="loss") as error:
             make_loss(name, **option)
         assert "\n" not in str(error.value)
