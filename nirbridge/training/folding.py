@@ -24,7 +24,7 @@ def fold_batch_norms(network: nn.Module, x: Tensor) -> nn.Module:
 
     w' = w γ/sqrt(σ² + ε) and b' = (b - μ) γ/sqrt(σ² + ε) + β per output channel, with the running statistics; an
     ``nn.Identity`` takes the normalisation's place. Which layer comes before is seen on ``x``. A normalisation behind
-    anything else stays.
+    anything else stays, and so does one without running statistics.
 
     Args:
         network: stays as it is.
@@ -38,6 +38,9 @@ def fold_batch_norms(network: nn.Module, x: Tensor) -> nn.Module:
         before = folded(x)
     for layer, norm in _pairs(folded, x):
         linear, batch_norm = folded.get_submodule(layer), folded.get_submodule(norm)
+        if batch_norm.weight is None:  # of affine=False, which torch folds into convolutions alone
+            batch_norm.weight = nn.Parameter(torch.ones_like(batch_norm.running_var))
+            batch_norm.bias = nn.Parameter(torch.zeros_like(batch_norm.running_var))
         fuse = _FUSIONS[type(linear), type(batch_norm)]
         set_module(folded, layer, fuse(linear, batch_norm))
         set_module(folded, norm, nn.Identity())
@@ -68,7 +71,7 @@ def _pairs(network: nn.Module, x: Tensor) -> list[tuple[str, str]]:
     for module in network.modules():
         if type(module) in {layer for layer, _ in _FUSIONS}:
             handles.append(module.register_forward_hook(made_by))
-        elif type(module) in {norm for _, norm in _FUSIONS}:
+        elif type(module) in {norm for _, norm in _FUSIONS} and module.running_var is not None:
             handles.append(module.register_forward_pre_hook(taken_by))
     try:
         with torch.no_grad():

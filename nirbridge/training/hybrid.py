@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from nirbridge.errors import InputError
-from nirbridge.neurons import OverTime, SpikingNeuron
+from nirbridge.neurons import OverTime, Recurrent, SpikingNeuron
 from nirbridge.training.folding import fold_batch_norms
 from nirbridge.training.replacing import replace_modules
 
@@ -77,7 +77,8 @@ def set_thresholds(
         The thresholds by the names of the neurons, in the order of execution.
 
     Raises:
-        InputError: an argument outside its limits, no neuron, ReLU in use, or a layer whose percentile is not positive.
+        InputError: an argument outside its limits, no neuron, ReLU in use, a layer whose percentile is not positive, or
+            one whose currents one threshold cannot fit: it is called twice a run, or inside of ``Recurrent``.
 
     Source: Abillama et al., IEEE Access 2025, training of static images.
     """
@@ -88,6 +89,9 @@ def set_thresholds(
 
     def measure(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if name in found_thresholds:
+                found = "is called twice a run, and one threshold would have to fit both currents"
+                raise InputError(f"layer '{name}' ({type(module).__name__})", found, "Use a module for each place")
             value = factor * _percentile(inputs[0], percentile)
             if divide_by_top_lane:
                 value /= _top(module)
@@ -104,6 +108,10 @@ def set_thresholds(
     neurons = [(name, module) for name, module in network.named_modules() if isinstance(module, SpikingNeuron)]
     if not neurons:
         raise InputError("set_thresholds", "the network holds no spiking neuron", "Replace its activations first")
+    for name, module in network.named_modules():
+        if isinstance(module, Recurrent):
+            found = "its neuron's current comes back from its own spikes, of which there are none before a threshold"
+            raise InputError(f"layer '{name}' (Recurrent)", found, "Set thresholds with the bare neuron in its place")
     _run_with({module: measure(name) for name, module in neurons}, network, x)
     return found_thresholds
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nirbridge.errors import InputError
-from nirbridge.neurons import LMHT, QCFS, MultiLevelIF, MultiLevelLIF, Sigmoid, Tet
+from nirbridge.neurons import LMHT, QCFS, MultiLevelIF, MultiLevelLIF, Recurrent, Sigmoid, Tet
 from nirbridge.training import (
     direct_lmht,
     fold_batch_norms,
@@ -172,6 +172,35 @@ def test_bad_networks_are_one_line_that_names_the_layer():
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="percentile 0"):
         set_thresholds(nn.Sequential(MultiLevelLIF(1)), x[None], 0.0)
+
+
+def test_currents_that_no_single_threshold_fits_are_one_line_that_names_the_layer():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.act = nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU()
+            nn.init.ones_(self.first.weight)
+            nn.init.ones_(self.second.weight)
+
+        def forward(self, x):
+            return self.act(self.second(self.act(self.first(x))))
+
+    with pytest.raises(InputError, match=r"layer 'module\.act' \(MultiLevelLIF\): is called twice a run"):
+        hybrid_network(Twice(), torch.ones(2, 2), 1, lambda: MultiLevelLIF(3))
+    fed_back = nn.Sequential(MultiLevelLIF(3), Recurrent(MultiLevelLIF(3), nn.Linear(2, 2)))
+    with pytest.raises(InputError, match=r"layer '1' \(Recurrent\): its neuron's current comes back"):
+        set_thresholds(fed_back, torch.ones(1, 2, 2))
+    assert float(fed_back[0].threshold) == 1.0
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d(3, affine=False), nn.BatchNorm1d(3, track_running_stats=False)])
+def test_norms_without_factors_fold_and_those_without_statistics_stay(norm):
+    if norm.running_mean is not None:
+        norm.running_mean.copy_(torch.tensor([0.5, -1.0, 2.0]))
+    network, x = nn.Sequential(nn.Linear(4, 3), norm).eval(), torch.rand(8, 4)
+    folded = fold_batch_norms(network, x)
+    assert type(folded[1]) is (nn.BatchNorm1d if norm.running_mean is None else nn.Identity)
+    torch.testing.assert_close(folded(x), network(x))
 
 
 @pytest.mark.parametrize(("steps", "levels"), [(1, 8), (2, 4), (4, 2), (8, 1)])
