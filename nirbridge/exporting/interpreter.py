@@ -102,6 +102,7 @@ class Trace:
         """
         _refuse_patches(self.module)
         self.tracer.arguments = self._bind(args, kwargs)
+        dice = torch.get_rng_state()
         try:
             with user_code():
                 graph = self.tracer.trace(self.module)
@@ -109,6 +110,9 @@ class Trace:
             raise
         except Exception as error:
             raise _tracing_refusal(error) from error
+        if not torch.equal(dice, torch.get_rng_state()):
+            found = "draws random numbers in evaluation too, and a graph would hold those of this one time"
+            raise RefusalError(found, "Draw them where self.training is True alone")
         for node in graph.nodes:
             value = self._evaluate(node)
         self._refuse_overwriting(graph)

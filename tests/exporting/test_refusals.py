@@ -127,6 +127,7 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "reshape": (lambda net, x: x.reshape(x.shape[0], 3, 24), "reshapes, (2, 6, 6) to (3, 24), which no node does"),
     "reshape with batch": (lambda net, x: x.flatten(0), "mixes time or batch with the features"),
     "dropout that stays": (lambda net, x: functional.dropout(x), "at random in evaluation too"),
+    "noise that stays": (lambda net, x: x * torch.rand(2, 6, 6), "draws random numbers in evaluation too"),
     "half": (lambda net, x: x.to(torch.float16), "rounds the values"),
     "overwriting": (_overwrites, "in place that is also used under another name"),
     "overwriting a view": (_overwrites_view, "in place that is also used under another name"),
