@@ -46,11 +46,20 @@ def unfold(batch: Tensor, steps: int, owner: str) -> Tensor:
     return batch.reshape(steps, batch.shape[0] // steps, *batch.shape[1:])
 
 
+_NEURONS = (
+    "norse.torch.module.snn",
+    "snntorch._neurons",
+    "spikingjelly.activation_based.neuron",
+    "sinabs.layers.stateful_layer",
+)
+"""Where other frameworks define what all of their neurons are."""
+
+
 def _reads_time_itself(module: nn.Module) -> bool:
-    """Recurrent layers of torch, and Norse's neurons, which are known by their base's module without importing it."""
+    """Recurrent layers of torch, and neurons of other frameworks, which are known by names without importing them."""
     if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         return True
-    return any(base.__module__ == "norse.torch.module.snn" for base in type(module).__mro__)
+    return any(base.__module__.startswith(_NEURONS) for base in type(module).__mro__)
 
 
 class OverTime(nn.Module):
@@ -69,7 +78,8 @@ class OverTime(nn.Module):
 
     Raises:
         InputError: the network holds or sits in another ``OverTime``, it holds a layer with a state of its own
-            (``nn.LSTM``, Norse's neurons), the input has fewer than two axes or no step, or the network changes axis 0.
+            (``nn.LSTM``, neurons of Norse, snnTorch, spikingjelly and sinabs), the input has fewer than two axes or no
+            step, or the network changes axis 0.
     """
 
     def __init__(self, module: nn.Module) -> None:

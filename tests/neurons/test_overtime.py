@@ -173,3 +173,20 @@ def test_a_neuron_of_norse_is_refused():
     for layer in (norse.LIFCell(), norse.LIF()):
         with pytest.raises(InputError, match="layer '0' \\(LIF"):
             OverTime(nn.Sequential(layer))
+
+
+@pytest.mark.parametrize(
+    ("home", "name"),
+    [
+        ("snntorch._neurons.neurons", "SpikingNeuron"),
+        ("spikingjelly.activation_based.neuron.base_node", "BaseNode"),
+        ("spikingjelly.activation_based.neuron", "BaseNode"),
+        ("sinabs.layers.stateful_layer", "StatefulLayer"),
+    ],
+)
+def test_a_neuron_of_another_framework_is_refused(home, name):
+    """It would take [T*B, ...] for one step of a batch, and never keep a state from step to step."""
+    parent = type(name, (nn.Module,), {"__module__": home})
+    layer = type("Leaky", (parent,), {"__module__": f"{home.rpartition('.')[0]}.leaky"})()
+    with pytest.raises(InputError, match="layer '1' \\(Leaky\\) has a state of its own"):
+        OverTime(nn.Sequential(nn.Linear(3, 3), layer))
