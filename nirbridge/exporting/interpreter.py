@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
@@ -14,6 +15,7 @@ from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
+from nirbridge.exporting.settling import Moved
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
@@ -214,15 +216,23 @@ class Trace:
         """Refuses an in-place operation on memory that is read again: the trace holds its old value there."""
         order = {node: position for position, node in enumerate(graph.nodes)}
         memory: dict[fx.Node, list[fx.Node]] = {}
+        held: dict[fx.Node, Any] = {}
         for node in graph.nodes:
             in_place = _is_in_place(node)
+            held[node] = held[node.args[0]] if in_place else self.values[node]
             shared = memory.get(node.args[0], []) if in_place or self._is_view(node) else []
-            readers = (user for name in shared for user in name.users if user is not node)
-            if in_place and any(order[user] > order[node] and self._reads_values(user) for user in readers):
+            later = ((held[name], user) for name in shared for user in name.users if order[user] > order[node])
+            if in_place and any(
+                self._reads_values(user) and _overlap(held[node], self._read(value, user)) for value, user in later
+            ):
                 found = "changes a tensor in place that is also used under another name"
                 self.interpreter.builder.refuse(self._where(node), RefusalError(found, "Write x = x + y"))
             memory[node] = shared
             shared.append(node)
+
+    def _read(self, held: Any, user: fx.Node) -> Any:
+        """What ``user`` reads of it: of several tensors the one that it takes."""
+        return self.values[user] if isinstance(held, (tuple, list)) and user.target is operator.getitem else held
 
     def _reads_values(self, node: fx.Node) -> bool:
         """Whether it takes more than the shape of a tensor."""
@@ -285,6 +295,13 @@ def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 def _is_in_place(node: fx.Node) -> bool:
     method = node.op == "call_method" and node.target.endswith("_")
     return (node.target in _IN_PLACE or method) and isinstance(node.args[0], fx.Node)
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    """Whether two tensors of the same memory share values; parts of one tensor need not."""
+    if not isinstance(one, Moved) or not isinstance(other, Moved) or one.base != other.base:
+        return True
+    return bool(np.isin(one.places, other.places).any())
 
 
 def _function_name(node: fx.Node) -> str:

@@ -237,8 +237,26 @@ class Overwriting(nn.Module):
         return y.reshape(y.shape[0], -1).mul_(0.5)
 
 
-def test_in_place_operations_on_memory_of_their_own() -> None:
-    compare(OverTime(make_dyadic(Overwriting())), dyadic(5, 3, 4))
+class Reversible(nn.Module):
+    """Two halves of a tensor, each changed by the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both, self.first, self.second = nn.Linear(4, 4), nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        one, other = self.both(x).chunk(2, 1)
+        one += self.first(other)
+        other += self.second(one)
+        parts = self.both(x).chunk(2, 1)
+        left = parts[0]
+        left += other
+        return torch.cat([one, other, left, parts[1]], 1)
+
+
+@pytest.mark.parametrize("kind", [Overwriting, Reversible])
+def test_in_place_operations_on_memory_of_their_own(kind: type[nn.Module]) -> None:
+    compare(OverTime(make_dyadic(kind())), dyadic(5, 3, 4))
 
 
 class Counting(nn.Module):
