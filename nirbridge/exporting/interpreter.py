@@ -16,7 +16,7 @@ from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
 from nirbridge.exporting.settling import Moved
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
+from nirbridge.exporting.signal import BATCH, STEPS, UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
 from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
@@ -144,13 +144,15 @@ class Trace:
         A quotient of two does not, and neither does a comparison of two, or of one with 0.
         """
         value = self.values[node]
-        if is_count(value):
+        if is_count(value) or node.target == "numel":
             return True
         if not isinstance(value, (int, float)) and not (isinstance(value, torch.Tensor) and value.numel() == 1):
             return False
         counted = [one for one in node.all_input_nodes if self._counts(one)]
-        if len(counted) == 2:
-            return node.target not in (*_QUOTIENTS, *_COMPARISONS)
+        if len(counted) == 2 and node.target in _COMPARISONS:
+            return False
+        if len(counted) == 2 and node.target in _QUOTIENTS:  # of T·B·n by T one is left
+            return any(value % size == 0 for size in (STEPS, BATCH))
         to_zero = node.target in _COMPARISONS and 0 in node.args
         return bool(counted) and not (to_zero and is_count(self.values[counted[0]]))
 

@@ -16,8 +16,8 @@ BATCH = 1013
 
 
 def is_count(value: Any) -> bool:
-    """Whether a number is T or B while a module is traced, or a multiple of one."""
-    return type(value) is int and value != 0 and (value % STEPS == 0 or value % BATCH == 0)
+    """Whether a number is T, B or a multiple of T·B while a module is traced."""
+    return type(value) is int and value != 0 and (value in (STEPS, BATCH) or value % (STEPS * BATCH) == 0)
 
 
 class LeadingAxes(Enum):

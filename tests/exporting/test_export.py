@@ -262,19 +262,21 @@ def test_in_place_operations_on_memory_of_their_own(kind: type[nn.Module]) -> No
 class Counting(nn.Module):
     """Sizes of time and batch that say nothing of how many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(4, 3).double()
+        self.linear = nn.Linear(features, 3).double()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.linear(x.view(x.shape[0], -1))
-        if x.shape[0] > 0 and x.shape[0] == y.shape[0] and x.numel() // x.shape[0] == 4:
-            y = y * (x.numel() / x.size(0))
+        if x.shape[0] > 0 and x.shape[0] == y.shape[0]:
+            y = y * (x.numel() / x.size(0) if x.shape[-1] == 4 else x.shape[-1] * 3)
         return y
 
 
-def test_sizes_of_time_and_batch_that_cancel_are_no_numbers_of_them() -> None:
-    compare(OverTime(Counting()), dyadic(5, 3, 4), exact=False)
+@pytest.mark.parametrize("features", [4, 2 * 1013])
+def test_sizes_of_time_and_batch_that_cancel_are_no_numbers_of_them(features: int) -> None:
+    """B stands as 1013 while code is read, and features may be a multiple of that."""
+    compare(OverTime(Counting(features)), dyadic(5, 3, features), exact=False)
 
 
 def test_half_precision_modules_are_exported() -> None:
