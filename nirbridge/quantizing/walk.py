@@ -281,12 +281,10 @@ class Walk:
                 edges.append((source, target))
                 continue
             between = f"{source}_to_{target}"
-            while between in nodes and (source, between) not in edges:
+            while between in nodes:
                 between += "_"
-            if between not in nodes:
-                nodes[between] = nir.Scale(factor.astype(np.int32 if factor.max() < 2**31 else np.int64))
-                edges.append((source, between))
-            edges.append((between, target))
+            nodes[between] = nir.Scale(factor.astype(np.int32 if factor.max() < 2**31 else np.int64))
+            edges += [(source, between), (between, target)]
         return nir.NIRGraph(nodes, edges, type_check=False)
 
 

@@ -204,6 +204,17 @@ def test_summands_get_one_scale_by_powers_of_two() -> None:
     assert ("a_to_s", "s") in graph.edges
 
 
+def test_a_node_of_that_name_does_not_take_the_place_of_the_scale_between() -> None:
+    """A node ``a_to_s`` behind a is the user's own; a Scale for the edge from a to s has another name."""
+    neurons = {name: nir.IF(np.ones(5), np.ones(5)) for name in ("a_to_s", "s")}
+    nodes = {"a": nir.Linear(NORMAL), "b": nir.Linear(NORMAL / 30), **neurons}
+    graph = quantize(net(nodes, "input a a_to_s output", "input b s output", "a s", shape=(4,)))
+    assert ("a", "a_to_s_") in graph.edges
+    assert ("a_to_s_", "s") in graph.edges
+    assert ("a_to_s", "s") not in graph.edges
+    assert int(graph.nodes["a_to_s_"].scale) == 32
+
+
 def _rest() -> Graph:
     node = nir.LIF(*(np.full(5, v) for v in (5e-3, 1.0, 0.3, 1.0)))
     return line(nir.Linear(NORMAL), node, shape=(4,))
