@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from torch import nn
-from torch.nn import functional
 
 from nirbridge.converting.analog import trace
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
@@ -29,7 +28,7 @@ from nirbridge.converting.vocabulary import (
     module_refusal,
 )
 from nirbridge.errors import ExportError, InputError
-from nirbridge.exporting import concatenation, enlarging, layers, normalisation, pooling
+from nirbridge.exporting import concatenation, enlarging, layers, maxima, normalisation, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call
@@ -112,11 +111,11 @@ def _vocabulary(window: int) -> Vocabulary:
 
         return lower
 
-    maxima = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
-    functions = (functional.max_pool2d, functional.adaptive_max_pool2d)
+    pools = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+    functions = [name for name, does in FUNCTIONS.items() if does in (maxima.max_pool2d, maxima.adaptive_max_pool2d)]
     known = {**layers.MODULES, **pooling.MODULES, **enlarging.MODULES, **normalisation.MODULES, **GRAPH_MODULES}
     return Vocabulary(
-        modules={**known, **{kind: pooled(known[kind]) for kind in maxima}, QCFS: neuron},
+        modules={**known, **{kind: pooled(known[kind]) for kind in pools}, QCFS: neuron},
         named_modules={},
         functions={
             **FUNCTIONS,

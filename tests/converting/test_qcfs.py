@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import floor
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import nirbridge
 from nirbridge.converting import convert_in_full, measure
@@ -79,6 +81,31 @@ def test_fields_of_the_neuron() -> None:
 def test_one_step_needs_no_mixing() -> None:
     graph = nirbridge.convert(network(4), data(4), "qcfs")
     assert not any(type(node) is TemporalMix for node in graph.nodes.values())
+
+
+class _Pooling(nn.Module):
+    """Pools what spikes by a function, under one of its names."""
+
+    def __init__(self, pool: Callable[..., torch.Tensor], size: int) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.pool, self.size = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), QCFS(4, 0.5)), pool, size
+        self.last = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), QCFS(4, 0.25), nn.Flatten(), nn.Linear(64, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.pool(self.first(x), self.size))
+
+
+@pytest.mark.parametrize(
+    ("pool", "size"),
+    [(functional.max_pool2d, 2), (torch.max_pool2d, 2), (functional.adaptive_max_pool2d, 4)],
+)
+def test_pools_are_exact_by_each_of_their_names(pool: Callable[..., torch.Tensor], size: int) -> None:
+    net, x = _Pooling(pool, size).double().eval(), data(20)
+    with torch.no_grad():
+        expected = net(torch.as_tensor(x)).numpy()
+    with nirbridge.compile(nirbridge.convert(net, x, "qcfs", steps=4)) as program:
+        np.testing.assert_allclose(program.run(x[None]).output[-1], expected, rtol=1e-12)
 
 
 def test_norse_agrees() -> None:
