@@ -10,7 +10,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import Problem, UnsupportedError
+from nirbridge.errors import GraphError, Problem, UnsupportedError
 from nirbridge.expanding.fragment import full, is_throughout
 from nirbridge.expanding.others import keeps_constants
 from nirbridge.ir import (
@@ -52,6 +52,7 @@ def as_substeps(flat: FlatGraph, shapes: dict[str, Shapes], approximate: bool) -
     Raises:
         UnsupportedError: a neuron is not uniform, levels differ in number, a node is not linear, or, without
             ``approximate``, a neuron stands behind another, whose spikes are not constant over the sub-steps.
+        GraphError: a node has the name that a part of another one needs.
     """
     names = [name for name, node in flat.nodes.items() if type(node) is MultiLevelLIF]
     counts = {flat.nodes[name].lanes for name in names}
@@ -118,15 +119,26 @@ def _divided(flat: FlatGraph, shapes: dict[str, Shapes], count: int) -> FlatGrap
             nodes[name] = copy(node)
             nodes[name].bias = np.asarray(node.bias) / count
         elif is_input(node):
-            share = f"{name}.share"
+            share = _part(flat, name, "share")
             nodes[share] = nir.Scale(np.full(shape, 1 / count))
             edges = [(share if source == name else source, target) for source, target in edges] + [(name, share)]
         elif type(node) is MultiLevelLIF:
-            spikes = f"{name}.spikes"
+            spikes = _part(flat, name, "spikes")
             nodes[spikes] = _binary(node)
             nodes[name] = nir.Scale(full(node.lane_weight[0], shape))
             edges = [(source, spikes if target == name else target) for source, target in edges] + [(spikes, name)]
     return replace(flat, nodes=nodes, edges=tuple(edges))
+
+
+def _part(flat: FlatGraph, name: str, part: str) -> str:
+    """The name of a new node beside another one.
+
+    Raises:
+        GraphError: the graph has a node of that name.
+    """
+    if (new := f"{name}.{part}") in flat.nodes:
+        raise GraphError(f"node '{new}'", f"its name is needed for a part of '{name}'", "Rename it")
+    return new
 
 
 def _binary(node: MultiLevelLIF) -> nir.IF:

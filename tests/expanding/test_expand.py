@@ -420,6 +420,10 @@ def test_names_that_are_taken_and_unknown_choices() -> None:
         nirbridge.expand(graph)
     with pytest.raises(InputError, match="'never' is not among"):
         nirbridge.expand(graph, exact_for="never")
+    for taken in ("act.spikes", "input.share"):
+        nodes = {"act": MultiLevelLIF.uniform((4,), 2, 1.0), taken: nir.Scale(np.ones(4))}
+        with pytest.raises(nirbridge.errors.GraphError, match=f"node '{taken}': its name is needed"):
+            nirbridge.expand(net(nodes, f"input {taken} act output", shape=(4,)), exact_for="substeps")
 
 
 def test_metadata_are_kept_both_ways() -> None:
