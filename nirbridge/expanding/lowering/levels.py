@@ -27,7 +27,7 @@ def neurons_by_code(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGra
     compared with them, and what it would decay by, (decay - 1) v_init, is a bias too.
 
     Raises:
-        UnsupportedError: decays or biases differ within a channel.
+        UnsupportedError: decays or biases differ within a channel, or a decay is none of an exponential.
     """
     shapes, _ = infer_shapes(flat)
     lanes: dict[str, Lanes] = {}
@@ -99,14 +99,17 @@ def _read(node: Any, shape: Shape, dt: float) -> _Found | None:
     if type(node) in (nir.IF, nir.I):
         return _found(shape, np.ones(()), node.r, lanes, zero)
     share = dt / np.asarray(node.tau)
-    lacking = "has a tau shorter than a step, which the platform's decay cannot say" if np.any(share > 1) else ""
-    return _found(shape, 1 - share, node.r * share, lanes, node.v_leak * share, lacking)
+    return _found(shape, 1 - share, node.r * share, lanes, node.v_leak * share)
 
 
-def _found(shape: Shape, decay: Array, gain: Any, lanes: Lanes, bias: Any, lacking: str = "") -> _Found:
-    """With one decay a channel."""
+def _found(shape: Shape, decay: Array, gain: Any, lanes: Lanes, bias: Any) -> _Found:
+    """With one decay a channel, which an exponential can be."""
     each = _compact(full(decay, shape)[None])[0]
-    if each.size > len(each):
+    lacking = ""
+    if not ((each >= 0) & (each <= 1)).all():
+        worst = each.min() if each.min() < 0 else each.max()
+        lacking = f"decays by {worst:g} a step, which the platform's exponential, within 0..1, cannot say"
+    elif each.size > len(each):
         lacking = "has decays that differ within a channel"
     if not np.any(bias):
         return _Found(each, gain, lanes, None, lacking)

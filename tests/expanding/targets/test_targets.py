@@ -292,6 +292,13 @@ def test_a_start_that_decays_is_a_bias(target: str) -> None:
     assert np.array_equal(lanes.threshold.ravel(), [0.25, 0.75])
 
 
+@pytest.mark.parametrize("decay", [-0.5, 1.5])
+@pytest.mark.parametrize("target", NO_CYCLES)
+def test_a_decay_that_no_exponential_has_is_refused(target: str, decay: float) -> None:
+    with pytest.raises(UnsupportedError, match=f"decays by {decay:g} a step"):
+        reach(_line(MultiLevelLIF.one_hot((3,), 2, decay=decay), shape=(3,), sends=(3,)), target)
+
+
 def test_what_nothing_says_is_refused_for_the_form_with_axes() -> None:
     wide = nir.Scale(np.arange(4 * 64 * 64.0).reshape(4, 64, 64))
     convolution = nir.Conv2d((64, 64), np.ones((16, 4, 3, 3)), 1, 1, 1, 1, np.zeros(16))
