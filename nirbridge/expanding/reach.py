@@ -162,7 +162,7 @@ def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
     problems = [
         Problem(label(name, node), _untaken(node, target), "Run it with nirbridge", "taken")
         for name, node in flat.nodes.items()
-        if type(node) not in target.layers
+        if type(node) not in target.layers or _has_axes_in_front(node)
     ]
     if not target.cycles and flat.topology.loop:
         name = next(iter(flat.topology.loop))
@@ -173,7 +173,14 @@ def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
     return problems
 
 
+def _has_axes_in_front(node: nir.NIRNode) -> bool:
+    """Whether a matrix has weights of its own for each place of leading axes, as no importer reads them."""
+    return type(node) in (nir.Linear, nir.Affine) and np.ndim(node.weight) > 2
+
+
 def _untaken(node: nir.NIRNode, target: Target) -> str:
+    if _has_axes_in_front(node):
+        return f"has weights of shape {np.shape(node.weight)}, of which {target.version} takes two axes, out and in"
     if type(node) is nir.Scale:
         return f"has a number of its own for each place, which no weights that {target.version} takes can say"
     taken = ", ".join(sorted(kind.__name__ for kind in target.layers))

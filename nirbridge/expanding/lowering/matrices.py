@@ -74,7 +74,12 @@ def _flat_levels(node: MultiLevelLIF, shape: Shape) -> MultiLevelLIF:
 
 
 def _along_last_axis(node: Any, shape: Shape, out: Shape) -> Array:
-    return np.kron(np.eye(prod(shape[:-1])), node.weight)
+    """One block for each place of the axes before; a weight with axes of its own in front has several."""
+    weight = np.broadcast_to(node.weight, (*shape[:-1], *node.weight.shape[-2:])).reshape(-1, *node.weight.shape[-2:])
+    places = np.arange(len(weight))
+    dense = np.zeros((len(weight), out[-1], len(weight), shape[-1]))
+    dense[places, :, places] = weight
+    return dense.reshape(prod(out), prod(shape))
 
 
 def _convolution(node: Any, shape: Shape, out: Shape) -> Array:

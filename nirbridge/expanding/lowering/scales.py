@@ -70,7 +70,8 @@ def _into_last(flat: FlatGraph, name: str, node: Any) -> FlatGraph | None:
     if each is None:
         return None
     changed: Any = copy(before)
-    changed.weight = before.weight * each.reshape(-1, *(1,) * (before.weight.ndim - 1))
+    behind = 1 if type(before) in _MATRICES else before.weight.ndim - 1
+    changed.weight = before.weight * each.reshape(-1, *(1,) * behind)
     if getattr(before, "bias", None) is not None:
         changed.bias = before.bias * each
     without = bypassed(flat, name)

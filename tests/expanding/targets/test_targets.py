@@ -211,6 +211,26 @@ WRITTEN: dict[str, tuple[str, nir.NIRGraph]] = {
             nir.Delay(np.reshape([1e-3, 0, 2e-3], (3, 1, 1))), _lif(2, 2, (3, 2, 1)), shape=(3, 2, 1), sends=(3, 2, 1)
         ),
     ),
+    "a matrix for each place": (
+        "norse",
+        _line(
+            nir.Linear(np.arange(24.0).reshape(2, 3, 4) / 4),
+            nir.Scale(np.array([1.0, 2, 4])),
+            _lif(2, 20, (2, 3)),
+            shape=(2, 4),
+            sends=(2, 3),
+        ),
+    ),
+    "a matrix for each place, as wide as there are places": (
+        "snntorch",
+        _line(
+            nir.Affine(np.arange(27.0).reshape(3, 3, 3) / 4, np.array([0.5, 0, 1])),
+            nir.Scale(np.array([1.0, 2, 4])),
+            _lif(2, 20, (3, 3)),
+            shape=(3, 3),
+            sends=(3, 3),
+        ),
+    ),
     "an IF in double precision": ("nirtorch", _line(nir.IF(*np.ones((2, 3)), np.zeros(3)), shape=(3,), sends=(3,))),
 }
 
