@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nirbridge.checking import find_problems
 from nirbridge.chips.activity import measured_activity, used_synapses
 from nirbridge.chips.costs import FIGURES, Population, StepCost, cost_of_step
 from nirbridge.chips.layers import Layer, layers_of
@@ -18,10 +19,10 @@ from nirbridge.chips.rules import (
     layers_fit_cores,
     out_axons_fit,
 )
-from nirbridge.errors import InputError, Problem
-from nirbridge.ir import Graph
+from nirbridge.errors import GraphError, InputError, Problem
+from nirbridge.ir import Graph, flatten
 from nirbridge.reports import count_text, counted, shape_text, table
-from nirbridge.runtime import Data, make_plan
+from nirbridge.runtime import Data, make_plan, require_seconds
 from nirbridge.runtime.host import hosted_nodes, hosted_units, without_units
 
 _HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
@@ -144,13 +145,17 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
         x: data [T, B, *shape] to run on the reference; time and energy of a step are those of its mean activity then.
 
     Raises:
-        InputError: the chip is unknown, or the data do not fit the graph.
+        InputError: the chip is unknown, dt is not positive, or the data do not fit the graph.
         GraphError: the graph is not valid.
     """
     if chip not in CHIPS:
         raise InputError("option 'chip'", f"{chip!r} is not among {', '.join(CHIPS)}", "Choose one of them")
+    require_seconds("dt", dt)
     limits = CHIPS[chip]
-    whole = make_plan(graph, dt)
+    flat = flatten(graph)
+    if found := find_problems(flat, dt):
+        raise GraphError.from_problems(found)
+    whole = make_plan(flat, dt)
     plan = without_units(whole)
     layers = layers_of(plan)
     widest = limits.weight_bits.value
@@ -167,7 +172,7 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
     problems += chip_has_enough_cores(cores, limits)
     rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
     host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
-    activity = None if x is None or chip not in FIGURES else measured_activity(graph, layers, x, dt)
+    activity = None if x is None or chip not in FIGURES else measured_activity(flat, layers, x, dt)
     used = [used_synapses(layer, activity) for layer in layers]
     costing = [Population(row.neurons, each, row.neurons_per_core) for row, each in zip(rows, used, strict=True)]
     step = cost_of_step(chip, costing, activity) if cores <= limits.cores.value else None

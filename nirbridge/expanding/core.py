@@ -10,6 +10,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from nirbridge.checking import find_problems
 from nirbridge.errors import GraphError, Problem, UnsupportedError
 from nirbridge.expanding import multilevel, others, products, rounding
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
@@ -39,7 +40,7 @@ from nirbridge.ir import (
     spec_of,
     time_step,
 )
-from nirbridge.runtime import require_option
+from nirbridge.runtime import require_option, require_seconds
 
 EXACT_FOR = ("any-steps", "one-step", "substeps")
 """Which runs the expanded graph is exact for."""
@@ -58,11 +59,13 @@ def expand_with_notes(
     Nodes of types in ``keep`` stay as they are.
     """
     require_option("exact_for", exact_for, EXACT_FOR)
+    require_seconds("dt", dt)
     flat = without_identities(flatten(graph))
     substeps = next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
-    shapes, problems = infer_shapes(flat)
-    if flat.problems or problems:
-        raise GraphError.from_problems([*flat.problems, *problems])
+    problems = find_problems(flat, dt)
+    if problems:
+        raise GraphError.from_problems(problems)
+    shapes, _ = infer_shapes(flat)
     if exact_for == "substeps":
         flat, notes = as_substeps(flat, shapes, approximate)
         shapes, _ = infer_shapes(flat)

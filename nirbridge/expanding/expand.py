@@ -44,7 +44,7 @@ def expand(
     Raises:
         UnsupportedError: nodes that have no counterpart; the error lists each with its reason.
         GraphError: the graph is not valid.
-        InputError: ``exact_for`` or ``target`` is unknown, or they exclude each other.
+        InputError: ``exact_for`` or ``target`` is unknown, they exclude each other, or dt is not positive.
     """
     if target is None:
         expanded, notes = expand_with_notes(graph, approximate, exact_for=exact_for, dt=dt)

@@ -23,7 +23,7 @@ from nirbridge.quantizing.hessians import hessians
 from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_by_place
 from nirbridge.quantizing.report import QuantizeReport
 from nirbridge.quantizing.walk import Walk, walk_until_it_fits
-from nirbridge.runtime import Data, Plan, make_plan, require_option
+from nirbridge.runtime import Data, Plan, make_plan, require_option, require_seconds
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
 Array = NDArray[Any]
@@ -113,10 +113,11 @@ def quantize_with_report(
     _require_bits(weight_bits)
     for name, given_option, known in (("input", input, FORMS), ("per", per, PER), ("rounding", rounding, ROUNDINGS)):
         require_option(name, given_option, known)
+    require_seconds("dt", dt)
     if rounding == "gptq" and data is None:
         raise InputError("option 'rounding'", "'gptq' rounds by what layers get, and there are no data", _GIVE_DATA)
     flat = flatten(graph)
-    problems = find_problems(flat)
+    problems = find_problems(flat, dt)
     if problems:
         raise GraphError.from_problems(problems)
     plan = make_plan(flat, dt)

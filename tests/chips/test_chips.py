@@ -11,7 +11,7 @@ import pytest
 import nirbridge
 from nirbridge.chips import CHIPS, check_chip
 from nirbridge.chips.messages import message_bits
-from nirbridge.errors import InputError
+from nirbridge.errors import GraphError, InputError
 from nirbridge.ir import (
     EventInput,
     MultiLevelLIF,
@@ -182,6 +182,15 @@ def test_windows_are_programs_of_loihi2(nodes: tuple[nir.NIRNode, ...]) -> None:
 def test_unknown_chip() -> None:
     with pytest.raises(InputError, match="'tianjic' is not among loihi1, loihi2"):
         check_chip(line(shape=(4,)), "tianjic")
+
+
+def test_what_no_runtime_runs_is_no_graph_for_a_chip() -> None:
+    never = nir.IF(np.ones(4), np.full(4, np.inf))
+    with pytest.raises(GraphError, match="NaN or infinite"):
+        check_chip(line(never, shape=(4,)), "loihi1")
+    for dt in (0.0, -1.0, np.nan):
+        with pytest.raises(InputError, match="is not a positive number of seconds"):
+            check_chip(line(nir.IF(*np.ones((2, 4))), shape=(4,)), "loihi1", dt)
 
 
 @pytest.mark.parametrize(

@@ -420,10 +420,22 @@ def test_names_that_are_taken_and_unknown_choices() -> None:
         nirbridge.expand(graph)
     with pytest.raises(InputError, match="'never' is not among"):
         nirbridge.expand(graph, exact_for="never")
+    for dt in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="is not a positive number of seconds"):
+            nirbridge.expand(graph, dt=dt)
     for taken in ("act.spikes", "input.share"):
         nodes = {"act": MultiLevelLIF.uniform((4,), 2, 1.0), taken: nir.Scale(np.ones(4))}
         with pytest.raises(nirbridge.errors.GraphError, match=f"node '{taken}': its name is needed"):
             nirbridge.expand(net(nodes, f"input {taken} act output", shape=(4,)), exact_for="substeps")
+
+
+@pytest.mark.parametrize("target", [None, "norse", "sinabs"])
+@pytest.mark.parametrize(("tau", "found"), [(-0.01, "not above 0"), (np.nan, "NaN or infinite")])
+def test_a_graph_that_is_not_valid_is_refused(tau: float, found: str, target: str | None) -> None:
+    one = np.ones(3)
+    graph = line(nir.LIF(tau * one, one, 0 * one, one, 0 * one), shape=(3,))
+    with pytest.raises(nirbridge.errors.GraphError, match=found):
+        nirbridge.expand(graph, target=target)
 
 
 def test_metadata_are_kept_both_ways() -> None:

@@ -267,6 +267,16 @@ def test_bad_arguments() -> None:
         quantize(graph, data={"nose": np.ones((3, 2, 4))})
     with pytest.raises(GraphError):
         quantize(line(nir.Scale(np.full(4, np.nan)), shape=(4,)))
+    for dt in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="is not a positive number of seconds"):
+            quantize(graph, dt=dt)
+
+
+def test_delays_are_held_against_the_step_that_was_given() -> None:
+    graph = line(nir.Delay(np.full(1000, 200.0)), shape=(1000,))
+    assert quantize(graph, dt=1.0).nodes["n0"].delay[0] == 200
+    with pytest.raises(GraphError, match="200000 steps"):
+        quantize(graph)
 
 
 @pytest.mark.parametrize(
