@@ -15,21 +15,24 @@ _SAMPLES_AT_ONCE = 32
 """The records of all that sends are held for so many."""
 
 
-def measured_activity(graph: Graph, layers: Iterable[Layer], x: Data, dt: float | None) -> dict[str, float]:
+def measured_activity(
+    graph: Graph, layers: Iterable[Layer], x: Data, dt: float | None, precision: str | None = None
+) -> dict[str, float]:
     """Messages of each node that layers listen to, of all that it could send: values other than 0 in a mean step.
 
     Args:
-        graph: run on the reference, in the precision of its own.
+        graph: run on the reference.
         layers: as mapped to the chip.
         x: data [T, B, *shape], by name where there are several inputs.
         dt: seconds per step.
+        precision: in which it runs; by default that of its own.
 
     Raises:
         InputError: the data do not fit the graph.
     """
     names = sorted({path.source for layer in layers for path in layer.paths})
     sent, places = Counter[str](), Counter[str]()
-    with compile(graph, "reference", dt=dt) as program:
+    with compile(graph, "reference", dt=dt, precision=precision) as program:
         recorded = [name for name in names if name not in program.plan.inputs]
         for part, recording in program.run_in_parts(x, _SAMPLES_AT_ONCE, recorded):
             found = {**part, **recording.records}

@@ -22,8 +22,9 @@ from nirbridge.chips.rules import (
 from nirbridge.errors import GraphError, InputError, Problem
 from nirbridge.ir import Graph, flatten
 from nirbridge.reports import count_text, counted, shape_text, table
-from nirbridge.runtime import Data, make_plan, require_seconds
+from nirbridge.runtime import Data, fixed_problems, make_plan, require_seconds
 from nirbridge.runtime.host import hosted_nodes, hosted_units, without_units
+from nirbridge.runtime.precision import FIXED
 
 _HEADERS = ("layer", "shape", "neurons", "fan-in", "weight bits", "a message costs", "message bits", "cores")
 _MORE = ("per core: neurons", "synapse KiB", "in-axons", "cores because of")
@@ -142,7 +143,8 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
         graph: a graph that :func:`nirbridge.check` finds no error in, or what ``nirbridge.ir.flatten`` made of it.
         chip: "loihi1" or "loihi2".
         dt: seconds per step; by default the window of an EventInput, else 1e-3.
-        x: data [T, B, *shape] to run on the reference; time and energy of a step are those of its mean activity then.
+        x: data [T, B, *shape] to run on the reference, in integers as the chip does where the graph can be; time and
+            energy of a step are those of its mean activity then.
 
     Raises:
         InputError: the chip is unknown, dt is not positive, or the data do not fit the graph.
@@ -172,7 +174,9 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
     problems += chip_has_enough_cores(cores, limits)
     rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
     host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
-    activity = None if x is None or chip not in FIGURES else measured_activity(flat, layers, x, dt)
+    activity = None
+    if x is not None and chip in FIGURES:
+        activity = measured_activity(flat, layers, x, dt, None if fixed_problems(plan) else FIXED)
     used = [used_synapses(layer, activity) for layer in layers]
     costing = [Population(row.neurons, each, row.neurons_per_core) for row, each in zip(rows, used, strict=True)]
     step = cost_of_step(chip, costing, activity) if cores <= limits.cores.value else None

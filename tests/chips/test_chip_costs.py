@@ -61,6 +61,18 @@ def test_a_mean_step_of_data_by_hand() -> None:
     assert step.energy_pj[1] < everything.energy_pj[1]
 
 
+def test_the_activity_is_that_of_integers() -> None:
+    """In integers half of 1 is 0, so a membrane never passes 1; in floating point the second step does."""
+    leaky = nir.LIF(*(np.full(4, value) for value in (2e-3, 2.0, 0.0, 1.0)))
+    made = line(nir.Linear(np.eye(4)), leaky, nir.Linear(np.eye(4)), leaky, shape=(4,))
+    x = np.ones((10, 2, 4))
+    with nirbridge.compile(made, dt=1e-3) as program:
+        assert program.run(x, record=["n1"]).records["n1"].any()
+    step = check_chip(made, "loihi1", 1e-3, x).step
+    assert step is not None
+    assert step.activity == {"input": 1.0, "n1": 0.0}
+
+
 def test_data_bring_a_mean_step_by_the_command(tmp_path: Path) -> None:
     path, x = tmp_path / "g.nir", tmp_path / "x.npy"
     nirbridge.write(path, graph())
