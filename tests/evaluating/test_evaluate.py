@@ -323,6 +323,7 @@ def test_why_there_is_no_energy_is_said() -> None:
         ({"labels": LABELS[:9]}, InputError, "labels: 9 classes for 53 samples"),
         ({"labels": LABELS + 1}, InputError, "labels: class 4 is not within 0..3"),
         ({"labels": LABELS * 1.0}, InputError, "expected whole numbers [N]"),
+        ({"labels": np.array(1)}, InputError, "int64 of shape (), expected whole numbers [N]"),
         ({"steps": None}, InputError, "does not say for how many steps still images are shown"),
         *(({name: 0}, InputError, f"'{name}': 0 is no whole") for name in ("batch", "samples", "steps", "jobs")),
         *(({name: 2.5}, InputError, f"'{name}': 2.5 is no whole") for name in ("batch", "samples", "steps", "jobs")),

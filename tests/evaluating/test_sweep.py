@@ -207,6 +207,7 @@ def test_equal_labels_of_a_group_get_their_names() -> None:
         ({"labels": LABELS - 1}, "labels: class -1 is not within 0..2"),
         ({"labels": LABELS * 1.0}, "expected whole numbers [N]"),
         ({"labels": LABELS[None]}, "expected whole numbers [N]"),
+        ({"labels": np.array(1)}, "int64 of shape (), expected whole numbers [N]"),
         ({"samples": 0}, "0 is no number from 1 on"),
         ({"graph": line(nir.Linear(W1), entry=entry(2, 4))}, "one score for each class"),
     ],
