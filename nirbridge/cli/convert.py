@@ -133,10 +133,12 @@ def command(
     reported = report is not None or plot is not None
     _require_report_options(reported, runtime, how)
     from nirbridge.converting import convert_in_full, measure
+    from nirbridge.converting.calibration_data import checked_data
     from nirbridge.exporting import load_module, load_weights
     from nirbridge.ir import write
 
-    values, judged, classes = _divided(_samples(data), labels, samples, reported)
+    with _naming(data):
+        values, judged, classes = _divided(checked_data(_samples(data)), labels, samples, reported)
     with _naming(data), redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
         module = load_module(spec)
         if weights is not None:
