@@ -115,7 +115,7 @@ def measure(
         options: of the runtime.
 
     Raises:
-        InputError: data do not fit.
+        InputError: data do not fit, or labels are not one class for every decision.
         UnsupportedError: the runtime does not run the graph.
     """
     samples = checked_data(data)
@@ -130,7 +130,7 @@ def measure(
     latency = conversion.latency
     scores, wanted = (np.moveaxis(values, _class_axis(conversion), -1) for values in (found, expected))
     decided, asked = scores.argmax(-1), wanted.argmax(-1)
-    given = None if labels is None else _labels(labels, decided.shape)
+    given = None if labels is None else _labels(labels, decided.shape, scores.shape[-1])
     five = np.argsort(-scores, -1, kind="stable")[..., :5]
     return Report(
         method=conversion.method,
@@ -157,11 +157,14 @@ def measure(
     )
 
 
-def _labels(labels: Any, shape: tuple[int, ...]) -> Array:
+def _labels(labels: Any, shape: tuple[int, ...], classes: int) -> Array:
     array = np.asarray(labels)
     if array.shape != shape or array.dtype.kind not in "iu":
         found = f"has shape {array.shape} and dtype {array.dtype}, expected whole numbers of shape {shape}"
         raise InputError("argument 'labels'", found, "Give the class of every sample")
+    if wrong := array[(array < 0) | (array >= classes)].tolist():
+        found = f"class {wrong[0]} is not within 0..{classes - 1}"
+        raise InputError("argument 'labels'", found, "Number the classes from 0 on")
     return array
 
 

@@ -41,6 +41,8 @@ def folder(tmp_path: Path) -> Path:
     np.save(tmp_path / "zero.npy", np.zeros((10, 1, 8, 8)))
     (tmp_path / "text.npy").write_text("1 2 3")
     np.save(tmp_path / "flat.npy", np.ones((10, 5)))
+    np.save(tmp_path / "number.npy", np.array(3.0))
+    np.save(tmp_path / "from_one.npy", np.full(10, 3))
     return tmp_path
 
 
@@ -137,6 +139,13 @@ def test_warnings_name_the_layer(folder: Path) -> None:
         ("net", "x.npy", ("--runtime", "nowhere"), "option '--runtime': is for the report, which is not asked for"),
         ("net", "x.npy", ("--samples", 5), "option '--samples': is for the report, which is not asked for"),
         ("net", "text.npy", (), "x of shape [N, *shape]"),
+        ("net", "number.npy", ("--report", "{folder}/r.json"), "number.npy': has shape (), expected [N, *shape]"),
+        (
+            "net",
+            "x.npy",
+            ("--report", "{folder}/r.json", "--labels", "{folder}/from_one.npy"),
+            "class 3 is not within 0..2",
+        ),
         ("nothing", "x.npy", (), "has no 'nothing'"),
     ],
 )
