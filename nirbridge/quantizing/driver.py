@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
-from nirbridge.ir import Graph, MultiLevelLIF, PhaseIF, build_graph, flatten, infer_shapes, label
+from nirbridge.ir import (
+    FlatGraph,
+    Graph,
+    MultiLevelLIF,
+    PhaseIF,
+    Quantize,
+    build_graph,
+    flatten,
+    infer_shapes,
+    label,
+)
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
@@ -103,7 +113,8 @@ def quantize_with_report(
         An ordinary graph, whose weights and thresholds are stored as integers, and the report.
 
     Raises:
-        InputError: an option is out of range or unknown, the data do not fit, or "gptq" has none.
+        InputError: an option is out of range or unknown, the data do not fit, "gptq" has none, or integers shall enter
+            a graph that rounds its data itself.
         GraphError: the graph is not valid.
         UnsupportedError: nodes that have no integer form; every node is named with its reason.
 
@@ -122,7 +133,9 @@ def quantize_with_report(
         raise GraphError.from_problems(problems)
     plan = make_plan(flat, dt)
     given = None if data is None else _by_name(plan, data)
-    steps = {name: 1.0 if given is None else input_scale(given[name]) for name in plan.inputs}
+    if input == "integers":
+        _require_no_rounding(flat)
+    steps = {name: _input_step(flat, name, None if given is None else given[name]) for name in plan.inputs}
     wide = widen_parameters(flat)
     if beyond := magnitudes_leave_room(wide):
         raise UnsupportedError.from_problems(beyond)  # no scale would leave bits for the others
@@ -143,6 +156,27 @@ def quantize_with_report(
     limit = _input_limit(walk)
     report = replace(_report(walk, states, plan), input_limit=limit)
     return _checked(walk, limit if input == "data" else None, graph.metadata), report
+
+
+def _input_step(flat: FlatGraph, name: str, x: Array | None) -> float:
+    """The one step to which the graph itself rounds all that an input brings, else the one that its data need."""
+    readers = [flat.nodes[target] for target in flat.targets(name)]
+    own = {float(step) for node in readers if type(node) is Quantize for step in np.ravel(node.step)}
+    if len(own) == 1 and all(type(node) is Quantize for node in readers):
+        return own.pop()
+    return 1.0 if x is None else input_scale(x)
+
+
+def _require_no_rounding(flat: FlatGraph) -> None:
+    """Refuses a graph that rounds its data itself where integers are to enter: it would round these again.
+
+    Raises:
+        InputError: it is so.
+    """
+    for name, node in flat.nodes.items():
+        if type(node) is Quantize:
+            found = f"is 'integers', and {label(name, node)} makes integers of the data itself"
+            raise InputError("option 'input'", found, "Leave it out, or take that node out of the graph")
 
 
 def _fitting(start: Walk, data: dict[str, Array] | None) -> tuple[Walk, dict[str, StateRange] | None]:

@@ -170,6 +170,10 @@ def test_a_node_that_rounds_already_is_left_as_it_is() -> None:
     with nirbridge.compile(found) as program:
         scores = program.run(x).output
     assert np.abs(scores - expected).max() < 0.02 * np.abs(expected).max()
+    with pytest.raises(InputError, match=r"'integers', and node 'q' \(Quantize\) makes integers of the data itself"):
+        quantize(graph, x, input="integers")
+    alone = line(Quantize((4,), 0.25, -7, 8), nir.Linear(NORMAL), shape=(4,))
+    assert quantize_with_report(alone, x)[1].input_scale == {"input": 0.25}, "its own, whatever the data need"
     inside = line(nir.Linear(NORMAL), Quantize((5,)), shape=(4,))
     with pytest.raises(UnsupportedError, match=r"node 'n1' \(Quantize\): has no integer form"):
         quantize(inside)
