@@ -79,9 +79,10 @@ def read_network_list(path: str | os.PathLike[str]) -> tuple[NetworkFile, ...]:
         reason = getattr(error, "strerror", None) or "it is not text with commas"
         raise FileError(where, f"cannot be read ({reason})", f"Give a .csv with the columns {_columns()}") from error
     unknown = [name for name in names if name not in COLUMNS]
-    if "graph" not in names or unknown or any(None in row for row in rows):
+    twice = len(set(names)) < len(names)  # of which DictReader takes the last
+    if "graph" not in names or unknown or twice or any(None in row for row in rows):
         found = f"its columns are {', '.join(map(str, names)) or 'missing'}"
-        raise FileError(where, found, f"Name a column 'graph', and others among {_columns()}, in the first line")
+        raise FileError(where, found, f"Name a column 'graph', and others among {_columns()} once, in the first line")
     return tuple(_row(f"{where}, row {number}", folder, row) for number, row in enumerate(rows, 1))
 
 
@@ -102,7 +103,12 @@ def write_network_list(path: str | os.PathLike[str], networks: Sequence[NetworkF
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The part of each path that tells it from the others: ``a/model.nir`` and ``b/model.nir`` are a and b."""
+    """The part of each path that tells it from the others: ``a/model.nir`` and ``b/model.nir`` are a and b.
+
+    Where all are one file nothing does, and its own name is left.
+    """
+    if len(set(paths)) == 1:
+        return [paths[0].stem] * len(paths)
     parts = [list(path.with_suffix("").parts) for path in paths]
     for place in (-1, 0):
         while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[place] for p in parts}) == 1:

@@ -138,6 +138,7 @@ def test_labels_are_named(folder: Path) -> None:
         ("graph,steps\na.nir,none\n", "row 1: steps 'none' is no whole number"),
         ("graph,steps\n,2\n", "row 1: names no graph"),
         ("graph\na.nir,2\n", "its columns are graph"),
+        ("graph,steps,steps\na.nir,2,3\n", "its columns are graph, steps, steps"),
     ],
 )
 def test_lists_that_are_none(tmp_path: Path, text: str, found: str) -> None:

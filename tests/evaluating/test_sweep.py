@@ -225,3 +225,4 @@ def test_names_are_what_tells_paths_apart() -> None:
     assert distinct_names([Path("a/x.nir"), Path("b/y.nir")]) == ["a/x", "b/y"]
     assert distinct_names([Path("a/x.nir")]) == ["x"]
     assert distinct_names([Path("x.nir"), Path("x.nir")]) == ["x", "x"]
+    assert distinct_names([Path("a/x.nir"), Path("a/x.nir")]) == ["x", "x"], "not a"
