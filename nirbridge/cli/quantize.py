@@ -50,12 +50,15 @@ _SAMPLES = 64
     type=click.Path(path_type=Path),
     metavar="X.npy",
     help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits. With "
-    "--samples, --steps or --scale: a file or folder as 'evaluate' takes it.",
+    "--samples, --steps, --order or --scale: a file or folder as 'evaluate' takes it.",
 )
 @click.option(
     "--samples", type=click.IntRange(1), metavar="N", help="The first N of a data set calibrate.  [default: 64]"
 )
 @click.option("--steps", type=click.IntRange(1), metavar="T", help="Steps for the still images of a data set.")
+@click.option(
+    "--order", type=click.Choice(["nt", "tn"]), help="Axes of frames in a data set: [N, T, ..] or [T, N, ..]."
+)
 @scale_option
 @click.option(
     "--input",
@@ -77,6 +80,7 @@ def command(
     source: Path | None,
     samples: int | None,
     steps: int | None,
+    order: str | None,
     scale: float,
     form: str,
     dt: float | None,
@@ -106,7 +110,7 @@ def command(
     require_output(output, ".nir", graph, source)
     network = read_flat_graph(graph)
     with naming(graph, source):
-        data = _calibration(source, network, samples, steps, scale, dt)
+        data = _calibration(source, network, samples, steps, order, scale, dt)
         integers, report = quantize_with_report(
             network, data, weight_bits=weight_bits, per=per, rounding=rounding, input=form, dt=dt
         )
@@ -130,17 +134,24 @@ def command(
 
 
 def _calibration(
-    source: Path | None, network: FlatGraph, samples: int | None, steps: int | None, scale: float, dt: float | None
+    source: Path | None,
+    network: FlatGraph,
+    samples: int | None,
+    steps: int | None,
+    order: str | None,
+    scale: float,
+    dt: float | None,
 ) -> Any:
     """The arrays of --data; those of a data set with what was understood of it on stderr."""
     from nirbridge.evaluating import first_samples
 
-    asked = samples is not None or steps is not None or scale != 1
+    asked = samples is not None or steps is not None or order is not None or scale != 1
     if source is None and asked:
-        raise InputError("option '--data'", "is missing; --samples, --steps and --scale say how it is read", "Give it")
+        found = "is missing; --samples, --steps, --order and --scale say how it is read"
+        raise InputError("option '--data'", found, "Give it")
     if source is None or not asked:
         return None if source is None else read_data(source, network, dt)
-    data, notes = first_samples(network, str(source), samples or _SAMPLES, steps, scale=scale, dt=dt)
+    data, notes = first_samples(network, str(source), samples or _SAMPLES, steps, order=order, scale=scale, dt=dt)
     for note in notes:
         echo(note, err=True)
     return data

@@ -71,6 +71,19 @@ def test_a_labelled_data_set_calibrates(invoke: Invoke, graph_file: Path, tmp_pa
     assert_one_line(alone, "option '--data'", "is missing")
 
 
+def test_the_axes_of_frames_are_told_and_can_be_given(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    """The option that the remark names is there, and reads the file as it is read without options."""
+    np.save(tmp_path / "x.npy", -np.random.default_rng(0).random((2, 40, 4)))
+    calibrated = ("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy", "--json")
+    result = invoke(*calibrated, "--samples", 40)
+    assert "2 samples of 40 steps; --order tn reads it the other way" in result.stderr
+    other = invoke(*calibrated, "--samples", 40, "--order", "tn")
+    assert other.exit_code == 0, other.output
+    assert json.loads(other.stdout) == json.loads(invoke(*calibrated).stdout) != json.loads(result.stdout)
+    alone = invoke("quantize", graph_file, "-o", tmp_path / "n.nir", "--order", "tn")
+    assert_one_line(alone, "option '--data'", "is missing")
+
+
 def test_both_files_give_the_same_kind_of_result(invoke: Invoke, tmp_path: Path) -> None:
     """Scores of one size from the same data and command; integers stay integers where the file takes integers."""
     rng = np.random.default_rng(0)
