@@ -29,7 +29,8 @@ from nirbridge.cli.runtime_options import calculation_options, given
 @click.option(
     "--inferences",
     type=click.IntRange(1),
-    help="Inferences that the steps of X.npy hold; by default the windows of the graph's phase code, else 1.",
+    help="Inferences that the steps of X.npy hold; by default the windows of the graph's phase code, or one a frame "
+    "where 'convert --method qcfs' made the graph, else 1.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Records the activity.")
 @calculation_options
