@@ -20,9 +20,9 @@ from nirbridge.converting.observing import Progress
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.converting.samples import LIMIT, samples
-from nirbridge.errors import GraphError, InputError, Problem
+from nirbridge.errors import ExportError, GraphError, InputError, Problem
 from nirbridge.exporting.containers import plain
-from nirbridge.exporting.user_code import nested
+from nirbridge.exporting.user_code import describe, nested, user_code
 from nirbridge.ir import flatten
 
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
@@ -140,14 +140,24 @@ def convert_in_full(
 
 
 def _in_single(module: nn.Module) -> nn.Module:
-    """The module, or a float32 copy of one with parameters in half precision: λ is found in at least that."""
+    """The module, or a float32 copy of one with parameters in half precision: λ is found in at least that.
+
+    Raises:
+        ExportError: it needs a copy and has none, as with a weight that a hook computes.
+    """
     if not any(tensor.dtype in _HALF for tensor in chain(module.parameters(), module.buffers())):
         return module
 
     def widened(tensor: Tensor) -> Tensor:
         return tensor.float() if tensor.dtype in _HALF else tensor
 
-    return deepcopy(module)._apply(widened)
+    try:
+        with user_code():
+            copied = deepcopy(module)
+    except Exception as error:
+        found = f"is in half precision, and copying it raises {describe(error)}"
+        raise ExportError(f"module {type(module).__name__}", found, "Call its float() first") from error
+    return copied._apply(widened)
 
 
 def _silent(text: str) -> None:

@@ -188,6 +188,13 @@ def test_a_dead_neuron_that_conversion_inserted_bears_the_name_of_its_layer() ->
         nirbridge.convert(Empty(), np.random.default_rng(0).random((2, 4, 3)))
 
 
+def test_half_precision_that_cannot_be_copied_is_refused() -> None:
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU()).half()
+    net[0].doubled = net[0].weight * 2  # no leaf of the graph of gradients, which torch does not copy
+    with pytest.raises(ExportError, match=r"is in half precision, and copying it raises .* Call its float\(\) first"):
+        nirbridge.convert(net, np.ones((2, 4)))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_converted_in_single(dtype: torch.dtype) -> None:
     net = with_statistics(Cnn()).to(dtype)
