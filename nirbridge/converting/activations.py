@@ -94,7 +94,8 @@ def _final(kind: str, normalised: Callable[..., Tensor] | None) -> Handler:
         call: Call, input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None, where: str = ""
     ) -> Signal:
         signal = require_signal(input)
-        where = where or f"function '{kind}' in '{call.name.rpartition('.')[0]}'"
+        owner = call.name.rpartition(".")[0]
+        where = where or f"function '{kind}'" + (f" in '{owner}'" if owner else "")
         if normalised is None:
             found, step = "is an analog activation without a counterpart in a graph", _ANALOG
             return call.emit(Final(where, torch.sigmoid, found, step), signal)

@@ -203,8 +203,8 @@ class _Function(nn.Module):
 @pytest.mark.parametrize(
     ("function", "text"),
     [
-        (lambda x, net: torch.softmax(net.first(x), 1), "function 'softmax' in '': normalises the output"),
-        (lambda x, net: torch.sigmoid(net.first(x)), "function 'sigmoid' in '': is an analog activation"),
+        (lambda x, net: torch.softmax(net.first(x), 1), "function 'softmax': normalises the output"),
+        (lambda x, net: torch.sigmoid(net.first(x)), "function 'sigmoid': is an analog activation"),
         (lambda x, net: 2 * functional.max_pool2d(functional.leaky_relu(net.first(x)), 2), "may be negative"),
         (lambda x, net: 2 * functional.max_pool2d(torch.cat([net.a(x), net.first(x)], 1), 2), "may be negative"),
         (lambda x, net: 1 / net.a(x), "divides by a tensor"),
