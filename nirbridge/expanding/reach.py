@@ -175,7 +175,7 @@ def _type_problems(flat: FlatGraph, target: Target) -> list[Problem]:
 
 def _has_axes_in_front(node: nir.NIRNode) -> bool:
     """Whether a matrix has weights of its own for each place of leading axes, as no importer reads them."""
-    return type(node) in (nir.Linear, nir.Affine) and np.ndim(node.weight) > 2
+    return spec_of(node).operation == "matrix" and np.ndim(node.weight) > 2
 
 
 def _untaken(node: nir.NIRNode, target: Target) -> str:
