@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from nirbridge.errors import InputError
 from nirbridge_events.window_queue import Ready
+from nirbridge_events.windows import Window
 
 
 class Segments:
@@ -42,10 +41,9 @@ class Segments:
         """Whether a margin is above the wanted confidence."""
         return self._confidence is not None and margin > self._confidence
 
-    def split(self, items: list[Ready]) -> list[tuple[int, list[Ready]]]:
-        """Windows in order, grouped by their segment."""
-        number = self._number
-        return [(s, list(group)) for s, group in groupby(items, key=lambda item: number(item.window.index))]
+    def number_of(self, window: Window) -> int:
+        """The segment that a window is of."""
+        return 0 if self._length is None else window.index // self._length
 
     def enter(self, segment: int) -> bool:
         """Goes to a segment; True when it is a new one."""
@@ -65,6 +63,3 @@ class Segments:
             self.skipped_windows += len(items)
             self.skipped_events += sum(item.window.events for item in items)
         return self._finished
-
-    def _number(self, window: int) -> int:
-        return 0 if self._length is None else window // self._length

@@ -136,7 +136,7 @@ class Stream:
         self._observe = observe
         self._readout = Readout(self._readout_name, self._readout_time or READOUT_TIME)
         self._budget = None if budget is None else whole_number(budget, "budget", 1, 1 << 40)
-        self._queue = WindowQueue(queue_size, self._policy, grace / 1e6)
+        self._queue = WindowQueue(queue_size, self._policy, grace / 1e6, self._segments.number_of)
         name = recording.name if isinstance(recording, Recording) else "events"
         self._log = StreamLog(name, None if budget is None else budget / 1e3)
         self._thread: threading.Thread | None = None
@@ -171,8 +171,7 @@ class Stream:
         self._thread.start()
         try:
             while not self._segments.all_done and (items := self._queue.get(self._calls.unit, self._most)):
-                for segment, group in self._segments.split(items):
-                    yield from self._judge(segment, group)
+                yield from self._judge(self._segments.number_of(items[0].window), items)
                 self._log.look(lambda: self.status)
             self._complete = self._segments.all_done or not self._stop.is_set()
         finally:

@@ -6,7 +6,9 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from nirbridge_events.windows import Window
 
@@ -40,6 +42,12 @@ class WindowQueue:
     longest was complete for ``patience`` seconds.  From then on the model is too slow, and is taken to be so until it
     finds the queue half empty.
 
+    Args:
+        capacity: windows that may wait.
+        policy: what a full queue does.
+        patience: see above [s].
+        segment_of: the number of the segment that a window is of; they grow.
+
     Attributes:
         dropped_windows: windows dropped so far.
         dropped_events: events in them.
@@ -47,8 +55,15 @@ class WindowQueue:
         left_events: events in them.
     """
 
-    def __init__(self, capacity: int, policy: str, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        policy: str,
+        patience: float = 0.0,
+        segment_of: Callable[[Window], int] = lambda window: 0,
+    ) -> None:
         self._capacity = capacity
+        self._segment_of = segment_of
         self._patience = patience
         self._policy = policy
         self._too_slow = False
@@ -94,21 +109,20 @@ class WindowQueue:
             self._changed.notify_all()
 
     def get(self, unit: int = 1, most: int = 1) -> list[Ready]:
-        """The next windows: at least ``unit`` of them, as many multiples of it as wait, at most ``most``.
+        """The next windows of one segment: at least ``unit``, as many multiples of it as wait, at most ``most``.
 
-        Fewer only at the end, an empty list after it; the error of ``end`` is raised once every window was taken.
-        Waiting ends when ``unit`` windows are there, so ``unit`` may not exceed the capacity.
+        Fewer only at the end of a segment, an empty list at the end; the error of ``end`` is raised once every window
+        was taken.  Waiting ends when ``unit`` windows are there, so ``unit`` may not exceed the capacity.
         """
         with self._changed:
-            while len(self._items) < unit and not self._ended and not self._closed:
+            while not (size := self._size(unit, most)) and not self._ended and not self._closed:
                 self._changed.wait()
             if not self._items:
                 if self._error is not None and not self._closed:
                     raise self._error
                 return []
             self._too_slow = self._too_slow and len(self._items) > self._capacity // 2
-            size = max(unit, min(len(self._items), most) // unit * unit)
-            items = [self._items.popleft() for _ in range(min(size, len(self._items)))]
+            items = [self._items.popleft() for _ in range(size or len(self._items))]
             self._changed.notify_all()
             return items
 
@@ -119,6 +133,13 @@ class WindowQueue:
             while self._items:
                 self._leave(self._items.popleft())
             self._changed.notify_all()
+
+    def _size(self, unit: int, most: int) -> int:
+        """How many windows may be taken now, 0 where more of the segment must come first."""
+        segments = [self._segment_of(item.window) for item in islice(self._items, most)]
+        same = segments.count(segments[0]) if segments else 0
+        whole = min(same, most) // unit * unit
+        return whole or (same if same < len(self._items) else 0)
 
     def _until(self, item: Ready) -> float:
         """The moment from which a full queue drops a window for ``item``."""

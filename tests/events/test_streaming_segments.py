@@ -103,6 +103,18 @@ def test_a_graph_on_windows_gets_whole_calls_and_empty_windows_at_the_end(events
     assert [decision.scores for decision in decisions] == [decision.scores for decision in alone]
 
 
+@pytest.mark.parametrize("block", [1, 4, 10])
+def test_empty_windows_for_a_graph_on_windows_come_behind_a_segment_never_inside(events, block):
+    program = SumProgram(block=2)
+    decisions = list(make_stream(events, program, segment=3, block=block))
+    frames = encode(events, SENSOR, 100, "count")
+    empty = np.zeros((1, *frames.shape[1:]), dtype=np.float32)
+    segments = [np.concatenate((frames[first : first + 3], empty)) for first in (0, 3, 6, 9)]
+    np.testing.assert_array_equal(np.stack(program.frames), np.concatenate(segments))
+    assert [(d.window, d.segment) for d in decisions] == [(i, i // 3) for i in range(10)]
+    assert program.resets == 4
+
+
 def test_every_frame_of_a_phase_coded_window_is_a_step(events):
     program = SumProgram()
     encoder = FrameEncoder(SENSOR, 100, "phase", phases=3)
