@@ -114,7 +114,7 @@ class FrameEncoder:
         self._window_index = 0
         self._window_events = self._placed = 0
         self._window_times = (0, 0)
-        self._finished = False
+        self._finished = self._closed_at_end = False
 
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> FrameEncoder:
@@ -190,7 +190,7 @@ class FrameEncoder:
             if self._by_number and int(places[stop - 1]) + 1 == (self._window_index + 1) * self._length:
                 yield from self._advance((self._window_index + 1) * self._parts)
             at = stop
-        if self.ended and self._part >= 0:
+        if self.ended and not self._closed_at_end and self._range.holds_some(self.report):
             yield from self._close_at_end()
 
     def windows_until(self, time: int) -> Iterator[Window]:
@@ -335,7 +335,7 @@ class FrameEncoder:
 
     def _close_at_end(self) -> Iterator[Window]:
         """Closes the last window, and those without events up to ``end``."""
-        self._most_empty = 1 << 62
+        self._most_empty, self._closed_at_end = 1 << 62, True
         if self._range.end is None or self._range.start is None or self._by_number:
             if self._part >= 0 and (self._window_events or not self._by_number):
                 self.report.partial_events = self._window_events

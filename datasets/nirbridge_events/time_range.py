@@ -54,13 +54,17 @@ class TimeRange:
         report.after_end += len(events) - stop
         return events[:stop]
 
+    def holds_some(self, report: EncodeReport) -> bool:
+        """Whether any of the events up to now lies in the range, in a frame or not."""
+        return report.before_start + report.after_end < report.events
+
     def require_some(self, report: EncodeReport) -> None:
         """Refuses a range without events.
 
         Raises:
             InputError: events came, but none of them lies in the range.
         """
-        if self.seen is None or report.before_start + report.after_end < report.events:
+        if self.seen is None or self.holds_some(report):
             return
         found = (
             f"none of {report.events} events lies there: {report.before_start} come before, {report.after_end} after; "

@@ -82,6 +82,18 @@ def test_the_end_is_known_when_it_is_passed_and_ends_a_live_stream():
     assert silent.ended
 
 
+@pytest.mark.parametrize("options", [{"crop": (7, 5, 1, 1)}, {"sensor_size": (1, 1), "outside": "count"}])
+@pytest.mark.parametrize("chunk", [1, 40, 100])
+@pytest.mark.parametrize("last", [30, 81])
+def test_windows_go_to_the_end_where_no_event_of_the_crop_or_the_sensor_does(options, chunk, last):
+    """Whether an event at the end or after it comes makes no difference."""
+    zeros, ones = np.zeros(last, np.uint16), np.ones(last, np.uint16)
+    events = Events(ones, zeros, SECOND.t[:last], zeros.astype(np.uint8))
+    encoder = FrameEncoder(**{"sensor_size": SENSOR, **options}, window=200_000, coding="count", end=650_000)
+    windows = list(encoder.encode(events[at : at + chunk] for at in range(0, last, chunk)))
+    assert [(window.t_start, window.events) for window in windows] == [(100_000, 0), (300_000, 0), (500_000, 0)]
+
+
 @pytest.mark.parametrize(
     ("options", "found"),
     [
