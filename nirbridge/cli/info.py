@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,17 +52,25 @@ def command(
     """
     if picture is not None:
         _require_picture(picture, sources)
+    from nirbridge_events.readers.wanted import SeveralCamerasError
+
     how = {"sensor_size": sensor, "jitter": jitter, **reader_flags(flags)}
     infos: list[RecordingInfo] = []
     surveys: list[Survey] = []
     problems: list[Problem] = []
-    for source in sources:
+    waiting: list[tuple[str, dict[str, Any], dict[str, str]]] = [(source, how, {}) for source in sources]
+    while waiting:
+        source, asked, cameras = waiting.pop(0)
         try:
-            for info, survey in _look(source, how):
-                infos.append(info)
-                surveys += [survey] if picture is not None else []
+            info, survey = _look(source, asked, cameras)
+        except SeveralCamerasError as error:
+            waiting[:0] = [(source, {**asked, "camera": number}, error.cameras) for number in error.cameras]
         except NirbridgeError as error:
-            problems += error.problems
+            which = f", camera {asked['camera']}" if cameras else ""
+            problems += [replace(problem, where=problem.where + which) for problem in error.problems]
+        else:
+            infos.append(info)
+            surveys += [survey] if picture is not None else []
     if as_json:
         print_json([info.to_dict() for info in infos])
     else:
@@ -93,22 +101,19 @@ def _require_picture(picture: Path, sources: tuple[str, ...]) -> None:
     require_drawable(len(sources))
 
 
-def _look(
-    source: str, how: dict[str, Any], cameras: dict[str, str] | None = None
-) -> Iterator[tuple[RecordingInfo, Survey]]:
-    """What a recording holds, an entry for each camera."""
-    from nirbridge_events.readers.wanted import SeveralCamerasError
+def _look(source: str, how: dict[str, Any], cameras: dict[str, str]) -> tuple[RecordingInfo, Survey]:
+    """What a recording holds, or one of its ``cameras``.
+
+    Raises:
+        NirbridgeError: as of ``nirbridge_events.info``.
+    """
     from nirbridge_events.recording_info import Survey, cameras_of, open_recorded
 
-    try:
-        recording = open_recorded(source, **how)
-        survey = Survey(recording)
-        with progress(recording, f"reading {source}") as tick:
-            problem = survey.read(tick)
-        yield survey.result(problem, how["camera"], cameras or cameras_of(source)), survey
-    except SeveralCamerasError as error:
-        for number in error.cameras:
-            yield from _look(source, {**how, "camera": number}, error.cameras)
+    recording = open_recorded(source, **how)
+    survey = Survey(recording)
+    with progress(recording, f"reading {source}") as tick:
+        problem = survey.read(tick)
+    return survey.result(problem, how["camera"], cameras or cameras_of(source)), survey
 
 
 def _block(info: RecordingInfo) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -56,6 +57,18 @@ def test_a_recording_that_cannot_be_read_does_not_hide_the_others(invoke: Invoke
     result = invoke("info", recording.with_name("no.bin"), recording)
     assert "3,200" in result.stdout
     assert_one_line(result, "no.bin", "does not exist")
+
+
+def test_a_camera_without_events_does_not_hide_the_others(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "three.h5"
+    with h5py.File(path, "w") as file:
+        for name, count in (("left", 0), ("middle", 5), ("right", 7)):
+            for column in "txyp":
+                file[f"{name}/{column}"] = np.arange(count) if column == "t" else np.ones(count, np.uint8)
+    result = invoke("info", path, "--json")
+    assert [(one["camera"], one["events"]) for one in json.loads(result.stdout)] == [("1", 5), ("2", 7)]
+    assert result.exit_code == 2
+    assert_one_line(result, f"file '{path}', camera 0: holds no event")
 
 
 def test_live_sources_are_refused(invoke: Invoke) -> None:
