@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events.events import Events, Size
+from nirbridge_events.pixels import LARGEST_COUNT
 from nirbridge_events.settings import DEFAULT_SENSOR, EncoderSettings, check_options, whole_number
 
 Counts = npt.NDArray[np.int64]
@@ -49,9 +50,12 @@ def decode(
         events in order of time, then row, column and polarity.
 
     Raises:
-        InputError: the frames have another shape, or values that this coding cannot give; or it is "time-surface".
+        InputError: the frames have another shape, or values that this coding cannot give; it is "time-surface"; or
+            windows are of so many events, which do not say when they came.
     """
     check_options(coding, options)
+    if options.get("per_events") is not None:
+        raise InputError("per_events", "makes windows whose frames do not say their times", "Give a window in µs")
     settings = EncoderSettings(sensor_size, window, coding, **options)
     if settings.coding == "time-surface":
         found = "'time-surface' keeps one event of each pixel, and that in 24 bits"
@@ -80,19 +84,26 @@ def _checked(frames: npt.NDArray[Any], settings: EncoderSettings) -> Counts:
     if frames.dtype.kind not in "fiub" or not np.isfinite(frames).all():
         raise InputError("frames", "are not all finite numbers", "Give frames as encode makes them")
     grouped = frames.reshape(-1, per_window, *shape).astype(np.float64)
+    odd = ~_possible(grouped, settings)
+    if odd.any():
+        found = f"hold values that coding '{settings.coding}' does not give, as {float(grouped[odd][0])}"
+        raise InputError("frames", found, "Give the arguments with which they were encoded")
     if settings.coding == "voxel":
         running = np.rint(np.cumsum(grouped, axis=1))
         return np.diff(running, axis=1, prepend=0).astype(np.int64).reshape(-1, *shape)
-    if (grouped != np.rint(grouped)).any() or (settings.polarity != "signed" and (grouped < 0).any()):
-        found = f"hold values that coding '{settings.coding}' does not give, as {_odd_value(grouped)}"
-        raise InputError("frames", found, "Give the arguments with which they were encoded")
     weights = 2.0 ** np.arange(per_window - 1, -1, -1)
     return np.tensordot(weights, grouped, axes=(0, 1)).astype(np.int64)
 
 
-def _odd_value(values: npt.NDArray[np.float64]) -> float:
-    odd = values[(values != np.rint(values)) | (values < 0)]
-    return float(odd[0])
+def _possible(values: npt.NDArray[np.float64], settings: EncoderSettings) -> npt.NDArray[np.bool_]:
+    """Which values a coding may give."""
+    size = np.abs(values) if settings.polarity == "signed" else values
+    if settings.coding == "voxel":
+        return np.asarray(size >= 0)
+    if settings.coding == "one-hot":
+        return np.isin(size, [0, *(1 << lane for lane in range(settings.lanes))])
+    most = LARGEST_COUNT if settings.coding == "count" else 1
+    return np.asarray((size >= 0) & (size <= most) & (size == np.rint(size)))
 
 
 def _times(steps: Counts, nth: Counts, number: Counts, settings: EncoderSettings) -> Counts:
