@@ -116,14 +116,15 @@ class EncoderSettings:
 
     @classmethod
     def from_node(cls, node: EventInputLike, **options: Any) -> EncoderSettings:
-        """What a graph's ``EventInput`` describes; ``options`` are further fields, as ``crop``.
+        """What a graph's ``EventInput`` describes; ``options`` are what it leaves open, which is ``crop``.
 
         Raises:
             InputError: an option contradicts it.
         """
-        if options.get("per_events") is not None:
-            found = f"contradicts the EventInput, which has windows of {int(node.window)} µs"
-            raise InputError("per_events", found, "Leave it away")
+        check_options(node.coding, options)
+        if said := sorted(set(options) - {"crop"}):
+            found = f"contradicts the EventInput, which has windows of {int(node.window)} µs and coding '{node.coding}'"
+            raise InputError(said[0], found, "Leave it away")
         if node.coding == "time-surface":
             options["tau"] = int(node.tau_surface)
         polarities, height, width = (int(n) for n in node.shape)

@@ -182,6 +182,15 @@ def test_settings_of_so_many_events():
     node = EventInput((2, 6, 8), SENSOR, 10_000, 4, 3, "one-hot", "or")
     with pytest.raises(InputError, match="per_events: contradicts the EventInput, which has windows of 10000 µs"):
         FrameEncoder.from_node(node, per_events=500)
+    surface = EventInput((2, 6, 8), SENSOR, 10_000, coding="time-surface", tau_surface=1000)
+    for one, options, found in (
+        (node, {"polarity": "signed"}, "polarity: contradicts the EventInput"),
+        (node, {"tau": 7}, "tau: goes with coding 'time-surface', not with 'one-hot'"),
+        (surface, {"tau": 7}, "tau: contradicts the EventInput, .* coding 'time-surface'"),
+        (surface, {"tua": 7}, "tua: is no option of an encoder"),
+    ):
+        with pytest.raises(InputError, match=found):
+            FrameEncoder.from_node(one, **options)
     assert FrameEncoder.from_node(node, start="zero", end=30_000).settings.window == 10_000
     made = EncoderSettings(SENSOR, coding="count", per_events=500)
     assert (made.window, made.length, made.length_text) == (0, 500, "500 events")
