@@ -76,7 +76,7 @@ class Stream:
         pace: "max" as fast as it goes, or "real": a window is handed over when its recorded time has passed; a live
             source has its own pace.  By default "max".
         speed: instead, how much faster than recorded time passes, as 0.1 or 2; latencies stay those of the wall.
-        queue_size: windows that may wait.
+        queue_size: windows that may wait; where the graph takes more than these in one call, as many as it takes.
         block: windows that the program may take in one call, if they wait; decisions do not depend on it.
         readout: "mean" or "sum" of the outputs since the start of the segment, the "last" output, or the "leaky" mean,
             which forgets (``Readout``).  By default "leaky" for a live source, else "mean".
@@ -130,7 +130,7 @@ class Stream:
         self._recording, self._program, self._encoder = recording, program, encoder
         self._calls = Calls(program, encoder.frames_per_window, record)
         self._most = max(self._calls.unit, whole_number(block, "block", 1, 1 << 16))
-        queue_size = max(whole_number(queue_size, "queue_size", 1, 1 << 24), self._most)
+        queue_size = max(whole_number(queue_size, "queue_size", 1, 1 << 24), self._calls.unit)
         self._segments = Segments(segment, confidence)
         self._labels, self._warm_up = labels, warm_up
         self._observe = observe

@@ -26,13 +26,14 @@ def balance(decisions, summary):
     return seen + left + summary.outside + summary.cropped + summary.late + summary.before_start
 
 
-def test_drop_newest_keeps_what_waits(events):
+@pytest.mark.parametrize("block", [1, 8])
+def test_drop_newest_keeps_what_waits(events, block):
     def wait_until_all_is_encoded(step):
         for thread in threading.enumerate():
             if thread.name == "nirbridge-events":
                 thread.join(60)
 
-    stream = make_stream(events, SumProgram(wait_until_all_is_encoded), policy="drop-newest", queue_size=2)
+    stream = make_stream(events, SumProgram(wait_until_all_is_encoded), policy="drop-newest", queue_size=2, block=block)
     decisions = list(stream)
     summary = stream.summary
     # The first step begins once one or two windows were taken, and ends when all are encoded: two more can wait then.
