@@ -100,7 +100,7 @@ class StreamSummary:
         warm_up_s: wall time of the step before the start that loaded and compiled the program, 0 without one.
         seconds: wall time from the start to the end.
         events_per_s: events / seconds.
-        latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}, of the last 2^20 decisions; None without.
+        latency_ms: percentiles 50, 95 and 99 of the latency, as {"p50": ..}, of the last 2^16 decisions; None without.
         hold_ms: the same of the time in which events of a window might still come.
         queue_ms: the same of the time in which a complete window waited.
         compute_ms: the same of the time that the model took.

@@ -98,11 +98,7 @@ def _open_format(source: str, name: str, feed: StreamFeed, wanted: Wanted) -> So
 
 
 def decode_structured(feed: Feed) -> Iterator[Events]:
-    """Records as they come.
-
-    Raises:
-        FileError: the stream ends inside a record.
-    """
+    """Records as they come; bytes of a cut last one are counted in ``feed.lost``."""
     for _, records in feed.words(RECORD):
         columns = (records["x"].astype(np.uint16), records["y"].astype(np.uint16), records["t"].astype(np.int64))
         yield Events(*columns, (records["p"] > 0).astype(np.uint8))
