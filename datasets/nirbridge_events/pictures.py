@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol
 
@@ -20,6 +21,7 @@ from nirbridge_events.windows import Window
 COLUMNS = 6
 LARGEST_FILM = 2000
 FILM_SIDE = 480
+SHORTEST_PICTURE = 40.0
 # A cell of a sheet has about so many pixels.  Frames larger than that, or than FILM_SIDE, are merged by max.
 CELL_PIXELS = 240
 LANE_COLOURS = ("#ffffff", "#9ecae1", "#4292c6", "#08519c", "#54278f", "#2b0a3d")
@@ -154,11 +156,16 @@ class Film:
     """Every window as one picture of a film: the events at the left, the lanes or values at the right.
 
     A film plays as fast as it was recorded, but no picture is shorter than 40 ms.
+
+    Raises:
+        InputError: there are more windows than LARGEST_FILM, none, or one picture that stands too long for the format.
     """
 
     def __init__(self, settings: EncoderSettings, name: str) -> None:
         self._settings, self._name = settings, name
         self._pictures: list[Any] = []
+        self._lengths: list[float] = []
+        """ms that each picture stands."""
 
     def watch(self, windows: Iterator[Window]) -> Iterator[Window]:
         """See ``Gallery.watch``."""
@@ -167,6 +174,7 @@ class Film:
                 found = f"{self._name} has more than {LARGEST_FILM} windows"
                 raise InputError("a .gif picture", found, "Use a longer window, or a .png")
             self._pictures.append(self._picture(window))
+            self._lengths.append(max(SHORTEST_PICTURE, (window.t_end - window.t_start) / 1000))
             yield window
 
     def save(self, file: BinaryIO) -> None:
@@ -174,8 +182,16 @@ class Film:
         if not self._pictures:
             raise InputError("picture", "there is no frame to draw", "Check the recording and the window")
         first, *others = self._pictures
-        duration = max(40, round(self._settings.window / 1000))
-        first.save(file, format="GIF", save_all=True, append_images=others, duration=duration, loop=0, optimize=False)
+        # The format counts hundredths of a second, in 16 bits; equal pictures that follow each other become one.
+        ends = 10 * np.rint(np.cumsum(self._lengths) / 10)
+        duration = np.diff(ends, prepend=0).astype(int).tolist()
+        try:
+            first.save(
+                file, format="GIF", save_all=True, append_images=others, duration=duration, loop=0, optimize=False
+            )
+        except struct.error as error:
+            found = "would show a picture for more than 655 s, which the format cannot"
+            raise InputError("a .gif picture", found, "Use shorter windows, or a .png") from error
 
     def _picture(self, window: Window) -> Any:
         from PIL import Image as Pillow

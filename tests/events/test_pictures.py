@@ -105,6 +105,24 @@ def test_a_film_shows_every_window_and_the_frames_are_written_too(tmp_path, reco
             assert np.abs(right.astype(int) - ramp[lanes]).max() <= 8
 
 
+def lengths_of(path):
+    with Image.open(path) as film:
+        return [(film.seek(number), film.info["duration"])[1] for number in range(film.n_frames)]
+
+
+def test_a_film_plays_as_fast_as_it_was_recorded(tmp_path):
+    """Windows of 45 ms, and of two events with more and more time between them; a picture counts by 10 ms."""
+    rows = [(t, i % 34, 3, 1) for i, t in enumerate((0, 20_000, 90_000, 189_999, 200_000, 499_999))]
+    (tmp_path / "a.csv").write_text("t_us,x,y,p\n" + "".join(f"{t},{x},{y},{p}\n" for t, x, y, p in rows))
+    common = [tmp_path / "a.csv", "--sensor", "34x34", "--coding", "count", "--picture", tmp_path / "p.gif"]
+    assert run(*common, "--per-events", 2).exit_code == 0
+    assert lengths_of(tmp_path / "p.gif") == [40, 100, 300]
+    assert run(*common, "--window", "45ms").exit_code == 0
+    assert sum(lengths_of(tmp_path / "p.gif")) == 540
+    result = run(*common, "--window", "700s")
+    assert "a .gif picture: would show a picture for more than 655 s" in str(result.exception)
+
+
 def test_a_film_of_a_large_sensor_is_small():
     film = pictures.Film(EncoderSettings((1280, 720), coding="count"), "x")
     frames = np.ones((1, 2, 720, 1280), dtype=np.float32)
