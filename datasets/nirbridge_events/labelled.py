@@ -266,5 +266,6 @@ def _as_counted(path: Path) -> list[tuple[int, int, str]]:
 
 
 def _as_counted_text(text: str) -> list[tuple[int, int, str]]:
-    """A key that puts 2 before 10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    """A key that puts 2 before 10, and says at its end which of 1 and 01 comes first."""
+    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    return [*parts, (-1, 0, text)]

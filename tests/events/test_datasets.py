@@ -1,6 +1,7 @@
 """Labelled sets: what they give, what they keep, how they go on, and what they refuse."""
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -82,6 +83,14 @@ def test_labels_from_a_table(tmp_path, root):
     assert [data[i][1] for i in range(3)] == [0, 1, 0]
     np.testing.assert_array_equal(data[1][0].numpy(), wanted(root / "10" / "0.bin"))
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_labels_of_the_same_number_are_in_the_same_order_in_every_process(root):
+    (root / "labels.csv").write_text("file,label\n2/1.bin,1\n10/0.bin,01\n10/2.bin,001\n")
+    code = "import sys; from nirbridge_events.labelled import *; print(*folder_with_labels(sys.argv[1]).classes)"
+    environments = [{**os.environ, "PYTHONHASHSEED": str(seed)} for seed in (1, 2, 3)]
+    found = [subprocess.check_output([sys.executable, "-c", code, root], env=env, text=True) for env in environments]
+    assert found == ["001 01 1\n"] * 3
 
 
 def test_nmnist_small_has_all_its_labels(shared_data, tmp_path):
