@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -314,15 +315,16 @@ def _write_stream(
 
 
 def _labels(text: str) -> list[str]:
-    """Names separated by commas, or the lines of a file of that name."""
-    path = Path(text)
-    if "," in text or not path.is_file():
-        names = [name.strip() for name in text.split(",")]
-    else:
+    """The lines of a file of that name, else names separated by commas."""
+    if os.path.isfile(text):  # noqa: PTH113  Path complains of names that are too long for a path
         try:
-            names = path.read_text(encoding="utf-8").splitlines()
+            # Windows puts a mark before the first line.
+            names = Path(text).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise FileError(f"file '{path}'", f"is no readable text ({error})", "Give one label a line") from error
+            raise FileError(f"file '{text}'", f"is no readable text ({error})", "Give one label a line") from error
+    else:
+        names = text.split(",")
+    names = [name.strip() for name in names]
     if not all(names):
         raise InputError("option --labels", f"label {names.index('')} of '{text}' is empty", "Name every class")
     return names

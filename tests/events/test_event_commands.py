@@ -220,10 +220,21 @@ def test_frames_over_a_long_silence_need_the_users_word_and_decisions_leave_its_
     assert "60 empty windows of gaps longer than --max-gap were left out." in said
 
 
-def test_labels_from_a_file(tmp_path, recording, model):
-    (tmp_path / "labels.txt").write_text("left\nright\n")
-    result = run(stream_module, recording, "--model", model, "--labels", tmp_path / "labels.txt")
-    assert json.loads(result.stdout.splitlines()[0])["label"] in ("left", "right")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("labels.txt", "left\nright\n"), ("windows.txt", "\ufeffleft\r\nright \r\n"), ("left, right.txt", "left\nright")],
+)
+def test_labels_from_a_file(tmp_path, recording, model, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    result = run(stream_module, recording, "--model", model, "--labels", tmp_path / name)
+    decisions = [json.loads(line) for line in result.stdout.splitlines()[:-1]]
+    assert {(one["class"], one["label"]) for one in decisions} <= {(0, "left"), (1, "right")}
+    assert decisions
+
+
+def test_more_labels_than_a_path_has_letters(recording, model):
+    result = run(stream_module, recording, "--model", model, "--labels", "l" * 5000)
+    assert "1 names for 2 outputs" in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def read_hot_pixels(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             raise FileError(f"file '{file}'", f"holds {what}, not bool [H, W]", "Save a mask, True where hot")
         return found
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"file '{file}'", f"is no readable text ({error})", "Give .npy, or x,y in each line") from error
     places: list[list[int]] = []
