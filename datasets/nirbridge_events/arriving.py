@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events.encoding import FrameEncoder
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, as_events
 from nirbridge_events.live.clock import FORWARD
 from nirbridge_events.live.feed import Arrivals, LiveFeed
 from nirbridge_events.pacing import ArrivalClock, Pacer
@@ -41,7 +43,7 @@ class Arriving:
 
     def __init__(
         self,
-        source: Recording | Iterable[Events],
+        source: Recording | Iterable[Events | npt.NDArray[Any]],
         encoder: FrameEncoder,
         speed: float | None,
         grace: int,
@@ -101,6 +103,7 @@ class Arriving:
                 return
             if self._encoder.ended and self.live:
                 break
+            chunk = as_events(chunk)
             self._hear(chunk)
             if self.live and len(chunk):
                 chunk = self._joined(chunk)

@@ -7,6 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events.arriving import Arriving
@@ -67,7 +70,7 @@ class Stream:
     from any thread, how it goes.
 
     Args:
-        recording: a ``Recording`` or an iterable of chunks.
+        recording: a ``Recording`` or an iterable of chunks, ``Events`` or structured arrays.
         program: a compiled program; it is reset first.
         encoder: a fresh ``FrameEncoder``.
         policy: what a full queue does: "block" the reader, drop the window that waited longest ("drop-oldest"), or the
@@ -99,7 +102,7 @@ class Stream:
 
     def __init__(
         self,
-        recording: Recording | Iterable[Events],
+        recording: Recording | Iterable[Events | npt.NDArray[Any]],
         program: StreamProgram,
         encoder: FrameEncoder,
         policy: str | None = None,

@@ -231,6 +231,16 @@ def test_bad_arguments(events):
         list(stream)
 
 
+def test_chunks_may_be_structured_arrays(events):
+    encoders = [FrameEncoder(SENSOR, 100, "count") for _ in range(2)]
+    chunks = [events[:700], events[700:]]
+    wanted = list(Stream(chunks, SumProgram(), encoders[0], warm_up=False))
+    found = list(Stream([chunk.to_array() for chunk in chunks], SumProgram(), encoders[1], warm_up=False))
+    assert [decision.scores for decision in found] == [decision.scores for decision in wanted]
+    with pytest.raises(InputError, match="0 axes"):
+        list(Stream(events.to_array(), SumProgram(), FrameEncoder(SENSOR), warm_up=False))
+
+
 def test_the_queue_drops_its_oldest_and_ends_with_its_error():
     items = [Ready(Window(np.zeros(1, np.float32), i, 0, 1, 10 + i), 0.0, 0.0) for i in range(4)]
     queue = WindowQueue(2, "drop-oldest")
