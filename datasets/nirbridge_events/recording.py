@@ -172,7 +172,8 @@ def open_recording(
         filters: what events go through once they are checked and in order, one behind the other.
         columns: of a table without names, "t", "x", "y", "p" or "_" for each column, as "x,y,p,t".
         time_unit: of a table, "s", "ms", "us" or "ns"; counts more than what its names or values say.
-        camera: name or number of the camera that is read where a file holds several.
+        camera: name or number of the camera that is read where a file holds several; an int is a number, a text of
+            digits one or the other.
         sample: number of the sample that is read where a file holds several.
 
     Raises:

@@ -109,7 +109,8 @@ def _look(source: str, how: dict[str, Any], cameras: dict[str, str]) -> tuple[Re
     """
     from nirbridge_events.recording_info import Survey, cameras_of, open_recorded
 
-    recording = open_recorded(source, **how)
+    camera = int(how["camera"]) if cameras else how["camera"]  # a number, whatever the others are called
+    recording = open_recorded(source, **{**how, "camera": camera})
     survey = Survey(recording)
     with progress(recording, f"reading {source}") as tick:
         problem = survey.read(tick)

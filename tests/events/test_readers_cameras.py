@@ -1,11 +1,14 @@
 """Several cameras in one file are never merged; the layouts of AEDAT 2.0 are those that its writers publish."""
 
+import json
 import struct
 
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from nirbridge.cli.info import command as info
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import Events, open_recording
 from tests.events import naive
@@ -70,6 +73,23 @@ FILES = {
     "streams": (aedat4, "0 (DVX_L), 1 (DVX_R)", (0, 1), ("l", "dvx_r"), {"packets": 1}),
     "groups": (None, "0 (davis/left), 1 (davis/right)", (0, 1), ("left", "davis/right"), {}),
 }
+
+
+@pytest.mark.parametrize("names", [("camera_1", "camera_2"), ("1", "2"), ("a/1", "a/1b")])
+def test_a_number_that_is_in_another_name_too_is_refused(tmp_path, names):
+    """Cameras whose names count from 1: "1" was the second one, and so was "2"."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name, rows in zip(names, (LEFT, RIGHT), strict=True):
+            for column, values in zip("txyp", np.array(rows).T, strict=True):
+                file[f"{name}/events/{column}"] = values
+    with pytest.raises(InputError, match=r"camera '1' is the number of one .* Give number:1 or number:0\.$"):
+        open_recording(path, camera="1")
+    for camera in (0, "0", "number:0"):
+        assert rows_of(open_recording(path, camera=camera)) == LEFT
+    for camera in (1, "number:1", "2" if names[1].endswith("2") else names[1]):
+        assert rows_of(open_recording(path, camera=camera)) == RIGHT
+    assert [each["events"] for each in json.loads(CliRunner().invoke(info, [str(path), "--json"]).stdout)] == [100, 100]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -23,7 +23,7 @@ from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
 from nirbridge_events.readers.base import BROKE_OFF, Feed, Reader, Source, file_label
-from nirbridge_events.readers.wanted import Wanted, choose_camera
+from nirbridge_events.readers.wanted import NUMBER, Wanted, choose_camera
 
 EVENT = np.dtype([("data", "<u4"), ("t", "<u4")])
 HEADER = struct.Struct("<hhiiiiii")
@@ -151,8 +151,8 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     header = parse_header(path, head, LAST_LINE)
     sources = {match[1]: match[2].strip() for line in header.lines if (match := _SOURCE.fullmatch(line))}
     cameras = {number: name for number, name in sources.items() if camera_size(name)} or sources
-    if not cameras and wanted.camera.isdecimal():
-        cameras = {wanted.camera[:5]: ""}
+    if not cameras and (given := wanted.camera.removeprefix(NUMBER)).isdecimal():
+        cameras = {given[:5]: ""}
     number = choose_camera(file_label(path), cameras, wanted.camera) if cameras or wanted.camera else "-1"
     size, chosen = camera_size(cameras.get(number, "")), bool(wanted.camera)
     camera = int(number) if chosen else -1

@@ -13,6 +13,8 @@ UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 FIELDS = ("t", "x", "y", "p")
 UNUSED = "_"
 MOST_LISTED = 16
+NUMBER = "number:"
+"""How a camera begins that is a number and no name."""
 COLUMNS_HELP = "--columns t,x,y,p (columns='t,x,y,p') in the file's order"
 UNIT_HELP = "--time-unit s, ms, us or ns (time_unit='s')"
 
@@ -25,7 +27,7 @@ class Wanted:
         sensor_size: (width, height) in pixels.
         columns: for each column of a table "t", "x", "y", "p" or "_"; empty where the file must tell.
         time_unit: of ``UNITS``, or "".
-        camera: name or number of one of several cameras, or "".
+        camera: name or number of one of several cameras, or ""; a number alone behind NUMBER.
         sample: number of one of several samples.
     """
 
@@ -81,17 +83,19 @@ def as_wanted(
         raise InputError("time_unit", f"{str(time_unit)[:20]!r} is no unit of time here", f"Give {', '.join(UNITS)}")
     if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 0):
         raise InputError("sample", f"{sample!r} is not a number from 0 on", "Give the number of one sample")
-    return Wanted(sensor_size, names, time_unit or "", "" if camera is None else str(camera), sample)
+    name = "" if camera is None else camera if isinstance(camera, str) else f"{NUMBER}{camera}"
+    return Wanted(sensor_size, names, time_unit or "", name, sample)
 
 
 def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     """The number of the camera that is read; ``cameras`` gives the names by number, as the file has them.
 
-    A name is taken whole, or as one part of a path or of words that no other camera has.
+    A name is taken whole, or as one part of a path or of words that no other camera has.  "1" is a number unless it is
+    in the name of another camera as well, as of "camera_1" where that has the number 0.
 
     Raises:
         SeveralCamerasError: there are several and none is wanted.
-        InputError: none is the wanted one.
+        InputError: none is the wanted one, or one by its number and another by its name.
     """
     shown = [f"{number} ({name[:60]})" if name else number for number, name in cameras.items()]
     listed = ", ".join(shown[:MOST_LISTED]) + (", ..." if len(shown) > MOST_LISTED else "")
@@ -105,7 +109,11 @@ def choose_camera(where: str, cameras: dict[str, str], wanted: str) -> str:
     lower = {number: name.lower() for number, name in cameras.items()}
     whole = [number for number, name in lower.items() if wanted.lower() == name]
     parts = [number for number, name in lower.items() if wanted.lower() in name.replace("_", "/").split("/")]
-    fitting = [wanted] if wanted in cameras else whole or parts
+    number, named = wanted.removeprefix(NUMBER), whole or parts
+    if number in cameras and named not in ([], [number]):
+        found = f"camera '{wanted}' is the number of one and in the name of another: {listed}"
+        raise InputError(where, found, f"Give {' or '.join(NUMBER + one for one in (number, *named))}")
+    fitting = [number] if number in cameras else named
     if len(fitting) != 1:
         state = "fits none" if not fitting else "fits several"
         raise InputError(where, f"camera '{wanted[:60]}' {state} of its cameras: {listed}", "Give one of the numbers")
