@@ -24,6 +24,8 @@ _OBSERVABLES = ("spikes", "input", "output", "values")
 _LARGEST = 2**31
 _ROUNDING = 1e-6
 """Share of a step by which an event may lie before the step it belongs to: times are products of floats."""
+_ULPS = 2
+"""Likewise in units of the last place of the stored times, which may be of single precision."""
 
 
 def write_nir_data(path: str | os.PathLike[str], arrays: Mapping[str, Array], plan: Plan) -> None:
@@ -141,7 +143,7 @@ def _array(where: str, node: Any, plan: Plan, name: str) -> Array:
 
 
 def _from_grid(where: str, data: nir.TimeGriddedData, dt: float) -> Array:
-    if not np.isclose(data.dt, dt, rtol=1e-6):
+    if not np.isclose(data.dt, dt, rtol=1e-6, atol=0):
         raise InputError(where, f"has steps of {data.dt:g} s, the graph runs in steps of {dt:g} s", "Give --dt")
     return np.asarray(data.data)
 
@@ -157,7 +159,8 @@ def _from_events(where: str, data: nir.EventData, dt: float) -> Array:
     if neuron.size and (neuron.min() < 0 or neuron.max() >= neurons):
         raise InputError(where, f"an event is of neuron {neuron.max()}, there are {neurons}", "Check the file")
     with np.errstate(invalid="ignore"):
-        step = np.floor(time / dt + _ROUNDING)
+        late = time.astype(np.float64) + _ULPS * np.spacing(time)
+        step = np.floor(late / dt + _ROUNDING)
     if step.size and not ((step >= 0) & (step < steps)).all():
         raise InputError(where, f"an event lies outside of 0..{data.t_max:g} s", "Set t_max to the recording's end")
     grid = np.zeros((samples, steps, neurons))

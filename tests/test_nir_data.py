@@ -96,6 +96,19 @@ def test_events_in_one_step_add_up(tmp_path: Path) -> None:
     assert found[:, 0].tolist() == [[0, 6, 0, 0], [0, 0, 0, 0]]
 
 
+def test_times_of_single_precision_stay_in_their_steps(tmp_path: Path) -> None:
+    """0.7 is 0.69999999 in single precision, and must not slip into the step before."""
+    time = (np.arange(1000) * 1e-3).astype(np.float32)[None]
+    events = nir.EventData(np.zeros((1, 1000), dtype=np.int64), time, 4, 1.0)
+    assert (read_nir_data(_write(tmp_path / "x.nird", events), _plan())["input"][:, 0, 0] == 1).all()
+
+
+def test_short_steps_are_told_apart(tmp_path: Path) -> None:
+    grid = nir.TimeGriddedData(np.zeros((1, 2, 4)), 5e-9)
+    with pytest.raises(InputError, match="has steps of 5e-09 s, the graph runs in steps of 1e-09 s"):
+        read_nir_data(_write(tmp_path / "x.nird", grid), _plan(1e-9))
+
+
 BAD = {
     "neurons": (nir.TimeGriddedData(np.zeros((1, 2, 5)), 1e-3), "has 5 neurons, the node has 4"),
     "steps": (nir.TimeGriddedData(np.zeros((1, 2, 4)), 1e-2), "has steps of 0.01 s, the graph runs in steps of 0.001"),
