@@ -46,7 +46,8 @@ class ArrayPart:
         """[T, B, *shape] of one input."""
         layout, values = self.layouts[name], self.cuts[name].load()
         if self.scale != 1:
-            values = values * np.float32(self.scale) if values.dtype.itemsize < 8 else values * self.scale
+            wide = np.result_type(values.dtype, np.float32)  # half precision overflows, and rounds the factor
+            values = np.multiply(values, wide.type(self.scale), dtype=wide)
         if layout.steps is None:
             values = np.ascontiguousarray(values).reshape(len(values), *layout.shape)
             return np.broadcast_to(values, (self.steps, *values.shape))

@@ -78,6 +78,8 @@ def _open_path(
         labelled = recordings.open_named(name, root, bool(options.get("train", False)))
         return _recordings(labelled, labels, plan, steps, options)
     if path.suffix.lower() == SUFFIX:
+        if options.get("order") == "nt":
+            raise InputError("option 'order'", f"'nt' is not how file '{path}' holds its steps", "Leave it out")
         sources = {key: ArraySource(array) for key, array in read_nir_data(path, plan).items()}
         return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {"order": "tn", **options})
     if path.suffix.lower() in _ARRAYS:

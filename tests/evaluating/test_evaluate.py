@@ -95,6 +95,9 @@ def test_bytes_are_scaled_when_asked_and_said_when_not() -> None:
     with nirbridge.compile(small()) as program:
         expected = program.run(np.stack([pixels * np.float32(0.01)] * STEPS)).output.mean(axis=0)
     assert np.array_equal(scaled.scores, expected)
+    halves = evaluate((IMAGES * 100).astype(np.float16), scale=0.01)
+    assert np.array_equal(halves.scores, expected)
+    assert evaluate(np.full((2, 2, 3), 60000, np.float16), LABELS[:2], scale=4).bad == {}
     plain = evaluate(pixels, tell=told.append)
     assert not np.array_equal(plain.scores, expected)
     assert any("--scale 1/255" in line for line in told)
@@ -125,6 +128,8 @@ def test_nir_data_are_taken(tmp_path: Path) -> None:
     found = nirbridge.evaluate(small(), tmp_path / "x.nird", LABELS[:5])
     expected = nirbridge.evaluate(small(), frames.reshape(5, STEPS, 2, 3), LABELS[:5])
     assert np.array_equal(found.scores, expected.scores)
+    with pytest.raises(InputError, match="'nt' is not how file .*x.nird' holds its steps"):
+        nirbridge.evaluate(small(), tmp_path / "x.nird", order="nt")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
