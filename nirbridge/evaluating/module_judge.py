@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import numpy as np
 from nirbridge.errors import InputError
 from nirbridge.evaluating.judges import Decided
 from nirbridge.evaluating.samples import Batch
+from nirbridge.reports import shape_text
+from nirbridge.runtime import Array
 
 
 class ModuleJudge:
@@ -46,31 +50,43 @@ class ModuleJudge:
         """See ``Judge``; of an output [T, B, classes] the mean over the steps counts."""
         import torch
 
+        where = f"baseline '{self.spec}'"
+        if len(batch.x) > 1:
+            found = f"takes one input, the graph has {', '.join(batch.x)}"
+            raise InputError(where, found, "Give a graph as the baseline")
+        if len(np.unique(batch.steps)) > 1:
+            found = "takes frames of one length, and the recordings differ"
+            raise InputError(where, found, "Give --steps, to which recordings are cut or filled")
+        (x,) = batch.x.values()
+        with redirect_stdout(sys.stderr):  # results go to stdout, and what the user's code prints is none
+            self._load()
+            started = time.perf_counter()
+            output = self._output(where, np.array(x[0] if batch.still else x, dtype=np.float32))
+            seconds = time.perf_counter() - started
+        tensor = isinstance(output, torch.Tensor)
+        if not tensor or output.ndim not in (2, 3) or output.shape[-2] != len(batch):
+            given = shape_text(output.shape) if tensor else f"a {type(output).__name__}"
+            found = f"gives {given} for {len(batch)} samples, expected [B, classes] or [T, B, classes]"
+            raise InputError(where, found, "Give a module that classifies")
+        scores = output.detach().double().numpy()
+        return Decided(scores.mean(axis=0) if scores.ndim == 3 else scores, seconds=seconds)
+
+    def _load(self) -> None:
         if self._module is None:
             from nirbridge.exporting import load_module, load_weights
 
             self._module = load_module(self.spec).eval()
             if self.weights is not None:
                 load_weights(self._module, self.weights)
-        if len(np.unique(batch.steps)) > 1:
-            found = "takes frames of one length, and the recordings differ"
-            raise InputError(f"baseline '{self.spec}'", found, "Give --steps, to which recordings are cut or filled")
-        (x,) = batch.x.values()
-        started = time.perf_counter()
+
+    def _output(self, where: str, x: Array) -> Any:
+        import torch
+
         with torch.no_grad():
-            entering = torch.from_numpy(np.array(x[0] if batch.still else x, dtype=np.float32))
             try:
-                output = self._module(entering)
+                return self._module(torch.from_numpy(x))
             except Exception as error:  # the user's code
-                raise InputError(
-                    f"baseline '{self.spec}'", f"raises {error}", "Give the network of this data"
-                ) from error
-        scores = np.asarray(output.detach(), dtype=np.float64)
-        scores = scores.mean(axis=0) if scores.ndim == 3 else scores
-        if scores.ndim != 2 or len(scores) != len(batch):
-            found = f"gives {tuple(output.shape)} for {len(batch)} samples, expected [B, classes] or [T, B, classes]"
-            raise InputError(f"baseline '{self.spec}'", found, "Give a module that classifies")
-        return Decided(scores, seconds=time.perf_counter() - started)
+                raise InputError(where, f"raises {error}", "Give the network of this data") from error
 
 
 def _state_of(path: str) -> list[Any]:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +19,8 @@ from click.testing import CliRunner, Result
 import nirbridge
 from nirbridge.cli import main
 from nirbridge.cli.progress import SECONDS, adding, progress_of
+from nirbridge.ir import build_graph
+from tests.costing.nets import entry
 from tests.evaluating.networks import IMAGES, LABELS, on_events, recordings, small
 
 
@@ -50,6 +53,47 @@ def test_json_and_rows_as_the_contract_says(folder: Path) -> None:
         table = list(csv.reader(file))
     assert table[0][:5] == ["index", "file", "label", "prediction", "margin"]
     assert [int(row[3]) for row in table[1:]] == expected.predictions.tolist()
+
+
+def test_what_a_baseline_prints_is_no_result(folder: Path) -> None:
+    pytest.importorskip("torch")
+    Path("ann.py").write_text(
+        "from torch import nn\nprint('imported')\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(6, 4))\n"
+        "    def forward(self, x):\n        print('called')\n        return super().forward(x)\n"
+    )
+    result = invoke(*REFERENCE, "--json", "--baseline", "ann.py:Net")
+    assert json.loads(result.stdout)["others"]["baseline"]["differing"] >= 0
+    assert "imported\ncalled\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ("x, None", "gives a tuple for 53 samples, expected [B, classes] or [T, B, classes]"),
+        ("x", "gives 53x2x3 for 53 samples, expected [B, classes] or [T, B, classes]"),
+        ("x[0]", "gives 2x3 for 53 samples, expected [B, classes] or [T, B, classes]"),
+    ],
+)
+def test_a_baseline_that_gives_no_scores_is_one_line(folder: Path, output: str, found: str) -> None:
+    pytest.importorskip("torch")
+    Path("ann.py").write_text(
+        f"from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return {output}\n"
+    )
+    result = invoke(*REFERENCE, "--baseline", "ann.py:Net")
+    assert result.exit_code == 2
+    assert f"Error: baseline 'ann.py:Net': {found}" in result.stderr
+
+
+def test_a_baseline_of_one_input_is_refused_for_two(folder: Path) -> None:
+    pytest.importorskip("torch")
+    ends = {"a": entry(4), "b": entry(4), "out": nir.Output({"output": np.array([4])})}
+    nirbridge.write("two.nir", build_graph(ends, [("a", "out"), ("b", "out")]))
+    np.savez("two.npz", a=np.eye(4), b=np.eye(4))
+    result = invoke("two.nir", "two.npz", "--steps", "2", "--runtime", "reference", "--baseline", "ann.py:Net")
+    assert result.exit_code == 2
+    assert "Error: baseline 'ann.py:Net': takes one input, the graph has a, b. Give a graph" in result.stderr
 
 
 def test_the_text_says_accuracy_memory_and_cost(folder: Path) -> None:
