@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nirbridge.errors import UnsupportedError
 from nirbridge.evaluating.evaluation import Evaluation
+from nirbridge.evaluating.work import BAD
 from nirbridge.files import whole_file
 
 SUFFIXES = (".csv", ".parquet")
@@ -21,8 +22,9 @@ _GROUP = 4096
 def write_predictions(path: Path, found: Evaluation) -> None:
     """Writes a row for each sample, in order: index, file, label, prediction, margin and more.
 
-    What is not known is empty (null in Parquet): label without labels, all numbers of a bad sample.  ``prediction_*``
-    are those of further judges, ``score_0`` and so on the scores after the last step.
+    What is not known is empty (null in Parquet): label without labels, all numbers of a bad sample, what a further
+    judge could not decide.  ``prediction_*`` are those of further judges, ``score_0`` and so on the scores after the
+    last step.  Bytes of a file's name that are no UTF-8 are written out, as ``\\udcff``.
 
     Raises:
         FileError: the file cannot be written.
@@ -68,23 +70,27 @@ def columns(found: Evaluation) -> list[str]:
 
 def rows(found: Evaluation) -> Iterator[list[Cell]]:
     """The rows, in the order of the samples."""
-    others = [name for name in found.all_predictions if name != found.judge]
+    others = [decisions for name, decisions in found.all_predictions.items() if name != found.judge]
     for number, good in enumerate(found.good.tolist()):
         label = None if found.labels is None else int(found.labels[number])
         spikes = None if found.spikes is None or not good else int(found.spikes[number])
         yield [
             number,
-            found.files[number] if found.files else "",
+            _text(found.files[number] if found.files else ""),
             label,
             int(found.predictions[number]) if good else None,
             float(found.margins[number]) if good else None,
             int(found.steps[number]) if good else None,
             spikes,
             round(float(found.milliseconds[number]), 4) if good else None,
-            found.bad.get(number, found.lost.get(number, "")),
-            *(int(found.all_predictions[name][number]) if good else None for name in others),
+            _text(found.bad.get(number, found.lost.get(number, ""))),
+            *(None if decisions[number] == BAD else int(decisions[number]) for decisions in others),
             *(found.scores[number].tolist() if good else [None] * found.classes),
         ]
+
+
+def _text(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _write_parquet(path: Path, found: Evaluation) -> None:

@@ -17,6 +17,7 @@ from nirbridge.runtime.host import Loss
 BAD = -1
 """The prediction of a sample that could not be read, and a count that is not known."""
 _NO_DECISION = "its scores are NaN or infinite: sums left the range of numbers"
+_UNDECIDED = "scores of some samples are NaN or infinite; it decides none of those, which counts as wrong."
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
             clear = decided.clear
             found.bad |= dict.fromkeys(batch.places[~clear].tolist(), _NO_DECISION)
             _keep(found, decided, batch, piece.labels, clear)
+        elif not decided.clear[clear].all():
+            found.remarks = tuple(dict.fromkeys((*found.remarks, f"'{judge.name}': {_UNDECIDED}")))
         predictions = np.where(clear & decided.clear, decided.scores.argmax(axis=1), BAD)
         for place, prediction in zip(batch.places.tolist(), predictions.tolist(), strict=True):
             found.predictions[judge.name][place] = prediction

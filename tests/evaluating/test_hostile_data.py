@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import nir
@@ -136,6 +139,42 @@ def test_scores_beyond_all_numbers_decide_nothing(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["bad"] == 1
     with pytest.raises(InputError, match="sample 2: its scores are NaN or infinite"):
         nirbridge.evaluate(overflowing(), images, steps=2, bad="error")
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.filterwarnings("ignore::nirbridge.errors.GraphWarning")
+def test_a_further_judge_without_a_decision_is_said(tmp_path: Path) -> None:
+    images = np.zeros((6, 4))
+    images[:, 1], images[2] = 1e-150, 1.0
+    calm = line(nir.Linear(np.eye(4)), entry=entry(4), leaves=(4,))
+    found = nirbridge.evaluate(calm, images, steps=2, batch=3, baseline=overflowing(), output=tmp_path / "p.csv")
+    assert found.bad == {}
+    assert found.all_predictions["baseline"].tolist() == [1, 1, -1, 1, 1, 1]
+    assert [note for note in found.notes if note.startswith("'baseline': scores of some samples are NaN or infinite")]
+    with (tmp_path / "p.csv").open(newline="") as file:
+        assert [row["prediction_baseline"] for row in csv.DictReader(file)] == ["1", "1", "", "1", "1", "1"]
+
+
+def files_of_csv(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row["file"] for row in csv.DictReader(file)]
+
+
+def files_of_parquet(path: Path) -> list[str]:
+    return list(pytest.importorskip("pyarrow.parquet").read_table(path)["file"].to_pylist())
+
+
+@pytest.mark.parametrize(("suffix", "files_of"), [(".csv", files_of_csv), (".parquet", files_of_parquet)])
+def test_names_that_are_no_text_are_written_out(
+    tmp_path: Path, suffix: str, files_of: Callable[[Path], list[str]]
+) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow.parquet")
+    folder = recordings(tmp_path / "data")
+    (folder / "0" / "0.npy").rename(folder / "0" / os.fsdecode(b"a\xff.npy"))
+    found = nirbridge.evaluate(on_events(), folder, output=tmp_path / f"p{suffix}")
+    assert found.samples == 7
+    assert r"a\udcff.npy" in {Path(name).name for name in files_of(tmp_path / f"p{suffix}")}
 
 
 @pytest.mark.parametrize(
