@@ -62,7 +62,12 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
         else:
             file.truncate(0)
             _write(file, head, path)
-        yield Journal(path, file, done)
+        journal = Journal(path, file, done)
+        try:
+            yield journal
+        finally:
+            if not journal.samples:  # there is nothing to go on from
+                journal.remove()
 
 
 def _opened(path: Path, mode: str) -> TextIO:

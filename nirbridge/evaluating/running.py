@@ -122,16 +122,23 @@ def finished(
     done = 0 if journal is None else journal.samples
     if progress is not None:
         progress(done, run.count)
+    for judged in () if journal is None or bad != "error" else journal.done:
+        _require_good(judged)
     for judged in workers.map(judge_piece, run.pieces(done), run.judges):
-        if judged.bad and bad == "error":
-            place, text = next(iter(judged.bad.items()))
-            raise InputError(f"input, sample {judged.first + place}", text, "Mend the data, or leave the sample out")
+        if bad == "error":
+            _require_good(judged)
         if journal is not None:
             journal.add(judged)
         done += len(judged)
         if progress is not None:
             progress(done, run.count)
         yield judged
+
+
+def _require_good(judged: Judged) -> None:
+    if judged.bad:
+        place, text = next(iter(judged.bad.items()))
+        raise InputError(f"input, sample {judged.first + place}", text, "Mend the data, or leave the sample out")
 
 
 def _longest(samples: Samples) -> int:

@@ -271,6 +271,22 @@ def test_bad_samples_are_counted_and_named() -> None:
         evaluate(np.full_like(IMAGES, np.nan))
 
 
+def test_a_bad_sample_of_an_earlier_run_ends_the_evaluation_too(tmp_path: Path) -> None:
+    broken = IMAGES.copy()
+    broken[3] = np.nan
+    interrupted(tmp_path / "p.csv", 24, data=broken)
+    with pytest.raises(InputError, match="sample 3: holds NaN or infinity"):
+        evaluate(broken, batch=8, bad="error", output=tmp_path / "p.csv")
+    assert evaluate(broken, batch=8, output=tmp_path / "p.csv").resumed == 24
+
+
+def test_nothing_is_kept_where_nothing_was_finished(tmp_path: Path) -> None:
+    broken = np.concatenate([np.full_like(IMAGES[:1], np.nan), IMAGES[1:]])
+    with pytest.raises(InputError, match="sample 0"):
+        evaluate(broken, batch=8, bad="error", output=tmp_path / "p.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_runtimes_and_the_network_it_came_from_decide_too(tmp_path: Path) -> None:
     pytest.importorskip("norse")
     other = small()
