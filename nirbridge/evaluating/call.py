@@ -249,7 +249,10 @@ def _baseline(
 
 def _opened(judges: Sequence[Judge]) -> Plan:
     """The plan of the graph, after what is wrong with any of the graphs was raised, and warnings were given."""
-    plans = [judge.program(warn=True).plan for judge in judges if isinstance(judge, GraphJudge)]
-    for plan in plans:
-        require_scores(plan)
+    plans = []
+    for judge in judges:
+        if isinstance(judge, GraphJudge):
+            plans.append(judge.program(warn=True).plan)
+            with judge.named():
+                require_scores(plans[-1])
     return plans[0]

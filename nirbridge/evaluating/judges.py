@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from nirbridge.costing import Meter
 from nirbridge.costing.activity import Activity
 from nirbridge.costing.readout import final_scores, running_scores, windows_of
-from nirbridge.errors import GraphWarning, InputError, UnsupportedError
+from nirbridge.errors import GraphWarning, InputError, NirbridgeError, UnsupportedError
 from nirbridge.evaluating.samples import Batch
 from nirbridge.ir import FlatGraph, spec_of
 from nirbridge.runtime import Array, Plan, Program, compile, sends_spikes
@@ -114,7 +115,8 @@ class GraphJudge:
             with warnings.catch_warnings():
                 if not warn:
                     warnings.simplefilter("ignore", GraphWarning)
-                self._program = compile(self.graph, self.runtime, **self.options)
+                with self.named():
+                    self._program = compile(self.graph, self.runtime, **self.options)
         return self._program
 
     def close(self) -> None:
@@ -148,7 +150,8 @@ class GraphJudge:
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            recording = program.run(batch.x, record=record)
+            with self.named():
+                recording = program.run(batch.x, record=record)
         seconds = time.perf_counter() - started
         output = np.asarray(recording.output, dtype=np.float64)
         found = Decided(
@@ -172,6 +175,17 @@ class GraphJudge:
             if meter is not None:
                 found.activity[int(steps)] = meter.tally(own, meter.inferences_of(own[program.plan.inputs[0]]))
         return found
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Says whose problems they are, where the graph is not the one that is evaluated."""
+        try:
+            yield
+        except NirbridgeError as error:
+            if self.name == self.runtime:
+                raise
+            problems = [replace(problem, where=f"{self.name}, {problem.where}") for problem in error.problems]
+            raise type(error).from_problems(problems) from error
 
     def _new_meter(self, plan: Plan, energy: Mapping[str, Any]) -> Meter | None:
         try:

@@ -20,7 +20,7 @@ import nirbridge
 from nirbridge.cli import main
 from nirbridge.cli.progress import SECONDS, adding, progress_of
 from nirbridge.ir import build_graph
-from tests.costing.nets import entry
+from tests.costing.nets import entry, line
 from tests.evaluating.networks import IMAGES, LABELS, on_events, recordings, small
 
 
@@ -84,6 +84,22 @@ def test_a_baseline_that_gives_no_scores_is_one_line(folder: Path, output: str, 
     result = invoke(*REFERENCE, "--baseline", "ann.py:Net")
     assert result.exit_code == 2
     assert f"Error: baseline 'ann.py:Net': {found}" in result.stderr
+
+
+def test_errors_of_a_baseline_do_not_name_the_graph(folder: Path) -> None:
+    """A graph of other data, one with a wrong node, one that decides nothing."""
+    broken = line(nir.LIF(*(np.full(6, v) for v in (-1.0, 1.0, 0.0, 1.0))), entry=entry(6), leaves=(6,))
+    nodes, edges = {"input": entry(4), **{n: nir.Output({"output": np.array([4])}) for n in "ab"}}, ["a", "b"]
+    two = build_graph(nodes, [("input", name) for name in edges])
+    for graph, found in (
+        (line(entry=entry(4), leaves=(4,)), "baseline, input for node 'input' (Input): shape (4, 53, 2, 3), expected"),
+        (broken, "baseline, node 'n0' (LIF): tau is -1 s"),
+        (two, "baseline, graph: has 2 outputs, a decision needs one"),
+    ):
+        nir.write("b.nir", graph)
+        result = invoke(*REFERENCE, "--baseline", "b.nir")
+        assert result.exit_code == 2
+        assert f"Error: {found}" in result.stderr
 
 
 def test_a_baseline_of_one_input_is_refused_for_two(folder: Path) -> None:
