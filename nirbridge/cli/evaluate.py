@@ -22,7 +22,7 @@ from nirbridge.cli.grid_options import grid, grid_options, reading
 from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import progress_of
-from nirbridge.cli.quantities import scale_option
+from nirbridge.cli.quantities import order_option, scale_option
 from nirbridge.cli.reader_options import reader_flags, reader_options
 from nirbridge.cli.runtime_options import calculation_options, preferred_runtime, take_runtime_options
 from nirbridge.errors import InputError
@@ -69,7 +69,7 @@ _PATH = click.Path(path_type=Path)
     default=True,
     help="Record what neurons send, for spikes and energy; without it runs take less time and memory.",
 )
-@click.option("--order", type=click.Choice(["nt", "tn"]), help="Axes of an array of frames: [N, T, ..] or [T, N, ..].")
+@order_option
 @scale_option
 @click.option("--root", metavar="DIR", help="Folder of a data set that DATA names.")
 @click.option("--train", is_flag=True, help="Its training part instead of the test part.")

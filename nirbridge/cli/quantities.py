@@ -1,4 +1,4 @@
-"""Times, lengths of time and factors on the command line."""
+"""Times, lengths of time, factors and axes on the command line."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str
 
 scale_option = click.option(
     "--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255."
+)
+
+
+order_option = click.option(
+    "--order", type=click.Choice(["nt", "tn"]), help="Axes of an array of frames: [N, T, ..] or [T, N, ..]."
 )
 
 

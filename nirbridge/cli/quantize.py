@@ -17,7 +17,7 @@ from nirbridge.cli.common import (
     require_output,
 )
 from nirbridge.cli.output import echo, echo_text, print_json
-from nirbridge.cli.quantities import scale_option
+from nirbridge.cli.quantities import order_option, scale_option
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,16 +50,14 @@ _SAMPLES = 64
     type=click.Path(path_type=Path),
     metavar="X.npy",
     help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits. With "
-    "--samples, --steps, --order or --scale: a file or folder as 'evaluate' takes it.",
+    "--samples, --steps, --scale or --order: a file or folder as 'evaluate' takes it.",
 )
 @click.option(
     "--samples", type=click.IntRange(1), metavar="N", help="The first N of a data set calibrate.  [default: 64]"
 )
 @click.option("--steps", type=click.IntRange(1), metavar="T", help="Steps for the still images of a data set.")
-@click.option(
-    "--order", type=click.Choice(["nt", "tn"]), help="Axes of frames in a data set: [N, T, ..] or [T, N, ..]."
-)
 @scale_option
+@order_option
 @click.option(
     "--input",
     "form",
@@ -80,8 +78,8 @@ def command(
     source: Path | None,
     samples: int | None,
     steps: int | None,
-    order: str | None,
     scale: float,
+    order: str | None,
     form: str,
     dt: float | None,
     as_json: bool,
@@ -110,7 +108,7 @@ def command(
     require_output(output, ".nir", graph, source)
     network = read_flat_graph(graph)
     with naming(graph, source):
-        data = _calibration(source, network, samples, steps, order, scale, dt)
+        data = _calibration(source, network, samples, {"steps": steps, "scale": scale, "order": order, "dt": dt})
         integers, report = quantize_with_report(
             network, data, weight_bits=weight_bits, per=per, rounding=rounding, input=form, dt=dt
         )
@@ -133,25 +131,17 @@ def command(
         echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)
 
 
-def _calibration(
-    source: Path | None,
-    network: FlatGraph,
-    samples: int | None,
-    steps: int | None,
-    order: str | None,
-    scale: float,
-    dt: float | None,
-) -> Any:
+def _calibration(source: Path | None, network: FlatGraph, samples: int | None, how: dict[str, Any]) -> Any:
     """The arrays of --data; those of a data set with what was understood of it on stderr."""
     from nirbridge.evaluating import first_samples
 
-    asked = samples is not None or steps is not None or order is not None or scale != 1
+    asked = (samples, how["steps"], how["order"]) != (None, None, None) or how["scale"] != 1
     if source is None and asked:
-        found = "is missing; --samples, --steps, --order and --scale say how it is read"
+        found = "is missing; --samples, --steps, --scale and --order say how it is read"
         raise InputError("option '--data'", found, "Give it")
     if source is None or not asked:
-        return None if source is None else read_data(source, network, dt)
-    data, notes = first_samples(network, str(source), samples or _SAMPLES, steps, order=order, scale=scale, dt=dt)
+        return None if source is None else read_data(source, network, how["dt"])
+    data, notes = first_samples(network, str(source), samples or _SAMPLES, **how)
     for note in notes:
         echo(note, err=True)
     return data

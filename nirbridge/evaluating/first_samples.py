@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nirbridge.errors import InputError
 from nirbridge.evaluating.arguments import require_counts, require_reading
 from nirbridge.evaluating.opening import open_samples
 from nirbridge.ir import Graph
@@ -44,5 +45,8 @@ def first_samples(
         data, None, graph, make_plan(graph, dt), steps, options | ({"scale": scale} if scale != 1 else {})
     )
     batch = found.part(0, min(samples, len(found))).load()
-    bad = [f"sample {number} is left out: it {why}" for number, why in batch.bad.items()]
+    if not len(batch):
+        number, why = next(iter(batch.bad.items()))
+        raise InputError(f"input, sample {number}", f"cannot be read, nor can any other: {why}", "Check the data")
+    bad = [f"sample {number} is left out: {why}" for number, why in batch.bad.items()]
     return dict(batch.x), (*found.notes, *bad)

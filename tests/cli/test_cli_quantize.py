@@ -71,17 +71,24 @@ def test_a_labelled_data_set_calibrates(invoke: Invoke, graph_file: Path, tmp_pa
     assert_one_line(alone, "option '--data'", "is missing")
 
 
-def test_the_axes_of_frames_are_told_and_can_be_given(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
-    """The option that the remark names is there, and reads the file as it is read without options."""
-    np.save(tmp_path / "x.npy", -np.random.default_rng(0).random((2, 40, 4)))
-    calibrated = ("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy", "--json")
-    result = invoke(*calibrated, "--samples", 40)
-    assert "2 samples of 40 steps; --order tn reads it the other way" in result.stderr
-    other = invoke(*calibrated, "--samples", 40, "--order", "tn")
-    assert other.exit_code == 0, other.output
-    assert json.loads(other.stdout) == json.loads(invoke(*calibrated).stdout) != json.loads(result.stdout)
-    alone = invoke("quantize", graph_file, "-o", tmp_path / "n.nir", "--order", "tn")
-    assert_one_line(alone, "option '--data'", "is missing")
+def test_the_order_of_axes_that_a_note_offers_can_be_given(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    """Frames [T, B, ..], which are its own data, with an option of data sets, which have [N, T, ..]."""
+    data = np.full((64, 1, 4), -8.0)
+    np.save(tmp_path / "x.npy", data)
+    np.save(tmp_path / "half.npy", data / 2)
+    how = ("-o", tmp_path / "q.nir", "--json", "--data")
+    wanted = json.loads(invoke("quantize", graph_file, *how, tmp_path / "half.npy").stdout)
+    result = invoke("quantize", graph_file, *how, tmp_path / "x.npy", "--scale", "0.5")
+    assert "--order tn reads it the other way" in result.stderr
+    assert json.loads(result.stdout) != wanted
+    result = invoke("quantize", graph_file, *how, tmp_path / "x.npy", "--scale", "0.5", "--order", "tn")
+    assert json.loads(result.stdout) == wanted
+
+
+def test_a_data_set_of_bad_samples_is_one_line(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((3, 4), np.nan))
+    result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy", "--steps", 2)
+    assert_one_line(result, f"file '{tmp_path / 'x.npy'}', input, sample 0", "cannot be read, nor can any other")
 
 
 def test_both_files_give_the_same_kind_of_result(invoke: Invoke, tmp_path: Path) -> None:
