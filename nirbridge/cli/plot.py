@@ -54,7 +54,11 @@ _MOST_NEURONS = 1000
     "membranes of three that fire. Rates and counts are always those of all.",
 )
 @click.option(
-    "--fps", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, help="Pictures a second of a film."
+    "--fps",
+    type=click.FloatRange(0.1, 60),
+    default=10.0,
+    show_default=True,
+    help="Pictures a second of a film, of a .gif at most 50.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
 @calculation_options

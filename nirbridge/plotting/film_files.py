@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from nirbridge.plotting.film import Film
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 _COLOURS = 96
+_FASTEST = 50
+"""Pictures a second of a .gif, which counts in hundredths of a second: programs show those of one as if of ten."""
 
 
 def save_gif(film: Film, path: str | os.PathLike[str], fps: float, progress: Progress) -> None:
@@ -31,9 +34,10 @@ def save_gif(film: Film, path: str | os.PathLike[str], fps: float, progress: Pro
     pictures = (Image.fromarray(film.picture(step)) for step in progress(film.steps))
     fast, plain = Image.Quantize.FASTOCTREE, Image.Dither.NONE
     first, *others = [picture.quantize(_COLOURS, fast, dither=plain) for picture in pictures]
-    length = {"duration": round(1000 / fps), "loop": 0, "optimize": False}
+    ends = [round(100 * number / min(fps, _FASTEST)) for number in range(len(others) + 2)]
+    lengths = [10 * (end - begin) for begin, end in pairwise(ends)]
     with whole_file(path) as file:
-        first.save(file, format="GIF", save_all=True, append_images=others, **length)
+        first.save(file, format="GIF", save_all=True, append_images=others, duration=lengths, loop=0, optimize=False)
 
 
 def save_mp4(film: Film, path: str | os.PathLike[str], fps: float, progress: Progress) -> None:

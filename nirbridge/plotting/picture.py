@@ -60,7 +60,7 @@ class Picture:
 
         Args:
             path: with a suffix of ``SUFFIXES``; a pipe without one gets a PNG.
-            fps: pictures a second of a film.
+            fps: pictures a second of a film, of a .gif at most 50.
             progress: wraps the pictures of a film to show how far it is.
 
         Raises:

@@ -20,6 +20,7 @@ from tests.plotting.networks import data, film_graph, levels_graph, line, phase_
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
+ImageSequence = pytest.importorskip("PIL.ImageSequence")
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".gif": b"GIF8"}
 
 
@@ -97,6 +98,24 @@ def test_a_gif_has_as_many_pictures_as_steps(tmp_path: Path) -> None:
     with Image.open(tmp_path / "f.gif") as film:
         assert film.n_frames == 7
         assert film.info["duration"] == 100
+
+
+@pytest.mark.parametrize(("fps", "seconds"), [(0.5, 14.0), (15, 0.47), (30, 0.23), (50, 0.14), (60, 0.14)])
+def test_a_gif_is_as_fast_as_asked(tmp_path: Path, fps: float, seconds: float) -> None:
+    """It counts in hundredths of a second, and programs slow down what is faster than two of them."""
+    nirbridge.plot(film_graph(), frames()).save(tmp_path / "f.gif", fps)
+    with Image.open(tmp_path / "f.gif") as film:
+        lasts = [picture.info["duration"] for picture in ImageSequence.Iterator(film)]
+    assert sum(lasts) == pytest.approx(1000 * seconds)
+    assert min(lasts) >= 20
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_gif_of_hardly_any_pictures(tmp_path: Path, steps: int) -> None:
+    nirbridge.plot(film_graph(), frames(steps), path=tmp_path / "f.gif")
+    with Image.open(tmp_path / "f.gif") as film:
+        assert film.n_frames == steps
+    nirbridge.plot(line(shape=(1,)), np.zeros((steps, 1, 1)), path=tmp_path / "f.gif")
 
 
 def test_a_phase_code_shows_its_input_for_a_whole_window(tmp_path: Path) -> None:
