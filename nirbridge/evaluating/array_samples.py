@@ -116,7 +116,7 @@ def array_samples(
     if set(arrays) != set(plan.inputs):
         found = f"holds {', '.join(sorted(arrays)) or 'no data'}, the graph's inputs are {', '.join(plan.inputs)}"
         raise InputError(where, found, "Give one array for each input, by its name")
-    count = len(labels) if np.ndim(labels) else None  # what are no classes at all is said later
+    count = None if labels is None else labels.size
     layouts, notes = {}, []
     for name, source in arrays.items():
         place = where if len(arrays) == 1 else f"{where}, input '{name}'"
