@@ -143,6 +143,7 @@ class Program(ABC):
         """
         with self._turn:
             data, names = self._validated(x), require_records(self.plan, record, self.records_membranes)
+            self._require_following(data)
             return self._continue(data, self._on_host(data), names)
 
     def step(self, frame: Data) -> Any:
@@ -157,6 +158,7 @@ class Program(ABC):
             raise UnsupportedError("graph", found, "Use run or advance with whole windows")
         with self._turn:
             data = self._validated(frame, one_step=True)
+            self._require_following(data)
             output = self._continue(data, self._on_host(data), ()).output
         return {k: v[0] for k, v in output.items()} if isinstance(output, dict) else output[0]
 
@@ -338,12 +340,16 @@ class Program(ABC):
         if self._torn:
             raise UnsupportedError("program", "a call of it was broken off, so its states are torn", "Call reset first")
 
-    def _continue(self, data: dict[str, Array], entering: dict[str, Array], names: tuple[str, ...]) -> Recording:
+    def _require_following(self, data: dict[str, Array]) -> None:
+        """Refuses data that the states cannot go on with, before the host counts what it loses of them."""
         batch = next(iter(data.values())).shape[1]
         if self._batch not in (None, batch):
             found = f"batch of {batch}, but the states are those of a batch of {self._batch}"
             raise InputError("input", found, "Keep the batch size, or call reset first")
         self._require_whole()
+
+    def _continue(self, data: dict[str, Array], entering: dict[str, Array], names: tuple[str, ...]) -> Recording:
+        batch = next(iter(data.values())).shape[1]
         before, self._batch, self._torn = self._batch, batch, True
         given = [name for name in names if name in data and name not in entering]
         known = tuple(name for name in names if name not in given and name not in self._units)

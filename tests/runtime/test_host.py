@@ -112,6 +112,17 @@ def test_a_stream_is_told_once_and_counted() -> None:
         ]
 
 
+def test_refused_data_are_not_counted() -> None:
+    with nirbridge.compile(integers(Quantize((4,), 1), 4)) as program:
+        with pytest.warns(GraphWarning, match="4 of 4 values"):
+            program.step(np.full((1, 4), 0.75))
+        counted = program.loss_lines()
+        for refused in (program.step, lambda frame: program.advance(frame[None])):
+            with pytest.raises(InputError, match="batch of 2"):
+                refused(np.full((2, 4), 0.75))
+        assert program.loss_lines() == counted
+
+
 def test_parts_of_a_batch_are_told_together() -> None:
     graph = integers(Quantize((1,), 1), 1)
     x = np.full((3, 70, 1), 0.25)
