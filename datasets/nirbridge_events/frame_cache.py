@@ -92,7 +92,8 @@ class Encoding:
             "reading": {name: _told(self.reading[name]) for name in sorted(self.reading)},
             "sample": sample.identity,
         }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+        text = json.dumps(what, sort_keys=True, default=lambda value: value.tolist())  # a number of numpy's as Python's
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def frames(self, sample: Sample) -> FloatFrame:
         """Encodes a recording; raises as :meth:`encoded`."""

@@ -135,6 +135,8 @@ def test_the_key_follows_the_settings_and_the_file(root):
     }
     assert len(keys) == 5
     assert ENCODING.key(sample) == ENCODING.key(FileSample(root / "2" / "0.bin", 7)) in keys
+    numpys = {**ENCODING.options, "window": np.int64(10_000), "size": np.array([17, 17])}
+    assert Encoding(numpys, steps=np.int32(12)).key(sample) == ENCODING.key(sample)
     make_recording(root / "2" / "0.bin", 99)
     assert ENCODING.key(sample) not in keys
 
