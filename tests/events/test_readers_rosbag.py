@@ -121,6 +121,16 @@ def test_nanoseconds_are_rounded_and_said(tmp_path, ros1):
     assert recording.report.notices == ("its times are rounded to whole µs",)
 
 
+@pytest.mark.parametrize("payload", [bags.mono_payload, bags.libcaer_payload])
+@pytest.mark.parametrize(("base", "notices"), [(600, ("its times are rounded to whole µs",)), (2000, ())])
+def test_packets_between_microseconds_are_rounded_and_said(tmp_path, ros2, payload, base, notices):
+    encoding = payload.__name__.removesuffix("_payload")
+    folder = bags.write(tmp_path / "n", ros2, {"/a": [ros2.packet(payload([(5, 1, 1, 1)], 0), encoding, base=base)]})
+    recording = open_recording(folder)
+    assert rows_of(recording) == [(5 + round(base / 1000), 1, 1, 1)]
+    assert recording.report.notices == notices
+
+
 def test_one_of_several_cameras_is_chosen(tmp_path, ros1, rows):
     left, right = rows[:200], rows[200:]
     topics = {"/dvs/left/events": arrays(ros1, left), "/dvs/right/events": arrays(ros1, right, size=(64, 48))}

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nirbridge_events.events import Events
 from nirbridge_events.readers import aedat3, evt3
@@ -108,11 +109,16 @@ def _elements(feed: Feed, fields: Fields) -> Events:
     if not isinstance(columns, dict) or not {"x", "y", "ts.sec", "ts.nanosec", "polarity"} <= columns.keys():
         raise MessageError("has events without the fields x, y, ts and polarity")
     fine = columns["ts.nanosec"].astype(np.int64)
-    if bool((fine % 1000 != 0).any()):
-        feed.notice(ROUNDED)
-    t = columns["ts.sec"].astype(np.int64) * 1_000_000 + (fine + 500) // 1000
+    t = columns["ts.sec"].astype(np.int64) * 1_000_000 + _rounded(feed, fine)
     x, y = (columns[name].astype(np.uint16) for name in "xy")
     return Events(x, y, t, (columns["polarity"] != 0).astype(np.uint8))
+
+
+def _rounded(feed: Feed, nanoseconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Whole µs; what is lost is said."""
+    if bool((nanoseconds % 1000 != 0).any()):
+        feed.notice(ROUNDED)
+    return (nanoseconds + 500) // 1000
 
 
 def _encoding(fields: Fields) -> str:
@@ -155,9 +161,9 @@ def _evt3(feed: Feed, messages: Payloads) -> Iterator[Events]:
         yield events
 
 
-def _mono(_feed: Feed, fields: Fields) -> Events:
+def _mono(feed: Feed, fields: Fields) -> Events:
     words = _records(fields, np.dtype([("dt", "<u4"), ("x", "<u2"), ("y", "<u2")]))
-    t = (_base(fields) + words["dt"].astype(np.int64) + 500) // 1000
+    t = _rounded(feed, _base(fields) + words["dt"].astype(np.int64))
     y, p = words["y"] & 0x7FFF, (words["y"] >> 15).astype(np.uint8)
     return Events(words["x"].astype(np.uint16), y.astype(np.uint16), t, p)
 
@@ -165,7 +171,7 @@ def _mono(_feed: Feed, fields: Fields) -> Events:
 def _libcaer(feed: Feed, fields: Fields) -> Events:
     words = _records(fields, aedat3.EVENT)
     events = aedat3.polarity_events(feed, words, 0)
-    t = feed.unwrap(events.t, aedat3.OVERFLOW_BIT, -1) + (_base(fields) + 500) // 1000
+    t = feed.unwrap(events.t, aedat3.OVERFLOW_BIT, -1) + _rounded(feed, np.array([_base(fields)]))
     return Events(events.x, events.y, t, events.p)
 
 
