@@ -4,6 +4,8 @@ Before it: the ``Quantize`` nodes that stand right behind an Input.  Behind it, 
 right before an Output, which says what the output's 1 stands for.  Both are computed here, in double precision, so a
 runtime gets and gives integers, the same whatever it calculates in: in its plan the former are Inputs, and the latter
 are gone.
+
+What a PhaseEncode behind an Input cuts is no work of the host, but is counted here as well.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.ir import Quantize, is_input
+from nirbridge.ir import PhaseEncode, Quantize, is_input
 from nirbridge.runtime.plan import Plan, PlannedNode
 
 Array = NDArray[Any]
@@ -81,14 +83,53 @@ def _as_input(planned: PlannedNode) -> PlannedNode:
     return replace(planned, node=nir.Input(np.array(planned.output_shape)), sources=())
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A PhaseEncode of the data of an Input.
+
+    Attributes:
+        planned: the PhaseEncode.
+        input: the Input that feeds it.
+        negated: whether it gets the data with the opposite sign.
+        alone: whether no other one gets what is below 0 here.
+    """
+
+    planned: PlannedNode
+    input: str
+    negated: bool
+    alone: bool
+
+    def lost(self, x: Array) -> Loss:
+        """What lies outside of 0..scale, which the code spans, of data [T, B, *shape]."""
+        given = -x if self.negated else x
+        cut = given > self.planned.node.scale
+        return Loss(x.size, cut=int((cut | (given < 0) if self.alone else cut).sum()))
+
+
+def coded_inputs(plan: Plan) -> tuple[Coded, ...]:
+    """The PhaseEncode nodes that an Input alone feeds, as it is or through a Scale by -1."""
+    found = []
+    for planned in plan.nodes:
+        if type(planned.node) is PhaseEncode and len(planned.sources) == 1:
+            source = plan[planned.sources[0].name]
+            negated = (
+                type(source.node) is nir.Scale and len(source.sources) == 1 and bool(np.all(source.node.scale == -1))
+            )
+            name = source.sources[0].name if negated else source.name
+            if name in plan.inputs:
+                found.append((planned, name, negated))
+    signs = {(name, negated) for _, name, negated in found}
+    return tuple(Coded(p, name, negated, (name, not negated) not in signs) for p, name, negated in found)
+
+
 @dataclass
 class Loss:
-    """What one Quantize lost of the data.
+    """What one Quantize or PhaseEncode lost of the data.
 
     Attributes:
         values: how many came.
         rounded: how many were no multiples of the step, where that is 1; a step from calibration is meant to round.
-        cut: how many lay beyond low or high.
+        cut: how many lay beyond what it takes.
     """
 
     values: int = 0
@@ -110,15 +151,20 @@ def quantized(node: Quantize, x: Array) -> tuple[Array, Loss]:
     return np.clip(wide, node.low, node.high), Loss(x.size, rounded, cut)
 
 
-def loss_text(node: Quantize, loss: Loss) -> str:
+def loss_text(node: Any, loss: Loss) -> str:
     """What to say about the data; empty where nothing was lost."""
     parts = []
     if loss.rounded:
         parts.append(f"{_share(loss.rounded, loss.values)} are no whole numbers and were rounded, at a step of 1")
     if loss.cut:
-        low, high = int(np.min(node.low)), int(np.max(node.high))
-        parts.append(f"{_share(loss.cut, loss.values)} lie beyond {low}..{high} steps and were cut to the end of it")
+        parts.append(f"{_share(loss.cut, loss.values)} lie beyond {_span(node)} and were cut to the end of it")
     return "; ".join(parts)
+
+
+def _span(node: Any) -> str:
+    if type(node) is PhaseEncode:
+        return f"0..{np.max(node.scale):g}, which the code spans,"
+    return f"{int(np.min(node.low))}..{int(np.max(node.high))} steps"
 
 
 def _share(count: int, values: int) -> str:

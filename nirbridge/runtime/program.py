@@ -20,8 +20,8 @@ from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text
 from nirbridge.runtime.data import as_array, is_finite, require_finite, require_integers, validated_shape
 from nirbridge.runtime.fingerprint import fingerprint
-from nirbridge.runtime.host import Loss, hosted_nodes, hosted_units, in_units, loss_text, quantized
-from nirbridge.runtime.plan import Plan
+from nirbridge.runtime.host import Loss, coded_inputs, hosted_nodes, hosted_units, in_units, loss_text, quantized
+from nirbridge.runtime.plan import Plan, PlannedNode
 from nirbridge.runtime.recording import Recording, membrane_of, require_records
 from nirbridge.runtime.spikes import sends_bits
 from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
@@ -45,8 +45,8 @@ class Program(ABC):
 
     ``plan`` is that of the graph.  ``lowered`` is what the runtime executes: the host has applied ``Quantize`` nodes
     behind the inputs by then, so each of them is an Input there, and multiplies what comes back by the Scale before an
-    Output, which says what its integer 1 stands for.  ``losses`` counts what they rounded and cut in the
-    last run, or in all calls of ``advance`` and ``step`` since, by name.
+    Output, which says what its integer 1 stands for.  ``losses`` counts what they rounded, and what they or a
+    PhaseEncode of the data cut, in the last run, or in all calls of ``advance`` and ``step`` since, by name.
 
     A program holds one set of states, so it takes one call at a time: a second one, from another thread, a signal
     handler or a callback, is refused at once.  Several threads take turns, or have a :meth:`copy` each.
@@ -71,7 +71,8 @@ class Program(ABC):
         self._units = hosted_units(self.plan) if plan.whole else {}
         # Outputs that are finite numbers whatever comes in, NaN as well.
         self._finite = frozenset(name for name in self.plan.outputs if sends_bits(self.plan, name))
-        self.losses: dict[str, Loss] = {name: Loss() for name in self._hosted}
+        self._coded = coded_inputs(plan)
+        self.losses = self._no_losses()
         # Of the data of the call that is under way, by input name: what the check for finite numbers knows of them.
         self._squares: dict[str, float] = {}
         self._turn = Turn()
@@ -285,7 +286,7 @@ class Program(ABC):
         """Fresh states; the data, the names of records, and the data as the runtime gets them."""
         data, names = self._validated(x), require_records(self.plan, record, self.records_membranes)
         self._start_again()
-        self.losses = {name: Loss() for name in self._hosted}
+        self.losses = self._no_losses()
         return data, names, self._on_host(data)
 
     def _fitting(self, steps: int, names: Sequence[str]) -> int:
@@ -378,22 +379,29 @@ class Program(ABC):
         Raises:
             InputError: precision "fixed" gets something else than integers, or too large ones.
         """
-        if not self._hosted:
-            return self._checked(data)
-        entering = {name: array for name, array in data.items() if name in self.lowered.inputs}
+        entering = data
+        if self._hosted:
+            entering = {name: array for name, array in data.items() if name in self.lowered.inputs}
         for name, planned in self._hosted.items():
             entering[name], loss = quantized(planned.node, data[planned.sources[0].name])
-            said = loss_text(planned.node, self.losses[name])
-            self.losses[name].add(loss)
-            if not said and (found := loss_text(planned.node, loss)):
-                step = "Quantize the graph with such data (--data) for a step and a range that fit"
-                warnings.warn(f"{planned}: {found}. {step}.", GraphWarning, stacklevel=3)
+            self._count(planned, loss, "Quantize the graph with such data (--data) for a step and a range that fit")
+        for coded in self._coded:
+            self._count(coded.planned, coded.lost(entering[coded.input]), "Convert with such data, or scale them")
         return self._checked(entering)
 
+    def _count(self, planned: PlannedNode, loss: Loss, step: str) -> None:
+        said = loss_text(planned.node, self.losses[planned.name])
+        self.losses[planned.name].add(loss)
+        if not said and (found := loss_text(planned.node, loss)):
+            warnings.warn(f"{planned}: {found}. {step}.", GraphWarning, stacklevel=4)
+
+    def _no_losses(self) -> dict[str, Loss]:
+        return {name: Loss() for name in (*self._hosted, *(coded.planned.name for coded in self._coded))}
+
     def loss_lines(self) -> list[str]:
-        """What ``losses`` counts, a line for each Quantize node that lost something."""
-        found = ((planned, loss_text(planned.node, self.losses[name])) for name, planned in self._hosted.items())
-        return [f"{planned}: {text}." for planned, text in found if text]
+        """What ``losses`` counts, a line for each node that lost something."""
+        found = ((self.plan[name], loss) for name, loss in self.losses.items())
+        return [f"{planned}: {text}." for planned, loss in found if (text := loss_text(planned.node, loss))]
 
     def _checked(self, entering: dict[str, Array]) -> dict[str, Array]:
         if self.lowered.input_limit is not None:

@@ -10,7 +10,7 @@ import pytest
 
 import nirbridge
 from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
-from nirbridge.ir import EventInput, Quantize, build_graph
+from nirbridge.ir import EventInput, PhaseDecode, PhaseEncode, Quantize, build_graph
 from nirbridge.runtime import make_plan
 from tests.conformance.cases import Graph, line, net
 
@@ -121,6 +121,38 @@ def test_refused_data_are_not_counted() -> None:
             with pytest.raises(InputError, match="batch of 2"):
                 refused(np.full((2, 4), 0.75))
         assert program.loss_lines() == counted
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("quantised", [False, True])
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+def test_what_a_phase_code_cuts_is_said(runtime: str, quantised: bool) -> None:
+    """Of data as they come, and of their two signs; the largest value of the calibration is none of it."""
+    alone = PhaseEncode((4,), 6, 2.0, np.array(5.0)), PhaseDecode((4,), 6)
+    graph = line(*((Quantize((4,), 1), *alone) if quantised else alone), shape=(4,))
+    name = "n1" if quantised else "n0"
+    x = np.tile(np.array([-1.0, 0.0, 5.0, 7.0]), (5, 2, 1))
+    with nirbridge.compile(graph, runtime) as program:
+        program.run(np.abs(x).clip(0, 5))
+        with pytest.warns(GraphWarning) as caught:
+            program.run(x)
+        (warning,) = caught
+        said = f"node '{name}' (PhaseEncode): 20 of 40 values (50.00%) lie beyond 0..5, which the code spans,"
+        assert str(warning.message) == f"{said} and were cut to the end of it. Convert with such data, or scale them."
+        assert program.loss_lines() == [f"{said} and were cut to the end of it."]
+    nodes = {
+        "input": nir.Input(np.array([4])),
+        "plus": PhaseEncode((4,), 6, 2.0, np.array(5.0)),
+        "negated": nir.Scale(np.array(-1.0)),
+        "minus": PhaseEncode((4,), 6, 2.0, np.array(0.5)),
+        "output": nir.Output(np.array([4])),
+    }
+    edges = [("input", "plus"), ("input", "negated"), ("negated", "minus"), ("plus", "output"), ("minus", "output")]
+    with nirbridge.compile(build_graph(nodes, edges), runtime) as program:
+        with pytest.warns(GraphWarning):
+            program.run(x)
+        assert {name: loss.cut for name, loss in program.losses.items()} == {"plus": 10, "minus": 10}
+        program.run(x.clip(-0.5, 5))
 
 
 def test_parts_of_a_batch_are_told_together() -> None:
