@@ -104,6 +104,14 @@ class Trace:
         """
         _refuse_patches(self.module)
         self.tracer.arguments = self._bind(args, kwargs)
+        graph = self._recorded()
+        for node in graph.nodes:
+            value = self._evaluate(node)
+        self._refuse_overwriting(graph)
+        self._refuse_keeping()
+        return value
+
+    def _recorded(self) -> fx.Graph:
         dice = torch.get_rng_state()
         try:
             with user_code():
@@ -115,10 +123,17 @@ class Trace:
         if not torch.equal(dice, torch.get_rng_state()):
             found = "draws random numbers in evaluation too, and a graph would hold those of this one time"
             raise RefusalError(found, "Draw them where self.training is True alone")
-        for node in graph.nodes:
-            value = self._evaluate(node)
-        self._refuse_overwriting(graph)
-        return value
+        return graph
+
+    def _refuse_keeping(self) -> None:
+        """Refuses code that reads what the call before left in a module: the trace is of the first call alone."""
+        if not any(find_all(fx.Proxy, vars(inner)) for inner in self.module.modules()):
+            return
+        again = self._recorded()
+        read = (one for node in again.nodes for one in node.all_input_nodes if one.graph is not again)
+        if any(find_all(_RECORDED, self._evaluate(one)) for one in read):
+            found = "keeps a tensor in itself from call to call, and a graph keeps only the states of neurons"
+            raise RefusalError(found, "Put a neuron in its place, or a PrimitiveNeuron of nir.LI where nothing fires")
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         signature = inspect.signature(type(self.module).forward)

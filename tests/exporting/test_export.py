@@ -259,6 +259,25 @@ def test_in_place_operations_on_memory_of_their_own(kind: type[nn.Module]) -> No
     compare(OverTime(make_dyadic(kind())), dyadic(5, 3, 4))
 
 
+class Looking(nn.Module):
+    """Leaves in itself what others may look at, and a weight for the next call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.last, self.all = nn.Linear(4, 3), None, []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not hasattr(self, "doubled"):
+            self.doubled = self.linear.weight * 2
+        self.last = nn.functional.linear(x, self.doubled)
+        self.all.append(self.last)
+        return self.last
+
+
+def test_what_forward_leaves_to_look_at_is_no_state() -> None:
+    compare(OverTime(make_dyadic(Looking())), dyadic(5, 3, 4))
+
+
 class Counting(nn.Module):
     """Sizes of time and batch that say nothing of how many there are."""
 

@@ -69,6 +69,11 @@ def _overwrites_dropped(net: Any, x: torch.Tensor) -> torch.Tensor:
     return y + kept
 
 
+def _keeps(net: Any, x: torch.Tensor) -> torch.Tensor:
+    net.kept = net.conv(x) + 0.5 * getattr(net, "kept", 0.0)
+    return net.kept
+
+
 def _raises(net: Any, x: torch.Tensor) -> torch.Tensor:
     raise KeyError("no such layer")
 
@@ -128,6 +133,7 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "reshape with batch": (lambda net, x: x.flatten(0), "mixes time or batch with the features"),
     "dropout that stays": (lambda net, x: functional.dropout(x), "at random in evaluation too"),
     "noise that stays": (lambda net, x: x * torch.rand(2, 6, 6), "draws random numbers in evaluation too"),
+    "a tensor kept": (_keeps, "module Code: keeps a tensor in itself from call to call"),
     "half": (lambda net, x: x.to(torch.float16), "rounds the values"),
     "overwriting": (_overwrites, "in place that is also used under another name"),
     "overwriting a view": (_overwrites_view, "in place that is also used under another name"),
