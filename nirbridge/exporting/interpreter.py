@@ -156,7 +156,7 @@ class Trace:
     def _counts(self, node: fx.Node) -> bool:
         """Whether a number comes of the sizes of time or batch, for which others stand while the code is recorded.
 
-        A quotient of two does not, and neither does a comparison of two, or of one with 0.
+        A quotient of two does not, and neither does a comparison of two, or of one with none at all.
         """
         value = self.values[node]
         if is_count(value) or node.target == "numel":
@@ -168,8 +168,10 @@ class Trace:
             return False
         if len(counted) == 2 and node.target in _QUOTIENTS:  # of T·B·n by T one is left
             return any(value % size == 0 for size in (STEPS, BATCH))
-        to_zero = node.target in _COMPARISONS and 0 in node.args
-        return bool(counted) and not (to_zero and is_count(self.values[counted[0]]))
+        of_none = (node.target in _COMPARISONS and 0 in node.args) or (
+            node.target in (operator.lt, operator.ge) and 1 in node.args
+        )
+        return bool(counted) and not (of_none and is_count(self.values[counted[0]]))
 
     def _evaluate(self, node: fx.Node) -> Any:
         if node not in self.values:

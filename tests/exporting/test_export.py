@@ -287,7 +287,7 @@ class Counting(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.linear(x.view(x.shape[0], -1))
-        if x.shape[0] > 0 and x.shape[0] == y.shape[0]:
+        if x.shape[0] > 0 and not x.shape[0] < 1 and x.shape[0] == y.shape[0]:
             y = y * (x.numel() / x.size(0) if x.shape[-1] == 4 else x.shape[-1] * 3)
         return y
 
