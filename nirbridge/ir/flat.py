@@ -109,9 +109,14 @@ def flatten(graph: Graph) -> FlatGraph:
 
     An edge that is there twice, in the list or by two ways through nested graphs, is a problem and counts once.  A flat
     graph is given back, with all that was found about it.
+
+    Raises:
+        GraphError: it is no graph, or graphs are nested too deep.
     """
     if isinstance(graph, FlatGraph):
         return graph
+    if not isinstance(graph, nir.NIRGraph):
+        raise GraphError("graph", f"{brief(graph)} is no NIRGraph", "Read a file by nirbridge.read, export a module")
     found = _Collected()
     _collect(graph, (), found)
     edges = found.edges

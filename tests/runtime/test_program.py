@@ -120,6 +120,13 @@ def test_a_bad_frame_is_named_as_it_was_given(frame: object, found: str) -> None
         program.step(frame)
 
 
+@pytest.mark.parametrize("graph", ["model.nir", None, nir.I(np.ones(3))])
+def test_what_is_no_graph_is_said(graph: object) -> None:
+    for use in (nirbridge.compile, nirbridge.check, nirbridge.expand):
+        with pytest.raises(GraphError, match="graph: .* is no NIRGraph. Read a file by nirbridge.read"):
+            use(graph)
+
+
 def test_unknown_record_is_named() -> None:
     with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match="'n7'.*no node has this name"):
         program.run(np.ones((1, 1, 3)), record=["n7"])
