@@ -22,7 +22,7 @@ class Stepping:
     """The dynamics of one node of a plan.
 
     Attributes:
-        step: ``(x, *state, *parameters) -> (y, *state)``; y may be a comparison, which counts as 1 where it holds.
+        step: ``(x, *state, *parameters) -> (y, *state)``; each may be a comparison, which counts as 1 where it holds.
         state: names of the states.
         start: their values before the first step, in their order; double precision, broadcastable to the node's shape.
         parameters: by name, in the order of ``step``; double precision.
