@@ -167,6 +167,13 @@ def test_what_no_loop_is_written_for_is_refused(step):
             written("p", step, ("v",))
 
 
+def test_a_pass_has_a_name_whatever_that_of_the_file(monkeypatch):
+    monkeypatch.setattr(_arithmetic, "__module__", "package.my-neuron")
+    name = generating.pass_name(_arithmetic)
+    assert name == "run_my_neuron_arithmetic"
+    compile(generating.pass_source(name, _arithmetic, ("v",)), "pass", "exec")
+
+
 def test_numbers_and_comparisons_keep_the_dtype_of_the_data():
     source = generating.pass_source("p", _arithmetic, ("v",))
     compiled = source.replace("@compiled\n", "")

@@ -63,7 +63,7 @@ class UnwritableError(Exception):
 def pass_name(step: Step) -> str:
     """The name of a step's pass: that of its file, with what the function's name says besides."""
     file = step.__module__.rsplit(".", 1)[-1].strip("_")
-    return "run_" + file + step.__name__.removeprefix("step")
+    return re.sub(r"\W", "_", "run_" + file + step.__name__.removeprefix("step"))
 
 
 def all_steps() -> dict[str, tuple[Step, tuple[str, ...]]]:
