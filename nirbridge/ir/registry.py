@@ -59,7 +59,9 @@ def _load_plugins() -> None:
         _plugins_loaded = True  # first, for a package that asks for a Spec while it is loaded
         for entry in entry_points(group=GROUP):
             try:
-                register(entry.load())
+                spec = entry.load()
+                if getattr(spec, "node", None) not in _specs:  # else the process has registered one of its own
+                    register(spec)
             except Exception as error:  # a package may do anything at import
                 found = f"primitive '{entry.name}': {entry.value} cannot be loaded ({type(error).__name__}: {error})."
                 warnings.warn(f"{found} Mend or uninstall its package.", GraphWarning, stacklevel=3)

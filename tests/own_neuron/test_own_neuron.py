@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -375,7 +375,6 @@ def test_parameters_of_any_dtype_are_numbers(own: ModuleType, kind: Any) -> None
         s = v > decay * v_threshold - beta - rho
         return s, v - decay * v_threshold * s
 
-    registry.all_specs()  # the package's own comes first
     registry.register(neuron_spec(own.AdaptiveLIF, step, ("v",), BINARY, 1, None, own.draw, own.REST))
     numbers = [np.array([1, 100, 16, 127, 2]).astype(kind), *(np.array(n).astype(kind) for n in (20, 3, 100))]
     whole, wide = own.AdaptiveLIF((5,), *numbers), own.AdaptiveLIF((5,), *(n.astype(float) for n in numbers))
@@ -403,7 +402,6 @@ def test_a_comparison_counts_as_one(own: ModuleType, step: Any, runtime: str) ->
     from nirbridge.primitives import BINARY, neuron_spec
 
     pytest.importorskip(runtime if runtime == "lava" else "numpy")
-    registry.all_specs()  # the package's own comes first
     registry.register(neuron_spec(own.AdaptiveLIF, step, ("v", "a"), BINARY, 1, None, own.draw, own.REST))
     theta, x = np.array([0.3, 0.7, 1.1, 1.3, 1.9]), dyadic(30)
     data = abs(x) if step is _is_written_for_no_loop else x
@@ -436,7 +434,6 @@ def _divides(x: Any, v: Any, a: Any, v_threshold: Any) -> Any:
 def test_dividing_by_zero_is_no_error_where_nothing_reads_it(own: ModuleType, runtime: str) -> None:
     from nirbridge.primitives import BINARY, neuron_spec
 
-    registry.all_specs()  # the package's own comes first
     registry.register(neuron_spec(own.AdaptiveLIF, _divides, ("v", "a"), BINARY, 1, None, own.draw, own.REST))
     x = dyadic(30)
     with nirbridge.compile(line(own.AdaptiveLIF((5,), 0, 3.0, 0, 0), shape=(5,)), runtime) as program:
@@ -494,14 +491,18 @@ def test_a_step_that_numpy_and_numba_read_differently_is_refused(own: ModuleType
 
 
 def test_two_primitives_of_one_name_are_refused(own: ModuleType) -> None:
-    from dataclasses import replace
-
     registry.register(own.SPEC)
     other = type("LIF", (own.AdaptiveLIF,), {})
     with pytest.raises(GraphError, match="another primitive has this name"):
         registry.register(replace(own.SPEC, node=other))
     with pytest.raises(GraphError, match="is no nirbridge.primitives.Spec"):
         registry.register(own.AdaptiveLIF)
+
+
+def test_what_a_process_registers_stays_though_a_package_has_the_type(own: ModuleType) -> None:
+    mine = registry.register(replace(own.SPEC, integers=None))
+    assert mine in registry.all_specs()
+    assert registry.find_spec(own.AdaptiveLIF) is mine
 
 
 def test_a_broken_package_is_named_and_harms_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
