@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from nirbridge.cli.common import require_output
+from nirbridge.cli.common import read_flat_graph, require_output
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
 from nirbridge.cli.grid_options import grid_options
@@ -51,13 +51,12 @@ def command(
       nirbridge encode rec.raw -o f.npy --window 10ms --coding count --filter hot-pixels=learn --filter background=5ms
       nirbridge encode rec.es --picture lanes.png --window 10ms --coding one-hot
     """
-    import nirbridge
     from nirbridge.files import whole_file
 
     _require_targets(output, picture)
     require_filter_target(flags)
     require_apart_from([source, model], [output, picture], flags)
-    graph = None if model is None else nirbridge.read(model)
+    graph = None if model is None else read_flat_graph(model)
     recording, encoder = open_encoder(source, graph, sensor, flags)
     gallery = None if picture is None else _gallery(picture, encoder.settings, Path(source).name)
     windows = encoder.encode(recording)

@@ -18,8 +18,7 @@ from nirbridge.cli.reader_options import reader_flags
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
-    import nir
-
+    from nirbridge.ir import FlatGraph
     from nirbridge_events import FrameEncoder, Recording
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
@@ -101,7 +100,7 @@ def encoder_flags(flags: dict[str, Any]) -> dict[str, Any]:
 
 def open_encoder(
     source: str,
-    graph: nir.NIRGraph | None,
+    graph: FlatGraph | None,
     sensor: tuple[int, int] | None,
     flags: dict[str, Any],
     **limits: Any,
@@ -194,7 +193,7 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
     return lines + [f"{recording.name}: {line}." for line in recording.report.lines()]
 
 
-def _event_input(graph: nir.NIRGraph) -> Any:
+def _event_input(graph: FlatGraph) -> Any:
     from nirbridge.ir import EventInput
 
     found = {name: node for name, node in graph.nodes.items() if type(node) is EventInput}
@@ -212,7 +211,7 @@ def _require_flags(given: dict[str, Any], reason: str) -> None:
         raise InputError(f"option {' and '.join(missing)}", f"is missing, and {reason}", next_step)
 
 
-def _check_shape(graph: nir.NIRGraph, frame_shape: tuple[int, int, int]) -> None:
+def _check_shape(graph: FlatGraph, frame_shape: tuple[int, int, int]) -> None:
     import nir
 
     for name, node in graph.nodes.items():

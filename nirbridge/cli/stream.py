@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import note_precision, precision_option
+from nirbridge.cli.common import note_precision, precision_option, read_flat_graph
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
@@ -159,17 +159,15 @@ def stream_one(
 ) -> None:
     """Streams one source, with the options of the command; needs click's context."""
     import nirbridge
-    from nirbridge.ir import flatten
     from nirbridge.runtime import streaming_options
     from nirbridge_events import Stream
 
     require_filter_target(flags)
     stack = click.get_current_context().with_resource(ExitStack())
     names = None if labels is None else _labels(labels)
-    graph = nirbridge.read(model)
-    network = flatten(graph)
+    network = read_flat_graph(model)
     note_precision(model, network, precision)
-    recording, encoder = open_encoder(source, graph, sensor, flags, gap="count")
+    recording, encoder = open_encoder(source, network, sensor, flags, gap="count")
     stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"], how["speed"] = replay(pace, flags["speed"], paced=view and not recording.live)

@@ -66,6 +66,20 @@ def wanted_frames(events):
     return encode(events, (34, 34), 10_000, "one-hot", lanes=3, size=(17, 17))
 
 
+def test_an_event_input_inside_another_graph_describes_the_frames(tmp_path, recording, events, model):
+    inner = nirbridge.read(model)
+    outer = nir.NIRGraph({"net": inner, "output": nir.Output(np.array([2]))}, [("net", "output")], type_check=False)
+    nirbridge.write(tmp_path / "outer.nir", outer)
+    result = run(encode_module, recording, "-o", tmp_path / "f.npy", "--model", tmp_path / "outer.nir")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), wanted_frames(events))
+    flags = ["--model", tmp_path / "outer.nir", "--runtime", "reference"]
+    decisions, _ = lines_of(run(stream_module, recording, *flags))
+    assert len(decisions) == 10
+    result = run(stream_module, recording, *flags, "--window", "20ms", "--coding", "binary")
+    assert "option --window: contradicts the EventInput node" in str(result.exception)
+
+
 def test_encode_with_flags(tmp_path, recording, events):
     flags = ["--window", "10ms", "--coding", "one-hot", "--lanes", 3, "--size", "17x17"]
     result = run(encode_module, recording, "-o", tmp_path / "f.npy", *flags)
