@@ -167,6 +167,15 @@ def test_large_frames_are_merged_and_signs_become_channels():
     assert (levels[0, 0, 0], levels[1, 99, 233]) == (255, 128)
 
 
+def test_the_largest_value_of_a_frame_is_the_brightest_whatever_it_is():
+    """Of single precision 21 · (255 / 21) is more than 255, which a byte shows as 0."""
+    settings = EncoderSettings((2, 1), 100, "count", polarity="merge")
+    for largest in range(1, 300):
+        frames = np.array([[[[largest, 1]]]], dtype=np.float32)
+        told = picture(Observation(Window(frames, 0, 0, 1, 9), None, {}), settings)
+        assert tuple(base64.b64decode(told["levels"])) == (255, -(-255 // largest))
+
+
 @pytest.fixture
 def model(tmp_path):
     """Flatten, three levels a pixel, then two sums: of the left and of the right half."""

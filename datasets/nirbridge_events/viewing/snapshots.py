@@ -125,4 +125,6 @@ def lane_numbers(values: FloatFrame) -> npt.NDArray[np.uint8]:
 
 def _scaled(values: FloatFrame) -> npt.NDArray[np.uint8]:
     largest = float(values.max(initial=0))
-    return np.ceil(values * (255 / largest)).astype(np.uint8) if largest else np.zeros(values.shape, dtype=np.uint8)
+    # In double precision the largest is 255 to the bit; in single it may be more, which is 0 in a byte.
+    exact = values.astype(np.float64) * 255 / (largest or 1.0)
+    return np.asarray(np.ceil(exact), dtype=np.uint8)
