@@ -88,17 +88,19 @@ class GestureSample(FileSample):
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
-    Hidden files are left out.
+    Hidden files and folders are left out.
 
     Raises:
         FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
     """
     place = _folder(root)
-    classes = sorted((entry for entry in place.iterdir() if entry.is_dir() and _visible(entry)), key=_as_counted)
+    classes = sorted((entry for entry in place.iterdir() if entry.is_dir() and _visible(entry, place)), key=_as_counted)
     samples = tuple(
         SizedSample(path, label, sensor_size)
         for label, entry in enumerate(classes)
-        for path in sorted((path for path in entry.rglob("*") if path.is_file() and _visible(path)), key=_as_counted)
+        for path in sorted(
+            (path for path in entry.rglob("*") if path.is_file() and _visible(path, entry)), key=_as_counted
+        )
     )
     if classes and all(entry.name.lower() in _PARTS for entry in classes):
         names = " and ".join(f"'{entry.name}'" for entry in classes)
@@ -257,8 +259,9 @@ def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) 
     return candidates[0]
 
 
-def _visible(path: Path) -> bool:
-    return not path.name.startswith(".")
+def _visible(path: Path, folder: Path) -> bool:
+    """Whether neither its own name nor that of a folder on the way from ``folder`` to it begins with a dot."""
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _as_counted(path: Path) -> list[tuple[int, int, str]]:

@@ -37,6 +37,7 @@ def root(tmp_path):
         for i in range(3):
             make_recording(tmp_path / "set" / name / f"{i}.bin", 10 * label + i)
     (tmp_path / "set" / ".hidden").write_text("no class")
+    make_recording(tmp_path / "set" / "2" / ".trash" / "1.bin", 9)
     return tmp_path / "set"
 
 
