@@ -167,6 +167,13 @@ def test_large_frames_are_merged_and_signs_become_channels():
     assert (levels[0, 0, 0], levels[1, 99, 233]) == (255, 128)
 
 
+def test_the_pixels_of_a_lane_are_those_of_the_frame_not_of_its_picture():
+    frames = np.zeros((1, 2, 300, 700), dtype=np.float32)
+    frames[0, 0, :2, :2], frames[0, 1, 5, 5] = 1, 4
+    told = picture(Observation(Window(frames, 0, 0, 1, 9), None, {}), EncoderSettings((700, 300), 100, "one-hot"))
+    assert (told["shape"], told["pixels"]) == ([2, 100, 234], [2 * 300 * 700 - 5, 4, 0, 1])
+
+
 def test_the_largest_value_of_a_frame_is_the_brightest_whatever_it_is():
     """Of single precision 21 · (255 / 21) is more than 255, which a byte shows as 0."""
     settings = EncoderSettings((2, 1), 100, "count", polarity="merge")

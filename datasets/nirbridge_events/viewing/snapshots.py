@@ -92,11 +92,15 @@ def picture(observation: Observation, settings: EncoderSettings) -> dict[str, An
 
     With "one-hot" the level is the lane plus one, with anything else 255 times the value over the largest one of the
     frame; 0 is 0.  With polarity "signed" there are two channels again, what is below 0 and what is above.  Pixels are
-    merged by max until no side is longer than ``LARGEST_SIDE``.
+    merged by max until no side is longer than ``LARGEST_SIDE``; the numbers of pixels of each level of "one-hot" are
+    those of the whole frame.
     """
-    values = shrunk(channels(observation.window.frames, settings), LARGEST_SIDE)
-    levels = lane_numbers(values) if settings.coding == "one-hot" else _scaled(values)
-    return {"shape": list(levels.shape), "levels": base64.b64encode(levels.tobytes()).decode("ascii")}
+    whole = channels(observation.window.frames, settings)
+    values, one_hot = shrunk(whole, LARGEST_SIDE), settings.coding == "one-hot"
+    levels = lane_numbers(values) if one_hot else _scaled(values)
+    pixels = np.bincount(lane_numbers(whole).ravel(), minlength=settings.lanes + 1).tolist() if one_hot else []
+    encoded = base64.b64encode(levels.tobytes()).decode("ascii")
+    return {"shape": list(levels.shape), "levels": encoded, "pixels": pixels}
 
 
 def channels(frames: FloatFrame, settings: EncoderSettings) -> FloatFrame:

@@ -70,16 +70,12 @@ function drawPictures() {
     const at = (level / 255) * (ramp.length - 1), low = Math.floor(at), high = Math.min(low + 1, ramp.length - 1);
     return ramp[low].map((c, k) => c + (ramp[high][k] - c) * (at - low));
   };
-  const counts = new Array(17).fill(0);
   paint("lanes", height, width, (i) => {
     let level = 0;
-    for (let at = i; at < levels.length; at += size) {
-      level = Math.max(level, levels[at]);
-      if (about.lanes) counts[levels[at]]++;
-    }
+    for (let at = i; at < levels.length; at += size) level = Math.max(level, levels[at]);
     return shade(level);
   });
-  drawLegend(counts);
+  drawLegend(picture.pixels);
 }
 
 function drawLegend(counts) {
