@@ -30,7 +30,7 @@ class FilteredChunks:
         self._chunks, self._chain = chunks, chain
 
     def __iter__(self) -> Iterator[Events]:
-        """Yields what passes, chunk by chunk; some may be empty.
+        """Yields what passes, chunk by chunk, an empty one where one came, and at the end what was held back.
 
         Raises:
             InputError: times go back, a polarity is neither 0 nor 1, or an event lies outside the sensor.

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -103,6 +104,19 @@ def test_a_stream_decides_on_what_passes(events):
     counts = stream.summary.to_dict()["source"]["filters"]
     assert counts[0]["events"] == 3000
     assert counts[1]["events"] - counts[1]["removed"] == len(kept)
+
+
+def test_chunks_that_are_filtered_out_are_no_silence():
+    """A stream takes an empty chunk for a silent source, whose windows end by the wall, before what follows."""
+    on = [naive.events_of([(t, 1, 1, 1)]) for t in range(0, 60_000, 2000)]
+    off = [naive.events_of([(t + 1000, 1, 1, 0)]) for t in range(0, 60_000, 2000)]
+    chunks = [on[0][:0], *(chunk for pair in zip(on, off, strict=True) for chunk in pair)]
+    source = filtered(chunks, [PolarityFilter("on"), HotPixelFilter(learn=5000)], SENSOR)
+    lengths = [len(chunk) for chunk in source]
+    assert (lengths[0], min(lengths[1:]), sum(lengths)) == (0, 1, 30)
+    program = SumProgram(lambda step: time.sleep(0.05))
+    stream = Stream(source, program, FrameEncoder(SENSOR, 10_000, "count"), queue_size=1, grace=0, warm_up=False)
+    assert [(decision.window, decision.events) for decision in stream] == [(i, 5) for i in range(6)]
 
 
 def test_a_live_source_takes_filters(events):

@@ -98,17 +98,24 @@ class FilterChain:
     def over(self, chunks: Iterable[Events | npt.NDArray[Any]]) -> Iterator[Events]:
         """What passes of a whole stream, from its beginning.
 
+        A chunk is empty only where an empty one came: that says that the source is silent, which one that is filtered
+        out does not.
+
         Raises:
             NirbridgeError: what ``chunks`` raise, and as of ``apply``; after what was held back until then.
         """
         self.reset()
         try:
             for chunk in chunks:
-                yield self.apply(chunk)
+                passed = self.apply(chunk)
+                if len(passed) or not len(chunk):
+                    yield passed
         except NirbridgeError:
-            yield self.finish()
+            if len(rest := self.finish()):
+                yield rest
             raise
-        yield self.finish()
+        if len(rest := self.finish()):
+            yield rest
 
     @property
     def reports(self) -> tuple[FilterReport, ...]:
