@@ -91,9 +91,10 @@ def _one_sample(plan: Plan, x: Data, sample: int) -> tuple[dict[str, Any], int]:
     fitting = set(arrays) == set(plan.inputs) and all(
         array.ndim == len(plan[name].output_shape) + 2 for name, array in arrays.items()
     )
-    if not fitting:
+    counts = {array.shape[1] for array in arrays.values()} if fitting else set()
+    if len(counts) != 1:
         return arrays, 1
-    samples = min(array.shape[1] for array in arrays.values())
+    (samples,) = counts
     if not 0 <= sample < samples:
         found = f"{sample} is none of the data, which hold {counted(samples, 'sample')} from 0 on"
         raise InputError("option 'sample'", found, "Choose another")

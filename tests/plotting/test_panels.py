@@ -10,7 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import nirbridge
-from nirbridge.ir import MultiLevelLIF, PhaseIF, flatten
+from nirbridge.errors import InputError
+from nirbridge.ir import MultiLevelLIF, PhaseIF, build_graph, flatten
 from nirbridge.pictures.palette import CYCLE, FALLING, RISING
 from nirbridge.plotting import Picture
 from nirbridge.plotting.membrane import limits_of
@@ -181,6 +182,16 @@ def test_the_rates_of_a_deep_network_are_rows() -> None:
     assert_array_equal(axis.images[0].get_array(), [(spikes[name][:, 0] != 0).mean(axis=1) for name in names])
     expected = [f"{name}  {(spikes[name] != 0).mean():.2g}" for name in names]
     assert [label.get_text() for label in axis.get_yticklabels()] == expected
+
+
+def test_inputs_of_unlike_batches_are_refused_as_by_a_run() -> None:
+    ends = {
+        **{name: nir.Input({"input": np.array([2])}) for name in "ab"},
+        "out": nir.Output({"output": np.array([2])}),
+    }
+    graph = build_graph(ends, [("a", "out"), ("b", "out")])
+    with pytest.raises(InputError, match="inputs disagree about time and batch"):
+        nirbridge.plot(graph, {"a": np.ones((4, 3, 2)), "b": np.ones((4, 2, 2))})
 
 
 def test_scores_are_the_mean_so_far_and_decide_as_an_evaluation_does() -> None:
