@@ -134,6 +134,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
       nirbridge stream rec.es --model model.nir --speed 2 --out decisions.jsonl --out tcp://127.0.0.1:5555
       nirbridge stream 'udp://127.0.0.1:3333' 'udp://127.0.0.1:3334' --model model.nir
     """
+    if options["port"] and not options["view"]:
+        raise InputError("option --port", "is of the page, which is not asked for", "Add --view")
     # A file of decisions is emptied before the first.
     files = [Path(out) for out in dict.fromkeys(options["outs"])]
     require_apart_from([*sources, options["model"], options["labels"] or None], files, options)

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 import nirbridge
+from nirbridge.cli.stream import _labels
 from nirbridge.ir import EventInput
 from nirbridge_events import write_nmnist
 from tests.cli.conftest import Invoke, assert_one_line
@@ -204,6 +205,15 @@ def test_several_sources_refuse_what_needs_one(invoke: Invoke, recording: Path, 
     assert_one_line(invoke(*stream(*two, "--view")), "shows one source, 2 are given")
     assert_one_line(invoke(*stream(*two, "--save-hot-pixels", "hot.npy")), "is of one sensor, 2 sources are given")
     assert_one_line(invoke(*stream(recording, "-", "--model", model)), "whose processes have no stdin")
+
+
+def test_labels_of_an_editor_that_marks_its_files(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\nbird\r\n")
+    assert _labels(str(tmp_path / "labels.txt")) == ["cat", "dog", "bird"]
+
+
+def test_a_port_without_a_page_is_refused(invoke: Invoke, recording: Path, model: Path) -> None:
+    assert_one_line(invoke(*stream(recording, "--model", model, "--port", 8080)), "option --port", "Add --view")
 
 
 def test_nobody_reads_the_lines(model: Path, tmp_path: Path) -> None:
