@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from nirbridge.cli.common import (
     energy_options,
@@ -152,7 +153,12 @@ def _options(flags: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in reader_flags(flags).items() if value is not None} | reading(flags)
     if flags["filters"]:
         told["filters"] = flags["filters"]
-    energy = {name: flags[name] for name in ("model", "bits", "input_kind") if flags[name] is not None}
+    asked = click.get_current_context().get_parameter_source
+    energy = {
+        name: flags[name]
+        for name in ("model", "bits", "input_kind")
+        if flags[name] is not None and (flags["activity"] or asked(name) is not ParameterSource.DEFAULT)
+    }
     if "bits" in energy:
         energy["bits"] = int(energy["bits"])
     names = (

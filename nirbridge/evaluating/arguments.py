@@ -39,12 +39,15 @@ def require_reading(order: Any, scale: Any) -> None:
         raise InputError("option 'scale'", f"{scale!r} is no finite number besides 0", "Give for instance 1/255")
 
 
-def require_energy(options: Mapping[str, Any] | None) -> None:
-    """Refuses options of the energy that no model knows.
+def require_energy(options: Mapping[str, Any] | None, activity: bool) -> None:
+    """Refuses options of the energy that no model knows, and those of one that is not counted.
 
     Raises:
         InputError: so.
     """
     for name in options or {}:
         require_option("energy", name, _ENERGY)
+        if not activity:
+            found = "is of the energy, for which the activity is recorded"
+            raise InputError(f"option '{name}'", found, "Leave it out, or record the activity")
     require_energy_options(**(options or {}))

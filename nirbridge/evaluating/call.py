@@ -120,7 +120,7 @@ def evaluate(
     require_option("bad", bad, ("count", "error"))
     require_counts(steps=steps, batch=batch, samples=samples, jobs=jobs)
     require_reading(order, scale)
-    require_energy(energy)
+    require_energy(energy, activity)
     others = (others,) if isinstance(others, str) else others
     place = None if output is None else _output(output)
     picture = None if plot is None else require_target(plot)

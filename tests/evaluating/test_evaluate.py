@@ -354,6 +354,7 @@ def test_why_there_is_no_energy_is_said() -> None:
         ({"scale": "1/255"}, InputError, "option 'scale': '1/255' is no finite number"),
         ({"energy": {"model": "x"}}, InputError, "option 'model': 'x' is not among"),
         ({"energy": {"bit": 8}}, InputError, "option 'energy': 'bit' is not among 'model', 'bits', 'input_kind'"),
+        ({"energy": {"bits": 8}, "activity": False}, InputError, "option 'bits': is of the energy, for which the"),
         ({"baseline": 3}, InputError, "baseline: is a int, expected a graph"),
         ({"others": "reference"}, InputError, "name one twice"),
         ({"bad": "ignore"}, InputError, "'ignore' is not among"),

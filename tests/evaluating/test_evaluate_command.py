@@ -120,6 +120,9 @@ def test_the_text_says_accuracy_memory_and_cost(folder: Path) -> None:
     assert "95 % interval" in lines[0]
     for word in ("by step", "within 1 %", "spikes", "energy", "time", "label"):
         assert any(line.strip().startswith(word) for line in lines), word
+    assert "energy" not in invoke(*REFERENCE, "--no-activity").stdout
+    refused = invoke(*REFERENCE, "--no-activity", "--model", "m-lif")
+    assert (refused.exit_code, "Error: option 'model': is of the energy" in refused.stderr) == (2, True)
 
 
 def test_float_and_quantised_files_take_the_same_command(folder: Path) -> None:
