@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import InputError, UnsupportedError
+from nirbridge.errors import InputError, UnsupportedError, brief
 from nirbridge.ir import Source, spec_of
 from nirbridge.runtime.plan import Plan
 
@@ -50,10 +50,13 @@ def require_records(plan: Plan, record: Sequence[str], membranes: bool) -> tuple
         membranes: whether the runtime gives them.
 
     Raises:
-        InputError: there is no such node, or it has no membrane.
+        InputError: it is not of names, there is no such node, or it has no membrane.
         UnsupportedError: the runtime gives no membranes.
     """
-    names = (record,) if isinstance(record, str) else tuple(dict.fromkeys(record))
+    names = tuple(record) if isinstance(record, Iterable) and not isinstance(record, str) else (record,)
+    if not all(isinstance(name, str) for name in names):
+        raise InputError("option 'record'", f"{brief(record)} is no list of names", "Name nodes, or leave it out")
+    names = tuple(dict.fromkeys(names))
     for name in names:
         if name not in plan.names:
             _require_membrane(plan, name, membranes)

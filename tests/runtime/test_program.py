@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import nir
 import numpy as np
@@ -130,6 +131,12 @@ def test_what_is_no_graph_is_said(graph: object) -> None:
 def test_unknown_record_is_named() -> None:
     with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match="'n7'.*no node has this name"):
         program.run(np.ones((1, 1, 3)), record=["n7"])
+
+
+@pytest.mark.parametrize("record", [None, 3, [3], ["n0", None]])
+def test_what_is_no_name_is_no_record(record: Any) -> None:
+    with nirbridge.compile(_counter()) as program, pytest.raises(InputError, match="'record': .* is no list of names"):
+        program.run(np.ones((1, 1, 3)), record=record)
 
 
 def test_closed_program_refuses() -> None:
