@@ -26,6 +26,7 @@ from nirbridge.evaluating.running import finished, prepared
 from nirbridge.evaluating.samples import Samples
 from nirbridge.files import require_target
 from nirbridge.ir import FlatGraph, Graph, flatten
+from nirbridge.pictures import require_named
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan, require_option, usable_runtime
 from nirbridge.workers import crew
@@ -123,7 +124,7 @@ def evaluate(
     require_energy(energy, activity)
     others = (others,) if isinstance(others, str) else others
     place = None if output is None else _output(output)
-    picture = None if plot is None else require_target(plot)
+    picture = None if plot is None else _picture(plot)
     flat = flatten(graph)
     about_data: dict[str, Any] = {
         "order": order,
@@ -187,6 +188,12 @@ def _output(output: str | os.PathLike[str]) -> Path:
         raise InputError(f"file '{place}'", found, "Rename the output")
     if place.suffix.lower() == SUFFIXES[1]:
         require_parquet()
+    return place
+
+
+def _picture(plot: str | os.PathLike[str]) -> Path:
+    place = require_target(plot)
+    require_named(place)
     return place
 
 

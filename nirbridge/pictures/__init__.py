@@ -2,6 +2,6 @@
 
 from nirbridge.pictures.libraries import new_figure, require_libraries
 from nirbridge.pictures.polarity import polarity_image
-from nirbridge.pictures.saving import save_figure
+from nirbridge.pictures.saving import require_named, save_figure
 
-__all__ = ["new_figure", "polarity_image", "require_libraries", "save_figure"]
+__all__ = ["new_figure", "polarity_image", "require_libraries", "require_named", "save_figure"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.files import whole_file
+from nirbridge.errors import InputError
+from nirbridge.files import is_stream, whole_file
 
 DPI = 110
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -30,13 +32,26 @@ def save_figure(figure: Any, path: str | os.PathLike[str], form: str = "png") ->
     """Writes a figure as "png", "svg" or "pdf".
 
     Raises:
-        FileError: the file cannot be written.
+        InputError: the file is named as one of another kind.
+        FileError: it cannot be written.
     """
+    require_named(path, form)
     with whole_file(path) as file:
         if form == "png":
             file.write(png_of(figure))
         else:
             _write_lines(figure, file, form)
+
+
+def require_named(path: str | os.PathLike[str], form: str = "png") -> None:
+    """Refuses a file that is named as a picture of another kind; pipes and devices have no such names.
+
+    Raises:
+        InputError: so.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() != f".{form}" and not is_stream(path):
+        raise InputError(f"file '{path}'", f"ends with '{suffix}', expected '.{form}'", "Rename the output")
 
 
 def png_of(figure: Any) -> bytes:

@@ -328,6 +328,9 @@ def test_without_labels_there_are_decisions_alone(tmp_path: Path) -> None:
     assert {row["label"] for row in rows(tmp_path / "p.csv")} == {""}
     with pytest.raises(InputError, match="no confusion to draw"):
         found.draw(tmp_path / "p.png")
+    with pytest.raises(InputError, match="ends with '.pdf', expected '.png'"):
+        evaluate().draw(tmp_path / "p.pdf")
+    assert not (tmp_path / "p.pdf").exists()
 
 
 def test_why_there_is_no_energy_is_said() -> None:
@@ -363,6 +366,7 @@ def test_why_there_is_no_energy_is_said() -> None:
         ({"data": {"input": IMAGES, "other": IMAGES}}, InputError, "the graph's inputs are input"),
         ({"encoding": {"window": 1000}}, InputError, "option 'encoding': does not go with"),
         ({"output": "p.txt"}, InputError, "expected .csv or .parquet"),
+        ({"plot": "p.svg"}, InputError, "file 'p.svg': ends with '.svg', expected '.png'"),
         ({"others": ["reference"]}, InputError, "name one twice"),
         ({"mapping": "fused"}, UnsupportedError, "no runtime of reference knows it"),
         ({"baseline_weights": "w.pt"}, InputError, "goes with a baseline"),
