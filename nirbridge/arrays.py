@@ -1,4 +1,4 @@
-"""Data files: .npy and .npz, read without ever running what is in them."""
+"""Data: arrays as callers give them, and .npy and .npz files, read without ever running what is in them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ from nirbridge.files import whole_file
 
 Array = NDArray[Any]
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+
+
+def as_array(where: str, given: Any, next_step: str = "Convert it to an array of numbers") -> Array:
+    """``given`` as an array: numbers in lists, and tensors, whether or not they want a gradient or lie elsewhere.
+
+    Raises:
+        InputError: it is none, or a masked array with masked values, which are no data.
+    """
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        found = f"{np.ma.count_masked(given)} of {given.size} values are masked"
+        raise InputError(where, found, "Say what they stand for: x.filled(0)")
+    if hasattr(given, "detach"):  # a tensor; numpy has no bfloat16, of which float32 holds every value
+        given = given.detach().cpu()
+        given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+    try:
+        return np.asarray(given)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(where, f"is no array ({reason_of(error)})", next_step) from error
 
 
 def read_arrays(path: str | os.PathLike[str], shape: str = "[T, B, *shape]") -> Array | dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nirbridge.arrays import as_array
 from nirbridge.comparing.exactness import is_dyadic
 from nirbridge.comparing.judging import Judge
 from nirbridge.comparing.results import Comparison, NodeComparison
@@ -101,7 +102,7 @@ def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arrays(x: Data) -> list[Array]:
-    return [np.asarray(array) for array in (x.values() if isinstance(x, Mapping) else [x])]
+    return [as_array("input", array) for array in (x.values() if isinstance(x, Mapping) else [x])]
 
 
 def _recordable(plan: Plan) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array, Relu
-from nirbridge.converting.samples import WHERE, as_array
+from nirbridge.converting.samples import WHERE, as_numbers
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import describe, user_code
@@ -28,7 +28,7 @@ def checked_data(data: Any) -> Array:
     Raises:
         InputError: it is no such array of numbers, empty, not finite, or all zero.
     """
-    array = as_array(data, "Give samples [N, *shape]")
+    array = as_numbers(data, "Give samples [N, *shape]")
     if array.ndim < 2 or not array.size:
         raise InputError(WHERE, f"has shape {array.shape}, expected [N, *shape]", "Give at least one sample")
     if not np.isfinite(array).all():

@@ -7,12 +7,12 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from nirbridge.errors import InputError, brief, reason_of
+from nirbridge.arrays import as_array
+from nirbridge.errors import InputError, brief
 from nirbridge.exporting.user_code import describe, user_code
 
 LIMIT = 1024
@@ -60,18 +60,18 @@ def samples(data: Any, limit: int = LIMIT) -> Samples:
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
         raise InputError("option 'limit'", f"{limit!r} is not a whole number from 1", "Give for instance 1024")
     if isinstance(data, (np.ndarray, Tensor)):
-        return Samples(as_array(data), None, "")
+        return Samples(as_numbers(data), None, "")
     if isinstance(data, tuple) and len(data) == 2 and _is_labelled(*data):
-        return Samples(as_array(data[0]), _labels(data[1]), "")
+        return Samples(as_numbers(data[0]), _labels(data[1]), "")
     if isinstance(data, Dataset):
         items = data if isinstance(data, IterableDataset) else (data[index] for index in range(_length(data)))
         return _gathered(items, limit, batched=False)
     if isinstance(data, (list, tuple)):
         numbers = not any(isinstance(item, (Tensor, np.ndarray, tuple, Mapping)) for item in data)
-        return Samples(as_array(data), None, "") if numbers else _gathered(data, limit, batched=False)
+        return Samples(as_numbers(data), None, "") if numbers else _gathered(data, limit, batched=False)
     if isinstance(data, (str, bytes, Mapping)) or not isinstance(data, Iterable):
         if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
-            return Samples(as_array(data), None, "")
+            return Samples(as_numbers(data), None, "")
         raise InputError(WHERE, f"is a {type(data).__name__}, which holds no samples", _SHAPE)
     return _gathered(data, limit, batched=not isinstance(data, DataLoader) or data.batch_sampler is not None)
 
@@ -156,8 +156,8 @@ def _split(item: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
         if isinstance(item[0], Mapping):
             return _of_mapping(item[0])
         label = _labels(item[1]) if len(item) > 1 else None
-        return as_array(item[0]), label
-    return as_array(item), None
+        return as_numbers(item[0]), label
+    return as_numbers(item), None
 
 
 def _holds_tensors(item: Any) -> bool:
@@ -173,7 +173,7 @@ def _of_mapping(item: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[np.int64
     if len(keys) != 1:
         found = f"gives a dictionary with {brief(sorted(map(str, item)))}, which does not say what the network takes"
         raise InputError(WHERE, found, f"Name it as one of {', '.join(_INPUTS[:4])}")
-    return as_array(arrays[keys[0]]), label
+    return as_numbers(arrays[keys[0]]), label
 
 
 def _is_index(value: Any) -> bool:
@@ -198,19 +198,13 @@ def _is_labelled(x: Any, y: Any) -> bool:
     return label is not None and label.ndim == 1 and _holds_tensors(x) and np.ndim(x) > 1 and len(x) == len(label)
 
 
-def as_array(value: Any, next_step: str = _SHAPE) -> NDArray[Any]:
+def as_numbers(value: Any, next_step: str = _SHAPE) -> NDArray[Any]:
     """As numpy reads it, which has no bfloat16.
 
     Raises:
         InputError: it is no array of numbers.
     """
-    if isinstance(value, Tensor):
-        tensor = value.detach().cpu()
-        value = tensor.float() if tensor.dtype is torch.bfloat16 else tensor
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(WHERE, f"is no array ({reason_of(error)})", next_step) from None
+    array = as_array(WHERE, value, next_step)
     if array.dtype.kind not in "fiub":
         kind = f"dtype {array.dtype}" if array.dtype != object else f"objects such as {type(value).__name__}"
         raise InputError(WHERE, f"has {kind}, not numbers", next_step)

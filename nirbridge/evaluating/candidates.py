@@ -9,6 +9,7 @@ from functools import partial
 import nir
 import numpy as np
 
+from nirbridge.arrays import as_array
 from nirbridge.errors import InputError
 from nirbridge.evaluating.array_samples import ArraySamples, array_samples
 from nirbridge.evaluating.array_sources import ArraySource
@@ -80,7 +81,7 @@ def candidate(
     arrays = x if isinstance(x, Mapping) else {plan.inputs[0]: x}
     data = array_samples(
         "input",
-        {key: ArraySource(np.asarray(array)) for key, array in arrays.items()},
+        {key: ArraySource(as_array("data", array)) for key, array in arrays.items()},
         plan,
         still_steps=partial(steps_of_still, flat, plan, steps),
         labels=np.asarray(labels),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.arrays import one_array, read_arrays
+from nirbridge.arrays import as_array, one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
 from nirbridge.evaluating.array_samples import array_samples
@@ -55,7 +55,7 @@ def open_samples(
         found = recordings.encoded_samples(data, plan, labels=given, steps=steps)
     else:
         arrays = data if isinstance(data, Mapping) else {"": data}
-        sources = {name: ArraySource(np.asarray(array)) for name, array in arrays.items()}
+        sources = {name: ArraySource(as_array("data", array)) for name, array in arrays.items()}
         found = _arrays("data", sources, given, graph, plan, steps, options)
     if not len(found):
         raise InputError("data", "hold no sample", "Give at least one")

@@ -8,6 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from nirbridge.arrays import as_array
 from nirbridge.expanding.substeps import join_substeps, repeat_substeps
 from nirbridge.ir import FlatGraph, MultiLevelLIF, flatten
 from nirbridge.runtime import Array, Data, Plan, compile, make_plan
@@ -86,10 +87,9 @@ def _levels(flat: FlatGraph) -> int:
 
 
 def _by_name(plan: Plan, x: Data | None) -> dict[str, Array]:
-    if isinstance(x, dict):
-        return {name: np.asarray(array, dtype=np.float64) for name, array in x.items()}
     if x is not None:
-        return {plan.inputs[0]: np.asarray(x, dtype=np.float64)}
+        given = x if isinstance(x, dict) else {plan.inputs[0]: x}
+        return {name: as_array(f"input '{name}'", array).astype(np.float64) for name, array in given.items()}
     rng = np.random.default_rng(0)
     steps = -(-STEPS // plan.block) * plan.block
     return {name: rng.integers(0, 65, (steps, BATCH, *plan[name].output_shape)) / 32 for name in plan.inputs}

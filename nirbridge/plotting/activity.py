@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nirbridge.arrays import as_array
 from nirbridge.errors import InputError
 from nirbridge.plotting.choosing import spiking_nodes
 from nirbridge.plotting.clock import Clock
@@ -87,7 +88,7 @@ def _own_spikes(plan: Plan, names: Sequence[str]) -> list[str]:
 def _one_sample(plan: Plan, x: Data, sample: int) -> tuple[dict[str, Any], int]:
     """Of each input [T, 1, *shape]; data of a wrong shape stay as they are, for the program to refuse."""
     arrays = dict(x) if isinstance(x, Mapping) else dict.fromkeys(plan.inputs[:1], x)
-    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    arrays = {name: as_array(f"input '{name}'", array) for name, array in arrays.items()}
     fitting = set(arrays) == set(plan.inputs) and all(
         array.ndim == len(plan[name].output_shape) + 2 for name, array in arrays.items()
     )

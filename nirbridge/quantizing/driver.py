@@ -11,6 +11,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.arrays import as_array
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
@@ -272,7 +273,7 @@ def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
     if set(given) != set(plan.inputs):
         found = f"data for {sorted(given)}, but the inputs are {sorted(plan.inputs)}"
         raise InputError("input", found, "Give one array for each input, by its name")
-    arrays = {name: np.asarray(array) for name, array in given.items()}
+    arrays = {name: as_array(f"input for {plan[name]}", array) for name, array in given.items()}
     for name, array in arrays.items():
         shape = plan[name].output_shape
         if array.dtype.kind not in "fiub" or array.ndim != len(shape) + 2 or array.shape[2:] != shape or not array.size:

@@ -8,25 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import InputError, reason_of
+from nirbridge.errors import InputError
 from nirbridge.runtime.plan import PlannedNode
 
 Array = NDArray[Any]
-
-
-def as_array(where: str, given: Any) -> Array:
-    """``given`` as an array: numbers in lists, and tensors, whether or not they want a gradient or lie elsewhere.
-
-    Raises:
-        InputError: it is none, or a masked array with masked values, which are no data.
-    """
-    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
-        found = f"{np.ma.count_masked(given)} of {given.size} values are masked"
-        raise InputError(where, found, "Say what they stand for: x.filled(0)")
-    try:
-        return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise InputError(where, f"is no array ({reason_of(error)})", "Convert it to an array of float32") from error
 
 
 def validated_shape(planned: PlannedNode, array: Array, block: int, one_step: bool) -> Array:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.arrays import as_array
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label
 from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text
-from nirbridge.runtime.data import as_array, is_finite, require_finite, require_integers, validated_shape
+from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
 from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, coded_inputs, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan, PlannedNode

@@ -70,10 +70,21 @@ def test_tensors_and_lists_are_data() -> None:
     x = np.arange(12, dtype=np.float32).reshape(4, 1, 3)
     with nirbridge.compile(_counter()) as program:
         expected = program.run(x).output
-        for data in (x.tolist(), torch.tensor(x), torch.tensor(x, requires_grad=True), np.ma.array(x)):
+        for data in (
+            x.tolist(),
+            torch.tensor(x),
+            torch.tensor(x, requires_grad=True),
+            torch.tensor(x).bfloat16(),
+            np.ma.array(x),
+        ):
             np.testing.assert_array_equal(program.run(data).output, expected)
-        with pytest.raises(InputError, match="is no array"):
-            program.run(torch.tensor(x).bfloat16())
+
+
+def test_a_mask_is_lost_nowhere() -> None:
+    masked, graph = np.ma.masked_equal(np.ones((4, 2, 3)) + np.eye(2, 3), 2.0), _counter()
+    for use in (nirbridge.compare, nirbridge.evaluate, nirbridge.quantize, nirbridge.plot):
+        with pytest.raises(InputError, match="8 of 24 values are masked. Say what they stand for"):
+            use(graph, masked)
 
 
 @pytest.mark.parametrize("dt", ["1ms", True, -1.0, np.inf, np.ones(2), 1j])
