@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import note_precision, precision_option, read_flat_graph
+from nirbridge.cli.common import dt_option, note_precision, precision_option, read_flat_graph
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
@@ -38,6 +38,7 @@ WATCH_SECONDS = 0.1
 @click.command("stream")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model to run.")
+@dt_option
 @precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
 @runtime_options
@@ -152,6 +153,7 @@ def stream_one(
     model: Path,
     runtime: str | None,
     precision: str | None,
+    dt: float | None,
     pace: str | None,
     sensor: tuple[int, int] | None,
     labels: str | None,
@@ -161,25 +163,28 @@ def stream_one(
 ) -> None:
     """Streams one source, with the options of the command; needs click's context."""
     import nirbridge
-    from nirbridge.runtime import streaming_options
+    from nirbridge.runtime import step_note, streaming_options
     from nirbridge_events import Stream
 
     require_filter_target(flags)
     stack = click.get_current_context().with_resource(ExitStack())
     names = None if labels is None else _labels(labels)
     network = read_flat_graph(model)
-    note_precision(model, network, precision)
+    note_precision(model, network, precision, dt)
     recording, encoder = open_encoder(source, network, sensor, flags, gap="count")
     stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}
     how["pace"], how["speed"] = replay(pace, flags["speed"], paced=view and not recording.live)
     how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real" or how["speed"] is not None)
     chosen = runtime or preferred_runtime(network)
-    options = {"precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
+    options = {"dt": dt, "precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
     program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
+    settings = encoder.settings
+    if note := step_note(program.plan, settings.window * 1e-6 / settings.frames_per_window):
+        echo(f"Note: {note}", err=True)
     page = None
     if view:
-        page = stack.enter_context(_open_view(Path(source).name, model, chosen, names, program, encoder.settings, port))
+        page = stack.enter_context(_open_view(Path(source).name, model, chosen, names, program, settings, port))
         how |= {"record": page.about.layers, "observe": page.observe}
     stream = stack.enter_context(Stream(recording, program, encoder, labels=names, **how))
     if page is not None:

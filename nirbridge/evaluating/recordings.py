@@ -18,7 +18,7 @@ from nirbridge.errors import InputError, NirbridgeError
 from nirbridge.evaluating.samples import Batch
 from nirbridge.ir import EventInput
 from nirbridge.reports import counted, shape_text
-from nirbridge.runtime import Array, Plan
+from nirbridge.runtime import Array, Plan, step_note
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache, Sample
 from nirbridge_events.labelled import LABELS as LABELS
 from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
@@ -167,7 +167,8 @@ def recording_samples(
         raise InputError("graph", f"has {len(plan.inputs)} inputs, recordings need one", "Give arrays by input name")
     name = plan.inputs[0]
     given = _encoding(plan, dict(options or {}), labelled)
-    shape, made = tuple(plan[name].output_shape), _frame_shape(given, labelled.samples)
+    settings = _settings_of(given, labelled.samples)
+    shape, made = tuple(plan[name].output_shape), settings.frame_shape
     if made != shape:
         found = f"takes {shape_text(shape)}, frames are {shape_text(made)} (polarities, height, width)"
         raise InputError(str(plan[name]), found, "Set --size and --polarity to match the model")
@@ -176,6 +177,8 @@ def recording_samples(
         raise InputError("option 'steps'", found, "Give whole windows")
     encoding = Encoding(given, reading=dict(reading or {}))
     classes, notes = _classes(labelled) if labels is None else (None, _order_notes(labelled))
+    if note := step_note(plan, settings.window * 1e-6 / settings.frames_per_window):
+        notes += (note,)
     return RecordingSamples(
         samples=labelled.samples,
         labels=labels if classes is None else classes,
@@ -282,10 +285,10 @@ def _settings(options: Mapping[str, Any]) -> EncoderSettings:
     return EncoderSettings(**{name: value for name, value in options.items() if name in names})
 
 
-def _frame_shape(options: Mapping[str, Any], samples: Sequence[Sample]) -> tuple[int, int, int]:
-    """(polarities, height, width) of frames that so many arguments of ``encode`` make of these recordings."""
+def _settings_of(options: Mapping[str, Any], samples: Sequence[Sample]) -> EncoderSettings:
+    """Those of the frames that so many arguments of ``encode`` make of these recordings."""
     known = {} if "sensor_size" in options else {"sensor_size": _sensor(samples)}
-    return _settings({**known, **options}).frame_shape
+    return _settings({**known, **options})
 
 
 def _sensor(samples: Sequence[Sample]) -> tuple[int, int]:

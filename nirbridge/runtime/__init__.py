@@ -14,6 +14,7 @@ from nirbridge.runtime.protocol import Availability, Runtime, make_program
 from nirbridge.runtime.recording import MEMBRANE, Recording, membrane_of
 from nirbridge.runtime.spikes import sends_spikes
 from nirbridge.runtime.states import State, state_shapes
+from nirbridge.runtime.step_note import step_note
 from nirbridge.runtime.support import fixed_problems, support_problems
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "sends_spikes",
     "sent_exponents",
     "state_shapes",
+    "step_note",
     "streaming_options",
     "support_problems",
     "usable_runtime",

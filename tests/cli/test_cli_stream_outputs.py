@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -210,6 +211,26 @@ def test_several_sources_refuse_what_needs_one(invoke: Invoke, recording: Path, 
 def test_labels_of_an_editor_that_marks_its_files(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\nbird\r\n")
     assert _labels(str(tmp_path / "labels.txt")) == ["cat", "dog", "bird"]
+
+
+def test_the_length_of_a_step_can_be_given_and_is_told(invoke: Invoke, recording: Path, tmp_path: Path) -> None:
+    nodes = {
+        "input": nir.Input(np.array([2, 34, 34])),
+        "flatten": nir.Flatten({"input": np.array([2, 34, 34])}, 0, -1),
+        "classes": nir.Linear(np.ones((1, 2312), np.float32) / 64),
+        "leak": nir.LI(np.full(1, 0.02), np.ones(1), np.zeros(1)),
+        "output": nir.Output(np.array([1])),
+    }
+    nirbridge.write(tmp_path / "leak.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    streamed = stream(recording, "--model", tmp_path / "leak.nir", "--window", "10ms", "--coding", "count")
+    plain, given = invoke(*streamed), invoke(*streamed, "--dt", 0.01)
+    note = (
+        "Note: node 'leak' (LI) runs in steps of 0.001 s, and a frame holds 0.01 s of events. Give --dt 0.01 (dt=0.01)"
+    )
+    assert note in plain.stderr
+    assert "Note" not in given.stderr
+    first, other = (json.loads(result.stdout.splitlines()[0])["scores"] for result in (plain, given))
+    np.testing.assert_allclose(np.array(other) / first, 10, rtol=1e-5)
 
 
 def test_a_port_without_a_page_is_refused(invoke: Invoke, recording: Path, model: Path) -> None:

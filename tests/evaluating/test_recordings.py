@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
 import nirbridge
 from nirbridge.errors import FileError, InputError
+from nirbridge.ir import MultiLevelLIF
 from nirbridge_events import encode, open_recording
+from tests.costing.nets import entry
 from tests.evaluating.networks import on_events, recordings, small
 
 
@@ -104,10 +107,6 @@ def test_a_bad_recording_is_counted_and_named(folder: Path, tmp_path: Path) -> N
 
 
 def test_a_graph_without_event_input_takes_an_encoding(folder: Path) -> None:
-    import nir
-
-    from tests.costing.nets import entry
-
     graph = on_events()
     graph.nodes["input"] = entry(2, 4, 4)
     encoding = {"window": 1000, "coding": "count", "sensor_size": (4, 4)}
@@ -120,6 +119,31 @@ def test_a_graph_without_event_input_takes_an_encoding(folder: Path) -> None:
         nirbridge.evaluate(on_events(), folder, encoding=encoding)
     with pytest.raises(InputError, match="takes 2x3, frames are 2x4x4"):
         nirbridge.evaluate(small(), folder, encoding=encoding)
+
+
+def test_steps_of_another_length_than_the_windows_are_told(folder: Path) -> None:
+    """A graph without time constants has no steps of a length."""
+    graph = on_events()
+    node = graph.nodes["input"]
+    told: list[str] = []
+    how = {"encoding": {"window": 2000, "coding": "count", "sensor_size": (4, 4)}, "tell": told.append}
+    graph.nodes["input"] = entry(2, 4, 4)
+    nirbridge.evaluate(graph, folder, **how)
+    assert not [line for line in told if "in steps of" in line]
+    leaky = nir.LIF(np.full(5, 0.02), np.ones(5), np.zeros(5), np.ones(5))
+    (name,) = (name for name, node in graph.nodes.items() if type(node) is MultiLevelLIF)
+    graph.nodes[name] = leaky
+    nirbridge.evaluate(graph, folder, **how)
+    note = (
+        f"node '{name}' (LIF) runs in steps of 0.001 s, and a frame holds 0.002 s of events. Give --dt 0.002 (dt=0.002)"
+    )
+    assert [line for line in told if line.startswith(note)]
+    told.clear()
+    nirbridge.evaluate(graph, folder, dt=0.002, **how)
+    nirbridge.evaluate(graph, folder, **how | {"encoding": {"per_events": 9, "coding": "count", "sensor_size": (4, 4)}})
+    graph.nodes["input"] = node
+    nirbridge.evaluate(graph, folder, tell=told.append)
+    assert not [line for line in told if "in steps of" in line]
 
 
 def test_a_data_set_of_encoded_frames(folder: Path, tmp_path: Path) -> None:
