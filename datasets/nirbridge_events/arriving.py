@@ -104,11 +104,11 @@ class Arriving:
             if self._encoder.ended and self.live:
                 break
             chunk = as_events(chunk)
-            self._hear(chunk)
+            heard = self._hear(chunk)
             if self.live and len(chunk):
                 chunk = self._joined(chunk)
             yield from self._encoder.windows(chunk, most_empty=self._most_empty())
-            closed = self._closed_until(chunk)
+            closed = self._closed_until(len(chunk) > 0 or heard)
             if closed is not None:
                 yield from self._encoder.windows_until(closed)
         yield from self._encoder.finish_windows()
@@ -137,15 +137,15 @@ class Arriving:
             return None
         return int(FORWARD + 2e6 * self._passed) // self._encoder.settings.window + 1
 
-    def _hear(self, chunk: Events) -> None:
-        """Notes when the events of a chunk came."""
+    def _hear(self, chunk: Events) -> bool:
+        """Notes when the events of a chunk came; whether a pipe brought any, though filters may have taken them out."""
         feed = self._feed
         if isinstance(feed, LiveFeed):
             arrivals = feed.take_arrivals()
         elif len(chunk):
             arrivals = [Arrivals(chunk.t[-1:], np.array([time.perf_counter()]))]
         else:
-            return
+            return False
         before = self._heard_at
         for each in arrivals:
             since = None if each.since is None else each.since + self._shift
@@ -153,10 +153,11 @@ class Arriving:
             if len(each.moments):
                 self._heard_at = float(each.moments[-1])
         self._passed = self._heard_at - before
+        return isinstance(feed, LiveFeed) and feed.patient and any(len(each.tops) for each in arrivals)
 
-    def _closed_until(self, chunk: Events) -> int | None:
+    def _closed_until(self, heard: bool) -> int | None:
         """Before which time no event may come any more [µs], as far as what came says so."""
-        if not len(chunk):
+        if not heard:
             silent = self._clock.silent_until(time.perf_counter())
             if silent is not None:
                 return silent

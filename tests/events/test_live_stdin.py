@@ -5,17 +5,19 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events import Events, Recording, open_recording, write_es
+from nirbridge_events import Events, FrameEncoder, PolarityFilter, Recording, Stream, open_recording, write_es
 from nirbridge_events.live.stdin import RECORD, open_stdin
 from nirbridge_events.readers.base import CUT
 from nirbridge_events.readers.wanted import Wanted
 from tests.events import naive
 from tests.events import naive_formats as formats
+from tests.events.test_streaming import SumProgram
 
 SENSOR = (128, 128)
 
@@ -198,6 +200,28 @@ def test_the_standard_input_of_a_process(events):
         command = [sys.executable, "-c", code, source]
         done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=True)
         assert done.stdout.split() == [b"4000"]
+
+
+def test_what_filters_take_out_of_a_pipe_is_no_silence():
+    """Else windows end by the wall while a slow model makes the pipe wait, more of them each time, and none is left."""
+    t = np.arange(0, 120_000, 2)
+    on = (t < 20_000) | (t >= 100_000)
+    places = np.ones(len(t), np.uint16)
+    with Pipe(structured(Events(places, places, t, on.astype(np.uint8))), size=6500) as reading:
+        source = open_stdin("-?format=structured&size=34x34", descriptor=reading)
+        encoder = FrameEncoder((34, 34), 10_000, "count", late="count", gap="count")
+        with Stream(
+            Recording(source, filters=[PolarityFilter("on")]),
+            SumProgram(lambda step: time.sleep(0.4)),
+            encoder,
+            policy="block",
+            grace=0,
+            queue_size=1,
+            warm_up=False,
+        ) as stream:
+            found = [decision.events for decision in islice(stream, 12)]
+    assert found == [5000] * 2 + [0] * 8 + [5000] * 2
+    assert stream.summary.late == 0
 
 
 def test_lines_that_are_no_event_cost_a_live_source_only_themselves(tmp_path):
