@@ -65,8 +65,8 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
     "--steps",
     callback=parse_steps,
     metavar="T[,T..]",
-    help="Steps for which still images are shown: one for all, or one for each network. Phase codes, LM-HT "
-    "graphs and those of 'convert --method qcfs' say it themselves.",
+    help="Steps for which still images are shown: one for all, or one for each network; rows of a .csv that state "
+    "their own keep them. Phase codes, LM-HT graphs and those of 'convert --method qcfs' say it themselves.",
 )
 @click.option("-o", "--output", type=_PATH, metavar="OUT.png", help="Draw the frontier.")
 @energy_options

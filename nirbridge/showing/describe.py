@@ -23,7 +23,7 @@ class NodeInfo:
         role: the family it belongs to, one of :data:`nirbridge.showing.roles.ROLES`.
         input_shape: shape of what enters, without time and batch; None where it cannot be told.
         output_shape: shape of what leaves.
-        levels: values above 0 that its spikes can have, None for what does not spike.
+        levels: lanes that its spikes can come from, of a binary neuron 1, None for what does not spike.
         phases: steps in a window of a phase-coded node, else None.
         parameters: numbers it holds, as they are stored.
         rate: steps it sends for each step of the graph's input, "1" for most.

@@ -44,7 +44,7 @@ _UNITS = {"tau": " s", "tau_syn": " s", "tau_mem": " s", "delay": " s", "window"
 
 
 def level_count(node: nir.NIRNode) -> int | None:
-    """Values above 0 that a spike can have: lanes of a multi-level neuron, 1 of a binary one, None without spikes."""
+    """Lanes that a spike can come from, of a binary neuron 1, None without spikes; several may send the same value."""
     spec = find_spec(type(node))
     if spec is None or not spec.sends.spikes:
         return None
