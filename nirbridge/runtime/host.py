@@ -101,9 +101,10 @@ class Coded:
 
     def lost(self, x: Array) -> Loss:
         """What lies outside of 0..scale, which the code spans, of data [T, B, *shape]."""
-        given = -x if self.negated else x
-        cut = given > self.planned.node.scale
-        return Loss(x.size, cut=int((cut | (given < 0) if self.alone else cut).sum()))
+        scale = np.asarray(self.planned.node.scale, dtype=np.float64)
+        # Data are not negated: bytes would wrap around, and truth values have no sign.
+        cut, below = (x < -scale, x > 0) if self.negated else (x > scale, x < 0)
+        return Loss(x.size, cut=int((cut | below if self.alone else cut).sum()))
 
 
 def coded_inputs(plan: Plan) -> tuple[Coded, ...]:

@@ -153,6 +153,8 @@ def test_what_a_phase_code_cuts_is_said(runtime: str, quantised: bool) -> None:
             program.run(x)
         assert {name: loss.cut for name, loss in program.losses.items()} == {"plus": 10, "minus": 10}
         program.run(x.clip(-0.5, 5))
+        for kind in (bool, np.uint8, np.int8):
+            program.run(np.abs(x).clip(0, 5).astype(kind))
 
 
 def test_parts_of_a_batch_are_told_together() -> None:
