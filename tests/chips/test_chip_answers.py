@@ -132,6 +132,20 @@ def test_an_input_of_unknown_range_is_a_condition() -> None:
     assert "fits on the conditions that the warnings name" in report.summary()[0]
 
 
+@pytest.mark.parametrize(
+    ("graph", "x", "found"),
+    [
+        (line(nir.Linear(ten(4, 4)), spiking(), shape=(4,)), np.eye(4), [("inputs_are_spikes", "warning")]),
+        (line(nir.Linear(ten(4, 4)), spiking(), shape=(4,)), -np.eye(4), [("messages_fit_their_bits", "error")]),
+        (_events(), 2 * np.ones((1, 1, 2, 2)), [("messages_fit_their_bits", "error")]),
+        (_events(), np.ones((1, 1, 2, 2), bool), []),
+    ],
+)
+def test_data_show_what_inputs_bring(graph: nir.NIRGraph, x: np.ndarray, found: list[tuple[str, str]]) -> None:
+    problems = check_chip(graph, "loihi1", x=x[None]).problems
+    assert [(problem.rule, problem.severity) for problem in problems] == found
+
+
 def test_a_graph_without_layers_has_nothing_that_fits() -> None:
     assert "nothing to place" in check_chip(line(shape=(4,)), "loihi2").summary()[0]
 
