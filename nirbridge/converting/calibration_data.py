@@ -23,18 +23,16 @@ BATCH = 64
 
 
 def checked_data(data: Any) -> Array:
-    """Calibration data as [N, *shape].
+    """Samples as [N, *shape].
 
     Raises:
-        InputError: it is no such array of numbers, empty, not finite, or all zero.
+        InputError: it is no such array of numbers, empty, or not finite.
     """
     array = as_numbers(data, "Give samples [N, *shape]")
     if array.ndim < 2 or not array.size:
         raise InputError(WHERE, f"has shape {array.shape}, expected [N, *shape]", "Give at least one sample")
     if not np.isfinite(array).all():
         raise InputError(WHERE, "holds NaN or infinity", "Calibrate on samples as the network was trained on")
-    if not array.any():
-        raise InputError(WHERE, "is all zero, which shows no activation", "Calibrate on real samples")
     return array
 
 

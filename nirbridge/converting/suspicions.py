@@ -45,7 +45,7 @@ def _constant(data: Array) -> list[Problem]:
     alike = np.ptp(flat, axis=1) <= _ALIKE * np.abs(flat).max()
     if not alike.any():
         return []
-    found = f"{int(alike.sum())} of {len(data)} samples hold one value throughout, the first is number {alike.argmax()}"
+    found = f"{int(alike.sum())} of {len(data)} samples hold one value throughout"
     return [Problem(_WHERE, found, "Leave blank samples out", rule="constant_samples")]
 
 
