@@ -52,7 +52,7 @@ def module_device(module: nn.Module) -> torch.device:
 def batches(data: Array, dtype: torch.dtype, transform: Callable[[Array], Array], size: int = BATCH) -> list[Tensor]:
     """The data in batches as the analog network takes them."""
     return [
-        torch.as_tensor(transform(data[start : start + size].astype(np.float64))).to(dtype)
+        torch.as_tensor(transform(data[start : start + size].astype(np.float64, order="C"))).to(dtype)
         for start in range(0, len(data), size)
     ]
 

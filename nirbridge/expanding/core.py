@@ -15,7 +15,7 @@ from nirbridge.errors import GraphError, Problem, UnsupportedError
 from nirbridge.expanding import multilevel, others, products, rounding
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
 from nirbridge.expanding.rounding import without_identities
-from nirbridge.expanding.substeps import as_substeps, spikes_before
+from nirbridge.expanding.substeps import as_substeps, spikes_before, substeps_of
 from nirbridge.ir import (
     Aggregate,
     EventInput,
@@ -61,7 +61,7 @@ def expand_with_notes(
     require_option("exact_for", exact_for, EXACT_FOR)
     require_seconds("dt", dt)
     flat = without_identities(flatten(graph))
-    substeps = next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
+    substeps = substeps_of(flat)
     problems = find_problems(flat, dt)
     if problems:
         raise GraphError.from_problems(problems)
