@@ -160,8 +160,7 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
     whole = make_plan(flat, dt)
     plan = without_units(whole)
     layers = layers_of(plan)
-    widest = limits.weight_bits.value
-    placed = [(layer, *fewest_cores(layer, limits, min(layer.weights.bits or widest, widest))) for layer in layers]
+    placed = [(layer, *fewest_cores(layer, limits)) for layer in layers]
     bits, costs = message_bits(plan), message_costs(plan)
     activity = None
     if x is not None:
@@ -176,7 +175,7 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
         problems += out_axons_fit(layer, load, targets[layer.planned.name], limits)
     cores = sum(load.cores for _, load, _ in placed)
     problems += chip_has_enough_cores(cores, limits)
-    rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
+    rows = tuple(_on_chip(layer, load, decided, limits, bits, costs) for layer, load, decided in placed)
     host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
     used = [used_synapses(layer, activity) for layer in layers]
     costing = [Population(row.neurons, each, row.neurons_per_core) for row, each in zip(rows, used, strict=True)]
@@ -184,7 +183,9 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
     return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host, step)
 
 
-def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: dict[str, str]) -> LayerOnChip:
+def _on_chip(
+    layer: Layer, load: Load, decided: list[str], chip: Chip, bits: Bits, costs: dict[str, str]
+) -> LayerOnChip:
     node = layer.planned.node
     return LayerOnChip(
         layer=layer.planned.name,
@@ -192,7 +193,7 @@ def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: di
         shape=layer.planned.output_shape,
         neurons=layer.neurons,
         fan_in=sum(path.fan_in for path in layer.paths),
-        weight_bits=layer.weights.bits,
+        weight_bits=layer.weights.bits(chip),
         message_cost=dearest({costs[path.source] for path in layer.paths}),
         message_bits=bits[layer.planned.name],
         cores=load.cores,
