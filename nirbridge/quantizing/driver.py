@@ -62,13 +62,13 @@ def quantize(
 ) -> nir.NIRGraph:
     """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`.
 
-    A :class:`~nirbridge.errors.GraphWarning` says so where one step for a layer loses many of its channels.
+    A :class:`~nirbridge.errors.GraphWarning` says so where rounding loses more of a layer than its bits say.
     """
     integers, report = quantize_with_report(
         graph, data, weight_bits=weight_bits, per=per, rounding=rounding, input=input, dt=dt
     )
-    if report.lost:
-        warnings.warn(report.lost, GraphWarning, stacklevel=2)
+    for text in report.warnings:
+        warnings.warn(text, GraphWarning, stacklevel=2)
     return integers
 
 
@@ -231,6 +231,7 @@ def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None =
 def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> QuantizeReport:
     layers = walk.layers()
     for layer in layers:
+        layer.coarser = int(np.max(walk.coarser.get(layer.node, 0)))
         if states is not None and layer.node in states:
             node = walk.done[layer.node].node
             top = np.abs(node.lane_threshold).max() if type(node) is MultiLevelLIF else 0
@@ -245,7 +246,7 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
     report = QuantizeReport(
         walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, per=per, notes=notes
     )
-    report.notes += [report.lost] if report.lost else []
+    report.notes += report.warnings
     return report
 
 

@@ -119,6 +119,16 @@ def test_channels_that_one_step_loses_are_told() -> None:
     assert "3 of 8 of Linear 'n0'" in (lost([1] * 5 + [1e-3] * 3)[2] or "")
 
 
+def test_what_24_bits_of_state_cost_is_told() -> None:
+    """At a step of 10 µs a spike moves the membrane by 10^-8 of its threshold; at 1 ms nothing is lost."""
+    one = np.ones(8)
+    neuron = nir.CubaLIF(one / 10, one / 10, one, 0 * one, one)
+    graph = line(nir.Linear(np.random.default_rng(0).normal(size=(8, 40))), neuron, shape=(40,))
+    assert quantize_with_report(graph, dt=1e-3)[1].notes == []
+    with pytest.warns(GraphWarning, match="1 layer by a quarter or more, Linear 'n0' by 100%: with finer steps"):
+        quantize(graph, dt=1e-5)
+
+
 def test_a_chain_of_synapses_shares_what_each_channel_has_too_much() -> None:
     """Biases beside which weights are small, of each channel another: the layer before loses bits for all of them."""
     random = np.random.default_rng(5)
