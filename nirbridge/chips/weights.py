@@ -53,9 +53,8 @@ class Weights:
         if not array.size or (array != np.rint(array)).any():
             return replace(self, whole=False, fan_out=self.fan_out * fan_out, merged=self.merged + 1)
         terms = min(fan_in, self.fan_out)
-        made = self._times(array)
-        ends = {"low": terms * made.low, "high": terms * made.high}
-        return replace(made, **ends, fan_out=self.fan_out * fan_out, merged=self.merged + 1)
+        low, high = terms * int(array.min()), terms * int(array.max())
+        return replace(self._times(low, high, _twos(array)), fan_out=self.fan_out * fan_out, merged=self.merged + 1)
 
     def scaled(self, factor: Any) -> Weights:
         """Each times a factor of its target; one power of two for all goes into the shift."""
@@ -65,7 +64,7 @@ class Weights:
         low, high = int(values.min()), int(values.max())
         if low == high > 0 and low & (low - 1) == 0:
             return replace(self, shift=self.shift + low.bit_length() - 1)
-        return self._times(values)
+        return self._times(low, high, _twos(values))
 
     def repeated(self, times: int) -> Weights:
         """Each to so many places."""
@@ -99,12 +98,15 @@ class Weights:
             merged=max(one.merged for one in listed),
         )
 
-    def _times(self, factors: NDArray[np.float64]) -> Weights:
-        """Times each of some whole numbers."""
-        products = [end * int(factor) for end in (self.low, self.high) for factor in (factors.min(), factors.max())]
-        joined = int(np.bitwise_or.reduce(np.clip(factors, -(2.0**62), 2.0**62).astype(np.int64), axis=None))
-        twos = self.twos + max((joined & -joined).bit_length() - 1, 0)
-        return replace(self, low=min(products), high=max(products), twos=twos)
+    def _times(self, low: int, high: int, twos: int) -> Weights:
+        products = [a * b for a in (self.low, self.high) for b in (low, high)]
+        return replace(self, low=min(products), high=max(products), twos=self.twos + twos)
+
+
+def _twos(whole: NDArray[np.float64]) -> int:
+    """How many factors of 2 all of some whole numbers share."""
+    joined = int(np.bitwise_or.reduce(np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64), axis=None))
+    return max((joined & -joined).bit_length() - 1, 0)
 
 
 ONE = Weights()
