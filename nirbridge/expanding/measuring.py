@@ -8,11 +8,11 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.arrays import as_array
 from nirbridge.expanding.substeps import join_substeps, repeat_substeps, substeps_of
 from nirbridge.ir import flatten
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, compile, make_plan
+from nirbridge.runtime.data import validated
 
 STEPS, BATCH = 16, 4
 
@@ -85,8 +85,7 @@ def measured_error(
 
 def _by_name(plan: Plan, x: Data | None) -> dict[str, Array]:
     if x is not None:
-        given = x if isinstance(x, dict) else {plan.inputs[0]: x}
-        return {name: as_array(f"input '{name}'", array).astype(np.float64) for name, array in given.items()}
+        return {name: array.astype(np.float64) for name, array in validated(plan, x)[0].items()}
     rng = np.random.default_rng(0)
     steps = -(-STEPS // plan.block) * plan.block
     return {name: rng.integers(0, 65, (steps, BATCH, *plan[name].output_shape)) / 32 for name in plan.inputs}

@@ -128,7 +128,7 @@ def test_bad_files_and_data(invoke: Invoke, graph_file: Path, tmp_path: Path) ->
     assert_one_line(invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "no.npy"), "no.npy")
     np.save(tmp_path / "bad.npy", np.ones((6, 2, 5)))
     result = invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "bad.npy")
-    assert_one_line(result, "bad.npy", "shape (6, 2, 5), expected numbers [T, B, 4]")
+    assert_one_line(result, "bad.npy", "shape (6, 2, 5), expected [T, B, 4]")
     np.save(tmp_path / "nan.npy", np.full((6, 2, 4), np.nan))
     assert_one_line(invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "nan.npy"), "NaN or infinity")
     assert not target.exists()

@@ -259,7 +259,7 @@ def test_bad_arguments() -> None:
     for bits in (0, 9, 2.5, True):
         with pytest.raises(InputError, match="not among 1..8"):
             quantize(graph, weight_bits=bits)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"shape \(3, 2, 5\), expected numbers \[T, B, 4\]"):
+    with pytest.raises(InputError, match=r"shape \(3, 2, 5\), expected \[T, B, 4\]"):
         quantize(graph, data=np.ones((3, 2, 5)))
     with pytest.raises(InputError, match="8 is no array .* the bits by name: weight_bits=8"):
         quantize(graph, 8)  # type: ignore[arg-type]
