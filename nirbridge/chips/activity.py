@@ -49,7 +49,7 @@ def measured_activity(
 
 def used_synapses(layer: Layer, activity: Mapping[str, float] | None) -> tuple[float, float]:
     """Synapses of one neuron over which a message comes in a step, at least and at most; from none to all of them
-    where nothing was measured.  A kernel that reaches over a border counts whole."""
+    where nothing was measured.  All count that the neuron with the most has, over borders too."""
     if activity is None:
         return 0.0, float(sum(path.fan_in for path in layer.paths))
     mean = sum(path.fan_in * activity[path.source] for path in layer.paths)
