@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from nirbridge.converting.analog import trace
-from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
+from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.markers import Array
 from nirbridge.converting.observing import Progress
 from nirbridge.converting.vocabulary import (
@@ -75,7 +75,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         module=module,
         analog=None,
         coded=None,
-        transform=identity,
+        transform=np.asarray,
         layers=found,
         latency=Latency(window, 0 if window == 1 else window, depth(graph, MultiLevelLIF)),
         notes=(),
