@@ -121,7 +121,7 @@ def _arrays(
     )
     if order is None or not found.still:
         return found
-    return found.noted(f"{where}: still images have no time axis, so --order {order} says nothing about it.")
+    return found.noted(f"{where}: still images have no time axis, so --order {order} says nothing about them.")
 
 
 def _recordings(
