@@ -105,7 +105,11 @@ class Weights:
 
 def _twos(whole: NDArray[np.float64]) -> int:
     """How many factors of 2 all of some whole numbers share."""
-    joined = int(np.bitwise_or.reduce(np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64), axis=None))
+    joined = 0
+    for row in np.atleast_2d(whole):  # not all at once, which would take the memory of the weights again
+        joined |= int(np.bitwise_or.reduce(np.clip(row, -(2.0**62), 2.0**62).astype(np.int64), axis=None))
+        if joined & 1:
+            return 0
     return max((joined & -joined).bit_length() - 1, 0)
 
 
