@@ -40,14 +40,9 @@ def channel_steps(rows: Array, bits: int, unit: Array | None = None) -> Array:
     else:
         tried = [fitting * 2.0**-part for part in range(_FINEST + 1)]
     found = np.concatenate([_least(flat[part], [step[part] for step in tried], bits) for part in parts])
-    whole = np.concatenate([_are_whole(flat[part] / fitting[part]) for part in parts])
+    whole = np.concatenate([(np.fmod(flat[part], fitting[part]) == 0).all(-1, keepdims=True) for part in parts])
     found = np.where(whole & (top > 0), fitting, found)
     return found.reshape(*rows.shape[:-1], 1)
-
-
-def _are_whole(rows: Array) -> Array:
-    """Of each row, whether all are whole numbers."""
-    return np.asarray((rows == np.rint(rows)).all(axis=-1, keepdims=True))
 
 
 def _least(rows: Array, tried: list[Array], bits: int) -> Array:
