@@ -41,12 +41,14 @@ def load(layer: Layer, cores: int, chip: Chip, weight_bits: int) -> Load:
     return Load(cores, neurons, bits + neurons * kept, sum(axons))
 
 
-def fewest_cores(layer: Layer, chip: Chip, weight_bits: int) -> tuple[Load, list[str]]:
+def fewest_cores(layer: Layer, chip: Chip) -> tuple[Load, list[str]]:
     """The smallest spread in which each core fits, and the limits that decided it; more cores than neurons never help.
 
     Where no spread fits, the load of one neuron a core and the limits that it still breaks.
     """
     decided: list[str] = []
+    widest = chip.weight_bits.value
+    weight_bits = min(layer.weights.bits(chip) or widest, widest)
     most = min(layer.neurons, _MOST_CORES)
     cores = 1
     while True:

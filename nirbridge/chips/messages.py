@@ -40,9 +40,9 @@ def _bits(planned: PlannedNode, plan: Plan, bound: int | None) -> int | None:
         return _input_bits(node)
     if sends.values is not None:
         values = np.asarray(sends.values(node), dtype=np.float64)
-        return None if (values != np.rint(values)).any() else _of(int(values.min()), int(values.max()))
+        return None if (values != np.rint(values)).any() else bits_of(int(values.min()), int(values.max()))
     if type(node) in (Product, TemporalMix):
-        return None if bound is None else _of(-bound, bound)
+        return None if bound is None else bits_of(-bound, bound)
     return STATE_BITS
 
 
@@ -51,13 +51,13 @@ def _input_bits(node: nir.NIRNode) -> int | None:
     if type(node) is not EventInput:
         return None
     exponents = declared_exponents(node)
-    return STATE_BITS if exponents is None else _of(0, 1 << exponents[-1])
+    return STATE_BITS if exponents is None else bits_of(0, 1 << exponents[-1])
 
 
 def _rounded_bits(planned: PlannedNode, plan: Plan) -> int | None:
     """What the input says, within the range; one that is as wide as a state says nothing."""
     given = _input_bits(_brought(planned, plan))
-    own = _of(int(np.min(planned.node.low)), int(np.max(planned.node.high)))
+    own = bits_of(int(np.min(planned.node.low)), int(np.max(planned.node.high)))
     return min(own, given) if given is not None else own if own < STATE_BITS else None
 
 
@@ -68,7 +68,8 @@ def _brought(planned: PlannedNode, plan: Plan) -> nir.NIRNode:
     return plan[planned.sources[0].name].node
 
 
-def _of(low: int, high: int) -> int:
+def bits_of(low: int, high: int) -> int:
+    """Of a message within these ends: 1 for 0 and 1, else with the sign."""
     return 1 if low >= 0 and high <= 1 else 1 + max(high, -low).bit_length()
 
 

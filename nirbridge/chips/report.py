@@ -8,7 +8,7 @@ from typing import Any
 
 from nirbridge.checking import find_problems
 from nirbridge.chips.activity import measured_activity, used_synapses
-from nirbridge.chips.costs import FIGURES, Population, StepCost, cost_of_step
+from nirbridge.chips.costs import Population, StepCost, cost_of_step
 from nirbridge.chips.layers import Layer, layers_of
 from nirbridge.chips.limits import CHIPS, KIBIBYTE, SOURCES, Chip, Limit
 from nirbridge.chips.mapping import Load, fewest_cores
@@ -144,7 +144,7 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
         chip: "loihi1" or "loihi2".
         dt: seconds per step; by default the window of an EventInput, else 1e-3.
         x: data [T, B, *shape] to run on the reference, in integers as the chip does where the graph can be; time and
-            energy of a step are those of its mean activity then.
+            energy of a step are those of its mean activity then, and messages have at least the bits that they take.
 
     Raises:
         InputError: the chip is unknown, dt is not positive, or the data do not fit the graph.
@@ -160,9 +160,12 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
     whole = make_plan(flat, dt)
     plan = without_units(whole)
     layers = layers_of(plan)
-    widest = limits.weight_bits.value
-    placed = [(layer, *fewest_cores(layer, limits, min(layer.weights.bits or widest, widest))) for layer in layers]
+    placed = [(layer, *fewest_cores(layer, limits)) for layer in layers]
     bits, costs = message_bits(plan), message_costs(plan)
+    activity = None
+    if x is not None:
+        activity, seen = measured_activity(flat, layers, x, dt, None if fixed_problems(plan) else FIXED)
+        bits |= {name: n for name, n in seen.items() if n > (bits[name] or limits.message_bits.value)}
     problems = chip_problems(plan, layers, limits, bits)
     targets: Counter[str] = Counter()
     for layer, load, _ in placed:
@@ -172,18 +175,17 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
         problems += out_axons_fit(layer, load, targets[layer.planned.name], limits)
     cores = sum(load.cores for _, load, _ in placed)
     problems += chip_has_enough_cores(cores, limits)
-    rows = tuple(_on_chip(layer, load, decided, bits, costs) for layer, load, decided in placed)
+    rows = tuple(_on_chip(layer, load, decided, limits, bits, costs) for layer, load, decided in placed)
     host = tuple(str(planned) for planned in (*hosted_nodes(whole).values(), *hosted_units(whole).values()))
-    activity = None
-    if x is not None and chip in FIGURES:
-        activity = measured_activity(flat, layers, x, dt, None if fixed_problems(plan) else FIXED)
     used = [used_synapses(layer, activity) for layer in layers]
     costing = [Population(row.neurons, each, row.neurons_per_core) for row, each in zip(rows, used, strict=True)]
     step = cost_of_step(chip, costing, activity) if cores <= limits.cores.value else None
     return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host, step)
 
 
-def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: dict[str, str]) -> LayerOnChip:
+def _on_chip(
+    layer: Layer, load: Load, decided: list[str], chip: Chip, bits: Bits, costs: dict[str, str]
+) -> LayerOnChip:
     node = layer.planned.node
     return LayerOnChip(
         layer=layer.planned.name,
@@ -191,7 +193,7 @@ def _on_chip(layer: Layer, load: Load, decided: list[str], bits: Bits, costs: di
         shape=layer.planned.output_shape,
         neurons=layer.neurons,
         fan_in=sum(path.fan_in for path in layer.paths),
-        weight_bits=layer.weights.bits,
+        weight_bits=layer.weights.bits(chip),
         message_cost=dearest({costs[path.source] for path in layer.paths}),
         message_bits=bits[layer.planned.name],
         cores=load.cores,

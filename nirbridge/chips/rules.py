@@ -154,8 +154,8 @@ def weights_fit_their_bits(layer: Layer, plan: Plan, chip: Chip) -> list[Problem
     for path in layer.paths:
         gain = 1 if chip.programmable_neurons else _gain(layer.planned.node)
         weights = path.weights.scaled(gain)
-        bits = (weights.bits or 0) + max(0, weights.shift - chip.weight_exponent.value)
-        if weights.whole and bits > limit.value:
+        bits = weights.bits(chip)
+        if bits is not None and bits > limit.value:
             merged = weights.merged > 1 or np.any(np.asarray(gain) != 1)
             found = f"its weights, all between {path.source!r} and it merged, can take {bits} bits"
             where = layer.planned if merged or not path.last else plan[path.last]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="With --runtime lava: also map the graph to the cores of loihi1 or loihi2 and find what does not fit.",
 )
-@data_option(False, "With --chip: data, as for run; a step's time and energy are those of the activity they cause.")
+@data_option(False, "With --chip: data, as for run, which show how much a step costs and what inputs bring.")
 @dt_option
 @precision_option
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")

@@ -133,12 +133,11 @@ def command(
     reported = report is not None or plot is not None
     _require_report_options(reported, runtime, how)
     from nirbridge.converting import convert_in_full, measure
-    from nirbridge.converting.calibration_data import checked_data
     from nirbridge.exporting import load_module, load_weights
     from nirbridge.ir import write
 
     with _naming(data):
-        values, judged, classes = _divided(checked_data(_samples(data)), labels, samples, reported)
+        values, judged, classes = _divided(_samples(data), labels, samples, reported)
     with _naming(data), redirect_stdout(sys.stderr):  # data go to stdout, and what the user's code prints is none
         module = load_module(spec)
         if weights is not None:
@@ -206,13 +205,16 @@ def _divided(data: Any, labels: Path | None, held_back: int | None, reported: bo
     """Samples to calibrate on, others to judge by, spread over the data, and the classes of those.
 
     Raises:
-        InputError: too few samples to hold some back, or labels that are not one for each sample.
+        InputError: too few samples to hold some back, bad ones, or labels that are not one for each sample.
     """
     import numpy as np
 
-    classes = None if labels is None else _classes(labels, len(data))
+    from nirbridge.converting.calibration_data import checked_data
+
     if not reported:
-        return data, data[:0], None
+        return data, None, None
+    data = checked_data(data)  # before they are divided, and before a long conversion
+    classes = None if labels is None else _classes(labels, len(data))
     count = min(len(data) // 4, _MOST_JUDGED) if held_back is None else held_back
     if not 1 <= count < len(data):
         found = f"{count} of {len(data)} samples would be held back from calibration"

@@ -63,7 +63,8 @@ def command(
     from nirbridge.expanding import expand_with_notes, reach
     from nirbridge.expanding.measuring import measured_error
     from nirbridge.expanding.reach import write_reached
-    from nirbridge.ir import write
+    from nirbridge.expanding.substeps import substeps_of
+    from nirbridge.ir import flatten, write
     from nirbridge.reports import counted
 
     require_output(output, ".nir", graph, source)
@@ -89,6 +90,10 @@ def command(
         echo(f"Warning: {note}", err=True)
     exact = f"exact for {exact_for}" if not notes else f"approximate in {counted(len(notes), 'node')}"
     echo(f"{output}: {len(network.nodes)} nodes became {len(expanded.nodes)}, {exact}", err=True)
+    if exact_for == "substeps":
+        count = substeps_of(flatten(network))
+        echo(f"Give it every frame {count} times and --reset subtract, and add up each {count} outputs.", err=True)
+        echo("It is exact for data that hold still over windows of a TemporalMix, and membranes in [0, q).", err=True)
     if reached:
         said = "run by our tests" if reached.target.ran else "not run by us, only read"
         echo(f"for {reached.target.version}, {reached.target.source}: {said}", err=True)

@@ -23,6 +23,7 @@ from nirbridge.cli.common import (
 from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import adding, progress_of
+from nirbridge.cli.quantities import scale_option
 from nirbridge.cli.runtime_options import calculation_options, given
 from nirbridge.errors import InputError, NirbridgeError, Problem
 
@@ -68,6 +69,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
     help="Steps for which still images are shown: one for all, or one for each network; rows of a .csv that state "
     "their own keep them. Phase codes, LM-HT graphs and those of 'convert --method qcfs' say it themselves.",
 )
+@scale_option
 @click.option("-o", "--output", type=_PATH, metavar="OUT.png", help="Draw the frontier.")
 @energy_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
@@ -80,6 +82,7 @@ def command(
     sources: tuple[Path, ...],
     labels: Path,
     steps: tuple[int, ...],
+    scale: float,
     output: Path | None,
     bits: str | None,
     samples: int | None,
@@ -109,7 +112,7 @@ def command(
 
     files = listed(networks, sources, steps)
     require_output(output, ".png", labels, *networks, *(path for one in files for path in (one.graph, one.input)))
-    candidates = _candidates(files, labels, samples, options["dt"])
+    candidates = _candidates(files, labels, {"samples": samples, "dt": options["dt"], "scale": scale})
     for file, one in zip(files, candidates, strict=True):
         note_precision(file.graph, one.graph, options["precision"], options["dt"])
     outcomes = []
@@ -135,7 +138,7 @@ def command(
         echo_text(found.table())
 
 
-def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | None, dt: float | None) -> list[Candidate]:
+def _candidates(files: tuple[NetworkFile, ...], labels: Path, how: dict[str, Any]) -> list[Candidate]:
     """All networks with their data; an error names every file that does not fit."""
     from nirbridge.evaluating import candidate, distinct_names
 
@@ -149,13 +152,12 @@ def _candidates(files: tuple[NetworkFile, ...], labels: Path, samples: int | Non
             made = candidate(
                 name,
                 graph,
-                _data(file, graph, dt, known, classes.size),
+                _data(file, graph, how["dt"], known, classes.size),
                 classes,
                 steps=file.steps,
-                samples=samples,
                 label=file.label,
                 group=file.group,
-                dt=dt,
+                **how,
             )
             found.append(made)
     if problems:

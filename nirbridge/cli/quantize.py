@@ -125,7 +125,8 @@ def command(
     for note in report.notes:
         echo(f"Note: {note}", err=True)
     echo(f"wrote {output}: {len(integers.nodes)} nodes, {weight_bits}-bit weights", err=True)
-    if source is None and form == "data" and any(type(node) is nir.Input for node in network.nodes.values()):
+    plain = {name for name, step in report.input_scale.items() if type(network.nodes[name]) is nir.Input and step == 1}
+    if source is None and form == "data" and plain:
         echo("Without --data the step is 1: values that are no whole numbers are rounded, and said.", err=True)
     if form == "integers":
         echo(f"Give it round(x / step) and --precision fixed: nothing in {output.name} says either.", err=True)

@@ -23,18 +23,16 @@ BATCH = 64
 
 
 def checked_data(data: Any) -> Array:
-    """Calibration data as [N, *shape].
+    """Samples as [N, *shape].
 
     Raises:
-        InputError: it is no such array of numbers, empty, not finite, or all zero.
+        InputError: it is no such array of numbers, empty, or not finite.
     """
     array = as_numbers(data, "Give samples [N, *shape]")
     if array.ndim < 2 or not array.size:
         raise InputError(WHERE, f"has shape {array.shape}, expected [N, *shape]", "Give at least one sample")
     if not np.isfinite(array).all():
         raise InputError(WHERE, "holds NaN or infinity", "Calibrate on samples as the network was trained on")
-    if not array.any():
-        raise InputError(WHERE, "is all zero, which shows no activation", "Calibrate on real samples")
     return array
 
 
@@ -54,7 +52,7 @@ def module_device(module: nn.Module) -> torch.device:
 def batches(data: Array, dtype: torch.dtype, transform: Callable[[Array], Array], size: int = BATCH) -> list[Tensor]:
     """The data in batches as the analog network takes them."""
     return [
-        torch.as_tensor(transform(data[start : start + size].astype(np.float64))).to(dtype)
+        torch.as_tensor(transform(data[start : start + size].astype(np.float64, order="C"))).to(dtype)
         for start in range(0, len(data), size)
     ]
 

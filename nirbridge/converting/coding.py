@@ -21,17 +21,19 @@ Floats = NDArray[np.float64]
 class Code:
     r"""At most ``spikes`` of the phases k = f..f+T-1, each standing for Q^-k of λ.
 
-        .. math::
-            \text{with } r = a \text{ and } j = spikes: \quad k \text{ fires iff } j > 0 \text{ and } r \ge m_j Q^{-k};
-    XX
-        Args:
-            base: Q, above 1.
-            phases: T.
-            first_phase: f.
-            rounding: compare with the middle between two values.
-            spikes: of a window, at most.
+    From r = a and j = ``spikes`` on, phase after phase fires where
 
-        Source: Hwang and Kung, 2024, equations 3 and 4, for one spike.
+    .. math::
+        j > 0 \text{ and } r \ge m_j Q^{-k}; \quad \text{then } r \leftarrow r - Q^{-k}, \; j \leftarrow j - 1
+
+    Args:
+        base: Q, above 1.
+        phases: T.
+        first_phase: f.
+        rounding: compare with the middle m between two values, else m = 1.
+        spikes: of a window, at most.
+
+    Source: Hwang and Kung, 2024, equations 3 and 4, for one spike.
     """
 
     base: float

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import nir
-import numpy as np
 from torch import nn
 
 from nirbridge.converting.analog import AnalogGraph
@@ -104,8 +103,3 @@ def depth(graph: nir.NIRGraph, kind: type[nir.NIRNode] = PhaseIF) -> int:
         before = max((found[source] for source in flat.forward_sources(name)), default=0)
         found[name] = before + (type(flat.nodes[name]) is kind)
     return max(found.values(), default=0)
-
-
-def identity(data: Array) -> Array:
-    """Data that the analog network takes as they are."""
-    return np.asarray(data)

@@ -31,6 +31,7 @@ from nirbridge.converting.markers import Array, ChannelAffine, Relu
 from nirbridge.converting.observing import Progress, observe
 from nirbridge.converting.ranges import scale
 from nirbridge.converting.rewrites import arrange
+from nirbridge.converting.samples import WHERE
 from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
@@ -57,6 +58,8 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
         InputError: data or an option does not fit, or a layer is dead.
     """
     settings = make_settings(**options)
+    if not data.any():
+        raise InputError(WHERE, "is all zero, which shows no activation", "Calibrate on real samples")
     shape = data.shape[1:]
     progress("reading the network")
     traced = analog_graph(module, shape)

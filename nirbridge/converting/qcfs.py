@@ -8,14 +8,14 @@ makes the T steps of a frame, and one takes their mean at the end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from nirbridge.converting.analog import trace
-from nirbridge.converting.conversion import Conversion, Latency, Layer, depth, identity
+from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.markers import Array
 from nirbridge.converting.observing import Progress
 from nirbridge.converting.vocabulary import (
@@ -31,7 +31,7 @@ from nirbridge.errors import ExportError, InputError
 from nirbridge.exporting import concatenation, enlarging, layers, maxima, normalisation, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
-from nirbridge.exporting.call import Call
+from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
@@ -75,7 +75,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         module=module,
         analog=None,
         coded=None,
-        transform=identity,
+        transform=np.asarray,
         layers=found,
         latency=Latency(window, 0 if window == 1 else window, depth(graph, MultiLevelLIF)),
         notes=(),
@@ -92,8 +92,8 @@ def _mixing(name: str, matrix: Array) -> Callable[[GraphBuilder, Signal], Signal
 
 
 def _vocabulary(window: int) -> Vocabulary:
-    def neuron(call: Call, module: QCFS, input: Any) -> Signal:
-        signal = require_signal(input)
+    def neuron(call: Call, module: QCFS, x: Any) -> Signal:
+        signal = require_signal(x)
         if module.levels % window:
             found = f"has Q = {module.levels} levels, not a multiple of T = {window}"
             raise RefusalError(found, f"Choose steps that divide {module.levels}")
@@ -103,19 +103,25 @@ def _vocabulary(window: int) -> Vocabulary:
         node = MultiLevelLIF.uniform(signal.shape, count, theta, v_init=theta / 2, output="value")
         return call.emit(node, _mixed(call, signal, window))
 
-    def pooled(handler: Callable[..., Any]) -> Callable[..., Any]:
-        def lower(call: Call, *args: Any, **kwargs: Any) -> Any:
-            *module, signal = args[: 2 if isinstance(args[0], nn.Module) else 1]
-            rest = args[len(module) + 1 :]
-            return handler(call, *module, _mixed(call, require_signal(signal), window), *rest, **kwargs)
+    def pooled(function: Handler) -> Handler:
+        @wraps(function)
+        def lower(call: Call, input: Any, *args: Any, **kwargs: Any) -> Any:
+            return function(call, _mixed(call, require_signal(input), window), *args, **kwargs)
 
         return lower
 
-    pools = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
-    functions = [name for name, does in FUNCTIONS.items() if does in (maxima.max_pool2d, maxima.adaptive_max_pool2d)]
-    known = {**layers.MODULES, **pooling.MODULES, **enlarging.MODULES, **normalisation.MODULES, **GRAPH_MODULES}
+    pools = {does: pooled(does) for does in (maxima.max_pool2d, maxima.adaptive_max_pool2d)}
     return Vocabulary(
-        modules={**known, **{kind: pooled(known[kind]) for kind in pools}, QCFS: neuron},
+        modules={
+            **layers.MODULES,
+            **pooling.MODULES,
+            **enlarging.MODULES,
+            **normalisation.MODULES,
+            **GRAPH_MODULES,
+            nn.MaxPool2d: with_fields(pools[maxima.max_pool2d], *maxima.FIELDS),
+            nn.AdaptiveMaxPool2d: with_fields(pools[maxima.adaptive_max_pool2d], "output_size", "return_indices"),
+            QCFS: neuron,
+        },
         named_modules={},
         functions={
             **FUNCTIONS,
@@ -123,7 +129,7 @@ def _vocabulary(window: int) -> Vocabulary:
             **enlarging.FUNCTIONS,
             **PRODUCTS,
             **GRAPH_FUNCTIONS,
-            **{name: pooled(FUNCTIONS[name]) for name in functions},
+            **{name: pools[does] for name, does in FUNCTIONS.items() if does in pools},
         },
         methods={**METHODS, **PRODUCT_METHODS, **GRAPH_METHODS},
         module_refusal=partial(module_refusal, _HINT),

@@ -129,15 +129,15 @@ def make_settings(
         base_from_data=automatic and rule != PAPER,
         spikes=most,
         calibrate=rule,
-        margin=None if margin is None else _margin(margin),
+        margin=None if margin is None else _number("margin", margin, 1, _MOST_MARGIN, "2.5"),
         first_phase=first,
         rounding=_flag("rounding", rounding),
         bn=bn,
         averages=averages,
         weight_bits=None if weight_bits is None else _whole("weight_bits", weight_bits, 2, _MOST_BITS),
         weight_rounding=weight_rounding,
-        percentile=_percentile(percentile),
-        input_scale=None if input_scale is None else _positive("input_scale", input_scale),
+        percentile=_number("percentile", percentile, _LEAST_PERCENTILE, 100, "99.9"),
+        input_scale=None if input_scale is None else _number("input_scale", input_scale, 1e-300, 1e300, "1.0"),
         mean=None if mean is None else _channels("mean", mean),
         std=None if std is None else _channels("std", std, positive=True),
     )
@@ -174,26 +174,11 @@ def _base(value: Any) -> float:
     return base
 
 
-def _percentile(value: Any) -> float:
+def _number(name: str, value: Any, least: float, most: float, example: str) -> float:
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not _LEAST_PERCENTILE <= value <= 100:
-        found = f"{value!r} is not a number from {_LEAST_PERCENTILE} to 100"
-        raise InputError("option 'percentile'", found, "Give for instance 99.9")
-    return float(value)
-
-
-def _margin(value: Any) -> float:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 1 <= value <= _MOST_MARGIN:
-        found = f"{value!r} is not a number from 1 to {_MOST_MARGIN}"
-        raise InputError("option 'margin'", found, "Give for instance 2.5, times the largest activation")
-    return float(value)
-
-
-def _positive(name: str, value: Any) -> float:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not (math.isfinite(value) and value > 0):
-        raise InputError(f"option '{name}'", f"{value!r} is not a positive number")
+    if not number or not least <= value <= most:
+        found = f"{value!r} is not a number from {least:g} to {most:g}"
+        raise InputError(f"option '{name}'", found, f"Give for instance {example}")
     return float(value)
 
 

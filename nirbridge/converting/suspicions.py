@@ -42,10 +42,10 @@ def _constant(data: Array) -> list[Problem]:
     flat = data.reshape(len(data), -1).astype(np.float64)
     if flat.shape[1] == 1:
         return []
-    alike = np.ptp(flat, axis=1) <= _ALIKE * np.abs(flat).max()
+    alike = np.ptp(flat, axis=1) <= _ALIKE * np.abs(flat).max(axis=1)
     if not alike.any():
         return []
-    found = f"{int(alike.sum())} of {len(data)} samples hold one value throughout, the first is number {alike.argmax()}"
+    found = f"{int(alike.sum())} of {len(data)} samples hold one value throughout"
     return [Problem(_WHERE, found, "Leave blank samples out", rule="constant_samples")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nirbridge.ir import PhaseIF, is_coded
+from nirbridge.ir import PhaseIF
 from nirbridge.runtime import Plan
 
 
@@ -26,8 +26,3 @@ def latency_steps(plan: Plan, steps: int) -> int:
         before = max((waited[s.name] for s in planned.sources if s.name in waited), default=0)
         waited[planned.name] = before + (planned.node.wait if type(planned.node) is PhaseIF else 0)
     return window_steps(plan, steps) + max(waited[name] for name in plan.outputs)
-
-
-def is_phase_coded(plan: Plan) -> bool:
-    """Whether values are sent as phases of a window."""
-    return any(is_coded(planned.node) for planned in plan.nodes)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nirbridge.costing.latency import is_phase_coded
 from nirbridge.ir import is_coded
 from nirbridge.runtime import Array, Plan
 
 
 def windows_of(plan: Plan, steps: int) -> int | None:
     """Windows of the phase code in so many input steps; None where the output is no phase code."""
-    if not is_phase_coded(plan):
-        return None
-    return max(1, *(int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)))
+    windows = [int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)]
+    return max(1, *windows) if windows else None
 
 
 def running_scores(output: Array, windows: int | None) -> Array:

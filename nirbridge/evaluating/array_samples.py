@@ -23,6 +23,7 @@ class ArrayPart:
     layouts: Mapping[str, Layout]
     steps: int
     scale: float
+    still: bool
 
     def load(self) -> Batch:
         """See ``samples.Part``: a sample that holds NaN or infinity is bad."""
@@ -36,11 +37,7 @@ class ArrayPart:
         }
         places = np.setdiff1d(np.arange(count), list(bad)) if bad else np.arange(count)
         x = {name: array[:, places] if bad else array for name, array in arrays.items()}
-        return Batch(x, places, np.full(len(places), self.steps), self._still, bad)
-
-    @property
-    def _still(self) -> bool:
-        return all(layout.steps is None for layout in self.layouts.values())
+        return Batch(x, places, np.full(len(places), self.steps), self.still, bad)
 
     def _frames(self, name: str) -> Array:
         """[T, B, *shape] of one input."""
@@ -75,11 +72,16 @@ class ArraySamples:
         """See ``samples.Samples``."""
         cuts = {name: source.cut(self.layouts[name].axis, first, stop) for name, source in self.sources.items()}
         assert self.steps is not None, "arrays have as many steps for each sample"
-        return ArrayPart(cuts, self.layouts, self.steps, self.scale)
+        return ArrayPart(cuts, self.layouts, self.steps, self.scale, self.still)
 
     def name(self, number: int) -> str:
         """Samples of an array have no file of their own."""
         return ""
+
+    @property
+    def still(self) -> bool:
+        """Whether every sample is one frame that is shown at each step."""
+        return all(layout.steps is None for layout in self.layouts.values())
 
     def noted(self, note: str) -> ArraySamples:
         """The same, with one more thing that a user must know."""

@@ -54,6 +54,7 @@ def candidate(
     label: str = "",
     group: str = "",
     dt: float | None = None,
+    scale: float = 1.0,
 ) -> Candidate:
     """A network with its data, checked.
 
@@ -68,6 +69,7 @@ def candidate(
         label: what tells it from others of its group, by default its steps.
         group: the family it belongs to, by default that of its neurons.
         dt: seconds per step.
+        scale: a factor on the values, as 1/255.
 
     Raises:
         InputError: data, labels, steps or the output do not fit.
@@ -87,6 +89,7 @@ def candidate(
         labels=np.asarray(labels),
         steps=steps,
         order="tn",
+        scale=scale,
     )
     require_labels(labels, len(data), classes)
     return Candidate(name, flat, plan, data, min(samples or len(data), len(data)), label, group)

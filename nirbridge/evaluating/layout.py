@@ -48,8 +48,6 @@ def layout_of(where: str, array: Shape, shape: Shape, labels: int | None = None,
     if 0 in array:
         raise InputError(where, f"shape {array} holds no sample or no value", "Give at least one of each")
     if axes == 1:
-        if order is not None:
-            notes = (*notes, f"{where}: shape {array} has no time axis, so --order {order} says nothing about it.")
         return Layout(array[0], 0, None, shape, notes)
     first = _samples_first(array, labels) if order is None else order == "nt"
     n, t = array[:2] if first else array[1::-1]

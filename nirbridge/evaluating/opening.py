@@ -13,7 +13,7 @@ import numpy as np
 from nirbridge.arrays import as_array, one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
-from nirbridge.evaluating.array_samples import array_samples
+from nirbridge.evaluating.array_samples import ArraySamples, array_samples
 from nirbridge.evaluating.array_sources import ArraySource, source_of, take_labels
 from nirbridge.evaluating.recordings import EncodedSet, Labelled
 from nirbridge.evaluating.samples import Samples
@@ -106,18 +106,22 @@ def _arrays(
     plan: Plan,
     steps: int | None,
     options: Mapping[str, Any],
-) -> Any:
+) -> ArraySamples:
     _refuse(where, options, RECORDING_OPTIONS)
-    return array_samples(
+    order = options.get("order")
+    found = array_samples(
         where,
         sources,
         plan,
         still_steps=partial(steps_of_still, graph, plan, steps),
         labels=labels,
         steps=steps,
-        order=options.get("order"),
+        order=order,
         scale=options.get("scale", 1.0),
     )
+    if order is None or not found.still:
+        return found
+    return found.noted(f"{where}: still images have no time axis, so --order {order} says nothing about them.")
 
 
 def _recordings(

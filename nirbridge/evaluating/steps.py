@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nirbridge.costing.latency import is_phase_coded, window_steps
+from nirbridge.costing.latency import window_steps
 from nirbridge.errors import InputError
-from nirbridge.ir import Graph, PhaseEncode, frames_of_inference
+from nirbridge.ir import Graph, PhaseEncode, frames_of_inference, is_coded
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan
 
@@ -33,6 +33,6 @@ def steps_of_still(graph: Graph, plan: Plan, asked: int | None) -> int:
 
 def _own_steps(plan: Plan) -> int | None:
     """Input steps of a window, where the graph works on any and still images make sense: they are no phase code."""
-    if is_phase_coded(plan):
+    if any(is_coded(planned.node) for planned in plan.nodes):
         return plan.block if any(type(planned.node) is PhaseEncode for planned in plan.nodes) else None
     return plan.block if plan.block > 1 else None

@@ -183,8 +183,8 @@ def judge(
         found = gathered(run, pieces, 0.0, 0)
         ((_, activity),) = activity_sum([piece.activity for piece in pieces]).items()
         report = meter.report(activity, runtime)
-    for note in found.notes:
-        warnings.warn(note, GraphWarning, stacklevel=2)
+    for note in (*candidate.data.notes, *run.of_the_part(), *found.notes):
+        warnings.warn(f"network '{candidate.name}': {note}", GraphWarning, stacklevel=2)
     return Outcome(
         name=candidate.name,
         label=candidate.label or f"T={window_steps(candidate.plan, report.steps)}",

@@ -12,10 +12,10 @@ import numpy as np
 
 from nirbridge.checking import find_problems
 from nirbridge.errors import GraphError, Problem, UnsupportedError
-from nirbridge.expanding import multilevel, others, products, rounding
+from nirbridge.expanding import multilevel, others, products
 from nirbridge.expanding.fragment import CannotExpandError, Fragment
 from nirbridge.expanding.rounding import without_identities
-from nirbridge.expanding.substeps import as_substeps, spikes_before
+from nirbridge.expanding.substeps import as_substeps, spikes_before, substeps_of
 from nirbridge.ir import (
     Aggregate,
     EventInput,
@@ -61,7 +61,7 @@ def expand_with_notes(
     require_option("exact_for", exact_for, EXACT_FOR)
     require_seconds("dt", dt)
     flat = without_identities(flatten(graph))
-    substeps = next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
+    substeps = substeps_of(flat)
     problems = find_problems(flat, dt)
     if problems:
         raise GraphError.from_problems(problems)
@@ -120,7 +120,7 @@ def _fragments(setting: _Setting, keep: frozenset[type[nir.NIRNode]]) -> tuple[d
         if not isinstance(node, Extension) or type(node) in keep:
             continue
         try:
-            fragments[name] = _EXPANSIONS.get(type(node), _unknown)(name, node, setting)
+            fragments[name] = _EXPANSIONS.get(type(node), _refused)(name, node, setting)
         except CannotExpandError as error:
             refused.append(Problem(label(name, node), error.found, error.next_step, "has_core_counterpart"))
     return fragments, refused
@@ -151,10 +151,24 @@ def _temporal_mix(name: str, node: TemporalMix, at: _Setting) -> Fragment:
     return fragment
 
 
-def _unknown(name: str, node: nir.NIRNode, at: _Setting) -> Fragment:
-    raise CannotExpandError(
-        f"nirbridge knows no core counterpart of {type(node).__name__}", "Run it on a runtime that knows it"
-    )
+_NO_COUNTERPART: dict[type[nir.NIRNode], tuple[str, str]] = {
+    Quantize: (
+        "rounds and cuts its input, which no core node does",
+        "Quantize the graph with --input integers, and give it integers",
+    ),
+    PhaseIF: (
+        "restarts its membrane and changes its threshold within every window of {} steps, which no core node does",
+        "Run it with nirbridge",
+    ),
+    PhaseEncode: ("makes {} steps of one, and no core node changes the number of steps", "Run it with nirbridge"),
+    PhaseDecode: ("adds up anew within every window of {} steps, which no core node does", "Run it with nirbridge"),
+}
+
+
+def _refused(name: str, node: nir.NIRNode, at: _Setting) -> Fragment:
+    unknown = f"nirbridge knows no core counterpart of {type(node).__name__}", "Run it on a runtime that knows it"
+    found, next_step = _NO_COUNTERPART.get(type(node), unknown)
+    raise CannotExpandError(found.format(getattr(node, "phases", "")), next_step)
 
 
 _EXPANSIONS: dict[type[nir.NIRNode], Callable[[str, Any, _Setting], Fragment]] = {
@@ -165,10 +179,6 @@ _EXPANSIONS: dict[type[nir.NIRNode], Callable[[str, Any, _Setting], Fragment]] =
     MaxPool2d: lambda name, node, at: others.max_pool(name, node, at.flat, at.shapes),
     Place: lambda name, node, at: products.place(name, node),
     Product: lambda name, node, at: products.product(name, node, at.flat),
-    Quantize: lambda name, node, at: rounding.quantize(name, node),
-    PhaseIF: lambda name, node, at: others.phase_code(node),
-    PhaseEncode: lambda name, node, at: others.phase_code(node),
-    PhaseDecode: lambda name, node, at: others.phase_code(node),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from copy import copy
 from itertools import count, takewhile
 from typing import Any
 
@@ -20,8 +20,11 @@ from nirbridge.ir import (
     flatten,
     graphs_equal,
     infer_shapes,
+    spec_of,
 )
 
+Nodes = dict[str, nir.NIRNode]
+Edges = list[tuple[str, str]]
 _DIGITS = 12
 """Decimal digits of a decay or a step that was given as a decimal number."""
 
@@ -31,80 +34,86 @@ def fuse(graph: nir.NIRGraph) -> nir.NIRGraph:
 
     A group of nodes ``name.part`` is read as a primitive, which is expanded again: where that gives the same nodes and
     edges, value by value, the primitive takes their place; everything else stays as it is.  Nothing relies on names
-    alone.  Single-lane neurons that became an IF or LIF stay so: they are core NIR.
+    alone, nor on the dtype of values.  Single-lane neurons that became an IF or LIF stay so: they are core NIR.
 
     Args:
         graph: any graph; nested graphs are flattened.
     """
     flat = flatten(graph)
     shapes, _ = infer_shapes(flat)
-    nodes, edges = dict(flat.nodes), list(flat.edges)
-    for read, build in ((_read_neuron, _neuron_fragment), (_read_pool, _pool_fragment)):
-        for name in [name for name in list(nodes) if f"{name}.fired0" in nodes or f"{name}.any0" in nodes]:
-            node = read(name, nodes, shapes)
-            if node is None:
+    nodes, edges = {name: _in_doubles(node) for name, node in flat.nodes.items()}, list(flat.edges)
+    folded: dict[str, nir.NIRNode] = {}
+    for read in (_read_neuron, _read_pool):
+        for name in [name for name in nodes if f"{name}.fired0" in nodes or f"{name}.any0" in nodes]:
+            try:
+                node, fragment = read(name, nodes, edges, shapes)
+            except (AttributeError, KeyError, ValueError, CannotExpandError):  # parts of something else
                 continue
-            candidate = FlatGraph({**nodes, name: node}, tuple(edges))
-            fragment = build(name, node, candidate, nodes, edges, shapes)
-            if fragment is not None and _is_whole(fragment, nodes, edges):
+            if _is_whole(fragment, nodes, edges):
+                folded[name] = node
                 nodes, edges = _folded(fragment, node, nodes, edges)
-    return build_graph(nodes, edges, graph.metadata)
+    return build_graph({name: folded.get(name, flat.nodes[name]) for name in nodes}, edges, graph.metadata)
 
 
-def _numbered(name: str, part: str, nodes: dict[str, nir.NIRNode], first: int = 0) -> list[Any]:
+def _in_doubles(node: nir.NIRNode) -> nir.NIRNode:
+    """With parameters as expanding makes them, in double precision, whatever a file stores them in."""
+    wide = copy(node)
+    for field in spec_of(node).parameters:
+        setattr(wide, field, np.asarray(getattr(node, field), dtype=np.float64))
+    return wide
+
+
+def _numbered(name: str, part: str, nodes: Nodes, first: int = 0) -> list[Any]:
     """The nodes ``name.part0``, ``name.part1``, .. as far as they go."""
     names = takewhile(nodes.__contains__, (f"{name}.{part}{number}" for number in count(first)))
     return [nodes[found] for found in names]
 
 
-def _read_neuron(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MultiLevelLIF | None:
-    """The neuron whose expansion the parts may be; whether they are is decided by expanding it."""
-    drive: Any = nodes.get(f"{name}.drive")
-    if f"{name}.turn" in nodes:
-        return _read_hard(name, nodes, shapes)
+def _read_neuron(name: str, nodes: Nodes, edges: Edges, shapes: dict[str, Shapes]) -> tuple[nir.NIRNode, Fragment]:
+    """The neuron whose expansion the parts may be, and that expansion, which decides whether they are."""
+    node = (_hard if f"{name}.turn" in nodes else _soft)(name, nodes, shapes)
+    return node, multilevel.every_step(name, node, _step(name, node, nodes), approximate=False)
+
+
+def _soft(name: str, nodes: Nodes, shapes: dict[str, Shapes]) -> MultiLevelLIF:
+    drive: Any = nodes[f"{name}.drive"]
     below, fired = _numbered(name, "below", nodes), _numbered(name, "fired", nodes)
     sent, taken = _numbered(name, "send", nodes), _numbered(name, "take", nodes)
-    try:
-        thresholds = np.stack([-node.threshold for node in below] or [node.threshold for node in fired])
-        weights = np.cumsum([node.scale for node in sent], axis=0)
-        resets = np.cumsum([-node.scale for node in taken], axis=0) if taken else thresholds
-        leak: Any = nodes.get(f"{name}.leak")
-        decay = leak.scale if leak is not None else np.zeros(())
-        return MultiLevelLIF(
-            shape=shapes[name].output,
-            decay=_compact(decay),
-            gain=_compact(drive.scale),
-            v_init=_compact(_start(name, nodes, decay)),
-            lane_threshold=_compact_lanes(thresholds),
-            lane_weight=_compact_lanes(weights),
-            lane_reset=_compact_lanes(thresholds if np.allclose(resets, thresholds, rtol=1e-12, atol=0) else resets),
-            v_reset=np.zeros(()),
-            boundary=">=" if below else ">",
-        )
-    except (AttributeError, KeyError, ValueError):
-        return None
+    thresholds = np.stack([-node.threshold for node in below] or [node.threshold for node in fired])
+    weights = np.cumsum([node.scale for node in sent], axis=0)
+    resets = np.cumsum([-node.scale for node in taken], axis=0) if taken else thresholds
+    leak: Any = nodes.get(f"{name}.leak")
+    decay = leak.scale if leak is not None else np.zeros(())
+    return MultiLevelLIF(
+        shape=shapes[name].output,
+        decay=_compact(decay),
+        gain=_compact(drive.scale),
+        v_init=_compact(_start(name, nodes, decay)),
+        lane_threshold=_compact_lanes(thresholds),
+        lane_weight=_compact_lanes(weights),
+        lane_reset=_compact_lanes(thresholds if np.allclose(resets, thresholds, rtol=1e-12, atol=0) else resets),
+        v_reset=np.zeros(()),
+        boundary=">=" if below else ">",
+    )
 
 
-def _read_hard(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MultiLevelLIF | None:
+def _hard(name: str, nodes: Nodes, shapes: dict[str, Shapes]) -> MultiLevelLIF:
     """The neuron whose lanes are set to a value.  An IF does not show v_init: all is folded as seen from there."""
     neurons: list[Any] = [nodes[f"{name}.fired0"], *_numbered(name, "even", nodes, 1)]
-    drive: Any = nodes.get(f"{name}.drive")
-    try:
-        rest = -neurons[0].v_leak if type(neurons[0]) is nir.LIF else 0.0
-        thresholds = _compact_lanes(np.stack([node.v_threshold + rest for node in neurons]))
-        return MultiLevelLIF(
-            shape=shapes[name].output,
-            decay=_compact(_decay(neurons[0])),
-            gain=_compact(drive.scale),
-            v_init=_compact(rest),
-            lane_threshold=thresholds,
-            lane_weight=_compact_lanes(np.cumsum([node.scale for node in _numbered(name, "send", nodes)], axis=0)),
-            lane_reset=thresholds.copy(),
-            v_reset=_compact(neurons[0].v_reset + rest),
-            reset="value",
-        )
-    except (AttributeError, KeyError, ValueError):
-        return None
+    drive: Any = nodes[f"{name}.drive"]
+    rest = -neurons[0].v_leak if type(neurons[0]) is nir.LIF else 0.0
+    thresholds = _compact_lanes(np.stack([node.v_threshold + rest for node in neurons]))
+    return MultiLevelLIF(
+        shape=shapes[name].output,
+        decay=_compact(_decay(neurons[0])),
+        gain=_compact(drive.scale),
+        v_init=_compact(rest),
+        lane_threshold=thresholds,
+        lane_weight=_compact_lanes(np.cumsum([node.scale for node in _numbered(name, "send", nodes)], axis=0)),
+        lane_reset=thresholds.copy(),
+        v_reset=_compact(neurons[0].v_reset + rest),
+        reset="value",
+    )
 
 
 def _decay(neuron: Any) -> Any:
@@ -118,7 +127,7 @@ def _decay(neuron: Any) -> Any:
     return decay
 
 
-def _step(name: str, node: MultiLevelLIF, nodes: dict[str, nir.NIRNode]) -> float:
+def _step(name: str, node: MultiLevelLIF, nodes: Nodes) -> float:
     """The dt that a LIF was expanded for: tau is dt/(1 - decay)."""
     neuron: Any = nodes.get(f"{name}.fired0")
     if type(neuron) is not nir.LIF:
@@ -141,54 +150,24 @@ def _compact_lanes(values: Any) -> Any:
     return flat[:, 0].copy() if (flat == flat[:, :1]).all() else values
 
 
-def _start(name: str, nodes: dict[str, nir.NIRNode], decay: Any) -> Any:
+def _start(name: str, nodes: Nodes, decay: Any) -> Any:
     start: Any = nodes.get(f"{name}.start")
     if start is None:
         return np.zeros(())
     return np.divide(start.scale, decay, out=np.zeros_like(start.scale), where=np.asarray(decay) != 0)
 
 
-def _neuron_fragment(
-    name: str,
-    node: MultiLevelLIF,
-    flat: FlatGraph,
-    nodes: dict[str, nir.NIRNode],
-    edges: Iterable[tuple[str, str]],
-    shapes: dict[str, Shapes],
-) -> Fragment | None:
-    try:
-        return multilevel.every_step(name, node, _step(name, node, nodes), approximate=False)
-    except CannotExpandError:
-        return None
-
-
-def _read_pool(name: str, nodes: dict[str, nir.NIRNode], shapes: dict[str, Shapes]) -> MaxPool2d | None:
-    pools = _numbered(name, "sum", nodes)
-    if not pools or type(pools[0]) is not nir.SumPool2d:
-        return None
-    return MaxPool2d(*(np.asarray(value) for value in (pools[0].kernel_size, pools[0].stride, pools[0].padding)))
-
-
-def _pool_fragment(
-    name: str,
-    node: MaxPool2d,
-    flat: FlatGraph,
-    nodes: dict[str, nir.NIRNode],
-    edges: Iterable[tuple[str, str]],
-    shapes: dict[str, Shapes],
-) -> Fragment | None:
+def _read_pool(name: str, nodes: Nodes, edges: Edges, shapes: dict[str, Shapes]) -> tuple[nir.NIRNode, Fragment]:
+    """The pool whose expansion the parts may be, and that expansion."""
+    pool: Any = nodes[f"{name}.sum0"]
+    node = MaxPool2d(*(np.asarray(value) for value in (pool.kernel_size, pool.stride, pool.padding)))
     lane = f"{name}.lane0"
-    if lane not in shapes:
-        return None
     merged = [(source, name) for source, target in edges if target == lane]
     around = {**shapes, name: Shapes(shapes[lane].input, shapes[name].output)}
-    try:
-        return others.max_pool(name, node, FlatGraph(flat.nodes, tuple(merged)), around)
-    except CannotExpandError:
-        return None
+    return node, others.max_pool(name, node, FlatGraph({**nodes, name: node}, tuple(merged)), around)
 
 
-def _is_whole(fragment: Fragment, nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> bool:
+def _is_whole(fragment: Fragment, nodes: Nodes, edges: Edges) -> bool:
     """Whether the graph holds exactly this fragment, entered and left where a node would be."""
     parts = {name: nodes[name] for name in fragment.nodes if name in nodes}
     if parts.keys() != fragment.nodes.keys():
@@ -210,9 +189,7 @@ def _is_whole(fragment: Fragment, nodes: dict[str, nir.NIRNode], edges: list[tup
     )
 
 
-def _folded(
-    fragment: Fragment, node: nir.NIRNode, nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]
-) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
+def _folded(fragment: Fragment, node: nir.NIRNode, nodes: Nodes, edges: Edges) -> tuple[Nodes, Edges]:
     name, (first, *rest) = fragment.name, fragment.entries
     outside = [edge for edge in edges if edge not in fragment.edges and edge[1] not in rest]
     kept = {other: node for other, node in nodes.items() if other not in fragment.nodes or other == name}

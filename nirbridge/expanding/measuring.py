@@ -8,10 +8,11 @@ from typing import Any
 import nir
 import numpy as np
 
-from nirbridge.arrays import as_array
-from nirbridge.expanding.substeps import join_substeps, repeat_substeps
-from nirbridge.ir import FlatGraph, MultiLevelLIF, flatten
+from nirbridge.expanding.substeps import join_substeps, repeat_substeps, substeps_of
+from nirbridge.ir import flatten
+from nirbridge.reports import counted
 from nirbridge.runtime import Array, Data, Plan, compile, make_plan
+from nirbridge.runtime.data import validated
 
 STEPS, BATCH = 16, 4
 
@@ -36,8 +37,8 @@ class MeasuredError:
 
     def __str__(self) -> str:
         return (
-            f"{self.differing} of {self.values} output values differ over {self.steps} steps, by {self.largest:.3g} "
-            f"at most; relative error {self.relative:.3g}"
+            f"{self.differing} of {self.values} output values differ over {counted(self.steps, 'step')}, by "
+            f"{self.largest:.3g} at most; relative error {self.relative:.3g}"
         )
 
 
@@ -61,7 +62,7 @@ def measured_error(
         data = {name: array.reshape(1, -1, *array.shape[2:]) for name, array in data.items()}
     with compile(flat, dt=dt) as program:
         expected = _outputs(program.run(data).output)
-    count = _levels(flat) if exact_for == "substeps" else 1
+    count = substeps_of(flat) if exact_for == "substeps" else 1
     how = {"reset": "subtract"} if exact_for == "substeps" else {}
     step = expanded_dt or (dt if dt is not None else plan.dt)
     repeated = {name: repeat_substeps(array, count) for name, array in data.items()}
@@ -82,14 +83,9 @@ def measured_error(
     )
 
 
-def _levels(flat: FlatGraph) -> int:
-    return next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
-
-
 def _by_name(plan: Plan, x: Data | None) -> dict[str, Array]:
     if x is not None:
-        given = x if isinstance(x, dict) else {plan.inputs[0]: x}
-        return {name: as_array(f"input '{name}'", array).astype(np.float64) for name, array in given.items()}
+        return {name: array.astype(np.float64) for name, array in validated(plan, x)[0].items()}
     rng = np.random.default_rng(0)
     steps = -(-STEPS // plan.block) * plan.block
     return {name: rng.integers(0, 65, (steps, BATCH, *plan[name].output_shape)) / 32 for name in plan.inputs}

@@ -12,9 +12,6 @@ from nirbridge.ir import (
     FlatGraph,
     MaxPool2d,
     MultiLevelLIF,
-    PhaseDecode,
-    PhaseEncode,
-    PhaseIF,
     Place,
     Shapes,
     TemporalMix,
@@ -22,22 +19,6 @@ from nirbridge.ir import (
 )
 
 _TRANSPARENT = (MaxPool2d, Place)
-
-
-_PHASED: dict[type[nir.NIRNode], str] = {
-    PhaseEncode: "makes {} steps of one, and no core node changes the number of steps",
-    PhaseIF: "restarts its membrane and changes its threshold within every window of {} steps, which no core node does",
-    PhaseDecode: "adds up anew within every window of {} steps, which no core node does",
-}
-
-
-def phase_code(node: PhaseIF | PhaseEncode | PhaseDecode) -> Fragment:
-    """Has no counterpart.
-
-    Raises:
-        CannotExpandError: always.
-    """
-    raise CannotExpandError(_PHASED[type(node)].format(node.phases), "Run it with nirbridge")
 
 
 def event_input(name: str, node: EventInput) -> Fragment:

@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nirbridge.expanding.fragment import CannotExpandError, Fragment
 from nirbridge.ir import EventInput, FlatGraph, Quantize
-
-_STEP = "Quantize the graph with --input integers, and give it integers"
 
 
 def without_identities(flat: FlatGraph) -> FlatGraph:
@@ -21,15 +18,6 @@ def without_identities(flat: FlatGraph) -> FlatGraph:
     }
     edges = tuple((gone.get(source, source), target) for source, target in flat.edges if target not in gone)
     return replace(flat, nodes={name: node for name, node in flat.nodes.items() if name not in gone}, edges=edges)
-
-
-def quantize(name: str, node: Quantize) -> Fragment:
-    """Has no counterpart.
-
-    Raises:
-        CannotExpandError: always.
-    """
-    raise CannotExpandError("rounds and cuts its input, which no core node does", _STEP)
 
 
 def _changes_nothing(node: Quantize, flat: FlatGraph, name: str) -> bool:

@@ -28,6 +28,11 @@ _LINEAR = ("matrix", "convolution", "scale", "sum pool", "mean pool", "flatten",
 """Operations of primitives."""
 
 
+def substeps_of(flat: FlatGraph) -> int:
+    """N, the sub-steps that every step becomes: the levels of the neurons."""
+    return next((node.lanes for node in flat.nodes.values() if type(node) is MultiLevelLIF), 1)
+
+
 def repeat_substeps(x: NDArray[Any], count: int) -> NDArray[Any]:
     """[T, ...] → [T·count, ...]: every step ``count`` times; the expanded graph divides by ``count`` itself."""
     return np.repeat(np.asarray(x), count, axis=0)

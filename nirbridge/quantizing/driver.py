@@ -11,7 +11,6 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.arrays import as_array
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
 from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
@@ -35,6 +34,7 @@ from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_by_
 from nirbridge.quantizing.report import QuantizeReport
 from nirbridge.quantizing.walk import Walk, walk_until_it_fits
 from nirbridge.runtime import Data, Plan, make_plan, require_option, require_seconds
+from nirbridge.runtime.data import validated
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
 Array = NDArray[Any]
@@ -62,13 +62,13 @@ def quantize(
 ) -> nir.NIRGraph:
     """The graph in integers, for precision "fixed"; see :func:`quantize_with_report`.
 
-    A :class:`~nirbridge.errors.GraphWarning` says so where one step for a layer loses many of its channels.
+    A :class:`~nirbridge.errors.GraphWarning` says so where rounding loses more of a layer than its bits say.
     """
     integers, report = quantize_with_report(
         graph, data, weight_bits=weight_bits, per=per, rounding=rounding, input=input, dt=dt
     )
-    if report.lost:
-        warnings.warn(report.lost, GraphWarning, stacklevel=2)
+    for text in report.warnings:
+        warnings.warn(text, GraphWarning, stacklevel=2)
     return integers
 
 
@@ -231,6 +231,7 @@ def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None =
 def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> QuantizeReport:
     layers = walk.layers()
     for layer in layers:
+        layer.coarser = int(np.max(walk.coarser.get(layer.node, 0)))
         if states is not None and layer.node in states:
             node = walk.done[layer.node].node
             top = np.abs(node.lane_threshold).max() if type(node) is MultiLevelLIF else 0
@@ -245,7 +246,7 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
     report = QuantizeReport(
         walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, per=per, notes=notes
     )
-    report.notes += [report.lost] if report.lost else []
+    report.notes += report.warnings
     return report
 
 
@@ -264,22 +265,9 @@ def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
     """The calibration data by input name.
 
     Raises:
-        InputError: an input is missing, or the array has another shape or kind.
+        InputError: they do not fit the graph.
     """
     if not isinstance(data, Mapping) and not np.ndim(data):
         found = f"{data!r} is no array [T, B, *shape]"
         raise InputError("argument 'data'", found, "Give calibration data, and the bits by name: weight_bits=8")
-    given = dict(data) if isinstance(data, Mapping) else dict.fromkeys(plan.inputs[:1], data)
-    if set(given) != set(plan.inputs):
-        found = f"data for {sorted(given)}, but the inputs are {sorted(plan.inputs)}"
-        raise InputError("input", found, "Give one array for each input, by its name")
-    arrays = {name: as_array(f"input for {plan[name]}", array) for name, array in given.items()}
-    for name, array in arrays.items():
-        shape = plan[name].output_shape
-        if array.dtype.kind not in "fiub" or array.ndim != len(shape) + 2 or array.shape[2:] != shape or not array.size:
-            wanted = ", ".join(("T", "B", *map(str, shape)))
-            found = f"{array.dtype} data of shape {array.shape}, expected numbers [{wanted}]"
-            raise InputError(f"input for {plan[name]}", found, "Give the data that the graph takes")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(f"input for {plan[name]}", "holds NaN or infinity", "Clean the data first")
-    return {name: array.astype(np.float64) for name, array in arrays.items()}
+    return {name: array.astype(np.float64) for name, array in validated(plan, data)[0].items()}

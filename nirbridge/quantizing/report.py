@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.reports import count_text, table
+from nirbridge.reports import count_text, counted, table
 
 Array = NDArray[Any]
 _HEADERS = ("node", "type", "scale", "bits", "weight error", "cut", "threshold error", "decay error", "state bits")
@@ -29,6 +29,7 @@ class LayerReport:
         channels: output channels of a matrix or convolution, whose weights are not all 0; 0 for anything else.
         channels_lost: those that one step for the layer changes by more than a quarter, though the layer as a whole by
             less than a sixteenth: their weights are small beside those of others.
+        coarser: bits by which its steps are coarser than ``weight_bits`` would have them, so that states fit 24 bits.
         weights_cut: weights beyond the range of their bits, which were cut to its end.
         threshold_error: largest relative change of a threshold or reset, None for a synapse.
         decay_error: largest change of a decay factor.
@@ -45,6 +46,7 @@ class LayerReport:
     largest_weight_error: float = 0.0
     channels: int = 0
     channels_lost: int = 0
+    coarser: int = 0
     weights_cut: int = 0
     threshold_error: float | None = None
     decay_error: float = 0.0
@@ -67,8 +69,7 @@ class QuantizeReport:
         calibrated: whether data were given.
         input_limit: the largest integer that an input may bring, with either sign.
         per: what was asked to have a weight step of its own, "layer" or "channel".
-        notes: layers that have one step where every channel should have its own, and why; and those of which one step
-            loses many channels (:attr:`lost`).
+        notes: layers that have one step where every channel should have its own, and why; and :attr:`warnings`.
     """
 
     weight_bits: int
@@ -93,15 +94,33 @@ class QuantizeReport:
         return np.rint(np.asarray(x) / self.input_scale[name or next(iter(self.input_scale))])
 
     @property
+    def warnings(self) -> list[str]:
+        """What the rounding loses more of than its bits say: :attr:`lost` and :attr:`coarse`."""
+        return [text for text in (self.lost, self.coarse) if text]
+
+    @property
+    def coarse(self) -> str | None:
+        """What it costs that states have 24 bits, where that is a quarter of a layer's weights or more, else None."""
+        found = [layer for layer in self.layers if layer.coarser and 4 * layer.weight_error >= 1]
+        if not found:
+            return None
+        worst = max(found, key=lambda layer: layer.weight_error)
+        return (
+            f"rounding changes {counted(len(found), 'layer')} by a quarter or more, {worst.type} '{worst.node}' by "
+            f"{worst.weight_error:.0%}: with finer steps states behind would leave 24 bits; larger gains, a longer dt, "
+            "smaller thresholds or biases, or data without outliers leave more room"
+        )
+
+    @property
     def lost(self) -> str | None:
         """What one step for a layer costs where it loses a quarter of the channels or more; None where none does."""
         found = [layer for layer in self.layers if 4 * layer.channels_lost >= max(layer.channels, 1)]
         if not found or self.per == "channel":
             return None
         worst = max(found, key=lambda layer: layer.channels_lost / layer.channels)
-        count = f"{count_text(len(found))} layer{'s' * (len(found) > 1)}"
         return (
-            f"one step for all weights of a layer changes many channels by more than a quarter in {count}, as "
+            f"one step for all weights of a layer changes many channels by more than a quarter in "
+            f"{counted(len(found), 'layer')}, as "
             f"{worst.channels_lost} of {worst.channels} of {worst.type} '{worst.node}': their weights are small beside "
             "those of others; per='channel' (--per channel) gives each channel a step of its own"
         )

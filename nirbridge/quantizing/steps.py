@@ -26,19 +26,22 @@ def channel_steps(rows: Array, bits: int, unit: Array | None = None) -> Array:
         unit: [..., out, 1], of which every step must be a power of two; None for any real steps.
 
     Returns:
-        Steps [..., out, 1].  A channel without weights takes the largest step of the layer.
+        Steps [..., out, 1].  A channel without weights takes the largest step of the layer.  One whose weights are
+        multiples of a power of two, as in a graph that was quantised, takes that: nothing of it is rounded.
     """
     flat = rows.reshape(-1, rows.shape[-1])
     parts = list(parts_of(flat))
     top = np.concatenate([np.abs(flat[part]).max(axis=-1, keepdims=True) for part in parts]) / largest_weight(bits)
     filled = np.where(top > 0, top, top.max(initial=0.0) or 1.0)
+    each = np.broadcast_to(1.0 if unit is None else unit, (*rows.shape[:-1], 1)).reshape(-1, 1)
+    fitting = each * 2.0 ** np.ceil(np.log2(filled / each) - 1e-9)
     if unit is None:
         tried = [filled * 2.0 ** (-part / _PARTS) for part in range(_FINEST * _PARTS + 1)]
     else:
-        each = np.broadcast_to(unit, (*rows.shape[:-1], 1)).reshape(-1, 1)
-        fitting = each * 2.0 ** np.ceil(np.log2(filled / each) - 1e-9)
         tried = [fitting * 2.0**-part for part in range(_FINEST + 1)]
     found = np.concatenate([_least(flat[part], [step[part] for step in tried], bits) for part in parts])
+    whole = np.concatenate([(np.fmod(flat[part], fitting[part]) == 0).all(-1, keepdims=True) for part in parts])
+    found = np.where(whole & (top > 0), fitting, found)
     return found.reshape(*rows.shape[:-1], 1)
 
 

@@ -2,6 +2,7 @@
 
 from nirbridge.ir import Source
 from nirbridge.runtime.compiling import compile
+from nirbridge.runtime.data import Array, Data
 from nirbridge.runtime.discovery import find_runtime, runtime_names, runtimes, streaming_options, usable_runtime
 from nirbridge.runtime.float_bounds import below_single, beyond_single
 from nirbridge.runtime.lowering import LoweringTable
@@ -9,7 +10,7 @@ from nirbridge.runtime.messages import entering_exponents, message_cost, sent_ex
 from nirbridge.runtime.options import require_option, require_seconds
 from nirbridge.runtime.plan import RESETS, Plan, PlannedNode, make_plan
 from nirbridge.runtime.problems import check
-from nirbridge.runtime.program import Array, Data, Program
+from nirbridge.runtime.program import Program
 from nirbridge.runtime.protocol import Availability, Runtime, make_program
 from nirbridge.runtime.recording import MEMBRANE, Recording, membrane_of
 from nirbridge.runtime.spikes import sends_spikes

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.arrays import as_array
 from nirbridge.errors import InputError
-from nirbridge.runtime.plan import PlannedNode
+from nirbridge.runtime.plan import Plan, PlannedNode
 
 Array = NDArray[Any]
+"""Any numpy array; data are [T, B, *shape]."""
+Data = Array | Mapping[str, Array]
+"""One array for the only input, or one for each by name."""
+
+
+def validated(plan: Plan, x: Data, one_step: bool = False) -> tuple[dict[str, Array], dict[str, float]]:
+    """[T, B, *shape] by input name, and the sum of squares of each; ``one_step`` is given without T."""
+    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(plan.inputs[:1], x)
+    if set(given) != set(plan.inputs):
+        found = f"data for {sorted(given)}, but the inputs are {sorted(plan.inputs)}"
+        raise InputError("input", found, "Give one array for each input, by its name")
+    arrays = {name: as_array(f"input for {plan[name]}", array) for name, array in given.items()}
+    data = {name: validated_shape(plan[name], array, plan.block, one_step) for name, array in arrays.items()}
+    squares = {name: require_finite(plan[name], array) for name, array in data.items()}
+    sizes = {array.shape[:2] for array in data.values()}
+    if len(sizes) != 1:
+        raise InputError("input", f"inputs disagree about time and batch: {sorted(sizes)}", "Give equal T and B")
+    return data, squares
 
 
 def validated_shape(planned: PlannedNode, array: Array, block: int, one_step: bool) -> Array:

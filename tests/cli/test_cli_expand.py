@@ -48,6 +48,18 @@ def test_what_cannot_be_expanded_is_refused_or_measured(tmp_path: Path, invoke: 
     )
 
 
+def test_substeps_say_how_to_run_them(tmp_path: Path, invoke: Invoke) -> None:
+    path, core = tmp_path / "uniform.nir", tmp_path / "core.nir"
+    nirbridge.write(path, state_shapes(line(MultiLevelLIF.uniform((4,), 3, 1.0, output="value"), shape=(4,))))
+    result = invoke("expand", path, "-o", core, "--exact-for", "substeps")
+    assert "Give it every frame 3 times and --reset subtract, and add up each 3 outputs." in result.stderr
+    x = np.array([[[0.0, 1, 2, 3]]], np.float32)
+    np.save(tmp_path / "x.npy", x.repeat(3, axis=0))
+    told = ("--reset", "subtract")
+    assert invoke("run", core, "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npz", *told).exit_code == 0
+    assert np.array_equal(np.load(tmp_path / "y.npz")["output"].sum(axis=0), x[0])
+
+
 def test_for_a_platform_the_program_is_printed(
     graph_file: Path, data_file: Path, tmp_path: Path, invoke: Invoke
 ) -> None:

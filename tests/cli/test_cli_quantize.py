@@ -49,6 +49,9 @@ def test_analog_data_get_an_input_scale(invoke: Invoke, graph_file: Path, tmp_pa
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 2, 4)) * 0.99)
     result = invoke("quantize", graph_file, "-o", tmp_path / "q.nir", "--data", tmp_path / "x.npy")
     assert "input 'input': 1 stands for 0.00390625, data are rounded to it and cut at ±8,388,607 of it" in result.stdout
+    again = invoke("quantize", tmp_path / "q.nir", "-o", tmp_path / "again.nir")
+    assert "input 'input': 1 stands for 0.00390625" in again.stdout
+    assert "the step is 1" not in again.stderr
 
 
 def test_a_labelled_data_set_calibrates(invoke: Invoke, graph_file: Path, tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_bad_files_and_data(invoke: Invoke, graph_file: Path, tmp_path: Path) ->
     assert_one_line(invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "no.npy"), "no.npy")
     np.save(tmp_path / "bad.npy", np.ones((6, 2, 5)))
     result = invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "bad.npy")
-    assert_one_line(result, "bad.npy", "shape (6, 2, 5), expected numbers [T, B, 4]")
+    assert_one_line(result, "bad.npy", "shape (6, 2, 5), expected [T, B, 4]")
     np.save(tmp_path / "nan.npy", np.full((6, 2, 4), np.nan))
     assert_one_line(invoke("quantize", graph_file, "-o", target, "--data", tmp_path / "nan.npy"), "NaN or infinity")
     assert not target.exists()

@@ -109,6 +109,14 @@ def test_report_and_plot(folder: Path) -> None:
     assert "same answer for" in result.stderr
 
 
+def test_a_blank_sample_is_judged_like_others(folder: Path) -> None:
+    samples = np.load(folder / "x.npy")
+    samples[0] = 0
+    np.save(folder / "blank.npy", samples)
+    result = convert(folder, "net", "--report", folder / "r.json", "--samples", 1, data="blank.npy")
+    assert result.exit_code == 0, result.output
+
+
 def test_qcfs(folder: Path) -> None:
     result = convert(folder, "quantised", "--method", "qcfs", "--steps", 2)
     assert result.exit_code == 0, result.output

@@ -93,12 +93,20 @@ class _Pooling(nn.Module):
         self.last = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), QCFS(4, 0.25), nn.Flatten(), nn.Linear(64, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.last(self.pool(self.first(x), self.size))
+        spikes = self.first[1](x=self.first[0](input=x))
+        pooled = self.pool(input=spikes) if isinstance(self.pool, nn.Module) else self.pool(spikes, self.size)
+        return self.last(pooled)
 
 
 @pytest.mark.parametrize(
     ("pool", "size"),
-    [(functional.max_pool2d, 2), (torch.max_pool2d, 2), (functional.adaptive_max_pool2d, 4)],
+    [
+        (functional.max_pool2d, 2),
+        (torch.max_pool2d, 2),
+        (functional.adaptive_max_pool2d, 4),
+        (lambda x, size: torch.max_pool2d(input=x, kernel_size=size), 2),
+        (nn.MaxPool2d(2), 2),
+    ],
 )
 def test_pools_are_exact_by_each_of_their_names(pool: Callable[..., torch.Tensor], size: int) -> None:
     net, x = _Pooling(pool, size).double().eval(), data(20)

@@ -235,6 +235,11 @@ def test_labels_beside_those_of_the_file_are_taken_and_said(tmp_path: Path) -> N
     assert any("its array 'labels' is not used, as labels are given" in note for note in given.notes)
 
 
+def test_an_order_of_still_images_says_nothing_and_is_said() -> None:
+    found = nirbridge.evaluate(small(), IMAGES, LABELS, steps=1, order="tn")
+    assert "data: still images have no time axis, so --order tn says nothing about them." in found.notes
+
+
 def test_labels_beside_those_of_recordings_say_to_which_they_go(table: Path) -> None:
     table.write_text("file,label\n3.npy,0\n1.npy,2\n")
     (note,) = nirbridge.evaluate(on_events(), table.parent, np.array([1, 1])).notes

@@ -12,7 +12,7 @@ import pytest
 
 import nirbridge
 from nirbridge.costing.latency import latency_steps
-from nirbridge.errors import InputError
+from nirbridge.errors import GraphWarning, InputError
 from nirbridge.evaluating import candidate, distinct_names, sweep
 from nirbridge.evaluating.sweep import family_of
 from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
@@ -77,6 +77,19 @@ def test_samples_limit_both_data_and_labels() -> None:
     few = candidate("a", mlif(2), IMAGES, LABELS, steps=2, samples=33)
     assert few.samples == 33
     assert sweep([few]).outcomes == sweep([candidate("a", mlif(2), IMAGES[:33], LABELS[:33], steps=2)]).outcomes
+
+
+def test_what_is_said_about_the_data_names_the_network() -> None:
+    images = (IMAGES * 4).astype(np.uint8)
+    part = candidate("a", nirbridge.quantize(mlif(1)), images, np.sort(LABELS), steps=2, samples=2, scale=0.3)
+    with pytest.warns(GraphWarning) as said:
+        sweep([part, candidate("b", mlif(1), images, LABELS, steps=2)])
+    told = [str(warning.message) for warning in said]
+    assert [line.split(",")[0] for line in told] == [
+        "network 'a': The first 2 of 40 samples hold 1 of 3 classes.",
+        "network 'a': node 'input_quantize' (Quantize): 12 of 16 values (75.00%) are no whole numbers and were rounded",
+        "network 'b': input: bytes are taken as they are",
+    ]
 
 
 def test_progress_counts_every_sample() -> None:

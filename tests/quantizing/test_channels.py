@@ -119,6 +119,28 @@ def test_channels_that_one_step_loses_are_told() -> None:
     assert "3 of 8 of Linear 'n0'" in (lost([1] * 5 + [1e-3] * 3)[2] or "")
 
 
+def test_channels_that_are_integers_already_stay_as_they_are() -> None:
+    random = np.random.default_rng(3)
+    weights = [random.integers(-3, 4, (6, 6)) / 4, random.integers(-3, 4, (3, 6)) / 8]
+    graph = line(nir.Linear(weights[0]), MultiLevelLIF.one_hot((6,), 2, 0.5), nir.Linear(weights[1]), shape=(6,))
+    x = random.integers(-4, 9, (8, 3, 6)) / 4
+    with nirbridge.compile(graph) as program:
+        expected = program.run(x).output
+    for given in (graph, quantize(graph, x)):
+        with nirbridge.compile(quantize(given, x, per="channel")) as program:
+            assert np.array_equal(program.run(x).output, expected)
+
+
+def test_what_24_bits_of_state_cost_is_told() -> None:
+    """At a step of 10 µs a spike moves the membrane by 10^-8 of its threshold; at 1 ms nothing is lost."""
+    one = np.ones(8)
+    neuron = nir.CubaLIF(one / 10, one / 10, one, 0 * one, one)
+    graph = line(nir.Linear(np.random.default_rng(0).normal(size=(8, 40))), neuron, shape=(40,))
+    assert quantize_with_report(graph, dt=1e-3)[1].notes == []
+    with pytest.warns(GraphWarning, match="1 layer by a quarter or more, Linear 'n0' by 100%: with finer steps"):
+        quantize(graph, dt=1e-5)
+
+
 def test_a_chain_of_synapses_shares_what_each_channel_has_too_much() -> None:
     """Biases beside which weights are small, of each channel another: the layer before loses bits for all of them."""
     random = np.random.default_rng(5)
