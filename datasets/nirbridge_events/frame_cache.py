@@ -44,7 +44,7 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class FileSample:
-    """A recording in a file."""
+    """A recording in a file, or in the files of a folder."""
 
     path: Path
     label: int
@@ -53,10 +53,11 @@ class FileSample:
     def identity(self) -> tuple[str | int, ...]:
         """Path, size and time of the last change."""
         try:
-            state = self.path.stat()
+            states = [file.stat() for file in (self.path, *(self.path.iterdir() if self.path.is_dir() else ()))]
         except OSError as error:
             raise FileError(f"file '{self.path}'", f"cannot be read ({error.strerror})", "Check the path") from error
-        return str(self.path.resolve()), state.st_size, state.st_mtime_ns
+        size, changed = sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
+        return str(self.path.resolve()), size, changed
 
     def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
         """See ``Sample.open``."""

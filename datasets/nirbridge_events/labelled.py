@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from nirbridge.errors import FileError, InputError
 from nirbridge_events.events import EVENT_DTYPE, Size
 from nirbridge_events.frame_cache import FileSample
-from nirbridge_events.readers import tonic_sets
+from nirbridge_events.readers import rosbag, tonic_sets
 from nirbridge_events.recording import Recording, open_recording
 
 LABELS = "labels.csv"
@@ -88,19 +88,18 @@ class GestureSample(FileSample):
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
-    Hidden files and folders are left out.
+    Hidden files and folders are left out; a folder that is a bag of ROS 2 is a recording.
 
     Raises:
         FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
     """
     place = _folder(root)
-    classes = sorted((entry for entry in place.iterdir() if entry.is_dir() and _visible(entry, place)), key=_as_counted)
+    folders = (entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    classes = sorted(folders, key=_as_counted)
     samples = tuple(
         SizedSample(path, label, sensor_size)
         for label, entry in enumerate(classes)
-        for path in sorted(
-            (path for path in entry.rglob("*") if path.is_file() and _visible(path, entry)), key=_as_counted
-        )
+        for path in sorted(_recordings(entry), key=_as_counted)
     )
     if classes and all(entry.name.lower() in _PARTS for entry in classes):
         names = " and ".join(f"'{entry.name}'" for entry in classes)
@@ -248,7 +247,7 @@ def _require_one_label(table: Path, samples: Sequence[FileSample], classes: Sequ
 def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) -> Path:
     place = table.parent
     path = place / name
-    if path.is_file():
+    if path.is_file() or rosbag.is_folder(path):
         return path
     candidates = below.get(Path(name).name, [])
     if not candidates and lacking:
@@ -259,9 +258,15 @@ def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) 
     return candidates[0]
 
 
-def _visible(path: Path, folder: Path) -> bool:
-    """Whether neither its own name nor that of a folder on the way from ``folder`` to it begins with a dot."""
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _recordings(folder: Path) -> Iterator[Path]:
+    """The files anywhere below a folder, and the folders that are bags of ROS 2, but for what is hidden."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_file() or rosbag.is_folder(path):
+            yield path
+        elif path.is_dir() and not path.is_symlink():
+            yield from _recordings(path)
 
 
 def _as_counted(path: Path) -> list[tuple[int, int, str]]:

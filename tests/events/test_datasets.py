@@ -58,6 +58,28 @@ def test_a_folder_per_class_gives_frames_and_labels(root):
     assert (batch.shape, labels.tolist()) == ((6, 12, 2, 17, 17), [0, 0, 0, 1, 1, 1])
 
 
+def test_bags_of_ros_2_are_recordings_of_a_set(tmp_path):
+    bags = pytest.importorskip("tests.events.bags", reason="it needs rosbags")
+    store = bags.Store(2)
+    for name, t in (("a/cam", 1), ("b/cam", 2)):
+        (tmp_path / name).parent.mkdir()
+        bags.write(tmp_path / name, store, {"/dvs": [store.array([(t, 1, 1, 1)])]})
+    (tmp_path / "labels.csv").write_text("file,label\nb/cam,7\na/cam,8\n")
+    encoding = Encoding({"window": 10, "coding": "count"})
+    data = datasets.folder(tmp_path, encoding)
+    assert [(sample.path, frames.sum()) for sample, (frames, _) in zip(data.samples, data, strict=True)] == [
+        (tmp_path / "a" / "cam", 1),
+        (tmp_path / "b" / "cam", 1),
+    ]
+    listed = folder_with_labels(tmp_path).samples
+    assert [(sample.path, sample.label) for sample in listed] == [
+        (tmp_path / f"{name}/cam", i) for i, name in enumerate("ba")
+    ]
+    before = data.samples[0].identity
+    os.utime(next((tmp_path / "a" / "cam").glob("*.db3")), ns=(0, 1 << 62))
+    assert data.samples[0].identity != before
+
+
 def test_what_a_recording_needs_to_be_read_can_be_said(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.csv").write_text("t,x,y,p\n1,5,5,1\n2,5,-40,1\n3,5,5,1\n")

@@ -145,6 +145,7 @@ BAD = {
     "no camera": (b"t,x,y,p\n1,2,3,1\n", {"camera": 0}, "to which --camera does not apply"),
     "impossible by option": (b"1 2 3 1\n", {"columns": "t,x,p,y", "time_unit": "s"}, "line 1 has p = 3"),
     "polarity of 2": (b"# c\n\nt,x,y,p\n1,2,3,1\n1,2,3,2\n", {}, "line 5 has p = 2, which is neither 0 nor 1"),
+    "polarities of 1 and 2": (b"t,x,y,p\n1,2,3,1\n1,2,3,2\n", {}, "subtract 1 from 1 and 2"),
     "polarity of 255": (b"t,x,y,p\n1,2,3,1\n1,2,3,255\n", {}, "If 255 stands for -1, save polarities as int8"),
     "three polarities": (b"t,x,y,p\n1,2,3,1\n1,2,3,-1\n2,2,3,0\n", {}, "-1, 0 and 1 are mixed"),
     "decimals after whole times": (
@@ -155,6 +156,7 @@ BAD = {
     "beyond int64": (b"t,x,y,p\n9999999999999999999,1,4,1\n", {}, "line 2 has t = 1e+19"),
     "a decimal comma": (b"t,x,y,p\n0,25,1,2,1\n", {}, "line 2 has 5 columns, the first line 4"),
     "a decimal comma beside semicolons": (b"0,25;1;2;1\n0,5;1;2;1\n", {}, "decimals need a point, no comma"),
+    "digits of another script": ("t,x,y,p\n١,2,3,1\n".encode(), {}, "line 2 is no event: '١,2,3,1'"),
     "carriage returns": (b"t,x,y,p\r1,2,3,1\r", {}, "ends its lines with carriage returns alone"),
     "many columns": (b"1" + b",1" * 30_000 + b"\n", {}, "has 30001 columns, at most 256 are read"),
     "UTF-16": ("t,x,y,p\n1,2,3,1\n".encode("utf-16"), {}, "is UTF-16 text. Save it as UTF-8"),

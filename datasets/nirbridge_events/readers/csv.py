@@ -35,8 +35,8 @@ MARK = b"\xef\xbb\xbf"
 """What Windows puts before UTF-8 text."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 MOST_COLUMNS = 256
-_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xb5\xc2\xce\xbc]*")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]*")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _TRUTH = {"true": b"1", "on": b"1", "false": b"0", "off": b"0"}
 _ROW = re.compile(rb"^[ \t]*[^#\s]", re.MULTILINE)
 _WORD = re.compile(rb"\b(?:true|on|false|off)\b", re.IGNORECASE)
@@ -144,7 +144,7 @@ def _is_huge(text: bytes) -> bool:
 
 def _rows(text: bytes, line: int) -> Iterator[tuple[int, str]]:
     """The lines that are no comment, with their numbers."""
-    for number, raw in enumerate(text.decode("latin-1").split("\n"), line):
+    for number, raw in enumerate(_decoded(text).split("\n"), line):
         row = raw.split("#")[0].strip()
         if row:
             yield number, row

@@ -103,7 +103,7 @@ def is_finer_than_microseconds(t: Column, unit: int) -> bool:
     """Whether times in units of so many nanoseconds lose something when they are rounded to µs."""
     if t.dtype.kind != "f":
         return unit < 1000 and bool((t % 1000 != 0).any())
-    exact = t.astype(np.float64) * (unit / 1000)
+    exact = t[np.isfinite(t)].astype(np.float64) * (unit / 1000)
     noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + 1e-3
     return bool((np.abs(exact - np.rint(exact)) > noise).any())
 

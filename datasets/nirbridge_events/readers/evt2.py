@@ -24,6 +24,7 @@ OFF, ON, TIME_HIGH = 0, 1, 8
 WORD = np.dtype("<u4")
 TIME_HIGH_BITS = 28
 TIME_LOW_BITS = 6
+EARLY = "events before the first time word"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def decode_words(feed: Feed, words: npt.NDArray[np.uint32], time_high: int) -> t
     event_at = np.flatnonzero(kinds <= ON)
     high_of_event = filled.at(event_at)
     if time_high < 0 and (early := int((high_of_event < 0).sum())):
-        feed.skipped["events before the first time word"] += early
+        feed.skipped[EARLY] += early
         event_at, high_of_event = event_at[early:], high_of_event[early:]
     w = words[event_at]
     t = high_of_event << TIME_LOW_BITS | ((w >> 22) & 0x3F).astype(np.int64)

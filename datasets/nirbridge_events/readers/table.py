@@ -22,6 +22,9 @@ LATEST = 2**61
 """Times [µs] stay below it."""
 LARGEST_COORDINATE, FARTHEST = 65535, 2.0**62
 NO_EVENTS = "rows are no events and were left out"
+POLARITY_ADVICE = (
+    "Give 0 and 1, or -1 and 1; subtract 1 from 1 and 2. If 255 stands for -1, save polarities as int8"
+)
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,7 @@ class Rows:
             if not skip and not good.all():
                 row = int(good.argmin())
                 value = columns[name][row]
-                next_step = (
-                    "If 255 stands for -1, save polarities as int8" if (name, value) == ("p", 255) else SKIP_ADVICE
-                )
+                next_step = POLARITY_ADVICE if name == "p" else SKIP_ADVICE
                 raise FileError(self._where, f"{place(row)} has {name} = {value!s}, which is {what}", next_step)
             all_good &= good
         broken = all_good & (t != np.floor(t)) if self._whole and t.dtype.kind == "f" else np.zeros(0, dtype=np.bool_)
