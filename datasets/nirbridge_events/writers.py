@@ -21,7 +21,7 @@ def write_nmnist(path: str | os.PathLike[str], events: Events | npt.NDArray[Any]
     """Writes the 5-byte words of ``nirbridge_events.readers.nmnist``.
 
     Raises:
-        InputError: an event lies outside 256x240 pixels, a time outside 0..2^23 - 1 µs, a polarity is none, or times go back.
+        InputError: an event lies outside 256x240 pixels or has no polarity, or times leave 0..2^23 - 1 µs or go back.
         FileError: the file cannot be written.
     """
     events = as_events(events)
@@ -40,7 +40,7 @@ def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], se
     """Writes an Event Stream file of version 2 with DVS events, as ``nirbridge_events.readers.event_stream`` reads.
 
     Raises:
-        InputError: an event lies outside ``sensor_size``, a time is negative, a polarity is none, or times go back.
+        InputError: an event lies outside ``sensor_size`` or has no polarity, or times are negative or go back.
         FileError: the file cannot be written.
     """
     width, height = as_size(sensor_size, "sensor_size")
