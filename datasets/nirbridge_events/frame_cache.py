@@ -44,10 +44,19 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class FileSample:
-    """A recording in a file, or in the files of a folder."""
+    """A recording in a file, or in the files of a folder.
+
+    Attributes:
+        path: of it.
+        label: the class.
+        sensor_size: (width, height) of the set, whatever the format usually has; None where each file says it.
+        reading: arguments of ``open_recording`` that all files of the set need.
+    """
 
     path: Path
     label: int
+    sensor_size: Size | None = None
+    reading: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -61,7 +70,7 @@ class FileSample:
 
     def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
         """See ``Sample.open``."""
-        return open_recording(self.path, sensor_size, **reading)
+        return open_recording(self.path, sensor_size or self.sensor_size, **{**self.reading, **reading})
 
 
 @dataclass(frozen=True)

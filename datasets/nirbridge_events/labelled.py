@@ -6,17 +6,16 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import EVENT_DTYPE, Size
+from nirbridge_events.events import Size
 from nirbridge_events.frame_cache import FileSample
 from nirbridge_events.readers import rosbag, tonic_sets
-from nirbridge_events.recording import Recording, open_recording
 
 LABELS = "labels.csv"
 TRAIN_SHARE = 0.9
@@ -55,36 +54,6 @@ class Labelled:
         return Labelled(tuple(self.samples[place] for place in sorted(taken)), self.classes, self.sensor_size)
 
 
-@dataclass(frozen=True)
-class SizedSample(FileSample):
-    """A recording of a set whose sensor is known, whatever its format usually has."""
-
-    sensor_size: Size | None = None
-
-    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """See ``frame_cache.Sample.open``."""
-        return open_recording(self.path, sensor_size or self.sensor_size, **reading)
-
-
-@dataclass(frozen=True)
-class GestureSample(FileSample):
-    """A recording of DVS Gesture as tonic stores it: .npy [N, 4] with x, y, polarity and milliseconds."""
-
-    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """See ``frame_cache.Sample.open``."""
-        try:
-            rows = np.load(self.path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise FileError(f"file '{self.path}'", f"is no readable .npy ({error})", "Fetch it again") from error
-        if rows.ndim != 2 or rows.shape[1] != 4:
-            raise FileError(f"file '{self.path}'", f"shape {rows.shape} is not [N, 4]", "Fetch it again")
-        events = np.empty(len(rows), dtype=EVENT_DTYPE)
-        for place, name in enumerate("xyp"):
-            events[name] = rows[:, place]
-        events["t"] = rows[:, 3] * 1000.0
-        return open_recording(events, sensor_size or (128, 128), **reading)
-
-
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
@@ -97,7 +66,7 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
     folders = (entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     classes = sorted(folders, key=_as_counted)
     samples = tuple(
-        SizedSample(path, label, sensor_size)
+        FileSample(path, label, sensor_size)
         for label, entry in enumerate(classes)
         for path in sorted(_recordings(entry), key=_as_counted)
     )
@@ -137,7 +106,7 @@ def folder_with_labels(
     for path in place.rglob("*"):
         below.setdefault(path.name, []).append(path)
     samples = tuple(
-        SizedSample(_found(place / table, name, below, lacking), numbers[label], sensor_size) for name, label in rows
+        FileSample(_found(place / table, name, below, lacking), numbers[label], sensor_size) for name, label in rows
     )
     _require_one_label(place / table, samples, classes)
     return Labelled(samples, tuple(classes), sensor_size)
@@ -150,19 +119,19 @@ class TonicSet:
     Attributes:
         name: tonic's class.
         sensor_size: (width, height).
-        sample: how a file is read.
         has_parts: whether it comes as a training and a test part; else the papers' 9:1 split of each class is made.
+        reading: arguments of ``open_recording`` for its files.
     """
 
     name: str
     sensor_size: Size
-    sample: type[FileSample] = SizedSample
     has_parts: bool = True
+    reading: dict[str, Any] = field(default_factory=dict)
 
 
 TONIC_SETS = {
     "nmnist": TonicSet("NMNIST", (34, 34)),
-    "dvs_gesture": TonicSet("DVSGesture", (128, 128), GestureSample),
+    "dvs_gesture": TonicSet("DVSGesture", (128, 128), reading={"columns": "x,y,p,t", "time_unit": "ms"}),
     "cifar10_dvs": TonicSet("CIFAR10DVS", (128, 128), has_parts=False),
     "ncaltech101": TonicSet("NCALTECH101", (240, 180), has_parts=False),
 }
@@ -181,8 +150,7 @@ def from_tonic(key: str, root: str | os.PathLike[str], train: bool, download: bo
     )
     names = _class_names(found, sorted({target for _, target in pairs}, key=_as_counted_text))
     numbers = {target: number for number, target in enumerate(names)}
-    extra = {"sensor_size": kind.sensor_size} if kind.sample is SizedSample else {}
-    samples = tuple(kind.sample(path, numbers[target], **extra) for path, target in pairs)
+    samples = tuple(FileSample(path, numbers[target], kind.sensor_size, kind.reading) for path, target in pairs)
     whole = Labelled(samples, tuple(names.values()), kind.sensor_size)
     return whole if kind.has_parts else whole.split(train)
 

@@ -107,8 +107,8 @@ def decode_structured(feed: Feed) -> Iterator[Events]:
     for start, records in feed.words(RECORD):
         if (bad := records["p"] > 1).any():
             if not feed.skip_bad:
-                at = int(bad.argmax())
-                found = f"the record at offset {start + at * RECORD.itemsize} has polarity {records['p'][at]}, not 0 or 1"
+                at, value = start + int(bad.argmax()) * RECORD.itemsize, records["p"][bad][0]
+                found = f"the record at offset {at} has polarity {value}, not 0 or 1"
                 raise FileError("stdin", found, SKIP_ADVICE)
             feed.lost[BAD_POLARITY] += int(bad.sum())
             records = records[~bad]

@@ -22,9 +22,7 @@ LATEST = 2**61
 """Times [µs] stay below it."""
 LARGEST_COORDINATE, FARTHEST = 65535, 2.0**62
 NO_EVENTS = "rows are no events and were left out"
-POLARITY_ADVICE = (
-    "Give 0 and 1, or -1 and 1; subtract 1 from 1 and 2. If 255 stands for -1, save polarities as int8"
-)
+POLARITY_ADVICE = "Give 0 and 1, or -1 and 1; subtract 1 from 1 and 2. If 255 stands for -1, save polarities as int8"
 
 
 @dataclass(frozen=True)
