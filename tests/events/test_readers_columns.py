@@ -138,6 +138,24 @@ def test_times_that_are_rounded_are_said(tmp_path, text, times, rounded):
     assert any("rounded to whole µs" in note for note in recording.notes()) == rounded
 
 
+def test_a_damaged_time_does_not_say_the_unit_of_all(tmp_path):
+    """As µs it is of the year 2127, so that all were taken as ns."""
+    text = lines(lambda *row: ",".join(map(str, row)), "t,x,y,p\n4951500000000000,1,1,1\n")
+    rows, recording = read(tmp_path, text, bad_events="skip")
+    assert (rows, recording.report.ahead_events) == (ROWS, 1)
+    rows, _ = read(tmp_path, b"t,x,y,p\n0.000001,1,1,1\nnan,1,1,1\n0.000003,1,1,1\n", bad_events="skip")
+    assert rows == [(1, 1, 1, 1), (3, 1, 1, 1)]
+
+
+def test_halves_of_a_microsecond_are_rounded_alike_whatever_the_numbers_are(tmp_path):
+    t = np.array([-1500, -500, 500, 1500, 2500, 3499])
+    kinds = ((t, "t_ns"), (t.astype(float), "t_ns"), (t / 1000, "t_us"))
+    for number, (times, name) in enumerate(kinds):
+        np.savez(tmp_path / f"{number}.npz", **{name: times, "x": t % 7, "y": t % 7, "p": t % 2})
+        events = Events.concatenate(list(open_recording(tmp_path / f"{number}.npz")))
+        assert events.t.tolist() == [-1, 0, 1, 2, 3, 3]
+
+
 BAD = {
     "columns twice": (b"t,x,y,p\n1,2,3,1\n", {"columns": "t,x,x,p"}, "does not name t, x, y and p once each"),
     "columns of another number": (b"1,2,3,1,1\n", {"columns": "t,x,y,p"}, "has 5 columns, --columns names 4"),

@@ -34,6 +34,7 @@ def test_csv_columns_in_any_order(tmp_path, monkeypatch, separator, order, block
 TEXTS = {
     "names, comments, blanks, CRLF": b"# made by me\r\n\r\nTimestamp,X,Y,Polarity\r\n# here\r\n1000000,1,2,1\r\n"
     b"1000500,33,0,0\r\n\r\n1000501,7,33,1\r\n",
+    "blanks alone, and before remarks": b"t,x,y,p\n  \n1000000,1,2,1\n\t# a\n1000500,33,0,0\n \r\n1000501,7,33,1\n  ",
     "no end of the last line": b"t,x,y,p\n1000000,1,2,1\n1000500,33,0,0\n1000501,7,33,1",
     "remarks in other letters": "# Größe\nt,x,y,p,Gerät\n1000000,1,2,1,\n1000500,33,0,0,é\n1000501,7,33,1,\n".encode(),
     "the same in Latin 1": b"# Gr\xf6\xdfe\nt,x,y,p\n1000000,1,2,1\n1000500,33,0,0\n1000501,7,33,1\n",

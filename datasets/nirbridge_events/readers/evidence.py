@@ -75,8 +75,10 @@ def time_unit(where: str, t: Column) -> tuple[str, bool, str]:
     Raises:
         InputError: several units are possible.
     """
-    high = float(np.abs(t).max()) if len(t) else 0.0
-    if t.dtype.kind in "iu" or not np.isfinite(high) or bool((t == np.rint(t)).all()):
+    t = t[np.isfinite(t)]
+    # One damaged time, however large, must not say the unit of all.
+    high = float(np.median(np.abs(t.astype(np.float64)))) if len(t) else 0.0
+    if t.dtype.kind in "iu" or bool((t == np.rint(t)).all()):
         if high >= LONGEST_CLOCK:
             years = f"{high / 3.156e13:.0f} years"
             return "ns", True, f"its times name no unit; as µs they were {years}, so they are taken as ns"

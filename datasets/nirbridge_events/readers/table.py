@@ -203,7 +203,9 @@ class Rows:
     def _in_microseconds(self, t: Column) -> npt.NDArray[np.int64]:
         per_unit = UNITS[self._unit]
         if t.dtype.kind == "f":
-            return np.rint(t.astype(np.float64) * per_unit / 1000).astype(np.int64)
+            exact = t.astype(np.float64) * per_unit / 1000
+            nearest = np.rint(exact)
+            return (nearest + (exact - nearest == 0.5)).astype(np.int64)  # halves grow, as those of whole ns do
         whole = t.astype(np.int64)
         return (whole + 500) // 1000 if per_unit < 1000 else whole * (per_unit // 1000)
 
