@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -27,24 +27,9 @@ VERSION = 1
 """Part of every key; raise it when a coding changes what it computes."""
 
 
-class Sample(Protocol):
-    """A labelled recording; it travels to other processes, so it names its events instead of holding them."""
-
-    @property
-    def label(self) -> int:
-        """The class."""
-
-    @property
-    def identity(self) -> tuple[str | int, ...]:
-        """What tells this recording from every other one, and its content from an older one."""
-
-    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """The recording; ``reading`` are further arguments of ``open_recording``."""
-
-
 @dataclass(frozen=True)
 class FileSample:
-    """A recording in a file, or in the files of a folder.
+    """A labelled recording in a file, or in the files of a folder; it travels to other processes by its path.
 
     Attributes:
         path: of it.
@@ -60,7 +45,7 @@ class FileSample:
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """Path, size and time of the last change."""
+        """What tells it from every other one, and its content from an older one: path, size and last change."""
         try:
             states = [file.stat() for file in (self.path, *(self.path.iterdir() if self.path.is_dir() else ()))]
         except OSError as error:
@@ -69,7 +54,7 @@ class FileSample:
         return str(self.path.resolve()), size, changed
 
     def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """See ``Sample.open``."""
+        """The recording; ``reading`` are further arguments of ``open_recording``."""
         return open_recording(self.path, sensor_size or self.sensor_size, **{**self.reading, **reading})
 
 
@@ -91,7 +76,7 @@ class Encoding:
     cut: bool = False
     reading: dict[str, Any] = field(default_factory=dict)
 
-    def key(self, sample: Sample) -> str:
+    def key(self, sample: FileSample) -> str:
         """Names the frames of a recording: equal exactly if they would be."""
         what = {
             "version": VERSION,
@@ -105,11 +90,11 @@ class Encoding:
         text = json.dumps(what, sort_keys=True, default=lambda value: value.tolist())  # a number of numpy's as Python's
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def frames(self, sample: Sample) -> FloatFrame:
+    def frames(self, sample: FileSample) -> FloatFrame:
         """Encodes a recording; raises as :meth:`encoded`."""
         return self.encoded(sample)[0]
 
-    def encoded(self, sample: Sample) -> tuple[FloatFrame, ReadReport]:
+    def encoded(self, sample: FileSample) -> tuple[FloatFrame, ReadReport]:
         """Encodes a recording; also gives what became of its events.
 
         Raises:
@@ -157,11 +142,11 @@ class FrameCache:
             found = f"cannot be made ({error.strerror})"
             raise FileError(f"folder '{self.folder}'", found, "Choose another place") from error
 
-    def path(self, sample: Sample) -> Path:
+    def path(self, sample: FileSample) -> Path:
         """Where the frames of a recording are, or will be."""
         return self.folder / f"{self.encoding.key(sample)}.npy"
 
-    def load(self, sample: Sample) -> FloatFrame:
+    def load(self, sample: FileSample) -> FloatFrame:
         """The frames of a recording, encoded now if they are not there; a damaged file is made again."""
         path = self.path(sample)
         try:
@@ -169,7 +154,7 @@ class FrameCache:
         except (OSError, ValueError, EOFError):
             return self.store(sample)
 
-    def store(self, sample: Sample) -> FloatFrame:
+    def store(self, sample: FileSample) -> FloatFrame:
         """Encodes a recording and writes its frames."""
         frames = self.encoding.frames(sample)
         small = frames.astype(np.uint8)
@@ -177,13 +162,13 @@ class FrameCache:
             np.save(file, small if np.array_equal(small, frames) else frames, allow_pickle=False)
         return frames
 
-    def missing(self, samples: Sequence[Sample]) -> list[Sample]:
+    def missing(self, samples: Sequence[FileSample]) -> list[FileSample]:
         """Recordings that are not encoded yet."""
         return [sample for sample in samples if not self.path(sample).exists()]
 
     def fill(
         self,
-        samples: Sequence[Sample],
+        samples: Sequence[FileSample],
         jobs: int | None = None,
         tick: Callable[[int], None] | None = None,
         cluster: str | None = None,
@@ -212,7 +197,7 @@ class FrameCache:
         return len(missing)
 
     def _each(
-        self, samples: Sequence[Sample], jobs: int | None, cluster: str | None
+        self, samples: Sequence[FileSample], jobs: int | None, cluster: str | None
     ) -> Iterator[NirbridgeError | None]:
         if not samples:
             return
@@ -220,7 +205,7 @@ class FrameCache:
             yield from workers.map(_store, samples, shared=self)
 
 
-def _store(cache: FrameCache, sample: Sample) -> NirbridgeError | None:
+def _store(cache: FrameCache, sample: FileSample) -> NirbridgeError | None:
     """One recording, in whatever process; its error is an answer, so that the others go on."""
     try:
         cache.store(sample)

@@ -11,7 +11,7 @@ import numpy as np
 from nirbridge.errors import FileError
 from nirbridge_events.events import Size, known_size
 
-Said = Callable[[str, int], "list[Any] | None"]
+Said = Callable[[str, int], "list[int | float] | None"]
 """So many numbers kept under a name; none where it holds something else, None where there is nothing of that name."""
 OFFSET = "t_offset"
 _PAIRS = ("sensor_resolution", "resolution", "sensor_size", "geometry")
@@ -27,8 +27,7 @@ def time_offset(where: str, beside: Sequence[Said]) -> int | float:
     value = next((value for said in beside if (value := said(OFFSET, 1)) is not None), [0])
     if not value:
         raise FileError(where, f"its {OFFSET}, which is added to all times, is no number", "Repair it")
-    offset: int | float = value[0]
-    return offset
+    return value[0]
 
 
 def stated_size(beside: Sequence[Said]) -> Size | None:
@@ -48,7 +47,7 @@ def stated_size(beside: Sequence[Said]) -> Size | None:
     return None
 
 
-def as_numbers(value: Any, count: int) -> list[Any]:
+def as_numbers(value: Any, count: int) -> list[int | float]:
     """So many finite numbers, or two in a text as 640x480; none of anything else."""
     if text := text_of(value):
         found = _GEOMETRY.fullmatch(text)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
-from nirbridge_events.readers.base import SKIP_ADVICE, Feed, file_label, forward_fill
+from nirbridge_events.readers.base import SKIP_ADVICE, Feed, ForwardFill, file_label
 from nirbridge_events.readers.prophesee import evt_reader
 
 OFF, ON, TIME_HIGH = 0, 1, 8
@@ -61,7 +61,7 @@ def decode_words(feed: Feed, words: npt.NDArray[np.uint32], time_high: int) -> t
     kinds = words >> 28
     high_at = np.flatnonzero(kinds == TIME_HIGH)
     high = feed.unwrap((words[high_at] & 0xFFFFFFF).astype(np.int64), TIME_HIGH_BITS, time_high)
-    filled = forward_fill(high_at, high, time_high)
+    filled = ForwardFill(high_at, high, time_high)
     event_at = np.flatnonzero(kinds <= ON)
     high_of_event = filled.at(event_at)
     if time_high < 0 and (early := int((high_of_event < 0).sum())):

@@ -141,7 +141,7 @@ def _size_of(attributes: h5py.AttributeManager, name: str) -> int:
     return int(attributes.get_id(name).get_storage_size())
 
 
-def _numbers(holder: Any, name: str, count: int) -> list[Any] | None:
+def _numbers(holder: Any, name: str, count: int) -> list[int | float] | None:
     """See ``Said``, of attributes or tiny arrays."""
     if name not in holder:
         return None

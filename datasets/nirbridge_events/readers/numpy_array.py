@@ -231,7 +231,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     return Source(name, 0, size, size is not None, lambda feed: decode(feed, meaning, offset), meaning.notes)
 
 
-def _numbers(path: Path, name: str, count: int) -> list[Any] | None:
+def _numbers(path: Path, name: str, count: int) -> list[int | float] | None:
     """See ``beside.Said``, of the small arrays of an archive."""
     with zipfile.ZipFile(path) as archive:
         if (member := f"{name}.npy") not in archive.namelist():
