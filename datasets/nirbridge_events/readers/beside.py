@@ -14,6 +14,7 @@ from nirbridge_events.events import Size, known_size
 Said = Callable[[str, int], "list[int | float] | None"]
 """So many numbers kept under a name; none where it holds something else, None where there is nothing of that name."""
 OFFSET = "t_offset"
+LARGEST = 1 << 12  # bytes that are looked at
 _PAIRS = ("sensor_resolution", "resolution", "sensor_size", "geometry")
 _GEOMETRY = re.compile(r"(\d{1,5})\s*[x,]\s*(\d{1,5})")
 

@@ -24,12 +24,11 @@ from typing import Any
 
 import h5py
 
-from nirbridge_events.readers.beside import Said, as_numbers, text_of
+from nirbridge_events.readers.beside import LARGEST, Said, as_numbers, text_of
 from nirbridge_events.readers.columns import find_columns, unit_of
 from nirbridge_events.readers.wanted import FIELDS
 
 DEPTH, MOST_CHILDREN, MOST_OBJECTS = 5, 256, 2000
-LARGEST_ATTRIBUTE = 1 << 12
 SPIKES = ("times", "units")
 # Tables whose times are µs by their format; others name no unit.  A mark beside the events may be required.
 MICROSECONDS = (("CD/events", ""), ("prophesee/left", ""), ("prophesee/right", ""), ("events", "ms_to_idx"))
@@ -122,7 +121,7 @@ def known_unit(file: h5py.File, place: Place) -> str:
     if place.is_spikes:
         return "s" if h5py.check_vlen_dtype(times.dtype).kind == "f" else ""
     for name in UNIT_ATTRIBUTES if len(place.arrays) > 1 else ():
-        if name in times.attrs and _size_of(times.attrs, name) <= LARGEST_ATTRIBUTE:
+        if name in times.attrs and _size_of(times.attrs, name) <= LARGEST:
             return unit_of(text_of(times.attrs[name]).strip().lower())
     whole = (times.dtype["t"] if times.dtype.names and "t" in times.dtype.names else times.dtype).kind in "iu"
     known = any(path == place.path and (not mark or mark in file) for path, mark in MICROSECONDS)
@@ -147,7 +146,7 @@ def _numbers(holder: Any, name: str, count: int) -> list[int | float] | None:
         return None
     if isinstance(holder, h5py.Group) and not isinstance(holder.get(name, getlink=True), h5py.HardLink):
         return []
-    if isinstance(holder, h5py.AttributeManager) and _size_of(holder, name) > LARGEST_ATTRIBUTE:
+    if isinstance(holder, h5py.AttributeManager) and _size_of(holder, name) > LARGEST:
         return []
     value = holder.get(name)
     if isinstance(value, h5py.Dataset):

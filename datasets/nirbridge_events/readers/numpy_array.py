@@ -25,7 +25,7 @@ import numpy.typing as npt
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
-from nirbridge_events.readers.beside import as_numbers, stated_size, time_offset
+from nirbridge_events.readers.beside import LARGEST, as_numbers, stated_size, time_offset
 from nirbridge_events.readers.columns import find_columns
 from nirbridge_events.readers.table import Meaning, Rows, by_number, meaning_of
 from nirbridge_events.readers.wanted import FIELDS, Wanted
@@ -34,7 +34,6 @@ NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK\x03\x04"
 ROWS = 1 << 16
 SAMPLE_ROWS = 1 << 14
 MOST_MEMBERS = MOST_COLUMNS = 64
-SMALL = 1 << 12
 OPTIONS = frozenset(("columns", "time_unit"))
 MISSING = "events at the end are missing: the file is cut"
 Opener = Callable[[], IO[bytes]]
@@ -237,7 +236,7 @@ def _numbers(path: Path, name: str, count: int) -> list[int | float] | None:
         if (member := f"{name}.npy") not in archive.namelist():
             return None
         with archive.open(member) as file:
-            content = io.BytesIO(file.read(SMALL))
+            content = io.BytesIO(file.read(LARGEST))
     try:
         return as_numbers(np.lib.format.read_array(content, allow_pickle=False), count)
     except ValueError:  # it is larger, or holds objects
