@@ -21,6 +21,8 @@ from nirbridge.runtime import Array, Plan, sends_spikes
 SUFFIX = ".nird"
 _OBSERVABLES = ("spikes", "input", "output", "values")
 """Which observable of a node is its input to a graph, where it has several."""
+_COLUMNS = {"data": ("biuf", 3), "idx": ("iu", 2), "time": ("iuf", 2), "value": ("biuf", 2)}
+"""What the arrays of an observable hold, by their kind in NumPy, and their number of axes."""
 _LARGEST = 2**31
 _ROUNDING = 1e-6
 """Share of a step by which an event may lie before the step it belongs to: times are products of floats."""
@@ -132,6 +134,11 @@ def _array(where: str, node: Any, plan: Plan, name: str) -> Array:
     if len(node.observables) > 1 and choice[0] not in _OBSERVABLES:
         raise InputError(where, f"holds {', '.join(choice)}", "Call the one that is meant 'spikes' or 'values'")
     data, planned = node.observables[choice[0]], plan[name]
+    for column, (kinds, axes) in _COLUMNS.items():
+        values = getattr(data, column, None)
+        if values is not None and (values.dtype.kind not in kinds or values.ndim != axes):
+            found = f"its {column} is {values.dtype} {values.shape}"
+            raise InputError(where, found, f"Store it as nir.{type(data).__name__} says")
     dt = plan.dt / float(planned.rate)
     neurons = int(np.prod(planned.output_shape))
     count = data.data.shape[2] if isinstance(data, nir.TimeGriddedData) else data.n_neurons

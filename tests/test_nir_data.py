@@ -112,6 +112,15 @@ def test_short_steps_are_told_apart(tmp_path: Path) -> None:
 BAD = {
     "neurons": (nir.TimeGriddedData(np.zeros((1, 2, 5)), 1e-3), "has 5 neurons, the node has 4"),
     "steps": (nir.TimeGriddedData(np.zeros((1, 2, 4)), 1e-2), "has steps of 0.01 s, the graph runs in steps of 0.001"),
+    "half a neuron": (nir.EventData(np.array([[1.5]]), np.array([[0.0]]), 4, 1e-3), "its idx is float64 (1, 1)"),
+    "times of text": (nir.EventData(np.array([[1]]), np.array([[b"a"]]), 4, 1e-3), "its time is |S1 (1, 1)"),
+    "one axis": (nir.EventData(np.array([1]), np.array([0.0]), 4, 1e-3), "its idx is int64 (1,)"),
+    "complex": (
+        nir.ValuedEventData(
+            idx=np.array([[1]]), time=np.array([[0.0]]), value=np.array([[1j]]), n_neurons=4, t_max=1e-3
+        ),
+        "its value is complex128",
+    ),
     "index": (nir.EventData(np.array([[4]]), np.array([[0.0]]), 4, 1e-3), "an event is of neuron 4"),
     "late": (nir.EventData(np.array([[3]]), np.array([[2e-3]]), 4, 1e-3), "outside of 0..0.001 s"),
     "early": (nir.EventData(np.array([[3]]), np.array([[-1.0]]), 4, 1e-3), "outside of 0..0.001 s"),

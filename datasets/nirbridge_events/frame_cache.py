@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -27,40 +27,35 @@ VERSION = 1
 """Part of every key; raise it when a coding changes what it computes."""
 
 
-class Sample(Protocol):
-    """A labelled recording; it travels to other processes, so it names its events instead of holding them."""
-
-    @property
-    def label(self) -> int:
-        """The class."""
-
-    @property
-    def identity(self) -> tuple[str | int, ...]:
-        """What tells this recording from every other one, and its content from an older one."""
-
-    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """The recording; ``reading`` are further arguments of ``open_recording``."""
-
-
 @dataclass(frozen=True)
 class FileSample:
-    """A recording in a file."""
+    """A labelled recording in a file, or in the files of a folder; it travels to other processes by its path.
+
+    Attributes:
+        path: of it.
+        label: the class.
+        sensor_size: (width, height) of the set, whatever the format usually has; None where each file says it.
+        reading: arguments of ``open_recording`` that all files of the set need.
+    """
 
     path: Path
     label: int
+    sensor_size: Size | None = None
+    reading: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """Path, size and time of the last change."""
+        """What tells it from every other one, and its content from an older one: path, size and last change."""
         try:
-            state = self.path.stat()
+            states = [file.stat() for file in (self.path, *(self.path.iterdir() if self.path.is_dir() else ()))]
         except OSError as error:
             raise FileError(f"file '{self.path}'", f"cannot be read ({error.strerror})", "Check the path") from error
-        return str(self.path.resolve()), state.st_size, state.st_mtime_ns
+        size, changed = sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
+        return str(self.path.resolve()), size, changed
 
     def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """See ``Sample.open``."""
-        return open_recording(self.path, sensor_size, **reading)
+        """The recording; ``reading`` are further arguments of ``open_recording``."""
+        return open_recording(self.path, sensor_size or self.sensor_size, **{**self.reading, **reading})
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ class Encoding:
     cut: bool = False
     reading: dict[str, Any] = field(default_factory=dict)
 
-    def key(self, sample: Sample) -> str:
+    def key(self, sample: FileSample) -> str:
         """Names the frames of a recording: equal exactly if they would be."""
         what = {
             "version": VERSION,
@@ -95,11 +90,11 @@ class Encoding:
         text = json.dumps(what, sort_keys=True, default=lambda value: value.tolist())  # a number of numpy's as Python's
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def frames(self, sample: Sample) -> FloatFrame:
+    def frames(self, sample: FileSample) -> FloatFrame:
         """Encodes a recording; raises as :meth:`encoded`."""
         return self.encoded(sample)[0]
 
-    def encoded(self, sample: Sample) -> tuple[FloatFrame, ReadReport]:
+    def encoded(self, sample: FileSample) -> tuple[FloatFrame, ReadReport]:
         """Encodes a recording; also gives what became of its events.
 
         Raises:
@@ -147,11 +142,11 @@ class FrameCache:
             found = f"cannot be made ({error.strerror})"
             raise FileError(f"folder '{self.folder}'", found, "Choose another place") from error
 
-    def path(self, sample: Sample) -> Path:
+    def path(self, sample: FileSample) -> Path:
         """Where the frames of a recording are, or will be."""
         return self.folder / f"{self.encoding.key(sample)}.npy"
 
-    def load(self, sample: Sample) -> FloatFrame:
+    def load(self, sample: FileSample) -> FloatFrame:
         """The frames of a recording, encoded now if they are not there; a damaged file is made again."""
         path = self.path(sample)
         try:
@@ -159,7 +154,7 @@ class FrameCache:
         except (OSError, ValueError, EOFError):
             return self.store(sample)
 
-    def store(self, sample: Sample) -> FloatFrame:
+    def store(self, sample: FileSample) -> FloatFrame:
         """Encodes a recording and writes its frames."""
         frames = self.encoding.frames(sample)
         small = frames.astype(np.uint8)
@@ -167,13 +162,13 @@ class FrameCache:
             np.save(file, small if np.array_equal(small, frames) else frames, allow_pickle=False)
         return frames
 
-    def missing(self, samples: Sequence[Sample]) -> list[Sample]:
+    def missing(self, samples: Sequence[FileSample]) -> list[FileSample]:
         """Recordings that are not encoded yet."""
         return [sample for sample in samples if not self.path(sample).exists()]
 
     def fill(
         self,
-        samples: Sequence[Sample],
+        samples: Sequence[FileSample],
         jobs: int | None = None,
         tick: Callable[[int], None] | None = None,
         cluster: str | None = None,
@@ -202,7 +197,7 @@ class FrameCache:
         return len(missing)
 
     def _each(
-        self, samples: Sequence[Sample], jobs: int | None, cluster: str | None
+        self, samples: Sequence[FileSample], jobs: int | None, cluster: str | None
     ) -> Iterator[NirbridgeError | None]:
         if not samples:
             return
@@ -210,7 +205,7 @@ class FrameCache:
             yield from workers.map(_store, samples, shared=self)
 
 
-def _store(cache: FrameCache, sample: Sample) -> NirbridgeError | None:
+def _store(cache: FrameCache, sample: FileSample) -> NirbridgeError | None:
     """One recording, in whatever process; its error is an answer, so that the others go on."""
     try:
         cache.store(sample)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events.events import EVENT_DTYPE, Size
+from nirbridge_events.events import Size
 from nirbridge_events.frame_cache import FileSample
-from nirbridge_events.readers import tonic_sets
-from nirbridge_events.recording import Recording, open_recording
+from nirbridge_events.readers import rosbag, tonic_sets
 
 LABELS = "labels.csv"
 TRAIN_SHARE = 0.9
@@ -55,52 +54,21 @@ class Labelled:
         return Labelled(tuple(self.samples[place] for place in sorted(taken)), self.classes, self.sensor_size)
 
 
-@dataclass(frozen=True)
-class SizedSample(FileSample):
-    """A recording of a set whose sensor is known, whatever its format usually has."""
-
-    sensor_size: Size | None = None
-
-    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """See ``frame_cache.Sample.open``."""
-        return open_recording(self.path, sensor_size or self.sensor_size, **reading)
-
-
-@dataclass(frozen=True)
-class GestureSample(FileSample):
-    """A recording of DVS Gesture as tonic stores it: .npy [N, 4] with x, y, polarity and milliseconds."""
-
-    def open(self, sensor_size: Size | None, **reading: Any) -> Recording:
-        """See ``frame_cache.Sample.open``."""
-        try:
-            rows = np.load(self.path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise FileError(f"file '{self.path}'", f"is no readable .npy ({error})", "Fetch it again") from error
-        if rows.ndim != 2 or rows.shape[1] != 4:
-            raise FileError(f"file '{self.path}'", f"shape {rows.shape} is not [N, 4]", "Fetch it again")
-        events = np.empty(len(rows), dtype=EVENT_DTYPE)
-        for place, name in enumerate("xyp"):
-            events[name] = rows[:, place]
-        events["t"] = rows[:, 3] * 1000.0
-        return open_recording(events, sensor_size or (128, 128), **reading)
-
-
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
-    Hidden files and folders are left out.
+    Hidden files and folders are left out; a folder that is a bag of ROS 2 is a recording.
 
     Raises:
         FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
     """
     place = _folder(root)
-    classes = sorted((entry for entry in place.iterdir() if entry.is_dir() and _visible(entry, place)), key=_as_counted)
+    folders = (entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    classes = sorted(folders, key=_as_counted)
     samples = tuple(
-        SizedSample(path, label, sensor_size)
+        FileSample(path, label, sensor_size)
         for label, entry in enumerate(classes)
-        for path in sorted(
-            (path for path in entry.rglob("*") if path.is_file() and _visible(path, entry)), key=_as_counted
-        )
+        for path in sorted(_recordings(entry), key=_as_counted)
     )
     if classes and all(entry.name.lower() in _PARTS for entry in classes):
         names = " and ".join(f"'{entry.name}'" for entry in classes)
@@ -138,7 +106,7 @@ def folder_with_labels(
     for path in place.rglob("*"):
         below.setdefault(path.name, []).append(path)
     samples = tuple(
-        SizedSample(_found(place / table, name, below, lacking), numbers[label], sensor_size) for name, label in rows
+        FileSample(_found(place / table, name, below, lacking), numbers[label], sensor_size) for name, label in rows
     )
     _require_one_label(place / table, samples, classes)
     return Labelled(samples, tuple(classes), sensor_size)
@@ -151,19 +119,19 @@ class TonicSet:
     Attributes:
         name: tonic's class.
         sensor_size: (width, height).
-        sample: how a file is read.
         has_parts: whether it comes as a training and a test part; else the papers' 9:1 split of each class is made.
+        reading: arguments of ``open_recording`` for its files.
     """
 
     name: str
     sensor_size: Size
-    sample: type[FileSample] = SizedSample
     has_parts: bool = True
+    reading: dict[str, Any] = field(default_factory=dict)
 
 
 TONIC_SETS = {
     "nmnist": TonicSet("NMNIST", (34, 34)),
-    "dvs_gesture": TonicSet("DVSGesture", (128, 128), GestureSample),
+    "dvs_gesture": TonicSet("DVSGesture", (128, 128), reading={"columns": "x,y,p,t", "time_unit": "ms"}),
     "cifar10_dvs": TonicSet("CIFAR10DVS", (128, 128), has_parts=False),
     "ncaltech101": TonicSet("NCALTECH101", (240, 180), has_parts=False),
 }
@@ -182,8 +150,7 @@ def from_tonic(key: str, root: str | os.PathLike[str], train: bool, download: bo
     )
     names = _class_names(found, sorted({target for _, target in pairs}, key=_as_counted_text))
     numbers = {target: number for number, target in enumerate(names)}
-    extra = {"sensor_size": kind.sensor_size} if kind.sample is SizedSample else {}
-    samples = tuple(kind.sample(path, numbers[target], **extra) for path, target in pairs)
+    samples = tuple(FileSample(path, numbers[target], kind.sensor_size, kind.reading) for path, target in pairs)
     whole = Labelled(samples, tuple(names.values()), kind.sensor_size)
     return whole if kind.has_parts else whole.split(train)
 
@@ -248,7 +215,7 @@ def _require_one_label(table: Path, samples: Sequence[FileSample], classes: Sequ
 def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) -> Path:
     place = table.parent
     path = place / name
-    if path.is_file():
+    if path.is_file() or rosbag.is_folder(path):
         return path
     candidates = below.get(Path(name).name, [])
     if not candidates and lacking:
@@ -259,9 +226,15 @@ def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) 
     return candidates[0]
 
 
-def _visible(path: Path, folder: Path) -> bool:
-    """Whether neither its own name nor that of a folder on the way from ``folder`` to it begins with a dot."""
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _recordings(folder: Path) -> Iterator[Path]:
+    """The files anywhere below a folder, and the folders that are bags of ROS 2, but for what is hidden."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_file() or rosbag.is_folder(path):
+            yield path
+        elif path.is_dir() and not path.is_symlink():
+            yield from _recordings(path)
 
 
 def _as_counted(path: Path) -> list[tuple[int, int, str]]:

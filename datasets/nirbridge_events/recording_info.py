@@ -17,7 +17,9 @@ from nirbridge_events.hot_pixels import find_hot_pixels
 from nirbridge_events.rates import Rates
 from nirbridge_events.read_report import ReadReport
 from nirbridge_events.readers import open_source
+from nirbridge_events.readers.csv import BAD_LINES
 from nirbridge_events.readers.order import JITTER
+from nirbridge_events.readers.table import NO_EVENTS
 from nirbridge_events.readers.wanted import SeveralCamerasError
 from nirbridge_events.recording import Recording, is_live_name, open_recording
 
@@ -98,8 +100,9 @@ class RecordingInfo:
 
     @property
     def bad_events(self) -> int:
-        """Events that were left out, because of their place or time."""
-        return self.reading.outside_events + self.reading.late_events + self.reading.ahead_events
+        """Events that were left out, because of their place or time, and rows or lines that are none."""
+        no_events = sum(self.reading.lost.get(kind, 0) for kind in (NO_EVENTS, BAD_LINES))
+        return self.reading.outside_events + self.reading.late_events + self.reading.ahead_events + no_events
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data."""

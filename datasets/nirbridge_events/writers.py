@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge.files import write_whole
-from nirbridge_events.events import Events, Size, as_events, as_size, first_backwards, first_outside
+from nirbridge_events.events import Events, Size, as_events, as_size, require_good
 from nirbridge_events.readers import event_stream, nmnist
 
 NMNIST_TIME_LIMIT = 1 << 23
@@ -21,10 +21,11 @@ def write_nmnist(path: str | os.PathLike[str], events: Events | npt.NDArray[Any]
     """Writes the 5-byte words of ``nirbridge_events.readers.nmnist``.
 
     Raises:
-        InputError: an event lies outside 256x240 pixels, a time outside 0..2^23 - 1 µs, or times go back.
+        InputError: an event lies outside 256x240 pixels or has no polarity, or times leave 0..2^23 - 1 µs or go back.
         FileError: the file cannot be written.
     """
-    events = _checked(as_events(events), NMNIST_LARGEST)
+    events = as_events(events)
+    require_good(events, 0, NMNIST_LARGEST, 0)
     if len(events) and not 0 <= events.t[0] <= events.t[-1] < NMNIST_TIME_LIMIT:
         found = f"times {events.t[0]}..{events.t[-1]} µs leave 0..{NMNIST_TIME_LIMIT - 1}"
         raise InputError("events", found, "Subtract the first time, or write an .es file")
@@ -39,11 +40,12 @@ def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], se
     """Writes an Event Stream file of version 2 with DVS events, as ``nirbridge_events.readers.event_stream`` reads.
 
     Raises:
-        InputError: an event lies outside ``sensor_size``, a time is negative, or times go back.
+        InputError: an event lies outside ``sensor_size`` or has no polarity, or times are negative or go back.
         FileError: the file cannot be written.
     """
     width, height = as_size(sensor_size, "sensor_size")
-    events = _checked(as_events(events), (width, height))
+    events = as_events(events)
+    require_good(events, 0, (width, height), 0)
     steps = np.diff(events.t, prepend=0)
     overflows, low = np.divmod(steps, event_stream.OVERFLOW_TIME)
     starts = np.cumsum(overflows + event_stream.EVENT_BYTES) - event_stream.EVENT_BYTES
@@ -55,15 +57,3 @@ def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], se
         data[starts + place] = values
     header = event_stream.MAGIC + bytes([2, 0, 0, 1]) + width.to_bytes(2, "little") + height.to_bytes(2, "little")
     write_whole(path, header + data.tobytes())
-
-
-def _checked(events: Events, limit: Size) -> Events:
-    outside, back = first_outside(events, limit), first_backwards(events.t, 0)
-    if outside is not None:
-        found = f"({events.x[outside]}, {events.y[outside]}) is outside {limit[0]}x{limit[1]} pixels"
-        raise InputError(f"event {outside}", found, "Leave such events out")
-    if back is not None:
-        raise InputError(
-            f"event {back}", f"time {events.t[back]} µs goes back or is negative", "Sort the events by time"
-        )
-    return events

@@ -79,7 +79,7 @@ _ENCODER_OPTIONS = (
         help="Two channels (OFF, ON), one of both, or ON less OFF.",
     ),
     click.option("--crop", metavar="X,Y,WxH", callback=parse_crop, help="Only these sensor pixels count."),
-    click.option("--max-gap", type=click.IntRange(0), help="Windows without any event that may follow each other."),
+    click.option("--max-gap", type=click.IntRange(0), help="Most empty windows in a row; 10000 if not given."),
     sensor_option,
 )
 _ENCODER_NAMES = (

@@ -19,7 +19,7 @@ from nirbridge.evaluating.samples import Batch
 from nirbridge.ir import EventInput
 from nirbridge.reports import counted, shape_text
 from nirbridge.runtime import Array, Plan, step_note
-from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache, Sample
+from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
 from nirbridge_events.labelled import LABELS as LABELS
 from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
 from nirbridge_events.labelled import Labelled as Labelled
@@ -49,8 +49,8 @@ class EncodedSet(Protocol):
 class RecordingPart:
     """See ``samples.Part``."""
 
-    samples: tuple[Sample, ...]
-    encoded: Callable[[Sample], tuple[Array, ReadReport | None]]
+    samples: tuple[FileSample, ...]
+    encoded: Callable[[FileSample], tuple[Array, ReadReport | None]]
     input: str
     steps: int | None
     block: int
@@ -79,7 +79,7 @@ class RecordingPart:
         places = np.array(list(frames), dtype=np.int64)
         return Batch({self.input: _stacked(list(frames.values()))}, places, steps, False, bad, losses, filtered)
 
-    def _fitted(self, frames: Array, sample: Sample) -> tuple[Array, str]:
+    def _fitted(self, frames: Array, sample: FileSample) -> tuple[Array, str]:
         """Frames of the steps that are wanted, and what was cut off."""
         if self.steps is not None:
             fitted = np.zeros((self.steps, *frames.shape[1:]), dtype=frames.dtype)
@@ -88,9 +88,7 @@ class RecordingPart:
             return fitted, f"{counted(beyond, 'frame')} beyond {self.steps} were cut off." if beyond > 0 else ""
         if not len(frames) or len(frames) % self.block:
             found = f"gives {counted(len(frames), 'frame')}, the graph takes a multiple of {self.block}"
-            raise InputError(
-                f"recording '{_name(sample)}'", found, "Give --steps, to which recordings are cut or filled"
-            )
+            raise InputError(f"recording '{sample.path}'", found, "Give --steps, to which recordings are cut or filled")
         return frames, ""
 
 
@@ -109,10 +107,10 @@ def _stacked(frames: Sequence[Array]) -> Array:
 class RecordingSamples:
     """A data set of recordings; see ``samples.Samples``."""
 
-    samples: tuple[Sample, ...]
+    samples: tuple[FileSample, ...]
     labels: Array | None
     encoding: Encoding
-    encoded: Callable[[Sample], tuple[Array, ReadReport | None]]
+    encoded: Callable[[FileSample], tuple[Array, ReadReport | None]]
     input: str
     steps: int | None
     block: int
@@ -137,7 +135,7 @@ class RecordingSamples:
 
     def name(self, number: int) -> str:
         """The path of the recording."""
-        return _name(self.samples[number])
+        return str(self.samples[number].path)
 
 
 def recording_samples(
@@ -220,7 +218,7 @@ def encoded_samples(data: EncodedSet, plan: Plan, *, labels: Array | None, steps
     )
 
 
-def _from_cache(cache: FrameCache, sample: Sample) -> tuple[Array, ReadReport | None]:
+def _from_cache(cache: FrameCache, sample: FileSample) -> tuple[Array, ReadReport | None]:
     """The frames of a recording; what became of its events was said when it was encoded."""
     return cache.load(sample), None
 
@@ -285,13 +283,13 @@ def _settings(options: Mapping[str, Any]) -> EncoderSettings:
     return EncoderSettings(**{name: value for name, value in options.items() if name in names})
 
 
-def _settings_of(options: Mapping[str, Any], samples: Sequence[Sample]) -> EncoderSettings:
+def _settings_of(options: Mapping[str, Any], samples: Sequence[FileSample]) -> EncoderSettings:
     """Those of the frames that so many arguments of ``encode`` make of these recordings."""
     known = {} if "sensor_size" in options else {"sensor_size": _sensor(samples)}
     return _settings({**known, **options})
 
 
-def _sensor(samples: Sequence[Sample]) -> tuple[int, int]:
+def _sensor(samples: Sequence[FileSample]) -> tuple[int, int]:
     """The pixels of the first recording that can be read.
 
     Raises:
@@ -330,9 +328,5 @@ def _classes(labelled: Labelled) -> tuple[Array, tuple[str, ...]]:
 
 def _order_notes(labelled: Labelled) -> tuple[str, ...]:
     """What labels from elsewhere must know: to which recordings they go."""
-    first, last = _name(labelled.samples[0]), _name(labelled.samples[-1])
+    first, last = labelled.samples[0].path, labelled.samples[-1].path
     return (f"labels are given, so those of the data are not used; the first is for '{first}', the last for '{last}'.",)
-
-
-def _name(sample: Sample) -> str:
-    return str(getattr(sample, "path", ""))

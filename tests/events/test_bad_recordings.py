@@ -200,11 +200,14 @@ def test_events_of_other_types_or_lengths():
 
 def test_writers_refuse_what_the_format_cannot_hold(tmp_path):
     for rows, expected in [
-        ([(1, 2, 240, 1)], "outside 256x240"),
+        ([(1, 2, 240, 1)], "outside the sensor of 256x240"),
         ([(5, 1, 1, 1), (4, 1, 1, 1)], "goes back"),
         ([(1 << 23, 1, 1, 1)], "leave 0..8388607"),
     ]:
         with pytest.raises(InputError) as error:
             write_nmnist(tmp_path / "a.bin", naive.events_of(rows))
         assert expected in message(error)
+    events = naive.events_of([(1, 1, 1, 1)])
+    with pytest.raises(InputError, match="polarity 2 is neither 0 nor 1"):
+        write_es(tmp_path / "a.es", Events(events.x, events.y, events.t, events.p * np.uint8(2)), (4, 4))
     assert list(tmp_path.iterdir()) == []

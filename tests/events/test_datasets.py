@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nirbridge.errors import FileError, InputError
-from nirbridge_events import LossWarning, encode, encode_equal_count, write_nmnist
+from nirbridge_events import Events, LossWarning, encode, encode_equal_count, write_nmnist
 from nirbridge_events import frame_cache as frame_cache_module
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
 from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
@@ -56,6 +56,28 @@ def test_a_folder_per_class_gives_frames_and_labels(root):
         np.testing.assert_array_equal(frames.numpy(), wanted(sample.path))
     batch, labels = next(iter(torch.utils.data.DataLoader(data, batch_size=6)))
     assert (batch.shape, labels.tolist()) == ((6, 12, 2, 17, 17), [0, 0, 0, 1, 1, 1])
+
+
+def test_bags_of_ros_2_are_recordings_of_a_set(tmp_path):
+    bags = pytest.importorskip("tests.events.bags", reason="it needs rosbags")
+    store = bags.Store(2)
+    for name, t in (("a/cam", 1), ("b/cam", 2)):
+        (tmp_path / name).parent.mkdir()
+        bags.write(tmp_path / name, store, {"/dvs": [store.array([(t, 1, 1, 1)])]})
+    (tmp_path / "labels.csv").write_text("file,label\nb/cam,7\na/cam,8\n")
+    encoding = Encoding({"window": 10, "coding": "count"})
+    data = datasets.folder(tmp_path, encoding)
+    assert [(sample.path, frames.sum()) for sample, (frames, _) in zip(data.samples, data, strict=True)] == [
+        (tmp_path / "a" / "cam", 1),
+        (tmp_path / "b" / "cam", 1),
+    ]
+    listed = folder_with_labels(tmp_path).samples
+    assert [(sample.path, sample.label) for sample in listed] == [
+        (tmp_path / f"{name}/cam", i) for i, name in enumerate("ba")
+    ]
+    before = data.samples[0].identity
+    os.utime(next((tmp_path / "a" / "cam").glob("*.db3")), ns=(0, 1 << 62))
+    assert data.samples[0].identity != before
 
 
 def test_what_a_recording_needs_to_be_read_can_be_said(tmp_path):
@@ -322,11 +344,24 @@ def test_sets_that_tonic_lays_out_are_read_by_our_readers(tmp_path, monkeypatch,
         getattr(datasets, key)(tmp_path, ENCODING, augmentation=1)
 
 
-def test_a_stored_gesture_that_is_broken_is_named(tmp_path):
-    from nirbridge_events.labelled import GestureSample
+def gesture(path):
+    return FileSample(path, 0, TONIC_SETS["dvs_gesture"].sensor_size, TONIC_SETS["dvs_gesture"].reading)
 
+
+def test_a_stored_gesture_keeps_its_microseconds(tmp_path):
+    """1.001 ms times 1000 lies below 1001, and was cut to 1000 µs."""
+    t = np.arange(1, 3000)
+    np.save(tmp_path / "0.npy", np.stack([t % 128, t % 100, t % 2, t / 1000], axis=1))
+    events = Events.concatenate(list(gesture(tmp_path / "0.npy").open(None)))
+    assert naive.rows_of(events) == list(zip(t, t % 128, t % 100, t % 2, strict=True))
+
+
+def test_a_stored_gesture_that_is_broken_is_named(tmp_path):
     (tmp_path / "1.npy").write_bytes(b"x")
     np.save(tmp_path / "2.npy", np.zeros((3, 3)))
-    for name, found in (("1.npy", "is no readable .npy"), ("2.npy", r"shape \(3, 3\) is not \[N, 4\]")):
+    for name, found in (
+        ("1.npy", "no reader knows, although it is named like npy"),
+        ("2.npy", r"array \(3, 3\) of"),
+    ):
         with pytest.raises(FileError, match=found):
-            GestureSample(tmp_path / name, 0).open(None)
+            gesture(tmp_path / name).open(None)

@@ -124,9 +124,9 @@ def test_bad_events_are_counted(tmp_path):
     rows = made()
     rows[100] = (rows[100][0], 200, 3, 1)
     rows[2000] = (rows[0][0], 3, 3, 1)
-    (tmp_path / "a.csv").write_bytes(formats.write_csv(rows))
+    (tmp_path / "a.csv").write_bytes(formats.write_csv(rows) + b"hello\n1,2,3,4\n")
     found = info(tmp_path / "a.csv", (34, 34))
-    assert (found.events, found.bad_events) == (3198, 2)
+    assert (found.events, found.bad_events) == (3198, 4)
     assert (found.reading.outside_events, found.reading.late_events) == (1, 1)
     assert any("outside the sensor" in note for note in found.notes)
 

@@ -12,6 +12,7 @@ import pytest
 
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import Events, FrameEncoder, PolarityFilter, Recording, Stream, open_recording, write_es
+from nirbridge_events.live.datagrams import BAD_POLARITY
 from nirbridge_events.live.stdin import RECORD, open_stdin
 from nirbridge_events.readers.base import CUT
 from nirbridge_events.readers.wanted import Wanted
@@ -222,6 +223,19 @@ def test_what_filters_take_out_of_a_pipe_is_no_silence():
             found = [decision.events for decision in islice(stream, 12)]
     assert found == [5000] * 2 + [0] * 8 + [5000] * 2
     assert stream.summary.late == 0
+
+
+def test_records_of_another_polarity_are_no_events(tmp_path):
+    """A polarity of -1 in 8 bits is 255, and was ON."""
+    records = np.zeros(3, dtype=RECORD)
+    records["t"], records["p"] = [5, 6, 7], [1, 255, 0]
+    with Pipe(records.tobytes()) as descriptor:
+        recording = Recording(open_stdin("-?format=structured", Wanted(SENSOR), descriptor))
+        assert [row for chunk in recording for row in naive.rows_of(chunk)] == [(5, 0, 0, 1), (7, 0, 0, 0)]
+    assert recording.report.lost == {BAD_POLARITY: 1}
+    (tmp_path / "rec").write_bytes(records.tobytes())
+    with (tmp_path / "rec").open() as file, pytest.raises(FileError, match="offset 13 has polarity 255, not 0 or 1"):
+        list(Recording(open_stdin("-?format=structured", Wanted(SENSOR), file.fileno())))
 
 
 def test_lines_that_are_no_event_cost_a_live_source_only_themselves(tmp_path):

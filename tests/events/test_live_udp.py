@@ -16,7 +16,7 @@ from nirbridge_events import Events, open_recording
 from nirbridge_events.live import batch as batch_module
 from nirbridge_events.live import receiver as receiver_module
 from nirbridge_events.live.clock import BACK, LiveClock
-from nirbridge_events.live.datagrams import MALFORMED, Datagrams, decode_faery, decode_spif
+from nirbridge_events.live.datagrams import BAD_POLARITY, MALFORMED, Datagrams, decode_faery, decode_spif
 from tests.events import naive
 from tests.events import naive_formats as formats
 
@@ -175,7 +175,7 @@ def test_random_bytes_in_faerys_formats_end_in_counts(kind):
         events = collect(recording)
     report = recording.report
     assert report.lost[MALFORMED] > 200
-    assert len(events) + report.outside_events > 1000
+    assert len(events) + report.outside_events + report.lost.get(BAD_POLARITY, 0) > 1000
     assert (np.diff(events.t) >= 0).all()
 
 
@@ -285,6 +285,13 @@ def test_a_clock_that_starts_again_or_leaps_is_joined_on():
         assert np.diff(clock.join(np.array([last, first], np.uint64), np.zeros(2, np.int64))) in (11, -11)
         assert clock.wraps == wraps
     assert BACK > 11
+
+
+def test_polarities_of_faery_other_than_0_and_1_are_counted():
+    data = np.zeros(3, [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
+    data["p"], lost = [1, 255, 0], Counter()
+    assert decode_faery(Datagrams([data.tobytes()], np.array([0])), LiveClock(64), lost).p.tolist() == [1, 0]
+    assert lost[BAD_POLARITY] == 1
 
 
 def test_times_of_64_bits_that_are_no_times_do_not_end_it():

@@ -124,6 +124,12 @@ def test_nmnist_overflow_words_add_time(tmp_path):
     assert naive.rows_of(read(tmp_path / "a.bin")) == expected
 
 
+def test_a_first_event_that_begins_as_gzip_does_is_one(tmp_path):
+    """Of N-Caltech101 every 43,200th recording begins at (31, 139), the first two bytes of gzip."""
+    (tmp_path / "a.bin").write_bytes(bytes([31, 139, 0x80, 0, 9]))
+    assert naive.rows_of(read(tmp_path / "a.bin", (240, 180))) == [(9, 31, 139, 1)]
+
+
 def test_evt3_vectors_and_time_wraps(tmp_path, monkeypatch):
     rng = np.random.default_rng(1)
     words, time = [0x8FFE, 0x0005, 0x3000], 0xFFE << 12

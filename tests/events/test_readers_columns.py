@@ -138,6 +138,24 @@ def test_times_that_are_rounded_are_said(tmp_path, text, times, rounded):
     assert any("rounded to whole µs" in note for note in recording.notes()) == rounded
 
 
+def test_a_damaged_time_does_not_say_the_unit_of_all(tmp_path):
+    """As µs it is of the year 2127, so that all were taken as ns."""
+    text = lines(lambda *row: ",".join(map(str, row)), "t,x,y,p\n4951500000000000,1,1,1\n")
+    rows, recording = read(tmp_path, text, bad_events="skip")
+    assert (rows, recording.report.ahead_events) == (ROWS, 1)
+    rows, _ = read(tmp_path, b"t,x,y,p\n0.000001,1,1,1\nnan,1,1,1\n0.000003,1,1,1\n", bad_events="skip")
+    assert rows == [(1, 1, 1, 1), (3, 1, 1, 1)]
+
+
+def test_halves_of_a_microsecond_are_rounded_alike_whatever_the_numbers_are(tmp_path):
+    t = np.array([-1500, -500, 500, 1500, 2500, 3499])
+    kinds = ((t, "t_ns"), (t.astype(float), "t_ns"), (t / 1000, "t_us"))
+    for number, (times, name) in enumerate(kinds):
+        np.savez(tmp_path / f"{number}.npz", **{name: times, "x": t % 7, "y": t % 7, "p": t % 2})
+        events = Events.concatenate(list(open_recording(tmp_path / f"{number}.npz")))
+        assert events.t.tolist() == [-1, 0, 1, 2, 3, 3]
+
+
 BAD = {
     "columns twice": (b"t,x,y,p\n1,2,3,1\n", {"columns": "t,x,x,p"}, "does not name t, x, y and p once each"),
     "columns of another number": (b"1,2,3,1,1\n", {"columns": "t,x,y,p"}, "has 5 columns, --columns names 4"),
@@ -145,6 +163,7 @@ BAD = {
     "no camera": (b"t,x,y,p\n1,2,3,1\n", {"camera": 0}, "to which --camera does not apply"),
     "impossible by option": (b"1 2 3 1\n", {"columns": "t,x,p,y", "time_unit": "s"}, "line 1 has p = 3"),
     "polarity of 2": (b"# c\n\nt,x,y,p\n1,2,3,1\n1,2,3,2\n", {}, "line 5 has p = 2, which is neither 0 nor 1"),
+    "polarities of 1 and 2": (b"t,x,y,p\n1,2,3,1\n1,2,3,2\n", {}, "subtract 1 from 1 and 2"),
     "polarity of 255": (b"t,x,y,p\n1,2,3,1\n1,2,3,255\n", {}, "If 255 stands for -1, save polarities as int8"),
     "three polarities": (b"t,x,y,p\n1,2,3,1\n1,2,3,-1\n2,2,3,0\n", {}, "-1, 0 and 1 are mixed"),
     "decimals after whole times": (
@@ -155,6 +174,7 @@ BAD = {
     "beyond int64": (b"t,x,y,p\n9999999999999999999,1,4,1\n", {}, "line 2 has t = 1e+19"),
     "a decimal comma": (b"t,x,y,p\n0,25,1,2,1\n", {}, "line 2 has 5 columns, the first line 4"),
     "a decimal comma beside semicolons": (b"0,25;1;2;1\n0,5;1;2;1\n", {}, "decimals need a point, no comma"),
+    "digits of another script": ("t,x,y,p\n١,2,3,1\n".encode(), {}, "line 2 is no event: '١,2,3,1'"),
     "carriage returns": (b"t,x,y,p\r1,2,3,1\r", {}, "ends its lines with carriage returns alone"),
     "many columns": (b"1" + b",1" * 30_000 + b"\n", {}, "has 30001 columns, at most 256 are read"),
     "UTF-16": ("t,x,y,p\n1,2,3,1\n".encode("utf-16"), {}, "is UTF-16 text. Save it as UTF-8"),

@@ -52,6 +52,12 @@ def prophesee(file):
     file.attrs["geometry"] = "640x480"
 
 
+def in_attributes(file):
+    group(file, "events", t=T * 1000)
+    file["events/t"].attrs["units"] = np.bytes_("Nanoseconds")
+    file["events"].attrs["t_offset"] = EPOCH * 1000
+
+
 LAYOUTS = {
     "v2e": (lambda file: file.create_dataset("events", data=np.stack([T, X, Y, P], 1), compression="gzip"), 0, None),
     "DSEC": (dsec, EPOCH, None),
@@ -61,6 +67,7 @@ LAYOUTS = {
     "MVSEC": (mvsec, EPOCH, None),
     "Prophesee": (prophesee, 0, (640, 480)),
     "arrays at the root": (lambda file: group(file, ""), 0, None),
+    "unit and offset in attributes": (in_attributes, EPOCH, None),
     "nanoseconds": (lambda file: group(file, "events", ("timestamp_ns", "x", "y", "polarity"), T * 1000), 0, None),
 }
 

@@ -34,7 +34,10 @@ def test_csv_columns_in_any_order(tmp_path, monkeypatch, separator, order, block
 TEXTS = {
     "names, comments, blanks, CRLF": b"# made by me\r\n\r\nTimestamp,X,Y,Polarity\r\n# here\r\n1000000,1,2,1\r\n"
     b"1000500,33,0,0\r\n\r\n1000501,7,33,1\r\n",
+    "blanks alone, and before remarks": b"t,x,y,p\n  \n1000000,1,2,1\n\t# a\n1000500,33,0,0\n \r\n1000501,7,33,1\n  ",
     "no end of the last line": b"t,x,y,p\n1000000,1,2,1\n1000500,33,0,0\n1000501,7,33,1",
+    "remarks in other letters": "# Größe\nt,x,y,p,Gerät\n1000000,1,2,1,\n1000500,33,0,0,é\n1000501,7,33,1,\n".encode(),
+    "the same in Latin 1": b"# Gr\xf6\xdfe\nt,x,y,p\n1000000,1,2,1\n1000500,33,0,0\n1000501,7,33,1\n",
     "more columns": b"id,t,x,y,p,what\n0,1000000,1,2,1,5\n1,1000500,33,0,0,5\n2,1000501,7,33,1,5\n",
     "signs": b"t,x,y,p\n1000000,1,2,1\n1000500,33,0,-1\n1000501,7,33,+1\n",
     "words": b"t,x,y,on\n1000000,1,2,True\n1000500,33,0,false\n1000501,7,33,TRUE\n",
@@ -66,6 +69,7 @@ BAD_TEXTS = {
         b"t,x,y,p\n1,2,3,1\n99999999999999999999999,2,3,1\n",
         "line 3 has t = 1e+23, which is no time below 2^61 µs",
     ),
+    "infinite": (b"t_s,x,y,p\n1.0,2,3,1\ninf,2,3,1\n", "line 3 has t = inf, which is no time"),
     "not a number": (b"t_s,x,y,p\n1.0,2,3,1\nnan,2,3,1\n", "line 3 has t = nan, which is no time"),
     "endless": (b"t,x,y,p\n1,2,3,1\n" + b"1" * 400_000, "longer than 4096 bytes"),
     "names only": (b"t,x,y,p\n", "holds no event"),
@@ -115,6 +119,25 @@ def test_numpy_files(tmp_path, monkeypatch, name, rows_at_once):
         assert naive.rows_of(Events.concatenate(list(recording))) == rows
     assert recording.source.format == name[-3:]
     assert any("taken as t, x, y, p" in note for note in recording.notes()) == (name == "plain.npy")
+
+
+@pytest.mark.parametrize(
+    ("more", "size", "offset"),
+    [
+        ({"sensor_size": (640, 480), "t_offset": 5000}, (640, 480), 5000),
+        ({"width": 640, "height": 480}, (640, 480), 0),
+        ({"geometry": "346x260", "t_offset": np.array([7.0])}, (346, 260), 7),
+        ({"sensor_size": None, "resolution": np.zeros(1000)}, (34, 34), 0),
+    ],
+)
+def test_an_archive_says_the_size_of_its_sensor_and_an_offset_of_its_times(tmp_path, more, size, offset):
+    save_columns(tmp_path / "a.npz", ROWS, **more)
+    recording = open_recording(tmp_path / "a.npz")
+    assert recording.sensor_size == size
+    assert naive.rows_of(Events.concatenate(list(recording))) == [(t + offset, *row) for t, *row in ROWS]
+    save_columns(tmp_path / "b.npz", ROWS, t_offset="soon")
+    with pytest.raises(FileError, match="its t_offset, which is added to all times, is no number"):
+        open_recording(tmp_path / "b.npz")
 
 
 BAD_ARRAYS = {

@@ -21,6 +21,7 @@ from nirbridge_events.events import Events
 from nirbridge_events.live.clock import LiveClock
 
 MALFORMED = "datagrams with bytes that make no event"
+BAD_POLARITY = "events whose polarity is neither 0 nor 1 were left out"
 # Between datagrams, so that a whole batch is decoded at once: as a word of SPIF it takes no time after it.
 _SEPARATOR = b"\xff\xff\xff\xff"
 FAERY = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
@@ -120,10 +121,11 @@ def _records(
 def decode_faery(datagrams: Datagrams, clock: LiveClock, lost: Counter[str]) -> Events:
     """Events of faery's datagrams ``t64_x16_y16_on8``."""
     records, arrivals = _records(datagrams, FAERY, lost)
+    if (bad := records["p"] > 1).any():
+        lost[BAD_POLARITY] += int(bad.sum())
+        records, arrivals = records[~bad], arrivals[~bad]
     t = clock.join(records["t"].astype(np.uint64), arrivals)
-    return Events(
-        records["x"].astype(np.uint16), records["y"].astype(np.uint16), t, (records["p"] > 0).astype(np.uint8)
-    )
+    return Events(records["x"].astype(np.uint16), records["y"].astype(np.uint16), t, records["p"].copy())
 
 
 def decode_faery32(datagrams: Datagrams, clock: LiveClock, lost: Counter[str]) -> Events:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nirbridge_events.events import Size
 from nirbridge_events.live.clock import LiveClock
-from nirbridge_events.live.datagrams import FAERY, FORMATS, MALFORMED, Datagrams
+from nirbridge_events.live.datagrams import FAERY, FORMATS, Datagrams
 
 LOOKED_AT = 64
 """Datagrams that are judged at once."""
@@ -64,9 +64,7 @@ def fit(kind: str, parts: Sequence[bytes], size: Size) -> tuple[int, int]:
     clock, lost = LiveClock(bits), Counter[str]()
     events = decode(Datagrams(whole, np.zeros(len(whole), dtype=np.int64)), clock, lost)
     sound = (events.x < size[0]) & (events.y < size[1])
-    if kind == "faery":
-        sound &= np.frombuffer(b"".join(whole), dtype=FAERY)["p"] <= 1
-    return int(sound.sum()) - clock.resyncs, len(events) + lost[MALFORMED] + broken
+    return int(sound.sum()) - clock.resyncs, len(events) + sum(lost.values()) + broken
 
 
 class Senders:

@@ -21,10 +21,11 @@ from nirbridge.errors import FileError, InputError
 from nirbridge_events.event_source import EventSource, LiveSource
 from nirbridge_events.events import Events
 from nirbridge_events.live import address as addresses
+from nirbridge_events.live.datagrams import BAD_POLARITY
 from nirbridge_events.live.pump import pumped
 from nirbridge_events.live.stream_feed import StreamFeed
 from nirbridge_events.readers import READERS, choose
-from nirbridge_events.readers.base import HEAD_BYTES, STDIN, Feed, Source
+from nirbridge_events.readers.base import HEAD_BYTES, SKIP_ADVICE, STDIN, Feed, Source
 from nirbridge_events.readers.wanted import NOTHING, Wanted
 
 RECORD = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
@@ -98,7 +99,18 @@ def _open_format(source: str, name: str, feed: StreamFeed, wanted: Wanted) -> So
 
 
 def decode_structured(feed: Feed) -> Iterator[Events]:
-    """Records as they come; bytes of a cut last one are counted in ``feed.lost``."""
-    for _, records in feed.words(RECORD):
+    """Records as they come; bytes of a cut last one are counted in ``feed.lost``.
+
+    Raises:
+        FileError: a polarity is neither 0 nor 1, unless such records are skipped and counted.
+    """
+    for start, records in feed.words(RECORD):
+        if (bad := records["p"] > 1).any():
+            if not feed.skip_bad:
+                at, value = start + int(bad.argmax()) * RECORD.itemsize, records["p"][bad][0]
+                found = f"the record at offset {at} has polarity {value}, not 0 or 1"
+                raise FileError("stdin", found, SKIP_ADVICE)
+            feed.lost[BAD_POLARITY] += int(bad.sum())
+            records = records[~bad]
         columns = (records["x"].astype(np.uint16), records["y"].astype(np.uint16), records["t"].astype(np.int64))
-        yield Events(*columns, (records["p"] > 0).astype(np.uint8))
+        yield Events(*columns, records["p"].copy())

@@ -46,7 +46,7 @@ READERS: dict[str, Reader] = {
 }
 
 _FOREIGN_MAGIC = {
-    b"\x1f\x8b": ("gzip-compressed", "Decompress it first, with 'gunzip'"),
+    b"\x1f\x8b\x08": ("gzip-compressed", "Decompress it first, with 'gunzip'"),
     b"BZh": ("bzip2-compressed", "Decompress it first, with 'bunzip2'"),
     b"\xfd7zXZ": ("xz-compressed", "Decompress it first, with 'unxz'"),
     b"\x28\xb5\x2f\xfd": ("zstd-compressed", "Decompress it first, with 'unzstd'"),

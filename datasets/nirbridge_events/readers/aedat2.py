@@ -32,7 +32,7 @@ import numpy.typing as npt
 from nirbridge.errors import FileError, InputError
 from nirbridge_events.events import Events, Size, as_places
 from nirbridge_events.readers.aedat import Header, parse_header, version_of
-from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label
+from nirbridge_events.readers.base import STDIN, Feed, Reader, Source, file_label, read_head
 from nirbridge_events.readers.wanted import Wanted, choose_camera
 
 RECORD = np.dtype([("address", ">u4"), ("t", ">u4")])
@@ -192,12 +192,7 @@ def _name_of(bits: AddressBits) -> str:
 
 def _first_bytes(path: Path, head: bytes, start: int) -> bytes:
     """The first events, whole: of a pipe those that came with its head."""
-    if path == STDIN:
-        data = head[start:]
-    else:
-        with path.open("rb") as file:
-            file.seek(start)
-            data = file.read(HEAD_RECORDS * RECORD.itemsize)
+    data = (head if path == STDIN else read_head(path, start + HEAD_RECORDS * RECORD.itemsize))[start:]
     return data[: len(data) // RECORD.itemsize * RECORD.itemsize]
 
 

@@ -195,23 +195,20 @@ def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:
         raise unreadable(path, error) from error
 
 
-def forward_fill(positions: npt.NDArray[np.intp], values: npt.NDArray[np.int64], carry: int) -> _Filled:
+class ForwardFill:
     """A value that holds from the word at its position on; ``carry`` holds before the first one."""
-    return _Filled(positions, np.concatenate(([carry], values)))
 
-
-@dataclass(frozen=True)
-class _Filled:
-    positions: npt.NDArray[np.intp]
-    values: npt.NDArray[np.int64]
+    def __init__(self, positions: npt.NDArray[np.intp], values: npt.NDArray[np.int64], carry: int) -> None:
+        self._positions, self.values = positions, np.concatenate(([carry], values))
 
     def at(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
         """The value that holds at each of ``positions``, which grow."""
-        before = np.searchsorted(positions, self.positions)
+        before = np.searchsorted(positions, self._positions)
         return np.repeat(self.values, np.diff(before, prepend=0, append=len(positions)))
 
     @property
     def last(self) -> int:
+        """The value that holds after all of them."""
         return int(self.values[-1])
 
 

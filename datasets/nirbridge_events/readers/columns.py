@@ -42,12 +42,12 @@ def find_columns(names: Sequence[str]) -> dict[str, list[int]]:
 
 def unit_in(name: str) -> str:
     """The unit that the name of a time column says, or ""."""
-    return next((unit for word in _words(name)[1:] if (unit := _unit(word))), "")
+    return next((unit for word in _words(name)[1:] if (unit := unit_of(word))), "")
 
 
 def _harmless(field: str, word: str) -> bool:
     """Whether a word after the name only explains it: a number, a unit, or what a polarity means."""
-    return word.isdigit() or (field == "t" and bool(_unit(word))) or (field == "p" and word in ("on", "off"))
+    return word.isdigit() or (field == "t" and bool(unit_of(word))) or (field == "p" and word in ("on", "off"))
 
 
 def _words(name: str) -> list[str]:
@@ -55,5 +55,6 @@ def _words(name: str) -> list[str]:
     return [word.lower() for part in _SPLIT.split(name) for word in _CAMEL.split(part) if word]
 
 
-def _unit(word: str) -> str:
+def unit_of(word: str) -> str:
+    """The unit of time that a word in lower case stands for, or ""."""
     return next((unit for unit, words in _UNIT_WORDS.items() if word in words), "")

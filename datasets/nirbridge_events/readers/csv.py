@@ -35,10 +35,12 @@ MARK = b"\xef\xbb\xbf"
 """What Windows puts before UTF-8 text."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 MOST_COLUMNS = 256
-_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xb5\xc2\xce\xbc]*")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]*")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _TRUTH = {"true": b"1", "on": b"1", "false": b"0", "off": b"0"}
 _ROW = re.compile(rb"^[ \t]*[^#\s]", re.MULTILINE)
+_BLANKS = re.compile(rb"\n[ \t]+(?=[#\r\n]|\Z)")
+"""Blanks alone in a line, or before a comment: beside separators, NumPy takes them for a column."""
 _WORD = re.compile(rb"\b(?:true|on|false|off)\b", re.IGNORECASE)
 # What whole numbers and their separators are made of; and digits in a row that int64 always holds.
 _WHOLE, SAFE_DIGITS = b"0123456789+-,; \t\r\n", 18
@@ -116,7 +118,7 @@ def _load(where: str, text: bytes, table: Table, places: dict[str, int], line: i
     """
     if not _ROW.search(text):
         return {field: np.empty(0, dtype=np.int64) for field in FIELDS}
-    plain = text.replace(b'"', b"")
+    plain = _BLANKS.sub(b"\n", b"\n" + text.replace(b'"', b""))
     other = plain.translate(None, _WHOLE)
     if other.translate(None, b".eE"):
         plain = _WORD.sub(lambda found: _TRUTH[found[0].decode().lower()], plain)
@@ -144,7 +146,7 @@ def _is_huge(text: bytes) -> bool:
 
 def _rows(text: bytes, line: int) -> Iterator[tuple[int, str]]:
     """The lines that are no comment, with their numbers."""
-    for number, raw in enumerate(text.decode("latin-1").split("\n"), line):
+    for number, raw in enumerate(_decoded(text).split("\n"), line):
         row = raw.split("#")[0].strip()
         if row:
             yield number, row

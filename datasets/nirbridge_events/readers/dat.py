@@ -24,10 +24,6 @@ RECORD = np.dtype([("t", "<u4"), ("place", "<u4")])
 TIME_BITS = 32
 KINDS = (0x00, 0x0C)
 _IS_DAT = re.compile(rb"^% (Data file containing|Version \d)", re.MULTILINE)
-_NAMES = (b"Version", b"Width", b"Height")
-_FIELD = {name: re.compile(rb"^% " + name + rb" (\d+)\s*$", re.MULTILINE) for name in _NAMES}
-
-
 PLACE_BITS = {1: (9, 8), 2: (14, 14)}
 """Of each version: the number of bits of x and of y, which the polarity follows."""
 
@@ -69,7 +65,7 @@ def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
 
 
 def _number(text: bytes, name: bytes, default: int) -> int:
-    found = _FIELD[name].search(text.replace(b"\r", b""))
+    found = re.search(rb"^% " + name + rb" (\d+)\s*$", text.replace(b"\r", b""), re.MULTILINE)
     return int(found[1][:18]) if found else default
 
 

@@ -49,12 +49,8 @@ def decode_bytes(data: npt.NDArray[np.uint8], time: int, height: int) -> tuple[E
     t = time + steps + np.cumsum(words[:, 0] >> 1)
     reached = time + len(overflows) * OVERFLOW_TIME + int((words[:, 0] >> 1).sum())
     y = (height - 1) - (words[:, 3] | words[:, 4] << 8)
-    events = Events(as_places(words[:, 1] | words[:, 2] << 8), as_places(y), t, _polarity(words))
-    return events, used, reached
-
-
-def _polarity(words: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    return (words[:, 0] & 1).astype(np.uint8)
+    x, p = as_places(words[:, 1] | words[:, 2] << 8), (words[:, 0] & 1).astype(np.uint8)
+    return Events(x, as_places(y), t, p), used, reached
 
 
 def _specials(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:

@@ -75,8 +75,10 @@ def time_unit(where: str, t: Column) -> tuple[str, bool, str]:
     Raises:
         InputError: several units are possible.
     """
-    high = float(np.abs(t).max()) if len(t) else 0.0
-    if t.dtype.kind in "iu" or not np.isfinite(high) or bool((t == np.rint(t)).all()):
+    t = t[np.isfinite(t)]
+    # One damaged time, however large, must not say the unit of all.
+    high = float(np.median(np.abs(t.astype(np.float64)))) if len(t) else 0.0
+    if t.dtype.kind in "iu" or bool((t == np.rint(t)).all()):
         if high >= LONGEST_CLOCK:
             years = f"{high / 3.156e13:.0f} years"
             return "ns", True, f"its times name no unit; as µs they were {years}, so they are taken as ns"
@@ -103,7 +105,7 @@ def is_finer_than_microseconds(t: Column, unit: int) -> bool:
     """Whether times in units of so many nanoseconds lose something when they are rounded to µs."""
     if t.dtype.kind != "f":
         return unit < 1000 and bool((t % 1000 != 0).any())
-    exact = t.astype(np.float64) * (unit / 1000)
+    exact = t[np.isfinite(t)].astype(np.float64) * (unit / 1000)
     noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + 1e-3
     return bool((np.abs(exact - np.rint(exact)) > noise).any())
 

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
-from nirbridge_events.readers.base import SKIP_ADVICE, Feed, file_label, forward_fill
+from nirbridge_events.readers.base import SKIP_ADVICE, Feed, ForwardFill, file_label
 from nirbridge_events.readers.prophesee import evt_reader
 
 OFF, ON, TIME_HIGH = 0, 1, 8
 WORD = np.dtype("<u4")
 TIME_HIGH_BITS = 28
 TIME_LOW_BITS = 6
+EARLY = "events before the first time word"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ def decode_words(feed: Feed, words: npt.NDArray[np.uint32], time_high: int) -> t
     kinds = words >> 28
     high_at = np.flatnonzero(kinds == TIME_HIGH)
     high = feed.unwrap((words[high_at] & 0xFFFFFFF).astype(np.int64), TIME_HIGH_BITS, time_high)
-    filled = forward_fill(high_at, high, time_high)
+    filled = ForwardFill(high_at, high, time_high)
     event_at = np.flatnonzero(kinds <= ON)
     high_of_event = filled.at(event_at)
     if time_high < 0 and (early := int((high_of_event < 0).sum())):
-        feed.skipped["events before the first time word"] += early
+        feed.skipped[EARLY] += early
         event_at, high_of_event = event_at[early:], high_of_event[early:]
     w = words[event_at]
     t = high_of_event << TIME_LOW_BITS | ((w >> 22) & 0x3F).astype(np.int64)

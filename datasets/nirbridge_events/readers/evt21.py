@@ -21,14 +21,12 @@ import numpy.typing as npt
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers import evt2
-from nirbridge_events.readers.base import Feed, file_label, forward_fill
-from nirbridge_events.readers.evt2 import ON, TIME_HIGH, known_words
+from nirbridge_events.readers.base import Feed, file_label
+from nirbridge_events.readers.evt2 import TIME_HIGH, known_words
 from nirbridge_events.readers.prophesee import Decode, Header, evt_reader
 
 FORMAT = replace(evt2.FORMAT, version="2.1")
 HALVES = np.dtype([("first", "<u4"), ("second", "<u4")])
-TIME_HIGH_BITS = 28
-TIME_LOW_BITS = 6
 VECTOR = 32
 _ENDIANNESS = re.compile(rb"endianness[ =](\w+)")
 _ORDERS = {b"little": "second", b"legacy": "first"}
@@ -50,22 +48,18 @@ def decode(feed: Feed, high_half: str) -> Iterator[Events]:
 
 
 def decode_words(feed: Feed, high: Halves, low: Halves, time_high: int) -> tuple[Events, int]:
-    """Events of words given as halves, and the unwrapped high part of the time after them (-1: none yet)."""
-    kinds = high >> 28
-    time_at = np.flatnonzero(kinds == TIME_HIGH)
-    times = feed.unwrap((high[time_at] & 0xFFFFFFF).astype(np.int64), TIME_HIGH_BITS, time_high)
-    filled = forward_fill(time_at, times, time_high)
-    event_at = np.flatnonzero(kinds <= ON)
-    time_of_word = filled.at(event_at)
-    fired = np.unpackbits(low[event_at].astype("<u4").view(np.uint8), bitorder="little").reshape(-1, VECTOR)
-    if time_high < 0 and (early := int((time_of_word < 0).sum())):
-        feed.skipped["events before the first time word"] += int(fired[:early].sum())
-        fired[:early] = 0
-    which, bit = np.nonzero(fired)
-    w = high[event_at][which]
-    t = time_of_word[which] << TIME_LOW_BITS | ((w >> 22) & 0x3F).astype(np.int64)
-    x = ((w >> 11) & 0x7FF).astype(np.uint16) + bit.astype(np.uint16)
-    return Events(x, (w & 0x7FF).astype(np.uint16), t, (w >> 28).astype(np.uint8)), filled.last
+    """Events of words given as halves, and the unwrapped high part of the time after them (-1: none yet).
+
+    The high half is a word of EVT 2.0, the event of the first pixel.
+    """
+    first, time_high = evt2.decode_words(feed, high, time_high)
+    vectors = low[high >> 28 <= evt2.ON].astype("<u4")
+    fired = np.unpackbits(vectors.view(np.uint8), bitorder="little").reshape(-1, VECTOR)
+    if early := len(fired) - len(first):
+        feed.skipped[evt2.EARLY] += int(fired[:early].sum()) - early
+    which, bit = np.nonzero(fired[early:])
+    events = first.select(which)
+    return Events(events.x + bit.astype(np.uint16), events.y, events.t, events.p), time_high
 
 
 def _high_half(path: Path, head: bytes, length: int) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge_events.events import Events, as_places
-from nirbridge_events.readers.base import Feed, forward_fill
+from nirbridge_events.readers.base import Feed, ForwardFill
 from nirbridge_events.readers.evt2 import Format, known_words
 from nirbridge_events.readers.prophesee import evt_reader
 
@@ -97,13 +97,13 @@ def _times(feed: Feed, words: Words, kinds: Kinds, event_at: Positions, state: S
     """The time that holds at each event word [µs], -1 before the first high part."""
     high_at = np.flatnonzero(kinds == TIME_HIGH)
     high = feed.unwrap((words[high_at] & 0xFFF).astype(np.int64), TIME_BITS, state.time_high)
-    high_filled = forward_fill(high_at, high, state.time_high)
+    high_filled = ForwardFill(high_at, high, state.time_high)
     changed_at = high_at[high != high_filled.values[:-1]]
     low_at = np.flatnonzero(kinds == TIME_LOW)
     set_at = np.concatenate((changed_at, low_at))
     low = np.concatenate((np.zeros(len(changed_at), np.int64), (words[low_at] & 0xFFF).astype(np.int64)))
     order = np.argsort(set_at)
-    low_filled = forward_fill(set_at[order], low[order], state.time_low)
+    low_filled = ForwardFill(set_at[order], low[order], state.time_low)
     high_of_event = high_filled.at(event_at)
     time = np.where(high_of_event < 0, -1, high_of_event << TIME_BITS | low_filled.at(event_at))
     return time, replace(state, time_high=high_filled.last, time_low=low_filled.last)
@@ -112,7 +112,7 @@ def _times(feed: Feed, words: Words, kinds: Kinds, event_at: Positions, state: S
 def _rows(words: Words, kinds: Kinds, event_at: Positions, state: State) -> tuple[Values, State]:
     """The row that holds at each event word, -1 before the first."""
     row_at = np.flatnonzero(kinds == ADDR_Y)
-    filled = forward_fill(row_at, (words[row_at] & 0x7FF).astype(np.int64), state.y)
+    filled = ForwardFill(row_at, (words[row_at] & 0x7FF).astype(np.int64), state.y)
     return filled.at(event_at), replace(state, y=filled.last)
 
 
@@ -122,7 +122,7 @@ def _columns(words: Words, kinds: Kinds, event_at: Positions, state: State) -> t
     base_at = np.flatnonzero(kinds == BASE_X)
     # A base less the advance up to it, so that adding the advance up to any later vector gives that vector's start.
     base = _with_polarity(words[base_at]) - advance[base_at]
-    filled = forward_fill(base_at, base, state.base)
+    filled = ForwardFill(base_at, base, state.base)
     before = advance[event_at] - _ADVANCE[kinds[event_at]]
     known_from = -1 if state.base >= 0 else base_at[0] if len(base_at) else len(words)
     vectors = np.where(event_at > known_from, filled.at(event_at) + before, -1)

@@ -18,7 +18,8 @@ import numpy as np
 from nirbridge.errors import FileError, InputError, reason_of
 from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
-from nirbridge_events.readers.hdf5_layouts import Place, find_events, known_unit, stated_size, time_offset
+from nirbridge_events.readers.beside import stated_size, time_offset
+from nirbridge_events.readers.hdf5_layouts import Place, beside, find_events, known_unit
 from nirbridge_events.readers.table import Column, Meaning, Rows, by_number, meaning_of
 from nirbridge_events.readers.wanted import Wanted, choose_camera
 
@@ -119,11 +120,9 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     # Spikes are made into t, x, y and p here; arrays that have names have no order.
     names = ("t", "x", "y", "p") if place.is_spikes else place.names
     meaning = meaning_of(where, columns, names, wanted, known_unit(file, place), ordered=len(place.arrays) == 1)
-    offset = time_offset(file, place)
-    if offset is None:
-        raise FileError(where, "its t_offset, which is added to all times, is no number", "Repair it")
-    choice = Choice(number, meaning, offset, sample)
-    size = stated_size(file, place)
+    said = beside(file, place)
+    choice = Choice(number, meaning, time_offset(where, said), sample)
+    size = stated_size(said)
     notes = meaning.notes
     if place.is_spikes:
         notes = (*notes, f"sample {sample} of {len(place.arrays[0])} is read; units are x, all of its spikes ON")
@@ -197,9 +196,8 @@ def _require_filters(where: str, data: h5py.Dataset) -> None:
             continue
         what = "Prophesee's ECF codec" if code == ECF else FILTERS.get(code, name[:40] or "an unknown filter")
         found = f"its events are compressed with {what} (HDF5 filter {code}), which is not installed here"
-        next_step = "Install that HDF5 plugin and set HDF5_PLUGIN_PATH, or convert the file to EVT 3.0 or .dat"
-        if code == ECF:
-            next_step = "Install hdf5_ecf of OpenEB and set HDF5_PLUGIN_PATH, or convert the file to EVT 3.0 or .dat"
+        plugin = "hdf5_ecf of OpenEB" if code == ECF else "that HDF5 plugin"
+        next_step = f"Install {plugin} and set HDF5_PLUGIN_PATH, or convert the file to EVT 3.0 or .dat"
         raise FileError(where, found, "Install it with: pip install hdf5plugin" if code in FILTERS else next_step)
 
 

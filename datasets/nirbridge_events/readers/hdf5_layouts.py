@@ -15,28 +15,24 @@ et al. 2022 (SHD, SSC), Prophesee's HDF5 event file format.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import h5py
-import numpy as np
 
-from nirbridge_events.events import Size, known_size
-from nirbridge_events.readers.columns import find_columns
+from nirbridge_events.readers.beside import LARGEST, Said, as_numbers, text_of
+from nirbridge_events.readers.columns import find_columns, unit_of
 from nirbridge_events.readers.wanted import FIELDS
 
 DEPTH, MOST_CHILDREN, MOST_OBJECTS = 5, 256, 2000
-LARGEST_ATTRIBUTE = 1 << 12
-OFFSET = "t_offset"
 SPIKES = ("times", "units")
 # Tables whose times are µs by their format; others name no unit.  A mark beside the events may be required.
 MICROSECONDS = (("CD/events", ""), ("prophesee/left", ""), ("prophesee/right", ""), ("events", "ms_to_idx"))
-_PAIRS = ("sensor_resolution", "resolution", "sensor_size", "geometry")
-_GEOMETRY = re.compile(r"(\d{1,5})\s*[x,]\s*(\d{1,5})")
+UNIT_ATTRIBUTES = ("unit", "units")
 
 
 @dataclass(frozen=True)
@@ -120,68 +116,40 @@ def _children(group: h5py.Group, content: Content) -> Iterator[tuple[str, Any]]:
 
 
 def known_unit(file: h5py.File, place: Place) -> str:
-    """The unit of time that the layout says for whole numbers, or ""."""
+    """The unit of time that the times' attributes or, for whole numbers, the layout says, or ""."""
     times = place.arrays[0]
     if place.is_spikes:
         return "s" if h5py.check_vlen_dtype(times.dtype).kind == "f" else ""
+    for name in UNIT_ATTRIBUTES if len(place.arrays) > 1 else ():
+        if name in times.attrs and _size_of(times.attrs, name) <= LARGEST:
+            return unit_of(text_of(times.attrs[name]).strip().lower())
     whole = (times.dtype["t"] if times.dtype.names and "t" in times.dtype.names else times.dtype).kind in "iu"
     known = any(path == place.path and (not mark or mark in file) for path, mark in MICROSECONDS)
     return "us" if known and whole else ""
 
 
-def time_offset(file: h5py.File, place: Place) -> int | float | None:
-    """What DSEC and others keep beside the events, to be added to every time, in the unit of the times.
-
-    0 where there is nothing like it, None where it is no number.
-    """
-    for holder in (_group_of(file, place), file):
-        if OFFSET in holder:
-            value = _numbers(holder, OFFSET, 1)
-            return value[0] if value else None
-    return 0
-
-
-def stated_size(file: h5py.File, place: Place) -> Size | None:
-    """(width, height) of the sensor, where something beside the events says it.
-
-    Of a pair whose order differs from file to file, the larger number is the width.
-    """
-    group = _group_of(file, place)
-    for holder in (group, place.arrays[0].attrs, group.attrs, file, file.attrs):
-        width, height = _numbers(holder, "width", 1), _numbers(holder, "height", 1)
-        if width and height:
-            return known_size(int(width[0]), int(height[0]))
-    for holder in (group, place.arrays[0].attrs, group.attrs, group.get("calib"), file, file.attrs):
-        for name in _PAIRS if holder is not None else ():
-            pair = _numbers(holder, name, 2)
-            if pair and (size := known_size(int(max(pair)), int(min(pair)))):
-                return size
-    return None
-
-
-def _group_of(file: h5py.File, place: Place) -> h5py.Group:
+def beside(file: h5py.File, place: Place) -> list[Said]:
+    """What stands beside the events, the nearest first."""
     found = file[place.path] if place.path else file
-    return found if isinstance(found, h5py.Group) else found.parent
+    group = found if isinstance(found, h5py.Group) else found.parent
+    holders = (group, place.arrays[0].attrs, group.attrs, group.get("calib"), file, file.attrs)
+    return [partial(_numbers, holder) for holder in holders if holder is not None]
 
 
 def _size_of(attributes: h5py.AttributeManager, name: str) -> int:
     return int(attributes.get_id(name).get_storage_size())
 
 
-def _numbers(holder: Any, name: str, count: int) -> list[Any] | None:
-    """So many numbers kept under a name, as an attribute or a tiny array, None where there is nothing like it."""
+def _numbers(holder: Any, name: str, count: int) -> list[int | float] | None:
+    """See ``Said``, of attributes or tiny arrays."""
+    if name not in holder:
+        return None
     if isinstance(holder, h5py.Group) and not isinstance(holder.get(name, getlink=True), h5py.HardLink):
-        return None
-    if name not in holder or (isinstance(holder, h5py.AttributeManager) and _size_of(holder, name) > LARGEST_ATTRIBUTE):
-        return None
+        return []
+    if isinstance(holder, h5py.AttributeManager) and _size_of(holder, name) > LARGEST:
+        return []
     value = holder.get(name)
     if isinstance(value, h5py.Dataset):
         tiny = value.size is not None and value.size <= 2 and not (value.is_virtual or value.external)
-        value = value[()] if tiny and value.dtype.kind in "iuf" else None
-    if isinstance(value, (bytes, str)):
-        text = _GEOMETRY.fullmatch(value.decode("latin-1") if isinstance(value, bytes) else value)
-        return [int(part) for part in text.groups()] if text and count == 2 else None
-    values = np.asarray(value).ravel() if value is not None else np.empty(0)
-    if values.size != count or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        return None
-    return list(values.tolist())
+        value = value[()] if tiny and value.dtype.kind in "iuf" else ()
+    return as_numbers(value, count)

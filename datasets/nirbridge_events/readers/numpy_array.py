@@ -2,10 +2,12 @@
 
 Arrays are read block by block, from the archive too, and never unpickled.  Names of fields and arrays may be those
 of ``columns.ALIASES``; an array [N, 2] named ``xy`` holds both.  What nothing names, ``evidence`` concludes.
+An archive may hold the size of the sensor and an offset of the times too (``beside``).
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zipfile
@@ -13,6 +15,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +25,7 @@ import numpy.typing as npt
 from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
+from nirbridge_events.readers.beside import LARGEST, as_numbers, stated_size, time_offset
 from nirbridge_events.readers.columns import find_columns
 from nirbridge_events.readers.table import Meaning, Rows, by_number, meaning_of
 from nirbridge_events.readers.wanted import FIELDS, Wanted
@@ -75,13 +79,13 @@ class Table:
         return [column[:count] for column in columns]
 
 
-def decode(feed: Feed, meaning: Meaning) -> Iterator[Events]:
+def decode(feed: Feed, meaning: Meaning, offset: int | float = 0) -> Iterator[Events]:
     """One pass over the arrays, block by block.
 
     Raises:
         FileError: an array holds something else than events.
     """
-    rows, first = Rows(feed, meaning.unit, meaning.whole), 0
+    rows, first = Rows(feed, meaning.unit, meaning.whole, offset), 0
     try:
         with ExitStack() as stack:
             table = open_table(feed.path, stack)
@@ -208,7 +212,10 @@ def _damaged(path: Path, error: BaseException) -> FileError:
 
 def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     where = file_label(path)
+    name = "npz" if head.startswith(ZIP_MAGIC) else "npy"
+    said = [partial(_numbers, path)] if name == "npz" else []
     try:
+        offset, size = time_offset(where, said), stated_size(said)
         with ExitStack() as stack:
             table = open_table(path, stack)
             meaning = meaning_of(
@@ -220,8 +227,20 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
             )
     except _BROKEN as error:
         raise _damaged(path, error) from error
-    name = "npz" if head.startswith(ZIP_MAGIC) else "npy"
-    return Source(name, 0, None, False, lambda feed: decode(feed, meaning), meaning.notes)
+    return Source(name, 0, size, size is not None, lambda feed: decode(feed, meaning, offset), meaning.notes)
+
+
+def _numbers(path: Path, name: str, count: int) -> list[int | float] | None:
+    """See ``beside.Said``, of the small arrays of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        if (member := f"{name}.npy") not in archive.namelist():
+            return None
+        with archive.open(member) as file:
+            content = io.BytesIO(file.read(LARGEST))
+    try:
+        return as_numbers(np.lib.format.read_array(content, allow_pickle=False), count)
+    except ValueError:  # it is larger, or holds objects
+        return []
 
 
 def _is_zip(path: Path, head: bytes) -> bool:

@@ -41,17 +41,9 @@ class Header:
 
     def shift(self, decode: Decode) -> Decode:
         """A decoder that adds the first time."""
-        return _Shifted(decode, self.first_time) if self.first_time else decode
-
-
-@dataclass(frozen=True)
-class _Shifted:
-    decode: Decode
-    first_time: int
-
-    def __call__(self, feed: Feed) -> Iterator[Events]:
-        for events in self.decode(feed):
-            yield Events(events.x, events.y, events.t + self.first_time, events.p)
+        if not self.first_time:
+            return decode
+        return lambda feed: (Events(of.x, of.y, of.t + self.first_time, of.p) for of in decode(feed))
 
 
 def looks_like_header(head: bytes) -> bool:

@@ -22,6 +22,7 @@ LATEST = 2**61
 """Times [µs] stay below it."""
 LARGEST_COORDINATE, FARTHEST = 65535, 2.0**62
 NO_EVENTS = "rows are no events and were left out"
+POLARITY_ADVICE = "Give 0 and 1, or -1 and 1; subtract 1 from 1 and 2. If 255 stands for -1, save polarities as int8"
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,7 @@ class Rows:
             if not skip and not good.all():
                 row = int(good.argmin())
                 value = columns[name][row]
-                next_step = (
-                    "If 255 stands for -1, save polarities as int8" if (name, value) == ("p", 255) else SKIP_ADVICE
-                )
+                next_step = POLARITY_ADVICE if name == "p" else SKIP_ADVICE
                 raise FileError(self._where, f"{place(row)} has {name} = {value!s}, which is {what}", next_step)
             all_good &= good
         broken = all_good & (t != np.floor(t)) if self._whole and t.dtype.kind == "f" else np.zeros(0, dtype=np.bool_)
@@ -204,7 +203,9 @@ class Rows:
     def _in_microseconds(self, t: Column) -> npt.NDArray[np.int64]:
         per_unit = UNITS[self._unit]
         if t.dtype.kind == "f":
-            return np.rint(t.astype(np.float64) * per_unit / 1000).astype(np.int64)
+            exact = t.astype(np.float64) * per_unit / 1000
+            nearest = np.rint(exact)
+            return (nearest + (exact - nearest == 0.5)).astype(np.int64)  # halves grow, as those of whole ns do
         whole = t.astype(np.int64)
         return (whole + 500) // 1000 if per_unit < 1000 else whole * (per_unit // 1000)
 
