@@ -10,6 +10,7 @@ import numpy as np
 from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
+from nirbridge.primitives.sparse import dense
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_lava import dynamics, kernels, windows
@@ -75,7 +76,7 @@ def convolution(planned: PlannedNode, dt: float) -> Cell:
 @LOWERING.register("aggregate")
 def aggregate(planned: PlannedNode, dt: float) -> Cell:
     """W x over the nodes of a graph network."""
-    weight = planned.node.dense_weight().astype(np.float64)
+    weight = dense(planned.node.weight).astype(np.float64)
     return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), latency=1)
 
 

@@ -14,7 +14,7 @@ from nirbridge_reference.stages import Stage, Stepwise
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
 for _name, _function in {**FUNCTIONS, "mean pool": linear.integer_average_pool}.items():
-    FIXED_LOWERING.register(_name)(stateless(_function))  # integers go through as they are, but for the mean
+    FIXED_LOWERING.register(_name)(stateless(_function, np.int64))  # integers go through as they are, but for the mean
 FIXED_LOWERING.register("temporal mix")(windowed(windows.temporal_mix))
 FIXED_LOWERING.register("window")(windowed_step(integers=True))
 FIXED_LOWERING.register("first spike pool")(windowed(windows.first_spike_pool))

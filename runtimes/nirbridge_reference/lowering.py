@@ -7,12 +7,14 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nirbridge.ir import delay_steps
+from nirbridge.primitives.sparse import dense
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
 from nirbridge.runtime.states import LINE
 from nirbridge.runtime.stepping import stepping_of, window_of
@@ -23,9 +25,16 @@ Lowering = Callable[[PlannedNode, int, float], Stage]
 LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
 
-def stateless(function: Callable[[Any, Array], Array]) -> Lowering:
-    """A node whose output at a step depends on that step alone."""
-    return lambda planned, batch, dt: Stateless(partial(function, planned.node))
+def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic] = np.float64) -> Lowering:
+    """A node whose output at a step depends on that step alone; its weight is cast once, and not at every step."""
+
+    def lower(planned: PlannedNode, batch: int, dt: float) -> Stage:
+        node: Any = copy(planned.node)
+        if hasattr(node, "weight"):
+            node.weight = dense(node.weight).astype(dtype, copy=False)
+        return Stateless(partial(function, node))
+
+    return lower
 
 
 def windowed(function: Callable[[Any, Array], Array]) -> Lowering:
