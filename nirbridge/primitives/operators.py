@@ -13,7 +13,7 @@ def where(condition: Any, first: Any, second: Any) -> Any:
 
     torch is not imported: whoever brings a tensor has done so, while another thread may be in the middle of it.
     """
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     if isinstance(condition, getattr(torch, "Tensor", ())):
         return torch.where(condition, first, second)
     return np.where(condition, first, second)
