@@ -25,8 +25,9 @@ def shapes_agree(flat: FlatGraph) -> list[Problem]:
 
 
 def windows_agree(flat: FlatGraph) -> list[Problem]:
-    """Inputs that add up come at one rate, and nodes that work on windows stand in no cycle."""
-    return infer_rates(resolve_phase_pooling(flat))[1]
+    """Inputs that add up come at one rate, windows stand in no cycle, and a maximum of phase codes is one of trains."""
+    pooled, problems = resolve_phase_pooling(flat)
+    return [*problems, *infer_rates(pooled)[1]]
 
 
 RULES_OF_FORM: tuple[Rule, ...] = (*STRUCTURE_RULES, parameters_are_real_numbers, parameters_are_finite, shapes_agree)

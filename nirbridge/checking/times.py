@@ -94,7 +94,7 @@ def time_constants_outlast_steps(flat: FlatGraph, step: Step) -> list[Problem]:
 
 def event_inputs_have_one_window(flat: FlatGraph, step: Step) -> list[Problem]:
     """All EventInputs state one window: a step has one length, that of the first where the call does not say."""
-    windows = {name: node.window * 1e-6 for name, node in flat.nodes.items() if type(node) is EventInput}
+    windows = {name: node.window / 1e6 for name, node in flat.nodes.items() if type(node) is EventInput}
     if step.seconds not in windows.values():
         return []
     first = next(name for name, window in windows.items() if window == step.seconds)

@@ -17,6 +17,7 @@ from nirbridge.ir import (
     TemporalMix,
     spec_of,
 )
+from nirbridge.primitives.sparse import dense
 
 _TRANSPARENT = (MaxPool2d, Place)
 
@@ -35,7 +36,7 @@ def aggregate(name: str, node: Aggregate, shapes: Shapes) -> Fragment:
         CannotExpandError: the data have more than three axes.
     """
     fragment = Fragment(name)
-    weight = np.asarray(node.dense_weight())
+    weight = dense(node.weight)
     kernel = weight.reshape(*weight.shape, *(1,) * (len(shapes.input) - 1))
     fragment.add("", channel_map(kernel, shapes.input, "aggregates"))
     fragment.entries.append(name)

@@ -122,6 +122,9 @@ def flatten(graph: Graph) -> FlatGraph:
     edges = found.edges
     ports = [path for path, node in found.nodes.items() if len(path) > 1 and type(node) in (nir.Input, nir.Output)]
     for path in ports:
+        if edges.pop((path, path), 0):
+            where, about = label(".".join(path), found.nodes[path]), "what it hands on comes back to it through no node"
+            found.problems.append(Problem(where, about, "Put one between", rule="cycles_hold_a_node"))
         edges = _splice(edges, path)
     names = _names(found)
     nodes = {names[path]: node for path, node in found.nodes.items() if path in names and path not in set(ports)}

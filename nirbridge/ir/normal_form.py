@@ -16,7 +16,8 @@ def normal_form(node: nir.NIRNode) -> nir.NIRNode:
     """The node itself where its parameters are numpy's or plain Python, else a copy with numpy arrays for them.
 
     Norse's and sinabs' exporters give torch tensors, of which numpy's functions accept only some; Spyx leaves None
-    for the bias that a convolution does not have; torch takes numbers in the machine's order of bytes alone.
+    for the bias that a convolution does not have; torch takes neither numbers in another order of bytes than the
+    machine's nor arrays that run backward, as ``weight[::-1]``.
     """
     mended = {name: _as_numpy(value) for name, value in vars(node).items() if _is_foreign(value)}
     plain = _with(node, mended)
@@ -44,7 +45,7 @@ def _with(node: nir.NIRNode, values: dict[str, Any]) -> nir.NIRNode:
 
 def _is_foreign(value: Any) -> bool:
     if isinstance(value, (np.ndarray, np.generic)):
-        return not value.dtype.isnative
+        return not value.dtype.isnative or min(value.strides, default=0) < 0
     return hasattr(value, "__array__")
 
 
@@ -54,4 +55,4 @@ def _as_numpy(value: Any) -> Any:
         if hasattr(value, method):
             value = getattr(value, method)()
     array = np.asarray(value)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array.astype(array.dtype.newbyteorder("="), copy=min(array.strides, default=0) < 0)

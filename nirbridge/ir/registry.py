@@ -99,11 +99,11 @@ def type_named(name: str) -> type[nir.NIRNode] | None:
     """The type that files know by this name; None where nothing does."""
     if name == nir.NIRGraph.__name__:
         return nir.NIRGraph
-    found = next((kind for kind, spec in _specs.items() if kind.__name__ == name and spec.stored), None)
-    if found is None and not _plugins_loaded:
-        _load_plugins()
-        return type_named(name)
-    return found
+    for specs in (_specs.values, all_specs):
+        found = next((spec.node for spec in tuple(specs()) if spec.node.__name__ == name and spec.stored), None)
+        if found is not None:
+            return found
+    return None
 
 
 def stored_names() -> tuple[str, ...]:

@@ -16,4 +16,4 @@ def time_step(nodes: Iterable[nir.NIRNode], dt: float | None = None) -> float:
     """Seconds a step: ``dt`` of the call, else the window of the first EventInput, else :data:`DEFAULT_DT`."""
     if dt is not None:
         return float(dt)
-    return next((node.window * 1e-6 for node in nodes if type(node) is EventInput), DEFAULT_DT)
+    return next((node.window / 1e6 for node in nodes if type(node) is EventInput), DEFAULT_DT)

@@ -24,6 +24,11 @@ def stores_integers(nodes: Iterable[nir.NIRNode]) -> bool:
     return bool(synapses) and all(entries(field).dtype.kind in "iu" for field in fields)
 
 
+def stores_some_integers(nodes: Iterable[nir.NIRNode]) -> bool:
+    """Whether a synapse or a threshold has a whole-number dtype."""
+    return any(entries(getattr(node, field)).dtype.kind in "iu" for node in nodes for field in _fields(node))
+
+
 def _fields(node: nir.NIRNode) -> tuple[str, ...]:
     integers = spec_of(node).integers
     return () if integers is None else integers.fields

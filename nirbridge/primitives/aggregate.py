@@ -17,7 +17,7 @@ from nirbridge.primitives.fields import Extension, Shape, as_number
 from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import least, row_sum
 from nirbridge.primitives.shaping import ShapeMismatchError, stated
-from nirbridge.primitives.sparse import SparseMatrix
+from nirbridge.primitives.sparse import SparseMatrix, dense
 from nirbridge.primitives.spec import (
     ANALOG,
     STATELESS,
@@ -59,10 +59,6 @@ class Aggregate(Extension):
         if len(shape) != 2 or shape[0] != shape[1]:
             raise GraphError("Aggregate", f"weight of shape {shape} is not square")
         self._set_types(None, None)
-
-    def dense_weight(self) -> NDArray[Any]:
-        """The weight as a plain (n, n) array."""
-        return self.weight.to_dense() if isinstance(self.weight, SparseMatrix) else self.weight
 
 
 def _shape(node: Aggregate, shape: Shape) -> Shape:
@@ -126,11 +122,11 @@ SPEC = Spec(
     operation="aggregate",
     by_hand=matrix.BY_HAND,
     sends=ANALOG,
-    floats=Floats(least=lambda node, dt: least(node.dense_weight(), 1)),
+    floats=Floats(least=lambda node, dt: least(dense(node.weight), 1)),
     integers=Integers(
         against=whole_fields("weight"),
         fields=("weight",),
-        grows=lambda node, x: row_sum(node.dense_weight(), (1,)) * x,
+        grows=lambda node, x: row_sum(dense(node.weight), (1,)) * x,
         quantise="aggregation",
     ),
     cost=Cost(role="synapses", synapses=_synapses),

@@ -57,6 +57,11 @@ class SparseMatrix:
         return dense
 
 
+def dense(value: Any) -> NDArray[Any]:
+    """A field that holds a matrix, sparse or not, as a plain array."""
+    return value.to_dense() if isinstance(value, SparseMatrix) else np.asarray(value)
+
+
 def entries(value: Any) -> NDArray[Any]:
     """What a field of a node holds, as an array; the entries of a sparse matrix."""
     return value.value if isinstance(value, SparseMatrix) else np.asarray(value)

@@ -16,7 +16,7 @@ from nirbridge.runtime.discovery import usable_runtime
 from nirbridge.runtime.host import without_host
 from nirbridge.runtime.options import require_option, require_seconds
 from nirbridge.runtime.plan import INTEGRATORS, RESETS, Plan, make_plan
-from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers
+from nirbridge.runtime.precision import FIXED, in_integers, meant_in_integers, missed_quantize
 from nirbridge.runtime.program import Program
 from nirbridge.runtime.protocol import Runtime, make_program
 from nirbridge.runtime.support import support_problems
@@ -57,7 +57,8 @@ def compile(
             the shape that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant
             is shorter than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?
             EventInputs state different windows; the first one's is the step.
-            The graph says "fixed" and the runtime does not know it.
+            The graph says "fixed" and the runtime does not know it, or its integers lie behind a Quantize that does
+            not stand right behind an input.
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed or not usable here.
@@ -116,8 +117,11 @@ def _default_precision(runtime: Runtime, plan: Plan) -> str:
     """What the graph says, else the runtime's first.
 
     Warns:
-        GraphWarning: the graph says "fixed" and the runtime does not know it.
+        GraphWarning: the graph says "fixed" and the runtime does not know it, or says it where nobody hears it.
     """
+    for problem in missed_quantize(plan)[:1]:
+        text = f"{problem} Until then the graph, which stores integers, runs in '{runtime.precisions[0]}'."
+        warnings.warn(text, GraphWarning, stacklevel=3)
     if not meant_in_integers(plan):
         return runtime.precisions[0]
     if FIXED in runtime.precisions:

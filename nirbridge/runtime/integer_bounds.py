@@ -33,25 +33,22 @@ def integer_input_limit(plan: Plan) -> int | None:
     return None
 
 
-def single_precision_limit(plan: Plan) -> int:
-    """The largest magnitude of input with which every message and sum of synapses stays below 2^24, 0 if there is none.
-
-    Up to it single precision carries all values between the nodes exactly; it says nothing about what neurons compute.
-    """
-    return _single_precision_limit(plan, frozenset())
-
-
 def single_precision(plan: Plan) -> tuple[int, frozenset[str]]:
-    """The same of all nodes but those that exceed it with the smallest inputs too, and these.
+    """:func:`single_precision_limit` of all nodes but those that exceed it with the smallest inputs too, and these.
 
     Such sums lie behind neurons, whose messages do not grow with the inputs.  Where there are cycles all nodes count.
     """
     found = None if any(planned.loop is not None for planned in plan.nodes) else carried(plan, 1)
     wide = frozenset(name for name, bound in (found or {}).items() if bound >= SINGLE)
-    return _single_precision_limit(plan, wide), wide
+    return single_precision_limit(plan, wide), wide
 
 
-def _single_precision_limit(plan: Plan, wide: frozenset[str]) -> int:
+def single_precision_limit(plan: Plan, wide: Container[str] = ()) -> int:
+    """The largest magnitude of input with which every message and sum of synapses stays below 2^24, 0 if there is none.
+
+    Up to it single precision carries all values between the nodes exactly, but for those of the nodes in ``wide``; it
+    says nothing about what neurons compute.
+    """
     for bits in range(MOST_BITS, 0, -1):
         limit = 2**bits - 1
         found = carried(plan, limit)

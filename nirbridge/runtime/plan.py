@@ -141,9 +141,9 @@ def make_plan(graph: Graph, dt: float | None = None, integrator: str = "euler", 
     """
     flat = flatten(graph)
     shapes, shape_problems = infer_shapes(flat)
-    flat = resolve_phase_pooling(flat)
+    flat, pool_problems = resolve_phase_pooling(flat)
     rates, rate_problems = infer_rates(flat)
-    problems = [*flat.problems, *shape_problems, *rate_problems]
+    problems = [*flat.problems, *shape_problems, *pool_problems, *rate_problems]
     if not problems and len(shapes) < len(flat.nodes):
         lost = next(name for name in flat.nodes if name not in shapes)
         problems.append(Problem(label(lost, flat.nodes[lost]), "no data reach it", "Connect it to an Input"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nirbridge.errors import UnsupportedError
-from nirbridge.passes.find_integers import stores_integers
+import nir
+
+from nirbridge.errors import Problem, UnsupportedError
+from nirbridge.ir import Quantize
+from nirbridge.passes.find_integers import stores_integers, stores_some_integers
 from nirbridge.runtime.host import hosted_nodes, without_host
 from nirbridge.runtime.integer_bounds import integer_input_limit
 from nirbridge.runtime.plan import Plan
-from nirbridge.runtime.support import fixed_problems
+from nirbridge.runtime.support import fixed_problems, quantized_inside
 
 FIXED = "fixed"
 PRECISIONS = ("float", FIXED)
@@ -23,6 +26,16 @@ def meant_in_integers(plan: Plan) -> bool:
     24 bits; a Quantize in the middle of a graph rounds values of floating point.
     """
     return bool(hosted_nodes(plan))
+
+
+def missed_quantize(plan: Plan) -> list[Problem]:
+    """The Quantize nodes before integers which do not make the graph run in "fixed": none stands behind an Input."""
+    behind: dict[str, nir.NIRNode] = {}
+    for planned in plan.nodes:
+        if type(planned.node) is Quantize or any(source.name in behind for source in planned.sources):
+            behind[planned.name] = planned.node
+    meant = meant_in_integers(plan) or not stores_some_integers(behind.values())
+    return [] if meant else quantized_inside(plan)
 
 
 def may_mean_integers(plan: Plan) -> bool:

@@ -25,6 +25,7 @@ from nirbridge.errors import InputError, brief
 from nirbridge.ir import delay_steps, spec_of
 from nirbridge.primitives.spec import HELD
 from nirbridge.runtime.plan import Plan, PlannedNode
+from nirbridge.runtime.stepping import integer_form_of
 
 Array = NDArray[Any]
 State = dict[str, Array]
@@ -94,10 +95,7 @@ def state_names(planned: PlannedNode, dt: float, integers: bool) -> tuple[str, .
         return ()
     if not integers:
         return spec.dynamics.state
-    assert spec.integers is not None
-    assert spec.integers.form is not None
-    form = spec.integers.form(planned.node, dt)
-    return ("v",) if form.keep_current is None else ("i", "v")
+    return ("v",) if integer_form_of(planned, dt).keep_current is None else ("i", "v")
 
 
 def packed(header: Header, arrays: Mapping[str, Array]) -> State:

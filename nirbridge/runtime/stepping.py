@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.ir import spec_of
+from nirbridge.primitives.integers import IntegerForm
 from nirbridge.primitives.spec import Dynamics, Step
 from nirbridge.runtime.plan import PlannedNode
 
@@ -57,6 +58,15 @@ def dynamics_of(planned: PlannedNode) -> Dynamics:
     dynamics = spec_of(planned.node).dynamics
     assert dynamics is not None
     return dynamics
+
+
+def integer_form_of(planned: PlannedNode, dt: float) -> IntegerForm:
+    """The normal form of a neuron in precision "fixed"; with a reset amount a spike takes that off the membrane."""
+    integers = spec_of(planned.node).integers
+    assert integers is not None
+    assert integers.form is not None
+    form = integers.form(planned.node, dt)
+    return form if planned.reset_amount is None else form.subtracting(planned.reset_amount)
 
 
 def _wide(value: Any) -> Any:

@@ -32,7 +32,7 @@ def fixed_problems(plan: Plan) -> list[Problem]:
     """Every reason why a plan cannot run in precision "fixed"."""
     lowered = without_host(plan)
     nodes = {planned.name: planned.node for planned in lowered.nodes}
-    found = [*_quantized_inside(lowered), *fixed_point_problems(nodes, plan.dt)]
+    found = [*quantized_inside(lowered), *fixed_point_problems(nodes, plan.dt)]
     return found or bound_problems(lowered)
 
 
@@ -47,7 +47,7 @@ def _reset_problems(runtime: Runtime, plan: Plan) -> list[Problem]:
     ]
 
 
-def _quantized_inside(lowered: Plan) -> list[Problem]:
+def quantized_inside(lowered: Plan) -> list[Problem]:
     """The Quantize nodes that the host cannot compute, since no Input alone feeds them."""
     return [
         Problem(

@@ -147,6 +147,5 @@ def _rates(flat: FlatGraph) -> dict[str, Fraction]:
     if None in specs or not any(spec.window for spec in specs if spec is not None):
         return {}
     from nirbridge.passes.infer_rates import infer_rates
-    from nirbridge.passes.resolve_phase_pooling import resolve_phase_pooling
 
-    return infer_rates(resolve_phase_pooling(flat))[0]
+    return infer_rates(flat)[0]

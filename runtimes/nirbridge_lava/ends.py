@@ -13,7 +13,7 @@ from nirbridge.errors import GraphWarning, InputError
 from nirbridge.ir import Quantize
 from nirbridge.runtime import Array, Plan
 from nirbridge.runtime.host import hosted_nodes, hosted_units, loss_text, quantized
-from nirbridge_lava.stages import Stage
+from nirbridge_lava.stages import Stage, out_area
 
 Shape = tuple[int, ...]
 
@@ -49,7 +49,8 @@ class Ends:
         takes, sends = (prod(stage.takes),), (prod(stage.sends),)
         if stage.reads is not None:
             return self.widths[stage.name], sends
-        return takes, self.outputs[stage.name.removesuffix(":sink")] if stage.keeps is not None else sends
+        sinks = {out_area(name): shape for name, shape in self.outputs.items()}
+        return takes, sinks.get(stage.keeps or "", sends)
 
     def to_integers(self, data: Array, name: str | None) -> Array:
         """round(x / step) of data [..., *shape]; data of an input without a Quantize as they are.

@@ -6,14 +6,15 @@ The core has refused by then whatever integers cannot say.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from nirbridge.ir import spec_of
 from nirbridge.primitives.integers import IntegerForm, whole
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
-from nirbridge_lava import integers, kernels, lowering, windows
-from nirbridge_lava.cell import Cell, pointwise, stepwise, windowed
+from nirbridge.runtime.stepping import integer_form_of
+from nirbridge_lava import integers, kernels, lowering
+from nirbridge_lava.cell import Cell, pointwise, stepwise
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.integers import Neuron, Shifted
 from nirbridge_lava.lowering import LOWERING, Lowering, flat
@@ -24,17 +25,21 @@ _LEAST = -(2**62)
 
 for _name in ("identity", "flatten", "place", "product", "first spike pool"):
     FIXED_LOWERING.register(_name)(lambda planned, dt: LOWERING[type(planned.node)](planned, dt))
+FIXED_LOWERING.register("scale")(lowering.by_neuron("scale", kernels.scale, whole))
+FIXED_LOWERING.register("threshold")(lowering.by_neuron("threshold", kernels.threshold, whole))
+FIXED_LOWERING.register("temporal mix")(partial(lowering.temporal_mix, dtype=np.int64))
+FIXED_LOWERING.register("delay")(partial(lowering.delay, dtype=np.int64))
 FIXED_LOWERING.register("window")(lowering.window(integers=True))
 FIXED_LOWERING.register("sum pool")(lowering.pool("sum", 0))
 FIXED_LOWERING.register("mean pool")(lowering.pool("integer mean", 0))
 FIXED_LOWERING.register("max pool")(lowering.pool("max", _LEAST))
 
 _SYNAPSES = {
-    "MatrixSynapse": (integers.product, "MatrixShift", integers.shifted_product),
-    "ConvSynapse": (integers.convolve, "ConvShift", integers.shifted_convolve),
-    "AggregateSynapse": (integers.aggregate, "AggregateShift", integers.shifted_aggregate),
+    "MatrixSynapse": (integers.product, "MatrixShift"),
+    "ConvSynapse": (integers.convolve, "ConvShift"),
+    "AggregateSynapse": (integers.aggregate, "AggregateShift"),
 }
-"""Process → what it does, the Process for messages that are powers of two, and what that does."""
+"""Process → what it does, and the Process for messages that are powers of two."""
 
 
 @FIXED_LOWERING.register("matrix", "convolution", "aggregate")
@@ -46,30 +51,10 @@ def _synapse(planned: PlannedNode, dt: float) -> Cell:
     return replace(cell, behave=pointwise(_SYNAPSES[cell.process][0]), bias=bias)
 
 
-@FIXED_LOWERING.register("scale")
-def _scale(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Scale", pointwise(kernels.scale), flat(whole(planned.node.scale), planned.output_shape))
-
-
-@FIXED_LOWERING.register("threshold")
-def _threshold(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Threshold", pointwise(kernels.threshold), flat(whole(planned.node.threshold), planned.output_shape))
-
-
-@FIXED_LOWERING.register("temporal mix")
-def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("TemporalMix", windowed(windows.temporal_mix), whole(planned.node.weight), window=planned.window)
-
-
 @FIXED_LOWERING.register("step", "lanes")
 def _neuron(planned: PlannedNode, dt: float) -> Cell:
     """The one normal form of all neurons."""
-    found = spec_of(planned.node).integers
-    assert found is not None
-    assert found.form is not None
-    form, shape = found.form(planned.node, dt), planned.output_shape
-    if planned.reset_amount is not None:
-        form = form.subtracting(planned.reset_amount)
+    form, shape = integer_form_of(planned, dt), planned.output_shape
     current = None if form.keep_current is None else flat(form.keep_current, shape)
     gain = None if np.all(form.gain == 1) else flat(form.gain, shape)
     parameters = Neuron(flat(form.keep, shape), gain, current, _lanes(form, shape))
@@ -87,11 +72,6 @@ def _lanes(form: IntegerForm, shape: tuple[int, ...]) -> Lanes | None:
     return Lanes(decay=nothing, gain=None, v_reset=v_reset, inclusive=form.at_least, **rows)
 
 
-@FIXED_LOWERING.register("delay")
-def _delay(planned: PlannedNode, dt: float) -> Cell:
-    return lowering.delay(planned, dt, np.int64)
-
-
 def fixed_cells(plan: Plan) -> dict[str, Cell | None]:
     """All nodes lowered; a synapse whose messages are powers of two shifts instead of multiplying."""
     cells = {planned.name: FIXED_LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}
@@ -102,7 +82,9 @@ def fixed_cells(plan: Plan) -> dict[str, Cell | None]:
             continue
         exponents = entering_exponents(planned, sent)
         if exponents is not None and message_cost(exponents) == "shift":
-            _, process, function = _SYNAPSES[cell.process]
-            shifted = Shifted(cell.parameters, exponents)
-            cells[planned.name] = replace(cell, process=process, behave=pointwise(function), parameters=shifted)
+            function, process = _SYNAPSES[cell.process]
+            behave = pointwise(partial(integers.shifted, function))
+            cells[planned.name] = replace(
+                cell, process=process, behave=behave, parameters=Shifted(cell.parameters, exponents)
+            )
     return cells

@@ -79,22 +79,8 @@ def convolve(p: Convolve, x: Array) -> Array:
     return kernels.convolve(p, x.astype(np.float64)).astype(np.int64)
 
 
-def shifted_product(p: Shifted, x: Array) -> Array:
+def shifted(synapse: Any, p: Shifted, x: Array) -> Array:
     """Σ_e (W [x = 2^e]) << e: sums of weights and shifts, no multiplication by a message."""
-    return _shifted(product, p, x)
-
-
-def shifted_convolve(p: Shifted, x: Array) -> Array:
-    """As :func:`shifted_product`, for a convolution."""
-    return _shifted(convolve, p, x)
-
-
-def shifted_aggregate(p: Shifted, x: Array) -> Array:
-    """As :func:`shifted_product`, over the first axis."""
-    return _shifted(aggregate, p, x)
-
-
-def _shifted(synapse: Any, p: Shifted, x: Array) -> Array:
     first, *others = p.exponents
     y: Array = synapse(p.synapse, (x >> first) & 1) << first
     for exponent in others:

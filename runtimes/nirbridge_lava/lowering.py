@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
+from nirbridge.primitives.sparse import dense
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_lava import dynamics, kernels, windows
@@ -75,18 +77,22 @@ def convolution(planned: PlannedNode, dt: float) -> Cell:
 @LOWERING.register("aggregate")
 def aggregate(planned: PlannedNode, dt: float) -> Cell:
     """W x over the nodes of a graph network."""
-    weight = planned.node.dense_weight().astype(np.float64)
+    weight = dense(planned.node.weight).astype(np.float64)
     return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), latency=1)
 
 
-@LOWERING.register("scale")
-def _scale(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Scale", pointwise(kernels.scale), flat(planned.node.scale, planned.output_shape))
+def by_neuron(field: str, function: Callable[[Any, Array], Array], cast: Callable[[Any], Array]) -> Lowering:
+    """A node without a state whose one field has a number for each neuron."""
+
+    def lower(planned: PlannedNode, dt: float) -> Cell:
+        value = flat(cast(getattr(planned.node, field)), planned.output_shape)
+        return Cell(field.capitalize(), pointwise(function), value)
+
+    return lower
 
 
-@LOWERING.register("threshold")
-def _threshold(planned: PlannedNode, dt: float) -> Cell:
-    return Cell("Threshold", pointwise(kernels.threshold), flat(planned.node.threshold, planned.output_shape))
+LOWERING.register("scale")(by_neuron("scale", kernels.scale, np.asarray))
+LOWERING.register("threshold")(by_neuron("threshold", kernels.threshold, np.asarray))
 
 
 def pooling(planned: PlannedNode, reduce: str, fill: float) -> Pool:
@@ -135,10 +141,13 @@ def _quantize(planned: PlannedNode, dt: float) -> Cell:
     return Cell("Quantize", pointwise(kernels.quantize), grid)
 
 
-@LOWERING.register("temporal mix")
-def _temporal_mix(planned: PlannedNode, dt: float) -> Cell:
-    weight = planned.node.weight.astype(np.float64)
+def temporal_mix(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
+    """Mixes the steps of a window."""
+    weight = planned.node.weight.astype(dtype)
     return Cell("TemporalMix", windowed(windows.temporal_mix), weight, window=planned.window)
+
+
+LOWERING.register("temporal mix")(partial(temporal_mix, dtype=np.float64))
 
 
 def window(integers: bool) -> Lowering:
@@ -202,12 +211,10 @@ def lane_rows(threshold: Array, weight: Array, amount: Array, subtract: bool, sh
     }
 
 
-@LOWERING.register("delay")
-def _delay(planned: PlannedNode, dt: float) -> Cell:
-    return delay(planned, dt, np.float64)
-
-
 def delay(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
     """Each neuron's input, its own number of whole steps later."""
     steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
     return Cell("Delay", stepwise(dynamics.delay_step), steps, np.zeros((int(steps.max()), steps.size), dtype))
+
+
+LOWERING.register("delay")(partial(delay, dtype=np.float64))

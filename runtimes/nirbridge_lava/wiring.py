@@ -93,8 +93,9 @@ class _Wiring:
 
     def add_sink(self, planned: PlannedNode) -> None:
         """Has what a node sends, constants included, kept in shared memory."""
-        size, area = self.sends(planned), out_area(planned.name)
-        self._append(f"{planned.name}:sink", Cell("FrameSink", same), self.sums[planned.name], size, size, keeps=area)
+        name, size = planned.name, self.sends(planned)
+        sink = Cell("FrameSink", same)
+        self._append_beside(f"{name}:sink", sink, self.sums[name], size, size, keeps=out_area(name))
 
     def add_cycle(self, segment: Sequence[PlannedNode], recorded: Sequence[str]) -> None:
         """A stage for a cycle, between one that puts each input in its place and one for each node that leaves."""
@@ -116,7 +117,7 @@ class _Wiring:
         cell = Cell("Cycle", None, *_cycle(segment, self.cells, inputs, leaving, self.dtype))
         held = tuple(held for planned in segment for held in self._held(planned, planned.name))
         how = {"membranes": kept, "holds": held + tuple(_held_late(inside))}
-        total = self._append(f"cycle of {', '.join(inside)}", cell, self._total(placed), takes, sends, **how)
+        total = self._append_beside(f"cycle of {', '.join(inside)}", cell, self._total(placed), takes, sends, **how)
         for name, part in outputs.items():
             taken = Cell("Take", pointwise(kernels.take), part, bias=_bias(self.cells[name]))
             self.sums[name] = self._append(name, taken, total, sends, self.sends(inside[name]))
@@ -134,10 +135,10 @@ class _Wiring:
             return
         cell, one = Cell("Tie", pointwise(kernels.first)), (1, 1)
         heads = [
-            self._append(f"{name}:tie", cell, Sum((name,), 0, None), self.stages[name].sends, one)
+            self._append_beside(f"{name}:tie", cell, Sum((name,), 0, None), self.stages[name].sends, one)
             for name in firsts.values()
         ]
-        self._append("tie", cell, self._total(heads), one, one)
+        self._append_beside("tie", cell, self._total(heads), one, one)
 
     def _held(self, planned: PlannedNode, inside: str | None) -> Iterator[Held]:
         """The states of a node in the state of its cell, or in that of its cycle."""
@@ -160,7 +161,7 @@ class _Wiring:
         if where == slice(0, wide[1]):
             return total
         cell = Cell("Place", pointwise(kernels.put), (where, wide[1]))
-        return self._append(f"{name}:in", cell, total, self.stages[total.senders[0]].sends, wide)
+        return self._append_beside(f"{name}:in", cell, total, self.stages[total.senders[0]].sends, wide)
 
     def _total(self, sums: Sequence[Sum]) -> Sum:
         """Sums brought to one depth and added; between processes a sender that comes twice gets a second one."""
@@ -183,12 +184,16 @@ class _Wiring:
         stage = self.stages[sender]
         arriving = Sum((sender,), stage.depth + stage.cell.latency, None)
         cell = Cell("Relay", same, latency=steps)
-        return self._append(f"{sender}:align{steps}", cell, arriving, stage.sends, stage.sends).senders[0]
+        return self._append_beside(f"{sender}:align{steps}", cell, arriving, stage.sends, stage.sends).senders[0]
+
+    def _append_beside(self, name: str, *what: Any, **more: Any) -> Sum:
+        """The same for a stage that is not a node's own, under a name that no node has."""
+        while name in self.stages or name in self.plan.names:
+            name += "'"
+        return self._append(name, *what, **more)
 
     def _append(self, name: str, cell: Cell, total: Sum, takes: Size, sends: Size, **more: Any) -> Sum:
         """Adds a stage; gives what it sends."""
-        while name in self.stages:
-            name += "'"
         self.stages[name] = Stage(name, cell, total.senders, total.constant, total.depth, takes, sends, **more)
         return Sum((name,), total.depth + (0 if self.fused else cell.latency), cell.bias)
 
@@ -222,13 +227,13 @@ def _held_late(inside: Mapping[str, PlannedNode]) -> Iterator[Held]:
         yield Held(f"{name}:{SENT}", _before(name), slice(0, 1), prod(inside[name].output_shape))
 
 
-# No node has such a name: names hold no line break.
+# No node of a file has such a name: they hold no NUL.
 def _entrance(name: str) -> str:
-    return f"{name}\nin"
+    return f"{name}\0in"
 
 
 def _before(name: str) -> str:
-    return f"{name}\nbefore"
+    return f"{name}\0before"
 
 
 def _membrane_inside(name: str, cell: Cell | None) -> Callable[[Any], Array]:

@@ -52,10 +52,10 @@ class Setting:
         """
         given = np.asarray(value)
         with np.errstate(over="ignore", under="ignore"):
-            cast = np.asarray(given, self.numpy_dtype, order="C")
+            cast = np.array(given, self.numpy_dtype, order="C")
         if not self.any_value and (lost := lost_values(given, cast)).size:
             raise NarrowError("parameter", f"holds {lost.flat[0]:.9g}, which {self.numpy_dtype} does not")
-        return torch.tensor(cast, device=self.device)
+        return torch.from_numpy(cast).to(self.device)
 
     @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:

@@ -1,4 +1,7 @@
-"""Every stateless node, as pure functions of [N, *shape] arrays: float64, or int64 in precision "fixed"."""
+"""Every stateless node, as pure functions of [N, *shape] arrays: float64, or int64 in precision "fixed".
+
+A node's weight is a plain array of the same dtype.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, TypeAlias
 import nir
 import numpy as np
 
-from nirbridge.ir import Aggregate, MaxPool2d, Place, Product
+from nirbridge.ir import MaxPool2d, Place, Product
 from nirbridge.primitives import FirstSpikePool2d
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import convolved, pairs
@@ -19,7 +22,7 @@ Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
 
 def matrix(node: Any, x: Array) -> Array:
     """y[..., o] = Σ_i weight[..., o, i] x[..., i], plus the bias where the node has one."""
-    y: Array = np.matmul(np.asarray(node.weight).astype(x.dtype, copy=False), x[..., None])[..., 0]
+    y: Array = np.matmul(node.weight, x[..., None])[..., 0]
     return y + np.asarray(node.bias).astype(x.dtype, copy=False) if hasattr(node, "bias") else y
 
 
@@ -38,12 +41,11 @@ def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
         convolved(size, kernel, step, 0, 0, reach)
         for size, kernel, step, reach in zip(x.shape[2:], node.weight.shape[2:], stride, dilation, strict=True)
     )
-    weight = np.asarray(node.weight).astype(x.dtype, copy=False)
     groups = int(node.groups)
-    y = np.zeros((len(x), weight.shape[0], *sizes), dtype=x.dtype)
-    for group, (w, out) in enumerate(zip(np.split(weight, groups), np.split(y, groups, axis=1), strict=True)):
+    y = np.zeros((len(x), node.weight.shape[0], *sizes), dtype=x.dtype)
+    for group, (w, out) in enumerate(zip(np.split(node.weight, groups), np.split(y, groups, axis=1), strict=True)):
         channels = slice(group * w.shape[1], (group + 1) * w.shape[1])
-        for offset in np.ndindex(*weight.shape[2:]):
+        for offset in np.ndindex(*w.shape[2:]):
             taken: tuple[slice, ...] = tuple(
                 slice(k * reach, k * reach + (size - 1) * step + 1, step)
                 for k, reach, size, step in zip(offset, dilation, sizes, stride, strict=True)
@@ -98,9 +100,9 @@ def flatten(node: nir.Flatten, x: Array) -> Array:
     return x.reshape(*x.shape[: start + 1], -1, *x.shape[end + 2 :])
 
 
-def aggregate(node: Aggregate, x: Array) -> Array:
+def aggregate(node: Any, x: Array) -> Array:
     """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
-    return np.moveaxis(np.tensordot(node.dense_weight().astype(x.dtype, copy=False), x, axes=(1, 1)), 0, 1)
+    return np.moveaxis(np.tensordot(node.weight, x, axes=(1, 1)), 0, 1)
 
 
 def place(node: Place, x: Array) -> Array:

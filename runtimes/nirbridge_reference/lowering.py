@@ -7,37 +7,46 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nirbridge.ir import delay_steps
+from nirbridge.primitives.sparse import dense
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
 from nirbridge.runtime.states import LINE
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_reference import linear, windows
-from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed, WindowedNeuron
+from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
 
 Lowering = Callable[[PlannedNode, int, float], Stage]
 LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
 
-def stateless(function: Callable[[Any, Array], Array]) -> Lowering:
-    """A node whose output at a step depends on that step alone."""
-    return lambda planned, batch, dt: Stateless(partial(function, planned.node))
+def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic] = np.float64) -> Lowering:
+    """A node whose output at a step depends on that step alone; its weight is cast once, and not at every step."""
+
+    def lower(planned: PlannedNode, batch: int, dt: float) -> Stage:
+        node: Any = copy(planned.node)
+        if hasattr(node, "weight"):
+            node.weight = dense(node.weight).astype(dtype, copy=False)
+        return Stateless(partial(function, node))
+
+    return lower
 
 
 def windowed(function: Callable[[Any, Array], Array]) -> Lowering:
     """A node that takes whole windows."""
-    return lambda planned, batch, dt: Windowed(planned.window, partial(function, planned.node))
+    return lambda planned, batch, dt: Windowed(planned.window, lambda x: (function(planned.node, x), None))
 
 
 def windowed_step(integers: bool) -> Lowering:
     """A node that says itself what it does with a whole window."""
 
     def lower(planned: PlannedNode, batch: int, dt: float) -> Stage:
-        return WindowedNeuron(planned.window, window_of(planned, integers, cast=lambda array: array))
+        return Windowed(planned.window, window_of(planned, integers, cast=lambda array: array))
 
     return lower
 
@@ -79,11 +88,6 @@ def _step(planned: PlannedNode, batch: int, dt: float) -> Stage:
     return Stepwise(step, dict(zip(found.state, start, strict=True)))
 
 
-@LOWERING.register("delay")
-def _delay(planned: PlannedNode, batch: int, dt: float) -> Stage:
-    return delay(planned, batch, dt, np.float64)
-
-
 def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
     """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input.
 
@@ -97,3 +101,6 @@ def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) 
         return np.take_along_axis(past, steps[None, None], axis=0)[0], (past[:-1],)
 
     return Stepwise(step, {LINE: line})
+
+
+LOWERING.register("delay")(partial(delay, dtype=np.float64))

@@ -67,24 +67,12 @@ class Stepwise:
 
 
 class Windowed:
-    """A node that takes whole windows: ``function(x [W, B, *in]) -> [W', B, *out]``, no state between them."""
+    """A node that takes whole windows: ``function(frames) -> (sent, membranes)``, sequences of frames.
 
-    membranes: list[Array] | None = None
+    Nothing is kept between windows; what has no state within them has None for membranes.
+    """
 
-    def __init__(self, window: int, function: Callable[[Array], Array]) -> None:
-        self.window = window
-        self.function = function
-        self.state: dict[str, Array] = {}
-
-    def run(self, x: Array) -> Array:
-        """One window after the other."""
-        return np.concatenate([self.function(x[t : t + self.window]) for t in range(0, len(x), self.window)])
-
-
-class WindowedNeuron:
-    """The same with a state within the window: ``function(frames) -> (sent, membranes)``, sequences of frames."""
-
-    def __init__(self, window: int, function: Callable[[Any], tuple[Sequence[Any], Sequence[Any] | None]]) -> None:
+    def __init__(self, window: int, function: Callable[[Any], tuple[Any, Sequence[Any] | None]]) -> None:
         self.window = window
         self.function = function
         self.membranes: list[Array] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import h5py
 import nir
@@ -135,3 +136,16 @@ def test_what_no_data_and_no_cycle_reach_is_still_an_error() -> None:
     assert [str(problem) for problem in nirbridge.check(graph)] == [
         "node 'w' (Affine): no data reach it. Connect it to an Input or remove it."
     ]
+
+
+@pytest.mark.parametrize("way", ["input w w output", "input w v w output"])
+def test_a_cycle_of_nested_graphs_that_hold_no_node_is_one_line(way: str) -> None:
+    ends = {"input": nir.Input(np.array([2])), "output": nir.Output(np.array([2]))}
+    wire = nir.NIRGraph(dict(ends), [("input", "output")], type_check=False)
+    names = way.split()
+    nodes = {**ends, **dict.fromkeys(names[1:-1], wire)}
+    graph = nir.NIRGraph(nodes, list(pairwise(names)), type_check=False)
+    problem = nirbridge.check(graph)[0]
+    assert "what it hands on comes back to it through no node" in problem.found
+    with pytest.raises(GraphError, match="through no node"):
+        nirbridge.compile(graph)

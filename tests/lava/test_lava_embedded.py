@@ -69,6 +69,17 @@ WIRED = ("two in, two out", "a cycle", "residual")
 CASES += [("float", cases, case) for case in cases.all_cases() if case.name in WIRED]
 
 
+def test_a_node_has_its_own_process_whatever_its_name():
+    """Also one by which the wiring would call what it adds between nodes, or behind them."""
+    nodes = {"x": nir.Input(np.array([2])), "w": nir.Linear(np.eye(2)), "o": nir.Output(None)}
+    nodes |= {"x:align1": nir.Threshold(np.ones(2)), "o:sink": nir.Threshold(np.ones(2))}
+    edges = [("x", "w"), ("w", "o:sink"), ("x", "o:sink"), ("o:sink", "x:align1"), ("x:align1", "o")]
+    network = nirbridge_lava.network(build_graph(nodes, edges))
+    assert {name: layer.name for name, layer in network.layers.items()} == {n: n for n in nodes if n != "o"}
+    assert network.latency == {"x": 0, "w": 1, "o:sink": 1, "x:align1": 1, "o": 1}
+    assert network.out.shape == (2,)
+
+
 @pytest.mark.parametrize(("precision", "module", "case"), CASES, ids=lambda value: getattr(value, "name", None))
 def test_every_node_streams_what_the_reference_gives(precision, module, case):
     graph = case.graph()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import nirbridge
-from nirbridge.ir import build_graph
+from nirbridge.ir import Aggregate, PhaseEncode, PhaseIF, SparseMatrix, build_graph
 from nirbridge.runtime import make_plan
 from nirbridge.runtime.integer_bounds import single_precision_limit
 from nirbridge_norse import convolution, linear, program, schedule
@@ -198,3 +198,15 @@ def test_data_with_negative_strides(shape: tuple[int, ...]) -> None:
     with nirbridge.compile(graph, "norse") as fast:
         for seen in (x[::-1], x[:, ::-1], x[:, :, ::-1]):
             assert np.array_equal(fast.run(seen).output, fast.run(seen.copy()).output)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parameters_with_negative_strides(dtype: str) -> None:
+    """Torch takes none: of one number, of a neuron that works on windows, and in a sparse matrix."""
+    rows, ones = np.arange(2), np.array([2.0, 1.0])
+    phase = PhaseIF((2, 1), 4, 4, 2.0, 2.0, ones[::-1, None], 0.0)
+    nodes = (nir.Scale(np.ones(1)[::-1]), Aggregate(SparseMatrix((2, 2), rows, rows, ones[::-1])))
+    graph = chained((2, 1), *nodes, PhaseEncode((2, 1), 4), phase, nir.Linear(np.ones((1, 2))[:, :1][::-1]))
+    with nirbridge.compile(graph, "norse", dtype=dtype) as fast, nirbridge.compile(graph) as slow:
+        x = np.array([[[[0.5], [0.25]]]])
+        assert np.array_equal(fast.run(x).output, slow.run(x).output)

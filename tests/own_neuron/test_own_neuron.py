@@ -10,11 +10,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import tokenize
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import nir
@@ -503,6 +506,26 @@ def test_what_a_process_registers_stays_though_a_package_has_the_type(own: Modul
     mine = registry.register(replace(own.SPEC, integers=None))
     assert mine in registry.all_specs()
     assert registry.find_spec(own.AdaptiveLIF) is mine
+
+
+def test_a_thread_that_asks_while_another_loads_packages_waits(
+    own: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found no such type, since packages counted as loaded from the beginning of that on."""
+    loading, entry = threading.Event(), SimpleNamespace(name="own", value="own:SPEC")
+
+    def load() -> Any:
+        loading.set()
+        time.sleep(0.05)
+        return own.SPEC
+
+    entry.load = load
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(registry.all_specs)
+        assert loading.wait(10)
+        assert registry.type_named("AdaptiveLIF") is own.AdaptiveLIF
+        assert own.SPEC in other.result()
 
 
 def test_a_broken_package_is_named_and_harms_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

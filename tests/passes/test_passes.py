@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nir
 import numpy as np
+import pytest
 
 import nirbridge
 from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseEncode, PhaseIF, Place, SparseMatrix, flatten
@@ -16,7 +17,7 @@ IMAGE = (2, 4, 4)
 
 
 def _kinds(*nodes: nir.NIRNode) -> list[str]:
-    flat = resolve_phase_pooling(flatten(chain(*nodes, shape=IMAGE, out=(1,))))
+    flat, _ = resolve_phase_pooling(flatten(chain(*nodes, shape=IMAGE, out=(1,))))
     return [type(node).__name__ for node in flat.nodes.values()][1:-1]
 
 
@@ -46,9 +47,31 @@ def test_pools_see_through_what_only_moves_spikes() -> None:
         assert _kinds(_fire(), other, pool)[-1] == "MaxPool2d"
 
 
+@pytest.mark.parametrize("other", [_fire(), PhaseEncode(IMAGE, 4), PhaseIF(IMAGE, 4, 4, 2.0, 2.0, 1.0, 0.0, spikes=2)])
+@pytest.mark.parametrize("moving", [MaxPool2d(1, 1, 0), Place(IMAGE, (4, 4, 4), 0, 2)])
+def test_sums_of_trains_are_not_pooled(other: nir.NIRNode, moving: nir.NIRNode) -> None:
+    """They were pooled as one train, of which the first spike tells the largest value."""
+    nodes = {"a": _fire(), "b": other, "pool": moving, "last": MaxPool2d(2, 2, 0)}
+    edges = [("input", "a"), ("input", "b"), ("a", "pool"), ("b", "pool"), ("pool", "last")]
+    flat = flatten(nir.NIRGraph({"input": nir.Input(np.array(IMAGE)), **nodes}, edges, type_check=False))
+    resolved, problems = resolve_phase_pooling(flat)
+    assert type(resolved.nodes["last"]) is MaxPool2d
+    assert {problem.where for problem in problems} >= {"node 'last' (MaxPool2d)"}
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_trains_side_by_side_are_pooled(start: int) -> None:
+    nodes = {"a": _fire(), "b": _fire(), "first": Place(IMAGE, (4, 4, 4), 0, 2)}
+    nodes |= {"second": Place(IMAGE, (4, 4, 4), start, start + 2), "pool": MaxPool2d(2, 2, 0)}
+    edges = [("input", "a"), ("input", "b"), ("a", "first"), ("b", "second"), ("first", "pool"), ("second", "pool")]
+    flat = flatten(nir.NIRGraph({"input": nir.Input(np.array(IMAGE)), **nodes}, edges, type_check=False))
+    resolved, problems = resolve_phase_pooling(flat)
+    assert (type(resolved.nodes["pool"]) is FirstSpikePool2d) == (not problems) == (start == 2)
+
+
 def test_the_pool_knows_its_phases_and_the_graph_keeps_its_node() -> None:
     graph = chain(_fire(), MaxPool2d(2, 2, 0), shape=IMAGE, out=(1,))
-    flat = resolve_phase_pooling(flatten(graph))
+    flat, _ = resolve_phase_pooling(flatten(graph))
     assert isinstance(flat.nodes["n1"], FirstSpikePool2d)
     assert flat.nodes["n1"].phases == 4
     assert type(graph.nodes["n1"]) is MaxPool2d

@@ -267,3 +267,15 @@ def test_edges_into_a_node_add_up(precision: str) -> None:
     expected = each_frame(lambda f: sum(np.array(rows_times(w, np.zeros(3, w.dtype), f)) for w in weights), x)
     with nirbridge.compile(graph, precision=precision) as program:
         agree(precision, program.run(x).output, expected)
+
+
+def test_weights_are_made_dense_and_wide_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at every step."""
+    made, to_dense = [], SparseMatrix.to_dense
+    monkeypatch.setattr(SparseMatrix, "to_dense", lambda matrix: made.append(matrix) or to_dense(matrix))
+    matrix = SparseMatrix((3, 3), [0, 1, 2], [1, 2, 0], [1.0, 2.0, 3.0])
+    with nirbridge.compile(net({"a": Aggregate(matrix)}, "input a output", shape=(3,))) as program:
+        made.clear()
+        for _ in range(3):
+            assert program.step(np.ones((1, 3))).tolist() == [[1, 2, 3]]
+    assert len(made) == 1

@@ -234,6 +234,17 @@ def test_inside_a_graph_it_works_in_float_and_is_refused_in_fixed() -> None:
     assert [problem.rule for problem in nirbridge.check(graph, precision="fixed")] == ["node_runs_in_fixed_point"]
 
 
+@pytest.mark.parametrize("between", [nir.Flatten(None, 0, -1), nir.Scale(np.ones(2)), nir.Delay(np.zeros(2))])
+def test_integers_behind_a_quantize_that_is_not_behind_an_input_are_told(between: nir.NIRNode) -> None:
+    """They ran in "float", where nothing saturates or is cut, without a word."""
+    layers = Quantize((2,), 0.5), nir.Linear(np.array([[1, 2]])), nir.Scale(np.array([0.5]))
+    with pytest.warns(GraphWarning, match=r"'n1' \(Quantize\): stands behind node 'n0' .* runs in 'float'"):
+        nirbridge.compile(line(between, *layers, shape=(2,))).close()
+    for silent in ({"precision": "float"}, {}):
+        graph = line(between, *layers, shape=(2,)) if silent else line(*layers, shape=(2,))
+        nirbridge.compile(graph, **silent).close()
+
+
 def test_a_graph_that_says_fixed_and_cannot_is_refused_with_both_ways_out() -> None:
     graph = line(Quantize((2,)), nir.Linear(np.array([[0.5, 1.0]])), shape=(2,))
     way_out = "weight holds 0.5, .* Run 'nirbridge quantize' first, or take precision 'float'"

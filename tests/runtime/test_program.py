@@ -200,10 +200,12 @@ def test_phase_networks_multiply_time() -> None:
         assert program.run(np.ones((2, 5, 3))).output.shape == (16, 5, 3)
 
 
-def test_time_step_comes_from_call_then_event_input() -> None:
-    nodes = {"e": EventInput((1, 1, 3), (3, 1), 2500), "output": nir.Output(np.array([1, 1, 3]))}
+@pytest.mark.parametrize(("window", "seconds"), [(2500, 2.5e-3), (100, 1e-4), (1100, 1.1e-3)])
+def test_time_step_comes_from_call_then_event_input(window: int, seconds: float) -> None:
+    """The same number from both, whose last bit also tells states and graphs apart."""
+    nodes = {"e": EventInput((1, 1, 3), (3, 1), window), "output": nir.Output(np.array([1, 1, 3]))}
     graph = nir.NIRGraph(nodes, [("e", "output")], type_check=False)
-    assert make_plan(graph).dt == pytest.approx(2.5e-3)
+    assert make_plan(graph).dt == seconds
     assert make_plan(graph, 1e-4).dt == pytest.approx(1e-4)
     assert make_plan(_counter()).dt == pytest.approx(1e-3)
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from types import ModuleType
 from typing import Any
 
 import nir
@@ -20,6 +21,7 @@ import pytest
 
 import nirbridge
 from nirbridge.errors import UnsupportedError
+from nirbridge.primitives import where
 from nirbridge.runtime import Availability, Plan, Program, make_plan, make_program
 from nirbridge.runtime.turn import Turn
 from tests.ir.graphs import chain
@@ -384,3 +386,9 @@ def test_many_interrupts_leave_every_program_usable() -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
     np.testing.assert_array_equal(program.run(_data(1)).output, _expected(_data(1)))
+
+
+def test_a_step_runs_while_another_thread_imports_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It found a module without a Tensor, and raised AttributeError."""
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert where(np.array([True, False]), 1, 2).tolist() == [1, 2]

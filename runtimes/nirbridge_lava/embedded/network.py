@@ -60,10 +60,12 @@ class GraphProcess(AbstractProcess):
         self.stages = tuple(built.values())
         self.layers = {name: built[name] for name in ends.nodes if name in built}
         depths = {stage.name: stage.depth + stage.cell.latency for stage in network.stages}
+        kept = {stage.keeps: stage.name for stage in network.stages}
         self.latency = {name: depths[name] for name in self.layers}
         self.inputs = {shown: self._port("inp", shown, built[name], ends.inputs) for shown, name in ends.inputs.items()}
-        self.outputs = {name: self._port("out", name, built[f"{name}:sink"], ends.outputs) for name in ends.outputs}
-        self.latency |= {name: depths[f"{name}:sink"] for name in ends.outputs}
+        sinks = {name: kept[out_area(name)] for name in ends.outputs}
+        self.outputs = {name: self._port("out", name, built[sink], ends.outputs) for name, sink in sinks.items()}
+        self.latency |= {name: depths[sink] for name, sink in sinks.items()}
 
     def _port(self, kind: str, name: str, node: Node, among: Mapping[str, Any]) -> InPort | OutPort:
         """The port of an end, connected; Lava finds ports among the attributes."""

@@ -38,14 +38,8 @@ def _as_in_float(planned: PlannedNode, setting: Setting) -> Stage:
     return wide
 
 
-@FIXED_LOWERING.register("mean pool")
-def _average(planned: PlannedNode, setting: Setting) -> Stage:
-    return integer_mean_pool(planned, setting)
-
-
-@FIXED_LOWERING.register("window")
-def _window(planned: PlannedNode, setting: Setting) -> Stage:
-    return integer_window(planned, setting)
+FIXED_LOWERING.register("mean pool")(integer_mean_pool)
+FIXED_LOWERING.register("window")(integer_window)
 
 
 def byte_synapse(planned: PlannedNode, setting: Setting) -> EitherPrecision:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from nirbridge.ir import spec_of
 from nirbridge.primitives.integers import DECAY_ONE
 from nirbridge.runtime import PlannedNode
+from nirbridge.runtime.stepping import integer_form_of
 from nirbridge_norse.neurons.lanes import LaneTable, lane_table
 from nirbridge_norse.setting import Setting
 
@@ -38,13 +38,8 @@ class FixedParameters(NamedTuple):
 
 
 def fixed_parameters(planned: PlannedNode, setting: Setting) -> FixedParameters:
-    """The normal form of a neuron node as tensors; with a reset amount a spike takes that off the membrane."""
-    integers = spec_of(planned.node).integers
-    assert integers is not None
-    assert integers.form is not None
-    form = integers.form(planned.node, setting.dt)
-    if planned.reset_amount is not None:
-        form = form.subtracting(planned.reset_amount)
+    """The normal form of a neuron node as tensors."""
+    form = integer_form_of(planned, setting.dt)
     lanes = None
     if form.threshold is not None:
         lanes = lane_table(*(setting.tensor(field) for field in (form.threshold, form.weight, form.amount)))
