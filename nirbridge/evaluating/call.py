@@ -123,6 +123,8 @@ def evaluate(
     require_reading(order, scale)
     require_energy(energy, activity)
     others = (others,) if isinstance(others, str) else others
+    if restart and output is None:
+        raise InputError("option 'restart'", "goes with an output, beside which a run is kept", "Leave it out")
     place = None if output is None else _output(output)
     picture = None if plot is None else _picture(plot)
     flat = flatten(graph)

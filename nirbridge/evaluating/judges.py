@@ -68,6 +68,10 @@ class Judge(Protocol):
         """Scores of every sample."""
         ...
 
+    def refused(self, batch: Batch) -> dict[int, str]:
+        """Why it does not take samples whose numbers are the reason, by their number in the part."""
+        ...
+
     def close(self) -> None:
         """Frees what deciding holds."""
         ...
@@ -175,6 +179,21 @@ class GraphJudge:
             if meter is not None:
                 found.activity[int(steps)] = meter.tally(own, meter.inferences_of(own[program.plan.inputs[0]]))
         return found
+
+    def refused(self, batch: Batch) -> dict[int, str]:
+        """See ``Judge``; what is refused for zeros too is not refused for its numbers."""
+        if self._refusal({name: np.zeros_like(array[:, :1]) for name, array in batch.x.items()}):
+            return {}
+        each = ((place, self._refusal(batch.only([row]).x)) for row, place in enumerate(batch.places.tolist()))
+        return {place: text for place, text in each if text}
+
+    def _refusal(self, x: Mapping[str, Array]) -> str:
+        try:
+            with self.named():
+                self.program().run(x)
+        except InputError as error:
+            return str(error.problems[0])
+        return ""
 
     @contextmanager
     def named(self) -> Iterator[None]:

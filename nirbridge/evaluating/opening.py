@@ -130,13 +130,14 @@ def _recordings(
 
 def _refuse(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
-        if options.get(name):
-            raise InputError(f"option '{name}'", f"does not go with {where}", "Leave it out")
+        if given := options.get(name):
+            told = next(iter(given)) if isinstance(given, Mapping) else name
+            raise InputError(f"option '{told}'", f"does not go with {where}", "Leave it out")
 
 
 def _labels(labels: Any) -> Array:
     if not isinstance(labels, (str, os.PathLike)):
-        return np.asarray(labels)
+        return as_array("labels", labels)
     found = read_arrays(labels, "[N]")
     named = {name: ArraySource(array) for name, array in found.items()} if isinstance(found, dict) else {}
     taken = take_labels(named)

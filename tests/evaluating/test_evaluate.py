@@ -195,7 +195,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypa
     assert found.resumed == 24
     assert without_time(tmp_path / "p.csv") == without_time(tmp_path / "whole.csv")
     mine, theirs = found.to_dict(), whole.to_dict()
-    for name in ("seconds", "samples_a_second", "resumed"):
+    for name in ("seconds", "milliseconds", "samples_a_second", "resumed"):
         del mine[name], theirs[name]
     assert mine == theirs
     assert not journal.exists()
@@ -341,6 +341,11 @@ def test_why_there_is_no_energy_is_said() -> None:
     assert not any("No energy" in note for note in evaluate().notes)
 
 
+def five_classes() -> nir.NIRGraph:
+    flat = nir.Flatten({"input": np.array([2, 3])}, 0, -1)
+    return line(flat, nir.Linear(np.ones((5, 6))), entry=entry(2, 3), leaves=(5,))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "found"),
     [
@@ -364,7 +369,10 @@ def test_why_there_is_no_energy_is_said() -> None:
         ({"data": "nowhere.npy"}, FileError, "does not exist"),
         ({"data": "nmnist"}, InputError, "--root"),
         ({"data": {"input": IMAGES, "other": IMAGES}}, InputError, "the graph's inputs are input"),
-        ({"encoding": {"window": 1000}}, InputError, "option 'encoding': does not go with"),
+        ({"encoding": {"window": 1000}}, InputError, "option 'window': does not go with"),
+        ({"restart": True}, InputError, "option 'restart': goes with an output"),
+        ({"labels": np.ma.masked_equal(LABELS, 1)}, InputError, "labels: "),
+        ({"baseline": five_classes()}, InputError, "'baseline': gives scores of 5 classes, 'reference' of 4"),
         ({"output": "p.txt"}, InputError, "expected .csv or .parquet"),
         ({"plot": "p.svg"}, InputError, "file 'p.svg': ends with '.svg', expected '.png'"),
         ({"others": ["reference"]}, InputError, "name one twice"),
