@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nirbridge.arrays import as_array, one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings

@@ -101,6 +101,7 @@ def test_an_error_that_does_not_unpickle_is_told_as_one(neuron_model):
 
 def test_what_a_second_process_says_at_its_end_is_not_read():
     from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+
     from nirbridge_lava.guarded import _joined
 
     actor = SystemProcess(target=raise_after(0, UnpicklableError("a", "b")), args=(None, None, None))
