@@ -26,7 +26,7 @@ from nirbridge.evaluating.running import finished, prepared
 from nirbridge.evaluating.samples import Samples
 from nirbridge.files import require_target
 from nirbridge.ir import FlatGraph, Graph, flatten
-from nirbridge.pictures import require_named
+from nirbridge.pictures import require_libraries, require_named
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan, require_option, usable_runtime
 from nirbridge.workers import crew
@@ -196,6 +196,7 @@ def _output(output: str | os.PathLike[str]) -> Path:
 def _picture(plot: str | os.PathLike[str]) -> Path:
     place = require_target(plot)
     require_named(place)
+    require_libraries("a picture", "matplotlib")
     return place
 
 

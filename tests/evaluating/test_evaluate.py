@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import nirbridge
+from nirbridge.cli.common import require_output
 from nirbridge.errors import FileError, InputError, UnsupportedError
 from nirbridge.evaluating import Evaluation
 from nirbridge.evaluating.journal import SUFFIX
@@ -251,6 +252,16 @@ def test_a_picture_without_labels_is_refused_before_the_work(tmp_path: Path) -> 
         )
     with pytest.raises(FileError, match="does not exist"):
         evaluate(plot=tmp_path / "nowhere" / "p.png", progress=lambda *_: pytest.fail("ran"))
+
+
+def test_a_picture_that_nothing_can_draw_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nirbridge.pictures.libraries.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs matplotlib"):
+        evaluate(plot=tmp_path / "p.png", progress=lambda *_: pytest.fail("ran"))
+    with pytest.raises(InputError, match="needs matplotlib"):
+        require_output(tmp_path / "p.png", ".png")
 
 
 def test_bad_samples_are_counted_and_named() -> None:
