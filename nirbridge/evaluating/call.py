@@ -128,23 +128,14 @@ def evaluate(
     place = None if output is None else _output(output)
     picture = None if plot is None else _picture(plot)
     flat = flatten(graph)
-    about_data: dict[str, Any] = {
-        "order": order,
-        "encoding": encoding,
-        "reading": reading,
-        "root": root,
-        "train": train,
-    }
-    about_data = {name: value for name, value in about_data.items() if value}
-    if scale != 1:
-        about_data["scale"] = scale
+    about = {"order": order, "scale": scale, "encoding": encoding, "reading": reading, "root": root, "train": train}
     with ExitStack() as stack:
         first, judges = _judges(flat, runtime, others, options, dict(energy or {}) if activity else None)
         judges += _baseline(baseline, baseline_weights, runtime, options)
         for judge in judges:
             stack.callback(judge.close)
         plan = _opened(judges)
-        found = open_samples(data, labels, flat, plan, steps, about_data)
+        found = open_samples(data, labels, flat, plan, steps, about)
         if picture is not None:
             require_known(found.labels)
         for target in (place, picture):

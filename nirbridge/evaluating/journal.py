@@ -11,6 +11,7 @@ from typing import Any, TextIO, cast
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating.work import Judged, from_plain, to_plain
+from nirbridge.files import unwritable
 
 SUFFIX = ".partial"
 """Behind the name of the output file."""
@@ -74,11 +75,7 @@ def _opened(path: Path, mode: str) -> TextIO:
     try:
         return cast(TextIO, path.open(mode, encoding="utf-8"))
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> FileError:
-    return FileError(f"file '{path}'", f"cannot be written ({error.strerror})", "Choose another place")
+        raise unwritable(path, error) from error
 
 
 def _lock(file: TextIO, path: Path) -> None:
@@ -120,4 +117,4 @@ def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:
         file.write(json.dumps(data) + "\n")
         file.flush()
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error

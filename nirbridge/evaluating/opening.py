@@ -38,7 +38,7 @@ def open_samples(
         graph: the graph.
         plan: of the graph.
         steps: that a sample has; see ``nirbridge.evaluate``.
-        options: those of ``nirbridge.evaluate`` about data.
+        options: those of ``nirbridge.evaluate`` about data; what is None, empty or a factor of 1 asks for nothing.
 
     Raises:
         InputError, FileError: data, labels or options do not fit.
@@ -79,7 +79,7 @@ def _open_path(
         if options.get("order") == "nt":
             raise InputError("option 'order'", f"'nt' is not how file '{path}' holds its steps", "Leave it out")
         sources = {key: ArraySource(array) for key, array in read_nir_data(path, plan).items()}
-        return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {"order": "tn", **options})
+        return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {**options, "order": "tn"})
     if path.suffix.lower() in _ARRAYS:
         sources = source_of(path)
         taken = take_labels(sources, plan.inputs)
@@ -128,7 +128,8 @@ def _recordings(
 
 def _refuse(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
-        if given := options.get(name):
+        given = options.get(name)
+        if given and not (name == "scale" and given == 1):
             told = next(iter(given)) if isinstance(given, Mapping) else name
             raise InputError(f"option '{told}'", f"does not go with {where}", "Leave it out")
 
