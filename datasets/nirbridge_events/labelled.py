@@ -88,7 +88,7 @@ class GestureSample(FileSample):
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
-    Hidden files and folders are left out.
+    Hidden files and folders are left out.  A link that leads nowhere, or to a folder, is a sample that cannot be read.
 
     Raises:
         FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
@@ -98,9 +98,8 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
     samples = tuple(
         SizedSample(path, label, sensor_size)
         for label, entry in enumerate(classes)
-        for path in sorted(
-            (path for path in entry.rglob("*") if path.is_file() and _visible(path, entry)), key=_as_counted
-        )
+        for path in sorted(entry.rglob("*"), key=_as_counted)
+        if (path.is_file() or path.is_symlink()) and _visible(path, entry)
     )
     if classes and all(entry.name.lower() in _PARTS for entry in classes):
         names = " and ".join(f"'{entry.name}'" for entry in classes)

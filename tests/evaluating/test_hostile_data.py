@@ -90,6 +90,15 @@ def test_a_recording_that_is_missing_is_a_bad_sample(table: Path) -> None:
         nirbridge.evaluate(on_events(), table.parent)
 
 
+def test_links_to_no_recording_are_bad_samples(tmp_path: Path) -> None:
+    data = recordings(tmp_path / "data")
+    (data / "0" / "gone.npy").symlink_to(tmp_path / "nowhere.npy")
+    (data / "2" / "more").symlink_to(data / "0")
+    found = nirbridge.evaluate(on_events(), data)
+    assert (found.samples, len(found.bad)) == (7, 2)
+    assert [Path(found.files[number]).name for number in found.bad] == ["gone.npy", "more"]
+
+
 def test_a_folder_that_is_no_class_does_not_renumber_the_others(tmp_path: Path) -> None:
     root = recordings(tmp_path / "data")
     (root / "notes").mkdir()
