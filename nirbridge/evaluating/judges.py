@@ -143,9 +143,11 @@ class GraphJudge:
         return self._meter
 
     def neurons(self) -> tuple[str, ...]:
-        """The nodes whose spikes are counted."""
+        """The neurons that send spikes, which are counted."""
+        if self.energy is None:
+            return ()
         plan = self.program().plan
-        return () if self.energy is None else spiking_neurons(plan)
+        return tuple(p.name for p in plan.nodes if spec_of(p.node).has_membrane and sends_spikes(plan, p.name))
 
     def decide(self, batch: Batch) -> Decided:
         """See ``Judge``."""
@@ -221,11 +223,6 @@ class GraphJudge:
         assert found.decisions is not None, "graphs decide after every step"
         found.decisions[: len(own), places] = running_scores(own, windows).argmax(axis=-1)
         found.decisions[len(own) - 1 :, places] = found.scores[places].argmax(axis=-1)
-
-
-def spiking_neurons(plan: Plan) -> tuple[str, ...]:
-    """The neurons that send spikes, by name."""
-    return tuple(p.name for p in plan.nodes if spec_of(p.node).has_membrane and sends_spikes(plan, p.name))
 
 
 def require_scores(plan: Plan) -> int:
