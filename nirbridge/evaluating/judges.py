@@ -68,10 +68,6 @@ class Judge(Protocol):
         """Scores of every sample."""
         ...
 
-    def refused(self, batch: Batch) -> dict[int, str]:
-        """Why it does not take samples whose numbers are the reason, by their number in the part."""
-        ...
-
     def close(self) -> None:
         """Frees what deciding holds."""
         ...
@@ -183,7 +179,7 @@ class GraphJudge:
         return found
 
     def refused(self, batch: Batch) -> dict[int, str]:
-        """See ``Judge``; what is refused for zeros too is not refused for its numbers."""
+        """Why it does not take samples, by their number in the part; what zeros share is no matter of a sample."""
         if self._refusal({name: np.zeros_like(array[:, :1]) for name, array in batch.x.items()}):
             return {}
         each = ((place, self._refusal(batch.only([row]).x)) for row, place in enumerate(batch.places.tolist()))

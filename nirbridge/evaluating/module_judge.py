@@ -71,10 +71,6 @@ class ModuleJudge:
         scores = output.detach().double().numpy()
         return Decided(scores.mean(axis=0) if scores.ndim == 3 else scores, seconds=seconds)
 
-    def refused(self, batch: Batch) -> dict[int, str]:
-        """See ``Judge``: what a module raises is no matter of a sample."""
-        return {}
-
     def _load(self) -> None:
         if self._module is None:
             from nirbridge.exporting import load_module, load_weights

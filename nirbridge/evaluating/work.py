@@ -10,7 +10,7 @@ import numpy as np
 
 from nirbridge.costing.activity import Activity, Traffic
 from nirbridge.errors import InputError
-from nirbridge.evaluating.judges import Decided, Judge
+from nirbridge.evaluating.judges import Decided, GraphJudge, Judge
 from nirbridge.evaluating.samples import Batch, Part
 from nirbridge.runtime import Array
 from nirbridge.runtime.host import Loss
@@ -105,7 +105,8 @@ def _decisions(judges: Sequence[Judge], batch: Batch, bad: dict[int, str]) -> tu
     try:
         decisions = [judge.decide(batch) for judge in judges] if len(batch) else []
     except InputError:
-        refused = {place: text for judge in judges for place, text in judge.refused(batch).items()}
+        graphs = [judge for judge in judges if isinstance(judge, GraphJudge)]  # a module's errors are of its code
+        refused = {place: text for judge in graphs for place, text in judge.refused(batch).items()}
         if not refused:
             raise
         bad |= refused
