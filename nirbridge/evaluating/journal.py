@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -117,4 +117,6 @@ def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:
         file.write(json.dumps(data) + "\n")
         file.flush()
     except OSError as error:
+        with suppress(OSError):  # what is left to write would fail once more, in other words
+            file.close()
         raise unwritable(path, error) from error

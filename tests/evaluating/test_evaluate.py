@@ -15,7 +15,7 @@ import nirbridge
 from nirbridge.cli.common import require_output
 from nirbridge.errors import FileError, InputError, UnsupportedError
 from nirbridge.evaluating import Evaluation
-from nirbridge.evaluating.journal import SUFFIX
+from nirbridge.evaluating.journal import SUFFIX, _write
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
 from tests.costing.nets import entry, line
 from tests.evaluating.networks import IMAGES, LABELS, W1, W2, small
@@ -289,6 +289,11 @@ def test_a_bad_sample_of_an_earlier_run_ends_the_evaluation_too(tmp_path: Path) 
     with pytest.raises(InputError, match="sample 3: holds NaN or infinity"):
         evaluate(broken, batch=8, bad="error", output=tmp_path / "p.csv")
     assert evaluate(broken, batch=8, output=tmp_path / "p.csv").resumed == 24
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    with pytest.raises(FileError, match=r"p\.partial.*No space left"), open("/dev/full", "w") as file:  # noqa: PTH123
+        _write(file, {"a": 1}, Path("p.partial"))
 
 
 def test_nothing_is_kept_where_nothing_was_finished(tmp_path: Path) -> None:
