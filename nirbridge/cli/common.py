@@ -226,6 +226,7 @@ def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Pa
         FileError: it cannot be written there.
     """
     from nirbridge.files import is_stdout, is_stream, require_target
+    from nirbridge.pictures import require_libraries
 
     if path is None:
         return
@@ -236,8 +237,6 @@ def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Pa
         expected = " or ".join(f"'{one}'" for one in known)
         raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
     if path.suffix.lower() == ".png":
-        from nirbridge.pictures import require_libraries
-
         require_libraries("a picture", "matplotlib")
     require_target(path)
     require_apart([path], inputs)

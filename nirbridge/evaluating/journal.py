@@ -59,7 +59,10 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
     with _opened(path, "r+" if done else "a") as file:
         _lock(file, path)
         if done:
-            _cut_behind(file, len(done))
+            for _ in range(len(done) + 1):
+                file.readline()
+            file.seek(file.tell())
+            file.truncate()
         else:
             file.truncate(0)
             _write(file, head, path)
@@ -103,13 +106,6 @@ def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
         return [from_plain(json.loads(line)) for line in lines[1:-1]]
     except (ValueError, KeyError, TypeError) as error:
         raise FileError(f"file '{path}'", f"is damaged ({error})", "Give --restart to begin anew") from error
-
-
-def _cut_behind(file: TextIO, pieces: int) -> None:
-    for _ in range(pieces + 1):
-        file.readline()
-    file.seek(file.tell())
-    file.truncate()
 
 
 def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:

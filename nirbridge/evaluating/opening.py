@@ -43,7 +43,7 @@ def open_samples(
     Raises:
         InputError, FileError: data, labels or options do not fit.
     """
-    given = None if labels is None else _labels(labels)
+    given = None if labels is None else labels_of(labels)
     if isinstance(data, (str, os.PathLike)):
         found = _open_path(Path(data), str(data), given, graph, plan, steps, options)
     elif isinstance(data, Labelled):
@@ -134,7 +134,8 @@ def _refuse(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> N
             raise InputError(f"option '{told}'", f"does not go with {where}", "Leave it out")
 
 
-def _labels(labels: Any) -> Array:
+def labels_of(labels: Any) -> Array:
+    """The classes of samples, given as numbers or as the path of a file of them."""
     if not isinstance(labels, (str, os.PathLike)):
         return as_array("labels", labels)
     found = read_arrays(labels, "[N]")
