@@ -41,9 +41,9 @@ def require_target(path: str | os.PathLike[str]) -> Path:
         if not is_stream(target):
             _require_folder(target, real.parent)
         if real.exists() and not os.access(real, os.W_OK):
-            raise _unwritable(target, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+            raise unwritable(target, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     except OSError as error:  # a name that is too long, a loop of links
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     return target
 
 
@@ -92,7 +92,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         kept = _Through(real) if is_stream(target) else _Beside(real)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     raw = _Raw(os.dup(kept.descriptor), "w+b")
     try:
         with io.BufferedRandom(raw) as file:
@@ -105,7 +105,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         cause = raw.failed or kept.failed
         if cause is None:
             raise
-        raise _unwritable(target, cause) from error
+        raise unwritable(target, cause) from error
     finally:
         kept.drop()
 
@@ -259,6 +259,7 @@ def _descriptor(path: Path) -> int | None:
     return int(path.name) if number else None
 
 
-def _unwritable(target: Path, error: OSError) -> FileError:
+def unwritable(target: Path, error: OSError) -> FileError:
+    """The error of an output file."""
     reason = error.strerror or str(error)
     return FileError(f"file '{target}'", f"cannot be written ({reason})", "Choose another place")

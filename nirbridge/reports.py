@@ -76,7 +76,7 @@ def counted(count: int, singular: str, plural: str = "") -> str:
 def seconds_text(seconds: float) -> str:
     """A duration with three digits and its unit."""
     for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
-        if seconds < limit:
+        if float(f"{seconds:.3g}") < limit:  # as it is shown: 999.9 ms are 1 s
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
 
@@ -84,6 +84,6 @@ def seconds_text(seconds: float) -> str:
 def rate_text(events: float) -> str:
     """Events a second with three digits."""
     for limit, unit in ((1e6, "Mev/s"), (1e3, "kev/s")):
-        if events >= limit:
+        if float(f"{events:.3g}") >= limit:
             return f"{events / limit:.3g} {unit}"
     return f"{events:.3g} ev/s"

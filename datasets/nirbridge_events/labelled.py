@@ -57,7 +57,8 @@ class Labelled:
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
-    Hidden files and folders are left out; a folder that is a bag of ROS 2 is a recording.
+    Hidden files and folders are left out; a folder that is a bag of ROS 2 is a recording.  A link that leads nowhere,
+    or to a folder of anything else, is a sample that cannot be read.
 
     Raises:
         FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
@@ -227,13 +228,13 @@ def _found(table: Path, name: str, below: dict[str, list[Path]], lacking: bool) 
 
 
 def _recordings(folder: Path) -> Iterator[Path]:
-    """The files anywhere below a folder, and the folders that are bags of ROS 2, but for what is hidden."""
+    """The files and links anywhere below a folder, and the folders that are bags of ROS 2, but for what is hidden."""
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
-        if path.is_file() or rosbag.is_folder(path):
+        if path.is_file() or path.is_symlink() or rosbag.is_folder(path):
             yield path
-        elif path.is_dir() and not path.is_symlink():
+        elif path.is_dir():
             yield from _recordings(path)
 
 

@@ -221,11 +221,12 @@ def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Pa
     None stands for one that was not given.
 
     Raises:
-        InputError: the name does not end with ``suffix`` or one of them and is none of a pipe or device, or it is an
-            input.
+        InputError: the name does not end with ``suffix`` or one of them and is none of a pipe or device, it is an
+            input, or what draws it is not installed.
         FileError: it cannot be written there.
     """
     from nirbridge.files import is_stdout, is_stream, require_target
+    from nirbridge.pictures import require_libraries
 
     if path is None:
         return
@@ -235,6 +236,8 @@ def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Pa
     if path.suffix.lower() not in known and not is_stream(path):
         expected = " or ".join(f"'{one}'" for one in known)
         raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
+    if path.suffix.lower() == ".png":
+        require_libraries("a picture", "matplotlib")
     require_target(path)
     require_apart([path], inputs)
 

@@ -161,6 +161,7 @@ def _options(flags: dict[str, Any]) -> dict[str, Any]:
     }
     if "bits" in energy:
         energy["bits"] = int(energy["bits"])
+    named = flags["baseline"]
     names = (
         "labels", "steps", "restart", "batch", "jobs", "cluster", "samples", "bad", "activity", "order", "scale",
         "root", "train", "baseline_weights", "dt", "precision", "integrator", "reset",
@@ -168,15 +169,8 @@ def _options(flags: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: flags[name] for name in names},
         **take_runtime_options(flags),
-        "baseline": _baseline(flags["baseline"]),
+        "baseline": read_flat_graph(Path(named)) if named and Path(named).suffix.lower() == ".nir" else named,
         "encoding": encoding or None,
         "reading": told or None,
         "energy": energy,
     }
-
-
-def _baseline(named: str | None) -> Any:
-    """A graph where the name ends so, else the SPEC of a module."""
-    if named is None or Path(named).suffix.lower() != ".nir":
-        return named
-    return read_flat_graph(Path(named))

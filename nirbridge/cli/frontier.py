@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import nir
 
     from nirbridge.evaluating import Candidate, NetworkFile
-    from nirbridge.runtime import Array
 
 _PATH = click.Path(path_type=Path)
 
@@ -141,8 +140,9 @@ def command(
 def _candidates(files: tuple[NetworkFile, ...], labels: Path, how: dict[str, Any]) -> list[Candidate]:
     """All networks with their data; an error names every file that does not fit."""
     from nirbridge.evaluating import candidate, distinct_names
+    from nirbridge.evaluating.opening import labels_of
 
-    classes = _labels(labels)
+    classes = labels_of(labels)
     problems: list[Problem] = []
     found = []
     known: dict[Any, Any] = {}
@@ -176,12 +176,6 @@ def _data(file: NetworkFile, graph: nir.NIRGraph, dt: float | None, known: dict[
     if key not in known:
         known[key] = read_data(file.input, graph, dt, samples)
     return known[key]
-
-
-def _labels(path: Path) -> Array:
-    from nirbridge.arrays import one_array, read_arrays
-
-    return one_array(path, read_arrays(path), "Save the classes alone as .npy")
 
 
 @contextmanager

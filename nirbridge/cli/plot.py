@@ -56,9 +56,7 @@ _MOST_NEURONS = 1000
 @click.option(
     "--fps",
     type=click.FloatRange(0.1, 60),
-    default=10.0,
-    show_default=True,
-    help="Pictures a second of a film, of a .gif at most 50.",
+    help="Pictures a second of a film, of a .gif at most 50; 10 if not given.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
 @calculation_options
@@ -69,7 +67,7 @@ def command(
     record: tuple[str, ...],
     sample: int,
     neurons: str | None,
-    fps: float,
+    fps: float | None,
     runtime: str,
     **options: Any,
 ) -> None:
@@ -89,6 +87,8 @@ def command(
     numbers = _numbers(neurons)
     require_output(output, SUFFIXES, graph, *source.paths)
     animated = picture_suffix(output) in (".gif", ".mp4")
+    if fps is not None and not animated:
+        raise InputError("option --fps", f"is of films, and '{output}' is a still", "Leave it out, or write a .gif")
     network = read_flat_graph(graph)
     note_precision(graph, network, options["precision"], options["dt"])
     with naming(graph, source):
@@ -98,7 +98,7 @@ def command(
         )
     for note in (*picture.notes, *(picture.film_notes() if animated else ())):
         echo(f"Note: {note}", err=True)
-    picture.save(output, fps, _bar)
+    picture.save(output, fps or 10.0, _bar)
     echo(f"wrote {output}", err=True)
 
 

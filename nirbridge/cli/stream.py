@@ -262,26 +262,15 @@ def _open_view(
     settings: EncoderSettings,
     port: int,
 ) -> View:
+    from nirbridge.ir import spec_of
     from nirbridge_events.viewing import View
     from nirbridge_events.viewing.snapshots import About
 
+    spiking = tuple(planned.name for planned in program.plan.nodes if spec_of(planned.node).sends.spikes)
     names = None if labels is None else tuple(labels)
-    view = View(About(source, model.name, runtime, names, _spiking(program), settings), port)
+    view = View(About(source, model.name, runtime, names, spiking, settings), port)
     echo(f"Page: {view.url}", err=True)
     return view
-
-
-def _spiking(program: Program) -> tuple[str, ...]:
-    """The nodes that send spikes."""
-    from nirbridge.ir import PhaseEncode, PhaseIF
-    from nirbridge.showing.roles import role_of
-
-    phase = (PhaseEncode, PhaseIF)
-    return tuple(
-        planned.name
-        for planned in program.plan.nodes
-        if role_of(planned.node) in ("binary", "multilevel") or type(planned.node) in phase
-    )
 
 
 def _hold(page: View, summary: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from nirbridge.evaluating.running import finished, prepared
 from nirbridge.evaluating.samples import Samples
 from nirbridge.files import require_target
 from nirbridge.ir import FlatGraph, Graph, flatten
-from nirbridge.pictures import require_named
+from nirbridge.pictures import require_libraries, require_named
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan, require_option, usable_runtime
 from nirbridge.workers import crew
@@ -123,26 +123,19 @@ def evaluate(
     require_reading(order, scale)
     require_energy(energy, activity)
     others = (others,) if isinstance(others, str) else others
+    if restart and output is None:
+        raise InputError("option 'restart'", "goes with an output, beside which a run is kept", "Leave it out")
     place = None if output is None else _output(output)
     picture = None if plot is None else _picture(plot)
     flat = flatten(graph)
-    about_data: dict[str, Any] = {
-        "order": order,
-        "encoding": encoding,
-        "reading": reading,
-        "root": root,
-        "train": train,
-    }
-    about_data = {name: value for name, value in about_data.items() if value}
-    if scale != 1:
-        about_data["scale"] = scale
+    about = {"order": order, "scale": scale, "encoding": encoding, "reading": reading, "root": root, "train": train}
     with ExitStack() as stack:
         first, judges = _judges(flat, runtime, others, options, dict(energy or {}) if activity else None)
         judges += _baseline(baseline, baseline_weights, runtime, options)
         for judge in judges:
             stack.callback(judge.close)
         plan = _opened(judges)
-        found = open_samples(data, labels, flat, plan, steps, about_data)
+        found = open_samples(data, labels, flat, plan, steps, about)
         if picture is not None:
             require_known(found.labels)
         for target in (place, picture):
@@ -194,6 +187,7 @@ def _output(output: str | os.PathLike[str]) -> Path:
 def _picture(plot: str | os.PathLike[str]) -> Path:
     place = require_target(plot)
     require_named(place)
+    require_libraries("a picture", "matplotlib")
     return place
 
 

@@ -151,10 +151,12 @@ class Figures:
             "spikes": spikes,
             "energy": None if self.cost is None else self.cost.to_dict(),
             "steps": float(np.mean(self.steps[self.good])),
+            "milliseconds": float(np.mean(self.milliseconds[self.good])),
             "seconds": self.seconds,
             "samples_a_second": self.throughput,
             "resumed": self.resumed,
             "bad_samples": {str(number): text for number, text in self.bad.items()},
             "lost": len(self.lost),
+            "lost_samples": {str(number): text for number, text in self.lost.items()},
             "notes": list(self.notes),
         }

@@ -40,10 +40,7 @@ def first_samples(
     """
     require_counts(samples=samples, steps=steps)
     require_reading(order, scale)
-    options = {"order": order} if order else {}
-    found = open_samples(
-        data, None, graph, make_plan(graph, dt), steps, options | ({"scale": scale} if scale != 1 else {})
-    )
+    found = open_samples(data, None, graph, make_plan(graph, dt), steps, {"order": order, "scale": scale})
     batch = found.part(0, min(samples, len(found))).load()
     if not len(batch):
         number, why = next(iter(batch.bad.items()))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating.work import Judged, from_plain, to_plain
+from nirbridge.files import unwritable
 
 SUFFIX = ".partial"
 """Behind the name of the output file."""
@@ -58,7 +59,10 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
     with _opened(path, "r+" if done else "a") as file:
         _lock(file, path)
         if done:
-            _cut_behind(file, len(done))
+            for _ in range(len(done) + 1):
+                file.readline()
+            file.seek(file.tell())
+            file.truncate()
         else:
             file.truncate(0)
             _write(file, head, path)
@@ -74,11 +78,7 @@ def _opened(path: Path, mode: str) -> TextIO:
     try:
         return cast(TextIO, path.open(mode, encoding="utf-8"))
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> FileError:
-    return FileError(f"file '{path}'", f"cannot be written ({error.strerror})", "Choose another place")
+        raise unwritable(path, error) from error
 
 
 def _lock(file: TextIO, path: Path) -> None:
@@ -108,16 +108,11 @@ def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
         raise FileError(f"file '{path}'", f"is damaged ({error})", "Give --restart to begin anew") from error
 
 
-def _cut_behind(file: TextIO, pieces: int) -> None:
-    for _ in range(pieces + 1):
-        file.readline()
-    file.seek(file.tell())
-    file.truncate()
-
-
 def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:
     try:
         file.write(json.dumps(data) + "\n")
         file.flush()
     except OSError as error:
-        raise _unwritable(path, error) from error
+        with suppress(OSError):  # what is left to write would fail once more, in other words
+            file.close()
+        raise unwritable(path, error) from error

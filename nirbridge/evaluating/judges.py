@@ -139,9 +139,11 @@ class GraphJudge:
         return self._meter
 
     def neurons(self) -> tuple[str, ...]:
-        """The nodes whose spikes are counted."""
+        """The neurons that send spikes, which are counted."""
+        if self.energy is None:
+            return ()
         plan = self.program().plan
-        return () if self.energy is None else spiking_neurons(plan)
+        return tuple(p.name for p in plan.nodes if spec_of(p.node).has_membrane and sends_spikes(plan, p.name))
 
     def decide(self, batch: Batch) -> Decided:
         """See ``Judge``."""
@@ -176,6 +178,21 @@ class GraphJudge:
                 found.activity[int(steps)] = meter.tally(own, meter.inferences_of(own[program.plan.inputs[0]]))
         return found
 
+    def refused(self, batch: Batch) -> dict[int, str]:
+        """Why it does not take samples, by their number in the part; what zeros share is no matter of a sample."""
+        if self._refusal({name: np.zeros_like(array[:, :1]) for name, array in batch.x.items()}):
+            return {}
+        each = ((place, self._refusal(batch.only([row]).x)) for row, place in enumerate(batch.places.tolist()))
+        return {place: text for place, text in each if text}
+
+    def _refusal(self, x: Mapping[str, Array]) -> str:
+        try:
+            with self.named():
+                self.program().run(x)
+        except InputError as error:
+            return str(error.problems[0])
+        return ""
+
     @contextmanager
     def named(self) -> Iterator[None]:
         """Says whose problems they are, where the graph is not the one that is evaluated."""
@@ -202,11 +219,6 @@ class GraphJudge:
         assert found.decisions is not None, "graphs decide after every step"
         found.decisions[: len(own), places] = running_scores(own, windows).argmax(axis=-1)
         found.decisions[len(own) - 1 :, places] = found.scores[places].argmax(axis=-1)
-
-
-def spiking_neurons(plan: Plan) -> tuple[str, ...]:
-    """The neurons that send spikes, by name."""
-    return tuple(p.name for p in plan.nodes if spec_of(p.node).has_membrane and sends_spikes(plan, p.name))
 
 
 def require_scores(plan: Plan) -> int:

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nirbridge.arrays import as_array, one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
@@ -40,12 +38,12 @@ def open_samples(
         graph: the graph.
         plan: of the graph.
         steps: that a sample has; see ``nirbridge.evaluate``.
-        options: those of ``nirbridge.evaluate`` about data.
+        options: those of ``nirbridge.evaluate`` about data; what is None, empty or a factor of 1 asks for nothing.
 
     Raises:
         InputError, FileError: data, labels or options do not fit.
     """
-    given = None if labels is None else _labels(labels)
+    given = None if labels is None else labels_of(labels)
     if isinstance(data, (str, os.PathLike)):
         found = _open_path(Path(data), str(data), given, graph, plan, steps, options)
     elif isinstance(data, Labelled):
@@ -81,7 +79,7 @@ def _open_path(
         if options.get("order") == "nt":
             raise InputError("option 'order'", f"'nt' is not how file '{path}' holds its steps", "Leave it out")
         sources = {key: ArraySource(array) for key, array in read_nir_data(path, plan).items()}
-        return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {"order": "tn", **options})
+        return _arrays(f"file '{path}'", sources, labels, graph, plan, steps, {**options, "order": "tn"})
     if path.suffix.lower() in _ARRAYS:
         sources = source_of(path)
         taken = take_labels(sources, plan.inputs)
@@ -134,13 +132,16 @@ def _recordings(
 
 def _refuse(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
-        if options.get(name):
-            raise InputError(f"option '{name}'", f"does not go with {where}", "Leave it out")
+        given = options.get(name)
+        if given and not (name == "scale" and given == 1):
+            told = next(iter(given)) if isinstance(given, Mapping) else name
+            raise InputError(f"option '{told}'", f"does not go with {where}", "Leave it out")
 
 
-def _labels(labels: Any) -> Array:
+def labels_of(labels: Any) -> Array:
+    """The classes of samples, given as numbers or as the path of a file of them."""
     if not isinstance(labels, (str, os.PathLike)):
-        return np.asarray(labels)
+        return as_array("labels", labels)
     found = read_arrays(labels, "[N]")
     named = {name: ArraySource(array) for name, array in found.items()} if isinstance(found, dict) else {}
     taken = take_labels(named)

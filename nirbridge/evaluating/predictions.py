@@ -15,6 +15,7 @@ from nirbridge.files import whole_file
 
 SUFFIXES = (".csv", ".parquet")
 Cell = int | float | str | None
+_FIRST = "index", "file", "label", "prediction", "margin", "steps", "spikes", "milliseconds", "problem"
 _GROUP = 4096
 """Rows of a group of Parquet, which are in memory together."""
 
@@ -53,19 +54,7 @@ def columns(found: Evaluation) -> list[str]:
     """Names of the columns."""
     others = [f"prediction_{name}" for name in found.all_predictions if name != found.judge]
     scores = [f"score_{number}" for number in range(found.classes)]
-    return [
-        "index",
-        "file",
-        "label",
-        "prediction",
-        "margin",
-        "steps",
-        "spikes",
-        "milliseconds",
-        "problem",
-        *others,
-        *scores,
-    ]
+    return [*_FIRST, *others, *scores]
 
 
 def rows(found: Evaluation) -> Iterator[list[Cell]]:

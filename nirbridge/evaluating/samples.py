@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def only(self, rows: Any) -> Batch:
+        """Some of the samples."""
+        x = {name: array[:, rows] for name, array in self.x.items()}
+        return replace(self, x=x, places=self.places[rows], steps=self.steps[rows])
 
 
 class Part(Protocol):

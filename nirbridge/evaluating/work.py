@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nirbridge.costing.activity import Activity, Traffic
-from nirbridge.evaluating.judges import Decided, Judge
+from nirbridge.errors import InputError
+from nirbridge.evaluating.judges import Decided, GraphJudge, Judge
 from nirbridge.evaluating.samples import Batch, Part
 from nirbridge.runtime import Array
 from nirbridge.runtime.host import Loss
@@ -80,10 +81,8 @@ def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
     """Loads a piece and asks every judge; the first one's scores, spikes and energy are kept."""
     batch = piece.part.load()
     found = _nothing(judges, piece, batch)
-    if not len(batch):
-        return found
-    for judge in judges:
-        decided = judge.decide(batch)
+    batch, decisions = _decisions(judges, batch, found.bad)
+    for judge, decided in zip(judges, decisions, strict=False):
         found.remarks = tuple(dict.fromkeys((*found.remarks, *decided.remarks)))
         if judge is judges[0]:
             clear = decided.clear
@@ -95,6 +94,29 @@ def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
         for place, prediction in zip(batch.places.tolist(), predictions.tolist(), strict=True):
             found.predictions[judge.name][place] = prediction
     return found
+
+
+def _decisions(judges: Sequence[Judge], batch: Batch, bad: dict[int, str]) -> tuple[Batch, list[Decided]]:
+    """The samples that every judge takes, and what each says; the others go to ``bad``.
+
+    Raises:
+        InputError: a judge takes none for another reason than its numbers, or tells other classes apart.
+    """
+    try:
+        decisions = [judge.decide(batch) for judge in judges] if len(batch) else []
+    except InputError:
+        graphs = [judge for judge in judges if isinstance(judge, GraphJudge)]  # a module's errors are of its code
+        refused = {place: text for judge in graphs for place, text in judge.refused(batch).items()}
+        if not refused:
+            raise
+        bad |= refused
+        return _decisions(judges, batch.only(~np.isin(batch.places, list(refused))), bad)
+    for judge, decided in zip(judges, decisions, strict=False):
+        own, first = decided.scores.shape[1], decisions[0].scores.shape[1]
+        if own != first:
+            found = f"gives scores of {own} classes, '{judges[0].name}' of {first}"
+            raise InputError(f"'{judge.name}'", found, "Compare networks of the same classes")
+    return batch, decisions
 
 
 def _nothing(judges: Sequence[Judge], piece: Piece, batch: Batch) -> Judged:

@@ -131,6 +131,6 @@ class ExistingCluster(DaskCrew):
 def _client(where: str, address: str) -> Client:
     try:
         return Client(address, set_as_default=False, timeout=SCHEDULER_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:  # another program's words may tell of a message of 3 EiB
         found = f"no Dask scheduler answers there within {SCHEDULER_SECONDS} s"
         raise ExecutionError(where, found, "Check the address, and that the scheduler runs") from error

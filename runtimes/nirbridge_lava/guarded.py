@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing import Process
 from queue import Empty
 from typing import Any
 
@@ -218,13 +219,14 @@ class GuardedRuntime(Runtime):
 
 
 def _joined(actor: Any) -> None:
-    """Waits for the end of a killed process."""
-    try:
-        actor.join()
-    except ValueError:
-        # A second Ctrl-C came between the kernel's word that the process has ended and the note of it.
+    """Waits for the end of a killed process; its last words, which may not even unpickle here, are not read."""
+    Process.join(actor)
+    if actor.exitcode is None:  # a second Ctrl-C came between the kernel's word that it has ended and the note of it
         actor._popen.returncode = -signal.SIGKILL
-        actor.join()
+    Process.close(actor)
+    actor._cconn.close()
+    actor._pconn.close()
+    actor._is_done = True
 
 
 def _failure(name: str, error: BaseException, trace: str) -> ExecutionError:

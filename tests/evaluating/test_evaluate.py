@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import nirbridge
+from nirbridge.cli.common import require_output
 from nirbridge.errors import FileError, InputError, UnsupportedError
 from nirbridge.evaluating import Evaluation
-from nirbridge.evaluating.journal import SUFFIX
+from nirbridge.evaluating.journal import SUFFIX, _write
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
 from tests.costing.nets import entry, line
 from tests.evaluating.networks import IMAGES, LABELS, W1, W2, small
@@ -195,7 +196,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypa
     assert found.resumed == 24
     assert without_time(tmp_path / "p.csv") == without_time(tmp_path / "whole.csv")
     mine, theirs = found.to_dict(), whole.to_dict()
-    for name in ("seconds", "samples_a_second", "resumed"):
+    for name in ("seconds", "milliseconds", "samples_a_second", "resumed"):
         del mine[name], theirs[name]
     assert mine == theirs
     assert not journal.exists()
@@ -253,6 +254,16 @@ def test_a_picture_without_labels_is_refused_before_the_work(tmp_path: Path) -> 
         evaluate(plot=tmp_path / "nowhere" / "p.png", progress=lambda *_: pytest.fail("ran"))
 
 
+def test_a_picture_that_nothing_can_draw_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nirbridge.pictures.libraries.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs matplotlib"):
+        evaluate(plot=tmp_path / "p.png", progress=lambda *_: pytest.fail("ran"))
+    with pytest.raises(InputError, match="needs matplotlib"):
+        require_output(tmp_path / "p.png", ".png")
+
+
 def test_bad_samples_are_counted_and_named() -> None:
     broken = IMAGES.copy()
     broken[[3, 17], 0, 1] = np.nan, np.inf
@@ -278,6 +289,11 @@ def test_a_bad_sample_of_an_earlier_run_ends_the_evaluation_too(tmp_path: Path) 
     with pytest.raises(InputError, match="sample 3: holds NaN or infinity"):
         evaluate(broken, batch=8, bad="error", output=tmp_path / "p.csv")
     assert evaluate(broken, batch=8, output=tmp_path / "p.csv").resumed == 24
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    with pytest.raises(FileError, match=r"p\.partial.*No space left"), open("/dev/full", "w") as file:  # noqa: PTH123
+        _write(file, {"a": 1}, Path("p.partial"))
 
 
 def test_nothing_is_kept_where_nothing_was_finished(tmp_path: Path) -> None:
@@ -341,6 +357,11 @@ def test_why_there_is_no_energy_is_said() -> None:
     assert not any("No energy" in note for note in evaluate().notes)
 
 
+def five_classes() -> nir.NIRGraph:
+    flat = nir.Flatten({"input": np.array([2, 3])}, 0, -1)
+    return line(flat, nir.Linear(np.ones((5, 6))), entry=entry(2, 3), leaves=(5,))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "found"),
     [
@@ -364,7 +385,10 @@ def test_why_there_is_no_energy_is_said() -> None:
         ({"data": "nowhere.npy"}, FileError, "does not exist"),
         ({"data": "nmnist"}, InputError, "--root"),
         ({"data": {"input": IMAGES, "other": IMAGES}}, InputError, "the graph's inputs are input"),
-        ({"encoding": {"window": 1000}}, InputError, "option 'encoding': does not go with"),
+        ({"encoding": {"window": 1000}}, InputError, "option 'window': does not go with"),
+        ({"restart": True}, InputError, "option 'restart': goes with an output"),
+        ({"labels": np.ma.masked_equal(LABELS, 1)}, InputError, "labels: "),
+        ({"baseline": five_classes()}, InputError, "'baseline': gives scores of 5 classes, 'reference' of 4"),
         ({"output": "p.txt"}, InputError, "expected .csv or .parquet"),
         ({"plot": "p.svg"}, InputError, "file 'p.svg': ends with '.svg', expected '.png'"),
         ({"others": ["reference"]}, InputError, "name one twice"),

@@ -60,6 +60,14 @@ def test_json_names_the_files(folder: Path) -> None:
     assert data == sweep(made).to_dict()
 
 
+def test_labels_are_read_as_evaluate_reads_them(folder: Path) -> None:
+    arrays = ("s1.nir", "-i", "x.npy", "--steps", "2", "--json")
+    expected = invoke(*arrays).stdout
+    with (folder / "y.npy").open("wb") as file:
+        np.savez(file, x=IMAGES, labels=LABELS)
+    assert invoke(*arrays).stdout == expected
+
+
 def test_every_network_may_have_its_steps(folder: Path) -> None:
     result = invoke("s1.nir", "s1.nir", "-i", "x.npy", "--steps", "1,4", "--json")
     assert [row["latency"] for row in json.loads(result.stdout)["networks"]] == [1, 4]

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -89,6 +90,15 @@ def test_a_recording_that_is_missing_is_a_bad_sample(table: Path) -> None:
         nirbridge.evaluate(on_events(), table.parent)
 
 
+def test_links_to_no_recording_are_bad_samples(tmp_path: Path) -> None:
+    data = recordings(tmp_path / "data")
+    (data / "0" / "gone.npy").symlink_to(tmp_path / "nowhere.npy")
+    (data / "2" / "more").symlink_to(data / "0")
+    found = nirbridge.evaluate(on_events(), data)
+    assert (found.samples, len(found.bad)) == (7, 2)
+    assert [Path(found.files[number]).name for number in found.bad] == ["gone.npy", "more"]
+
+
 def test_a_folder_that_is_no_class_does_not_renumber_the_others(tmp_path: Path) -> None:
     root = recordings(tmp_path / "data")
     (root / "notes").mkdir()
@@ -153,6 +163,19 @@ def test_a_further_judge_without_a_decision_is_said(tmp_path: Path) -> None:
     assert [note for note in found.notes if note.startswith("'baseline': scores of some samples are NaN or infinite")]
     with (tmp_path / "p.csv").open(newline="") as file:
         assert [row["prediction_baseline"] for row in csv.DictReader(file)] == ["1", "1", "", "1", "1", "1"]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 6])
+@pytest.mark.parametrize("judges", [{"runtime": "norse"}, {"others": ["norse"]}])
+def test_a_sample_that_a_runtime_cannot_hold_is_bad(batch: int, judges: dict[str, Any]) -> None:
+    images = IMAGES[:6].copy()
+    images[2, 0, 0] = 1e300
+    found = nirbridge.evaluate(small(), images, LABELS[:6], steps=2, batch=batch, **judges)
+    assert list(found.bad) == [2]
+    assert "beyond the range of float32" in found.bad[2]
+    clean = nirbridge.evaluate(small(), np.delete(images, 2, 0), np.delete(LABELS[:6], 2), steps=2)
+    assert (found.correct, found.cost.pj) == (clean.correct, clean.cost.pj)
+    assert found.by_step.tolist() == clean.by_step.tolist()
 
 
 def files_of_csv(path: Path) -> list[str]:

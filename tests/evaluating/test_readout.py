@@ -53,4 +53,5 @@ def test_the_rest() -> None:
     assert confusion(np.array([0, 1, 1, 2]), np.array([0, 2, 1, 2]), 3).tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
     assert settled_from(np.array([0.1, 0.9, 0.8, 0.895, 0.9])) == 4
     assert settled_from(np.array([0.9, 0.9])) == 1
+    assert settled_from(np.array([0.33, 0.29, 0.30])) == 2  # within 0.01, which the difference of floats is not
     assert settled_from(np.array([0.9])) == 1

@@ -55,6 +55,7 @@ def test_steps_cut_and_fill(folder: Path) -> None:
     assert found.steps.tolist() == [2] * 7
     assert found.lost
     assert all("beyond 2 were cut off" in text for text in found.lost.values())
+    assert found.to_dict()["lost_samples"] == {str(number): text for number, text in found.lost.items()}
 
 
 def test_filters_take_events_out_and_say_how_many(folder: Path) -> None:

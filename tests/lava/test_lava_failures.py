@@ -99,6 +99,17 @@ def test_an_error_that_does_not_unpickle_is_told_as_one(neuron_model):
     fails(nirbridge.compile(two_layers(), "lava"), "process '[nm]' failed with an error that does not unpickle here")
 
 
+def test_what_a_second_process_says_at_its_end_is_not_read():
+    from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+
+    from nirbridge_lava.guarded import _joined
+
+    actor = SystemProcess(target=raise_after(0, UnpicklableError("a", "b")), args=(None, None, None))
+    actor.start()
+    _joined(actor)
+    assert actor._is_done
+
+
 def test_an_error_while_a_process_is_built(monkeypatch, neuron_model):
     from nirbridge_lava.processes.nodes import PyMultiLevelLIFFloat
 

@@ -164,6 +164,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
         (("-o", "p.png", "--record", "n0:v"), "has no membrane"),
         (("-o", "p.png", "--sample", "3"), "option 'sample': 3 is none of the data, which hold 3 samples"),
         (("-o", "p.png", "--neurons", "5:3"), "'5:3' holds -2 neurons"),
+        (("-o", "p.png", "--fps", "5"), "option --fps: is of films, and 'p.png' is a still"),
         (("-o", "p.png", "--neurons", "a"), "'a' is no number and no A:B"),
         (("-o", "p.png", "--neurons", "0:600,600:1200"), "1200 exceed the 1000"),
         (("-o", "p.png", "--neurons", "20:30"), "node 'n1' has none of them, its neurons are 0 to 19"),
