@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from copy import deepcopy
 from typing import Any
 
 from nirbridge.checking import find_problems, find_time_warnings
@@ -79,6 +80,9 @@ def compile(
     for text in _told([*stated_shapes_match(flat), *find_time_warnings(flat, dt, integrator)]):
         warnings.warn(text, GraphWarning, stacklevel=2)
     plan = make_plan(flat, dt, integrator, reset)
+    for node in (planned.node for planned in plan.nodes):
+        if hasattr(node, "weight"):  # so far the graph's own array, and what is done to that later is another graph
+            node.weight = deepcopy(node.weight)
     unsupported = support_problems(found, plan)
     if unsupported:
         raise UnsupportedError.from_problems(unsupported)
