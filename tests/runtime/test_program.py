@@ -278,6 +278,14 @@ def test_spikes_that_are_no_numbers_are_said() -> None:
         assert np.isnan(program.run(x).output[1]).all()
 
 
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+def test_a_membrane_at_minus_infinity_sends_nothing(runtime: str) -> None:
+    """The reference sent NaN for it, and norse and Lava 0."""
+    graph = chain(MultiLevelLIF.one_hot(THREE, 2, decay=2.0), shape=THREE, out=THREE)
+    with nirbridge.compile(graph, runtime) as program, np.errstate(over="ignore"):
+        assert not program.run(np.full((1030, 1, 3), -1.0)).output.any()
+
+
 @pytest.mark.parametrize("delay", [1e30, 3.4e38])
 def test_a_delay_that_no_memory_holds_is_refused(delay: float) -> None:
     nodes = {"input": nir.Input(np.array([2])), "d": nir.Delay(np.full(2, delay)), "out": nir.Output(None)}
