@@ -133,8 +133,7 @@ def inputs_count(flat: FlatGraph) -> list[Problem]:
 
 def _zero_factors(node: nir.NIRNode) -> list[str]:
     """Its factors on what enters that are 0 throughout."""
-    values = {field: np.asarray(getattr(node, field)) for field in spec_of(node).checks.factors}
-    return [field for field, array in values.items() if array.size and not array.any()]
+    return [field for field in spec_of(node).checks.factors if np.size(v := getattr(node, field)) and not np.any(v)]
 
 
 def _opens_a_cycle(flat: FlatGraph, name: str) -> bool:

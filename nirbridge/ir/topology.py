@@ -57,9 +57,8 @@ def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[s
     for (source, target), late in zip(edges, delayed, strict=True):
         incoming[target].append(Source(source, late))
     component = _components(position, incoming)
-    loops = _loops(component, edges)
     order = sorted(nodes, key=lambda name: (component[name], position[name]))
-    return Topology(tuple(order), delayed, loops, _frozen(incoming), _frozen(targets))
+    return Topology(tuple(order), delayed, _loops(component, edges), _frozen(incoming), _frozen(targets))
 
 
 def _frozen(lists: dict[str, list[T]]) -> dict[str, tuple[T, ...]]:
