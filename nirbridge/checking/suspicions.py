@@ -50,6 +50,30 @@ def cycles_are_fed(flat: FlatGraph) -> list[Problem]:
     ]
 
 
+def cycles_close_at_one_edge(flat: FlatGraph) -> list[Problem]:
+    """Which edges bring the value of the step before follows from what leads where, whatever the order of edges.
+
+    So it does where all ways of the data to the sender of such an edge lead through its target; or a node that lets
+    nothing through, as ``export`` writes, leads into that target, to say that the cycle begins there.
+    """
+    problems = []
+    for name, senders in flat.incoming.items():
+        late = [source.name for source in senders if source.delayed]
+        if not late or any(_zero_factors(flat.nodes[source.name]) for source in senders if not source.delayed):
+            continue
+        past = reached(flat.inputs, lambda n, name=name: [t for t in flat.targets(n) if t != name])  # type: ignore[misc]
+        problems += [
+            Problem(
+                label(name, flat.nodes[name]),
+                f"the edge from '{sender}' closes its cycle by the order of edges alone: data reach '{sender}' past it",
+                "List first the edge by which data shall enter the cycle",
+            )
+            for sender in late
+            if sender in past
+        ]
+    return problems
+
+
 def _seconds(node: nir.NIRNode) -> tuple[str, ...]:
     """Its fields in seconds."""
     spec = spec_of(node)
@@ -102,10 +126,14 @@ def inputs_count(flat: FlatGraph) -> list[Problem]:
     return [
         Problem(label(name, node), f"{field} is 0 throughout, so its input has no effect", "Load the trained weights")
         for name, node in flat.nodes.items()
-        for field in spec_of(node).checks.factors
-        if not _opens_a_cycle(flat, name)
-        if np.asarray(getattr(node, field)).size and not np.any(getattr(node, field)) and not _fires_alone(node)
+        for field in _zero_factors(node)
+        if not _opens_a_cycle(flat, name) and not _fires_alone(node)
     ]
+
+
+def _zero_factors(node: nir.NIRNode) -> list[str]:
+    """Its factors on what enters that are 0 throughout."""
+    return [field for field in spec_of(node).checks.factors if np.size(v := getattr(node, field)) and not np.any(v)]
 
 
 def _opens_a_cycle(flat: FlatGraph, name: str) -> bool:
@@ -133,6 +161,7 @@ def parameters_are_used(node: nir.NIRNode) -> Said:
 SUSPICION_RULES = (
     stated_shapes_match,
     cycles_are_fed,
+    cycles_close_at_one_edge,
     magnitudes_leave_room,
     times_look_like_seconds,
     resistances_count_steps,

@@ -5,9 +5,8 @@ Works on names and edges alone, so every user of a graph sees the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
 Edge = tuple[str, str]
@@ -50,18 +49,16 @@ def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[s
     targets: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in edges:
         targets[source].append(target)
-    starts = [*roots, *nodes]
-    preorder, finished = _walk(targets, starts)
+    finished = _walk(targets, [*roots, *nodes])
     position = {name: index for index, name in enumerate(reversed(finished))}
     # A depth-first walk finishes a node after all it leads to, save along the edges that close a cycle.
     delayed = tuple(position[source] >= position[target] for source, target in edges)
     incoming: dict[str, list[Source]] = {name: [] for name in nodes}
     for (source, target), late in zip(edges, delayed, strict=True):
         incoming[target].append(Source(source, late))
-    components = _components(targets, incoming, preorder)
-    loops = _loops(components, edges)
-    order = _order(nodes, edges, delayed, components, position)
-    return Topology(order, delayed, loops, _frozen(incoming), _frozen(targets))
+    component = _components(position, incoming)
+    order = sorted(nodes, key=lambda name: (component[name], position[name]))
+    return Topology(tuple(order), delayed, _loops(component, edges), _frozen(incoming), _frozen(targets))
 
 
 def _frozen(lists: dict[str, list[T]]) -> dict[str, tuple[T, ...]]:
@@ -79,14 +76,14 @@ def reached(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> se
     return found
 
 
-def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Names in the order of entering and of leaving a depth-first walk."""
-    entered: dict[str, None] = {}
+def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> list[str]:
+    """Names in the order of leaving a depth-first walk."""
+    entered: set[str] = set()
     finished: list[str] = []
     for start in starts:
         if start in entered:
             continue
-        entered[start] = None
+        entered.add(start)
         stack = [(start, iter(targets[start]))]
         while stack:
             name, rest = stack[-1]
@@ -95,18 +92,18 @@ def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> tuple[list[st
                 finished.append(name)
                 stack.pop()
             else:
-                entered[child] = None
+                entered.add(child)
                 stack.append((child, iter(targets[child])))
-    return list(entered), finished
+    return finished
 
 
-def _components(
-    targets: dict[str, list[str]], incoming: dict[str, list[Source]], nodes: Sequence[str]
-) -> dict[str, int]:
-    """The strongly connected component of each node, by two walks (Kosaraju)."""
-    _, finished = _walk(targets, nodes)
+def _components(order: Iterable[str], incoming: Mapping[str, list[Source]]) -> dict[str, int]:
+    """The number of the strongly connected component of each node; edges between them lead to higher numbers.
+
+    ``order`` is that of leaving a depth-first walk, the last first (Kosaraju).
+    """
     component: dict[str, int] = {}
-    for index, start in enumerate(reversed(finished)):
+    for index, start in enumerate(order):
         pending = [start] if start not in component else []
         while pending:
             name = pending.pop()
@@ -119,34 +116,3 @@ def _components(
 def _loops(component: dict[str, int], edges: Sequence[Edge]) -> dict[str, int]:
     cyclic = {component[source] for source, target in edges if component[source] == component[target]}
     return {name: number for name, number in component.items() if number in cyclic}
-
-
-def _order(
-    nodes: Sequence[str],
-    edges: Sequence[Edge],
-    delayed: Sequence[bool],
-    component: dict[str, int],
-    position: dict[str, int],
-) -> tuple[str, ...]:
-    """Components in topological order, the earliest first; inside of one, the order of the walk."""
-    members: dict[int, list[str]] = {}
-    for name in sorted(nodes, key=position.__getitem__):
-        members.setdefault(component[name], []).append(name)
-    waiting = dict.fromkeys(members, 0)
-    after: dict[int, list[int]] = {number: [] for number in members}
-    for (source, target), late in zip(edges, delayed, strict=True):
-        a, b = component[source], component[target]
-        if not late and a != b:
-            waiting[b] += 1
-            after[a].append(b)
-    ready = [(position[members[number][0]], number) for number, count in waiting.items() if count == 0]
-    heapify(ready)
-    order: list[str] = []
-    while ready:
-        _, number = heappop(ready)
-        order.extend(members[number])
-        for follower in after[number]:
-            waiting[follower] -= 1
-            if waiting[follower] == 0:
-                heappush(ready, (position[members[follower][0]], follower))
-    return tuple(order)

@@ -14,7 +14,7 @@ from nirbridge.primitives.fields import NOT_FIELDS
 
 
 def widen_parameters(flat: FlatGraph) -> FlatGraph:
-    """Replaces every floating-point parameter by its float64 copy; integers keep their dtype.
+    """Replaces every parameter by a copy, in float64 where it is floating-point; integers keep their dtype.
 
     The weights of synapses stay as they are stored: they are nearly all bytes of a large graph, and whoever computes
     with them converts them to a type of its own anyway.
@@ -45,6 +45,6 @@ def _widened_node(node: nir.NIRNode) -> nir.NIRNode:
 def _widened(value: Any) -> Any:
     if isinstance(value, SparseMatrix):
         return replace(value, value=_widened(value.value))
-    if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f":
-        return np.asarray(value, dtype=np.float64)
+    if isinstance(value, (np.ndarray, np.floating)):
+        return np.array(value, dtype=np.float64 if value.dtype.kind == "f" else None)
     return value

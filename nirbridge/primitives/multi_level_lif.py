@@ -225,7 +225,7 @@ def _step(subtract: bool, at_least: bool) -> Callable[..., Any]:
     def step(x, v, decay, gain, lane_threshold, lane_weight, lane_reset, v_reset):
         """u = decay v + gain x; the highest lane over its threshold sends its weight and resets by its amount."""
         u = decay * v + gain * x
-        y, v = 0 * u, u
+        y, v = where(u == u, 0.0, u), u  # what is no number is told on; 0 * u would make one at minus infinity
         for threshold, weight, amount in zip(lane_threshold, lane_weight, lane_reset, strict=True):
             fires = u >= threshold if at_least else u > threshold
             y = where(fires, weight, y)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
+from copy import deepcopy
 from typing import Any
 
 from nirbridge.checking import find_problems, find_time_warnings
-from nirbridge.checking.suspicions import stated_shapes_match
+from nirbridge.checking.suspicions import cycles_close_at_one_edge, stated_shapes_match
 from nirbridge.errors import GraphError, GraphWarning, Problem, UnsupportedError
 from nirbridge.ir import Graph, flatten
 from nirbridge.logs import logger
@@ -54,8 +55,9 @@ def compile(
 
     Warns:
         GraphWarning: a node declares another shape than arrives, by a slip of an exporter or of NIR's own inference;
-            the shape that arrives is used.  A delay is no whole number of steps; half steps round up.  A time constant
-            is shorter than a step, or, where nothing states dt, no longer than two: was the file made for dt = 1e-4?
+            the shape that arrives is used.  A cycle could be closed by several edges, and their order chose.
+            A delay is no whole number of steps; half steps round up.  A time constant is shorter than a step, or, where
+            nothing states dt, no longer than two: was the file made for dt = 1e-4?
             EventInputs state different windows; the first one's is the step.
             The graph says "fixed" and the runtime does not know it, or its integers lie behind a Quantize that does
             not stand right behind an input.
@@ -76,9 +78,13 @@ def compile(
     problems = find_problems(flat, dt)
     if problems:
         raise GraphError.from_problems(problems)
-    for text in _told([*stated_shapes_match(flat), *find_time_warnings(flat, dt, integrator)]):
+    said = [*stated_shapes_match(flat), *cycles_close_at_one_edge(flat), *find_time_warnings(flat, dt, integrator)]
+    for text in _told(said):
         warnings.warn(text, GraphWarning, stacklevel=2)
     plan = make_plan(flat, dt, integrator, reset)
+    for node in (planned.node for planned in plan.nodes):
+        if hasattr(node, "weight"):  # so far the graph's own array, and what is done to that later is another graph
+            node.weight = deepcopy(node.weight)
     unsupported = support_problems(found, plan)
     if unsupported:
         raise UnsupportedError.from_problems(unsupported)

@@ -75,7 +75,7 @@ def in_units(plan: Plan, units: dict[str, PlannedNode], values: dict[str, Array]
         for source in plan[output].sources:
             if source.name in units:
                 found[output] = np.asarray(values[output], np.float64) * units[source.name].node.scale
-                found[source.name] = found[output]
+                found[source.name] = found[output].copy()
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import h5py
@@ -45,6 +46,13 @@ def _alone() -> nir.NIRGraph:
     return nir.NIRGraph(nodes, edges, type_check=False)
 
 
+def _entered_twice(*first: tuple[str, str]) -> nir.NIRGraph:
+    """Two neurons that drive each other, and data for both: the edges that stand ``first`` decide."""
+    nodes = {"input": nir.Input(np.array([3])), "a": _lif(), "b": _lif(), "output": nir.Output(np.array([3]))}
+    pairs = [("input", "a"), ("input", "b"), ("a", "b"), ("b", "a"), ("b", "output")]
+    return build_graph(nodes, list(dict.fromkeys([*first, *pairs])))
+
+
 def _two_windows() -> nir.NIRGraph:
     inputs = {name: EventInput((1, 1, 3), (3, 1), window) for name, window in (("a", 10_000), ("b", 1000))}
     nodes = {**inputs, "flat": nir.Flatten(None, 0, -1), "output": nir.Output(None)}
@@ -54,6 +62,7 @@ def _two_windows() -> nir.NIRGraph:
 CASES = {
     "event_inputs_have_one_window": _two_windows(),
     "cycles_are_fed": _alone(),
+    "cycles_close_at_one_edge": _entered_twice(),
     "stated_shapes_match": chain(nir.Scale(ONE), shape=(3,), out=(1, 1, 3)),
     "magnitudes_leave_room": chain(nir.Scale(ONE * 3.3e38), shape=(3,), out=(3,)),
     "times_look_like_seconds": chain(_lif(tau=np.array([0.02, 20, 0.02])), shape=(3,), out=(3,)),
@@ -86,6 +95,15 @@ def test_warnings_stop_nothing(rule: str) -> None:
     with nirbridge.compile(CASES[rule]) as program:
         x = {name: np.ones((2, 1, *program.plan[name].output_shape)) for name in program.plan.inputs}
         assert program.run(x).output.shape == (2, 1, 3)
+
+
+def test_the_edge_that_closes_a_cycle_by_order_alone_is_named_by_check_and_compile() -> None:
+    """Otherwise the same graph with its edges in another order sent other spikes, and nobody knew."""
+    for graph, source, target in ((_entered_twice(), "b", "a"), (_entered_twice(("input", "b")), "a", "b")):
+        said = f"node '{target}' (LIF): the edge from '{source}' closes its cycle by the order of edges alone"
+        assert str(nirbridge.check(graph)[0]).startswith(said)
+        with pytest.warns(GraphWarning, match=re.escape(said)):
+            nirbridge.compile(graph)
 
 
 def test_a_large_resistance_before_a_large_threshold_is_meant() -> None:

@@ -204,6 +204,7 @@ def test_a_scale_before_an_output_gives_its_unit(runtime: str, options: dict[str
             assert (found.records["fc"] == integers).all()
             for values in (found.output, found.records["unit"], found.records["output"]):
                 np.testing.assert_array_equal(values, integers * unit)
+            assert not np.may_share_memory(found.output, found.records["unit"])
             program.reset()
             np.testing.assert_array_equal(program.step(x[0]), integers[0] * unit)
             assert "unit" not in program.lowered.names

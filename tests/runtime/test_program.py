@@ -12,7 +12,16 @@ import pytest
 
 import nirbridge
 from nirbridge.errors import GraphError, GraphWarning, InputError, RuntimeUnavailableError, UnsupportedError
-from nirbridge.ir import EventInput, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
+from nirbridge.ir import (
+    Aggregate,
+    EventInput,
+    MultiLevelLIF,
+    PhaseDecode,
+    PhaseEncode,
+    PhaseIF,
+    SparseMatrix,
+    TemporalMix,
+)
 from nirbridge.runtime import LoweringTable, make_plan
 from tests.ir.graphs import chain
 
@@ -34,6 +43,20 @@ def test_state_carries_over_and_resets() -> None:
         assert (np.concatenate(parts) == whole).all()
         program.reset()
         assert (program.step(x[0]) == x[0]).all()
+
+
+def test_what_changes_in_the_graph_after_compiling_is_nothing_to_the_program() -> None:
+    """Runtimes convert parameters at different times; with the graph's own arrays they gave different answers."""
+    sparse = SparseMatrix((3, 3), [0, 1, 2], [0, 1, 2], np.ones(3))
+    counts = nir.IF(np.ones(3, int), np.full(3, 2))
+    graph = chain(nir.Affine(np.eye(3), np.ones(3)), Aggregate(sparse), counts, shape=THREE, out=THREE)
+    x = np.ones((4, 1, 3))
+    with nirbridge.compile(graph) as program:
+        for array in (graph.nodes["n0"].weight, graph.nodes["n0"].bias, sparse.value, counts.r, counts.v_threshold):
+            array *= 2
+        sparse.row[:] = 0
+        for one in (program, program.copy()):
+            assert one.run(x).output.ravel().tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1]
 
 
 def test_batch_may_change_only_with_fresh_states() -> None:
@@ -253,6 +276,14 @@ def test_spikes_that_are_no_numbers_are_said() -> None:
         pytest.warns(GraphWarning, match="holds infinity or NaN"),
     ):
         assert np.isnan(program.run(x).output[1]).all()
+
+
+@pytest.mark.parametrize("runtime", ["reference", "norse"])
+def test_a_membrane_at_minus_infinity_sends_nothing(runtime: str) -> None:
+    """The reference sent NaN for it, and norse and Lava 0."""
+    graph = chain(MultiLevelLIF.one_hot(THREE, 2, decay=2.0), shape=THREE, out=THREE)
+    with nirbridge.compile(graph, runtime) as program, np.errstate(over="ignore"):
+        assert not program.run(np.full((1030, 1, 3), -1.0)).output.any()
 
 
 @pytest.mark.parametrize("delay", [1e30, 3.4e38])
