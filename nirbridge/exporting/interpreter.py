@@ -16,6 +16,7 @@ from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
+from nirbridge.exporting.neurons import over_time
 from nirbridge.exporting.settling import Moved
 from nirbridge.exporting.signal import BATCH, STEPS, UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
 from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line, refused
@@ -262,9 +263,8 @@ class Trace:
             held[node] = held[node.args[0]] if in_place else self.values[node]
             shared = memory.get(node.args[0], []) if in_place or self._is_view(node) else []
             later = ((held[name], user) for name in shared for user in name.users if order[user] > order[node])
-            if in_place and any(
-                self._reads_values(user) and _overlap(held[node], self._read(value, user)) for value, user in later
-            ):
+            read = (self._reads_values(one) and _overlap(held[node], self._read(value, one)) for value, one in later)
+            if in_place and (any(name.op == "placeholder" for name in shared) or any(read)):
                 found = "changes a tensor in place that is also used under another name"
                 self.interpreter.builder.refuse(self._where(node), RefusalError(found, "Write x = x + y"))
             memory[node] = shared
@@ -283,7 +283,8 @@ class Trace:
         if not node.args or not isinstance(node.args[0], fx.Node) or not self._reads_values(node):
             return False
         if node.op == "call_module":
-            return self.vocabulary.handler(self.module.get_submodule(node.target)) in VIEWS
+            handler = self.vocabulary.handler(self.module.get_submodule(node.target))
+            return handler in (None, over_time) or handler in VIEWS
         table = self.vocabulary.methods if node.op == "call_method" else self.vocabulary.functions
         return table.get(node.target) in VIEWS and _function_name(node) not in _COPIES
 

@@ -25,6 +25,7 @@ class Code(nn.Module):
         self.function = function
         self.conv = nn.Conv2d(2, 2, 3, padding=1)
         self.identity = nn.Identity()
+        self.parallel = nn.DataParallel(nn.Identity())
         self.act = MultiLevelLIF(2)
         self.register_buffer("calls", torch.tensor(1.0))
 
@@ -68,6 +69,13 @@ def _overwrites_dropped(net: Any, x: torch.Tensor) -> torch.Tensor:
     y = net.conv(x)
     kept = functional.dropout(y, training=net.training)
     kept += x
+    return y + kept
+
+
+def _overwrites_what_a_container_gave(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    kept = net.parallel(y)
+    kept *= 2
     return y + kept
 
 
@@ -175,6 +183,11 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "overwriting what is viewed": (_overwrites_viewed, "in place that is also used under another name"),
     "overwriting what nn.Identity gave": (_overwrites_identity, "in place that is also used under another name"),
     "overwriting through a dropout": (_overwrites_dropped, "in place that is also used under another name"),
+    "overwriting what a container gave": (
+        _overwrites_what_a_container_gave,
+        "in place that is also used under another",
+    ),
+    "overwriting its input": (lambda net, x: net.conv(x.mul_(2)), "in place that is also used under another name"),
     "overwriting a parameter": (lambda net, x: net.conv.weight.mul_(2).sum() * x, "a tensor of the module in place"),
     "an error of its own": (_raises, "forward cannot be traced at test_refusals.py:"),
     "no tensor": (lambda net, x: 3, "returns a int"),
