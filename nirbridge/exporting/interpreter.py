@@ -18,13 +18,21 @@ from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
 from nirbridge.exporting.neurons import over_time
 from nirbridge.exporting.settling import Moved
-from nirbridge.exporting.signal import BATCH, STEPS, UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
-from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line, refused
+from nirbridge.exporting.signal import (
+    BATCH,
+    STEPS,
+    UNKNOWN,
+    RefusalError,
+    Signal,
+    Unknown,
+    find_all,
+    is_count,
+    is_recorded,
+)
+from nirbridge.exporting.tracing import IN_PLACE, SOURCE, ExportTracer, failing_line, refused
 from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
 
-_RECORDED = (Signal, State, Unknown)
-_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _QUOTIENTS = (operator.truediv, operator.floordiv)
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 _READINGS = (getattr, "size", "dim", "numel")
@@ -52,7 +60,7 @@ class Interpreter:
             handler = self.vocabulary.handler(module)
             if handler is None and not self.vocabulary.is_leaf(module):
                 return Trace(self, module, path).run(args, kwargs)
-            if not find_all(_RECORDED, (args, kwargs)):
+            if not is_recorded((args, kwargs)):
                 return _computed(module, args, kwargs)
             _refuse_patches(module)
             if handler is None:
@@ -94,7 +102,6 @@ class Trace:
         self.vocabulary = interpreter.vocabulary
         self.tracer = ExportTracer(
             lambda inner: inside(inner) is not None or self.vocabulary.is_leaf(inner),
-            lambda value: bool(find_all(_RECORDED, value)),
             self._counts,
         )
 
@@ -145,15 +152,13 @@ class Trace:
     def _is_lowered(self, node: fx.Node) -> bool:
         """Whether it stands for more than a number, a parameter or the reading of a shape."""
         item = node.target is operator.getitem and isinstance(self._evaluate(node.args[0]), (tuple, list, dict))
-        return node.op == "output" or (not (item or node.target in _READINGS) and self._takes_tensors(node))
-
-    def _takes_tensors(self, node: fx.Node) -> bool:
-        return any(find_all(_RECORDED, self._evaluate(one)) for one in node.all_input_nodes)
+        takes = any(is_recorded(self._evaluate(one)) for one in node.all_input_nodes)
+        return node.op == "output" or (takes and not item and node.target not in _READINGS)
 
     def _is_alike(self, node: fx.Node, twin: fx.Node) -> bool:
         """Whether both do the same to the same; a tensor of the call before is another."""
         kept = [one for one in node.all_input_nodes if one.graph is twin.graph]
-        if node.target != twin.target or any(find_all(_RECORDED, self.values[one]) for one in kept):
+        if node.target != twin.target or any(is_recorded(self.values[one]) for one in kept):
             return False
         ours, theirs = (_leaves(fx.node.map_arg((one.args, one.kwargs), self._evaluate)) for one in (node, twin))
         return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
@@ -210,8 +215,8 @@ class Trace:
         return self.interpreter.call_module(module, join(self.path, node.target), args, kwargs)
 
     def _call_function(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not find_all(_RECORDED, (args, kwargs)):
-            _refuse_writing(node.target in _IN_PLACE)
+        if not is_recorded((args, kwargs)):
+            _refuse_writing(node.target in IN_PLACE)
             return _computed(node.target, args, kwargs)
         if node.target is getattr:
             return attribute(args[0], args[1], self.interpreter.builder.dtype)
@@ -224,7 +229,7 @@ class Trace:
         return self.interpreter.apply(handler, self._name(node, node.target.__name__), args, kwargs)
 
     def _call_method(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not find_all(_RECORDED, (args, kwargs)):
+        if not is_recorded((args, kwargs)):
             _refuse_writing(node.target.endswith("_"))
             return _computed(getattr(args[0], node.target), args[1:], kwargs)
         name = node.target.rstrip("_")
@@ -354,7 +359,7 @@ def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 def _is_in_place(node: fx.Node) -> bool:
     method = node.op == "call_method" and node.target.endswith("_")
-    return (node.target in _IN_PLACE or method) and isinstance(node.args[0], fx.Node)
+    return (node.target in IN_PLACE or method) and isinstance(node.args[0], fx.Node)
 
 
 def _overlap(one: Any, other: Any) -> bool:

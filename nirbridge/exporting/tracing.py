@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from nirbridge.exporting.signal import RefusalError, Signal, State, Unknown, is_count
+from nirbridge.exporting.signal import RefusalError, Signal, State, Unknown, is_count, is_recorded
 
 _HERE = str(Path(__file__).parent)
 _CONVERTING = str(Path(__file__).parents[1] / "converting")
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _NO_COUNT = "Write forward alike for any number of them"
 _GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
+IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _PLAIN = (bool, int, float, torch.dtype, torch.device, torch.Size)
 SOURCE = "nirbridge_source"
 """Key in a node's meta for ``file.py:line`` of the user's code, where there is any."""
@@ -39,18 +40,6 @@ class RecordedTensor(fx.Proxy):
             raise refused(f"sets '.{name}' of a tensor", "Keep forward to layers, sums and reshapes")
         super().__setattr__(name, value)
 
-    def __iadd__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
-
-    def __isub__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
-
-    def __imul__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
-
     def __iter__(self) -> Iterator[Any]:
         return iter([self[index] for index in range(len(self))])
 
@@ -66,12 +55,19 @@ class RecordedTensor(fx.Proxy):
         return float(self.tracer.number(self))
 
 
+def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: self.tracer.create_proxy("call_function", function, (self, other), {})
+
+
+for _function in IN_PLACE:
+    setattr(RecordedTensor, f"__{_function.__name__}__", _in_place(_function))
+
+
 class ExportTracer(fx.Tracer):
     """Traces one module; ``if`` and unpacking work where they depend on shapes alone.
 
     Args:
         is_leaf: which modules are recorded as one call.
-        is_recorded: which arguments of ``forward`` are tensors to record; the others are passed as they are.
         counts: whether the value of a node depends on the sizes of time or batch.
 
     Attributes:
@@ -79,15 +75,9 @@ class ExportTracer(fx.Tracer):
         evaluate: gives the value of a node as soon as it is recorded, and again when it is asked for.
     """
 
-    def __init__(
-        self,
-        is_leaf: Callable[[nn.Module], bool],
-        is_recorded: Callable[[Any], bool],
-        counts: Callable[[fx.Node], bool],
-    ) -> None:
+    def __init__(self, is_leaf: Callable[[nn.Module], bool], counts: Callable[[fx.Node], bool]) -> None:
         super().__init__()
         self._is_leaf = is_leaf
-        self._is_recorded = is_recorded
         self._counts = counts
         self.arguments: dict[str, Any] = {}
         self.evaluate: Callable[[fx.Node], Any]
@@ -135,7 +125,7 @@ class ExportTracer(fx.Tracer):
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         """A placeholder for every argument that is a tensor, the others as they are."""
         passed = {
-            name: self.create_proxy("placeholder", name, (), {}) if self._is_recorded(value) else value
+            name: self.create_proxy("placeholder", name, (), {}) if is_recorded(value) else value
             for name, value in self.arguments.items()
         }
 
@@ -163,7 +153,7 @@ class ExportTracer(fx.Tracer):
     def to_bool(self, obj: fx.Proxy) -> bool:
         """The value of a condition."""
         value = self.evaluate(obj.node)
-        if self._is_recorded(value) and not isinstance(value, (tuple, list)):
+        if is_recorded(value) and not isinstance(value, (tuple, list)):
             hint = "Write forward without if or while over values of tensors"
             raise refused("its control flow depends on the data", hint)
         if self._counts(obj.node):
@@ -180,7 +170,7 @@ class ExportTracer(fx.Tracer):
     def number(self, obj: fx.Proxy) -> Any:
         """A parameter as a plain number; the sizes of time and batch are not known while a module is traced."""
         value = self.evaluate(obj.node)
-        if self._is_recorded(value):
+        if is_recorded(value):
             raise refused("takes a number from a tensor", "Write forward without numbers taken from tensors")
         if self._counts(obj.node):
             raise refused("depends on the number of steps or samples", "Write forward without loops over them")
