@@ -19,8 +19,7 @@ from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import (
     SHAPING,
-    conv1d,
-    conv2d,
+    conv,
     flatten,
     linear,
     over_batch_or_time,
@@ -280,8 +279,7 @@ FUNCTIONS: dict[Any, Handler] = {
     operator.itruediv: divide,
     operator.neg: negative,
     operator.getitem: item,
-    torch.conv1d: conv1d,
-    torch.conv2d: conv2d,
+    **dict.fromkeys((torch.conv1d, torch.conv2d), conv),
     functional.linear: linear,
     functional.pad: pad,
     functional.batch_norm: batch_norm,

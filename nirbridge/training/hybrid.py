@@ -111,8 +111,12 @@ def set_thresholds(
     if not neurons:
         raise InputError("set_thresholds", "the network holds no spiking neuron", "Replace its activations first")
     for name, module in network.named_modules():
-        if type(module) in _UNFIT and not (isinstance(module, PrimitiveNeuron) and not module.spec.sends.spikes):
-            raise InputError(f"layer '{name}' ({type(module).__name__})", *_UNFIT[type(module)])
+        where = f"layer '{name}' ({type(module).__name__})"
+        if isinstance(module, Recurrent):
+            found = "its neuron's current comes back from its own spikes, of which there are none before a threshold"
+            raise InputError(where, found, "Set thresholds with the bare neuron in its place")
+        if isinstance(module, PrimitiveNeuron) and module.spec.sends.spikes:
+            raise InputError(where, "says itself when it fires, by values of its own", "Set the others' without it")
     _run_with({module: measure(name) for name, module in neurons}, network, x)
     return found_thresholds
 
@@ -157,14 +161,6 @@ def _top(neuron: nn.Module) -> float:
     return float((neuron.lane_threshold[-1] / neuron.threshold.detach()).flatten()[0])
 
 
-_UNFIT: dict[type[nn.Module], tuple[str, str]] = {
-    Recurrent: (
-        "its neuron's current comes back from its own spikes, of which there are none before a threshold",
-        "Set thresholds with the bare neuron in its place",
-    ),
-    PrimitiveNeuron: ("says itself when it fires, by values of its own", "Set thresholds of the others without it"),
-}
-"""Layers whose threshold no percentile gives, and why; primitives that send no spikes have none."""
 _RELU_FUNCTIONS = (functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
