@@ -293,9 +293,11 @@ class Recordings(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         if index not in self._kept:
-            self._kept[index] = torch.from_numpy(np.ascontiguousarray(self.encode(self.files[index][0]), np.uint8))
-        frames = self._kept[index].float()
-        return (self.vary(frames) if self.vary else frames), self.files[index][1]
+            frames = self.encode(self.files[index][0])
+            kind = np.uint8 if frames.max(initial=0) < 256 else np.float32
+            self._kept[index] = torch.from_numpy(np.ascontiguousarray(frames, kind))
+        shown = self._kept[index].float()
+        return (self.vary(shown) if self.vary else shown), self.files[index][1]
 
 
 def _flipped_and_shifted(frames: Tensor) -> Tensor:

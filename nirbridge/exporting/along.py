@@ -64,7 +64,7 @@ def convolution(
     places: Shape,
     kernel: NDArray[Any],
     steps: Shape | None = None,
-    padding: Shape | None = None,
+    padding: Shape | str | None = None,
     groups: int = 1,
     bias: NDArray[Any] | None = None,
     dilation: Shape | None = None,
@@ -74,7 +74,8 @@ def convolution(
     offset = np.zeros(len(kernel), kernel.dtype) if bias is None else bias
     stride, edge, reach = steps or (1,) * axes, padding or (0,) * axes, dilation or (1,) * axes
     if axes == 1:
-        return nir.Conv1d(places[0], kernel, stride[0], edge[0], reach[0], groups, offset)
+        one_edge = edge if isinstance(edge, str) else edge[0]
+        return nir.Conv1d(places[0], kernel, stride[0], one_edge, reach[0], groups, offset)
     return nir.Conv2d(tuple(places), kernel, stride, edge, reach, groups, offset)
 
 

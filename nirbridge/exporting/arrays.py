@@ -45,3 +45,8 @@ def single(value: Any) -> int:
     if len(values) != 1:
         raise RefusalError(f"has {values} where one number is needed", "Give one number")
     return int(values[0])
+
+
+def each(value: Any, axes: int) -> tuple[int, ...]:
+    """A number for each of one axis or two."""
+    return (single(value),) if axes == 1 else pair(value)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from nirbridge.exporting.along import along, convolution
-from nirbridge.exporting.arrays import array, pair, single
+from nirbridge.exporting.arrays import array, each
 from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.moving import move
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
@@ -34,7 +34,7 @@ def conv_transpose(
     signal, kernel = require_signal(input), array(weight)
     axes = kernel.ndim - 2
     require_batch(signal, (axes + 1,), "[N, C, L]" if axes == 1 else "[N, C, H, W]")
-    steps, edges, extra, reaches = (_each(value, axes) for value in (stride, padding, output_padding, dilation))
+    steps, edges, extra, reaches = (each(value, axes) for value in (stride, padding, output_padding, dilation))
     around = tuple(
         reach * (size - 1) - edge for size, reach, edge in zip(kernel.shape[2:], reaches, edges, strict=True)
     )
@@ -89,10 +89,6 @@ def upsample(
         ).long()
 
     return move(call, resized, signal)
-
-
-def _each(value: Any, axes: int) -> tuple[int, ...]:
-    return (single(value),) if axes == 1 else pair(value)
 
 
 def _turned(kernel: Any, groups: int) -> Any:

@@ -19,8 +19,7 @@ from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import (
     SHAPING,
-    conv1d,
-    conv2d,
+    conv,
     flatten,
     linear,
     over_batch_or_time,
@@ -30,7 +29,7 @@ from nirbridge.exporting.layers import (
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import over_places
 from nirbridge.exporting.products import product
-from nirbridge.exporting.signal import RefusalError, Signal, State, require_signal
+from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.windows import item, pad
 
 _FLOATING = (torch.float32, torch.float64)
@@ -200,25 +199,24 @@ def elements(call: Call, input: Any) -> int:
     return require_signal(input).elements
 
 
-_ATTRIBUTES: dict[str, Callable[[Signal], Any]] = {
-    "shape": lambda signal: torch.Size(signal.full_shape),
-    "ndim": lambda signal: len(signal.full_shape),
-    "dtype": lambda signal: torch.get_default_dtype(),
-    "device": lambda signal: torch.device("cpu"),
-    "is_sparse": lambda signal: False,
-    "requires_grad": lambda signal: False,
+_ATTRIBUTES: dict[str, Callable[[Signal, Any], Any]] = {
+    "shape": lambda signal, _: torch.Size(signal.full_shape),
+    "ndim": lambda signal, _: len(signal.full_shape),
+    "dtype": lambda _, dtype: torch.float64 if dtype is np.float64 else torch.float32,
+    "device": lambda *_: torch.device("cpu"),
+    "is_cuda": lambda *_: False,
+    "is_sparse": lambda *_: False,
+    "requires_grad": lambda *_: False,
 }
 
 
-def attribute(value: Any, name: str) -> Any:
-    """What code reads of a tensor without computing it."""
-    if isinstance(value, State):
-        return value
+def attribute(value: Any, name: str, dtype: Any) -> Any:
+    """What code reads of a tensor without computing it; ``dtype`` is numpy's of the graph."""
     if not isinstance(value, Signal):
         return value
     if name not in _ATTRIBUTES:
         raise RefusalError(f"reads '.{name}' of a tensor", "Keep the whole tensor")
-    return _ATTRIBUTES[name](value)
+    return _ATTRIBUTES[name](value, dtype)
 
 
 _ARITHMETIC: dict[str, Handler] = {
@@ -281,8 +279,7 @@ FUNCTIONS: dict[Any, Handler] = {
     operator.itruediv: divide,
     operator.neg: negative,
     operator.getitem: item,
-    torch.conv1d: conv1d,
-    torch.conv2d: conv2d,
+    **dict.fromkeys((torch.conv1d, torch.conv2d), conv),
     functional.linear: linear,
     functional.pad: pad,
     functional.batch_norm: batch_norm,

@@ -11,20 +11,31 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from nirbridge.errors import NirbridgeError
 from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
+from nirbridge.exporting.neurons import over_time
 from nirbridge.exporting.settling import Moved
-from nirbridge.exporting.signal import BATCH, STEPS, UNKNOWN, RefusalError, Signal, State, Unknown, find_all, is_count
-from nirbridge.exporting.tracing import SOURCE, ExportTracer, failing_line
+from nirbridge.exporting.signal import (
+    BATCH,
+    STEPS,
+    UNKNOWN,
+    RefusalError,
+    Signal,
+    Unknown,
+    find_all,
+    is_count,
+    is_recorded,
+)
+from nirbridge.exporting.tracing import IN_PLACE, SOURCE, ExportTracer, failing_line, refused
 from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
 
-_RECORDED = (Signal, State, Unknown)
-_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _QUOTIENTS = (operator.truediv, operator.floordiv)
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+_READINGS = (getattr, "size", "dim", "numel")
 _COPIES = ("clone", "repeat", "flip", "repeat_interleave", "index_select", "pixel_unshuffle", "channel_shuffle")
 """Functions that move values into memory of their own."""
 
@@ -49,7 +60,7 @@ class Interpreter:
             handler = self.vocabulary.handler(module)
             if handler is None and not self.vocabulary.is_leaf(module):
                 return Trace(self, module, path).run(args, kwargs)
-            if not find_all(_RECORDED, (args, kwargs)):
+            if not is_recorded((args, kwargs)):
                 return _computed(module, args, kwargs)
             _refuse_patches(module)
             if handler is None:
@@ -91,8 +102,6 @@ class Trace:
         self.vocabulary = interpreter.vocabulary
         self.tracer = ExportTracer(
             lambda inner: inside(inner) is not None or self.vocabulary.is_leaf(inner),
-            lambda value: bool(find_all(_RECORDED, value)),
-            self._known,
             self._counts,
         )
 
@@ -100,23 +109,23 @@ class Trace:
         """The value that ``forward`` returns.
 
         Raises:
-            RefusalError: ``forward`` cannot be recorded.
+            RefusalError: ``forward`` cannot be recorded, or does something else when it is called again.
         """
         _refuse_patches(self.module)
         self.tracer.arguments = self._bind(args, kwargs)
-        graph = self._recorded()
-        for node in graph.nodes:
-            value = self._evaluate(node)
+        graph = self._recorded(self._evaluate)
         self._refuse_overwriting(graph)
-        self._refuse_keeping()
-        return value
+        self._recorded(self._as_before(graph))
+        (output,) = graph.find_nodes(op="output")
+        return self.values[output]
 
-    def _recorded(self) -> fx.Graph:
+    def _recorded(self, evaluate: Callable[[fx.Node], Any]) -> fx.Graph:
+        self.tracer.evaluate = evaluate
         dice = torch.get_rng_state()
         try:
             with user_code():
                 graph = self.tracer.trace(self.module)
-        except RefusalError:
+        except (RefusalError, NirbridgeError):
             raise
         except Exception as error:
             raise _tracing_refusal(error) from error
@@ -125,15 +134,39 @@ class Trace:
             raise RefusalError(found, "Draw them where self.training is True alone")
         return graph
 
-    def _refuse_keeping(self) -> None:
-        """Refuses code that reads what the call before left in a module: the trace is of the first call alone."""
-        if not any(find_all(fx.Proxy, vars(inner)) for inner in self.module.modules()):
-            return
-        again = self._recorded()
-        read = (one for node in again.nodes for one in node.all_input_nodes if one.graph is not again)
-        if any(find_all(_RECORDED, self._evaluate(one)) for one in read):
-            found = "keeps a tensor in itself from call to call, and a graph keeps only the states of neurons"
-            raise RefusalError(found, "Put a neuron in its place, or a PrimitiveNeuron of nir.LI where nothing fires")
+    def _as_before(self, first: fx.Graph) -> Callable[[fx.Node], Any]:
+        """Gives the nodes of a second call the values of the first; refuses what differs, as code that keeps states."""
+        before = iter([node for node in first.nodes if self._is_lowered(node)])
+
+        def evaluate(node: fx.Node) -> Any:
+            if node not in self.values and self._is_lowered(node):
+                twin = next(before)
+                if not self._is_alike(node, twin):
+                    hint = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
+                    raise refused("what it does changes from call to call", hint)
+                self.values[node] = self.values[twin]
+            return self._evaluate(node)
+
+        return evaluate
+
+    def _is_lowered(self, node: fx.Node) -> bool:
+        """Whether it stands for more than a number, a parameter or the reading of a shape."""
+        item = node.target is operator.getitem and isinstance(self._evaluate(node.args[0]), (tuple, list, dict))
+        takes = any(is_recorded(self._evaluate(one)) for one in node.all_input_nodes)
+        return node.op == "output" or (takes and not item and node.target not in _READINGS)
+
+    def _is_alike(self, node: fx.Node, twin: fx.Node) -> bool:
+        """Whether both do the same to the same; a tensor of the call before is another."""
+        kept = [one for one in node.all_input_nodes if one.graph is twin.graph]
+        if node.target != twin.target or any(is_recorded(self.values[one]) for one in kept):
+            return False
+        ours, theirs = (_leaves(fx.node.map_arg((one.args, one.kwargs), self._evaluate)) for one in (node, twin))
+        return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
+
+    def _attribute(self, node: fx.Node) -> Any:
+        """A tensor of the module as it is at this moment."""
+        value = operator.attrgetter(node.target)(self.module)
+        return value.detach().clone() if isinstance(value, torch.Tensor) else value
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         signature = inspect.signature(type(self.module).forward)
@@ -146,12 +179,6 @@ class Trace:
             ) from None
         bound.apply_defaults()
         return dict(list(bound.arguments.items())[1:])
-
-    def _known(self, node: fx.Node) -> Any:
-        """The value of a node on which the code depends while it is recorded."""
-        for earlier in self.tracer.graph.nodes:
-            self._evaluate(earlier)
-        return self.values[node]
 
     def _counts(self, node: fx.Node) -> bool:
         """Whether a number comes of the sizes of time or batch, for which others stand while the code is recorded.
@@ -188,11 +215,11 @@ class Trace:
         return self.interpreter.call_module(module, join(self.path, node.target), args, kwargs)
 
     def _call_function(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not find_all(_RECORDED, (args, kwargs)):
-            _refuse_writing(node.target in _IN_PLACE)
+        if not is_recorded((args, kwargs)):
+            _refuse_writing(node.target in IN_PLACE)
             return _computed(node.target, args, kwargs)
         if node.target is getattr:
-            return attribute(*args)
+            return attribute(args[0], args[1], self.interpreter.builder.dtype)
         if node.target is operator.getitem and isinstance(args[0], (tuple, list, dict)):
             return _item(*args)
         handler = self.vocabulary.functions.get(node.target)
@@ -202,7 +229,7 @@ class Trace:
         return self.interpreter.apply(handler, self._name(node, node.target.__name__), args, kwargs)
 
     def _call_method(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not find_all(_RECORDED, (args, kwargs)):
+        if not is_recorded((args, kwargs)):
             _refuse_writing(node.target.endswith("_"))
             return _computed(getattr(args[0], node.target), args[1:], kwargs)
         name = node.target.rstrip("_")
@@ -241,9 +268,8 @@ class Trace:
             held[node] = held[node.args[0]] if in_place else self.values[node]
             shared = memory.get(node.args[0], []) if in_place or self._is_view(node) else []
             later = ((held[name], user) for name in shared for user in name.users if order[user] > order[node])
-            if in_place and any(
-                self._reads_values(user) and _overlap(held[node], self._read(value, user)) for value, user in later
-            ):
+            read = (self._reads_values(one) and _overlap(held[node], self._read(value, one)) for value, one in later)
+            if in_place and (any(name.op == "placeholder" for name in shared) or any(read)):
                 found = "changes a tensor in place that is also used under another name"
                 self.interpreter.builder.refuse(self._where(node), RefusalError(found, "Write x = x + y"))
             memory[node] = shared
@@ -262,14 +288,15 @@ class Trace:
         if not node.args or not isinstance(node.args[0], fx.Node) or not self._reads_values(node):
             return False
         if node.op == "call_module":
-            return self.vocabulary.handler(self.module.get_submodule(node.target)) in VIEWS
+            handler = self.vocabulary.handler(self.module.get_submodule(node.target))
+            return handler in (None, over_time) or handler in VIEWS
         table = self.vocabulary.methods if node.op == "call_method" else self.vocabulary.functions
         return table.get(node.target) in VIEWS and _function_name(node) not in _COPIES
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "placeholder": lambda trace, node, _args, _kwargs: trace.tracer.arguments[node.target],
-    "get_attr": lambda trace, node, _args, _kwargs: operator.attrgetter(node.target)(trace.module),
+    "get_attr": lambda trace, node, _args, _kwargs: trace._attribute(node),
     "call_module": Trace._call_module,
     "call_function": Trace._call_function,
     "call_method": Trace._call_method,
@@ -277,9 +304,22 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def _leaves(arguments: Any) -> list[Any]:
+    found: list[Any] = []
+    fx.node.map_aggregate(arguments, found.append)
+    return found
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return torch.equal(one.to_dense().nan_to_num(), other.to_dense().nan_to_num())
+    return type(one) is type(other) and (one == other or str(one) == str(other) == "nan")
+
+
 def _refuse_patches(module: nn.Module) -> None:
     """Refuses a module of which its type does not say all that it computes."""
-    if module._forward_hooks or module._forward_pre_hooks:
+    everywhere = nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
+    if module._forward_hooks or module._forward_pre_hooks or everywhere:
         raise RefusalError(
             "has forward hooks, which may change its values",
             "Remove them (torch.nn.utils.remove_weight_norm and the like bake a hook in)",
@@ -287,6 +327,12 @@ def _refuse_patches(module: nn.Module) -> None:
     if "forward" in vars(module):
         found = "has a forward that was set on the object, which is not read"
         raise RefusalError(found, "Define forward in a class of its own")
+    kind, plain = type(module), nn.Module
+    called = (kind.__call__, kind._call_impl) == (plain.__call__, plain._call_impl)
+    if not called and not isinstance(module, fx.GraphModule):  # which looks for an error's line
+        raise RefusalError("has a __call__ of its own, which is not read", "Define forward alone")
+    if module.training:
+        raise RefusalError("is put into training mode by forward, and a graph is in evaluation", "Leave it as it is")
 
 
 def _refuse_writing(in_place: bool) -> None:
@@ -313,7 +359,7 @@ def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 def _is_in_place(node: fx.Node) -> bool:
     method = node.op == "call_method" and node.target.endswith("_")
-    return (node.target in _IN_PLACE or method) and isinstance(node.args[0], fx.Node)
+    return (node.target in IN_PLACE or method) and isinstance(node.args[0], fx.Node)
 
 
 def _overlap(one: Any, other: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from torch import nn
 
 from nirbridge.exporting import moving, windows
-from nirbridge.exporting.along import merges
-from nirbridge.exporting.arrays import array, pair, single
+from nirbridge.exporting.along import convolution, merges
+from nirbridge.exporting.arrays import array, each
 from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.settling import Moved, moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
@@ -32,45 +31,27 @@ def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Signal:
     return call.emit(nir.Linear(matrix) if bias is None else nir.Affine(matrix, array(bias)), signal)
 
 
-def conv1d(
+def conv(
     call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1,
 ) -> Signal:  # fmt: skip
-    """Cross-correlation over one axis: Conv1d."""
-    signal = require_signal(input)
-    require_batch(signal, (2,), "[N, C, L]")
-    kernel = array(weight)
-    offset = np.zeros(len(kernel), kernel.dtype) if bias is None else array(bias)
-    step, reach = single(stride), single(dilation)
-    edge = padding if isinstance(padding, str) else single(padding)
-    return call.emit(nir.Conv1d(signal.shape[1], kernel, step, edge, reach, int(groups), offset), signal)
+    """Cross-correlation over one axis or two: Conv1d or Conv2d."""
+    signal, kernel = require_signal(input), array(weight)
+    axes = kernel.ndim - 2
+    require_batch(signal, (axes + 1,), "[N, C, L]" if axes == 1 else "[N, C, H, W]")
+    edge = padding if isinstance(padding, str) else each(padding, axes)
+    offset = None if bias is None else array(bias)
+    steps, reaches = each(stride, axes), each(dilation, axes)
+    return call.emit(convolution(signal.shape[1:], kernel, steps, edge, int(groups), offset, reaches), signal)
 
 
-def conv2d(
-    call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-    groups: int = 1,
-) -> Signal:  # fmt: skip
-    """Cross-correlation over two axes: Conv2d."""
-    signal = require_signal(input)
-    require_batch(signal, (3,), "[N, C, H, W]")
-    kernel = array(weight)
-    offset = np.zeros(len(kernel), kernel.dtype) if bias is None else array(bias)
-    step, reach = pair(stride), pair(dilation)
-    edge = padding if isinstance(padding, str) else pair(padding)
-    return call.emit(nir.Conv2d(signal.shape[1:], kernel, step, edge, reach, int(groups), offset), signal)
-
-
-def _conv_module(function: Callable[..., Signal]) -> Callable[..., Signal]:
-    def lower(call: Call, module: nn.Conv1d | nn.Conv2d, input: Any) -> Signal:
-        padded = isinstance(module.padding, str) or any(module.padding)
-        if module.padding_mode != "zeros" and padded and module.padding != "valid":
-            found = f"padding_mode '{module.padding_mode}'; graphs pad with zeros alone"
-            raise RefusalError(found, "Use padding_mode='zeros'")
-        return function(
-            call, input, module.weight, module.bias, module.stride, module.padding, module.dilation, module.groups
-        )
-
-    return lower
+def _conv_module(call: Call, module: nn.Conv1d | nn.Conv2d, input: Any) -> Signal:
+    padded = isinstance(module.padding, str) or any(module.padding)
+    if module.padding_mode != "zeros" and padded and module.padding != "valid":
+        found = f"padding_mode '{module.padding_mode}'; graphs pad with zeros alone"
+        raise RefusalError(found, "Use padding_mode='zeros'")
+    m = module
+    return conv(call, input, m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
 
 
 def flatten(call: Call, input: Any, start_dim: int = 0, end_dim: int = -1) -> Signal:
@@ -162,8 +143,8 @@ _SHAPING: dict[type[nn.Module], Handler] = {
 }  # fmt: skip
 MODULES: dict[type[nn.Module], Handler] = {
     nn.Linear: with_fields(linear, "weight", "bias"),
-    nn.Conv1d: _conv_module(conv1d),
-    nn.Conv2d: _conv_module(conv2d),
+    nn.Conv1d: _conv_module,
+    nn.Conv2d: _conv_module,
     **windows.MODULES,
     **moving.MODULES,
     **_SHAPING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ from nirbridge.exporting.arrays import pair, single
 from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
 from nirbridge.exporting.windowing import (
-    Pair,
     adaptive,
     copies,
     overhang,
@@ -27,38 +27,25 @@ _ONE_AXIS = "A graph's maximum takes (C, H, W): use Conv2d with kernels (1, k) a
 
 def max_pool2d(
     call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
+    ceil_mode: bool = False, return_indices: bool = False, *, of_spikes: bool = False,
 ) -> Signal:  # fmt: skip
-    """The largest value of each window: MaxPool2d."""
-    signal, kernel, step, edge = _max_windows(input, kernel_size, stride, padding, dilation, return_indices)
-    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
-    if any(over):
-        found = f"ceil_mode=True with a last window that hangs over: size {signal.shape[1:]}, kernel {kernel}, "
-        raise RefusalError(f"{found}stride {step}", "Use ceil_mode=False or sizes that divide evenly")
-    return call.emit(pool_node(MaxPool2d, kernel, step, edge), signal)
-
-
-def max_pool2d_of_spikes(
-    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Signal:  # fmt: skip
-    """As :func:`max_pool2d` of values from 0 on, among which a zero behind the edge never is the largest."""
-    signal, kernel, step, edge = _max_windows(input, kernel_size, stride, padding, dilation, return_indices)
-    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
-    wide = padded(call, signal, over)
-    return call.emit(pool_node(MaxPool2d, kernel, step, edge), wide)
-
-
-def _max_windows(
-    input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, return_indices: bool
-) -> tuple[Signal, Pair, Pair, Pair]:
+    """The largest value of each window: MaxPool2d; among spikes a zero behind the edge never is the largest."""
     if return_indices:
         raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
     if pair(dilation) != (1, 1):
         raise RefusalError(f"dilation {pair(dilation)}; pooling in a graph has none", "Use dilation=1")
     signal = require_signal(input)
     require_batch(signal, (3,), "[N, C, H, W]")
-    return signal, pair(kernel_size), stride_of(stride, kernel_size, pair), pair(padding)
+    kernel, step, edge = pair(kernel_size), stride_of(stride, kernel_size, pair), pair(padding)
+    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
+    if any(over) and not of_spikes:
+        found = f"ceil_mode=True with a last window that hangs over: size {signal.shape[1:]}, kernel {kernel}, "
+        raise RefusalError(f"{found}stride {step}", "Use ceil_mode=False or sizes that divide evenly")
+    return call.emit(pool_node(MaxPool2d, kernel, step, edge), padded(call, signal, over))
+
+
+max_pool2d_of_spikes = partial(max_pool2d, of_spikes=True)
+"""Of values from 0 on, for windows that hang over."""
 
 
 def max_pool1d(call: Call, input: Any, *args: Any, **kwargs: Any) -> Signal:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from nirbridge.exporting.along import convolution
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
@@ -103,9 +104,7 @@ def _alone(signal: Signal, scale: Array, shift: Array) -> nir.NIRNode:
     if not spatial:
         return nir.Affine(np.diag(scale), shift)
     kernel = scale.reshape(channels, *(1,) * (1 + len(spatial)))
-    if len(spatial) == 1:
-        return nir.Conv1d(spatial[0], kernel, 1, 0, 1, channels, shift)
-    return nir.Conv2d(tuple(spatial), kernel, (1, 1), (0, 0), (1, 1), channels, shift)
+    return convolution(tuple(spatial), kernel, groups=channels, bias=shift)
 
 
 def modules(function: Handler) -> dict[type[nn.Module], Handler]:

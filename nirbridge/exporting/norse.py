@@ -166,7 +166,7 @@ def _recurrent(leading: LeadingAxes) -> Handler:
     def lower(call: Call, module: Any, input_tensor: Any, state: Any = None) -> tuple[Any, State]:
         signal = _entering(call, module, input_tensor, state, leading)
         current = linear(replace(call, name=join(call.name, "input")), signal, module.input_weights)
-        feedback = nn.Linear(*reversed(module.recurrent_weights.shape), bias=False, device="meta")
+        feedback = nn.Linear(*reversed(module.recurrent_weights.shape), bias=False, device="meta").eval()
         feedback.weight = nn.Parameter(module.recurrent_weights.detach())
         node = _lif(call, module, current)
         sent = fed_back(call, current, feedback, "recurrent", lambda: [call.emit(node, current)])

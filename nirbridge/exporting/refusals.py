@@ -72,10 +72,6 @@ def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
         return RefusalError("is a concatenation that is not known here", _CONCATENATION)
     if name in _COMPARISONS:
         return RefusalError("compares values, which only neurons do in a graph", _NEURON)
-    if name in ("permute", "transpose", "movedim", "swapaxes", "unsqueeze", "expand", "repeat"):
-        return RefusalError("moves or adds axes, for which a graph has no node", "Keep time, batch, features in order")
-    if name in ("chunk", "split", "narrow", "select", "index_select", "gather", "unbind"):
-        return RefusalError("takes a part of a tensor, for which a graph has no node", "Give each part its own layer")
     if name in ("matmul", "bmm", "mm", "einsum"):
         return RefusalError("multiplies matrices outside of a layer", "Use nn.Linear")
     return RefusalError("is a function that a graph does not have", _ALTERNATIVE)

@@ -126,6 +126,11 @@ def find_all(kind: type[Any] | tuple[type[Any], ...], value: Any) -> list[Any]:
     return []
 
 
+def is_recorded(value: Any) -> bool:
+    """Whether something depends on the input, or holds what does."""
+    return bool(find_all((Signal, State, Unknown), value))
+
+
 def require_signal(value: Any) -> Signal:
     """``value`` where a tensor that depends on the input is needed."""
     if isinstance(value, State):

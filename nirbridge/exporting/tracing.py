@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import operator
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -15,39 +16,51 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from nirbridge.exporting.signal import RefusalError
+from nirbridge.exporting.signal import RefusalError, Signal, State, Unknown, is_count, is_recorded
 
 _HERE = str(Path(__file__).parent)
 _CONVERTING = str(Path(__file__).parents[1] / "converting")
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _NO_COUNT = "Write forward alike for any number of them"
 _GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
+IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+_PLAIN = (bool, int, float, torch.dtype, torch.device, torch.Size)
 SOURCE = "nirbridge_source"
 """Key in a node's meta for ``file.py:line`` of the user's code, where there is any."""
 
 
 class RecordedTensor(fx.Proxy):
-    """A proxy that tells ``x += y`` from ``x + y``, which the plain one does not."""
+    """A stand-in that has the attributes of what it stands for, and that tells ``x += y`` from ``x + y``."""
 
-    def __iadd__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+    def __getattr__(self, name: str) -> Any:
+        return self.tracer.read(self, name)
 
-    def __isub__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("tracer", "node"):
+            raise refused(f"sets '.{name}' of a tensor", "Keep forward to layers, sums and reshapes")
+        super().__setattr__(name, value)
 
-    def __imul__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self[index] for index in range(len(self))])
 
     def __len__(self) -> int:
-        return int(self.tracer.count(self))
+        return len(self.tracer.items(self))
 
     def __index__(self) -> int:
-        return int(self.tracer.size(self))
+        return int(self.tracer.number(self))
 
     __int__ = __index__
+
+    def __float__(self) -> float:
+        return float(self.tracer.number(self))
+
+
+def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: self.tracer.create_proxy("call_function", function, (self, other), {})
+
+
+for _function in IN_PLACE:
+    setattr(RecordedTensor, f"__{_function.__name__}__", _in_place(_function))
 
 
 class ExportTracer(fx.Tracer):
@@ -55,43 +68,64 @@ class ExportTracer(fx.Tracer):
 
     Args:
         is_leaf: which modules are recorded as one call.
-        is_recorded: which arguments of ``forward`` are tensors to record; the others are passed as they are.
-        evaluate: gives the value of a node recorded so far.
-        counts: whether the value of such a node depends on the sizes of time or batch.
+        counts: whether the value of a node depends on the sizes of time or batch.
+
+    Attributes:
+        arguments: of ``forward``, by name.
+        evaluate: gives the value of a node as soon as it is recorded, and again when it is asked for.
     """
 
-    def __init__(
-        self,
-        is_leaf: Callable[[nn.Module], bool],
-        is_recorded: Callable[[Any], bool],
-        evaluate: Callable[[fx.Node], Any],
-        counts: Callable[[fx.Node], bool],
-    ) -> None:
+    def __init__(self, is_leaf: Callable[[nn.Module], bool], counts: Callable[[fx.Node], bool]) -> None:
         super().__init__()
         self._is_leaf = is_leaf
-        self._is_recorded = is_recorded
-        self._evaluate = evaluate
         self._counts = counts
         self.arguments: dict[str, Any] = {}
+        self.evaluate: Callable[[fx.Node], Any]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether ``m`` is recorded as one call."""
         return self._is_leaf(m)
 
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        """The stand-in for a node's value."""
-        return RecordedTensor(node, self)
-
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        """A node that knows the line of the user's code that it comes from."""
+        """A node that has its value, of what modules are at this moment, and knows the line of the user's code."""
+        if any(torch.is_autocast_enabled(device) for device in ("cpu", "cuda")):
+            raise refused("computes in lower precision, by torch.autocast", "Leave autocast around the network's call")
         node = super().create_node(*args, **kwargs)
         node.meta[SOURCE] = _user_line(sys._getframe(1))
+        with _untraced():
+            self.evaluate(node)
         return node
+
+    def create_arg(self, a: Any) -> Any:
+        """What stands for an argument in a node; a stand-in for a tensor would pass for a tensor of the module."""
+        return a.node if isinstance(a, fx.Proxy) else super().create_arg(a)
+
+    def trace(self, *args: Any, **kwargs: Any) -> fx.Graph:
+        """The graph of what ``forward`` does, to which stand-ins are instances of what they stand for."""
+
+        def is_one(value: Any, kinds: Any) -> bool:
+            return known(value, kinds) or (
+                type(value) is RecordedTensor and issubclass(value.tracer.kind(value), kinds)
+            )
+
+        # Not __class__, by which also code in C would take them for tensors, and read memory that is none.
+        known, builtins.isinstance = builtins.isinstance, is_one
+        try:
+            return super().trace(*args, **kwargs)
+        finally:
+            builtins.isinstance = known
+
+    def proxy(self, node: fx.Node) -> Any:
+        """The stand-in for a node's value; the value itself where it is a number that stands for nothing else."""
+        value = self.evaluate(node)
+        sizes = value if isinstance(value, tuple) else ()
+        known = isinstance(value, _PLAIN) and not self._counts(node) and not any(map(is_count, sizes))
+        return value if known else RecordedTensor(node, self)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         """A placeholder for every argument that is a tensor, the others as they are."""
         passed = {
-            name: self.create_proxy("placeholder", name, (), {}) if self._is_recorded(value) else value
+            name: self.create_proxy("placeholder", name, (), {}) if is_recorded(value) else value
             for name, value in self.arguments.items()
         }
 
@@ -102,43 +136,49 @@ class ExportTracer(fx.Tracer):
 
         return forward, [self.root]
 
+    def kind(self, obj: fx.Proxy) -> type[Any]:
+        """The type of what ``obj`` stands for."""
+        value = self.evaluate(obj.node)
+        return torch.Tensor if isinstance(value, (Signal, Unknown)) else type(value)
+
+    def read(self, obj: fx.Proxy, name: str) -> Any:
+        """An attribute of what ``obj`` stands for; of states and of what was refused it may be any."""
+        kind = self.kind(obj)
+        if not hasattr(kind, name) and not isinstance(self.evaluate(obj.node), (State, Unknown)):
+            raise AttributeError(f"'{kind.__name__}' object has no attribute '{name}'")
+        if callable(getattr(kind, name, None)):
+            return fx.proxy.Attribute(obj, name)
+        return self.create_proxy("call_function", getattr, (obj, name), {})
+
     def to_bool(self, obj: fx.Proxy) -> bool:
         """The value of a condition."""
-        value = self._value(obj)
-        if self._is_recorded(value) and not isinstance(value, (tuple, list)):
+        value = self.evaluate(obj.node)
+        if is_recorded(value) and not isinstance(value, (tuple, list)):
             hint = "Write forward without if or while over values of tensors"
-            raise _refused("its control flow depends on the data", hint)
+            raise refused("its control flow depends on the data", hint)
         if self._counts(obj.node):
-            raise _refused("its control flow depends on the number of steps or samples", _NO_COUNT)
+            raise refused("its control flow depends on the number of steps or samples", _NO_COUNT)
         return bool(value)
 
-    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+    def items(self, obj: fx.Proxy) -> Sequence[Any]:
         """The items of a shape or of a tuple."""
-        value = self._value(obj)
+        value = self.evaluate(obj.node)
         if not isinstance(value, (tuple, list)):
-            raise _refused("iterates over a tensor", "Write forward without loops over tensors")
-        return iter([obj[index] for index in range(len(value))])
-
-    def count(self, obj: fx.Proxy) -> int:
-        """The number of items of a shape or of a tuple."""
-        value = self._value(obj)
-        if not isinstance(value, (tuple, list)):
-            raise _refused("takes the length of a tensor", "Write forward without loops over tensors")
-        return len(value)
-
-    def size(self, obj: fx.Proxy) -> int:
-        """A size as a plain number; the sizes of time and batch are not known while a module is traced."""
-        value = self._value(obj)
-        if not isinstance(value, int) or self._counts(obj.node):
-            raise _refused("depends on the number of steps or samples", "Write forward without loops over them")
+            raise refused("iterates over a tensor", "Write forward without loops over tensors")
         return value
 
-    def _value(self, obj: fx.Proxy) -> Any:
-        with _untraced():
-            return self._evaluate(obj.node)
+    def number(self, obj: fx.Proxy) -> Any:
+        """A parameter as a plain number; the sizes of time and batch are not known while a module is traced."""
+        value = self.evaluate(obj.node)
+        if is_recorded(value):
+            raise refused("takes a number from a tensor", "Write forward without numbers taken from tensors")
+        if self._counts(obj.node):
+            raise refused("depends on the number of steps or samples", "Write forward without loops over them")
+        return value
 
 
-def _refused(found: str, next_step: str) -> RefusalError:
+def refused(found: str, next_step: str) -> RefusalError:
+    """A refusal that names the line of the user's code at which it is made."""
     line = _user_line(sys._getframe(1))
     return RefusalError(f"{found}{f' at {line}' if line else ''}", next_step)
 

@@ -74,13 +74,16 @@ class LMHT(SpikingNeuron):
         if x.shape[0] != self.steps:
             found = f"the input has {x.shape[0]} steps, the neuron mixes {self.steps}"
             raise InputError(self._owner, found, f"Give {self.steps} steps or build it with steps={x.shape[0]}")
-        mixing = self.mixing.to(x.dtype)
         if self.steps <= FUSED_STEPS and is_fusable(x, self.v_init):
+            mixing = self.mixing.to(x.dtype)
             return run_fused(x, self.quantum().to(x.dtype), self.decay.to(x.dtype), self._rule(x.dtype), mixing)
+        return super()._respond(self.mixed(x))
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """I[t] = Σ_j Ω[t,j] x[j], of x [T, B, *shape]."""
         # Autocast would mix in lower precision, and the neuron would then compute in it.
         with torch.autocast(x.device.type, enabled=False):
-            currents = torch.tensordot(mixing, x, dims=([1], [0]))
-        return super()._respond(currents)
+            return torch.tensordot(self.mixing.to(x.dtype), x, dims=([1], [0]))
 
     def _step(self, dtype: torch.dtype) -> Step:
         theta = self.threshold.to(dtype)

@@ -11,7 +11,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from nirbridge.errors import InputError
-from nirbridge.neurons import OverTime, Recurrent, SpikingNeuron
+from nirbridge.neurons import LMHT, OverTime, PrimitiveNeuron, Recurrent, SpikingNeuron
+from nirbridge.neurons.overtime import time_steps, unfold
 from nirbridge.training.folding import fold_batch_norms
 from nirbridge.training.replacing import replace_modules
 
@@ -78,7 +79,8 @@ def set_thresholds(
 
     Raises:
         InputError: an argument outside its limits, no neuron, ReLU in use, a layer whose percentile is not positive, or
-            one whose currents one threshold cannot fit: it is called twice a run, or inside of ``Recurrent``.
+            one whose currents one threshold cannot fit: it is called twice a run, inside of ``Recurrent``, or a
+            spiking ``PrimitiveNeuron``.
 
     Source: Abillama et al., IEEE Access 2025, training of static images.
     """
@@ -92,7 +94,7 @@ def set_thresholds(
             if name in found_thresholds:
                 found = "is called twice a run, and one threshold would have to fit both currents"
                 raise InputError(f"layer '{name}' ({type(module).__name__})", found, "Use a module for each place")
-            value = factor * _percentile(inputs[0], percentile)
+            value = factor * _percentile(_current(module, inputs[0]), percentile)
             if divide_by_top_lane:
                 value /= _top(module)
             if not value > 0.0:
@@ -109,9 +111,12 @@ def set_thresholds(
     if not neurons:
         raise InputError("set_thresholds", "the network holds no spiking neuron", "Replace its activations first")
     for name, module in network.named_modules():
+        where = f"layer '{name}' ({type(module).__name__})"
         if isinstance(module, Recurrent):
             found = "its neuron's current comes back from its own spikes, of which there are none before a threshold"
-            raise InputError(f"layer '{name}' (Recurrent)", found, "Set thresholds with the bare neuron in its place")
+            raise InputError(where, found, "Set thresholds with the bare neuron in its place")
+        if isinstance(module, PrimitiveNeuron) and module.spec.sends.spikes:
+            raise InputError(where, "says itself when it fires, by values of its own", "Set the others' without it")
     _run_with({module: measure(name) for name, module in neurons}, network, x)
     return found_thresholds
 
@@ -131,6 +136,14 @@ def _run_with(
             handle.remove()
         for module, mode in training.items():
             module.training = mode
+
+
+def _current(neuron: nn.Module, x: Tensor) -> Tensor:
+    """What charges the membrane: LM-HT mixes its input over time."""
+    if not isinstance(neuron, LMHT):
+        return x
+    steps = time_steps()
+    return neuron.mixed(x if steps is None else unfold(x, steps, "set_thresholds"))
 
 
 def _percentile(values: Tensor, percentile: float) -> float:

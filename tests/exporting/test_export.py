@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,28 @@ class Counting(nn.Module):
 def test_sizes_of_time_and_batch_that_cancel_are_no_numbers_of_them(features: int) -> None:
     """B stands as 1013 while code is read, and features may be a multiple of that."""
     compare(OverTime(Counting(features)), dyadic(5, 3, features), exact=False)
+
+
+class Asking(nn.Module):
+    """Asks what it is given, and changes a module for the time of a call; every answer but the right one is 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = x.chunk(2, 1)
+        right = isinstance(x, torch.Tensor) and torch.is_tensor(x) and not isinstance(x, (list, tuple))
+        right &= isinstance(parts, tuple) and isinstance(x.shape, torch.Size) and isinstance(x.size(1), int)
+        right &= x.dtype == torch.float64 and not x.is_cuda and not hasattr(x, "tensors") and len(x.shape) == 4
+        self.conv.stride = (2, 2)
+        y = self.conv(x * math.sqrt(x.size(1) * x.ndim * x.dim() * 2))
+        self.conv.stride = (1, 1)
+        return y if right else 0 * y
+
+
+def test_code_may_ask_what_it_is_given() -> None:
+    compare(OverTime(make_dyadic(Asking())), dyadic(5, 3, 2, 4, 4))
 
 
 def test_half_precision_modules_are_exported() -> None:

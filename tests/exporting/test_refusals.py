@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,9 @@ class Code(nn.Module):
         self.function = function
         self.conv = nn.Conv2d(2, 2, 3, padding=1)
         self.identity = nn.Identity()
+        self.parallel = nn.DataParallel(nn.Identity())
         self.act = MultiLevelLIF(2)
+        self.register_buffer("calls", torch.tensor(1.0))
 
     def forward(self, x: torch.Tensor) -> Any:
         return self.function(self, x)
@@ -69,9 +72,41 @@ def _overwrites_dropped(net: Any, x: torch.Tensor) -> torch.Tensor:
     return y + kept
 
 
+def _overwrites_what_a_container_gave(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = net.conv(x)
+    kept = net.parallel(y)
+    kept *= 2
+    return y + kept
+
+
 def _keeps(net: Any, x: torch.Tensor) -> torch.Tensor:
     net.kept = net.conv(x) + 0.5 * getattr(net, "kept", 0.0)
     return net.kept
+
+
+def _counts_calls(net: Any, x: torch.Tensor) -> torch.Tensor:
+    net.times = getattr(net, "times", 0) + 1
+    return net.conv(x) if net.times == 1 else x
+
+
+def _counts_after(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = x * net.calls
+    net.calls += 1
+    return y
+
+
+def _delays(net: Any, x: torch.Tensor) -> torch.Tensor:
+    before, net.last = getattr(net, "last", None), net.conv(x)
+    return net.last if before is None else before
+
+
+def _autocast(net: Any, x: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return net.conv(x)
+
+
+def _trains(net: Any, x: torch.Tensor) -> torch.Tensor:
+    return functional.dropout(x, training=net.training) + net.identity.train()(x)
 
 
 def _raises(net: Any, x: torch.Tensor) -> torch.Tensor:
@@ -133,13 +168,26 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "reshape with batch": (lambda net, x: x.flatten(0), "mixes time or batch with the features"),
     "dropout that stays": (lambda net, x: functional.dropout(x), "at random in evaluation too"),
     "noise that stays": (lambda net, x: x * torch.rand(2, 6, 6), "draws random numbers in evaluation too"),
-    "a tensor kept": (_keeps, "module Code: keeps a tensor in itself from call to call"),
+    "a tensor kept": (_keeps, "module Code: what it does changes from call to call at test_refusals.py:"),
+    "calls counted": (_counts_calls, "module Code: what it does changes from call to call. Leave states to neurons"),
+    "calls counted in a buffer": (_counts_after, "what it does changes from call to call at test_refusals.py:"),
+    "a tensor of the call before": (_delays, "module Code: what it does changes from call to call. Leave states to"),
+    "noise of Python": (lambda net, x: x * random.random(), "what it does changes from call to call at"),
+    "autocast": (_autocast, "computes in lower precision, by torch.autocast at test_refusals.py:"),
+    "training in forward": (_trains, "module 'identity' (Identity): is put into training mode by forward"),
+    "values set": (lambda net, x: setattr(net.conv(x), "data", x), "sets '.data' of a tensor at test_refusals.py:"),
+    "a number of a tensor": (lambda net, x: x * float(x.sum((2, 3))), "takes a number from a tensor at"),
     "half": (lambda net, x: x.to(torch.float16), "rounds the values"),
     "overwriting": (_overwrites, "in place that is also used under another name"),
     "overwriting a view": (_overwrites_view, "in place that is also used under another name"),
     "overwriting what is viewed": (_overwrites_viewed, "in place that is also used under another name"),
     "overwriting what nn.Identity gave": (_overwrites_identity, "in place that is also used under another name"),
     "overwriting through a dropout": (_overwrites_dropped, "in place that is also used under another name"),
+    "overwriting what a container gave": (
+        _overwrites_what_a_container_gave,
+        "in place that is also used under another",
+    ),
+    "overwriting its input": (lambda net, x: net.conv(x.mul_(2)), "in place that is also used under another name"),
     "overwriting a parameter": (lambda net, x: net.conv.weight.mul_(2).sum() * x, "a tensor of the module in place"),
     "an error of its own": (_raises, "forward cannot be traced at test_refusals.py:"),
     "no tensor": (lambda net, x: 3, "returns a int"),
@@ -235,6 +283,26 @@ def test_a_forward_set_on_the_object_is_refused() -> None:
     whole.forward = lambda x: 2 * whole[0](x)
     with pytest.raises(ExportError, match="module Sequential: has a forward that was set on the object"):
         export(whole, (3,))
+
+
+class Doubled(nn.Linear):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().__call__(x)
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, OverTime])
+def test_a_call_of_its_own_is_refused(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    with pytest.raises(ExportError, match="module Doubled: has a __call__ of its own"):
+        export(wrap(Doubled(3, 3)), (3,))
+
+
+def test_hooks_of_all_modules_are_refused() -> None:
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, y: 2 * y)
+    try:
+        with pytest.raises(ExportError, match="module Sequential: has forward hooks"):
+            export(nn.Sequential(nn.Linear(3, 3)), (3,))
+    finally:
+        handle.remove()
 
 
 def test_all_problems_come_at_once_and_once() -> None:

@@ -1,12 +1,24 @@
 """From analog networks to spiking ones: folding, thresholds, LM-HT."""
 
+import nir
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from nirbridge.errors import InputError
-from nirbridge.neurons import LMHT, QCFS, MultiLevelIF, MultiLevelLIF, Recurrent, Sigmoid, Tet
+from nirbridge.ir import spec_of
+from nirbridge.neurons import (
+    LMHT,
+    QCFS,
+    MultiLevelIF,
+    MultiLevelLIF,
+    OverTime,
+    PrimitiveNeuron,
+    Recurrent,
+    Sigmoid,
+    Tet,
+)
 from nirbridge.training import (
     direct_lmht,
     fold_batch_norms,
@@ -136,6 +148,16 @@ def test_the_highest_level_of_other_neurons_begins_at_the_percentile():
     assert set_thresholds(network, x, 90.0) == {"0": pytest.approx(0.9)}
 
 
+def test_lmht_is_measured_behind_its_mixing():
+    network = LMHT(2, 2, 1.0)
+    with torch.no_grad():
+        network.mixing_logits.copy_(torch.tensor([[0.0, 9.0], [9.0, 0.0]]))
+    x = torch.rand(2, 50, 3)
+    expected = torch.einsum("tj,jbn->tbn", network.mixing.detach(), x).max() / 2
+    for net in (network, OverTime(nn.Sequential(network))):
+        assert list(set_thresholds(net, x, 100.0).values()) == [pytest.approx(float(expected))]
+
+
 def test_hybrid_replaces_every_relu_and_leaves_the_ann_alone():
     torch.manual_seed(0)
     ann = randomise(Residual())
@@ -191,6 +213,11 @@ def test_currents_that_no_single_threshold_fits_are_one_line_that_names_the_laye
     with pytest.raises(InputError, match=r"layer '1' \(Recurrent\): its neuron's current comes back"):
         set_thresholds(fed_back, torch.ones(1, 2, 2))
     assert float(fed_back[0].threshold) == 1.0
+    own = PrimitiveNeuron(spec_of(nir.IF(np.ones(2), np.ones(2))), r=1.0, v_threshold=1.0, v_reset=0.0)
+    with pytest.raises(InputError, match=r"layer '1' \(PrimitiveNeuron\): says itself"):
+        set_thresholds(nn.Sequential(MultiLevelLIF(3), own), torch.ones(1, 2, 2))
+    reading = PrimitiveNeuron(spec_of(nir.I(np.ones(2))), r=1.0)
+    assert set(set_thresholds(nn.Sequential(MultiLevelLIF(3), reading), torch.ones(1, 2, 2))) == {"0"}
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d(3, affine=False), nn.BatchNorm1d(3, track_running_stats=False)])

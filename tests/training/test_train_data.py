@@ -11,6 +11,7 @@ import torch
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import write_nmnist
 from tests.training.programs import EXAMPLES, cifar_folder, dvs_file, recording
+from train_data import Recordings
 from training import read_configuration
 
 
@@ -31,6 +32,11 @@ def test_cifar(load, tmp_path, monkeypatch, name, classes, batches):
     assert not torch.equal(varied[0][0], varied[0][0])
     with pytest.raises(FileError, match=f"holds no complete 'cifar-{10 if classes == 10 else 100}"):
         load({"name": name, "folder": str(tmp_path)}, 1)
+
+
+def test_levels_beyond_a_byte_are_kept():
+    frames = np.array([[[[0, 255, 256, 512]]]])
+    assert Recordings([("", 0)], lambda path: frames)[0][0].tolist() == frames.tolist()
 
 
 def test_imagenet_folders(load, tmp_path):
