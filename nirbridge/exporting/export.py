@@ -215,7 +215,10 @@ def _outputs(result: Any) -> dict[str, Signal]:
         )
     if dropped or not named or not all(isinstance(item, Signal) for item in named.values()):
         raise RefusalError("returns more than tensors that depend on the input", "Return a tensor, or several of them")
-    return {str(name): signal for name, signal in named.items()}
+    outputs = {str(name): signal for name, signal in named.items()}
+    if len(outputs) < len(named):
+        raise RefusalError("returns two outputs of one name, as 1 and '1'", "Give each a name of its own")
+    return outputs
 
 
 def _agreed(

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import nirbridge
+from nirbridge.errors import ExportError
 from nirbridge.exporting import export
 from nirbridge.ir import EventInput, graph_differences
 from nirbridge.neurons import LMHT, MultiLevelIF, MultiLevelLIF, OverTime
@@ -200,6 +201,13 @@ def test_several_inputs_and_named_outputs() -> None:
         expected = net(x, y)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value.numpy(), rtol=1e-12)
+
+    class Twice(Two):
+        def forward(self, left: torch.Tensor, right: torch.Tensor) -> dict[Any, torch.Tensor]:  # type: ignore[override]
+            return {1: self.fc(left), "1": right}
+
+    with pytest.raises(ExportError, match="returns two outputs of one name, as 1 and '1'"):
+        export(Twice(), {"right": (3,), "left": (3,)})
 
 
 def test_weights_that_code_computes() -> None:
