@@ -237,7 +237,7 @@ def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Pa
         expected = " or ".join(f"'{one}'" for one in known)
         raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
     if path.suffix.lower() == ".png":
-        require_libraries("a picture", "matplotlib")
+        require_libraries("a .png picture", "matplotlib")
     require_target(path)
     require_apart([path], inputs)
 
