@@ -22,6 +22,7 @@ class Segment:
         overwrites: whether nobody reads the memory of its input afterwards.
         done: names whose value nothing after this segment reads.
         waits: whether its one reader takes its values few frames at a time, so that it computes them only then.
+        plain: whether it computes at once, what one sender brings.
     """
 
     nodes: tuple[PlannedNode, ...]
@@ -31,6 +32,7 @@ class Segment:
     overwrites: bool
     done: tuple[str, ...]
     waits: bool
+    plain: bool
 
 
 def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str]) -> tuple[Segment, ...]:
@@ -51,6 +53,7 @@ def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str])
                 overwrites=borrowed is not None and kept.isdisjoint(borrowed),
                 done=tuple(name for name, reader in last_reader.items() if reader == last.name and name not in kept),
                 waits=last.name in waiting,
+                plain=last.loop is None and len(last.sources) == 1 and last.name not in waiting,
             )
         )
     return tuple(found)

@@ -134,7 +134,9 @@ class Schedule:
     def _block(self, values: dict[str, Any], segments: tuple[Segment, ...]) -> None:
         some = next(iter(values.values()))
         for segment in segments:
-            if segment.loop:
+            if segment.plain and not self.wide:  # the last case, without its questions: one frame a call feels them
+                values[segment.name] = self.stages[segment.name].run(values[segment.sources[0]], segment.overwrites)
+            elif segment.loop:
                 self._loop(segment.nodes, values, some)
             elif segment.sources:
                 values[segment.name] = self._value(segment, [values[name] for name in segment.sources])
