@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from nirbridge.primitives import cuba_lif, lif, where
 from nirbridge.runtime import make_plan
-from nirbridge_norse.fused import generating, steps
+from nirbridge_norse.fused import generating
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.neurons import fused_snn
 from nirbridge_norse.neurons.lanes import lane_parameters
@@ -117,13 +115,6 @@ def test_the_table_hands_out_modules_in_norses_style():
     stage = LOWERING[type(plan["n0"].node)](plan["n0"], SETTING)
     assert isinstance(stage.module, SNN)
     assert stage.module.p.v_threshold.dtype == torch.float64
-
-
-def test_the_passes_are_those_of_the_primitives() -> None:
-    """numba caches files, so the passes are committed; what is there is what the steps say."""
-    written = Path(generating.__file__).with_name("steps.py").read_text()
-    assert written == generating.module_source()
-    assert set(generating.all_steps()) == {name for name in vars(steps) if name.startswith("run_")}
 
 
 def _renamed(x, v, row):
