@@ -23,7 +23,7 @@ from nirbridge_norse.fused.window_passes import WindowPass, fires_once
 from nirbridge_norse.memory import Sent, memory_of, memory_to_fill
 from nirbridge_norse.placing import placed
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Common, Stage
+from nirbridge_norse.stages import Stage
 
 LEAST_STEPS = 8
 """Of a window, from which on a spike's own weights are fewer products than all products of bytes at each step."""
@@ -57,7 +57,7 @@ class Once:
         return torch.stack([self.step == t for t in range(self.steps)], 1).flatten(0, 1).byte()
 
 
-class Gather(Common):
+class Gather(Stage):
     """A convolution of such spikes.
 
     Args:
@@ -83,7 +83,7 @@ class Gather(Common):
         self.down, self.along = ((stride, before, apart) for stride, before, apart in ways)
         self._sent = Sent()
 
-    def run(self, x: Once, scratch: bool) -> Tensor:  # type: ignore[override]
+    def run(self, x: Once, scratch: bool) -> Tensor:
         """[T, B, *out] of all windows."""
         (total, batch), steps = x.extent, self.steps
         y = self._sent.new((total, batch, *self.leaves.features), self.dtype, self.leaves)
@@ -126,27 +126,17 @@ class Gather(Common):
         found.__dict__.update(self.__dict__, _sent=Sent())
         return found
 
-    def reset(self) -> None:
-        """There is no state."""
 
-
-class MoveOnce(Common):
+class MoveOnce(Stage):
     """A convolution that only moves such spikes; where it adds places there is none."""
 
     def __init__(self, sides: list[int]) -> None:
         self.sides = sides
 
-    def run(self, x: Once, scratch: bool) -> Once:  # type: ignore[override]
+    def run(self, x: Once, scratch: bool) -> Once:
         """All windows."""
         moved = placed(x.step.flatten(0, 1), self.sides, fill=x.steps)
         return Once(moved.unflatten(0, x.step.shape[:2]), x.steps)
-
-    def again(self) -> Stage:
-        """The same, which has no state."""
-        return self
-
-    def reset(self) -> None:
-        """There is no state."""
 
 
 class Found(NamedTuple):

@@ -22,12 +22,9 @@ from nirbridge_norse.fused.window_passes import find_window_pass
 from nirbridge_norse.pooling import spans
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage
-from nirbridge_norse.windowed import Kept, WindowedNeuron
+from nirbridge_norse.windowed import Kept, Windowed, WindowedNeuron
 
-Function = Callable[[Tensor], Tensor]
-
-
-def temporal_mix(planned: PlannedNode, setting: Setting) -> Function:
+def temporal_mix(planned: PlannedNode, setting: Setting) -> Stage:
     """y[t] = Σ_j weight[t, j] x[j], summed in the order of j."""
     node: TemporalMix = planned.node
     weight = setting.tensor(node.weight)
@@ -38,7 +35,7 @@ def temporal_mix(planned: PlannedNode, setting: Setting) -> Function:
             y += weight[:, j].reshape(-1, *(1,) * (frame.ndim - 1)) * frame[:, None]
         return y
 
-    return function
+    return Windowed(planned.window, function)
 
 
 def real_window(planned: PlannedNode, setting: Setting) -> Stage:
@@ -76,7 +73,7 @@ def _window(planned: PlannedNode, setting: Setting, integers: bool) -> Callable[
     return function
 
 
-def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
+def first_spike_pool(planned: PlannedNode, setting: Setting) -> Stage:
     """A step at which some of those in the race spike ends the race for the others under the spatial window."""
     kernel, stride, padding = spans(planned)
     rows, columns = planned.output_shape[-2:]
@@ -96,4 +93,4 @@ def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
             racing = firing | (racing & ~wins[-1])
         return torch.stack(wins, 1).to(x.dtype)
 
-    return function
+    return Windowed(planned.window, function)
