@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import Aggregate, Place, Product, Quantize, SparseMatrix
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime import PlannedNode
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Written
+
 
 def scale(planned: PlannedNode, setting: Setting) -> Stage:
     """y = scale x."""

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from nirbridge.ir import spec_of
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime import Plan, PlannedNode
 from nirbridge.runtime.integer_bounds import SINGLE, grown
 from nirbridge_norse.convolution import geometry_of, moves_only
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.fused.window_passes import WindowPass, fires_once
 from nirbridge_norse.memory import Sent, memory_of, memory_to_fill

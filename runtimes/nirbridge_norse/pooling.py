@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
+from nirbridge.machine_code import numba_is_there
 from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Written

@@ -24,6 +24,7 @@ from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage
 from nirbridge_norse.windowed import Kept, Windowed, WindowedNeuron
 
+
 def temporal_mix(planned: PlannedNode, setting: Setting) -> Stage:
     """y[t] = Σ_j weight[t, j] x[j], summed in the order of j."""
     node: TemporalMix = planned.node

@@ -167,7 +167,7 @@ def test_a_pass_has_a_name_whatever_that_of_the_file(monkeypatch):
 
 def test_numbers_and_comparisons_keep_the_dtype_of_the_data():
     source = generating.pass_source("p", _arithmetic, ("v",))
-    compiled = source.replace("@compiled\n", "")
+    compiled = source.replace("@loop\n", "")
     namespace = {"Array": None, "Arrays": None, "CHUNK": 1024, "np": np}
     exec(compiled, namespace)
     data, v, k = (np.array(values, np.float32) for values in ([[0.5, 2.0, 3.0]], [0.1, 0.2, 0.3], [1.5, 0.5, 1.0]))

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nirbridge.machine_code import numba_is_there
 from nirbridge.primitives.integers import DECAY_ONE
 from nirbridge.runtime.integer_bounds import SINGLE
 from nirbridge_norse.fixed.parameters import FixedParameters
 from nirbridge_norse.fixed.step import FixedState, fixed_step
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order, make_layout
 from nirbridge_norse.fused.passes import Pass, are_few_and_shared, lane_tables
 from nirbridge_norse.neurons.lanes import LaneTable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime.stepping import Stepping
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order, make_layout
 from nirbridge_norse.fused.written import source_of, written_pass
 from nirbridge_norse.neurons.lanes import LaneParameters, LaneTable, MembraneState

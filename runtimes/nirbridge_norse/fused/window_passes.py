@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from nirbridge.ir import spec_of
+from nirbridge.machine_code import numba_is_there
 from nirbridge.primitives.spec import WindowRun
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.integer_bounds import SINGLE
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import CHUNK, NEVER, Layout, Order, make_layout
 
 Array = NDArray[Any]
