@@ -46,6 +46,14 @@ class TemporalMix(Extension):
         self._set_types(None, None)
 
 
+def mixed(weight: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """y[t] = Σ_j weight[t, j] x[j] of one window, summed in the order of j."""
+    y = np.zeros((len(weight), *x.shape[1:]), x.dtype)
+    for j, frame in enumerate(x):
+        y += weight[:, j].reshape(-1, *(1,) * frame.ndim) * frame
+    return y
+
+
 def _examples() -> list[Example]:
     layers = (
         nir.Affine(weights(5, 4), signed(5)),

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from nirbridge.primitives import pooling
 from nirbridge.primitives.integers import IntegerForm, whole
 from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
 from nirbridge.runtime.stepping import integer_form_of
@@ -20,8 +21,6 @@ from nirbridge_lava.integers import Neuron, Shifted
 from nirbridge_lava.lowering import LOWERING, Lowering, flat
 
 FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
-_LEAST = -(2**62)
-"""What padding counts as in a max pool of integers: below every message."""
 
 for _name in ("identity", "flatten", "place", "product", "first spike pool"):
     FIXED_LOWERING.register(_name)(lambda planned, dt: LOWERING[type(planned.node)](planned, dt))
@@ -30,9 +29,9 @@ FIXED_LOWERING.register("threshold")(lowering.by_neuron("threshold", kernels.thr
 FIXED_LOWERING.register("temporal mix")(partial(lowering.temporal_mix, dtype=np.int64))
 FIXED_LOWERING.register("delay")(partial(lowering.delay, dtype=np.int64))
 FIXED_LOWERING.register("window")(lowering.window(integers=True))
-FIXED_LOWERING.register("sum pool")(lowering.pool("sum", 0))
-FIXED_LOWERING.register("mean pool")(lowering.pool("integer mean", 0))
-FIXED_LOWERING.register("max pool")(lowering.pool("max", _LEAST))
+FIXED_LOWERING.register("sum pool")(lowering.pool(pooling.sums))
+FIXED_LOWERING.register("mean pool")(lowering.pool(pooling.whole_means))
+FIXED_LOWERING.register("max pool")(lowering.pool(pooling.maxima))
 
 _SYNAPSES = {
     "MatrixSynapse": (integers.product, "MatrixShift"),

@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 
 from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
+from nirbridge.primitives import pooling
 from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.first_spike_pool2d import first_spikes
+from nirbridge.primitives.place import placed
+from nirbridge.primitives.pooling import Spans
+from nirbridge.primitives.product import multiplied
 from nirbridge.primitives.shaping import pairs
 from nirbridge.primitives.sparse import dense
+from nirbridge.primitives.temporal_mix import mixed
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_lava import dynamics, kernels, windows
 from nirbridge_lava.cell import Cell, pointwise, same, stepwise, windowed, windowed_neuron
 from nirbridge_lava.dynamics import Lanes
-from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
+from nirbridge_lava.kernels import Convolve, Product
 
 Lowering = Callable[[PlannedNode, float], Cell | None]
 LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
@@ -95,56 +101,39 @@ LOWERING.register("scale")(by_neuron("scale", kernels.scale, np.asarray))
 LOWERING.register("threshold")(by_neuron("threshold", kernels.threshold, np.asarray))
 
 
-def pooling(planned: PlannedNode, reduce: str, fill: float) -> Pool:
-    """The parameters of any spatial pool."""
-    node = planned.node
-    kernel, padding, stride = (pairs(value, 2) for value in (node.kernel_size, node.padding, node.stride))
-    return Pool(reduce, fill, planned.input_shape, kernel, padding, stride)
+def framed(process: str, function: Callable[[Any], Callable[[Array], Array]]) -> Lowering:
+    """A node without a state, of which ``function`` makes one of frames [N, *shape]."""
+
+    def lower(planned: PlannedNode, dt: float) -> Cell:
+        return Cell(process, pointwise(kernels.framed), (function(planned.node), planned.input_shape))
+
+    return lower
 
 
-def pool(reduce: str, fill: float) -> Lowering:
+def pool(function: Callable[[Spans, Array], Array]) -> Lowering:
     """The lowering of a pool, per step."""
-    return lambda planned, dt: Cell("Pool2d", pointwise(kernels.pool), pooling(planned, reduce, fill))
+    return framed("Pool2d", lambda node: partial(function, pooling.spans(node)))
 
 
-LOWERING.register("sum pool")(pool("sum", 0.0))
-LOWERING.register("mean pool")(pool("mean", 0.0))
-LOWERING.register("max pool")(pool("max", -np.inf))
+LOWERING.register("sum pool")(pool(pooling.sums))
+LOWERING.register("mean pool")(pool(pooling.means))
+LOWERING.register("max pool")(pool(pooling.maxima))
+LOWERING.register("place")(framed("SlotPlace", lambda node: partial(placed, node)))
+LOWERING.register("product")(framed("SlotProduct", lambda node: partial(multiplied, node)))
+# In the middle of a graph; behind an Input the host does it.
+LOWERING.register("quantize")(framed("Quantize", lambda node: node.integers))
 
 
 @LOWERING.register("first spike pool")
 def first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
     """The same in integers: it only asks what is 0."""
-    parameters = pooling(planned, "max", 0)
-    return Cell("FirstSpikePool2d", windowed(windows.first_spike_pool), parameters, window=planned.window)
-
-
-@LOWERING.register("place")
-def place(planned: PlannedNode, dt: float) -> Cell:
-    """Moves values."""
-    node = planned.node
-    slot = Slot(node.input_shape, node.output_shape, node.start, node.stop)
-    return Cell("SlotPlace", pointwise(kernels.place), slot)
-
-
-@LOWERING.register("product")
-def product(planned: PlannedNode, dt: float) -> Cell:
-    """Multiplies its slots."""
-    return Cell("SlotProduct", pointwise(kernels.multiply), planned.node.factors)
-
-
-@LOWERING.register("quantize")
-def _quantize(planned: PlannedNode, dt: float) -> Cell:
-    """In the middle of a graph; behind an Input the host does it."""
-    node, shape = planned.node, planned.output_shape
-    grid = Grid(*(flat(value, shape) for value in (node.step, node.low, node.high)))
-    return Cell("Quantize", pointwise(kernels.quantize), grid)
+    parameters = partial(first_spikes, pooling.spans(planned.node)), planned.input_shape
+    return Cell("FirstSpikePool2d", windowed(windows.framed), parameters, window=planned.window)
 
 
 def temporal_mix(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
     """Mixes the steps of a window."""
-    weight = planned.node.weight.astype(dtype)
-    return Cell("TemporalMix", windowed(windows.temporal_mix), weight, window=planned.window)
+    return Cell("TemporalMix", windowed(mixed), planned.node.weight.astype(dtype), window=planned.window)
 
 
 LOWERING.register("temporal mix")(partial(temporal_mix, dtype=np.float64))

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import TemporalMix, spec_of
+from nirbridge.primitives.pooling import spans
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.stepping import window_of
 from nirbridge_norse.fired import FiredWindow
 from nirbridge_norse.fused.window_passes import find_window_pass
-from nirbridge_norse.pooling import spans
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage
 from nirbridge_norse.windowed import Kept, Windowed, WindowedNeuron
@@ -76,7 +76,7 @@ def _window(planned: PlannedNode, setting: Setting, integers: bool) -> Callable[
 
 def first_spike_pool(planned: PlannedNode, setting: Setting) -> Stage:
     """A step at which some of those in the race spike ends the race for the others under the spatial window."""
-    kernel, stride, padding = spans(planned)
+    kernel, stride, padding = spans(planned.node)
     rows, columns = planned.output_shape[-2:]
     # Each place of the kernel, with what is there for every output; padding never spikes.
     reach = (rows - 1) * stride[0] + 1, (columns - 1) * stride[1] + 1

@@ -1,7 +1,7 @@
 """What a node does → stage, in double precision.
 
-A neuron runs its primitive's own step; what its Spec keeps by hand has a function in linear or windows, and an entry
-here.
+A neuron runs its primitive's own step; what its Spec keeps by hand has a function in linear, or beside the primitive,
+and an entry here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.ir import delay_steps
+from nirbridge.ir import TemporalMix, delay_steps
+from nirbridge.primitives import pooling
+from nirbridge.primitives.first_spike_pool2d import first_spikes
+from nirbridge.primitives.place import placed
+from nirbridge.primitives.product import multiplied
 from nirbridge.primitives.sparse import dense
+from nirbridge.primitives.temporal_mix import mixed
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
 from nirbridge.runtime.states import LINE
 from nirbridge.runtime.stepping import stepping_of, window_of
-from nirbridge_reference import linear, windows
+from nirbridge_reference import linear
 from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
 
 Lowering = Callable[[PlannedNode, int, float], Stage]
@@ -37,9 +42,19 @@ def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic] =
     return lower
 
 
+def pool(function: Callable[[pooling.Spans, Array], Array]) -> Callable[[Any, Array], Array]:
+    """A function of spatial windows."""
+    return lambda node, x: function(pooling.spans(node), x)
+
+
 def windowed(function: Callable[[Any, Array], Array]) -> Lowering:
     """A node that takes whole windows."""
     return lambda planned, batch, dt: Windowed(planned.window, lambda x: (function(planned.node, x), None))
+
+
+def mix(node: TemporalMix, x: Array) -> Array:
+    """The steps of a window, mixed in their dtype."""
+    return mixed(node.weight.astype(x.dtype, copy=False), x)
 
 
 def windowed_step(integers: bool) -> Lowering:
@@ -56,21 +71,21 @@ FUNCTIONS: dict[str, Callable[[Any, Array], Array]] = {
     "matrix": linear.matrix,
     "scale": linear.scale,
     "convolution": linear.convolution,
-    "sum pool": linear.sum_pool,
-    "mean pool": linear.average_pool,
-    "max pool": linear.max_pool,
+    "sum pool": pool(pooling.sums),
+    "mean pool": pool(pooling.means),
+    "max pool": pool(pooling.maxima),
     "flatten": linear.flatten,
     "aggregate": linear.aggregate,
-    "place": linear.place,
-    "product": linear.product,
+    "place": placed,
+    "product": multiplied,
     "threshold": linear.threshold,
 }
 for _name, _function in FUNCTIONS.items():
     LOWERING.register(_name)(stateless(_function))
 LOWERING.register("quantize")(stateless(lambda node, x: node.integers(x)))
-LOWERING.register("temporal mix")(windowed(windows.temporal_mix))
+LOWERING.register("temporal mix")(windowed(mix))
 LOWERING.register("window")(windowed_step(integers=False))
-LOWERING.register("first spike pool")(windowed(windows.first_spike_pool))
+LOWERING.register("first spike pool")(windowed(pool(first_spikes)))
 
 
 @LOWERING.register("step", "lanes")
