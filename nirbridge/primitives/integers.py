@@ -144,14 +144,3 @@ def no_rest(node: Any) -> Reasons:
     if np.any(node.v_leak):
         furthest = np.asarray(node.v_leak).flat[np.abs(node.v_leak).argmax()]
         yield Reason(f"v_leak holds {furthest:g}, not 0", "Move it into threshold, reset and bias")
-
-
-def plain_lane(node: Any) -> dict[str, Any]:
-    """The lane of a core neuron, as fields of :class:`IntegerForm`."""
-    one = np.ones(1, np.int64)
-    return {
-        "v_reset": whole(node.v_reset),
-        "threshold": whole(node.v_threshold)[None],
-        "weight": one,
-        "amount": 0 * one,
-    }

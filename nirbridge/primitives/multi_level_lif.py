@@ -46,7 +46,6 @@ RESETS = ("subtract", "value")
 BOUNDARIES = (">", ">=")
 _WHERE = "MultiLevelLIF"
 _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
-_NEURON_FIELDS = ("decay", "gain", "v_init", "v_reset")
 
 
 @dataclass(eq=False)
@@ -93,10 +92,7 @@ class MultiLevelLIF(Extension):
         self.shape = as_shape(_WHERE, self.shape)
         self.reset = as_choice(_WHERE, "reset", self.reset, RESETS)
         self.boundary = as_choice(_WHERE, "boundary", self.boundary, BOUNDARIES)
-        for name in _NEURON_FIELDS:
-            array = as_number(_WHERE, name, getattr(self, name))
-            require_broadcast(_WHERE, name, array, self.shape)
-            setattr(self, name, array)
+        self._hold_numbers(self.shape, "decay", "gain", "v_init", "v_reset")
         for name in _LANE_FIELDS:
             array = as_number(_WHERE, name, getattr(self, name))
             if array.ndim == 0 or array.shape[0] < 1:
