@@ -12,7 +12,7 @@ from nirbridge.neurons.arguments import all_positive, number, number_or_tensor, 
 from nirbridge.neurons.dynamics import Step, lane_table, run
 from nirbridge.neurons.fused import Rule, is_fusable, run_fused
 from nirbridge.neurons.gradients import bounded
-from nirbridge.neurons.overtime import fold, time_steps, unfold
+from nirbridge.neurons.overtime import along_time
 
 SMALLEST_THRESHOLD = 1e-6
 
@@ -96,11 +96,11 @@ class SpikingNeuron(nn.Module):
             InputError: the input has no time and batch axis, no step or complex values, or a per-feature tensor does
                 not fit it.
         """
-        steps = time_steps()
-        sequence = x if steps is None else unfold(x, steps, self._owner)
-        self._require_fitting(sequence)
-        y = self._respond(sequence.to(torch.promote_types(x.dtype, self.threshold.dtype)))
-        return y if steps is None else fold(y)
+        return along_time(self._owner, x, self._run)
+
+    def _run(self, x: Tensor) -> Tensor:
+        self._require_fitting(x)
+        return self._respond(x.to(torch.promote_types(x.dtype, self.threshold.dtype)))
 
     def begin(self, x: Tensor) -> tuple[Step, Tensor]:
         """A run that goes on step by step: the step (x[t], state) -> (y[t], state), and the state before the first.

@@ -15,9 +15,8 @@ from nirbridge.neurons.dynamics import Step, charge, lane_table, one_hot_level, 
 from nirbridge.neurons.fused import OneHotRule
 from nirbridge.neurons.gradients import OneHotSlope, bounded, spike
 from nirbridge.neurons.surrogates import Surrogate, Triangle, as_surrogate
+from nirbridge.primitives.multi_level_lif import BOUNDARIES, RESETS
 
-RESETS = ("subtract", "value")
-BOUNDARIES = (">", ">=")
 MODES = ("difference", "sum")
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
+from nirbridge.ir import MultiLevelLIF, is_input
 from nirbridge.primitives import pooling
 from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.delay import delay_steps, delayed
 from nirbridge.primitives.first_spike_pool2d import first_spikes
 from nirbridge.primitives.place import placed
 from nirbridge.primitives.pooling import Spans
@@ -203,7 +204,7 @@ def lane_rows(threshold: Array, weight: Array, amount: Array, subtract: bool, sh
 def delay(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
     """Each neuron's input, its own number of whole steps later."""
     steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
-    return Cell("Delay", stepwise(dynamics.delay_step), steps, np.zeros((int(steps.max()), steps.size), dtype))
+    return Cell("Delay", stepwise(delayed), steps, np.zeros((int(steps.max()), steps.size), dtype))
 
 
 LOWERING.register("delay")(partial(delay, dtype=np.float64))

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.ir import TemporalMix, delay_steps
+from nirbridge.ir import TemporalMix
 from nirbridge.primitives import pooling
+from nirbridge.primitives.delay import delay_steps, delayed
 from nirbridge.primitives.first_spike_pool2d import first_spikes
 from nirbridge.primitives.place import placed
 from nirbridge.primitives.product import multiplied
@@ -104,16 +105,13 @@ def _step(planned: PlannedNode, batch: int, dt: float) -> Stage:
 
 
 def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
-    """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input.
-
-    Row k of the line holds x(t - 1 - k).
-    """
+    """Each neuron with its own delay in whole steps."""
     steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
     line: Array = np.zeros((int(steps.max()), batch, *planned.output_shape), dtype)
 
     def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        past = np.concatenate([x[None], *state])
-        return np.take_along_axis(past, steps[None, None], axis=0)[0], (past[:-1],)
+        y, after = delayed(steps, x, *state)
+        return y, (after,)
 
     return Stepwise(step, {LINE: line})
 
