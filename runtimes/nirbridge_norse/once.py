@@ -155,20 +155,15 @@ def find_once(plan: Plan, setting: Setting, integers: bool) -> Found:
         return Found(frozenset(), {})
     dtype = torch.float32 if integers else setting.dtype
     takes: set[str] = set()
-    reading: dict[str, list[str]] = {name: [] for name in plan.names}
     for planned in reversed(plan.nodes):
-        for source in planned.sources:
-            reading[source.name].append(planned.name)
         if planned.loop is None and len(planned.sources) == 1 and spec_of(planned.node).operation == "convolution":
-            read = reading[planned.name]
             moves = moves_only(planned) is not None and planned.node.weight.ndim == 4
-            if (read and takes.issuperset(read)) if moves else _gathers(planned, integers):
+            if _is_taken(plan, planned, takes) if moves else _gathers(planned, integers):
                 takes.add(planned.name)
     steps: dict[str, int] = {}
     readers: dict[str, Stage] = {}
     for planned in plan.nodes:
-        read = reading[planned.name]
-        if planned.loop is None and read and takes.issuperset(read) and fires_once(planned):
+        if planned.loop is None and _is_taken(plan, planned, takes) and fires_once(planned):
             if planned.window >= LEAST_STEPS:
                 steps[planned.name] = planned.window
         elif planned.name in takes and (window := steps.get(planned.sources[0].name)):
@@ -177,6 +172,12 @@ def find_once(plan: Plan, setting: Setting, integers: bool) -> Found:
             if sides is not None:
                 steps[planned.name] = window
     return Found(frozenset(steps) - frozenset(readers), readers)
+
+
+def _is_taken(plan: Plan, planned: PlannedNode, takes: set[str]) -> bool:
+    """Whether it has readers, which all take such spikes."""
+    read = plan.readers[planned.name]
+    return bool(read) and all(reader.name in takes for reader in read)
 
 
 def _gathers(planned: PlannedNode, integers: bool) -> bool:

@@ -107,7 +107,7 @@ def test_parameters_of_a_node_keep_their_shape():
     parameters = lane_parameters(multilevel(4, (3, 1, 1), "value", ">="), SETTING)
     assert parameters.lanes.threshold.shape == (4, 3)
     assert parameters.lanes.weight[0].tolist() == [0.0, 0.0, 0.0]
-    assert (parameters.reset, parameters.boundary) == ("value", ">=")
+    assert (parameters.subtract, parameters.at_least) == (False, True)
 
 
 def test_the_table_hands_out_modules_in_norses_style():

@@ -57,8 +57,8 @@ def lane_pass(p: LaneParameters, state: MembraneState, order: Order, batch: int)
     fields = p.decay, p.gain, p.v_reset, p.lanes.group
     layout = make_layout(order, batch, fields, p.lanes.group if swept else None)
     neurons = kernels.Neurons(*map(layout.parameters, fields))
-    tables = lane_tables(p.lanes, p.boundary == ">=", p.reset == "subtract")
-    fixed = order.flat(state.v), neurons, tables, (p.reset == "subtract", swept), layout.chunks
+    tables = lane_tables(p.lanes, p.at_least, p.subtract)
+    fixed = order.flat(state.v), neurons, tables, (p.subtract, swept), layout.chunks
 
     return lambda data, out: partial(kernels.run_lanes, data, out, *fixed)
 
