@@ -35,8 +35,8 @@ FIXED_LOWERING.register("max pool")(lowering.pool(pooling.maxima))
 
 _SYNAPSES = {
     "MatrixSynapse": (integers.product, "MatrixShift"),
-    "ConvSynapse": (integers.convolve, "ConvShift"),
-    "AggregateSynapse": (integers.aggregate, "AggregateShift"),
+    "ConvSynapse": (integers.exactly(kernels.convolve), "ConvShift"),
+    "AggregateSynapse": (integers.exactly(kernels.aggregate), "AggregateShift"),
 }
 """Process → what it does, and the Process for messages that are powers of two."""
 
