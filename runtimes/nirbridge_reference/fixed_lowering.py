@@ -7,21 +7,14 @@ from functools import partial
 import numpy as np
 
 from nirbridge.primitives import pooling
-from nirbridge.primitives.first_spike_pool2d import first_spikes
 from nirbridge.primitives.integers import DECAY_BITS, IntegerForm, clip, toward_zero
-from nirbridge.runtime import Array, LoweringTable, PlannedNode
+from nirbridge.runtime import Array, PlannedNode
 from nirbridge.runtime.stepping import integer_form_of
-from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay, mix, pool, stateless, windowed, windowed_step
+from nirbridge_reference.lowering import FUNCTIONS, pool, table
 from nirbridge_reference.stages import Stage, Stepwise
 
-FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
-
-for _name, _function in {**FUNCTIONS, "mean pool": pool(pooling.whole_means)}.items():
-    FIXED_LOWERING.register(_name)(stateless(_function, np.int64))  # integers go through as they are, but for the mean
-FIXED_LOWERING.register("delay")(partial(delay, dtype=np.int64))
-FIXED_LOWERING.register("temporal mix")(windowed(mix))
-FIXED_LOWERING.register("window")(windowed_step(integers=True))
-FIXED_LOWERING.register("first spike pool")(windowed(pool(first_spikes)))
+FIXED_LOWERING = table({**FUNCTIONS, "mean pool": pool(pooling.whole_means)}, np.int64)
+"""Integers go through as they are, but for the mean."""
 
 
 @FIXED_LOWERING.register("step", "lanes")

@@ -6,7 +6,7 @@ and an entry here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 from typing import Any
@@ -28,10 +28,9 @@ from nirbridge_reference import linear
 from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
 
 Lowering = Callable[[PlannedNode, int, float], Stage]
-LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
 
-def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic] = np.float64) -> Lowering:
+def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic]) -> Lowering:
     """A node whose output at a step depends on that step alone; its weight is cast once, and not at every step."""
 
     def lower(planned: PlannedNode, batch: int, dt: float) -> Stage:
@@ -81,12 +80,33 @@ FUNCTIONS: dict[str, Callable[[Any, Array], Array]] = {
     "product": multiplied,
     "threshold": linear.threshold,
 }
-for _name, _function in FUNCTIONS.items():
-    LOWERING.register(_name)(stateless(_function))
-LOWERING.register("quantize")(stateless(lambda node, x: node.integers(x)))
-LOWERING.register("temporal mix")(windowed(mix))
-LOWERING.register("window")(windowed_step(integers=False))
-LOWERING.register("first spike pool")(windowed(pool(first_spikes)))
+
+
+def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
+    """Each neuron with its own delay in whole steps."""
+    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
+    line: Array = np.zeros((int(steps.max()), batch, *planned.output_shape), dtype)
+
+    def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+        y, after = delayed(steps, x, *state)
+        return y, (after,)
+
+    return Stepwise(step, {LINE: line})
+
+
+def table(functions: Mapping[str, Callable[[Any, Array], Array]], dtype: type[np.generic]) -> LoweringTable[Lowering]:
+    """A table in the arithmetic of ``dtype``, without neurons."""
+    found: LoweringTable[Lowering] = LoweringTable("reference")
+    for operation, function in functions.items():
+        found.register(operation)(stateless(function, dtype))
+    found.register("delay")(partial(delay, dtype=dtype))
+    found.register("temporal mix")(windowed(mix))
+    found.register("first spike pool")(windowed(pool(first_spikes)))
+    found.register("window")(windowed_step(integers=dtype is np.int64))
+    return found
+
+
+LOWERING = table({**FUNCTIONS, "quantize": lambda node, x: node.integers(x)}, np.float64)
 
 
 @LOWERING.register("step", "lanes")
@@ -102,18 +122,3 @@ def _step(planned: PlannedNode, batch: int, dt: float) -> Stage:
     shape = (batch, *planned.output_shape)
     start = (np.broadcast_to(np.asarray(value), shape) for value in found.start)
     return Stepwise(step, dict(zip(found.state, start, strict=True)))
-
-
-def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
-    """Each neuron with its own delay in whole steps."""
-    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
-    line: Array = np.zeros((int(steps.max()), batch, *planned.output_shape), dtype)
-
-    def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        y, after = delayed(steps, x, *state)
-        return y, (after,)
-
-    return Stepwise(step, {LINE: line})
-
-
-LOWERING.register("delay")(partial(delay, dtype=np.float64))
