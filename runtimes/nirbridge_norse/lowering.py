@@ -48,7 +48,7 @@ for _operation, _function in {
     "max pool": "pooling:max_pool",
     "temporal mix": "windows:temporal_mix",
     "first spike pool": "windows:first_spike_pool",
-    "window": "windows:real_window",
+    "window": "windows:window_stage",
     "step": "neurons.modules:step_neuron",
     "lanes": "neurons.modules:lane_neuron",
 }.items():

@@ -39,17 +39,11 @@ def temporal_mix(planned: PlannedNode, setting: Setting) -> Stage:
     return Windowed(planned.window, function)
 
 
-def real_window(planned: PlannedNode, setting: Setting) -> Stage:
-    """What the primitive itself says, in double precision."""
-    return _stage(planned, setting, integers=False)
+def window_stage(planned: PlannedNode, setting: Setting, integers: bool = False) -> Stage:
+    """What the primitive itself says, in double precision.
 
-
-def integer_window(planned: PlannedNode, setting: Setting) -> Stage:
-    """The same on whole numbers in float64: products with a mantissa stay below 2^53, so they are exact."""
-    return _stage(planned, setting, integers=True)
-
-
-def _stage(planned: PlannedNode, setting: Setting, integers: bool) -> Stage:
+    Products of integers with a mantissa stay below 2^53, so they are exact.
+    """
     function = _window(planned, setting, integers)
     window = spec_of(planned.node).window
     run = window and (window.integer if integers else window.real)

@@ -18,7 +18,7 @@ from nirbridge_norse.pooling import integer_mean_pool
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Neuron, Stage, Stateless, Written, wide
 from nirbridge_norse.windowed import Windowed
-from nirbridge_norse.windows import integer_window
+from nirbridge_norse.windows import window_stage
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
@@ -42,7 +42,7 @@ def _single(setting: Setting) -> Setting:
 
 
 FIXED_LOWERING.register("mean pool")(integer_mean_pool)
-FIXED_LOWERING.register("window")(integer_window)
+FIXED_LOWERING.register("window")(partial(window_stage, integers=True))
 
 
 def byte_synapse(planned: PlannedNode, setting: Setting) -> EitherPrecision:
