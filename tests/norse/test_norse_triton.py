@@ -105,12 +105,16 @@ def arithmetic(x, v, k):
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_step_of_another_package(dtype, tmp_path, monkeypatch):
-    """Constants, quotients, negation, and comparisons that count as numbers."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+@pytest.mark.parametrize("folder", ["cache", "a file"])
+def test_a_step_of_another_package(folder, dtype, tmp_path, monkeypatch):
+    """Constants, quotients, negation, and comparisons that count as numbers; also where nothing can be kept."""
+    (tmp_path / "a file").touch()
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
     p = (random(7, SHAPE, dtype),)
     numba, triton = (written_pass(arithmetic, ("v",), triton) for triton in (False, True))
     assert_same(partial(passes._step_pass, numba, p), triton_passes._on_card(triton, p, ()), ("v",), 5, dtype)
+    assert len(list(tmp_path.glob("cache/nirbridge/passes/*.py"))) == (2 if folder == "cache" else 0)
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
