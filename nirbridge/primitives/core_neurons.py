@@ -15,7 +15,7 @@ from nirbridge.primitives.integers import (
     no_rest,
     unit_gain,
     whole,
-    whole_field,
+    whole_fields,
 )
 from nirbridge.primitives.magnitudes import MOST_STEPS, largest, least
 from nirbridge.primitives.shaping import by_parameters
@@ -73,13 +73,13 @@ def unit_grows(node: Any, x: int) -> int:
 def firing_against(node: Any) -> Reasons:
     """Why thresholds and resets are no integers of the state."""
     if hasattr(node, "v_threshold"):
-        yield from whole_field(node, "v_threshold")
-        yield from whole_field(node, "v_reset", STATE_LIMIT)
+        yield from whole_fields(node, "v_threshold")
+        yield from whole_fields(node, "v_reset", limit=STATE_LIMIT)
 
 
 def integrator_against(node: Any, dt: float) -> Reasons:
     """Why a membrane without a leak has no integer form."""
-    yield from whole_field(node, "r")
+    yield from whole_fields(node, "r")
     yield from firing_against(node)
 
 

@@ -241,8 +241,8 @@ def _range(node: MultiLevelLIF) -> tuple[float, float]:
 
 
 def _against(node: MultiLevelLIF, dt: float) -> Reasons:
-    yield from whole_fields("gain", "lane_weight", "lane_threshold", "lane_reset")(node, dt)
-    yield from whole_fields("v_init", "v_reset", limit=STATE_LIMIT)(node, dt)
+    yield from whole_fields(node, "gain", "lane_weight", "lane_threshold", "lane_reset")
+    yield from whole_fields(node, "v_init", "v_reset", limit=STATE_LIMIT)
     steps = DECAY_ONE * np.asarray(node.decay, dtype=np.float64)
     broken = steps[steps != np.rint(steps)]
     if broken.size:

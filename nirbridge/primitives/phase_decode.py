@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
-from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.phase_base import PHASES, SHARED, integer_sums, phase_base, phase_grows, shifted, state_bound
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import decode_tables
@@ -104,7 +104,7 @@ SPEC = Spec(
     ),
     floats=Floats(reaches=state_bound),
     integers=Integers(
-        against=whole_fields("v_init", limit=STATE_LIMIT),
+        limit=STATE_LIMIT,
         fields=("v_init",),
         grows=lambda node, x: phase_grows(decode_tables(node).gains, x),
         quantise="decode",

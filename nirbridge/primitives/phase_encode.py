@@ -13,7 +13,7 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
-from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
+from nirbridge.primitives.integers import STATE_LIMIT, clip
 from nirbridge.primitives.phase_base import SHARED, digits, phase_base, shifted
 from nirbridge.primitives.phase_tables import encode_tables
 from nirbridge.primitives.spec import BINARY, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
@@ -99,7 +99,7 @@ SPEC = Spec(
     ),
     floats=Floats(reaches=lambda node, x, dt, taken: x),
     integers=Integers(
-        against=whole_fields("scale", limit=STATE_LIMIT),
+        limit=STATE_LIMIT,
         fields=("scale",),
         grows=lambda node, x: x << encode_tables(node).fraction,
         quantise="encode",

@@ -14,7 +14,7 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, positive, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
-from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
+from nirbridge.primitives.integers import STATE_LIMIT, clip
 from nirbridge.primitives.max_pool2d import MaxPool2d
 from nirbridge.primitives.phase_base import (
     PHASES,
@@ -267,7 +267,7 @@ SPEC = Spec(
     ),
     floats=Floats(reaches=state_bound),
     integers=Integers(
-        against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
+        limit=STATE_LIMIT,
         fields=("v_threshold", "v_init"),
         grows=lambda node, x: phase_grows(fire_tables(node).gains, x),
         quantise="fire",

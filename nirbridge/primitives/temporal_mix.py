@@ -14,7 +14,6 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import matrix
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, as_number
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import row_sum
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import as_it_comes, stated
@@ -90,7 +89,6 @@ SPEC = Spec(
     sends=ANALOG,
     floats=matrix.FLOATS,
     integers=Integers(
-        against=whole_fields("weight"),
         fields=("weight",),
         grows=lambda node, x: row_sum(node.weight, (1,)) * x,
         quantise="mix",

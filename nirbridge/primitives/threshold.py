@@ -6,7 +6,6 @@ import nir
 
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import Draw, behind_integers, behind_weights, signed, whole_numbers
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.shaping import by_parameters
 from nirbridge.primitives.spec import BINARY, POPULATION, STATELESS, Checks, Floats, Integers, Shown, Spec
 
@@ -17,9 +16,7 @@ SPEC = Spec(
     by_hand="one comparison without a state: a loop over steps would only cost time",
     sends=BINARY,
     floats=Floats(),
-    integers=Integers(
-        against=whole_fields("threshold"), fields=("threshold",), quantise="threshold", unit=core.sends_unit
-    ),
+    integers=Integers(fields=("threshold",), quantise="threshold", unit=core.sends_unit),
     cost=core.spiking_cost(0, 0, "Threshold"),
     chip=POPULATION,
     shown=Shown(role="binary", fields=("threshold",)),

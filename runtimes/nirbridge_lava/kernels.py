@@ -81,11 +81,6 @@ def aggregate(p: Product, x: Array) -> Array:
     return np.matmul(p.weight, x.reshape(*lead, p.shape[0], -1)).reshape(*lead, -1)
 
 
-def scale(factor: Array, x: Array) -> Array:
-    """y = factor · x."""
-    return factor * x
-
-
 def threshold(limit: Array, x: Array) -> Array:
     """y = 1 where x > limit."""
     return (x > limit).astype(x.dtype)

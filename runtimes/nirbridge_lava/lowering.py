@@ -46,16 +46,6 @@ def _wire(planned: PlannedNode, dt: float) -> None:
     return
 
 
-def by_neuron(field: str, function: Callable[[Any, Array], Array], cast: Callable[[Any], Array]) -> Lowering:
-    """A node without a state whose one field has a number for each neuron."""
-
-    def lower(planned: PlannedNode, dt: float) -> Cell:
-        value = flat(cast(getattr(planned.node, field)), planned.output_shape)
-        return Cell(field.capitalize(), pointwise(function), value)
-
-    return lower
-
-
 def framed(process: str, function: Callable[[Any], Callable[[Array], Array]]) -> Lowering:
     """A node without a state, of which ``function`` makes one of frames [N, *shape]."""
 
@@ -106,8 +96,8 @@ def table(integers: bool) -> LoweringTable[Lowering]:
     for operation, lower in {
         "identity": _end,
         "flatten": _wire,
-        "scale": by_neuron("scale", kernels.scale, cast),
-        "threshold": by_neuron("threshold", kernels.threshold, cast),
+        "scale": framed("Scale", lambda node: partial(np.multiply, cast(node.scale))),
+        "threshold": framed("Threshold", lambda node: partial(kernels.threshold, cast(node.threshold))),
         "sum pool": pool(pooling.sums),
         "max pool": pool(pooling.maxima),
         "first spike pool": first_spike_pool,
