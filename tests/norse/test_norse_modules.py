@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 
 from nirbridge.primitives import cuba_lif, lif, where
 from nirbridge.runtime import make_plan
-from nirbridge_norse.fused import generating
+from nirbridge_norse.fused import elsewhere, generating, steps
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.neurons import fused_snn
 from nirbridge_norse.neurons.lanes import lane_parameters
@@ -117,6 +120,13 @@ def test_the_table_hands_out_modules_in_norses_style():
     assert stage.module.p.v_threshold.dtype == torch.float64
 
 
+def test_the_passes_are_those_of_the_primitives() -> None:
+    """numba caches files, so the passes are committed; what is there is what the steps say."""
+    written = Path(generating.__file__).with_name("steps.py").read_text()
+    assert written == generating.module_source()
+    assert set(generating.all_steps()) == {name for name in vars(steps) if name.startswith("run_")}
+
+
 def _renamed(x, v, row):
     return row, v
 
@@ -163,6 +173,14 @@ def test_a_pass_has_a_name_whatever_that_of_the_file(monkeypatch):
     name = generating.pass_name(_arithmetic)
     assert name == "run_my_neuron_arithmetic"
     compile(generating.pass_source(name, _arithmetic, ("v",)), "pass", "exec")
+
+
+@pytest.mark.parametrize("place", ["no home", "a file"])
+def test_where_no_pass_can_be_kept_there_is_none(place, tmp_path, monkeypatch):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file") if place == "a file" else "")
+    monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("Could not determine home directory.")))
+    assert elsewhere.foreign_pass.__wrapped__(_arithmetic, ("v",)) is None
 
 
 def test_numbers_and_comparisons_keep_the_dtype_of_the_data():

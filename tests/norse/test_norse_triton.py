@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import nirbridge
-from nirbridge.primitives import BUILT_IN, where
-from nirbridge.primitives.spec import arguments_of
-from nirbridge_norse.fused import passes, triton_passes
+from nirbridge.primitives import where
+from nirbridge_norse.fused import elsewhere, generating, passes, triton_passes
 from nirbridge_norse.fused.layout import Order
-from nirbridge_norse.fused.written import written_pass
 from nirbridge_norse.neurons import fused_snn
 from nirbridge_norse.neurons.lanes import LaneParameters, MembraneState, lane_table
 from tests.norse.norse_graphs import DT, SHAPE, chain, core_neurons, lanes_of, multilevel, outputs, uniform
@@ -30,11 +29,10 @@ BATCH = 2
 @pytest.fixture
 def numpy_runs_kernels() -> Iterator[None]:
     """Blocks of 64 neurons, of which the data fill the last one in part."""
-    with interpreted("nirbridge_norse.fused.triton_lanes"), pytest.MonkeyPatch.context() as patch:
+    names = ("nirbridge_norse.fused.triton_lanes", "nirbridge_norse.fused.triton_steps")
+    with interpreted(*names), pytest.MonkeyPatch.context() as patch:
         patch.setattr(triton_passes, "BLOCK", 64)
-        written_pass.cache_clear()
         yield
-    written_pass.cache_clear()
 
 
 def random(seed: int, shape: tuple[int, ...], dtype: torch.dtype, low: float = 0.1, high: float = 1.5) -> torch.Tensor:
@@ -53,25 +51,25 @@ def assert_same(numba, triton, states: tuple[str, ...], steps: int, dtype: torch
         assert torch.equal(one, other)
 
 
-STEPS = {
-    f"{spec.node.__name__} {step.__name__}": (step, spec.dynamics.state)
-    for spec in BUILT_IN
-    if spec.operation == "step"
-    for step in filter(None, (spec.dynamics.step, spec.dynamics.subtracting))
-}
+def test_the_kernels_are_those_of_the_primitives() -> None:
+    written = Path(generating.__file__).with_name("triton_steps.py").read_text()
+    assert written == generating.triton_module_source()
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("steps", [1, 5])
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", generating.all_steps())
 def test_every_step_has_the_bits_of_the_cpu(name, steps, dtype):
-    step, state = STEPS[name]
-    count = len(arguments_of(step)) - 1 - len(state)
+    from nirbridge_norse.fused import steps as numba_steps
+    from nirbridge_norse.fused import triton_steps
+
+    step, state = generating.all_steps()[name]
+    count = step.__code__.co_argcount - 1 - len(state)
     shapes = [(), (3, 1, 1), SHAPE]
     p = tuple(random(10 + k, shapes[k % 3], dtype) for k in range(count))
-    numba, triton = (written_pass(step, state, triton) for triton in (False, True))
-    assert_same(partial(passes._step_pass, numba, p), triton_passes._on_card(triton, p, ()), state, steps, dtype)
+    numba = partial(passes._step_pass, getattr(numba_steps, name), p)
+    assert_same(numba, triton_passes._on_card(getattr(triton_steps, name), p, ()), state, steps, dtype)
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
@@ -105,16 +103,13 @@ def arithmetic(x, v, k):
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("folder", ["cache", "a file"])
-def test_a_step_of_another_package(folder, dtype, tmp_path, monkeypatch):
-    """Constants, quotients, negation, and comparisons that count as numbers; also where nothing can be kept."""
-    (tmp_path / "a file").touch()
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
+def test_a_step_of_another_package(dtype, tmp_path, monkeypatch):
+    """Constants, quotients, negation, and comparisons that count as numbers."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    elsewhere.foreign_pass.cache_clear()
     p = (random(7, SHAPE, dtype),)
-    numba, triton = (written_pass(arithmetic, ("v",), triton) for triton in (False, True))
+    numba, triton = (elsewhere.foreign_pass(arithmetic, ("v",), triton) for triton in (False, True))
     assert_same(partial(passes._step_pass, numba, p), triton_passes._on_card(triton, p, ()), ("v",), 5, dtype)
-    assert len(list(tmp_path.glob("cache/nirbridge/passes/*.py"))) == (2 if folder == "cache" else 0)
 
 
 @pytest.mark.usefixtures("numpy_runs_kernels")
@@ -141,11 +136,10 @@ def test_launches_forbid_fused_products_and_sums():
 @pytest.mark.parametrize("real", ["fp32", "fp64"])
 def test_compiled_kernels_round_after_every_operation(real):
     """For a card that is not there: products and sums stay apart, and quotients are exact."""
-    from nirbridge_norse.fused import triton_lanes
+    from nirbridge_norse.fused import triton_lanes, triton_steps
 
     how = {"LEVELS": 3, "ROUNDS": 2, "SUBTRACT": True, "AT_LEAST": False, "BLOCK": 512}
-    run_lif = written_pass(*STEPS["LIF step"], triton=True)
-    written = [ptx(run_lif, real, BLOCK=512), ptx(triton_lanes.run_lanes, real, ("group_at",), **how)]
+    written = [ptx(triton_steps.run_lif, real, BLOCK=512), ptx(triton_lanes.run_lanes, real, ("group_at",), **how)]
     for text in written:
         assert f"mul.rn.f{real[2:]}" in text
         assert "fma" not in text

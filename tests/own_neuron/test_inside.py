@@ -14,11 +14,10 @@ _JUDGE = """
 from nirbridge.conformance import judge
 from nirbridge.conformance.cases import all_cases
 from nirbridge.ir import PRIMITIVES, spec_of
-from nirbridge.primitives.adaptive_lif import SPEC
-from nirbridge_norse.fused.written import source_of
+from nirbridge_norse.fused.generating import module_source
 
 assert "AdaptiveLIF" in PRIMITIVES
-assert "def run_adaptive_lif(" in source_of(SPEC.dynamics.step, SPEC.dynamics.state)
+assert "def run_adaptive_lif(" in module_source()
 own = [case for case in all_cases() if any(kind.__name__ == "AdaptiveLIF" for kind in case.kinds)]
 states = {(runtime, judge(case, runtime).state) for case in own for runtime in ("reference", "norse")}
 print(len(own), sorted(states))

@@ -176,11 +176,11 @@ def test_its_examples_are_exact_on_every_runtime(own: ModuleType, runtime: str) 
 
 def test_the_compiled_pass_gives_the_bits_of_the_step(own: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    from nirbridge_norse.fused.written import written_pass
+    from nirbridge_norse.fused.elsewhere import foreign_pass
     from nirbridge_norse.neurons import fused_snn
 
     graph, x = a_graph(own), data(50)
-    assert written_pass(own.step, ("v", "a")) is not None
+    assert foreign_pass(own.step, ("v", "a")) is not None
     for dtype in ("float32", "float64"):
         with nirbridge.compile(graph, "norse", dtype=dtype) as program:
             compiled = program.run(x).output

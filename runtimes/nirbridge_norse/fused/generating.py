@@ -1,6 +1,8 @@
 """A primitive's step → the source of its compiled pass, for numba and for Triton.
 
-numba keeps the machine code of files, not of strings: :mod:`nirbridge_norse.fused.written` keeps one for each.
+numba keeps the machine code of files, not of strings, and Triton reads files, so the passes are written to
+:mod:`nirbridge_norse.fused.steps` and :mod:`nirbridge_norse.fused.triton_steps`, which are committed;
+``python -m nirbridge_norse.fused.generating`` writes them anew, and a test compares.
 """
 
 from __future__ import annotations
@@ -9,14 +11,16 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from nirbridge.primitives import BUILT_IN
 from nirbridge.primitives.spec import Step
 
-HEAD = '''"""A compiled pass over all steps of a neuron; written by :mod:`nirbridge_norse.fused.generating`.
+HEAD = '''"""Compiled passes over all steps of a neuron; written by ``python -m nirbridge_norse.fused.generating``.
 
-It takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the states [N], the parameters
+Each takes ``data`` and ``out`` [T, N], inputs and outputs, which may be the same memory; the states [N], the parameters
 [P] and ``chunks`` (first neuron, neuron after the last, first parameter, group): small enough that a chunk stays in the
 first-level cache over all T steps.  Loops index slices from 0: with an offset in the index numba gives up SIMD, and
 likewise where it writes what it may read again, hence the buffer.  Without fused multiply-add or other shortcuts the
@@ -36,9 +40,9 @@ Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]
 '''
 
-TRITON_HEAD = '''"""A kernel over all steps of a neuron for Triton; written by :mod:`nirbridge_norse.fused.generating`.
+TRITON_HEAD = '''"""Kernels over all steps of a neuron for Triton; by ``python -m nirbridge_norse.fused.generating``.
 
-It takes ``data`` and ``out`` [steps, size], inputs and outputs, which may be the same memory; the states [size],
+Each takes ``data`` and ``out`` [steps, size], inputs and outputs, which may be the same memory; the states [size],
 overwritten; and the parameters [period], of which neuron n has number n % period.  Launched with
 ``enable_fp_fusion=False``, the bits are those of the primitive's step.
 """
@@ -60,6 +64,30 @@ def pass_name(step: Step) -> str:
     """The name of a step's pass: that of its file, with what the function's name says besides."""
     file = step.__module__.rsplit(".", 1)[-1].strip("_")
     return re.sub(r"\W", "_", "run_" + file + step.__name__.removeprefix("step"))
+
+
+def all_steps() -> dict[str, tuple[Step, tuple[str, ...]]]:
+    """Name of the pass → (step, its states), of every primitive that is run by its step."""
+    found: dict[str, tuple[Step, tuple[str, ...]]] = {}
+    for spec in BUILT_IN:
+        if spec.operation == "step" and spec.dynamics is not None:
+            for step in filter(None, (spec.dynamics.step, spec.dynamics.subtracting)):
+                found[pass_name(step)] = step, spec.dynamics.state
+    return found
+
+
+def module_source() -> str:
+    """All passes as one file."""
+    return _file(HEAD, pass_source)
+
+
+def triton_module_source() -> str:
+    """All kernels as one file."""
+    return _file(TRITON_HEAD, kernel_source)
+
+
+def _file(head: str, source: Callable[[str, Step, tuple[str, ...]], str]) -> str:
+    return head + "".join(f"\n\n{source(name, *found)}" for name, found in all_steps().items())
 
 
 def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
@@ -276,3 +304,7 @@ class _KernelBody(_Body):
 
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 _COMPARISONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
+
+if __name__ == "__main__":
+    Path(__file__).with_name("steps.py").write_text(module_source())
+    Path(__file__).with_name("triton_steps.py").write_text(triton_module_source())

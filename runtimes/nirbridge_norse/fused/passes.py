@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime.stepping import Stepping
+from nirbridge_norse.fused.elsewhere import foreign_pass
+from nirbridge_norse.fused.generating import all_steps, pass_name
 from nirbridge_norse.fused.layout import Order, make_layout
-from nirbridge_norse.fused.written import source_of, written_pass
 from nirbridge_norse.neurons.lanes import LaneParameters, LaneTable, MembraneState
 
 if TYPE_CHECKING:
@@ -31,13 +32,20 @@ SHORTEST_RUN = 32
 
 def find_step_pass(stepping: Stepping) -> MakePass | None:
     """How to make the pass of a primitive's step; None for one that no pass can be written for."""
-    if not numba_is_there() or source_of(stepping.step, stepping.state) is None:
+    if not numba_is_there():
         return None
-    return partial(_written_pass, stepping)
+    name = pass_name(stepping.step)
+    if all_steps().get(name, (None,))[0] is stepping.step:
+        return partial(_generated_pass, name, stepping)
+    kernel = foreign_pass(stepping.step, stepping.state)
+    return None if kernel is None else partial(_step_pass, kernel)
 
 
-def _written_pass(stepping: Stepping, p: Any, state: Any, order: Order, batch: int) -> Pass:
-    kernel = written_pass(stepping.step, stepping.state)  # and so numba, with the first run
+def _generated_pass(name: str, stepping: Stepping, p: Any, state: Any, order: Order, batch: int) -> Pass:
+    from nirbridge_norse.fused import steps  # and so numba, with the first run
+
+    # A primitive whose pass has not been written to the file yet has one of its own.
+    kernel = getattr(steps, name, None) or foreign_pass(stepping.step, stepping.state)
     return _step_pass(kernel, p, state, order, batch)
 
 

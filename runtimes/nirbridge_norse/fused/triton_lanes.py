@@ -1,4 +1,4 @@
-"""The Triton kernel of the multi-level neuron, by hand: its lanes are searched, as in ``kernels.search``."""
+"""The Triton kernel of the multi-level neuron, by hand: its lanes are searched, as in ``kernels.many_lanes``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run_lanes(
     groups, LEVELS: tl.constexpr, ROUNDS: tl.constexpr, SUBTRACT: tl.constexpr, AT_LEAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Arguments as of the kernels that are written from steps, with the tables of a ``LaneTable``."""
+    """Arguments as in :mod:`nirbridge_norse.fused.triton_steps`, with the tables of a ``LaneTable``."""
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = n < size
     v = tl.load(v_at + n, inside)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from nirbridge.machine_code import triton_is_there
 from nirbridge.runtime.stepping import Stepping
-from nirbridge_norse.fused.written import written_pass
+from nirbridge_norse.fused.elsewhere import foreign_pass
+from nirbridge_norse.fused.generating import all_steps, pass_name
 from nirbridge_norse.neurons.lanes import LaneParameters
 
 OnCard = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -30,7 +31,12 @@ def runs_kernels(device: torch.device) -> bool:
 
 def step_on_card(stepping: Stepping, p: Any) -> OnCard | None:
     """That of a primitive's step; None for one that no kernel can be written for."""
-    kernel = written_pass(stepping.step, stepping.state, triton=True)
+    from nirbridge_norse.fused import triton_steps
+
+    name = pass_name(stepping.step)
+    kernel = getattr(triton_steps, name, None)
+    if kernel is None or all_steps().get(name, (None,))[0] is not stepping.step:
+        kernel = foreign_pass(stepping.step, stepping.state, triton=True)
     return None if kernel is None else _on_card(kernel, tuple(p), ())
 
 
