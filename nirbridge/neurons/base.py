@@ -116,18 +116,21 @@ class SpikingNeuron(nn.Module):
         return self._step(dtype), self._first_state(x.to(dtype))
 
     def _respond(self, x: Tensor) -> Tensor:
-        dtype = x.dtype
         if not is_fusable(x, self.v_init):
-            return run(x, self._first_state(x), self._step(dtype))
-        return run_fused(x, self.quantum().to(dtype), in_dtype(self.decay, dtype), self._rule(dtype))
+            return run(x, self._first_state(x), self._step(x.dtype))
+        return run_fused(x, *self._numbers(x.dtype), self._rule(x.dtype))
 
     def _step(self, dtype: torch.dtype) -> Step:
         """One step with torch operations."""
-        raise NotImplementedError(f"{self._owner} defines no step")
+        return self._rule(dtype).step(*self._numbers(dtype))
+
+    def _numbers(self, dtype: torch.dtype) -> tuple[Tensor, float | Tensor]:
+        """The quantum and the decay of a run."""
+        return self.quantum().to(dtype), in_dtype(self.decay, dtype)
 
     def _rule(self, dtype: torch.dtype) -> Rule:
-        """The same for all steps in one pass."""
-        raise NotImplementedError(f"{self._owner} defines no pass")
+        """Its family, with all that one run has to know besides."""
+        raise NotImplementedError(f"{self._owner} is of no family")
 
     def _first_state(self, x: Tensor) -> Tensor:
         v_init = self.v_init

@@ -102,7 +102,7 @@ def synapse_against(node: Any, dt: float) -> Reasons:
 
 
 def _form(node: Any, keep: Any, gain: Any, **more: Any) -> IntegerForm:
-    lane = {"v_reset": _ZERO}
+    lane: dict[str, Any] = {"v_reset": _ZERO}
     if hasattr(node, "v_threshold"):
         one = np.ones(1, np.int64)
         lane = {"v_reset": whole(node.v_reset), "threshold": whole(node.v_threshold)[None]}

@@ -146,11 +146,8 @@ class MultiLevelLIF(Extension):
         """
         if lanes < 1:
             raise GraphError(_WHERE, f"lanes {lanes} is below 1")
-        theta = as_number(_WHERE, "threshold", threshold)
-        theta = theta if theta.dtype.kind == "f" else theta.astype(np.float64)
         exponents = np.arange(lanes) - (lanes - 1 if scaled else 0)
-        weights = np.exp2(exponents).astype(theta.dtype)
-        steps = weights.reshape((lanes,) + (1,) * theta.ndim) * theta
+        weights, steps = _multiples(np.exp2(exponents), "threshold", threshold)
         return cls(
             shape=shape,
             decay=decay,
@@ -199,10 +196,7 @@ class MultiLevelLIF(Extension):
         if levels < 1:
             raise GraphError(_WHERE, f"levels {levels} is below 1")
         as_choice(_WHERE, "output", output, ("level", "value"))
-        q = as_number(_WHERE, "step", step)
-        q = q if q.dtype.kind == "f" else q.astype(np.float64)
-        numbers = np.arange(1, levels + 1).astype(q.dtype)
-        steps = numbers.reshape((levels,) + (1,) * q.ndim) * q
+        numbers, steps = _multiples(np.arange(1, levels + 1), "step", step)
         return cls(
             shape=shape,
             decay=decay,
@@ -215,6 +209,14 @@ class MultiLevelLIF(Extension):
             reset="subtract",
             boundary=">=",
         )
+
+
+def _multiples(weights: Array, name: str, unit: Any) -> tuple[Array, Array]:
+    """The weights in the floating-point dtype of ``unit``, and (S, ...) each of them times it."""
+    number = as_number(_WHERE, name, unit)
+    number = number if number.dtype.kind == "f" else number.astype(np.float64)
+    weights = weights.astype(number.dtype)
+    return weights, np.multiply.outer(weights, number)
 
 
 def _step(subtract: bool, at_least: bool) -> Callable[..., Any]:
