@@ -97,15 +97,18 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with io.BufferedRandom(raw) as file:
             yield cast(BinaryIO, file)
-        kept.finish()
+        try:
+            kept.finish()
+        except OSError as error:
+            raw.failed = raw.failed or error
+            raise
     except BrokenPipeError:
         raise
     except Exception as error:
         # The error is the library's own, or that of something else in the block: what counts is what the file said.
-        cause = raw.failed or kept.failed
-        if cause is None:
+        if raw.failed is None:
             raise
-        raise unwritable(target, cause) from error
+        raise unwritable(target, raw.failed) from error
     finally:
         kept.drop()
 
@@ -140,8 +143,6 @@ class _Raw(io.FileIO):
 class _Beside:
     """An unfinished file in the folder of its target.  The lock that it holds says that its process lives."""
 
-    failed: OSError | None = None
-
     def __init__(self, target: Path) -> None:
         self._target = target
         self._part, self.descriptor = _claimed(target.parent)
@@ -149,11 +150,7 @@ class _Beside:
             os.fchmod(self.descriptor, stat.S_IMODE(target.stat().st_mode))
 
     def finish(self) -> None:
-        try:
-            self._part.replace(self._target)
-        except OSError as error:
-            self.failed = error
-            raise
+        self._part.replace(self._target)
 
     def drop(self) -> None:
         if _is_at(self._part, self.descriptor):
@@ -164,8 +161,6 @@ class _Beside:
 class _Through:
     """An unnamed file whose content is copied into what cannot be replaced."""
 
-    failed: OSError | None = None
-
     def __init__(self, target: Path) -> None:
         self._target = target
         self._spool = tempfile.TemporaryFile()  # noqa: SIM115
@@ -173,15 +168,11 @@ class _Through:
 
     def finish(self) -> None:
         known = _descriptor(self._target)
-        try:
-            # An open file is written where it stands: opened anew it would be cut, as by '>> file'.
-            opened = os.open(self._target, os.O_WRONLY) if known is None else os.dup(known)
-            with open(opened, "wb") as stream:  # noqa: PTH123
-                self._spool.seek(0)
-                shutil.copyfileobj(self._spool, stream)
-        except OSError as error:
-            self.failed = error
-            raise
+        # An open file is written where it stands: opened anew it would be cut, as by '>> file'.
+        opened = os.open(self._target, os.O_WRONLY) if known is None else os.dup(known)
+        with open(opened, "wb") as stream:  # noqa: PTH123
+            self._spool.seek(0)
+            shutil.copyfileobj(self._spool, stream)
 
     def drop(self) -> None:
         self._spool.close()

@@ -62,6 +62,31 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
     return found
 
 
+def loop(function: Callable[..., Any], **options: Any) -> Any:
+    """A loop over arrays, without the interpreter's lock, whose operations are neither reordered nor fused.
+
+    x / 0 is infinite or NaN: Python's error model tests every divisor for 0, which keeps divisions from SIMD.  Later
+    processes look at the function's own file alone: who changes another that it calls deletes ``__pycache__``.
+    """
+    return compiled(function, nogil=True, error_model="numpy", **options)
+
+
+def fusing_loop(function: Callable[..., Any]) -> Any:
+    """Likewise, but a product may go into a sum without being rounded before."""
+    return loop(function, fastmath={"contract"})
+
+
+def summing_loop(function: Callable[..., Any]) -> Any:
+    """Likewise, but sums may be taken in another order too, without which a sum over neurons gets no SIMD."""
+    return loop(function, fastmath={"reassoc", "contract"})
+
+
+@cache
+def numba_is_there() -> bool:
+    """Whether loops can be compiled for the CPU."""
+    return find_spec("numba") is not None
+
+
 @cache
 def triton_is_there() -> bool:
     """Whether kernels for CUDA can be compiled: by Triton, and a C compiler for what launches them."""

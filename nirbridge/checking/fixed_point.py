@@ -11,7 +11,7 @@ import nir
 
 from nirbridge.errors import Problem
 from nirbridge.ir import find_spec, label
-from nirbridge.primitives.integers import Reason, Reasons
+from nirbridge.primitives.integers import Reason, Reasons, whole_fields
 
 
 def fixed_point_problems(nodes: Mapping[str, nir.NIRNode], dt: float) -> list[Problem]:
@@ -33,5 +33,7 @@ def _reasons(node: nir.NIRNode, dt: float) -> Reasons:
     if spec is None or spec.integers is None:
         found = f"precision 'fixed' has no integer form of {type(node).__name__}"
         yield Reason(found, "Run it in precision 'float', or give its Spec an integer form")
-    else:
+    elif spec.integers.against is not None:
         yield from spec.integers.against(node, dt)
+    else:
+        yield from whole_fields(node, *spec.integers.fields, limit=spec.integers.limit)

@@ -145,8 +145,7 @@ def _record(program: Program, x: Data, names: list[str]) -> tuple[dict[str, Arra
                 raise
             refused += named
             wanted = [name for name in wanted if name not in named]
-    outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
-    return {**result.records, **outputs}, tuple(refused)
+    return {**result.records, **program.by_name(result.output)}, tuple(refused)
 
 
 def _is_named(error: NirbridgeError, name: str) -> bool:

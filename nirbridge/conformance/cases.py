@@ -32,20 +32,16 @@ class Case:
     Attributes:
         name: for the test's name.
         kinds: the node types it is there for.
-        build: makes the graph.
+        graph: makes it.
         steps: T of the data.
         dt: seconds per step; dyadic fractions of the time constants keep Euler steps exact.
     """
 
     name: str
     kinds: tuple[type[nir.NIRNode], ...]
-    build: Callable[[], Graph]
+    graph: Callable[[], Graph]
     steps: int = STEPS
     dt: float = DYADIC_DT
-
-    def graph(self) -> Graph:
-        """A fresh graph."""
-        return self.build()
 
 
 def case_of(example: Example) -> Case:

@@ -152,8 +152,7 @@ def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
     if program.plan.stepwise:
         for t in range(block, steps):
             output = program.step({name: values[t] for name, values in x.items()})
-            named = output if isinstance(output, dict) else {program.plan.outputs[0]: output}
-            parts.append({name: np.asarray(values)[None] for name, values in named.items()})
+            parts.append({name: np.asarray(values)[None] for name, values in program.by_name(output).items()})
     elif steps > block:
         parts.append(_values(program.advance({name: values[block:] for name, values in x.items()}), program))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -180,8 +179,7 @@ def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> str
 
 
 def _values(result: Any, program: Program) -> dict[str, Array]:
-    output = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
-    return {**result.records, **output}
+    return {**result.records, **program.by_name(result.output)}
 
 
 def declared_but_refused(runtime: str, verdicts: list[Verdict]) -> list[str]:

@@ -6,7 +6,7 @@ Parameters and data are dyadic with few bits and runs are short, so that double 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import nir
@@ -53,13 +53,6 @@ class _Growing:
         self.edges += [(source, name) for source in sources]
         self.takes[name], self.sends[name] = taken, sent
 
-    @property
-    def dice(self) -> Dice:
-        return Dice(self.rng)
-
-
-Maker = Callable[[_Growing, Shape], nir.NIRNode]
-
 
 def random_graph(seed: int) -> nir.NIRGraph:
     """The graph of a seed: 2 to 9 nodes between inputs and outputs."""
@@ -74,7 +67,7 @@ def random_graph(seed: int) -> nir.NIRGraph:
         _encode_inputs(graph)
     if not coded:
         _round_data(graph, np.random.default_rng([seed, 1]))
-    windowed = _makers("mixed") if mixes else _makers("coded") if coded else []
+    windowed = _draws("mixed") if mixes else _draws("coded") if coded else []
     for index in range(int(rng.integers(2, 10))):
         _grow(graph, f"n{index}", windowed)
         if index == 0:
@@ -124,22 +117,12 @@ def _round_values(graph: _Growing, rng: np.random.Generator) -> None:
         graph.add("n0_grid", Quantize(shape, 0.5, -3, 2 + rng.integers(4, size=shape)), ["n0"], shape, shape)
 
 
-def _makers(when: str) -> list[Maker]:
+def _draws(when: str) -> list[Draw]:
     """Those of all primitives for such graphs, each as often as it is to be chosen."""
-    draws = [draw for spec in all_specs() for draw in spec.draws if draw.when == when for _ in range(draw.times)]
-    return [_maker(draw) for draw in draws]
+    return [draw for spec in all_specs() for draw in spec.draws if draw.when == when for _ in range(draw.times)]
 
 
-def _maker(draw: Draw) -> Maker:
-    def make(graph: _Growing, shape: Shape) -> nir.NIRNode:
-        if draw.axes not in (0, len(shape)):
-            raise ShapeMismatchError(f"{len(shape)} axes")
-        return draw.make(graph.dice, shape)
-
-    return make
-
-
-def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
+def _grow(graph: _Growing, name: str, windowed: Sequence[Draw]) -> None:
     """One more node behind a random one, and sometimes behind a second of the same shape."""
     rng, names = graph.rng, list(graph.sends)
     first = names[-1] if rng.random() < 0.6 else names[rng.integers(len(names))]
@@ -147,10 +130,13 @@ def _grow(graph: _Growing, name: str, windowed: Sequence[Maker]) -> None:
     alike = [other for other in names if graph.sends[other] == shape and other != first]
     if alike and rng.random() < 0.4:
         sources.append(alike[rng.integers(len(alike))])
-    makers = [*_makers(""), _nested, _gate, *windowed]
+    draws = [*_draws(""), Draw(_nested), Draw(_gate), *windowed]
     while True:
+        draw = draws[rng.integers(len(draws))]
+        if draw.axes not in (0, len(shape)):
+            continue
         try:
-            node = makers[rng.integers(len(makers))](graph, shape)
+            node = draw.make(Dice(rng), shape)
             sent = _sent(node, shape)
         except ShapeMismatchError:
             continue
@@ -185,12 +171,12 @@ def _keeps_bounded(node: nir.NIRNode) -> bool:
     return spec is not None and spec.sends.spikes and spec.window is None
 
 
-def _gate(graph: _Growing, shape: Shape) -> nir.NIRNode:
+def _gate(dice: Dice, shape: Shape) -> nir.NIRNode:
     """A graph in the graph: its input times the spikes that it makes; spikes keep products from growing."""
     channels, slots = shape[0], (2 * shape[0], *shape[1:])
     nodes = {
         "input": nir.Input(np.array(shape)),
-        "act": draw_neuron(graph.dice, shape),
+        "act": draw_neuron(dice, shape),
         "first": Place(shape, slots, 0, channels),
         "second": Place(shape, slots, channels, 2 * channels),
         "product": Product(slots, 2),
@@ -200,12 +186,12 @@ def _gate(graph: _Growing, shape: Shape) -> nir.NIRNode:
     return build_graph(nodes, [pair for path in paths for pair in itertools.pairwise(path.split())])
 
 
-def _nested(graph: _Growing, shape: Shape) -> nir.NIRNode:
+def _nested(dice: Dice, shape: Shape) -> nir.NIRNode:
     """A graph in the graph: shape → neuron → scale → shape."""
     nodes = {
         "input": nir.Input(np.array(shape)),
-        "act": draw_neuron(graph.dice, shape),
-        "scale": draw_scale(graph.dice, shape),
+        "act": draw_neuron(dice, shape),
+        "scale": draw_scale(dice, shape),
         "output": nir.Output(np.array(shape)),
     }
     return build_graph(nodes, [("input", "act"), ("act", "scale"), ("scale", "output"), ("act", "output")])

@@ -12,7 +12,7 @@ from nirbridge.neurons.arguments import all_positive, number, number_or_tensor, 
 from nirbridge.neurons.dynamics import Step, lane_table, run
 from nirbridge.neurons.fused import Rule, is_fusable, run_fused
 from nirbridge.neurons.gradients import bounded
-from nirbridge.neurons.overtime import fold, time_steps, unfold
+from nirbridge.neurons.overtime import along_time
 
 SMALLEST_THRESHOLD = 1e-6
 
@@ -96,11 +96,11 @@ class SpikingNeuron(nn.Module):
             InputError: the input has no time and batch axis, no step or complex values, or a per-feature tensor does
                 not fit it.
         """
-        steps = time_steps()
-        sequence = x if steps is None else unfold(x, steps, self._owner)
-        self._require_fitting(sequence)
-        y = self._respond(sequence.to(torch.promote_types(x.dtype, self.threshold.dtype)))
-        return y if steps is None else fold(y)
+        return along_time(self._owner, x, self._run)
+
+    def _run(self, x: Tensor) -> Tensor:
+        self._require_fitting(x)
+        return self._respond(x.to(torch.promote_types(x.dtype, self.threshold.dtype)))
 
     def begin(self, x: Tensor) -> tuple[Step, Tensor]:
         """A run that goes on step by step: the step (x[t], state) -> (y[t], state), and the state before the first.
@@ -116,18 +116,21 @@ class SpikingNeuron(nn.Module):
         return self._step(dtype), self._first_state(x.to(dtype))
 
     def _respond(self, x: Tensor) -> Tensor:
-        dtype = x.dtype
         if not is_fusable(x, self.v_init):
-            return run(x, self._first_state(x), self._step(dtype))
-        return run_fused(x, self.quantum().to(dtype), in_dtype(self.decay, dtype), self._rule(dtype))
+            return run(x, self._first_state(x), self._step(x.dtype))
+        return run_fused(x, *self._numbers(x.dtype), self._rule(x.dtype))
 
     def _step(self, dtype: torch.dtype) -> Step:
         """One step with torch operations."""
-        raise NotImplementedError(f"{self._owner} defines no step")
+        return self._rule(dtype).step(*self._numbers(dtype))
+
+    def _numbers(self, dtype: torch.dtype) -> tuple[Tensor, float | Tensor]:
+        """The quantum and the decay of a run."""
+        return self.quantum().to(dtype), in_dtype(self.decay, dtype)
 
     def _rule(self, dtype: torch.dtype) -> Rule:
-        """The same for all steps in one pass."""
-        raise NotImplementedError(f"{self._owner} defines no pass")
+        """Its family, with all that one run has to know besides."""
+        raise NotImplementedError(f"{self._owner} is of no family")
 
     def _first_state(self, x: Tensor) -> Tensor:
         v_init = self.v_init

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 from nirbridge.errors import InputError
 from nirbridge.neurons.arguments import MAX_LEVELS, whole
 from nirbridge.neurons.base import SpikingNeuron, in_dtype
-from nirbridge.neurons.dynamics import Step, charge, uniform_level
 from nirbridge.neurons.fused import StraightRule, is_fusable, run_fused
-from nirbridge.neurons.gradients import straight_through
 
 MAX_STEPS = 4096
 FUSED_STEPS = 10
@@ -76,7 +74,7 @@ class LMHT(SpikingNeuron):
             raise InputError(self._owner, found, f"Give {self.steps} steps or build it with steps={x.shape[0]}")
         if self.steps <= FUSED_STEPS and is_fusable(x, self.v_init):
             mixing = self.mixing.to(x.dtype)
-            return run_fused(x, self.quantum().to(x.dtype), self.decay.to(x.dtype), self._rule(x.dtype), mixing)
+            return run_fused(x, *self._numbers(x.dtype), self._rule(x.dtype), mixing)
         return super()._respond(self.mixed(x))
 
     def mixed(self, x: Tensor) -> Tensor:
@@ -85,22 +83,6 @@ class LMHT(SpikingNeuron):
         with torch.autocast(x.device.type, enabled=False):
             return torch.tensordot(self.mixing.to(x.dtype), x, dims=([1], [0]))
 
-    def _step(self, dtype: torch.dtype) -> Step:
-        theta = self.threshold.to(dtype)
-        window = (0.5 * theta, (self.levels + 0.5) * theta)
-        decay = self.decay.to(dtype)
-
-        def step(current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            m = charge(current, v.detach(), decay, 1.0)
-            value = straight_through(m, uniform_level(m.detach(), theta, self.levels) * theta, window)
-            return value, m - value
-
-        return step
-
     def _rule(self, dtype: torch.dtype) -> StraightRule:
-        return StraightRule(self.levels, self._window, carries=False, v_init=in_dtype(self.v_init, dtype))
-
-    @property
-    def _window(self) -> tuple[float, float, Tensor]:
-        """(low, high, θ): where the gradient passes, in θ."""
-        return 0.5, self.levels + 0.5, self.threshold
+        window = (0.5, self.levels + 0.5, self.threshold)
+        return StraightRule(self.levels, window, carries=False, v_init=in_dtype(self.v_init, dtype))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from nirbridge.neurons.arguments import MAX_LEVELS, choose, whole
 from nirbridge.neurons.base import SpikingNeuron, in_dtype
-from nirbridge.neurons.dynamics import Step, uniform_level
 from nirbridge.neurons.fused import StraightRule, UniformRule
-from nirbridge.neurons.gradients import UniformSlope, spike, straight_through
+from nirbridge.neurons.gradients import UniformSlope
 from nirbridge.neurons.surrogates import Sigmoid, Surrogate, as_surrogate
 
 MODES = ("sum", "single")
@@ -75,24 +72,9 @@ class MultiLevelIF(_UniformLevels):
         self.output = choose(self._owner, "output", output, OUTPUTS)
         self.sends_values = output == "value"
 
-    def _step(self, dtype: torch.dtype) -> Step:
-        q = self.quantum().to(dtype)
-        fire = partial(uniform_level, quantum=q.detach(), levels=self.levels)
-        slope = self._slope()
-
-        def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            u = v + x
-            level = spike(u, q, fire, slope)
-            value = level * q
-            return value if self.sends_values else level, u - value
-
-        return step
-
     def _rule(self, dtype: torch.dtype) -> UniformRule:
-        return UniformRule(self._slope(), self.sends_values, in_dtype(self.v_init, dtype))
-
-    def _slope(self) -> UniformSlope:
-        return UniformSlope(self.surrogate, self.levels, self.surrogate_mode)
+        slope = UniformSlope(self.surrogate, self.levels, self.surrogate_mode)
+        return UniformRule(slope, self.sends_values, in_dtype(self.v_init, dtype))
 
 
 class Barrier(_UniformLevels):
@@ -120,18 +102,6 @@ class Barrier(_UniformLevels):
     def __init__(self, levels: int, threshold: float | Tensor = 1.0, clipped: bool = False) -> None:
         super().__init__(levels, threshold, v_init=0.0, learn_threshold=False)
         self.clipped = bool(clipped)
-
-    def _step(self, dtype: torch.dtype) -> Step:
-        q = self.quantum().to(dtype)
-        theta = self.threshold.to(dtype)
-        window = (torch.zeros_like(theta), theta) if self.clipped else None
-
-        def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            u = v + x
-            value = straight_through(u, uniform_level(u.detach(), q, self.levels) * q, window)
-            return value, u - value
-
-        return step
 
     def _rule(self, dtype: torch.dtype) -> StraightRule:
         window = (0.0, 1.0, self.threshold) if self.clipped else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,13 +10,11 @@ from torch import Tensor
 
 from nirbridge.neurons.arguments import MAX_LANES, choose, number_or_tensor, positive, whole, within
 from nirbridge.neurons.base import SpikingNeuron, hard_reset_value, in_dtype
-from nirbridge.neurons.dynamics import Step, charge, lane_table, one_hot_level, reset_to
 from nirbridge.neurons.fused import OneHotRule
-from nirbridge.neurons.gradients import OneHotSlope, bounded, spike
+from nirbridge.neurons.gradients import OneHotSlope, bounded
 from nirbridge.neurons.surrogates import Surrogate, Triangle, as_surrogate
+from nirbridge.primitives.multi_level_lif import BOUNDARIES, RESETS
 
-RESETS = ("subtract", "value")
-BOUNDARIES = (">", ">=")
 MODES = ("difference", "sum")
 
 
@@ -105,25 +102,6 @@ class MultiLevelLIF(SpikingNeuron):
         fixed: float | Tensor = self.fixed_decay
         return fixed
 
-    def _step(self, dtype: torch.dtype) -> Step:
-        theta = self.quantum().to(dtype)
-        thresholds = lane_table(theta.detach().new_tensor(self._units), theta.detach())
-        fire = partial(one_hot_level, units=self._units, lane_threshold=thresholds, boundary=self.boundary)
-        slope = self._slope()
-        decay = in_dtype(self.decay, dtype)
-
-        def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            u = charge(x, v, decay, self.gain)
-            level = spike(u, theta, fire, slope)
-            fired = level.detach()
-            return level, u - fired * theta if self.reset == "subtract" else reset_to(u, fired, self.v_reset)
-
-        return step
-
     def _rule(self, dtype: torch.dtype) -> OneHotRule:
-        return OneHotRule(
-            self._slope(), self.gain, self.boundary, self.reset, self.v_reset, in_dtype(self.v_init, dtype)
-        )
-
-    def _slope(self) -> OneHotSlope:
-        return OneHotSlope(self.surrogate, self._units, self.surrogate_mode)
+        slope = OneHotSlope(self.surrogate, self._units, self.surrogate_mode)
+        return OneHotRule(slope, self.gain, self.boundary, self.reset, self.v_reset, in_dtype(self.v_init, dtype))

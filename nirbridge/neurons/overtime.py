@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -44,6 +44,16 @@ def unfold(batch: Tensor, steps: int, owner: str) -> Tensor:
         found = f"a tensor of shape {tuple(batch.shape)} does not hold {steps} steps of a batch on axis 0"
         raise InputError(owner, found, "Keep time and batch together on axis 0 inside OverTime")
     return batch.reshape(steps, batch.shape[0] // steps, *batch.shape[1:])
+
+
+def along_time(owner: str, x: Tensor, respond: Callable[[Tensor], Tensor]) -> Tensor:
+    """``respond`` of ``x`` [T, B, ...]; inside ``OverTime`` of [T*B, ...], which it gives again.
+
+    Raises:
+        InputError: as :func:`unfold`.
+    """
+    steps = time_steps()
+    return respond(x) if steps is None else fold(respond(unfold(x, steps, owner)))
 
 
 _NEURONS = (

@@ -14,11 +14,12 @@ from nirbridge.errors import InputError
 from nirbridge.neurons.arguments import number_or_tensor, require_fitting
 from nirbridge.neurons.comparing import SurrogateComparisons
 from nirbridge.neurons.dynamics import run
-from nirbridge.neurons.overtime import fold, time_steps, unfold
+from nirbridge.neurons.overtime import along_time
 from nirbridge.neurons.surrogates import Sigmoid, Surrogate
 from nirbridge.primitives import Spec
+from nirbridge.primitives.fields import NOT_FIELDS
 
-_NOT_VALUES = ("shape", "input_type", "output_type", "metadata")
+_NOT_VALUES = ("shape", *NOT_FIELDS)
 
 
 class PrimitiveNeuron(nn.Module):
@@ -72,11 +73,11 @@ class PrimitiveNeuron(nn.Module):
         Raises:
             InputError: the input has no time and batch axis, or a value does not broadcast to its features.
         """
-        steps = time_steps()
-        sequence = x if steps is None else unfold(x, steps, self._owner)
-        step, state = self.begin(sequence)
-        y = run(sequence, state, step)
-        return y if steps is None else fold(y)
+        return along_time(self._owner, x, self._run)
+
+    def _run(self, x: Tensor) -> Tensor:
+        step, state = self.begin(x)
+        return run(x, state, step)
 
     def begin(self, x: Tensor) -> tuple[Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]], list[Tensor]]:
         """A run that goes on step by step: the step (x[t], states) -> (y[t], states), and the states before the first.

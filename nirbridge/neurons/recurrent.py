@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nirbridge.errors import InputError
 from nirbridge.neurons.base import SpikingNeuron
 from nirbridge.neurons.lmht import LMHT
-from nirbridge.neurons.overtime import OverTime, fold, folded_time, time_steps, unfold
+from nirbridge.neurons.overtime import OverTime, along_time, folded_time
 from nirbridge.neurons.primitive import PrimitiveNeuron
 from nirbridge.neurons.qcfs import QCFS
 
@@ -54,8 +54,9 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, *shape] -> [T, B, *shape]; inside ``OverTime`` the same with [T*B, *shape]."""
-        steps = time_steps()
-        sequence = x if steps is None else unfold(x, steps, _WHERE)
+        return along_time(_WHERE, x, self._run)
+
+    def _run(self, sequence: Tensor) -> Tensor:
         step, state = self.neuron.begin(sequence)
         y = torch.zeros_like(sequence[0])
         sent = []
@@ -66,8 +67,7 @@ class Recurrent(nn.Module):
                 raise InputError(_WHERE, found, "Give a feedback that keeps the shape")
             y, state = step(current + back, state)
             sent.append(y)
-        output = torch.stack(sent)
-        return output if steps is None else fold(output)
+        return torch.stack(sent)
 
     def _back(self, y: Tensor) -> Tensor:
         """One step of the feedback, which is none of the steps that an ``OverTime`` around it counts."""

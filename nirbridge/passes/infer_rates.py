@@ -43,8 +43,7 @@ def infer_rates(flat: FlatGraph) -> tuple[dict[str, Fraction], list[Problem]]:
             problems.append(
                 Problem(label(name, node), f"its inputs come at {text} steps per input step", "Bring them to one rate")
             )
-        windowed = window_of(node) > 1 or _window(node) is not None
-        if windowed and name in order.loop:
+        if _window(node) is not None and name in order.loop:
             problems.append(
                 Problem(label(name, node), "works on whole windows but stands in a cycle", "Break the cycle")
             )

@@ -8,7 +8,6 @@ import nir
 
 from nirbridge.primitives import matrix
 from nirbridge.primitives.examples import INTEGER_DT, Dice, Draw, Example, chain, signed, weights, whole_numbers
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.spec import Integers, Spec
 
 
@@ -33,9 +32,7 @@ def _integer_examples() -> list[Example]:
 SPEC = Spec(
     **matrix.SHARED,
     node=nir.Affine,
-    integers=Integers(
-        against=whole_fields("weight", "bias"), fields=("weight", "bias"), grows=matrix.matrix_grows, quantise="matrix"
-    ),
+    integers=Integers(fields=("weight", "bias"), grows=matrix.matrix_grows, quantise="matrix"),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -14,7 +14,6 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import matrix
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, Shape, as_number
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import least, row_sum
 from nirbridge.primitives.shaping import ShapeMismatchError, stated
 from nirbridge.primitives.sparse import SparseMatrix, dense
@@ -124,7 +123,6 @@ SPEC = Spec(
     sends=ANALOG,
     floats=Floats(least=lambda node, dt: least(dense(node.weight), 1)),
     integers=Integers(
-        against=whole_fields("weight"),
         fields=("weight",),
         grows=lambda node, x: row_sum(dense(node.weight), (1,)) * x,
         quantise="aggregation",

@@ -10,7 +10,6 @@ import numpy as np
 
 from nirbridge.primitives.examples import Array, Dice, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Shape
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import in_blocks, largest, least, product_bounds, row_sum
 from nirbridge.primitives.matrix import bias_words
 from nirbridge.primitives.shaping import ShapeMismatchError, convolved, pairs, positive, require_fit, require_window
@@ -177,7 +176,6 @@ SHARED: dict[str, Any] = {
     "sends": ANALOG,
     "floats": Floats(least=lambda node, dt: least(node.weight, tuple(range(1, node.weight.ndim)))),
     "integers": Integers(
-        against=whole_fields("weight", "bias"),
         fields=("weight", "bias"),
         grows=lambda node, x: row_sum(node.weight, tuple(range(1, node.weight.ndim))) * x + largest(node.bias),
         quantise="convolution",

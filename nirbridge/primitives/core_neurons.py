@@ -13,16 +13,15 @@ from nirbridge.primitives.integers import (
     kept,
     leak_fits,
     no_rest,
-    plain_lane,
     unit_gain,
     whole,
-    whole_field,
+    whole_fields,
 )
-from nirbridge.primitives.magnitudes import MOST_STEPS, largest, least, times
+from nirbridge.primitives.magnitudes import MOST_STEPS, largest, least
 from nirbridge.primitives.shaping import by_parameters
-from nirbridge.primitives.spec import POPULATION, Array, Bounds, Checks, Chip, Cost, Fires, Floats, Membrane
+from nirbridge.primitives.spec import Array, Chip, Cost, Fires, Floats, Membrane
 
-ZERO = np.zeros((), np.int64)
+_ZERO = np.zeros((), np.int64)
 
 
 def shapes(*parameters: str) -> dict[str, Any]:
@@ -40,24 +39,20 @@ def resets_elsewhere(node: Any) -> str:
     return "resets to another value than 0" if np.any(node.v_reset) else ""
 
 
-def population(fires: bool) -> Chip:
-    """A neuron on the chip."""
-    return Chip(place="population", fixed=resets_elsewhere) if fires else POPULATION
+FIRING = Chip(place="population", fixed=resets_elsewhere)
+"""A neuron on the chip that fires."""
 
 
 def spiking_cost(states: int, multiplies: int, family: str) -> Cost:
     """A binary neuron."""
-    return _cost("spiking neuron", states, multiplies, lambda node, mixing: family)
+    membrane = Membrane(states, multiplies)
+    return Cost(role="spiking neuron", membrane=lambda node: membrane, family=lambda node, mixing: family)
 
 
 def analog_cost(states: int, multiplies: int) -> Cost:
     """A neuron that sends its membrane."""
-    return _cost("analog neuron", states, multiplies, None)
-
-
-def _cost(role: Any, states: int, multiplies: int, family: Any) -> Cost:
     membrane = Membrane(states, multiplies)
-    return Cost(role=role, membrane=lambda node: membrane, family=family)
+    return Cost(role="analog neuron", membrane=lambda node: membrane)
 
 
 def sends_unit(node: Any) -> Array:
@@ -78,8 +73,14 @@ def unit_grows(node: Any, x: int) -> int:
 def firing_against(node: Any) -> Reasons:
     """Why thresholds and resets are no integers of the state."""
     if hasattr(node, "v_threshold"):
-        yield from whole_field(node, "v_threshold")
-        yield from whole_field(node, "v_reset", STATE_LIMIT)
+        yield from whole_fields(node, "v_threshold")
+        yield from whole_fields(node, "v_reset", limit=STATE_LIMIT)
+
+
+def integrator_against(node: Any, dt: float) -> Reasons:
+    """Why a membrane without a leak has no integer form."""
+    yield from whole_fields(node, "r")
+    yield from firing_against(node)
 
 
 def leaky_against(node: Any, dt: float) -> Reasons:
@@ -101,8 +102,12 @@ def synapse_against(node: Any, dt: float) -> Reasons:
 
 
 def _form(node: Any, keep: Any, gain: Any, **more: Any) -> IntegerForm:
-    lane = plain_lane(node) if hasattr(node, "v_threshold") else {"v_reset": ZERO}
-    return IntegerForm(keep=keep, gain=whole(gain), v_init=ZERO, **lane, **more)
+    lane: dict[str, Any] = {"v_reset": _ZERO}
+    if hasattr(node, "v_threshold"):
+        one = np.ones(1, np.int64)
+        lane = {"v_reset": whole(node.v_reset), "threshold": whole(node.v_threshold)[None]}
+        lane |= {"weight": one, "amount": 0 * one}
+    return IntegerForm(keep=keep, gain=whole(gain), v_init=_ZERO, **lane, **more)
 
 
 def integrator_form(node: Any, dt: float) -> IntegerForm:
@@ -164,16 +169,6 @@ FIRES = Fires(thresholds=lambda node: [node.v_threshold], reset=lambda node: nod
 INTEGRATING = Floats(least=lambda node, dt: least(node.r), reaches=_without_leak)
 LEAKING = Floats(least=_leak_factor, reaches=_leaky)
 WITH_SYNAPSE = Floats(least=_two_factors, reaches=_with_synapse)
-
-
-def settled(factor: Any, x: Bounds) -> Array:
-    """The most that factor·x can be."""
-    return times(factor, x)[1]
-
-
-def checks(*factors: str, reaches: Any = None) -> Checks:
-    """Zeros in ``factors`` mute the neuron."""
-    return Checks(factors=factors, reaches=reaches)
 
 
 def share(tau: str) -> Any:

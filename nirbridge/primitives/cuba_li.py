@@ -1,4 +1,4 @@
-"""NIR"s CubaLI: a leaky integrator behind a leaky synapse, by forward Euler."""
+"""NIR's CubaLI: a leaky integrator behind a leaky synapse, by forward Euler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nirbridge.primitives.examples import (
     short_taus,
     signed,
 )
-from nirbridge.primitives.spec import MEMBRANE, Dynamics, Integers, Shown, Spec
+from nirbridge.primitives.spec import MEMBRANE, POPULATION, Checks, Dynamics, Integers, Shown, Spec
 
 
 def step(x, i, v, dt_over_tau_syn, w_in, dt_over_tau_mem, v_leak, r):
@@ -61,9 +61,9 @@ SPEC = Spec(
         against=core.synapse_against, form=core.synapse_form, grows=core.unit_grows, quantise="with_synapse"
     ),
     cost=core.analog_cost(2, 2),
-    chip=core.population(fires=False),
+    chip=POPULATION,
     shown=Shown(role="analog", fields=("tau_syn", "tau_mem", "v_leak", "r", "w_in")),
-    checks=core.checks("r", "w_in"),
+    checks=Checks(factors=("r", "w_in")),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

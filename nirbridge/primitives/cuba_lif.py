@@ -1,4 +1,4 @@
-"""NIR"s CubaLIF: leaky integrate and fire behind a leaky synapse, by forward Euler."""
+"""NIR's CubaLIF: leaky integrate and fire behind a leaky synapse, by forward Euler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nirbridge.primitives.examples import (
 )
 from nirbridge.primitives.magnitudes import times
 from nirbridge.primitives.operators import where
-from nirbridge.primitives.spec import BINARY, Bounds, Dynamics, Integers, Shown, Spec
+from nirbridge.primitives.spec import BINARY, Bounds, Checks, Dynamics, Integers, Shown, Spec
 
 
 def step(x, i, v, dt_over_tau_syn, w_in, dt_over_tau_mem, v_leak, r, v_threshold, v_reset):
@@ -44,7 +44,7 @@ def step_subtracting(x, i, v, dt_over_tau_syn, w_in, dt_over_tau_mem, v_leak, r,
 def _reaches(node: Any, x: Bounds) -> Any:
     low, high = times(node.w_in, x)
     current = Bounds(np.minimum(low, 0.0), np.maximum(high, 0.0))
-    return np.maximum(node.v_leak + core.settled(node.r, current), 0.0) > node.v_threshold
+    return np.maximum(node.v_leak + times(node.r, current)[1], 0.0) > node.v_threshold
 
 
 def _draw(dice: Any, shape: Any) -> nir.NIRNode:
@@ -88,9 +88,9 @@ SPEC = Spec(
         unit=core.sends_unit,
     ),
     cost=core.spiking_cost(2, 2, "CubaLIF"),
-    chip=core.population(fires=True),
+    chip=core.FIRING,
     shown=Shown(role="binary", fields=("tau_syn", "tau_mem", "v_threshold", "v_reset", "v_leak", "r", "w_in")),
-    checks=core.checks("r", "w_in", reaches=_reaches),
+    checks=Checks(factors=("r", "w_in"), reaches=_reaches),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

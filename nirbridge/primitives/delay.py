@@ -33,6 +33,18 @@ def delay_steps(delay: Any, dt: float) -> NDArray[np.int64]:
     return np.floor(np.minimum(steps + 0.5 + _slack(steps), _LARGEST)).astype(np.int64)
 
 
+def delayed(steps: NDArray[np.int64], x: NDArray[Any], line: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """y(t) = x(t - steps), each neuron by its own number, and the line; its row k holds x(t - 1 - k), 0 at first.
+
+    Args:
+        steps: [*shape].
+        x: [B, *shape].
+        line: [most steps, B, *shape].
+    """
+    past = np.concatenate([x[None], line])
+    return np.take_along_axis(past, steps[None, None], axis=0)[0], past[:-1]
+
+
 def steps_asked(delay: Any, dt: float) -> NDArray[np.float64]:
     """Each delay in steps, whole or not."""
     with np.errstate(over="ignore"):

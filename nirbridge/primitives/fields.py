@@ -70,6 +70,14 @@ class Extension(nir.NIRNode):
                 cls.__name__, f"fields {missing} are missing" if missing else str(error), f"Fields: {_listed(cls)}"
             ) from error
 
+    def _hold_numbers(self, shape: Shape, *names: str) -> None:
+        """Makes arrays of these fields, which have to hold numbers that broadcast to ``shape``."""
+        where = type(self).__name__
+        for name in names:
+            array = as_number(where, name, getattr(self, name))
+            require_broadcast(where, name, array, shape)
+            setattr(self, name, array)
+
     def _set_types(self, input_shape: Shape | None, output_shape: Shape | None) -> None:
         """Fills NIR's type fields; ``None`` where the shape depends on the graph."""
         self.input_type = {"input": None if input_shape is None else np.array(input_shape, dtype=np.int64)}
@@ -137,13 +145,17 @@ def as_choice(where: str, name: str, value: Any, choices: Sequence[str]) -> str:
     return text
 
 
+def broadcasts(found: Shape, shape: Shape) -> bool:
+    """Whether an array of shape ``found`` broadcasts to exactly ``shape``."""
+    try:
+        return np.broadcast_shapes(found, shape) == shape
+    except ValueError:
+        return False
+
+
 def require_broadcast(where: str, name: str, array: NDArray[Any], shape: Shape) -> None:
     """Refuses an array that does not broadcast to exactly ``shape``."""
-    try:
-        fits = np.broadcast_shapes(array.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not broadcasts(array.shape, shape):
         raise GraphError(where, f"{name} of shape {array.shape} does not broadcast to {shape}")
 
 
@@ -160,11 +172,6 @@ class Neuron(Extension):
     shape: Shape
 
     def __post_init__(self) -> None:
-        where = type(self).__name__
-        self.shape = as_shape(where, self.shape)
-        for name in self.field_names():
-            if name != "shape":
-                array = as_number(where, name, getattr(self, name))
-                require_broadcast(where, name, array, self.shape)
-                setattr(self, name, array)
+        self.shape = as_shape(type(self).__name__, self.shape)
+        self._hold_numbers(self.shape, *(name for name in self.field_names() if name != "shape"))
         self._set_types(self.shape, self.shape)

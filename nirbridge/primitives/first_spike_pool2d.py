@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 import nir
+import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives import pooling
 from nirbridge.primitives.examples import no_examples
-from nirbridge.primitives.spec import PASSED, Integers, Spec, Window, transparent
+from nirbridge.primitives.spec import PASSED, Array, Integers, Spec, Window, transparent
 
 
 @dataclass(eq=False)
@@ -32,6 +33,16 @@ class FirstSpikePool2d(nir.NIRNode):
     def __post_init__(self) -> None:
         self.input_type = {"input": None}
         self.output_type = {"output": None}
+
+
+def first_spikes(over: pooling.Spans, x: Array) -> Array:
+    """A step at which some of those in the race spike ends the race for the others; [W, N, ...] of one window."""
+    racing, wins = np.ones((), bool), []
+    for frame in x:
+        spikes = racing & (pooling.under(over, frame, 0) != 0)
+        wins.append(spikes.any(axis=(-2, -1)))
+        racing = spikes | (racing & ~wins[-1][..., None, None])
+    return np.stack(wins).astype(x.dtype)
 
 
 _OWN: dict[str, Any] = {

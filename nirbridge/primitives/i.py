@@ -1,4 +1,4 @@
-"""NIR"s I: an integrator, which counts steps, not seconds."""
+"""NIR's I: an integrator, which counts steps, not seconds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import numpy as np
 
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import Draw, behind_weights, both_ranges, positive
-from nirbridge.primitives.integers import whole_fields
-from nirbridge.primitives.spec import MEMBRANE, Dynamics, Integers, Shown, Spec
+from nirbridge.primitives.spec import MEMBRANE, POPULATION, Checks, Dynamics, Integers, Shown, Spec
 
 
 def step(x, v, r):
@@ -26,12 +25,12 @@ SPEC = Spec(
     fires=None,
     floats=core.INTEGRATING,
     integers=Integers(
-        against=whole_fields("r"), form=core.integrator_form, grows=core.neuron_grows("r"), quantise="integrator"
+        against=core.integrator_against, form=core.integrator_form, grows=core.neuron_grows("r"), quantise="integrator"
     ),
     cost=core.analog_cost(1, 0),
-    chip=core.population(fires=False),
+    chip=POPULATION,
     shown=Shown(role="analog", fields=("r",)),
-    checks=core.checks("r"),
+    checks=Checks(factors=("r",)),
     draws=(Draw(lambda dice, shape: nir.I(dice.parameter(shape, 1, 3))),),
     examples=lambda: [behind_weights("I", nir.I(positive(5)))],
     integer_examples=lambda: both_ranges("I", nir.I(2 * np.ones(5))),

@@ -1,4 +1,4 @@
-"""NIR"s IF: integrate and fire; it counts steps, not seconds."""
+"""NIR's IF: integrate and fire; it counts steps, not seconds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import Draw, Example, behind_weights, both_ranges, positive, signed, whole_numbers
-from nirbridge.primitives.integers import STATE_LIMIT, Reasons, whole_field, whole_fields
+from nirbridge.primitives.magnitudes import times
 from nirbridge.primitives.operators import where
-from nirbridge.primitives.spec import BINARY, Dynamics, Integers, Shown, Spec
+from nirbridge.primitives.spec import BINARY, Bounds, Checks, Dynamics, Integers, Shown, Spec
 
 
 def step(x, v, r, v_threshold, v_reset):
@@ -28,9 +28,8 @@ def step_subtracting(x, v, r, v_threshold, amount):
     return s, where(s, v - amount, v)
 
 
-def _against(node: Any, dt: float) -> Reasons:
-    yield from whole_fields("r", "v_threshold")(node, dt)
-    yield from whole_field(node, "v_reset", STATE_LIMIT)
+def _reaches(node: Any, x: Bounds) -> Any:
+    return (times(node.r, x)[1] > 0) | (np.asarray(node.v_threshold) < 0)
 
 
 def _draw(dice: Any, shape: Any) -> nir.NIRNode:
@@ -51,7 +50,7 @@ SPEC = Spec(
     fires=core.FIRES,
     floats=core.INTEGRATING,
     integers=Integers(
-        against=_against,
+        against=core.integrator_against,
         form=core.integrator_form,
         fields=("v_threshold", "v_reset"),
         grows=core.neuron_grows("r"),
@@ -59,9 +58,9 @@ SPEC = Spec(
         unit=core.sends_unit,
     ),
     cost=core.spiking_cost(1, 0, "IF"),
-    chip=core.population(fires=True),
+    chip=core.FIRING,
     shown=Shown(role="binary", fields=("v_threshold", "v_reset", "r")),
-    checks=core.checks("r", reaches=lambda node, x: (core.settled(node.r, x) > 0) | (np.asarray(node.v_threshold) < 0)),
+    checks=Checks(factors=("r",), reaches=_reaches),
     draws=(Draw(_draw),),
     examples=lambda: [behind_weights("IF", nir.IF(positive(5), positive(5, seed=8), signed(5)))],
     integer_examples=_integer_examples,

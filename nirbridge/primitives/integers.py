@@ -5,7 +5,7 @@ See docs/fixed_point.md for the arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,6 @@ class Reason(NamedTuple):
 
 
 Reasons = Iterator[Reason]
-Against = Callable[[Any, float], Reasons]
 
 
 class IntegerForm(NamedTuple):
@@ -104,25 +103,15 @@ def toward_zero(value: Any, bits: int) -> Any:
     return (value * 2.0**-bits).trunc()
 
 
-def whole_fields(*names: str, limit: int | None = None) -> Against:
-    """Fields that must hold integers, up to ``limit`` in magnitude."""
-
-    def reasons(node: Any, dt: float) -> Reasons:
-        for name in names:
-            yield from whole_field(node, name, limit)
-
-    return reasons
-
-
-def whole_field(node: Any, name: str, limit: int | None = None) -> Reasons:
-    """Why the field is none of integers up to ``limit``."""
-    value = getattr(node, name)
-    array = entries(value).astype(np.float64)
-    broken = array[array != np.rint(array)]
-    if broken.size:
-        yield Reason(f"{name} holds {broken.flat[0]:g}, which is no integer")
-    elif limit is not None and array.size and np.abs(array).max() > limit:
-        yield Reason(f"{name} holds {int(array.flat[np.abs(array).argmax()])}, beyond the 24-bit state of ±{limit}")
+def whole_fields(node: Any, *names: str, limit: int | None = None) -> Reasons:
+    """Why fields do not hold integers up to ``limit`` in magnitude."""
+    for name in names:
+        array = entries(getattr(node, name)).astype(np.float64)
+        broken = array[array != np.rint(array)]
+        if broken.size:
+            yield Reason(f"{name} holds {broken.flat[0]:g}, which is no integer")
+        elif limit is not None and array.size and np.abs(array).max() > limit:
+            yield Reason(f"{name} holds {int(array.flat[np.abs(array).argmax()])}, beyond the 24-bit state of ±{limit}")
 
 
 def leak_fits(node: Any, name: str, dt: float) -> Reasons:
@@ -144,14 +133,3 @@ def no_rest(node: Any) -> Reasons:
     if np.any(node.v_leak):
         furthest = np.asarray(node.v_leak).flat[np.abs(node.v_leak).argmax()]
         yield Reason(f"v_leak holds {furthest:g}, not 0", "Move it into threshold, reset and bias")
-
-
-def plain_lane(node: Any) -> dict[str, Any]:
-    """The lane of a core neuron, as fields of :class:`IntegerForm`."""
-    one = np.ones(1, np.int64)
-    return {
-        "v_reset": whole(node.v_reset),
-        "threshold": whole(node.v_threshold)[None],
-        "weight": one,
-        "amount": 0 * one,
-    }

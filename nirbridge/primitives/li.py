@@ -1,4 +1,4 @@
-"""NIR"s LI: a leaky integrator, by forward Euler."""
+"""NIR's LI: a leaky integrator, by forward Euler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nirbridge.primitives.examples import (
     short_taus,
     signed,
 )
-from nirbridge.primitives.spec import MEMBRANE, Dynamics, Integers, Shown, Spec
+from nirbridge.primitives.spec import MEMBRANE, POPULATION, Checks, Dynamics, Integers, Shown, Spec
 
 
 def step(x, v, dt_over_tau, v_leak, r):
@@ -47,9 +47,9 @@ SPEC = Spec(
     floats=core.LEAKING,
     integers=Integers(against=core.leaky_against, form=core.leaky_form, grows=core.unit_grows, quantise="leaky"),
     cost=core.analog_cost(1, 1),
-    chip=core.population(fires=False),
+    chip=POPULATION,
     shown=Shown(role="analog", fields=("tau", "v_leak", "r")),
-    checks=core.checks("r"),
+    checks=Checks(factors=("r",)),
     draws=(Draw(_draw),),
     examples=lambda: [behind_weights("LI", nir.LI(short_taus(5), positive(5), signed(5)))],
     integer_examples=_integer_examples,

@@ -1,4 +1,4 @@
-"""NIR"s LIF: leaky integrate and fire, by forward Euler."""
+"""NIR's LIF: leaky integrate and fire, by forward Euler."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from nirbridge.primitives.examples import (
     signed,
     whole_numbers,
 )
+from nirbridge.primitives.magnitudes import times
 from nirbridge.primitives.operators import where
-from nirbridge.primitives.spec import BINARY, Bounds, Dynamics, Integers, Shown, Spec
+from nirbridge.primitives.spec import BINARY, Bounds, Checks, Dynamics, Integers, Shown, Spec
 
 
 def step(x, v, dt_over_tau, v_leak, r, v_threshold, v_reset):
@@ -39,7 +40,7 @@ def step_subtracting(x, v, dt_over_tau, v_leak, r, v_threshold, amount):
 
 
 def _reaches(node: Any, x: Bounds) -> Any:
-    return np.maximum(node.v_leak + core.settled(node.r, x), 0.0) > node.v_threshold
+    return np.maximum(node.v_leak + times(node.r, x)[1], 0.0) > node.v_threshold
 
 
 def _draw(dice: Any, shape: Any) -> nir.NIRNode:
@@ -82,9 +83,9 @@ SPEC = Spec(
         unit=core.sends_unit,
     ),
     cost=core.spiking_cost(1, 1, "LIF"),
-    chip=core.population(fires=True),
+    chip=core.FIRING,
     shown=Shown(role="binary", fields=("tau", "v_threshold", "v_reset", "v_leak", "r")),
-    checks=core.checks("r", reaches=_reaches),
+    checks=Checks(factors=("r",), reaches=_reaches),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

@@ -8,7 +8,6 @@ import nir
 
 from nirbridge.primitives import matrix
 from nirbridge.primitives.examples import INTEGER_DT, Dice, Draw, Example, chain, weights, whole_numbers
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.spec import Integers, Spec
 
 
@@ -31,7 +30,7 @@ def _integer_examples() -> list[Example]:
 SPEC = Spec(
     **matrix.SHARED,
     node=nir.Linear,
-    integers=Integers(against=whole_fields("weight"), fields=("weight",), grows=matrix.matrix_grows, quantise="matrix"),
+    integers=Integers(fields=("weight",), grows=matrix.matrix_grows, quantise="matrix"),
     draws=(Draw(_draw),),
     examples=_examples,
     integer_examples=_integer_examples,

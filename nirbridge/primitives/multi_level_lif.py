@@ -46,7 +46,6 @@ RESETS = ("subtract", "value")
 BOUNDARIES = (">", ">=")
 _WHERE = "MultiLevelLIF"
 _LANE_FIELDS = ("lane_threshold", "lane_weight", "lane_reset")
-_NEURON_FIELDS = ("decay", "gain", "v_init", "v_reset")
 
 
 @dataclass(eq=False)
@@ -93,10 +92,7 @@ class MultiLevelLIF(Extension):
         self.shape = as_shape(_WHERE, self.shape)
         self.reset = as_choice(_WHERE, "reset", self.reset, RESETS)
         self.boundary = as_choice(_WHERE, "boundary", self.boundary, BOUNDARIES)
-        for name in _NEURON_FIELDS:
-            array = as_number(_WHERE, name, getattr(self, name))
-            require_broadcast(_WHERE, name, array, self.shape)
-            setattr(self, name, array)
+        self._hold_numbers(self.shape, "decay", "gain", "v_init", "v_reset")
         for name in _LANE_FIELDS:
             array = as_number(_WHERE, name, getattr(self, name))
             if array.ndim == 0 or array.shape[0] < 1:
@@ -150,11 +146,8 @@ class MultiLevelLIF(Extension):
         """
         if lanes < 1:
             raise GraphError(_WHERE, f"lanes {lanes} is below 1")
-        theta = as_number(_WHERE, "threshold", threshold)
-        theta = theta if theta.dtype.kind == "f" else theta.astype(np.float64)
         exponents = np.arange(lanes) - (lanes - 1 if scaled else 0)
-        weights = np.exp2(exponents).astype(theta.dtype)
-        steps = weights.reshape((lanes,) + (1,) * theta.ndim) * theta
+        weights, steps = _multiples(np.exp2(exponents), "threshold", threshold)
         return cls(
             shape=shape,
             decay=decay,
@@ -203,10 +196,7 @@ class MultiLevelLIF(Extension):
         if levels < 1:
             raise GraphError(_WHERE, f"levels {levels} is below 1")
         as_choice(_WHERE, "output", output, ("level", "value"))
-        q = as_number(_WHERE, "step", step)
-        q = q if q.dtype.kind == "f" else q.astype(np.float64)
-        numbers = np.arange(1, levels + 1).astype(q.dtype)
-        steps = numbers.reshape((levels,) + (1,) * q.ndim) * q
+        numbers, steps = _multiples(np.arange(1, levels + 1), "step", step)
         return cls(
             shape=shape,
             decay=decay,
@@ -219,6 +209,14 @@ class MultiLevelLIF(Extension):
             reset="subtract",
             boundary=">=",
         )
+
+
+def _multiples(weights: Array, name: str, unit: Any) -> tuple[Array, Array]:
+    """The weights in the floating-point dtype of ``unit``, and (S, ...) each of them times it."""
+    number = as_number(_WHERE, name, unit)
+    number = number if number.dtype.kind == "f" else number.astype(np.float64)
+    weights = weights.astype(number.dtype)
+    return weights, np.multiply.outer(weights, number)
 
 
 def _step(subtract: bool, at_least: bool) -> Callable[..., Any]:
@@ -245,8 +243,8 @@ def _range(node: MultiLevelLIF) -> tuple[float, float]:
 
 
 def _against(node: MultiLevelLIF, dt: float) -> Reasons:
-    yield from whole_fields("gain", "lane_weight", "lane_threshold", "lane_reset")(node, dt)
-    yield from whole_fields("v_init", "v_reset", limit=STATE_LIMIT)(node, dt)
+    yield from whole_fields(node, "gain", "lane_weight", "lane_threshold", "lane_reset")
+    yield from whole_fields(node, "v_init", "v_reset", limit=STATE_LIMIT)
     steps = DECAY_ONE * np.asarray(node.decay, dtype=np.float64)
     broken = steps[steps != np.rint(steps)]
     if broken.size:

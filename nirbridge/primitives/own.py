@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 import nir
@@ -59,7 +58,7 @@ def neuron_spec(
     Returns:
         Its Spec, to be named by the entry point ``nirbridge.primitives``.
     """
-    names = tuple(field.name for field in fields(node) if field.name in node.field_names() and field.name != "shape")
+    names = tuple(name for name in node.field_names() if name != "shape")
     spiking = sends.spikes
 
     def examples() -> list[Example]:
@@ -86,7 +85,7 @@ def neuron_spec(
         states=stated,
         operation="step",
         by_hand="",
-        dynamics=Dynamics(step=step, state=state, start=start or {}, leaks=()),
+        dynamics=Dynamics(step=step, state=state, start=start or {}),
         sends=sends,
         fires=fires,
         window=None,
@@ -99,7 +98,7 @@ def neuron_spec(
         ),
         chip=Chip(place="population", fixed=lambda one: f"is a {node.__name__}"),
         shown=Shown(role="binary" if sends.kind == "binary" else "multilevel" if spiking else "analog", fields=names),
-        checks=Checks(factors=()),
+        checks=Checks(),
         draws=(Draw(draw, times=2),),
         examples=examples,
         integer_examples=integer_examples,

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, weights, whole_numbers
-from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
-from nirbridge.primitives.integers import STATE_LIMIT, whole_fields
+from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
+from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.phase_base import PHASES, SHARED, integer_sums, phase_base, phase_grows, shifted, state_bound
 from nirbridge.primitives.phase_encode import PhaseEncode
 from nirbridge.primitives.phase_tables import decode_tables
@@ -50,8 +50,8 @@ class PhaseDecode(Extension):
         self.shape = as_shape(where, self.shape)
         self.phases = as_count(where, "phases", self.phases, 1)
         self.base = phase_base(where, "base", self.base)
-        self.v_init = as_number(where, "v_init", 0.0 if self.v_init is None else self.v_init)
-        require_broadcast(where, "v_init", self.v_init, self.shape)
+        self.v_init = np.asarray(0.0) if self.v_init is None else self.v_init
+        self._hold_numbers(self.shape, "v_init")
         self._set_types(self.shape, self.shape)
 
 
@@ -104,7 +104,7 @@ SPEC = Spec(
     ),
     floats=Floats(reaches=state_bound),
     integers=Integers(
-        against=whole_fields("v_init", limit=STATE_LIMIT),
+        limit=STATE_LIMIT,
         fields=("v_init",),
         grows=lambda node, x: phase_grows(decode_tables(node).gains, x),
         quantise="decode",

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nirbridge.errors import GraphError
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, whole_numbers
-from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
-from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
+from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
+from nirbridge.primitives.integers import STATE_LIMIT, clip
 from nirbridge.primitives.phase_base import SHARED, digits, phase_base, shifted
 from nirbridge.primitives.phase_tables import encode_tables
 from nirbridge.primitives.spec import BINARY, Chip, Cost, Floats, Integers, Shown, Spec, Window, WindowRun
@@ -51,10 +51,10 @@ class PhaseEncode(Extension):
         self.shape = as_shape(where, self.shape)
         self.phases = as_count(where, "phases", self.phases, 1)
         self.base = phase_base(where, "base", self.base)
-        self.scale = as_number(where, "scale", 1.0 if self.scale is None else self.scale)
-        if not (np.asarray(self.scale) > 0).all():
+        self.scale = np.asarray(1.0) if self.scale is None else self.scale
+        self._hold_numbers(self.shape, "scale")
+        if not (self.scale > 0).all():
             raise GraphError(where, "scale has a value that is not above 0")
-        require_broadcast(where, "scale", self.scale, self.shape)
         self._set_types(self.shape, self.shape)
 
 
@@ -99,7 +99,7 @@ SPEC = Spec(
     ),
     floats=Floats(reaches=lambda node, x, dt, taken: x),
     integers=Integers(
-        against=whole_fields("scale", limit=STATE_LIMIT),
+        limit=STATE_LIMIT,
         fields=("scale",),
         grows=lambda node, x: x << encode_tables(node).fraction,
         quantise="encode",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from nirbridge.errors import GraphError
 from nirbridge.primitives import core_neurons as core
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, positive, signed, weights, whole_numbers
-from nirbridge.primitives.fields import Extension, Shape, as_count, as_number, as_shape, require_broadcast
-from nirbridge.primitives.integers import STATE_LIMIT, clip, whole_fields
+from nirbridge.primitives.fields import Extension, Shape, as_count, as_shape
+from nirbridge.primitives.integers import STATE_LIMIT, clip
 from nirbridge.primitives.max_pool2d import MaxPool2d
 from nirbridge.primitives.phase_base import (
     PHASES,
@@ -107,10 +107,7 @@ class PhaseIF(Extension):
         self.first_phase = as_count(where, "first_phase", self.first_phase, 0)
         self.rounding = bool(self.rounding)
         self.spikes = as_count(where, "spikes", self.spikes, 1)
-        for name in ("v_threshold", "v_init"):
-            array = as_number(where, name, getattr(self, name))
-            require_broadcast(where, name, array, self.shape)
-            setattr(self, name, array)
+        self._hold_numbers(self.shape, "v_threshold", "v_init")
         self._set_types(self.shape, self.shape)
 
 
@@ -270,7 +267,7 @@ SPEC = Spec(
     ),
     floats=Floats(reaches=state_bound),
     integers=Integers(
-        against=whole_fields("v_threshold", "v_init", limit=STATE_LIMIT),
+        limit=STATE_LIMIT,
         fields=("v_threshold", "v_init"),
         grows=lambda node, x: phase_grows(fire_tables(node).gains, x),
         quantise="fire",

@@ -79,6 +79,13 @@ class Place(Extension):
         return (self.stop - self.start, *self.output_shape[1:])
 
 
+def placed(node: Place, x: Array) -> Array:
+    """[N, *input_shape] in the slot of [N, *output_shape]."""
+    y = np.zeros((len(x), *node.output_shape), dtype=x.dtype)
+    y[:, node.start : node.stop] = x
+    return y
+
+
 def _bounds(node: Place, x: Bounds, shape: Shape) -> Bounds:
     def placed(end: Array) -> Array:
         wide = np.zeros(shape)

@@ -64,6 +64,15 @@ class Product(Extension):
         return (self.input_shape[0] // self.factors, *self.input_shape[1:])
 
 
+def multiplied(node: Product, x: Array) -> Array:
+    """The slots of [N, *input_shape] multiplied element by element, from the first on."""
+    slots = x.reshape(len(x), node.factors, *node.output_shape)
+    y: Array = slots[:, 0]
+    for index in range(1, node.factors):
+        y = y * slots[:, index]
+    return y
+
+
 def _bounds(node: Product, x: Bounds, shape: Shape) -> Bounds:
     """The extremes of a product lie at the ends of its factors; 0 times infinity is 0: a bound is reached or not."""
     low, high = (np.split(end, node.factors) for end in x)

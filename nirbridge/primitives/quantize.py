@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nirbridge.errors import GraphError
 from nirbridge.primitives.examples import INTEGER_DT, Example, chain, weights, whole_numbers
-from nirbridge.primitives.fields import Extension, Shape, as_number, as_shape, require_broadcast
+from nirbridge.primitives.fields import Extension, Shape, as_shape
 from nirbridge.primitives.magnitudes import largest
 from nirbridge.primitives.shaping import declared, stated
 from nirbridge.primitives.spec import (
@@ -62,10 +62,7 @@ class Quantize(Extension):
 
     def __post_init__(self) -> None:
         self.shape = as_shape(_WHERE, self.shape)
-        for name in ("step", "low", "high"):
-            array = as_number(_WHERE, name, getattr(self, name))
-            require_broadcast(_WHERE, name, array, self.shape)
-            setattr(self, name, array)
+        self._hold_numbers(self.shape, "step", "low", "high")
         if not (np.isfinite(self.step) & (self.step > 0)).all():
             raise GraphError(_WHERE, f"step holds {np.min(self.step):g}, not a number above 0", "Give for instance 1.0")
         for name in ("low", "high"):

@@ -8,7 +8,6 @@ import nir
 import numpy as np
 
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, whole_numbers
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import largest, least, times
 from nirbridge.primitives.shaping import by_parameters
 from nirbridge.primitives.spec import ANALOG, STATELESS, Bounds, Checks, Chip, Cost, Floats, Integers, Shown, Spec
@@ -39,7 +38,6 @@ SPEC = Spec(
     sends=ANALOG,
     floats=Floats(least=lambda node, dt: least(node.scale)),
     integers=Integers(
-        against=whole_fields("scale"),
         fields=("scale",),
         grows=lambda node, x: largest(node.scale) * x,
         quantise="scaling",

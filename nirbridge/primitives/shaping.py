@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from nirbridge.errors import brief
-from nirbridge.primitives.fields import MOST_AXES, Shape
+from nirbridge.primitives.fields import MOST_AXES, Shape, broadcasts
 
 
 class ShapeMismatchError(Exception):
@@ -60,13 +60,8 @@ def positive(output: Shape, shape: Shape) -> Shape:
 
 def require_fit(name: str, value: Any, shape: Shape) -> None:
     """Refuses a parameter that does not broadcast to exactly ``shape``."""
-    found = np.shape(value)
-    try:
-        fits = np.broadcast_shapes(found, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ShapeMismatchError(f"{name} of shape {found} does not broadcast to {shape}")
+    if not broadcasts(np.shape(value), shape):
+        raise ShapeMismatchError(f"{name} of shape {np.shape(value)} does not broadcast to {shape}")
 
 
 def declared(node: Any, shape: Shape) -> Shape:

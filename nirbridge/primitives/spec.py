@@ -192,18 +192,21 @@ class Integers:
     """What precision "fixed" knows of a node (docs/fixed_point.md).
 
     Attributes:
-        against: reasons why these parameters have no integer form, from the node and dt.
-        form: of a neuron the one normal form, from the node and dt; None for what has no state of its own.
         fields: that integers are stored in, by their dtype.
+        limit: largest magnitude of what they hold; None for any.
+        against: reasons why these parameters have no integer form, from the node and dt; None where no others are than
+            a field that holds something else than integers up to the limit.
+        form: of a neuron the one normal form, from the node and dt; None for what has no state of its own.
         grows: (node, bound x of what enters) → bound of what it computes with, a·x + b with whole a and b.
         quantise: name of the rule in :mod:`nirbridge.quantizing` that makes integers of it, or the rule.
         unit: what the integer 1 stands for in its messages, whatever enters; None where it follows from what enters.
     """
 
     quantise: str | Callable[..., Any]
-    against: Callable[[Any, float], Iterator[Reason]] = lambda node, dt: iter(())
-    form: Callable[[Any, float], IntegerForm] | None = None
     fields: tuple[str, ...] = ()
+    limit: int | None = None
+    against: Callable[[Any, float], Iterator[Reason]] | None = None
+    form: Callable[[Any, float], IntegerForm] | None = None
     grows: Callable[[Any, int], int] = lambda node, x: x
     unit: Callable[[Any], Array] | None = None
 

@@ -14,7 +14,6 @@ from nirbridge.errors import GraphError
 from nirbridge.primitives import matrix
 from nirbridge.primitives.examples import INTEGER_DT, Draw, Example, chain, signed, weights, whole_numbers
 from nirbridge.primitives.fields import Extension, as_number
-from nirbridge.primitives.integers import whole_fields
 from nirbridge.primitives.magnitudes import row_sum
 from nirbridge.primitives.multi_level_lif import MultiLevelLIF, integer_lanes
 from nirbridge.primitives.shaping import as_it_comes, stated
@@ -44,6 +43,14 @@ class TemporalMix(Extension):
         if self.weight.ndim != 2 or 0 in self.weight.shape:
             raise GraphError("TemporalMix", f"weight of shape {self.weight.shape} is not a (T_out, T_in) matrix")
         self._set_types(None, None)
+
+
+def mixed(weight: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """y[t] = Σ_j weight[t, j] x[j] of one window, summed in the order of j."""
+    y = np.zeros((len(weight), *x.shape[1:]), x.dtype)
+    for j, frame in enumerate(x):
+        y += weight[:, j].reshape(-1, *(1,) * frame.ndim) * frame
+    return y
 
 
 def _examples() -> list[Example]:
@@ -82,7 +89,6 @@ SPEC = Spec(
     sends=ANALOG,
     floats=matrix.FLOATS,
     integers=Integers(
-        against=whole_fields("weight"),
         fields=("weight",),
         grows=lambda node, x: row_sum(node.weight, (1,)) * x,
         quantise="mix",

@@ -104,6 +104,15 @@ class Plan:
         return tuple(planned.name for planned in self.nodes)
 
     @cached_property
+    def readers(self) -> dict[str, tuple[PlannedNode, ...]]:
+        """For each node the nodes that read it, in the order of execution; one of several edges stands there again."""
+        found: dict[str, list[PlannedNode]] = {name: [] for name in self.names}
+        for planned in self.nodes:
+            for source in planned.sources:
+                found[source.name].append(planned)
+        return {name: tuple(read) for name, read in found.items()}
+
+    @cached_property
     def stepwise(self) -> bool:
         """Whether one input step gives one output step, as ``Program.step`` needs."""
         return self.block == 1 and all(self[name].rate == 1 for name in self.outputs)

@@ -158,6 +158,10 @@ class Program(ABC):
             output = self._continue(data, self._on_host(data), ()).output
         return {k: v[0] for k, v in output.items()} if isinstance(output, dict) else output[0]
 
+    def by_name(self, output: Any) -> dict[str, Array]:
+        """What a run or a step gave, by the names of the outputs where there is one, too."""
+        return output if isinstance(output, dict) else {self.plan.outputs[0]: output}
+
     def reset(self) -> None:
         """Puts every state back to its start."""
         with self._turn:
@@ -313,7 +317,7 @@ class Program(ABC):
 
     def _log_first(self, steps: int, batch: int, seconds: float) -> None:
         """The first call starts what a runtime needs, such as compiled passes or processes, so it takes longest."""
-        runtime = type(self).__name__ if self._made_by is None else self._made()[0]
+        runtime = self.runtime or type(self).__name__
         size = f"{counted(steps, 'step')} of {counted(batch, 'sample')}"
         LOGGER.info("first call of '%s': %s, %s", runtime, size, seconds_text(seconds))
 
@@ -382,7 +386,10 @@ class Program(ABC):
             self._count(planned, loss, "Quantize the graph with such data (--data) for a step and a range that fit")
         for coded in self._coded:
             self._count(coded.planned, coded.lost(entering[coded.input]), "Convert with such data, or scale them")
-        return self._checked(entering)
+        if self.lowered.input_limit is not None:
+            for name, array in entering.items():
+                require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
+        return entering
 
     def _count(self, planned: PlannedNode, loss: Loss, step: str) -> None:
         said = loss_text(planned.node, self.losses[planned.name])
@@ -397,12 +404,6 @@ class Program(ABC):
         """What ``losses`` counts, a line for each node that lost something."""
         found = ((self.plan[name], loss) for name, loss in self.losses.items())
         return [f"{planned}: {text}." for planned, loss in found if (text := loss_text(planned.node, loss))]
-
-    def _checked(self, entering: dict[str, Array]) -> dict[str, Array]:
-        if self.lowered.input_limit is not None:
-            for name, array in entering.items():
-                require_integers(f"input for {self.plan[name]}", array, self.lowered.input_limit)
-        return entering
 
     def _require_open(self) -> None:
         if self._closed:

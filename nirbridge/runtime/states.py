@@ -82,10 +82,13 @@ def late_names(plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s.name for planned in plan.nodes for s in planned.sources if s.delayed))
 
 
-def of_node(name: str, states: Mapping[str, Found]) -> dict[str, Found]:
-    """Those of one node, by their own names."""
-    parts = {key: key.rpartition(":") for key in states}
-    return {parts[key][2]: value for key, value in states.items() if parts[key][0] == name}
+def by_node(states: Mapping[str, Found]) -> dict[str, dict[str, Found]]:
+    """Those of each node, by their own names."""
+    found: dict[str, dict[str, Found]] = {}
+    for key, value in states.items():
+        node, _, name = key.rpartition(":")
+        found.setdefault(node, {})[name] = value
+    return found
 
 
 def state_names(planned: PlannedNode, dt: float, integers: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nirbridge.ir import spec_of
 from nirbridge.primitives.integers import IntegerForm
-from nirbridge.primitives.spec import Dynamics, Step
+from nirbridge.primitives.spec import Step
 from nirbridge.runtime.plan import PlannedNode
 
 Array = NDArray[Any]
@@ -42,8 +42,8 @@ class Stepping:
 
 def stepping_of(planned: PlannedNode, dt: float) -> Stepping:
     """The step of a node that has one."""
-    dynamics = dynamics_of(planned)
-    node = planned.node
+    node, dynamics = planned.node, spec_of(planned.node).dynamics
+    assert dynamics is not None
     subtract = planned.reset_amount is not None
     return Stepping(
         step=dynamics.step_of(node, subtract),
@@ -51,13 +51,6 @@ def stepping_of(planned: PlannedNode, dt: float) -> Stepping:
         start=tuple(_wide(dynamics.start[name](node)) if name in dynamics.start else 0.0 for name in dynamics.state),
         parameters={k: _wide(value) for k, value in dynamics.values(node, dt, planned.reset_amount).items()},
     )
-
-
-def dynamics_of(planned: PlannedNode) -> Dynamics:
-    """The dynamics of a node with a state."""
-    dynamics = spec_of(planned.node).dynamics
-    assert dynamics is not None
-    return dynamics
 
 
 def integer_form_of(planned: PlannedNode, dt: float) -> IntegerForm:

@@ -63,9 +63,3 @@ def lanes_fired(p: Lanes, u: Array) -> Step:
         amount = y if p.amount is None else p.amount[passed, each]
     v = u - amount if p.v_reset is None else np.where(passed > 0, p.v_reset, u)
     return y, v[None]
-
-
-def delay_step(steps: Array, x: Array, state: Array) -> Step:
-    """y(t) = x(t - steps), each neuron by its own number; row k of the state holds x(t - 1 - k)."""
-    past = np.concatenate([x[None], state])
-    return np.take_along_axis(past, steps[None, None], axis=0)[0], past[:-1]

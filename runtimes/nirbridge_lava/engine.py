@@ -96,7 +96,8 @@ class Engine:
                 for area, values in inputs:
                     for frames, now in cut.pairs(area, values, places):
                         frames[:] = now
-                self._run_block(len(places), cut, deadline)
+                self._go(len(places), cut, self._portions, deadline)
+                self._portions += len(places)
                 for name, area in slots.items():
                     for frames, now in cut.pairs(area, results[name], places):
                         now[:] = frames
@@ -159,10 +160,6 @@ class Engine:
         most = self._memory.capacity if self.network.fused else 1
         samples = ceil(batch / ceil(batch / min(most, MOST_SAMPLES)))
         return _Cut(ceil(batch / samples), samples, batch)
-
-    def _run_block(self, count: int, cut: _Cut, deadline: float | None) -> None:
-        self._go(count, cut, self._portions, deadline)
-        self._portions += count
 
     def _go(
         self, count: int, cut: _Cut, first: int, deadline: float | None, task: int = RUN, begin: int = 0, end: int = 0

@@ -10,34 +10,23 @@ from functools import partial
 
 import numpy as np
 
+from nirbridge.primitives import pooling
 from nirbridge.primitives.integers import IntegerForm, whole
-from nirbridge.runtime import LoweringTable, Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
+from nirbridge.runtime import Plan, PlannedNode, entering_exponents, message_cost, sent_exponents
 from nirbridge.runtime.stepping import integer_form_of
 from nirbridge_lava import integers, kernels, lowering
 from nirbridge_lava.cell import Cell, pointwise, stepwise
 from nirbridge_lava.dynamics import Lanes
 from nirbridge_lava.integers import Neuron, Shifted
-from nirbridge_lava.lowering import LOWERING, Lowering, flat
+from nirbridge_lava.lowering import LOWERING, flat
 
-FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
-_LEAST = -(2**62)
-"""What padding counts as in a max pool of integers: below every message."""
-
-for _name in ("identity", "flatten", "place", "product", "first spike pool"):
-    FIXED_LOWERING.register(_name)(lambda planned, dt: LOWERING[type(planned.node)](planned, dt))
-FIXED_LOWERING.register("scale")(lowering.by_neuron("scale", kernels.scale, whole))
-FIXED_LOWERING.register("threshold")(lowering.by_neuron("threshold", kernels.threshold, whole))
-FIXED_LOWERING.register("temporal mix")(partial(lowering.temporal_mix, dtype=np.int64))
-FIXED_LOWERING.register("delay")(partial(lowering.delay, dtype=np.int64))
-FIXED_LOWERING.register("window")(lowering.window(integers=True))
-FIXED_LOWERING.register("sum pool")(lowering.pool("sum", 0))
-FIXED_LOWERING.register("mean pool")(lowering.pool("integer mean", 0))
-FIXED_LOWERING.register("max pool")(lowering.pool("max", _LEAST))
+FIXED_LOWERING = lowering.table(integers=True)
+FIXED_LOWERING.register("mean pool")(lowering.pool(pooling.whole_means))
 
 _SYNAPSES = {
     "MatrixSynapse": (integers.product, "MatrixShift"),
-    "ConvSynapse": (integers.convolve, "ConvShift"),
-    "AggregateSynapse": (integers.aggregate, "AggregateShift"),
+    "ConvSynapse": (integers.exactly(kernels.convolve), "ConvShift"),
+    "AggregateSynapse": (integers.exactly(kernels.aggregate), "AggregateShift"),
 }
 """Process → what it does, and the Process for messages that are powers of two."""
 

@@ -5,6 +5,7 @@ States have 24 bits and clip, decays are multiples of 1/4096, sums of synapses a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,14 +70,9 @@ def product(p: Product, x: Array) -> Array:
     return kernels.product(p, exact).astype(np.int64)
 
 
-def aggregate(p: Product, x: Array) -> Array:
-    """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
-    return kernels.aggregate(p, x.astype(np.float64)).astype(np.int64)
-
-
-def convolve(p: Convolve, x: Array) -> Array:
-    """As :func:`nirbridge_lava.kernels.convolve`, exact like :func:`product`."""
-    return kernels.convolve(p, x.astype(np.float64)).astype(np.int64)
+def exactly(function: Callable[[Any, Array], Array]) -> Callable[[Any, Array], Array]:
+    """A synapse in double precision, of integers; exact like :func:`product`."""
+    return lambda p, x: function(p, x.astype(np.float64)).astype(np.int64)
 
 
 def shifted(synapse: Any, p: Shifted, x: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -31,39 +31,11 @@ class Convolve(NamedTuple):
     dilation: tuple[int, ...]
 
 
-class Pool(NamedTuple):
-    """A pool over (C, H, W); ``fill`` is what padding counts as and ``reduce`` a name in the table ``_REDUCE``."""
-
-    reduce: str
-    fill: float
-    shape: tuple[int, ...]
-    kernel: tuple[int, ...]
-    padding: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
 class Product(NamedTuple):
     """W x over the last axis of an input of ``shape``; weight (..., rows, columns)."""
 
     weight: Array
     shape: tuple[int, ...]
-
-
-class Slot(NamedTuple):
-    """Where an input of ``shape`` goes in an output of ``output_shape``: indices start..stop of its first axis."""
-
-    shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    start: int
-    stop: int
-
-
-class Grid(NamedTuple):
-    """Where values are rounded to, and the range that they are cut to; vectors, or one number for all."""
-
-    step: Array
-    low: Array
-    high: Array
 
 
 def convolve(p: Convolve, x: Array) -> Array:
@@ -80,43 +52,16 @@ def convolution_columns(p: Convolve, x: Array) -> Array:
     axes = tuple(range(2, frames.ndim))
     reach = tuple(d * (k - 1) + 1 for d, k in zip(p.dilation, p.kernel, strict=True))
     places = (slice(None), slice(None), *(slice(None, None, step) for step in (*p.stride, *p.dilation)))
-    seen = _windows(frames, reach, axes)[places]
+    seen = sliding_window_view(frames, reach, axes)[places]  # type: ignore[call-overload]
     # Channels and kernel points forward, so that one product a group does the sum.
     behind = tuple(axis + len(axes) for axis in axes)
     return seen.transpose(0, 1, *behind, *axes).reshape(len(frames), len(p.weight), p.weight.shape[2], -1)
 
 
-def _windows(x: Array, kernel: tuple[int, ...], axes: tuple[int, ...]) -> Array:
-    found: Array = sliding_window_view(x, kernel, axes)  # type: ignore[call-overload]
-    return found
-
-
-def pool(p: Pool, x: Array) -> Array:
-    """The sum, mean or largest value of each spatial window."""
-    return np.asarray(_REDUCE[p.reduce](under(p, x), axis=(-2, -1))).reshape(*x.shape[:-1], -1)
-
-
-def under(p: Pool, x: Array) -> Array:
-    """The values under each spatial window: (N, C, H', W', kernel height, kernel width)."""
-    (ph, pw), (sh, sw) = p.padding, p.stride
-    frames = x.reshape(-1, *p.shape)
-    if ph or pw:
-        frames = np.pad(frames, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=p.fill)
-    return _windows(frames, p.kernel, (2, 3))[:, :, ::sh, ::sw]
-
-
-def _integer_mean(windows: Array, axis: tuple[int, int]) -> Array:
-    """The mean of integers, rounded toward zero."""
-    total = windows.sum(axis=axis)
-    return np.sign(total) * (np.abs(total) // (windows.shape[-2] * windows.shape[-1]))
-
-
-_REDUCE: dict[str, Callable[..., Any]] = {
-    "sum": np.sum,
-    "mean": np.mean,
-    "integer mean": _integer_mean,
-    "max": np.max,
-}
+def framed(p: tuple[Callable[[Array], Array], tuple[int, ...]], x: Array) -> Array:
+    """What a function of frames [N, *shape] makes of vectors."""
+    function, shape = p
+    return function(x.reshape(-1, *shape)).reshape(*x.shape[:-1], -1)
 
 
 def product(p: Product, x: Array) -> Array:
@@ -136,36 +81,9 @@ def aggregate(p: Product, x: Array) -> Array:
     return np.matmul(p.weight, x.reshape(*lead, p.shape[0], -1)).reshape(*lead, -1)
 
 
-def scale(factor: Array, x: Array) -> Array:
-    """y = factor · x."""
-    return factor * x
-
-
 def threshold(limit: Array, x: Array) -> Array:
     """y = 1 where x > limit."""
     return (x > limit).astype(x.dtype)
-
-
-def quantize(p: Grid, x: Array) -> Array:
-    """y = clip(round half to even(x / step), low, high)."""
-    return np.clip(np.rint(x / p.step), p.low, p.high)
-
-
-def place(p: Slot, x: Array) -> Array:
-    """x in its slot, repeated along axes in which it has 1; 0 elsewhere."""
-    frames = x.reshape(-1, *p.shape)
-    y = np.zeros((len(frames), *p.output_shape), dtype=x.dtype)
-    y[:, p.start : p.stop] = frames
-    return y.reshape(*x.shape[:-1], -1)
-
-
-def multiply(factors: int, x: Array) -> Array:
-    """The factors stand one after the other, since axis 0 comes first in a vector: their product, first to last."""
-    slots = x.reshape(*x.shape[:-1], factors, -1)
-    y: Array = slots[..., 0, :]
-    for index in range(1, factors):
-        y = y * slots[..., index, :]
-    return y
 
 
 def put(p: tuple[slice, int], x: Array) -> Array:

@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge.ir import MultiLevelLIF, delay_steps, is_input
+from nirbridge.ir import MultiLevelLIF, is_input
+from nirbridge.primitives import pooling
 from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.delay import delay_steps, delayed
+from nirbridge.primitives.first_spike_pool2d import first_spikes
+from nirbridge.primitives.integers import whole
+from nirbridge.primitives.place import placed
+from nirbridge.primitives.pooling import Spans
+from nirbridge.primitives.product import multiplied
 from nirbridge.primitives.shaping import pairs
 from nirbridge.primitives.sparse import dense
+from nirbridge.primitives.temporal_mix import mixed
 from nirbridge.runtime import Array, LoweringTable, Plan, PlannedNode
 from nirbridge.runtime.stepping import stepping_of, window_of
 from nirbridge_lava import dynamics, kernels, windows
 from nirbridge_lava.cell import Cell, pointwise, same, stepwise, windowed, windowed_neuron
 from nirbridge_lava.dynamics import Lanes
-from nirbridge_lava.kernels import Convolve, Grid, Pool, Product, Slot
+from nirbridge_lava.kernels import Convolve, Product
 
 Lowering = Callable[[PlannedNode, float], Cell | None]
-LOWERING: LoweringTable[Lowering] = LoweringTable("lava")
-
-
-def float_cells(plan: Plan) -> dict[str, Cell | None]:
-    """All nodes lowered."""
-    return {planned.name: LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}
 
 
 def flat(value: Any, shape: tuple[int, ...]) -> Array:
@@ -34,16 +36,85 @@ def flat(value: Any, shape: tuple[int, ...]) -> Array:
     return array.reshape(()) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
 
 
-@LOWERING.register("identity")
 def _end(planned: PlannedNode, dt: float) -> Cell | None:
     """An input's frames come from shared memory; ports are flat, so an output is a connection and no process."""
     return Cell("FrameSource", same) if is_input(planned.node) else None
 
 
-@LOWERING.register("flatten")
 def _wire(planned: PlannedNode, dt: float) -> None:
     """Likewise."""
     return
+
+
+def framed(process: str, function: Callable[[Any], Callable[[Array], Array]]) -> Lowering:
+    """A node without a state, of which ``function`` makes one of frames [N, *shape]."""
+
+    def lower(planned: PlannedNode, dt: float) -> Cell:
+        return Cell(process, pointwise(kernels.framed), (function(planned.node), planned.input_shape))
+
+    return lower
+
+
+def pool(function: Callable[[Spans, Array], Array]) -> Lowering:
+    """The lowering of a pool, per step."""
+    return framed("Pool2d", lambda node: partial(function, pooling.spans(node)))
+
+
+def first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
+    """Of phase codes."""
+    parameters = partial(first_spikes, pooling.spans(planned.node)), planned.input_shape
+    return Cell("FirstSpikePool2d", windowed(windows.framed), parameters, window=planned.window)
+
+
+def temporal_mix(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
+    """Mixes the steps of a window."""
+    return Cell("TemporalMix", windowed(mixed), planned.node.weight.astype(dtype), window=planned.window)
+
+
+def window(integers: bool) -> Lowering:
+    """A node that says itself what it does with a whole window."""
+
+    def lower(planned: PlannedNode, dt: float) -> Cell:
+        run = window_of(planned, integers, lambda array: flat(array, planned.output_shape))
+        name = type(planned.node).__name__
+        # All that its state holds is the membrane at each step of the window.
+        return Cell(name, windowed_neuron(windows.run_window), run, membrane=slice(None), window=planned.window)
+
+    return lower
+
+
+def delay(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
+    """Each neuron's input, its own number of whole steps later."""
+    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
+    return Cell("Delay", stepwise(delayed), steps, np.zeros((int(steps.max()), steps.size), dtype))
+
+
+def table(integers: bool) -> LoweringTable[Lowering]:
+    """A table without what computes otherwise in integers: synapses, neurons, the mean and what rounds."""
+    dtype, cast = (np.int64, whole) if integers else (np.float64, np.asarray)
+    found: LoweringTable[Lowering] = LoweringTable("lava")
+    for operation, lower in {
+        "identity": _end,
+        "flatten": _wire,
+        "scale": framed("Scale", lambda node: partial(np.multiply, cast(node.scale))),
+        "threshold": framed("Threshold", lambda node: partial(kernels.threshold, cast(node.threshold))),
+        "sum pool": pool(pooling.sums),
+        "max pool": pool(pooling.maxima),
+        "first spike pool": first_spike_pool,
+        "place": framed("SlotPlace", lambda node: partial(placed, node)),
+        "product": framed("SlotProduct", lambda node: partial(multiplied, node)),
+        "temporal mix": partial(temporal_mix, dtype=dtype),
+        "delay": partial(delay, dtype=dtype),
+        "window": window(integers),
+    }.items():
+        found.register(operation)(lower)
+    return found
+
+
+LOWERING = table(integers=False)
+LOWERING.register("mean pool")(pool(pooling.means))
+# In the middle of a graph; behind an Input the host does it.
+LOWERING.register("quantize")(framed("Quantize", lambda node: node.integers))
 
 
 @LOWERING.register("matrix")
@@ -79,90 +150,6 @@ def aggregate(planned: PlannedNode, dt: float) -> Cell:
     """W x over the nodes of a graph network."""
     weight = dense(planned.node.weight).astype(np.float64)
     return Cell("AggregateSynapse", pointwise(kernels.aggregate), Product(weight, planned.input_shape), latency=1)
-
-
-def by_neuron(field: str, function: Callable[[Any, Array], Array], cast: Callable[[Any], Array]) -> Lowering:
-    """A node without a state whose one field has a number for each neuron."""
-
-    def lower(planned: PlannedNode, dt: float) -> Cell:
-        value = flat(cast(getattr(planned.node, field)), planned.output_shape)
-        return Cell(field.capitalize(), pointwise(function), value)
-
-    return lower
-
-
-LOWERING.register("scale")(by_neuron("scale", kernels.scale, np.asarray))
-LOWERING.register("threshold")(by_neuron("threshold", kernels.threshold, np.asarray))
-
-
-def pooling(planned: PlannedNode, reduce: str, fill: float) -> Pool:
-    """The parameters of any spatial pool."""
-    node = planned.node
-    kernel, padding, stride = (pairs(value, 2) for value in (node.kernel_size, node.padding, node.stride))
-    return Pool(reduce, fill, planned.input_shape, kernel, padding, stride)
-
-
-def pool(reduce: str, fill: float) -> Lowering:
-    """The lowering of a pool, per step."""
-    return lambda planned, dt: Cell("Pool2d", pointwise(kernels.pool), pooling(planned, reduce, fill))
-
-
-LOWERING.register("sum pool")(pool("sum", 0.0))
-LOWERING.register("mean pool")(pool("mean", 0.0))
-LOWERING.register("max pool")(pool("max", -np.inf))
-
-
-@LOWERING.register("first spike pool")
-def first_spike_pool(planned: PlannedNode, dt: float) -> Cell:
-    """The same in integers: it only asks what is 0."""
-    parameters = pooling(planned, "max", 0)
-    return Cell("FirstSpikePool2d", windowed(windows.first_spike_pool), parameters, window=planned.window)
-
-
-@LOWERING.register("place")
-def place(planned: PlannedNode, dt: float) -> Cell:
-    """Moves values."""
-    node = planned.node
-    slot = Slot(node.input_shape, node.output_shape, node.start, node.stop)
-    return Cell("SlotPlace", pointwise(kernels.place), slot)
-
-
-@LOWERING.register("product")
-def product(planned: PlannedNode, dt: float) -> Cell:
-    """Multiplies its slots."""
-    return Cell("SlotProduct", pointwise(kernels.multiply), planned.node.factors)
-
-
-@LOWERING.register("quantize")
-def _quantize(planned: PlannedNode, dt: float) -> Cell:
-    """In the middle of a graph; behind an Input the host does it."""
-    node, shape = planned.node, planned.output_shape
-    grid = Grid(*(flat(value, shape) for value in (node.step, node.low, node.high)))
-    return Cell("Quantize", pointwise(kernels.quantize), grid)
-
-
-def temporal_mix(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
-    """Mixes the steps of a window."""
-    weight = planned.node.weight.astype(dtype)
-    return Cell("TemporalMix", windowed(windows.temporal_mix), weight, window=planned.window)
-
-
-LOWERING.register("temporal mix")(partial(temporal_mix, dtype=np.float64))
-
-
-def window(integers: bool) -> Lowering:
-    """A node that says itself what it does with a whole window."""
-
-    def lower(planned: PlannedNode, dt: float) -> Cell:
-        run = window_of(planned, integers, lambda array: flat(array, planned.output_shape))
-        name = type(planned.node).__name__
-        # All that its state holds is the membrane at each step of the window.
-        return Cell(name, windowed_neuron(windows.run_window), run, membrane=slice(None), window=planned.window)
-
-    return lower
-
-
-LOWERING.register("window")(window(integers=False))
 
 
 @LOWERING.register("step")
@@ -211,10 +198,6 @@ def lane_rows(threshold: Array, weight: Array, amount: Array, subtract: bool, sh
     }
 
 
-def delay(planned: PlannedNode, dt: float, dtype: type[np.generic]) -> Cell:
-    """Each neuron's input, its own number of whole steps later."""
-    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape).reshape(-1)
-    return Cell("Delay", stepwise(dynamics.delay_step), steps, np.zeros((int(steps.max()), steps.size), dtype))
-
-
-LOWERING.register("delay")(partial(delay, dtype=np.float64))
+def float_cells(plan: Plan) -> dict[str, Cell | None]:
+    """All nodes lowered."""
+    return {planned.name: LOWERING[type(planned.node)](planned, plan.dt) for planned in plan.nodes}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nirbridge.runtime import Plan, entering_exponents, message_cost, sent_exponents
+from nirbridge_lava.integers import Shifted
 from nirbridge_lava.stages import Cells
 
 MODELS = {"float": "floating_pt", "fixed": "fixed_pt"}
-_SYNAPSES = ("MatrixSynapse", "ConvSynapse", "AggregateSynapse")
-_SHIFTS = ("MatrixShift", "ConvShift", "AggregateShift")
 
 
 class LoweredNode(NamedTuple):
@@ -39,10 +38,10 @@ def lowering_report(plan: Plan, cells: Cells, mapping: str, precision: str) -> t
         cell = cells[planned.name]
         process = "wire" if cell is None else cell.process
         alone = "own process" if planned.loop is None else "cycle"
-        cost = "shift" if process in _SHIFTS else ""
-        if process in _SYNAPSES:
-            binary = precision == "fixed" and message_cost(entering_exponents(planned, sent)) == "add"
-            cost = "add" if binary else "multiply"
+        binary = precision == "fixed" and message_cost(entering_exponents(planned, sent)) == "add"
+        cost = "" if cell is None or not cell.latency else "add" if binary else "multiply"
+        if cell is not None and type(cell.parameters) is Shifted:
+            cost = "shift"
         place = "fused graph" if mapping == "fused" else alone
         kind = type(planned.node).__name__
         rows.append(LoweredNode(planned.name, kind, process, place, MODELS[precision], cost))

@@ -61,44 +61,55 @@ class Block(NamedTuple):
 _PROGRESS = Block._fields.index("progress")
 
 
-class SharedMemory:
-    """The shared memory of one network.
+class Areas:
+    """Shared memory in areas; nobody touches it, and so it takes none, until somebody asks.
+
+    Args:
+        sizes: rows of each area by name, and values in a row, of one sample.
+
+    Attributes:
+        capacity: samples that it holds at a time.
+    """
+
+    def __init__(self, sizes: Mapping[str, Size]) -> None:
+        self._sizes = dict(sizes)
+        per_sample = max(1, sum(rows * values for rows, values in sizes.values()))
+        self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
+        memory = np.frombuffer(mmap.mmap(-1, 8 * self.capacity * per_sample), dtype=np.float64)
+        ends = accumulate((self.capacity * rows * values for rows, values in sizes.values()), initial=0)
+        self._areas = {name: memory[begin:end] for name, (begin, end) in zip(sizes, pairwise(ends), strict=True)}
+        self._slots: dict[tuple[str, int], Array] = {}
+
+    def slots(self, name: str, samples: int) -> Array:
+        """An area as (portions, rows, samples, values)."""
+        found = self._slots.get((name, samples))
+        if found is None:
+            rows, values = self._sizes[name]
+            portions, size = self.capacity // samples, rows * samples * values
+            found = self._areas[name][: portions * size].reshape(portions, rows, samples, values)
+            self._slots[name, samples] = found
+        return found
+
+
+class SharedMemory(Areas):
+    """The shared memory of one network: of each input and each sink the steps of a portion, and the block under way.
 
     Args:
         areas: what one sample has in a portion, for each input and each sink.
         gate: what a process that holds the whole graph waits at; None where processes are stepped one by one.
         states: rows of each state, and what one sample has in a row.
+
+    Attributes:
+        states: the memory through which states are handed over.
     """
 
     def __init__(
         self, areas: Mapping[str, Size], gate: Gate | None = None, states: Mapping[str, Size] | None = None
     ) -> None:
+        super().__init__(areas)
         self.gate = gate
-        self.states = _StateMemory(states or {})
-        self.sizes = dict(areas)
-        per_sample = max(1, sum(steps * values for steps, values in areas.values()))
-        self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
-        header = len(Block._fields)
-        memory = np.frombuffer(mmap.mmap(-1, 8 * (header + self.capacity * per_sample)), dtype=np.float64)
-        self._block = memory[:header].view(np.int64).data
-        self._areas: dict[str, Array] = {}
-        self._slots: dict[tuple[str, int], Array] = {}
-        begin = header
-        for name, (steps, values) in areas.items():
-            end = begin + self.capacity * steps * values
-            self._areas[name] = memory[begin:end]
-            begin = end
-
-    def slots(self, name: str, samples: int) -> Array:
-        """The memory of an input or sink as (portions, steps, samples, values)."""
-        found = self._slots.get((name, samples))
-        if found is None:
-            steps, values = self.sizes[name]
-            size = steps * samples * values
-            portions = self.capacity // samples
-            found = self._areas[name][: portions * size].reshape(portions, steps, samples, values)
-            self._slots[name, samples] = found
-        return found
+        self.states = Areas(states or {})
+        self._block = np.frombuffer(mmap.mmap(-1, 8 * len(Block._fields)), dtype=np.int64).data
 
     @property
     def block(self) -> Block:
@@ -118,28 +129,3 @@ class SharedMemory:
     def move(self) -> None:
         """Tells that something moved; of two processes at the same time one may be lost."""
         self._block[_PROGRESS] += 1
-
-
-class _StateMemory:
-    """The memory through which states are handed over: nobody touches it, and so it takes none, until somebody asks.
-
-    Args:
-        sizes: rows of each state, and what one sample has in a row.
-
-    Attributes:
-        capacity: samples whose states it holds at a time.
-    """
-
-    def __init__(self, sizes: Mapping[str, Size]) -> None:
-        self.sizes = dict(sizes)
-        per_sample = max(1, sum(rows * values for rows, values in sizes.values()))
-        self.capacity = min(max(1, BUFFER_BYTES // (8 * per_sample)), _MOST_PORTIONS)
-        memory = np.frombuffer(mmap.mmap(-1, 8 * self.capacity * per_sample), dtype=np.float64)
-        ends = accumulate((self.capacity * rows * values for rows, values in sizes.values()), initial=0)
-        self._areas = {name: memory[begin:end] for name, (begin, end) in zip(sizes, pairwise(ends), strict=True)}
-
-    def slots(self, name: str, samples: int) -> Array:
-        """The memory of a state as (portions, rows, samples, values)."""
-        rows, values = self.sizes[name]
-        portions, size = self.capacity // samples, rows * samples * values
-        return self._areas[name][: portions * size].reshape(portions, rows, samples, values)

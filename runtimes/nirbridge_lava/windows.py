@@ -8,15 +8,6 @@ from typing import Any
 import numpy as np
 
 from nirbridge.runtime import Array
-from nirbridge_lava.kernels import Pool, under
-
-
-def temporal_mix(weight: Array, x: Array) -> Array:
-    """y[t] = Σ_j weight[t, j] x[j], summed in the order of j."""
-    y = np.zeros((len(weight), *x.shape[1:]), dtype=x.dtype)
-    for j, frame in enumerate(x):
-        y += weight[:, j, None, None] * frame
-    return y
 
 
 def run_window(run: Callable[[Array], Any], x: Array) -> tuple[Array, Any]:
@@ -25,11 +16,8 @@ def run_window(run: Callable[[Array], Any], x: Array) -> tuple[Array, Any]:
     return np.stack(sent).astype(x.dtype), () if membranes is None else membranes
 
 
-def first_spike_pool(p: Pool, x: Array) -> Array:
-    """A step at which some of those in the race spike ends the race for the others under the spatial window."""
-    racing, wins = np.ones((), bool), []
-    for frame in x:
-        spikes = racing & (under(p, frame) != 0)
-        wins.append(spikes.any(axis=(-2, -1)))
-        racing = spikes | (racing & ~wins[-1][..., None, None])
-    return np.stack(wins).reshape(*x.shape[:-1], -1).astype(x.dtype)
+def framed(p: tuple[Callable[[Array], Array], tuple[int, ...]], x: Array) -> Array:
+    """What a function of the frames [W, samples, *shape] of a window makes of vectors."""
+    function, shape = p
+    y = function(x.reshape(*x.shape[:2], *shape))
+    return y.reshape(*y.shape[:2], -1)

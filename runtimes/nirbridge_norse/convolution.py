@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nirbridge.machine_code import numba_is_there
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
 from nirbridge.runtime import PlannedNode
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.placing import placed
 from nirbridge_norse.setting import Setting

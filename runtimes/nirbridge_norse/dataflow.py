@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,12 +37,11 @@ class Segment:
 def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str]) -> tuple[Segment, ...]:
     """The plan's segments in execution order, for a run that keeps the values of some nodes to its end."""
     last_reader = _last_readers(plan)
-    readers = Counter(source.name for planned in plan.nodes for source in planned.sources)
-    waiting = _waiting(plan, stages, readers, kept)
+    waiting = _waiting(plan, stages, kept)
     found = []
     for nodes in plan.segments():
         last = nodes[-1]
-        borrowed = _borrowed(plan, last, stages, readers)
+        borrowed = _borrowed(plan, last, stages)
         found.append(
             Segment(
                 nodes=nodes,
@@ -59,16 +57,14 @@ def make_segments(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str])
     return tuple(found)
 
 
-def _borrowed(
-    plan: Plan, planned: PlannedNode, stages: Mapping[str, Stage], readers: Counter[str]
-) -> tuple[str, ...] | None:
+def _borrowed(plan: Plan, planned: PlannedNode, stages: Mapping[str, Stage]) -> tuple[str, ...] | None:
     """The nodes whose values are the memory of its input; None where others read that memory or own it."""
     if len(planned.sources) != 1:
         # A sum of several values is new memory; a node without sources is an input, whose memory is the caller's.
         return () if planned.sources else None
     chain: list[str] = []
     name = planned.sources[0].name
-    while readers[name] == 1:
+    while len(plan.readers[name]) == 1:
         chain.append(name)
         source = plan[name]
         if not stages[name].view or source.loop is not None or len(source.sources) > 1:
@@ -79,7 +75,7 @@ def _borrowed(
     return None
 
 
-def _waiting(plan: Plan, stages: Mapping[str, Stage], readers: Counter[str], kept: frozenset[str]) -> frozenset[str]:
+def _waiting(plan: Plan, stages: Mapping[str, Stage], kept: frozenset[str]) -> frozenset[str]:
     """The nodes between whose values and a reader that pulls stand none but such nodes, each with one reader.
 
     Behind what computes rows in all steps of a window the reader has the same window, and they are products alone,
@@ -96,7 +92,7 @@ def _waiting(plan: Plan, stages: Mapping[str, Stage], readers: Counter[str], kep
             stage, sending = stages[planned.name], stages[source.name]
             window = stage.window if stage.pulls else windows.get(planned.name)  # type: ignore[attr-defined]
             able = able and sending.steps in (0, window)
-            if able and readers[source.name] == 1 and source.name not in kept:
+            if able and len(plan.readers[source.name]) == 1 and source.name not in kept:
                 found.add(source.name)
                 if window and sending.factor is not None and sending.factor.numel() == sending.factor.shape[:1].numel():
                     windows[source.name] = window
@@ -105,18 +101,14 @@ def _waiting(plan: Plan, stages: Mapping[str, Stage], readers: Counter[str], kep
 
 def byte_senders(plan: Plan, stages: Mapping[str, Stage]) -> list[str]:
     """The windows whose spikes are read, through what hands them on, by what takes them as bytes alone."""
-    readers: dict[str, list[PlannedNode]] = {planned.name: [] for planned in plan.nodes}
-    for planned in plan.nodes:
-        for source in planned.sources:
-            readers[source.name].append(planned)
     takes: dict[str, bool] = {}
     for planned in reversed(plan.nodes):
         alone = planned.loop is None and len(planned.sources) == 1
-        stage, read = stages[planned.name], readers[planned.name]
+        stage, read = stages[planned.name], plan.readers[planned.name]
         handed = bool(read) and all(takes.get(reader.name, False) for reader in read)
         takes[planned.name] = alone and stage.reads_bytes and (handed or not stage.hands_bytes)
     return [
-        name for name, read in readers.items()
+        name for name, read in plan.readers.items()
         if stages[name].pulls and read and all(takes[reader.name] for reader in read)
     ]  # fmt: skip
 

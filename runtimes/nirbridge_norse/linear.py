@@ -14,13 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import Aggregate, Place, Product, Quantize, SparseMatrix
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime import PlannedNode
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Written
-
-Function = Callable[[Tensor], Tensor]
 
 
 def scale(planned: PlannedNode, setting: Setting) -> Stage:
@@ -29,10 +27,10 @@ def scale(planned: PlannedNode, setting: Setting) -> Stage:
     return Stateless(lambda x: factor * x, factor=factor)
 
 
-def threshold(planned: PlannedNode, setting: Setting) -> Function:
+def threshold(planned: PlannedNode, setting: Setting) -> Stage:
     """y = 1 where x > threshold."""
     limit = setting.tensor(planned.node.threshold)
-    return lambda x: (x > limit).to(x.dtype)
+    return Stateless(lambda x: (x > limit).to(x.dtype))
 
 
 FEW_PRODUCTS = 2**16
@@ -70,7 +68,7 @@ def _direct(planned: PlannedNode, weight: Tensor, bias: Tensor) -> Stage:
     return Written(bound, Order(planned.input_shape), Order(planned.output_shape), weight.dtype)
 
 
-def _matrices(weight: Tensor, bias: Tensor | None) -> Function:
+def _matrices(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     """One matrix for each place of the leading axes: the samples of a place go through its matrix together."""
     outer = weight.shape[:-2]
     transposed = weight.flatten(0, -3).transpose(1, 2).contiguous()
@@ -83,12 +81,12 @@ def _matrices(weight: Tensor, bias: Tensor | None) -> Function:
     return function
 
 
-def aggregate(planned: PlannedNode, setting: Setting) -> Function:
+def aggregate(planned: PlannedNode, setting: Setting) -> Stage:
     """y[n, ...] = Σ_m weight[n, m] x[m, ...]; a sparse weight stays sparse."""
     node: Aggregate = planned.node
     if not isinstance(node.weight, SparseMatrix):
         weight = setting.tensor(node.weight)
-        return lambda x: torch.matmul(weight, x.flatten(2) if x.ndim > 2 else x[..., None]).reshape(x.shape)
+        return Stateless(lambda x: torch.matmul(weight, x.flatten(2) if x.ndim > 2 else x[..., None]).reshape(x.shape))
     stored = node.weight
     places = torch.tensor([stored.row.tolist(), stored.column.tolist()], dtype=torch.int64, device=setting.device)
     values = setting.tensor(stored.value)
@@ -98,17 +96,17 @@ def aggregate(planned: PlannedNode, setting: Setting) -> Function:
         y = torch.sparse.mm(sparse, x.transpose(0, 1).reshape(x.shape[1], -1))
         return y.reshape(x.shape[1], len(x), *x.shape[2:]).transpose(0, 1).contiguous()
 
-    return function
+    return Stateless(function)
 
 
-def quantize(planned: PlannedNode, setting: Setting) -> Function:
+def quantize(planned: PlannedNode, setting: Setting) -> Stage:
     """y = clip(round half to even(x / step), low, high)."""
     node: Quantize = planned.node
     step, low, high = (setting.tensor(value) for value in (node.step, node.low, node.high))
-    return lambda x: (x / step).round_().clamp_(low, high)
+    return Stateless(lambda x: (x / step).round_().clamp_(low, high))
 
 
-def place(planned: PlannedNode, setting: Setting) -> Function:
+def place(planned: PlannedNode, setting: Setting) -> Stage:
     """y[start:stop] = x, repeated along axes in which it has 1; 0 elsewhere."""
     node: Place = planned.node
 
@@ -117,10 +115,10 @@ def place(planned: PlannedNode, setting: Setting) -> Function:
         y[:, node.start : node.stop] = x
         return y
 
-    return function
+    return Stateless(function)
 
 
-def product(planned: PlannedNode, setting: Setting) -> Function:
+def product(planned: PlannedNode, setting: Setting) -> Stage:
     """The slots of axis 0 multiplied element by element, from the first on."""
     node: Product = planned.node
 
@@ -131,4 +129,4 @@ def product(planned: PlannedNode, setting: Setting) -> Function:
             y *= slot
         return y
 
-    return function
+    return Stateless(function)

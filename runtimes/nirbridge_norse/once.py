@@ -14,16 +14,16 @@ import torch
 from torch import Tensor
 
 from nirbridge.ir import spec_of
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime import Plan, PlannedNode
 from nirbridge.runtime.integer_bounds import SINGLE, grown
 from nirbridge_norse.convolution import geometry_of, moves_only
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.fused.window_passes import WindowPass, fires_once
 from nirbridge_norse.memory import Sent, memory_of, memory_to_fill
 from nirbridge_norse.placing import placed
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Common, Stage
+from nirbridge_norse.stages import Stage
 
 LEAST_STEPS = 8
 """Of a window, from which on a spike's own weights are fewer products than all products of bytes at each step."""
@@ -57,7 +57,7 @@ class Once:
         return torch.stack([self.step == t for t in range(self.steps)], 1).flatten(0, 1).byte()
 
 
-class Gather(Common):
+class Gather(Stage):
     """A convolution of such spikes.
 
     Args:
@@ -83,7 +83,7 @@ class Gather(Common):
         self.down, self.along = ((stride, before, apart) for stride, before, apart in ways)
         self._sent = Sent()
 
-    def run(self, x: Once, scratch: bool) -> Tensor:  # type: ignore[override]
+    def run(self, x: Once, scratch: bool) -> Tensor:
         """[T, B, *out] of all windows."""
         (total, batch), steps = x.extent, self.steps
         y = self._sent.new((total, batch, *self.leaves.features), self.dtype, self.leaves)
@@ -126,27 +126,17 @@ class Gather(Common):
         found.__dict__.update(self.__dict__, _sent=Sent())
         return found
 
-    def reset(self) -> None:
-        """There is no state."""
 
-
-class MoveOnce(Common):
+class MoveOnce(Stage):
     """A convolution that only moves such spikes; where it adds places there is none."""
 
     def __init__(self, sides: list[int]) -> None:
         self.sides = sides
 
-    def run(self, x: Once, scratch: bool) -> Once:  # type: ignore[override]
+    def run(self, x: Once, scratch: bool) -> Once:
         """All windows."""
         moved = placed(x.step.flatten(0, 1), self.sides, fill=x.steps)
         return Once(moved.unflatten(0, x.step.shape[:2]), x.steps)
-
-    def again(self) -> Stage:
-        """The same, which has no state."""
-        return self
-
-    def reset(self) -> None:
-        """There is no state."""
 
 
 class Found(NamedTuple):
@@ -165,20 +155,15 @@ def find_once(plan: Plan, setting: Setting, integers: bool) -> Found:
         return Found(frozenset(), {})
     dtype = torch.float32 if integers else setting.dtype
     takes: set[str] = set()
-    reading: dict[str, list[str]] = {name: [] for name in plan.names}
     for planned in reversed(plan.nodes):
-        for source in planned.sources:
-            reading[source.name].append(planned.name)
         if planned.loop is None and len(planned.sources) == 1 and spec_of(planned.node).operation == "convolution":
-            read = reading[planned.name]
             moves = moves_only(planned) is not None and planned.node.weight.ndim == 4
-            if (read and takes.issuperset(read)) if moves else _gathers(planned, integers):
+            if _is_taken(plan, planned, takes) if moves else _gathers(planned, integers):
                 takes.add(planned.name)
     steps: dict[str, int] = {}
     readers: dict[str, Stage] = {}
     for planned in plan.nodes:
-        read = reading[planned.name]
-        if planned.loop is None and read and takes.issuperset(read) and fires_once(planned):
+        if planned.loop is None and _is_taken(plan, planned, takes) and fires_once(planned):
             if planned.window >= LEAST_STEPS:
                 steps[planned.name] = planned.window
         elif planned.name in takes and (window := steps.get(planned.sources[0].name)):
@@ -187,6 +172,12 @@ def find_once(plan: Plan, setting: Setting, integers: bool) -> Found:
             if sides is not None:
                 steps[planned.name] = window
     return Found(frozenset(steps) - frozenset(readers), readers)
+
+
+def _is_taken(plan: Plan, planned: PlannedNode, takes: set[str]) -> bool:
+    """Whether it has readers, which all take such spikes."""
+    read = plan.readers[planned.name]
+    return bool(read) and all(reader.name in takes for reader in read)
 
 
 def _gathers(planned: PlannedNode, integers: bool) -> bool:

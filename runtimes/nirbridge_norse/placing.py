@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge_norse.fused import numba_is_there
+from nirbridge.machine_code import numba_is_there
 
 
 def placed(x: Tensor, sides: Sequence[int] = (), dtype: torch.dtype | None = None, fill: int = 0) -> Tensor:

@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.primitives.shaping import pairs
+from nirbridge.machine_code import numba_is_there
+from nirbridge.primitives.pooling import spans
 from nirbridge.runtime import PlannedNode
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage, Stateless, Written
@@ -41,20 +41,14 @@ def integer_mean_pool(planned: PlannedNode, setting: Setting) -> Stage:
 
 def max_pool(planned: PlannedNode, setting: Setting) -> Stage:
     """The largest value of each window; padding never wins."""
-    kernel, stride, padding = spans(planned)
+    kernel, stride, padding = spans(planned.node)
     return _compiled(planned, setting, largest=True) or Stateless(
         lambda x: functional.max_pool2d(x, kernel, stride, padding)
     )
 
 
-def spans(planned: PlannedNode) -> tuple[tuple[int, ...], ...]:
-    """Kernel, stride and padding of a pool."""
-    node = planned.node
-    return tuple(pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
-
-
 def _places(planned: PlannedNode) -> int:
-    return prod(pairs(planned.node.kernel_size, 2))
+    return prod(spans(planned.node)[0])
 
 
 def _compiled(
@@ -62,7 +56,7 @@ def _compiled(
 ) -> Stage | None:
     if setting.device.type != "cpu" or not numba_is_there():
         return None
-    window = spans(planned)
+    window = spans(planned.node)
 
     def mean(pool: Callable[[], None], y: Any) -> None:
         pool()
@@ -83,7 +77,7 @@ def _compiled(
 
 
 def _sums(planned: PlannedNode, places: int, whole: bool = False) -> Stage:
-    kernel, stride, padding = spans(planned)
+    kernel, stride, padding = spans(planned.node)
     sides = (padding[1], padding[1], padding[0], padding[0])
 
     def function(x: Tensor) -> Tensor:

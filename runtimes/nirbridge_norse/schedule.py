@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nirbridge.runtime import MEMBRANE, Array, Plan, PlannedNode
-from nirbridge.runtime.states import SENT, late_names, of_node
+from nirbridge.runtime.states import SENT, by_node, late_names
 from nirbridge_norse.dataflow import Segment, make_segments
 from nirbridge_norse.fused.layout import Order
 from nirbridge_norse.later import Later
@@ -20,7 +20,7 @@ from nirbridge_norse.once import Once
 from nirbridge_norse.recorded import RecordedStep, can_record
 from nirbridge_norse.results import Results
 from nirbridge_norse.setting import DTYPES, Setting
-from nirbridge_norse.stages import Stage, Stateful, Written, wide
+from nirbridge_norse.stages import Stage, Written, wide
 
 
 class Schedule:
@@ -62,7 +62,7 @@ class Schedule:
 
     def states(self) -> dict[str, Array]:
         """What stages carry, and what is late, by the names of :mod:`nirbridge.runtime.states`."""
-        found = {f"{name}:{key}": value for name, stage in self._stateful() for key, value in stage.states().items()}
+        found = {f"{name}:{key}": value for name, stage in self.stages.items() for key, value in stage.states().items()}
         found |= {f"{name}:{SENT}": self._late[name] for name in late_names(self.plan)}
         return {name: value.cpu().numpy() for name, value in found.items()}
 
@@ -71,11 +71,8 @@ class Schedule:
         self.reset()
         tensors = {name: torch.tensor(array, device=self._setting.device) for name, array in arrays.items()}
         self._late = {name: tensors.pop(f"{name}:{SENT}").to(_TORCH[dtype]) for name in late_names(self.plan)}
-        for name, stage in self._stateful():
-            stage.restore(of_node(name, tensors))
-
-    def _stateful(self) -> Iterator[tuple[str, Stateful]]:
-        return ((name, stage) for name, stage in self.stages.items() if isinstance(stage, Stateful))
+        for name, own in by_node(tensors).items():
+            self.stages[name].restore(own)
 
     def run(
         self, data: dict[str, Array], dtype: np.dtype[Any], size: int, names: tuple[str, ...], neurons: Sequence[str]

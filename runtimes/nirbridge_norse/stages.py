@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nirbridge.ir import delay_steps
+from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.states import LINE
 from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.memory import SMALL, Bound, Sent, memory_of, memory_to_fill
 from nirbridge_norse.neurons.fused_snn import Pass
+from nirbridge_norse.setting import Setting
 
 Array = NDArray[Any]
 
 
-class Stage(Protocol):
+class Stage:
     """A lowered node.
 
     Attributes:
@@ -34,33 +38,6 @@ class Stage(Protocol):
         hands_bytes: whether it sends bytes on then.
     """
 
-    view: bool
-    library: bool
-    membranes: list[Tensor] | None
-    steps: int
-    waits: bool
-    factor: Tensor | None
-    chooses: bool
-    pulls: bool
-    reads_bytes: bool
-    hands_bytes: bool
-
-    def run(self, x: Tensor, scratch: bool) -> Tensor:
-        """[T, B, *in] → [T', B, *out] for the next T steps; with ``scratch`` ``x`` may be overwritten."""
-        ...
-
-    def reset(self) -> None:
-        """Puts the state back to its start."""
-        ...
-
-    def again(self) -> Stage:
-        """The same node with a state of its own, for other samples; parameters are shared."""
-        ...
-
-
-class Common:
-    """What most stages are."""
-
     view = False
     library = False
     membranes: list[Tensor] | None = None
@@ -72,18 +49,23 @@ class Common:
     reads_bytes = False
     hands_bytes = False
 
+    def run(self, x: Any, scratch: bool) -> Any:
+        """[T, B, *in] → [T', B, *out] for the next T steps; with ``scratch`` ``x`` may be overwritten."""
+        raise NotImplementedError
 
-@runtime_checkable
-class Stateful(Stage, Protocol):
-    """A lowered node that carries something from call to call."""
+    def again(self) -> Stage:
+        """The same node with a state and memory of its own, for other samples; parameters are shared."""
+        return self
+
+    def reset(self) -> None:
+        """Puts the state back to its start, where there is one."""
 
     def states(self) -> dict[str, Tensor]:
         """What it carries, by the names of :mod:`nirbridge.runtime.states`; once it has run, or been given them."""
-        ...
+        return {}
 
     def restore(self, states: dict[str, Tensor]) -> None:
         """Goes on from these, which are its own from here on."""
-        ...
 
 
 def wide(x: Tensor) -> Tensor:
@@ -91,7 +73,12 @@ def wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype is torch.uint8 else x
 
 
-class View(Common):
+def view(planned: PlannedNode, setting: Setting) -> Stage:
+    """What hands values on in the shape of the node."""
+    return View(planned.output_shape)
+
+
+class View(Stage):
     """The same numbers in another shape, and in the same memory unless channels lie last there."""
 
     view = True
@@ -123,15 +110,12 @@ class View(Common):
         """Another one."""
         return View(self.shape)
 
-    def reset(self) -> None:
-        """There is no state."""
-
 
 def _nothing() -> None:
     pass
 
 
-class Stateless(Common):
+class Stateless(Stage):
     """A node whose output at a step depends on that step alone; the function takes [N, *in].
 
     Args:
@@ -174,15 +158,8 @@ class Stateless(Common):
         assert y is not None
         return y
 
-    def again(self) -> Stage:
-        """The same, which has no state."""
-        return self
 
-    def reset(self) -> None:
-        """There is no state."""
-
-
-class Written(Common):
+class Written(Stage):
     """The same where the work goes from memory to memory, [N, *in] → [N, *out], both dense in their orders.
 
     Args:
@@ -221,9 +198,6 @@ class Written(Common):
         """Another one."""
         return Written(self.function, self.enters, self.leaves, self.sends)
 
-    def reset(self) -> None:
-        """There is no state."""
-
 
 class Module(Protocol):
     """A neuron over time, see :class:`~nirbridge_norse.neurons.fused_snn.FusedSNN`.
@@ -251,7 +225,7 @@ class Module(Protocol):
         ...
 
 
-class Neuron(Common):
+class Neuron(Stage):
     """A Norse module with its state.
 
     Args:
@@ -345,16 +319,21 @@ class Neuron(Common):
         self._goes_on, self._restored = False, None
 
 
-class DelayLine(Common):
+def delay_line(planned: PlannedNode, setting: Setting) -> Stage:
+    """A delay in whole steps."""
+    steps = np.broadcast_to(delay_steps(planned.node.delay, setting.dt), planned.output_shape)
+    return DelayLine(torch.tensor(steps, device=setting.device))
+
+
+class DelayLine(Stage):
     """y(t) = x(t - delay), each feature with its own delay in whole steps, 0 before the first input."""
 
-    def __init__(self, steps: Tensor) -> None:
-        self.steps = steps
-        self.longest = int(steps.max())
+    def __init__(self, delays: Tensor) -> None:
+        self.delays = delays
+        self.longest = int(delays.max())
         # Each delay with the features that have it; one delay for all needs no list of features.
-        delays = [int(d) for d in steps.unique()]
-        flat = steps.flatten()
-        self.places = [(d, None if len(delays) == 1 else (flat == d).nonzero().flatten()) for d in delays]
+        different, flat = [int(d) for d in delays.unique()], delays.flatten()
+        self.places = [(d, None if len(different) == 1 else (flat == d).nonzero().flatten()) for d in different]
         self.past: Tensor | None = None
 
     def run(self, x: Tensor, scratch: bool) -> Tensor:
@@ -383,7 +362,7 @@ class DelayLine(Common):
 
     def again(self) -> Stage:
         """Another line."""
-        return DelayLine(self.steps)
+        return DelayLine(self.delays)
 
     def reset(self) -> None:
         """Empties the line."""

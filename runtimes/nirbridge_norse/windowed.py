@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nirbridge_norse.stages import Common, Stage
+from nirbridge_norse.stages import Stage
 
 Kept = list[Tensor] | None
 """Where a function of windows puts its states, if anyone wants them."""
 
 
-class Windowed(Common):
+class Windowed(Stage):
     """A node that takes whole windows, with no state between them: [V, W, B, *in] → [V, W', B, *out]."""
 
     library = True
@@ -26,15 +26,8 @@ class Windowed(Common):
         """All V windows at once."""
         return self.function(x.unflatten(0, (-1, self.window))).flatten(0, 1)
 
-    def again(self) -> Stage:
-        """Another one."""
-        return Windowed(self.window, self.function)
 
-    def reset(self) -> None:
-        """There is no state."""
-
-
-class WindowedNeuron(Common):
+class WindowedNeuron(Stage):
     """The same with a state within the window; ``function`` gives it, [V, B, *in] after each step, where wanted."""
 
     library = True
@@ -62,6 +55,3 @@ class WindowedNeuron(Common):
     def again(self) -> Stage:
         """Another one."""
         return WindowedNeuron(self.window, self.function, self.sends)
-
-    def reset(self) -> None:
-        """No state outlives a window."""

@@ -15,19 +15,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.ir import TemporalMix, spec_of
+from nirbridge.primitives.pooling import spans
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.stepping import window_of
 from nirbridge_norse.fired import FiredWindow
 from nirbridge_norse.fused.window_passes import find_window_pass
-from nirbridge_norse.pooling import spans
 from nirbridge_norse.setting import Setting
 from nirbridge_norse.stages import Stage
-from nirbridge_norse.windowed import Kept, WindowedNeuron
-
-Function = Callable[[Tensor], Tensor]
+from nirbridge_norse.windowed import Kept, Windowed, WindowedNeuron
 
 
-def temporal_mix(planned: PlannedNode, setting: Setting) -> Function:
+def temporal_mix(planned: PlannedNode, setting: Setting) -> Stage:
     """y[t] = Σ_j weight[t, j] x[j], summed in the order of j."""
     node: TemporalMix = planned.node
     weight = setting.tensor(node.weight)
@@ -38,20 +36,14 @@ def temporal_mix(planned: PlannedNode, setting: Setting) -> Function:
             y += weight[:, j].reshape(-1, *(1,) * (frame.ndim - 1)) * frame[:, None]
         return y
 
-    return function
+    return Windowed(planned.window, function)
 
 
-def real_window(planned: PlannedNode, setting: Setting) -> Stage:
-    """What the primitive itself says, in double precision."""
-    return _stage(planned, setting, integers=False)
+def window_stage(planned: PlannedNode, setting: Setting, integers: bool = False) -> Stage:
+    """What the primitive itself says, in double precision.
 
-
-def integer_window(planned: PlannedNode, setting: Setting) -> Stage:
-    """The same on whole numbers in float64: products with a mantissa stay below 2^53, so they are exact."""
-    return _stage(planned, setting, integers=True)
-
-
-def _stage(planned: PlannedNode, setting: Setting, integers: bool) -> Stage:
+    Products of integers with a mantissa stay below 2^53, so they are exact.
+    """
     function = _window(planned, setting, integers)
     window = spec_of(planned.node).window
     run = window and (window.integer if integers else window.real)
@@ -76,9 +68,9 @@ def _window(planned: PlannedNode, setting: Setting, integers: bool) -> Callable[
     return function
 
 
-def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
+def first_spike_pool(planned: PlannedNode, setting: Setting) -> Stage:
     """A step at which some of those in the race spike ends the race for the others under the spatial window."""
-    kernel, stride, padding = spans(planned)
+    kernel, stride, padding = spans(planned.node)
     rows, columns = planned.output_shape[-2:]
     # Each place of the kernel, with what is there for every output; padding never spikes.
     reach = (rows - 1) * stride[0] + 1, (columns - 1) * stride[1] + 1
@@ -96,4 +88,4 @@ def first_spike_pool(planned: PlannedNode, setting: Setting) -> Function:
             racing = firing | (racing & ~wins[-1])
         return torch.stack(wins, 1).to(x.dtype)
 
-    return function
+    return Windowed(planned.window, function)

@@ -6,21 +6,15 @@ from functools import partial
 
 import numpy as np
 
+from nirbridge.primitives import pooling
 from nirbridge.primitives.integers import DECAY_BITS, IntegerForm, clip, toward_zero
-from nirbridge.runtime import Array, LoweringTable, PlannedNode
+from nirbridge.runtime import Array, PlannedNode
 from nirbridge.runtime.stepping import integer_form_of
-from nirbridge_reference import linear, windows
-from nirbridge_reference.lowering import FUNCTIONS, Lowering, delay, stateless, windowed, windowed_step
+from nirbridge_reference.lowering import FUNCTIONS, pool, table
 from nirbridge_reference.stages import Stage, Stepwise
 
-FIXED_LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
-
-for _name, _function in {**FUNCTIONS, "mean pool": linear.integer_average_pool}.items():
-    FIXED_LOWERING.register(_name)(stateless(_function, np.int64))  # integers go through as they are, but for the mean
-FIXED_LOWERING.register("delay")(partial(delay, dtype=np.int64))
-FIXED_LOWERING.register("temporal mix")(windowed(windows.temporal_mix))
-FIXED_LOWERING.register("window")(windowed_step(integers=True))
-FIXED_LOWERING.register("first spike pool")(windowed(windows.first_spike_pool))
+FIXED_LOWERING = table({**FUNCTIONS, "mean pool": pool(pooling.whole_means)}, np.int64)
+"""Integers go through as they are, but for the mean."""
 
 
 @FIXED_LOWERING.register("step", "lanes")

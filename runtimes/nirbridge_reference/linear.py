@@ -1,23 +1,18 @@
-"""Every stateless node, as pure functions of [N, *shape] arrays: float64, or int64 in precision "fixed".
+"""Synapses and other stateless nodes, as pure functions of [N, *shape] arrays: float64, or int64 in precision "fixed".
 
 A node's weight is a plain array of the same dtype.
 """
 
 from __future__ import annotations
 
-from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import nir
 import numpy as np
 
-from nirbridge.ir import MaxPool2d, Place, Product
-from nirbridge.primitives import FirstSpikePool2d
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import convolved, pairs
 from nirbridge.runtime import Array
-
-Pool: TypeAlias = "nir.SumPool2d | nir.AvgPool2d | MaxPool2d | FirstSpikePool2d"
 
 
 def matrix(node: Any, x: Array) -> Array:
@@ -56,41 +51,9 @@ def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
     return y + np.asarray(node.bias).astype(x.dtype, copy=False).reshape(-1, *(1,) * axes)
 
 
-def windows(node: Pool, x: Array, fill: float) -> Array:
-    """The values under each spatial window: [N, C, H', W', kernel height, kernel width]."""
-    (kh, kw), (sh, sw), (ph, pw) = (pairs(v, 2) for v in (node.kernel_size, node.stride, node.padding))
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=fill)
-    return np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))[:, :, ::sh, ::sw]  # type: ignore[call-overload]
-
-
-def sum_pool(node: nir.SumPool2d, x: Array) -> Array:
-    """The sum of each window; padding counts as 0."""
-    return windows(node, x, 0).sum(axis=(-2, -1))
-
-
-def average_pool(node: nir.AvgPool2d, x: Array) -> Array:
-    """The mean of each window over all of its places; padding counts as 0."""
-    return windows(node, x, 0).mean(axis=(-2, -1))
-
-
-def integer_average_pool(node: nir.AvgPool2d, x: Array) -> Array:
-    """The mean of integers, rounded toward zero."""
-    total = windows(node, x, 0).sum(axis=(-2, -1))
-    return np.sign(total) * (np.abs(total) // prod(pairs(node.kernel_size, 2)))
-
-
-def max_pool(node: MaxPool2d, x: Array) -> Array:
-    """The largest value of each window; padding never wins."""
-    return windows(node, x, _lowest(x)).max(axis=(-2, -1))
-
-
 def scale(node: nir.Scale, x: Array) -> Array:
     """y = scale x."""
     return np.asarray(node.scale).astype(x.dtype, copy=False) * x
-
-
-def _lowest(x: Array) -> float:
-    return -np.inf if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
 
 
 def flatten(node: nir.Flatten, x: Array) -> Array:
@@ -103,19 +66,3 @@ def flatten(node: nir.Flatten, x: Array) -> Array:
 def aggregate(node: Any, x: Array) -> Array:
     """y[n, ...] = Σ_m weight[n, m] x[m, ...]."""
     return np.moveaxis(np.tensordot(node.weight, x, axes=(1, 1)), 0, 1)
-
-
-def place(node: Place, x: Array) -> Array:
-    """y[start:stop] = x, repeated along axes in which it has 1; 0 elsewhere."""
-    y = np.zeros((len(x), *node.output_shape), dtype=x.dtype)
-    y[:, node.start : node.stop] = x
-    return y
-
-
-def product(node: Product, x: Array) -> Array:
-    """The slots of axis 0 multiplied element by element, from the first on."""
-    first, *others = np.split(x, node.factors, axis=1)
-    y = first
-    for slot in others:
-        y = y * slot
-    return y

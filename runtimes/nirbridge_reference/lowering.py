@@ -1,31 +1,36 @@
 """What a node does → stage, in double precision.
 
-A neuron runs its primitive's own step; what its Spec keeps by hand has a function in linear or windows, and an entry
-here.
+A neuron runs its primitive's own step; what its Spec keeps by hand has a function in linear, or beside the primitive,
+and an entry here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nirbridge.ir import delay_steps
+from nirbridge.ir import TemporalMix
+from nirbridge.primitives import pooling
+from nirbridge.primitives.delay import delay_steps, delayed
+from nirbridge.primitives.first_spike_pool2d import first_spikes
+from nirbridge.primitives.place import placed
+from nirbridge.primitives.product import multiplied
 from nirbridge.primitives.sparse import dense
+from nirbridge.primitives.temporal_mix import mixed
 from nirbridge.runtime import Array, LoweringTable, PlannedNode
 from nirbridge.runtime.states import LINE
 from nirbridge.runtime.stepping import stepping_of, window_of
-from nirbridge_reference import linear, windows
+from nirbridge_reference import linear
 from nirbridge_reference.stages import Stage, Stateless, Stepwise, Windowed
 
 Lowering = Callable[[PlannedNode, int, float], Stage]
-LOWERING: LoweringTable[Lowering] = LoweringTable("reference")
 
 
-def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic] = np.float64) -> Lowering:
+def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic]) -> Lowering:
     """A node whose output at a step depends on that step alone; its weight is cast once, and not at every step."""
 
     def lower(planned: PlannedNode, batch: int, dt: float) -> Stage:
@@ -37,9 +42,19 @@ def stateless(function: Callable[[Any, Array], Array], dtype: type[np.generic] =
     return lower
 
 
+def pool(function: Callable[[pooling.Spans, Array], Array]) -> Callable[[Any, Array], Array]:
+    """A function of spatial windows."""
+    return lambda node, x: function(pooling.spans(node), x)
+
+
 def windowed(function: Callable[[Any, Array], Array]) -> Lowering:
     """A node that takes whole windows."""
     return lambda planned, batch, dt: Windowed(planned.window, lambda x: (function(planned.node, x), None))
+
+
+def mix(node: TemporalMix, x: Array) -> Array:
+    """The steps of a window, mixed in their dtype."""
+    return mixed(node.weight.astype(x.dtype, copy=False), x)
 
 
 def windowed_step(integers: bool) -> Lowering:
@@ -56,21 +71,42 @@ FUNCTIONS: dict[str, Callable[[Any, Array], Array]] = {
     "matrix": linear.matrix,
     "scale": linear.scale,
     "convolution": linear.convolution,
-    "sum pool": linear.sum_pool,
-    "mean pool": linear.average_pool,
-    "max pool": linear.max_pool,
+    "sum pool": pool(pooling.sums),
+    "mean pool": pool(pooling.means),
+    "max pool": pool(pooling.maxima),
     "flatten": linear.flatten,
     "aggregate": linear.aggregate,
-    "place": linear.place,
-    "product": linear.product,
+    "place": placed,
+    "product": multiplied,
     "threshold": linear.threshold,
 }
-for _name, _function in FUNCTIONS.items():
-    LOWERING.register(_name)(stateless(_function))
-LOWERING.register("quantize")(stateless(lambda node, x: node.integers(x)))
-LOWERING.register("temporal mix")(windowed(windows.temporal_mix))
-LOWERING.register("window")(windowed_step(integers=False))
-LOWERING.register("first spike pool")(windowed(windows.first_spike_pool))
+
+
+def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
+    """Each neuron with its own delay in whole steps."""
+    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
+    line: Array = np.zeros((int(steps.max()), batch, *planned.output_shape), dtype)
+
+    def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+        y, after = delayed(steps, x, *state)
+        return y, (after,)
+
+    return Stepwise(step, {LINE: line})
+
+
+def table(functions: Mapping[str, Callable[[Any, Array], Array]], dtype: type[np.generic]) -> LoweringTable[Lowering]:
+    """A table in the arithmetic of ``dtype``, without neurons."""
+    found: LoweringTable[Lowering] = LoweringTable("reference")
+    for operation, function in functions.items():
+        found.register(operation)(stateless(function, dtype))
+    found.register("delay")(partial(delay, dtype=dtype))
+    found.register("temporal mix")(windowed(mix))
+    found.register("first spike pool")(windowed(pool(first_spikes)))
+    found.register("window")(windowed_step(integers=dtype is np.int64))
+    return found
+
+
+LOWERING = table({**FUNCTIONS, "quantize": lambda node, x: node.integers(x)}, np.float64)
 
 
 @LOWERING.register("step", "lanes")
@@ -86,21 +122,3 @@ def _step(planned: PlannedNode, batch: int, dt: float) -> Stage:
     shape = (batch, *planned.output_shape)
     start = (np.broadcast_to(np.asarray(value), shape) for value in found.start)
     return Stepwise(step, dict(zip(found.state, start, strict=True)))
-
-
-def delay(planned: PlannedNode, batch: int, dt: float, dtype: type[np.generic]) -> Stage:
-    """y(t) = x(t - delay), each neuron with its own delay in whole steps, 0 before the first input.
-
-    Row k of the line holds x(t - 1 - k).
-    """
-    steps = np.broadcast_to(delay_steps(planned.node.delay, dt), planned.output_shape)
-    line: Array = np.zeros((int(steps.max()), batch, *planned.output_shape), dtype)
-
-    def step(x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        past = np.concatenate([x[None], *state])
-        return np.take_along_axis(past, steps[None, None], axis=0)[0], (past[:-1],)
-
-    return Stepwise(step, {LINE: line})
-
-
-LOWERING.register("delay")(partial(delay, dtype=np.float64))

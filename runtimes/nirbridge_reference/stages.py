@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from nirbridge.runtime import Array
 
 
-class Stage(Protocol):
+class Stage:
     """A lowered node: [T, B, *in] → [T', B, *out], with whatever state it carries from call to call.
 
     Attributes:
@@ -18,22 +18,21 @@ class Stage(Protocol):
         state: what it carries from call to call, by name; empty for nothing.
     """
 
-    membranes: list[Array] | None
-    state: dict[str, Array]
+    def __init__(self) -> None:
+        self.membranes: list[Array] | None = None
+        self.state: dict[str, Array] = {}
 
     def run(self, x: Array) -> Array:
         """The node's output for the next T steps."""
-        ...
+        raise NotImplementedError
 
 
-class Stateless:
+class Stateless(Stage):
     """A node whose output at a step depends on that step alone; the function takes [N, *in]."""
 
-    membranes: list[Array] | None = None
-
     def __init__(self, function: Callable[[Array], Array]) -> None:
+        super().__init__()
         self.function = function
-        self.state: dict[str, Array] = {}
 
     def run(self, x: Array) -> Array:
         """Folds time into the batch and unfolds it again."""
@@ -42,7 +41,7 @@ class Stateless:
         return y.reshape(steps, batch, *y.shape[1:])
 
 
-class Stepwise:
+class Stepwise(Stage):
     """A node with states: ``step(x [B, *shape], states) -> (y, states)``; that called ``v`` can be recorded."""
 
     def __init__(
@@ -50,9 +49,9 @@ class Stepwise:
         step: Callable[[Array, tuple[Array, ...]], tuple[Array, tuple[Array, ...]]],
         state: dict[str, Array],
     ) -> None:
+        super().__init__()
         self.step = step
         self.state = state
-        self.membranes: list[Array] | None = None
 
     def run(self, x: Array) -> Array:
         """One step after the other."""
@@ -66,17 +65,16 @@ class Stepwise:
         return np.stack(outputs)
 
 
-class Windowed:
+class Windowed(Stage):
     """A node that takes whole windows: ``function(frames) -> (sent, membranes)``, sequences of frames.
 
     Nothing is kept between windows; what has no state within them has None for membranes.
     """
 
     def __init__(self, window: int, function: Callable[[Any], tuple[Any, Sequence[Any] | None]]) -> None:
+        super().__init__()
         self.window = window
         self.function = function
-        self.membranes: list[Array] | None = None
-        self.state: dict[str, Array] = {}
 
     def run(self, x: Array) -> Array:
         """One window after the other."""

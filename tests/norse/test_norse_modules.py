@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from nirbridge.primitives import cuba_lif, lif, where
 from nirbridge.runtime import make_plan
-from nirbridge_norse.fused import generating, steps
+from nirbridge_norse.fused import elsewhere, generating, steps
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.neurons import fused_snn
 from nirbridge_norse.neurons.lanes import lane_parameters
@@ -109,7 +110,7 @@ def test_parameters_of_a_node_keep_their_shape():
     parameters = lane_parameters(multilevel(4, (3, 1, 1), "value", ">="), SETTING)
     assert parameters.lanes.threshold.shape == (4, 3)
     assert parameters.lanes.weight[0].tolist() == [0.0, 0.0, 0.0]
-    assert (parameters.reset, parameters.boundary) == ("value", ">=")
+    assert (parameters.subtract, parameters.at_least) == (False, True)
 
 
 def test_the_table_hands_out_modules_in_norses_style():
@@ -174,9 +175,17 @@ def test_a_pass_has_a_name_whatever_that_of_the_file(monkeypatch):
     compile(generating.pass_source(name, _arithmetic, ("v",)), "pass", "exec")
 
 
+@pytest.mark.parametrize("place", ["no home", "a file"])
+def test_where_no_pass_can_be_kept_there_is_none(place, tmp_path, monkeypatch):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file") if place == "a file" else "")
+    monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("Could not determine home directory.")))
+    assert elsewhere.foreign_pass.__wrapped__(_arithmetic, ("v",)) is None
+
+
 def test_numbers_and_comparisons_keep_the_dtype_of_the_data():
     source = generating.pass_source("p", _arithmetic, ("v",))
-    compiled = source.replace("@compiled\n", "")
+    compiled = source.replace("@loop\n", "")
     namespace = {"Array": None, "Arrays": None, "CHUNK": 1024, "np": np}
     exec(compiled, namespace)
     data, v, k = (np.array(values, np.float32) for values in ([[0.5, 2.0, 3.0]], [0.1, 0.2, 0.3], [1.5, 0.5, 1.0]))

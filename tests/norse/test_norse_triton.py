@@ -80,7 +80,7 @@ def test_every_step_has_the_bits_of_the_cpu(name, steps, dtype):
 def test_lanes_have_the_bits_of_the_cpu(lanes, shape, reset, boundary, dtype):
     tables = (torch.tensor(lanes_of(seed, lanes, shape), dtype=dtype) for seed in (4, 5, 6))
     fields = (random(k, SHAPE, dtype) for k in range(4))
-    p = LaneParameters(*fields, lanes=lane_table(*tables), reset=reset, boundary=boundary)
+    p = LaneParameters(*fields, lane_table(*tables), reset == "subtract", boundary == ">=")
     assert_same(partial(passes.lane_pass, p), triton_passes.lanes_on_card(p), ("v",), 5, dtype)
 
 
@@ -90,7 +90,7 @@ def test_membranes_at_a_threshold():
     table = lane_table(*(torch.tensor([0.5, 1.0, 2.0]),) * 3)
     for boundary, expected in ((">", [0, 0, 0.5, 1, 2]), (">=", [0, 0.5, 1, 2, 2])):
         data = torch.tensor([[0.25, 0.5, 1.0, 2.0, 4.0]])
-        p = LaneParameters(one, one, zero, zero, table, "subtract", boundary)
+        p = LaneParameters(one, one, zero, zero, table, True, boundary == ">=")
         y, _ = triton_passes.lanes_on_card(p)(data, MembraneState(torch.zeros(5)))
         assert y.tolist() == [expected]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled, compiled_sums
+from nirbridge.machine_code import loop, summing_loop
 from nirbridge.neurons.fused.rows import dot, rows_of_chunks
 from nirbridge.neurons.fused.slopes import fill_slope
 from nirbridge.neurons.fused.steps import (
@@ -30,7 +30,7 @@ from nirbridge.neurons.fused.structs import Curve, Lanes, Levels, Neurons, Windo
 Array = NDArray[Any]
 
 
-@compiled
+@loop
 def _back_one_hot(
     grad: Array, u: Array, later: Array, slope: Array, g_u: Array, decay: Any, theta: Any, lanes: Lanes
 ) -> None:
@@ -41,7 +41,7 @@ def _back_one_hot(
         g_u[i] = grad[i] * slope[i] + carried
 
 
-@compiled_sums
+@summing_loop
 def _sums_of_one_hot(
     grad: Array, u: Array, later: Array, slope: Array, decay: Any, theta: Any, lanes: Lanes
 ) -> tuple[Any, Any, Any]:
@@ -56,7 +56,7 @@ def _sums_of_one_hot(
     return by_level, by_reset, by_decay
 
 
-@compiled
+@loop
 def one_hot(
     x: Array, grad: Array, out: Array, neurons: Neurons, lanes: Lanes, curve: Curve, sums: Array, chunks: Array
 ) -> None:
@@ -97,7 +97,7 @@ def one_hot(
                     g_x[i] = lanes.gain * g_x[i]
 
 
-@compiled
+@loop
 def _back_uniform(grad: Array, u: Array, later: Array, slope: Array, g_u: Array, q: Any, levels: Levels) -> None:
     """g_u = g_v + g_z slope; ``later`` is g_v."""
     for i in range(g_u.shape[0]):
@@ -105,7 +105,7 @@ def _back_uniform(grad: Array, u: Array, later: Array, slope: Array, g_u: Array,
         g_u[i] = later[i] + through * slope[i]
 
 
-@compiled_sums
+@summing_loop
 def _sums_of_uniform(grad: Array, u: Array, later: Array, slope: Array, q: Any, levels: Levels) -> tuple[Any, Any]:
     """Σ g_z slope u and Σ g_value z."""
     zero, per_quantum = u.dtype.type(0), less_than_one_over(q)
@@ -118,7 +118,7 @@ def _sums_of_uniform(grad: Array, u: Array, later: Array, slope: Array, q: Any, 
     return by_level, by_value
 
 
-@compiled
+@loop
 def uniform(
     x: Array, grad: Array, out: Array, neurons: Neurons, levels: Levels, curve: Curve, sums: Array, chunks: Array
 ) -> None:
@@ -150,7 +150,7 @@ def uniform(
             later = g_u
 
 
-@compiled
+@loop
 def _back_straight(grad: Array, u: Array, later: Array, g_u: Array, low: Any, high: Any, carries: bool) -> None:
     """g_u = g_y within low <= u <= high, else 0, or g_u of the next step where it ``carries``."""
     zero = u.dtype.type(0)
@@ -159,7 +159,7 @@ def _back_straight(grad: Array, u: Array, later: Array, g_u: Array, low: Any, hi
         g_u[i] = given if (u[i] >= low) & (u[i] <= high) else elsewhere
 
 
-@compiled_sums
+@summing_loop
 def _sum_of_decay(g_u: Array, last: Array, q: Any, levels: Levels) -> Any:
     """Σ g_u v, where v is what a reset left of ``last``, the membrane one step before."""
     total, per_quantum = g_u.dtype.type(0), less_than_one_over(q)
@@ -168,7 +168,7 @@ def _sum_of_decay(g_u: Array, last: Array, q: Any, levels: Levels) -> Any:
     return total
 
 
-@compiled
+@loop
 def straight(
     x: Array, grad: Array, out: Array, neurons: Neurons, levels: Levels, window: Window, sums: Array, chunks: Array
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled
+from nirbridge.machine_code import loop
 from nirbridge.neurons.fused.rows import rows_of_chunks
 from nirbridge.neurons.fused.steps import charge, fire_one_hot, fire_uniform
 from nirbridge.neurons.fused.structs import Lanes, Levels, Neurons
@@ -18,7 +18,7 @@ from nirbridge.neurons.fused.structs import Lanes, Levels, Neurons
 Array = NDArray[Any]
 
 
-@compiled
+@loop
 def one_hot(x: Array, y: Array, u: Array, neurons: Neurons, lanes: Lanes, chunks: Array) -> None:
     """u = decay v + gain x; y the weight of the highest lane that fires; v = u - y θ, or v_reset where one did."""
     rows = rows_of_chunks(x, 2, chunks)
@@ -33,7 +33,7 @@ def one_hot(x: Array, y: Array, u: Array, neurons: Neurons, lanes: Lanes, chunks
             fire_one_hot(current, before, after, y[t, first:last], decay, neurons.quantum[group], lanes)
 
 
-@compiled
+@loop
 def uniform(x: Array, y: Array, u: Array, neurons: Neurons, levels: Levels, chunks: Array) -> None:
     """u = decay v + x; z the highest k in 0..N with u >= k q (or 0); v = u - z q; y = z q, or z."""
     rows = rows_of_chunks(x, 2, chunks)

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled, compiled_sums
+from nirbridge.machine_code import loop, summing_loop
 from nirbridge.neurons.fused.rows import copy, dot, mix, rows_of_chunks
 from nirbridge.neurons.fused.steps import less_than_one_over, settle_uniform, uniform_level
 from nirbridge.neurons.fused.structs import Levels, Neurons, Window
@@ -22,13 +22,13 @@ from nirbridge.neurons.fused.structs import Levels, Neurons, Window
 Array = NDArray[Any]
 
 
-@compiled
+@loop
 def _charged(v: Any, decay: Any, a: Any, x: Any, b: Any, other: Any) -> Any:
     """u = λ v + (a x + b other), the same bits in both passes."""
     return decay * v + (a * x + b * other)
 
 
-@compiled
+@loop
 def _fire(a: Any, row: Array, b: Any, other: Array, v: Array, y: Array, decay: Any, q: Any, levels: Levels) -> None:
     """I = a row + b other; y = z q, and ``v`` from after the last reset to after this one."""
     per_quantum = less_than_one_over(q)
@@ -38,7 +38,7 @@ def _fire(a: Any, row: Array, b: Any, other: Array, v: Array, y: Array, decay: A
         v[i] = settle_uniform(u, q, per_quantum, levels)
 
 
-@compiled
+@loop
 def forward(x: Array, y: Array, u: Array, neurons: Neurons, levels: Levels, chunks: Array) -> None:
     """Fills ``y``; the membranes ``u`` are not to be had."""
     end, one = x.shape[0] - 1, x.dtype.type(1)
@@ -57,7 +57,7 @@ def forward(x: Array, y: Array, u: Array, neurons: Neurons, levels: Levels, chun
                 _fire(one, mixed, weights[end], other, v, sent, decay, q, levels)
 
 
-@compiled_sums
+@summing_loop
 def _back(
     a: Any, row: Array, b: Any, other: Array, grad: Array, v: Array, g_u: Array, decay: Any, q: Any, levels: Levels,
     low: Any, high: Any,
@@ -77,7 +77,7 @@ def _back(
     return by_v, by_row, by_other
 
 
-@compiled
+@loop
 def backward(
     x: Array, grad: Array, out: Array, neurons: Neurons, levels: Levels, window: Window, sums: Array, chunks: Array
 ) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.neurons.fused.compiling import compiled, compiled_sums
+from nirbridge.machine_code import loop, summing_loop
 
 Array = NDArray[Any]
 
 
-@compiled
+@loop
 def rows_of_chunks(x: Array, count: int, chunks: Array) -> Array:
     """Room for ``count`` rows of the widest chunk, in the type of ``x``."""
     width = 0
@@ -21,14 +21,14 @@ def rows_of_chunks(x: Array, count: int, chunks: Array) -> Array:
     return np.empty((count, width), x.dtype)
 
 
-@compiled
+@loop
 def copy(row: Array, to: Array) -> None:
     """to = row; numba's own assignment of slices gets no SIMD."""
     for i in range(to.shape[0]):
         to[i] = row[i]
 
 
-@compiled_sums
+@summing_loop
 def dot(a: Array, b: Array) -> Any:
     """Σ a b."""
     total = a.dtype.type(0)
@@ -37,7 +37,7 @@ def dot(a: Array, b: Array) -> Any:
     return total
 
 
-@compiled
+@loop
 def mix(rows: Array, count: int, first: int, last: int, weights: Array, mixed: Array) -> None:
     """mixed = Σ_j weights[j] rows[j] over j < ``count``, from ``first`` to ``last``, two terms at a time."""
     if count < 2:
@@ -50,19 +50,19 @@ def mix(rows: Array, count: int, first: int, last: int, weights: Array, mixed: A
         _add(weights[count - 1], rows[count - 1, first:last], mixed)
 
 
-@compiled
+@loop
 def _pair(a: Any, row: Array, b: Any, other: Array, mixed: Array) -> None:
     for i in range(mixed.shape[0]):
         mixed[i] = a * row[i] + b * other[i]
 
 
-@compiled
+@loop
 def _add_pair(a: Any, row: Array, b: Any, other: Array, mixed: Array) -> None:
     for i in range(mixed.shape[0]):
         mixed[i] += a * row[i] + b * other[i]
 
 
-@compiled
+@loop
 def _add(a: Any, row: Array, mixed: Array) -> None:
     for i in range(mixed.shape[0]):
         mixed[i] += a * row[i]

@@ -1,8 +1,9 @@
-"""What a pass needs to know of a neuron, and how it calls the compiled loops."""
+"""Families of neurons: one step with torch operations, and how all steps go through the compiled loops."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nirbridge.neurons.dynamics import Step, charge, lane_table, one_hot_level, reset_to, uniform_level
 from nirbridge.neurons.fused.layout import Layout
 from nirbridge.neurons.fused.structs import Curve, Lanes, Levels, Neurons, Window
 from nirbridge.neurons.fused.surrogates import Rises, curve_of, given_slopes, is_compiled
-from nirbridge.neurons.gradients import OneHotSlope, UniformSlope
+from nirbridge.neurons.gradients import OneHotSlope, UniformSlope, spike, straight_through
 
 Array = NDArray[Any]
 Number: TypeAlias = "float | Tensor"
@@ -78,6 +80,9 @@ class Rule(Protocol):
     def is_transparent(self) -> bool:
         """Whether the gradient of ``x`` is that of ``y`` itself."""
 
+    def step(self, quantum: Tensor, decay: Number) -> Step:
+        """One step with torch operations."""
+
     def forward(self, run: Pass, x: Array, y: Array, u: Array) -> None:
         """Fills ``y``, and ``u`` where it has rows."""
 
@@ -135,6 +140,20 @@ class OneHotRule:
         """v_init where it is a tensor."""
         return (self.v_init,) if isinstance(self.v_init, Tensor) else ()
 
+    def step(self, quantum: Tensor, decay: Number) -> Step:
+        """The fired lane is detached in the reset."""
+        theta = quantum.detach()
+        thresholds = lane_table(theta.new_tensor(self.slope.units), theta)
+        fire = partial(one_hot_level, units=self.slope.units, lane_threshold=thresholds, boundary=self.boundary)
+
+        def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            u = charge(x, v, decay, self.gain)
+            level = spike(u, quantum, fire, self.slope)
+            fired = level.detach()
+            return level, u - fired * quantum if self.reset == "subtract" else reset_to(u, fired, self.v_reset)
+
+        return step
+
     def _lanes(self, run: Pass) -> Lanes:
         number, units = run.dtype.type, self.slope.units
         strict, hard = self.boundary == ">", self.reset == "value"
@@ -171,6 +190,18 @@ class UniformRule:
     def parameters(self) -> tuple[Tensor, ...]:
         """v_init where it is a tensor."""
         return (self.v_init,) if isinstance(self.v_init, Tensor) else ()
+
+    def step(self, quantum: Tensor, decay: Number) -> Step:
+        """The gradient runs through the reset."""
+        fire = partial(uniform_level, quantum=quantum.detach(), levels=self.slope.levels)
+
+        def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            u = charge(x, v, decay, 1.0)
+            level = spike(u, quantum, fire, self.slope)
+            value = level * quantum
+            return value if self.sends_values else level, u - value
+
+        return step
 
     def _levels(self, run: Pass) -> Levels:
         return Levels(run.dtype.type(self.slope.levels), self.sends_values)
@@ -220,6 +251,20 @@ class StraightRule:
     def is_transparent(self) -> bool:
         """Whether the gradient of ``x`` is that of ``y`` itself: what a level takes from the membrane, it sends on."""
         return self.window is None and self.carries
+
+    def step(self, quantum: Tensor, decay: Number) -> Step:
+        """What a level takes from the membrane, it sends on."""
+        window = None
+        if self.window is not None:
+            low, high, theta = self.window
+            window = low * theta.to(quantum.dtype), high * theta.to(quantum.dtype)
+
+        def step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            u = charge(x, v if self.carries else v.detach(), decay, 1.0)
+            value = straight_through(u, uniform_level(u.detach(), quantum, self.levels) * quantum, window)
+            return value, u - value
+
+        return step
 
     def _levels(self, run: Pass) -> Levels:
         return Levels(run.dtype.type(self.levels), True)

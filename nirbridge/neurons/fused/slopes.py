@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.machine_code import fusing_loop, loop
 from nirbridge.neurons.fused.bits import two_to
-from nirbridge.neurons.fused.compiling import compiled, compiled_slopes
 from nirbridge.neurons.fused.rows import copy
 from nirbridge.neurons.fused.structs import Curve
 from nirbridge.neurons.fused.surrogates import GIVEN, TRIANGLE
@@ -21,7 +21,7 @@ from nirbridge.neurons.fused.surrogates import GIVEN, TRIANGLE
 Array = NDArray[Any]
 
 
-@compiled_slopes
+@fusing_loop
 def triangles(slope: Array, u: Array, rises: Array) -> None:
     """slope = Σ_k c_k max(0, 1 - |u m_k - s_k|)."""
     one, zero = u.dtype.type(1), u.dtype.type(0)
@@ -32,7 +32,7 @@ def triangles(slope: Array, u: Array, rises: Array) -> None:
             slope[i] += weight * (h if h > zero else zero)
 
 
-@compiled_slopes
+@fusing_loop
 def sigmoids(slope: Array, u: Array, rises: Array, series: Array) -> None:
     """slope = Σ_k c_k e/(1 + e)², e = exp(-|u m_k - s_k|).
 
@@ -61,7 +61,7 @@ def sigmoids(slope: Array, u: Array, rises: Array, series: Array) -> None:
             slope[i] += weight * e / ((one + e) * (one + e))
 
 
-@compiled
+@loop
 def fill_slope(slope: Array, u: Array, curve: Curve, group: int, t: int, first: int) -> None:
     """The slopes of a row of membranes ``u``, which begins at neuron ``first``."""
     if curve.kind == GIVEN:

@@ -15,33 +15,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.machine_code import loop
 from nirbridge.neurons.fused.bits import power_below
-from nirbridge.neurons.fused.compiling import compiled
 from nirbridge.neurons.fused.structs import Lanes, Levels
 
 Array = NDArray[Any]
 
 
-@compiled
+@loop
 def charge(x: Array, before: Array, u: Array, decay: Any, gain: Any) -> None:
     """u = decay v + gain x."""
     for i in range(u.shape[0]):
         u[i] = decay * before[i] + gain * x[i]
 
 
-@compiled
+@loop
 def passes(u: Any, weight: Any, theta: Any, lanes: Lanes) -> Any:
     """Whether the lane of this weight, or a higher one, fires."""
     return u > weight * theta if lanes.strict else u >= weight * theta
 
 
-@compiled
+@loop
 def less_than_one_over(quantum: Any) -> Any:
     """By so little that a level estimated with it is never too high and, up to 65536 levels, at most one too low."""
     return type(quantum)(1 - 2.0**-20) / quantum
 
 
-@compiled
+@loop
 def one_hot_level(u: Any, theta: Any, per_theta: Any, lanes: Lanes) -> Any:
     """The weight of the highest lane that fires, else 0; ``per_theta`` is :func:`less_than_one_over` θ."""
     zero = type(u)(0)
@@ -52,7 +52,7 @@ def one_hot_level(u: Any, theta: Any, per_theta: Any, lanes: Lanes) -> Any:
     return weight if passes(u, lanes.lowest, theta, lanes) else zero
 
 
-@compiled
+@loop
 def after_one_hot(u: Any, level: Any, theta: Any, lanes: Lanes) -> Any:
     """What a reset leaves of a membrane."""
     if lanes.hard:
@@ -60,7 +60,7 @@ def after_one_hot(u: Any, level: Any, theta: Any, lanes: Lanes) -> Any:
     return u - level * theta
 
 
-@compiled
+@loop
 def fire_one_hot(x: Array, before: Array, after: Array, y: Array, decay: Any, theta: Any, lanes: Lanes) -> None:
     """u = decay v + gain x; y its level; v what a reset leaves."""
     per_theta = less_than_one_over(theta)
@@ -71,7 +71,7 @@ def fire_one_hot(x: Array, before: Array, after: Array, y: Array, decay: Any, th
         after[i] = after_one_hot(u, level, theta, lanes)
 
 
-@compiled
+@loop
 def recharge_one_hot(x: Array, before: Array, u: Array, decay: Any, theta: Any, lanes: Lanes) -> None:
     """u = decay v + gain x, where v is what a reset leaves of ``before``."""
     per_theta = less_than_one_over(theta)
@@ -80,7 +80,7 @@ def recharge_one_hot(x: Array, before: Array, u: Array, decay: Any, theta: Any, 
         u[i] = decay * after_one_hot(before[i], level, theta, lanes) + lanes.gain * x[i]
 
 
-@compiled
+@loop
 def uniform_level(u: Any, q: Any, per_quantum: Any, levels: Levels) -> Any:
     """The highest k in 0..N with k = 0 or u >= k q; ``per_quantum`` is :func:`less_than_one_over` q."""
     zero = type(u)(0)
@@ -91,13 +91,13 @@ def uniform_level(u: Any, q: Any, per_quantum: Any, levels: Levels) -> Any:
     return levels.count if k > levels.count else k
 
 
-@compiled
+@loop
 def settle_uniform(u: Any, q: Any, per_quantum: Any, levels: Levels) -> Any:
     """What a reset leaves of a membrane."""
     return u - uniform_level(u, q, per_quantum, levels) * q
 
 
-@compiled
+@loop
 def fire_uniform(x: Array, before: Array, after: Array, y: Array, decay: Any, q: Any, levels: Levels) -> None:
     """u = decay v + x; z its level; v = u - z q; y = z q, or z."""
     per_quantum = less_than_one_over(q)
@@ -108,7 +108,7 @@ def fire_uniform(x: Array, before: Array, after: Array, y: Array, decay: Any, q:
         after[i] = u - k * q
 
 
-@compiled
+@loop
 def recharge_uniform(x: Array, before: Array, u: Array, decay: Any, q: Any, levels: Levels) -> None:
     """u = decay v + x, where v is what a reset leaves of ``before``."""
     per_quantum = less_than_one_over(q)

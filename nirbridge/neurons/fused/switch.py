@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from nirbridge.machine_code import triton_is_there
+from nirbridge.machine_code import numba_is_there, triton_is_there
 
 _STEPWISE: ContextVar[bool] = ContextVar("nirbridge_stepwise", default=False)
 _DTYPES = (torch.float32, torch.float64)
@@ -28,12 +26,6 @@ def stepwise() -> Iterator[None]:
         yield
     finally:
         _STEPWISE.reset(token)
-
-
-@cache
-def numba_is_there() -> bool:
-    """Whether the passes can be compiled for the CPU."""
-    return find_spec("numba") is not None
 
 
 def runs_kernels(x: Tensor) -> bool:

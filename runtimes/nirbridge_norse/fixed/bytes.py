@@ -170,13 +170,9 @@ def find_bytes(plan: Plan) -> Bytes:
     for planned in plan.nodes:
         if planned.loop is None and (found := _largest(planned, largest)) is not None:
             largest[planned.name] = found
-    readers: dict[str, list[PlannedNode]] = {name: [] for name in plan.names}
-    for planned in plan.nodes:
-        for source in planned.sources:
-            readers[source.name].append(planned)
     taken: set[str] = set()
     for name in reversed(plan.names):
-        if name in largest and all(_takes(reader, largest[name], taken) for reader in readers[name]):
+        if name in largest and all(_takes(reader, largest[name], taken) for reader in plan.readers[name]):
             taken.add(name)
     carrying: set[str] = set()
     for planned in plan.nodes:
@@ -186,7 +182,7 @@ def find_bytes(plan: Plan) -> Bytes:
     synapses = {
         reader.name
         for name in carrying
-        for reader in readers[name]
+        for reader in plan.readers[name]
         if _adds(reader) and largest[name] <= largest_message() and _is_worth_it(reader)
     }
     senders = {name for name in carrying if spec_of(plan[name].node).is_neuron}

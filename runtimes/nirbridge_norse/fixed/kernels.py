@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nirbridge.machine_code import loop
 from nirbridge.primitives.integers import STATE_LIMIT
-from nirbridge_norse.fused.caching import compiled
 from nirbridge_norse.fused.kernels import Lanes, search, sweep
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +39,7 @@ class Neurons(NamedTuple):
     group: Array
 
 
-@compiled
+@loop
 def charge(row: Array, state: Array, keep: Array, gain: Array, u: Array) -> None:
     """``u`` = clip(tz(state keep / 4096) + gain row).
 
@@ -54,7 +54,7 @@ def charge(row: Array, state: Array, keep: Array, gain: Array, u: Array) -> None
         u[i] = min(max(kept + gain[i] * row[i], one(-HIGH)), one(HIGH))
 
 
-@compiled
+@loop
 def fire(
     data: Array, out: Array, states: tuple[Array, Array], neurons: Neurons, lanes: Lanes, how: Array, chunks: Array
 ) -> None:

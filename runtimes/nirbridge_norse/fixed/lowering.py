@@ -16,9 +16,9 @@ from nirbridge_norse.fixed.parameters import fixed_parameters
 from nirbridge_norse.lowering import LOWERING
 from nirbridge_norse.pooling import integer_mean_pool
 from nirbridge_norse.setting import Setting
-from nirbridge_norse.stages import Common, Neuron, Stage, Stateless, Written
+from nirbridge_norse.stages import Neuron, Stage, Stateless, Written, wide
 from nirbridge_norse.windowed import Windowed
-from nirbridge_norse.windows import integer_window
+from nirbridge_norse.windows import window_stage
 
 FIXED_LOWERING: LoweringTable[Callable[[PlannedNode, Setting], Stage]] = LoweringTable("norse")
 
@@ -31,24 +31,26 @@ _AS_IN_FLOAT = (
 
 @FIXED_LOWERING.register(*_AS_IN_FLOAT)
 def _as_in_float(planned: PlannedNode, setting: Setting) -> Stage:
-    wide = LOWERING[type(planned.node)](planned, setting)
-    if isinstance(wide, (Stateless, Windowed, Written)):
-        single = replace(setting, dtype=torch.float32, any_value=True)
-        return EitherPrecision(wide, LOWERING[type(planned.node)](planned, single))
-    return wide
+    stage = LOWERING[type(planned.node)](planned, setting)
+    if isinstance(stage, (Stateless, Windowed, Written)):
+        return EitherPrecision(stage, LOWERING[type(planned.node)](planned, _single(setting)))
+    return stage
+
+
+def _single(setting: Setting) -> Setting:
+    return replace(setting, dtype=torch.float32, any_value=True)
 
 
 FIXED_LOWERING.register("mean pool")(integer_mean_pool)
-FIXED_LOWERING.register("window")(integer_window)
+FIXED_LOWERING.register("window")(partial(window_stage, integers=True))
 
 
 def byte_synapse(planned: PlannedNode, setting: Setting) -> EitherPrecision:
     """A synapse that reads bytes; its weights in floating point are made once something else enters."""
-    single = replace(setting, dtype=torch.float32, any_value=True)
-    wide, narrow = (
-        Stateless(_when_needed(partial(LOWERING[type(planned.node)], planned, how))) for how in (setting, single)
+    lower = LOWERING[type(planned.node)]
+    found = EitherPrecision(
+        *(Stateless(_when_needed(partial(lower, planned, how))) for how in (setting, _single(setting)))
     )
-    found = EitherPrecision(wide, narrow)
     found.bytes = Stateless(integer_synapse(planned), reads_bytes=True)
     return found
 
@@ -58,7 +60,7 @@ def _when_needed(make: Callable[[], Stage]) -> Callable[[Tensor], Tensor]:
     return lambda x: made().function(x)  # type: ignore[attr-defined]
 
 
-class EitherPrecision(Common):
+class EitherPrecision(Stage):
     """A synapse in double and in single precision: the dtype of what enters says which one is exact."""
 
     def __init__(self, wide: Stage, narrow: Stage) -> None:
@@ -71,14 +73,13 @@ class EitherPrecision(Common):
     def run(self, x: Tensor, scratch: bool) -> Tensor:
         """In the dtype of ``x``."""
         stage = self._of(x.dtype)
-        wider = x.dtype is torch.uint8 and stage is self.narrow and not _takes_bytes(stage)
-        return stage.run(x.float() if wider else x, scratch)
+        return stage.run(_taken(stage, x), scratch)
 
     def function(self, x: Tensor) -> Tensor:
         """The same of some frames [N, *in], where both are :class:`Stateless`."""
         stage = self._of(x.dtype)
         assert isinstance(stage, Stateless)
-        return stage.function(x.float() if x.dtype is torch.uint8 and not stage.reads_bytes else x)
+        return stage.function(_taken(stage, x))
 
     def _of(self, dtype: torch.dtype) -> Stage:
         if dtype is torch.uint8:
@@ -91,12 +92,10 @@ class EitherPrecision(Common):
         found.bytes, found.chooses = self.bytes, self.chooses
         return found
 
-    def reset(self) -> None:
-        """There is no state."""
 
-
-def _takes_bytes(stage: Stage) -> bool:
-    return isinstance(stage, (Written, Windowed)) or (isinstance(stage, Stateless) and stage.reads_bytes)
+def _taken(stage: Stage, x: Tensor) -> Tensor:
+    """What the stage gets: bytes where it takes them."""
+    return x if isinstance(stage, (Written, Windowed)) or stage.reads_bytes else wide(x)
 
 
 @FIXED_LOWERING.register("step", "lanes")

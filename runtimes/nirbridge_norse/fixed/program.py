@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from nirbridge.ir import spec_of
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime import Array, LoweringTable, Plan
 from nirbridge.runtime.integer_bounds import SINGLE, message_bounds, single_precision
 from nirbridge.runtime.states import LINE, SENT
 from nirbridge_norse.fixed.bytes import find_bytes, wide_convolution
 from nirbridge_norse.fixed.lowering import FIXED_LOWERING, byte_synapse
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.once import find_once
 from nirbridge_norse.program import NorseProgram, lowered_node
 from nirbridge_norse.setting import Setting

@@ -33,8 +33,9 @@ def foreign_pass(step: Step, state: tuple[str, ...], triton: bool = False) -> An
         source = f"{head}\n\n{written(name, step, state)}"
     except (UnwritableError, OSError, TypeError):
         return None
-    path = _folder() / f"{name}_{sha256(source.encode()).hexdigest()[:16]}.py"
-    with suppress(OSError, FileError):
+    file = f"{name}_{sha256(source.encode()).hexdigest()[:16]}.py"
+    with suppress(OSError, RuntimeError, FileError):  # a RuntimeError where there is no home
+        path = _folder() / file
         if not path.exists() or path.read_text() != source:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, source.encode())
@@ -46,7 +47,7 @@ def foreign_pass(step: Step, state: tuple[str, ...], triton: bool = False) -> An
             spec.loader.exec_module(module)
             LOGGER.debug("loaded the pass of %s from %s", name, path)
             return getattr(module, name)
-    LOGGER.info("no pass of %s can be kept in %s: it runs in torch, step by step", name, path.parent)
+    LOGGER.info("%s can be kept nowhere: it runs in torch, step by step", file)
     return None
 
 

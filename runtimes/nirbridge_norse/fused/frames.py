@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled
+from nirbridge.machine_code import loop
 
 Array = np.ndarray[Any, Any]
 
 
-@compiled
+@loop
 def copy_rows(x: Array, y: Array, top: int, left: int, fill: int) -> None:
     """[N, H, W·C] into [N, H', W'·C], ``top`` rows and ``left`` values further, cut where it ends; else ``fill``."""
     height, width = x.shape[1], x.shape[2]
@@ -29,7 +29,7 @@ def copy_rows(x: Array, y: Array, top: int, left: int, fill: int) -> None:
                 sent[k] = given[k]
 
 
-@compiled
+@loop
 def halve(x: Array, y: Array, offset: int) -> None:
     """Whole numbers x + offset below 2^16 as bytes: y[0] the higher, y[1] the lower."""
     higher, lower = y[0], y[1]
@@ -39,7 +39,7 @@ def halve(x: Array, y: Array, offset: int) -> None:
         lower[n] = np.uint8(number & 255)
 
 
-@compiled
+@loop
 def join(x: Array, y: Array, offset: Array) -> None:
     """y[n, c] = 256 x[0, n, c] + x[1, n, c] + offset[c] in double precision, in which it is exact."""
     for n in range(y.shape[0]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled
+from nirbridge.machine_code import loop
 from nirbridge_norse.fused.windows import Whole, decide
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +37,7 @@ SUMS = np.empty(0, np.uint8), Whole(np.empty(0), np.empty((0, 0), np.float32), n
 """The last arguments of :func:`each` where sums are wanted."""
 
 
-@compiled
+@loop
 def across(x: Array, y: Array, weight: Array, bias: Array, rows: Rows) -> None:
     """y[t, n, p, q, o] = bias[o] + Σ weight[a, b, c, o] over places a, b and channels c whose spike is at step t.
 
@@ -83,7 +83,7 @@ def across(x: Array, y: Array, weight: Array, bias: Array, rows: Rows) -> None:
                 to += sent
 
 
-@compiled
+@loop
 def each(x: Array, y: Array, weight: Array, bias: Array, rows: Rows, step: Array, whole: Whole) -> None:
     """The same of each channel alone, y[t, n, p, q, c]: weight [kernel rows, kernel columns, C], bias [C].
 

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled
+from nirbridge.machine_code import loop
 from nirbridge_norse.fused.layout import CHUNK
 
 Array = np.ndarray[Any, Any]
@@ -99,7 +99,7 @@ def pass_source(name: str, step: Step, state: tuple[str, ...]) -> str:
     read = _read(step, state, _Body)
     entering = ["row[n]", *(f"{name}_[n]" for name in (*state, *read.parameters))]
     lines = [
-        "@compiled",
+        "@loop",
         f"def {name}(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:",
         f'    """{read.summary}"""',
         *(f"    {constant} = data.dtype.type({value})" for value, constant in read.constants.items()),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled
+from nirbridge.machine_code import loop
 
 Array = np.ndarray[Any, Any]
 TOGETHER = 4
@@ -42,7 +42,7 @@ class Lanes(NamedTuple):
     amount: Array
 
 
-@compiled
+@loop
 def fire(row: Array, state: Array, sent: Array, neurons: Neurons, lanes: Lanes, group: int, subtract: bool) -> None:
     """A step where all of the neurons share four lanes: once over them."""
     zero, (threshold, weight, amount), (keep, factor, after, _) = row.dtype.type(0), lanes, neurons
@@ -64,7 +64,7 @@ def fire(row: Array, state: Array, sent: Array, neurons: Neurons, lanes: Lanes, 
             state[i] = reset if a > 0 else u
 
 
-@compiled
+@loop
 def sweep(u: Array, sent: Array, taken: Array, lanes: Lanes, group: int) -> None:
     """More lanes, but few, that all of the neurons share: once over the neurons for each four lanes."""
     one, threshold, weight, amount = u.dtype.type, lanes.threshold, lanes.weight, lanes.amount
@@ -82,7 +82,7 @@ def sweep(u: Array, sent: Array, taken: Array, lanes: Lanes, group: int) -> None
             sent[i], taken[i] = y, a
 
 
-@compiled
+@loop
 def search(u: Array, sent: Array, taken: Array, lanes: Lanes, start: Array, place: Array) -> None:
     """Any lanes: a search by halves in the ascending thresholds of each neuron's group."""
     levels, groups = lanes.threshold.shape
@@ -106,7 +106,7 @@ def search(u: Array, sent: Array, taken: Array, lanes: Lanes, start: Array, plac
         sent[i], taken[i] = values[at], amounts[at]
 
 
-@compiled
+@loop
 def run_lanes(
     data: Array, out: Array, v: Array, neurons: Neurons, lanes: Lanes, how: tuple[bool, bool], chunks: Array
 ) -> None:

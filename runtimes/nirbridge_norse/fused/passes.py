@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nirbridge.machine_code import numba_is_there
 from nirbridge.runtime.stepping import Stepping
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.elsewhere import foreign_pass
 from nirbridge_norse.fused.generating import all_steps, pass_name
 from nirbridge_norse.fused.layout import Order, make_layout
@@ -65,8 +65,8 @@ def lane_pass(p: LaneParameters, state: MembraneState, order: Order, batch: int)
     fields = p.decay, p.gain, p.v_reset, p.lanes.group
     layout = make_layout(order, batch, fields, p.lanes.group if swept else None)
     neurons = kernels.Neurons(*map(layout.parameters, fields))
-    tables = lane_tables(p.lanes, p.boundary == ">=", p.reset == "subtract")
-    fixed = order.flat(state.v), neurons, tables, (p.reset == "subtract", swept), layout.chunks
+    tables = lane_tables(p.lanes, p.at_least, p.subtract)
+    fixed = order.flat(state.v), neurons, tables, (p.subtract, swept), layout.chunks
 
     return lambda data, out: partial(kernels.run_lanes, data, out, *fixed)
 

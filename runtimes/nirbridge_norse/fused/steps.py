@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled
+from nirbridge.machine_code import loop
 from nirbridge_norse.fused.layout import CHUNK
 
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]
 
 
-@compiled
+@loop
 def run_i(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += R x, per step; the output is v."""
     buffer = np.empty(CHUNK, data.dtype)
@@ -42,7 +42,7 @@ def run_i(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Ar
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_if(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += R x; a spike where v > v_threshold, then v = v_reset."""
     constant1 = data.dtype.type(1)
@@ -71,7 +71,7 @@ def run_if(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_if_subtracting(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
@@ -101,7 +101,7 @@ def run_if_subtracting(data: Array, out: Array, state: Arrays, parameters: Array
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += dt/tau (v_leak - v + R x); the output is v."""
     buffer = np.empty(CHUNK, data.dtype)
@@ -127,7 +127,7 @@ def run_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: A
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """v += dt/tau (v_leak - v + R x); a spike where v > v_threshold, then v = v_reset."""
     constant1 = data.dtype.type(1)
@@ -160,7 +160,7 @@ def run_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: 
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)
@@ -194,7 +194,7 @@ def run_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arra
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_cuba_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); the output is v."""
     buffer = np.empty(CHUNK, data.dtype)
@@ -228,7 +228,7 @@ def run_cuba_li(data: Array, out: Array, state: Arrays, parameters: Arrays, chun
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_cuba_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """i += dt/tau_syn (w_in x - i), then v += dt/tau_mem (v_leak - v + R i); above v_threshold a spike, v = v_reset."""
     constant1 = data.dtype.type(1)
@@ -269,7 +269,7 @@ def run_cuba_lif(data: Array, out: Array, state: Arrays, parameters: Arrays, chu
                 sent[n] = buffer[n]
 
 
-@compiled
+@loop
 def run_cuba_lif_subtracting(data: Array, out: Array, state: Arrays, parameters: Arrays, chunks: Array) -> None:
     """The same; a spike takes ``amount`` off the membrane."""
     constant1 = data.dtype.type(1)

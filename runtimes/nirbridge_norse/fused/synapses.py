@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from nirbridge_norse.fused.caching import compiled, summing
+from nirbridge.machine_code import fusing_loop, loop
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
 
 
-@summing
+@fusing_loop
 def matrix(x: Array, y: Array, weight: Array, bias: Array) -> None:
     """y[n, o] = bias[o] + Σ_i weight[i, o] x[n, i]."""
     for n in range(x.shape[0]):
@@ -31,7 +31,7 @@ def matrix(x: Array, y: Array, weight: Array, bias: Array) -> None:
                     y[n, o] += weight[i, o] * value
 
 
-@summing
+@fusing_loop
 def convolution(x: Array, y: Array, weight: Array, bias: Array, rows: Array, columns: Array) -> None:
     """Every input adds its kernel to the outputs around it.
 
@@ -66,7 +66,7 @@ def convolution(x: Array, y: Array, weight: Array, bias: Array, rows: Array, col
                                 sent[k] += factor[k] * value
 
 
-@compiled
+@loop
 def pool(x: Array, y: Array, kernel: Pair, stride: Pair, padding: Pair, largest: bool) -> None:
     """The sum, or the largest, of each window, row by row; padding counts as 0, or never wins."""
     frames, height, width, channels = x.shape

@@ -45,7 +45,7 @@ def lanes_on_card(p: LaneParameters) -> OnCard:
     from nirbridge_norse.fused.triton_lanes import run_lanes
 
     levels, groups = p.lanes.threshold.shape
-    how = {"SUBTRACT": p.reset == "subtract", "AT_LEAST": p.boundary == ">=", "groups": groups}
+    how = {"SUBTRACT": p.subtract, "AT_LEAST": p.at_least, "groups": groups}
     tables = tuple(table.contiguous() for table in p.lanes[:3])
     own = (p.decay, p.gain, p.v_reset, p.lanes.group)
     return _on_card(run_lanes, own, tables, **how, LEVELS=levels, ROUNDS=levels.bit_length())

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from functools import cache, partial
 from itertools import pairwise
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from nirbridge.ir import spec_of
+from nirbridge.machine_code import numba_is_there
 from nirbridge.primitives.spec import WindowRun
 from nirbridge.runtime import PlannedNode
 from nirbridge.runtime.integer_bounds import SINGLE
-from nirbridge_norse.fused import numba_is_there
 from nirbridge_norse.fused.layout import CHUNK, NEVER, Layout, Order, make_layout
 
 Array = NDArray[Any]
@@ -28,7 +28,7 @@ or to one row for the steps of the spikes; ``enters`` and ``leaves`` say where t
 both."""
 
 
-class WindowPass(Protocol):
+class WindowPass:
     """The compiled pass of a window.
 
     Attributes:
@@ -37,30 +37,30 @@ class WindowPass(Protocol):
     """
 
     sent: int
-    behind: int
+    behind = 0
 
     def suits(self, order: Order) -> Order:
         """The order in which to take what lies in ``order``."""
-        ...
+        raise NotImplementedError
 
     def repeats(self, order: Order) -> bool:
         """Whether its parameters are the same in all places of a map."""
-        ...
+        return False
 
     def multiplies(self, factor: torch.Tensor | None) -> bool:
         """Whether the pass can multiply what enters by this, to the same bits."""
-        ...
+        return False
 
     def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
         """The pass over so many samples in that order, which multiplies what enters by ``factor``."""
-        ...
+        raise NotImplementedError
 
     def whole(self, order: Order, factor: torch.Tensor | None, largest: int) -> Any:
         """What :func:`nirbridge_norse.fused.windows.decide` needs of a place, up to so large sums; None if it can't."""
-        ...
+        return None
 
 
-class FiringPass:
+class FiringPass(WindowPass):
     """The pass of neurons that integrate a window and fire, after ``wait`` steps.
 
     Args:
@@ -160,14 +160,14 @@ def _tensor(value: Any) -> torch.Tensor:
     return torch.tensor(np.asarray(value, dtype=np.float64))
 
 
-class DigitPass:
+class DigitPass(WindowPass):
     """The pass of a code: which of the values of all phases are taken off what is left of a number.
+
+    It reads no sums.
 
     Args:
         parameters: those of the primitive's ``run``.
     """
-
-    behind = 0
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.sent = len(parameters["values"])
@@ -180,14 +180,6 @@ class DigitPass:
         """Channels last, as convolutions want the many frames that it sends."""
         return Order(order.features, len(order.features) == 3)
 
-    def repeats(self, order: Order) -> bool:
-        """No code reads sums."""
-        return False
-
-    def multiplies(self, factor: torch.Tensor | None) -> bool:
-        """No code stands behind a product."""
-        return False
-
     def bind(self, order: Order, samples: int, factor: torch.Tensor | None) -> Sweep:
         """The pass; it has no state behind a window."""
         from nirbridge_norse.fused import windows  # and so numba, with the first run
@@ -198,10 +190,6 @@ class DigitPass:
             windows.digits(data[0], out, (scale, values), self._integers, (enters, leaves), layout.chunks)
 
         return sweep
-
-    def whole(self, order: Order, factor: torch.Tensor | None, largest: int) -> Any:
-        """No code reads sums."""
-        return None
 
     def _prepare(self, order: Order, samples: int) -> tuple[Layout, Array, Array]:
         layout = make_layout(order, samples, [self._scale, *self._values])

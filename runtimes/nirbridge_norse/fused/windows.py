@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nirbridge.machine_code import loop
 from nirbridge.primitives.integers import STATE_LIMIT
-from nirbridge_norse.fused.caching import compiled
 from nirbridge_norse.fused.layout import CHUNK, NEVER
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +92,7 @@ class Span(NamedTuple):
     leaves: int
 
 
-@compiled
+@loop
 def choose(fires: Array, higher: Array, left: Array, least: int) -> None:
     """Those with at least so many spikes left fire where ``higher`` says so."""
     many = np.uint8(least)
@@ -101,7 +101,7 @@ def choose(fires: Array, higher: Array, left: Array, least: int) -> None:
         fires[n] = (higher[n] & enough) | (fires[n] & (enough ^ np.uint8(1)))
 
 
-@compiled
+@loop
 def send(fires: Array, left: Array, sent: Array) -> None:
     """A spike where a neuron reaches its limit and has one left."""
     for n in range(fires.shape[0]):
@@ -110,7 +110,7 @@ def send(fires: Array, left: Array, sent: Array) -> None:
         sent[n] = fires[n]
 
 
-@compiled
+@loop
 def count(u: Array, limit: Array, left: Array, step: Array) -> None:
     """A neuron that has reached no limit yet, this one neither, sends its only spike at a later step."""
     for n in range(u.shape[0]):
@@ -118,7 +118,7 @@ def count(u: Array, limit: Array, left: Array, step: Array) -> None:
         step[n] += left[n]
 
 
-@compiled
+@loop
 def real(data: Array, out: Array, neurons: Neurons, base: float, tables: Tables, span: Span, chunks: Array) -> None:
     """v(t) = base v(t-1) + x(t), x = 0 behind the last phase; what a spike sends goes off v."""
     fired, more = np.empty(CHUNK, np.uint8), np.empty(CHUNK, np.uint8)
@@ -165,7 +165,7 @@ def real(data: Array, out: Array, neurons: Neurons, base: float, tables: Tables,
                         u[n] = u[n] - np.float64(fires[n]) * amount[n]
 
 
-@compiled
+@loop
 def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Span, chunks: Array) -> None:
     """v(t) = clip(v(t-1) + tz(x(t)·gain)); behind the last phase it stays; what was sent is kept beside it.
 
@@ -227,7 +227,7 @@ def integer(data: Array, out: Array, neurons: Neurons, tables: Tables, span: Spa
                         taken[n] = min(max(taken[n] + np.float32(fires[n]) * amount[n], -high), high)
 
 
-@compiled
+@loop
 def decide(data: Array, u: Array, step: Array, whole: Whole) -> None:
     """The same of a whole window [phases, N], behind which neurons send one spike at most: the step of it.
 
@@ -252,7 +252,7 @@ def decide(data: Array, u: Array, step: Array, whole: Whole) -> None:
             step[n] += np.uint8(u[n] < limit[n])
 
 
-@compiled
+@loop
 def digits(
     data: Array, out: Array, tables: tuple[Array, Array], integers: bool, at: tuple[int, int], chunks: Array
 ) -> None:

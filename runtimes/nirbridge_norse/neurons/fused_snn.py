@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nirbridge_norse.fused import numba_is_there
+from nirbridge.machine_code import numba_is_there
 from nirbridge_norse.fused.layout import Order, order_of
 from nirbridge_norse.norse_base import SNN
 

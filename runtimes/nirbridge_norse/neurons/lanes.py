@@ -38,32 +38,34 @@ class LaneTable(NamedTuple):
 
 
 class LaneParameters(NamedTuple):
-    """Parameters of a multi-level neuron; tensors broadcast to the features.
+    """Parameters of a multi-level neuron, and in precision "fixed" of any; tensors broadcast to the features.
 
     Attributes:
         decay: factor per step on the membrane after reset.
         gain: factor on the input.
         v_init: membrane before the first step.
-        v_reset: membrane after a spike, with reset "value".
-        lanes: see :func:`lane_table`.
-        reset: "subtract" or "value".
-        boundary: ">" or ">=".
+        v_reset: membrane after a spike that does not subtract.
+        lanes: see :func:`lane_table`; None for a neuron that sends its membrane.
+        subtract: whether a spike takes the lane's amount off, instead of setting v_reset.
+        at_least: whether a lane fires at its threshold too.
+        decay_current: factor per step on the current of a synapse; None for a neuron without one.
     """
 
     decay: Tensor
     gain: Tensor
     v_init: Tensor
     v_reset: Tensor
-    lanes: LaneTable
-    reset: str = "subtract"
-    boundary: str = ">"
+    lanes: Any
+    subtract: bool
+    at_least: bool
+    decay_current: Tensor | None = None
 
 
 def lane_parameters(node: MultiLevelLIF, setting: Setting) -> LaneParameters:
     """Those of a node."""
     values = {name: setting.tensor(getattr(node, name)) for name in ("decay", "gain", "v_init", "v_reset")}
     lanes = lane_table(*(setting.tensor(field) for field in (node.lane_threshold, node.lane_weight, node.lane_reset)))
-    return LaneParameters(**values, lanes=lanes, reset=node.reset, boundary=node.boundary)
+    return LaneParameters(**values, lanes=lanes, subtract=node.reset == "subtract", at_least=node.boundary == ">=")
 
 
 def lane_table(threshold: Tensor, weight: Tensor, amount: Tensor) -> LaneTable:
@@ -96,19 +98,23 @@ def lane_step(x: Tensor, state: MembraneState, p: LaneParameters, dt: Any = None
     Source: Abillama et al., IEEE Access 2025, equations 8 and 9; with uniform lanes Castagnetti, Pegatoquet and
     Miramond, 2025, and Hao et al., NeurIPS 2024.
     """
-    u = p.decay * state.v + p.gain * x
-    place = highest_lane(u, p.lanes, p.boundary)
-    if p.reset == "subtract":
-        v = u - p.lanes.amount.take(place)
-    else:
-        v = torch.where(place >= p.lanes.threshold.shape[1], p.v_reset, u)
-    return p.lanes.weight.take(place), MembraneState(v)
+    y, v = fired(p.decay * state.v + p.gain * x, p)
+    return y, MembraneState(v)
 
 
-def highest_lane(u: Tensor, lanes: LaneTable, boundary: str) -> Tensor:
+def fired(u: Tensor, p: LaneParameters) -> tuple[Tensor, Tensor]:
+    """What the membrane ``u`` sends, and what is left of it."""
+    place = highest_lane(u, p.lanes, p.at_least)
+    y = p.lanes.weight.take(place)
+    if p.subtract:
+        return y, u - p.lanes.amount.take(place)
+    return y, torch.where(place >= p.lanes.threshold.shape[1], p.v_reset, u)
+
+
+def highest_lane(u: Tensor, lanes: LaneTable, at_least: bool) -> Tensor:
     """level·G + group for the highest level whose threshold ``u`` passes, by halves: S lanes cost log2 S rounds."""
     count, groups = lanes.threshold.shape
-    above = torch.gt if boundary == ">" else torch.ge
+    above = torch.ge if at_least else torch.gt
     place = lanes.group.expand_as(u)
     half = 1 << (count.bit_length() - 1)
     while half:

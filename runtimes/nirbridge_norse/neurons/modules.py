@@ -1,4 +1,4 @@
-"""A node of a plan → its neuron over time."""
+"""A node of a plan → its neuron over time, with its state."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from nirbridge_norse.neurons.counting import Counting
 from nirbridge_norse.neurons.fused_snn import FusedSNN
 from nirbridge_norse.neurons.lanes import lane_parameters, lane_start, lane_step
 from nirbridge_norse.setting import Setting
+from nirbridge_norse.stages import Neuron, Stage
 
 
-def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
+def step_neuron(planned: PlannedNode, setting: Setting) -> Stage:
     """The primitive's own step on torch tensors; dt/tau and the like are divided in double precision, then cast once.
 
     Parameters and state are named tuples of tensors, as Norse has them.
@@ -41,10 +42,11 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
         return state(*(torch.zeros_like(x).add_(value) for value in start))
 
     on_card = triton_passes.step_on_card(found, p) if triton_passes.runs_kernels(setting.device) else None
-    return FusedSNN(activation, fresh, p, setting.dt, (*p, *start), find_step_pass(found), start, on_card)
+    make_pass = find_step_pass(found)
+    return Neuron(FusedSNN(activation, fresh, p, setting.dt, (*p, *start), make_pass, start, on_card))
 
 
-def lane_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
+def lane_neuron(planned: PlannedNode, setting: Setting) -> Stage:
     """The multi-level neuron."""
     from nirbridge_norse.fused import triton_passes
     from nirbridge_norse.fused.passes import lane_pass
@@ -52,4 +54,5 @@ def lane_neuron(planned: PlannedNode, setting: Setting) -> FusedSNN:
     p = lane_parameters(planned.node, setting)
     tensors = (p.decay, p.gain, p.v_init, p.v_reset, p.lanes.group)
     on_card = triton_passes.lanes_on_card(p) if triton_passes.runs_kernels(setting.device) else None
-    return FusedSNN(lane_step, partial(lane_start, p), p, setting.dt, tensors, lane_pass, (p.v_init,), on_card)
+    start = partial(lane_start, p)
+    return Neuron(FusedSNN(lane_step, start, p, setting.dt, tensors, lane_pass, (p.v_init,), on_card))
