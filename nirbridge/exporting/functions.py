@@ -17,15 +17,7 @@ from torch.nn import functional
 from nirbridge.exporting import moving, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.layers import (
-    SHAPING,
-    conv,
-    flatten,
-    linear,
-    over_batch_or_time,
-    reshape_to,
-    unflatten,
-)
+from nirbridge.exporting.layers import SHAPING, conv, flatten, linear, reshape_to, unflatten
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import over_places
 from nirbridge.exporting.products import product
@@ -33,6 +25,7 @@ from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.windows import item, pad
 
 _FLOATING = (torch.float32, torch.float64)
+_READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
 
 
 def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
@@ -147,9 +140,8 @@ def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Sig
 def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) -> Signal:
     signal = require_signal(input)
     dims = _axes(signal, dim)
-    refusal = over_batch_or_time(signal, dims)
-    if refusal:
-        raise refusal
+    if any(d < signal.leading.axes for d in dims):
+        raise RefusalError(f"reduces the time or batch axis of {signal.text}", _READOUT)
     reduced = tuple(d - signal.leading.axes for d in dims)
     if len(signal.shape) not in (2, 3) or 0 in reduced:
         found = f"reduces axes {dims} of features {signal.shape}; a graph reduces places of (C, L) or (C, H, W) alone"

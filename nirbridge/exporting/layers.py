@@ -17,8 +17,6 @@ from nirbridge.exporting.settling import Moved, moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
 
-_READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
-
 
 def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Signal:
     """y = W x + b over the last axis: Affine, or Linear without bias."""
@@ -59,11 +57,11 @@ def flatten(call: Call, input: Any, start_dim: int = 0, end_dim: int = -1) -> Si
     signal = require_signal(input)
     start, end = signal.axis(start_dim), signal.axis(end_dim)
     if start > end:
-        found = f"flattens axes {start}..{end} of {_text(signal)}, and the first stands behind the last"
+        found = f"flattens axes {start}..{end} of {signal.text}, and the first stands behind the last"
         raise RefusalError(found, "Give the first axis before the last", leading=True)
     merged = prod(signal.full_shape[start : end + 1])
     target = (*signal.full_shape[:start], merged, *signal.full_shape[end + 1 :])
-    return reshape_to(call, signal, target, f"flattens axes {start}..{end} of {_text(signal)}")
+    return reshape_to(call, signal, target, f"flattens axes {start}..{end} of {signal.text}")
 
 
 def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
@@ -81,7 +79,7 @@ def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
     unfolded = LeadingAxes.BATCH_FIRST if call.builder.batch_first else LeadingAxes.TIME
     for one, other in ((unfolded, LeadingAxes.FOLDED), (LeadingAxes.FOLDED, unfolded)):
         if signal.leading is one and target == (*other.value, *signal.shape):
-            return signal.reshaped(signal.shape, other)
+            return signal.over(other)
     raise RefusalError(
         f"{what}, which mixes time or batch with the features", "Flatten the axes behind time and batch", leading=True
     )
@@ -101,11 +99,6 @@ def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
     return signal
 
 
-def _text(signal: Signal) -> str:
-    names = signal.leading.text.split(", ...")[0].lstrip("[")
-    return f"[{', '.join((names, *map(str, signal.shape)))}]"
-
-
 def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     """Splits an axis: [T*B, ...] → [T, B, ...], or one of features on the way to another shape."""
     signal = require_signal(input)
@@ -115,20 +108,13 @@ def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     rest = full[dim] // -prod(given) if -1 in given else 0
     split = tuple(rest if n == -1 else n for n in given)
     if prod(split) != full[dim]:
-        raise RefusalError(f"splits axis {dim} of {_text(signal)} into {given}", "Give sizes that multiply to it")
+        raise RefusalError(f"splits axis {dim} of {signal.text} into {given}", "Give sizes that multiply to it")
     return reshape_to(call, signal, (*full[:dim], *split, *full[dim + 1 :]), f"splits axis {dim} into {split}")
 
 
 def same(call: Call, module: nn.Module, input: Any) -> Signal:
     """A module that passes its input on in evaluation."""
     return require_signal(input)
-
-
-def over_batch_or_time(signal: Signal, dims: tuple[int, ...]) -> RefusalError | None:
-    """The refusal of a reduction over leading axes, which a graph does not have."""
-    if any(dim < signal.leading.axes for dim in dims):
-        return RefusalError(f"reduces the time or batch axis of {_text(signal)}", _READOUT)
-    return None
 
 
 _SHAPING: dict[type[nn.Module], Handler] = {

@@ -13,7 +13,7 @@ from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import same
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_leading, require_signal
 from nirbridge.ir import Extension, TemporalMix
 from nirbridge.ir import MultiLevelLIF as MultiLevelNode
 from nirbridge.neurons import (
@@ -40,7 +40,8 @@ def is_neuron(module: nn.Module) -> bool:
 
 def multi_level(call: Call, module: SpikingNeuron, input: Any) -> Signal:
     """Any neuron with lanes: its thresholds, weights and resets as they stand, number by number."""
-    return call.emit(_node(module, _neuron_input(call, input)), _neuron_input(call, input))
+    signal = _neuron_input(call, input)
+    return call.emit(_node(module, signal), signal)
 
 
 def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
@@ -76,11 +77,7 @@ def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:
 
 def over_time(call: Call, module: OverTime, input: Any) -> Signal:
     """The inner network on [T*B, ...]; the wrapper has no part in the names."""
-    signal = require_signal(input)
-    if signal.leading is not LeadingAxes.TIME:
-        found = f"runs over [T, B, ...], but its input is {signal.leading.text}"
-        raise RefusalError(found, "Wrap the whole network once", leading=True)
-    folded = signal.reshaped(signal.shape, LeadingAxes.FOLDED)
+    folded = require_leading(input, LeadingAxes.TIME, "Wrap the whole network once").over(LeadingAxes.FOLDED)
     before, call.builder.over = call.builder.over, LeadingAxes.FOLDED
     try:
         result = call.call_module(module.module, call.name, (folded,), {})
@@ -90,7 +87,7 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
         return result  # what was refused inside of it
     if not isinstance(result, Signal) or result.leading is not LeadingAxes.FOLDED:
         raise RefusalError("its network does not return one tensor over [T*B, ...]", "Return one tensor")
-    return result.reshaped(result.shape, LeadingAxes.TIME)
+    return result.over(LeadingAxes.TIME)
 
 
 def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:

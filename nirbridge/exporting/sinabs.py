@@ -14,7 +14,7 @@ before to x, and 0 at the first step.  Layers take [B, T, ...], those called Squ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import nir
@@ -26,7 +26,7 @@ from nirbridge.exporting.cells import first_call, integrator, numbers, require_p
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.framework import Framework, Readings
 from nirbridge.exporting.pooling import sum_pool2d
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_leading
 from nirbridge.ir import MultiLevelLIF
 
 _HOME = "sinabs.layers"
@@ -118,32 +118,14 @@ def _amount(reset_fn: Any, threshold: Any) -> Any:
 
 def _repeat(call: Call, module: Any, x: Any) -> Any:
     """Repeat: the inner module on [B*T, ...]."""
-    signal = require_signal(x)
-    if signal.leading is not LeadingAxes.BATCH_FIRST:
-        found = f"takes [B, T, ...], but its input is {signal.leading.text}"
-        raise RefusalError(found, "Use it between layers for [B, T, ...]", leading=True)
-    folded = signal.reshaped(signal.shape, LeadingAxes.FOLDED)
-    result = call.call_module(module.module, join(call.name, "module"), (folded,), {})
-    return result.reshaped(result.shape, LeadingAxes.BATCH_FIRST) if isinstance(result, Signal) else result
+    signal = require_leading(x, LeadingAxes.BATCH_FIRST, "Use it between layers for [B, T, ...]")
+    result = call.call_module(module.module, join(call.name, "module"), (signal.over(LeadingAxes.FOLDED),), {})
+    return result.over(LeadingAxes.BATCH_FIRST) if isinstance(result, Signal) else result
 
 
-def _axes(function: Callable[[Signal], LeadingAxes]) -> Handler:
+def _axes(before: LeadingAxes, behind: LeadingAxes) -> Handler:
     """FlattenTime and UnflattenTime: other leading axes alone."""
-
-    def lower(call: Call, module: Any, x: Any) -> Signal:
-        signal = require_signal(x)
-        return signal.reshaped(signal.shape, function(signal))
-
-    return lower
-
-
-def _to(wanted: LeadingAxes, before: LeadingAxes) -> Callable[[Signal], LeadingAxes]:
-    def leading(signal: Signal) -> LeadingAxes:
-        if signal.leading is not before:
-            raise RefusalError(f"takes {before.text}, but its input is {signal.leading.text}", leading=True)
-        return wanted
-
-    return leading
+    return lambda call, module, x: require_leading(x, before).over(behind)
 
 
 def _readings(module: nn.Module) -> Readings:
@@ -163,8 +145,8 @@ _MODULES: dict[str, Handler] = {
     f"{_HOME}.exp_leak.ExpLeakSqueeze": _neuron(LeadingAxes.FOLDED),
     f"{_HOME}.pool2d.SumPool2d": with_fields(sum_pool2d, "kernel_size", "stride", "ceil_mode"),
     f"{_HOME}.reshape.Repeat": _repeat,
-    f"{_HOME}.reshape.FlattenTime": _axes(_to(LeadingAxes.FOLDED, LeadingAxes.BATCH_FIRST)),
-    f"{_HOME}.reshape.UnflattenTime": _axes(_to(LeadingAxes.BATCH_FIRST, LeadingAxes.FOLDED)),
+    f"{_HOME}.reshape.FlattenTime": _axes(LeadingAxes.BATCH_FIRST, LeadingAxes.FOLDED),
+    f"{_HOME}.reshape.UnflattenTime": _axes(LeadingAxes.FOLDED, LeadingAxes.BATCH_FIRST),
 }
 FRAMEWORK = Framework(
     name="sinabs",
