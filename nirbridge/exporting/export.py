@@ -154,12 +154,11 @@ def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
 
 def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode], dt: float) -> GraphBuilder:
     """The graph, or its problems, under one reading."""
-    builder = GraphBuilder(dt, _dtype(module))
+    builder = GraphBuilder(dt, module)
     builder.batch_first = leading is LeadingAxes.BATCH_FIRST
     builder.over = leading if leading is LeadingAxes.TIME else None
-    taken = {name for name, _ in module.named_modules()}
     signals = {
-        name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), leading)
+        name: builder.add_input(name or "input", copy.copy(node), _shape_of(node), leading)
         for name, node in inputs.items()
     }
     interpreter = Interpreter(builder)
@@ -169,7 +168,7 @@ def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.N
         require_states(builder, result, "")
     try:
         for name, signal in _outputs(result).items():
-            builder.add_output(_free(name, taken), signal)
+            builder.add_output(name, signal)
     except RefusalError as refusal:
         builder.refuse(f"module {type(module).__name__}", refusal)
     return builder
@@ -180,16 +179,6 @@ def _shape_of(node: nir.NIRNode) -> Shape:
     if shape is None:
         raise InputError("argument 'input_node'", "states no shape", "Give it one")
     return shape
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A boundary's name gives way to a module's."""
-    return f"graph_{name}" if name in taken else name
-
-
-def _dtype(module: nn.Module) -> Any:
-    tensors = (*module.parameters(), *module.buffers())
-    return np.float64 if any(tensor.dtype is torch.float64 for tensor in tensors) else np.float32
 
 
 def _outputs(result: Any) -> dict[str, Signal]:
