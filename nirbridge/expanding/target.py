@@ -74,7 +74,7 @@ class Target:
         cycles: whether edges that close a cycle carry the value of the step before.
         levels_by_code: whether multi-level neurons are one LIF in the file and a spike function in the code.
         analog: whether values other than spikes travel between nodes.
-        memoryless: tau of a LIF without memory in steps, 0 where there is none.
+        memoryless: tau of a LIF without memory in steps.
         writes_v_reset: whether its version of NIR knows the field.
         code: the program that runs the file, with places that ``lane_code`` fills; empty where there is none.
         ran: whether our tests ran the platform itself.
