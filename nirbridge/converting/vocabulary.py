@@ -15,17 +15,7 @@ from torch.nn import functional
 from nirbridge.converting import activations, rectifiers
 from nirbridge.converting.aggregation import Aggregate
 from nirbridge.converting.markers import ChannelAffine, Offset
-from nirbridge.exporting import (
-    concatenation,
-    enlarging,
-    layers,
-    maxima,
-    neurons,
-    normalisation,
-    norse,
-    pooling,
-    refusals,
-)
+from nirbridge.exporting import layers, maxima, neurons, normalisation, norse, refusals
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, with_fields
 from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
@@ -176,8 +166,6 @@ _SUMS: dict[str, Any] = {"add": add, "sub": subtract, "subtract": subtract}
 ANALOG = Vocabulary(
     modules={
         **layers.MODULES,
-        **pooling.MODULES,
-        **enlarging.MODULES,
         **activations.MODULES,
         nn.MaxPool2d: with_fields(maxima.max_pool2d_of_spikes, *maxima.FIELDS),
         **rectifiers.MODULES,
@@ -187,8 +175,6 @@ ANALOG = Vocabulary(
     named_modules=layers.NAMED_MODULES,
     functions={
         **FUNCTIONS,
-        **concatenation.FUNCTIONS,
-        **enlarging.FUNCTIONS,
         **activations.FUNCTIONS,
         **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), maxima.max_pool2d_of_spikes),
         **dict.fromkeys((torch.sub, torch.subtract, operator.sub, operator.isub), subtract),

@@ -29,6 +29,7 @@ from nirbridge.ir import Shape, flatten, graphs_equal, is_input, time_step
 from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, PrimitiveNeuron, SpikingNeuron
 from nirbridge.neurons.overtime import folded_time
+from nirbridge.runtime import require_seconds
 
 _MOST_AXES = 8
 _TRIED = (5, 7)
@@ -86,7 +87,8 @@ def export(
     if not isinstance(module, nn.Module):
         raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
     inputs = _input_nodes(input_shape, input_node)
-    step = _time_step(dt, input_node)
+    require_seconds("dt", dt)
+    step = time_step(inputs.values(), dt)
     with nested(module):
         module = plain(module)
         with evaluation(module):
@@ -126,14 +128,6 @@ def _checked_shape(shape: Any) -> Shape:
         found = f"{shape!r} is not 1 to {_MOST_AXES} positive whole numbers"
         raise InputError("argument 'input_shape'", found, "Give the shape of one frame, as (2, 34, 34)")
     return tuple(int(n) for n in sizes)
-
-
-def _time_step(dt: float | None, input_node: nir.NIRNode | None) -> float:
-    if dt is None:
-        return time_step([] if input_node is None else [input_node])
-    if not (isinstance(dt, (int, float)) and math.isfinite(dt) and dt > 0):
-        raise InputError("argument 'dt'", f"{dt!r} is not a positive number of seconds", "Give for instance 1e-3")
-    return float(dt)
 
 
 def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:

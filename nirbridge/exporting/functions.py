@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.exporting import moving, pooling
+from nirbridge.exporting import concatenation, enlarging, moving, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.layers import SHAPING, conv, flatten, linear, reshape_to, unflatten
@@ -260,6 +260,8 @@ FUNCTIONS: dict[Any, Handler] = {
     **moving.FUNCTIONS,
     **{getattr(torch, name): handler for name, handler in {**_ARITHMETIC, **_SHAPES}.items()},
     **pooling.FUNCTIONS,
+    **enlarging.FUNCTIONS,
+    **concatenation.FUNCTIONS,
     **dict.fromkeys(_DROPOUTS, dropout),
     operator.add: add,
     operator.iadd: add,

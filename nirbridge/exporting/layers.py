@@ -1,4 +1,4 @@
-"""Linear layers, convolutions, and layers that only change a shape or nothing at all."""
+"""Linear layers, convolutions, layers that only change a shape or nothing at all, and the table of all layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import nir
 import numpy as np
 from torch import nn
 
-from nirbridge.exporting import moving, windows
+from nirbridge.exporting import enlarging, moving, normalisation, pooling, windows
 from nirbridge.exporting.along import convolution, merges
 from nirbridge.exporting.arrays import array, each
 from nirbridge.exporting.call import Call, Handler, with_fields
@@ -133,8 +133,12 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.Conv2d: _conv_module,
     **windows.MODULES,
     **moving.MODULES,
+    **pooling.MODULES,
+    **enlarging.MODULES,
+    **normalisation.MODULES,
     **_SHAPING,
 }
+"""All layers of torch."""
 SHAPING = frozenset((flatten, unflatten, *_SHAPING.values()))
 """Handlers that change a shape or nothing."""
 NAMED_MODULES: dict[str, Handler] = {"torchvision.ops.stochastic_depth.StochasticDepth": same}

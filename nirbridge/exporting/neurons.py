@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import nir
@@ -93,11 +94,8 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
 def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:
     """The neuron, which has the layer's name, and a cycle through ``<name>.feedback``."""
     signal = _neuron_input(call, input)
-
-    def build() -> list[Any]:
-        return [call.call_module(module.neuron, call.name, (signal,), {})]
-
-    return fed_back(call, signal, module.feedback, "feedback", build)
+    neuron = partial(call.call_module, module.neuron, call.name, (signal,), {})
+    return fed_back(call, signal, module.feedback, "feedback", lambda: [neuron()])
 
 
 def _neuron_input(call: Call, input: Any) -> Signal:

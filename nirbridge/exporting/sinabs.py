@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import nir
 import numpy as np
 from torch import nn
 
@@ -60,16 +59,12 @@ def _nodes(call: Call, module: Any, signal: Signal) -> Sequence[Signal]:
         raise RefusalError("min_v_mem keeps its membrane above a floor, which no node does", "Train without min_v_mem")
     alpha, alpha_syn = numbers(module.alpha_mem_calculated), module.alpha_syn_calculated
     gain = 1 - alpha if module.norm_input else np.ones(())
-    made = _integrator if module.spike_fn is None else _spiking
-    node = made(call, module, signal, alpha, gain)
+    silent = module.spike_fn is None
+    node = integrator(call, signal, alpha, gain) if silent else _spiking(call, module, signal, alpha, gain)
     if alpha_syn is None:
         return [call.emit(node, signal)]
     current = synapse(call, signal, alpha_syn, alpha_syn)
     return [current, call.emit(node, current)]
-
-
-def _integrator(call: Call, module: Any, signal: Signal, alpha: Any, gain: Any) -> nir.NIRNode:
-    return integrator(call, signal, alpha, gain)
 
 
 def _spiking(call: Call, module: Any, signal: Signal, alpha: Any, gain: Any) -> MultiLevelLIF:

@@ -16,14 +16,13 @@ from typing import Any
 
 from torch import nn
 
-from nirbridge.exporting import enlarging, layers, normalisation, pooling
+from nirbridge.exporting import layers
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.cells import first_call, numbers, require_positive, require_steps, spiking
 from nirbridge.exporting.framework import Framework, Readings
 from nirbridge.exporting.signal import LeadingAxes, Signal, require_leading
 
 _HOME = "spikingjelly.activation_based"
-_LAYERS = {**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **enlarging.MODULES}
 _MODES = {"s": LeadingAxes.STEP, "m": LeadingAxes.TIME}
 _MODE = "Use spikingjelly's functional.set_step_mode on the whole network"
 
@@ -86,10 +85,10 @@ _HANDLERS: dict[str, dict[str, Handler]] = {
         "ParametricLIFNode": lambda call, module, x: _neuron(call, module, x, numbers(module.w.sigmoid())),
     },
     "layer.stateless_wrapper": {
-        "Linear": _LAYERS[nn.Linear],
-        **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED},
+        "Linear": layers.MODULES[nn.Linear],
+        **{kind.__name__: _layer(layers.MODULES[kind]) for kind in _WRAPPED},
     },
-    "layer.bn": {kind.__name__: _layer(_LAYERS[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
+    "layer.bn": {kind.__name__: _layer(layers.MODULES[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
     "layer.dropout": {"Dropout": layers.same, "Dropout2d": layers.same},
     "layer.container": {
         "SeqToANNContainer": _container(LeadingAxes.FOLDED),
