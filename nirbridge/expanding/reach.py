@@ -29,7 +29,7 @@ from nirbridge.expanding.lowering.neurons import (
 )
 from nirbridge.expanding.lowering.scales import folded, with_full_scales, with_joined_outputs, without_identities
 from nirbridge.expanding.lowering.shifts import around_zero
-from nirbridge.expanding.target import File, Lanes, Target
+from nirbridge.expanding.target import Lanes, Target
 from nirbridge.expanding.targets import target_named
 from nirbridge.files import whole_file
 from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step, write
@@ -57,7 +57,7 @@ class Reached:
         """The program that runs the file with the platform."""
         flat = flatten(self.graph)
         joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
-        return filled(self.target.code, File(path, self.lanes, joins, self.one_row))
+        return filled(self.target.code, path, self.lanes, joins=joins, one_row=self.one_row)
 
 
 def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float | None = None) -> Reached:
