@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -127,17 +128,8 @@ def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
     return signal
 
 
-def mean(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
-    """The mean over height, width or both: AvgPool2d over the whole picture, or a convolution."""
-    return _over_places(call, input, dim, keepdim, mean=True)
-
-
-def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
-    """The sum over height, width or both: SumPool2d over the whole picture, or a convolution."""
-    return _over_places(call, input, dim, keepdim, mean=False)
-
-
-def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) -> Signal:
+def _over_places(mean: bool, call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
+    """The mean or sum over height, width or both: a pool of the whole picture, or a convolution."""
     signal = require_signal(input)
     dims = _axes(signal, dim)
     if any(d < signal.leading.axes for d in dims):
@@ -152,6 +144,9 @@ def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) ->
     flattening = replace(call, name=f"{call.name}.flatten")
     kept = tuple(size for axis, size in enumerate(signal.shape) if axis not in reduced)
     return reshape_to(flattening, pooled, (*signal.leading.value, *kept), "flattens")
+
+
+mean, total = partial(_over_places, True), partial(_over_places, False)
 
 
 def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Signal:

@@ -28,17 +28,16 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.cells import Array, numbers
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import linear
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_leading
 from nirbridge.ir import MultiLevelLIF
 
-Array = NDArray[Any]
 _HOME = "norse.torch.module"
 _SEQUENCE = "norse.torch.module.sequential.SequentialState"
 _KEEP_STATE = "Return the state of every cell from forward, as norse.torch.SequentialState does"
@@ -112,13 +111,12 @@ def _iaf(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
 
 
 def _value(module: Any, name: str) -> Array:
-    return np.asarray(torch.as_tensor(getattr(module.p, name)).detach().cpu().numpy(), dtype=np.float64)
+    return numbers(torch.as_tensor(getattr(module.p, name)))
 
 
 def _rate(module: Any, name: str) -> Array:
     """dt·tau_inv, rounded as torch rounds it when it multiplies the two."""
-    product = torch.as_tensor(module.dt * torch.as_tensor(getattr(module.p, name))).detach()
-    rate = np.asarray(product.cpu().numpy(), dtype=np.float64)
+    rate = numbers(module.dt * torch.as_tensor(getattr(module.p, name)))
     if not (rate > 0).all():
         raise RefusalError(f"dt·{name} is {rate.min():g}, which no time constant gives", f"Use a {name} above 0")
     return rate
