@@ -91,9 +91,8 @@ def export(
     step = time_step(inputs.values(), dt)
     with nested(module):
         module = plain(module)
-        with evaluation(module):
-            attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
-            graph = _agreed(attempts, partial(_runs, module, inputs=inputs), metadata or {})
+        attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
+        graph = _agreed(attempts, partial(_runs, module, inputs=inputs), metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
@@ -155,9 +154,9 @@ def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.N
         name: builder.add_input(name or "input", copy.copy(node), _shape_of(node), leading)
         for name, node in inputs.items()
     }
-    interpreter = Interpreter(builder)
     first = signals.pop("", None)
-    result = interpreter.call_module(module, "", () if first is None else (first,), signals)
+    with evaluation(module):  # of its own, since one reading must not find what another left behind
+        result = Interpreter(builder).call_module(module, "", () if first is None else (first,), signals)
     if leading is LeadingAxes.STEP:
         require_states(builder, result, "")
     try:
@@ -245,7 +244,7 @@ def _runs(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRN
     data = {name: some.new_zeros((*lead, *_shape_of(node))) for name, node in inputs.items()}
     first = [data.pop("")] if "" in data else []
     try:
-        with user_code(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
+        with evaluation(module), user_code(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
             module(*first, **data)
     except Exception:  # whatever the code of a user raises
         return False
