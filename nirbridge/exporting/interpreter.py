@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from nirbridge.errors import NirbridgeError
+from nirbridge.errors import GraphError, NirbridgeError
 from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
@@ -83,7 +83,10 @@ class Interpreter:
             raise RefusalError(
                 f"is called in a way that export does not know ({error})", "Call it more plainly"
             ) from None
-        return handler(call, *args, **kwargs)
+        try:
+            return handler(call, *args, **kwargs)
+        except GraphError as error:  # no such node can be made
+            raise RefusalError("; ".join(one.found for one in error.problems), error.problems[0].next_step) from error
 
     def _settled(self, value: Any) -> Any:
         return self.builder.settle(value) if isinstance(value, Signal) else value

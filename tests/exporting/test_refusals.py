@@ -244,6 +244,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "threshold": (lambda: MultiLevelLIF(2, threshold=torch.ones(3, 1, 1)), "does not broadcast to features (2, 6, 6)"),
     "unflatten": (lambda: nn.Unflatten(1, (2, 1)), "splits axis 1 into (2, 1)"),
     "sparse weight": (_sparse, "torch.sparse_coo"),
+    "padding of a pool": (lambda: nn.MaxPool2d(2, padding=2), "module '0' (MaxPool2d): padding [2 2] exceeds half of"),
 }
 
 
