@@ -29,6 +29,11 @@ def array(value: Any) -> NDArray[Any]:
     return np.array(tensor.cpu().numpy())
 
 
+def constant(value: Any, dtype: Any) -> NDArray[Any]:
+    """A tensor in its own dtype, or a number of the code in this one."""
+    return array(value) if isinstance(value, torch.Tensor) else np.asarray(value, dtype=dtype)
+
+
 def each(value: Any, axes: int) -> tuple[int, ...]:
     """A number for each of one axis or two; one number, which may stand in a tuple, is for all.
 

@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import prod
 from typing import Any
 
 import nir
@@ -16,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nirbridge.exporting import concatenation, enlarging, moving, pooling
-from nirbridge.exporting.arrays import array
+from nirbridge.exporting.arrays import constant
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.layers import SHAPING, conv, flatten, linear, reshape_to, unflatten
+from nirbridge.exporting.layers import SHAPING, conv, flatten, linear, reshape_to, unflatten, with_rest
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import over_places
 from nirbridge.exporting.products import product
@@ -33,8 +32,8 @@ def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
     """x + alpha y: two sets of edges into whatever takes the sum."""
     if isinstance(input, Signal) and isinstance(other, Signal):
         return call.builder.total(call.name, input, other if alpha == 1 else multiply(call, other, alpha))
-    signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
-    number = torch.as_tensor(constant)
+    signal, added = (input, other) if isinstance(input, Signal) else (other, input)
+    number = torch.as_tensor(added)
     if bool(torch.all(number == 0)):
         return _kept_by(require_signal(signal), tuple(number.shape))
     raise RefusalError("adds a constant, for which a graph has no node", "Put it into the bias of the layer before")
@@ -63,8 +62,8 @@ def multiply(call: Call, input: Any, other: Any) -> Signal:
     """c x with a constant c: Scale; x y of two tensors: Place for each, and Product."""
     if isinstance(input, Signal) and isinstance(other, Signal):
         return product(call, input, other)
-    signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
-    return call.emit(nir.Scale(_factor(call, require_signal(signal), constant)), require_signal(signal))
+    signal, factor = (input, other) if isinstance(input, Signal) else (other, input)
+    return call.emit(nir.Scale(_factor(call, require_signal(signal), factor)), signal)
 
 
 def divide(call: Call, input: Any, other: Any) -> Signal:
@@ -83,14 +82,14 @@ def negative(call: Call, input: Any) -> Signal:
 
 def as_constant(call: Call, signal: Signal, value: Any) -> Any:
     """A constant as an array, without axes of 1 that stand before those of the features."""
-    found = array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=call.builder.dtype)
+    found = constant(value, call.builder.dtype)
     surplus = found.ndim - len(signal.shape)
     return found.reshape(found.shape[surplus:]) if surplus > 0 and set(found.shape[:surplus]) <= {1} else found
 
 
-def _factor(call: Call, signal: Signal, constant: Any) -> Any:
+def _factor(call: Call, signal: Signal, given: Any) -> Any:
     """The constant as an array of the features' shape; NIR's Scale has one factor for each feature."""
-    factor = as_constant(call, signal, constant)
+    factor = as_constant(call, signal, given)
     try:
         return np.broadcast_to(factor, signal.shape).copy()
     except ValueError:
@@ -101,12 +100,11 @@ def _factor(call: Call, signal: Signal, constant: Any) -> Any:
 def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     """Another shape, where it only merges neighbouring feature axes or folds time into the batch."""
     signal = require_signal(input)
-    sizes = list(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
-    if sizes.count(-1) == 1:
-        sizes[sizes.index(-1)] = signal.elements // -prod(sizes)
-    if prod(sizes) != signal.elements:
-        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", leading=True)
-    return reshape_to(call, signal, tuple(sizes), "reshapes")
+    given = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    sizes = with_rest(given, signal.elements)
+    if sizes is None:
+        raise RefusalError(f"reshapes features {signal.shape} to {shape}", "Use flatten", leading=True)
+    return reshape_to(call, signal, sizes, "reshapes")
 
 
 def _axes(signal: Signal, dim: Any) -> tuple[int, ...]:

@@ -105,11 +105,17 @@ def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     full = signal.full_shape
     dim = signal.axis(dim)
     given = tuple(int(n) for n in sizes)
-    rest = full[dim] // -prod(given) if -1 in given else 0
-    split = tuple(rest if n == -1 else n for n in given)
-    if prod(split) != full[dim]:
+    split = with_rest(given, full[dim])
+    if split is None:
         raise RefusalError(f"splits axis {dim} of {signal.text} into {given}", "Give sizes that multiply to it")
     return reshape_to(call, signal, (*full[:dim], *split, *full[dim + 1 :]), f"splits axis {dim} into {split}")
+
+
+def with_rest(sizes: Shape, count: int) -> Shape | None:
+    """The sizes of ``count`` values, of which one may be given as -1; None where they do not multiply to it."""
+    rest = count // -prod(sizes) if sizes.count(-1) == 1 else -1
+    filled = tuple(rest if size == -1 else size for size in sizes)
+    return filled if prod(filled) == count else None
 
 
 def same(call: Call, module: nn.Module, input: Any) -> Signal:

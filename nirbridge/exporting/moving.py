@@ -111,7 +111,7 @@ _BOTH = (
     "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "repeat_interleave",
     "pixel_unshuffle", "channel_shuffle",
 )  # fmt: skip
-_METHODS = ("expand", "repeat", "flip", "split_with_sizes")
+_METHODS = ("expand", "repeat", "split_with_sizes")
 _PLAIN: dict[str, Handler] = {name: _function(name) for name in _BOTH}
 MODULES: dict[type[nn.Module], Handler] = dict.fromkeys((nn.ChannelShuffle, nn.PixelUnshuffle), move)
 FUNCTIONS: dict[Any, Handler] = {getattr(torch, name): handler for name, handler in _PLAIN.items()}

@@ -8,9 +8,9 @@ from typing import Any
 import nir
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from nirbridge.exporting.arrays import array
+from nirbridge.exporting.arrays import array, constant
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import same
@@ -111,7 +111,7 @@ def _neuron_input(call: Call, input: Any) -> Signal:
 
 def _node(module: SpikingNeuron, signal: Signal) -> MultiLevelNode:
     dtype = array(module.threshold).dtype
-    fields = {name: _number(getattr(module, name), dtype) for name in _NEURON_FIELDS}
+    fields = {name: constant(getattr(module, name), dtype) for name in _NEURON_FIELDS}
     fields |= {name: array(getattr(module, name)) for name in _LANE_FIELDS}
     for name, value in fields.items():
         require_fit(name, value[0] if name in _LANE_FIELDS else value, signal)
@@ -127,10 +127,6 @@ def require_fit(name: str, value: NDArray[Any], signal: Signal) -> None:
     if not fits:
         found = f"{name} of shape {value.shape} does not broadcast to features {signal.shape}"
         raise RefusalError(found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
-
-
-def _number(value: Any, dtype: Any) -> NDArray[Any]:
-    return array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=dtype)
 
 
 MODULES: dict[type[nn.Module], Handler] = {
