@@ -9,7 +9,6 @@ from typing import Any
 
 import nir
 import numpy as np
-import torch
 from torch import nn
 
 from nirbridge.converting.activations import Final, without_finals
@@ -130,11 +129,9 @@ def trace(
         ExportError: the module holds something that conversion does not know, or values that are not finite; all
             such places are listed.
     """
-    doubles = any(tensor.dtype is torch.float64 for tensor in (*module.parameters(), *module.buffers()))
-    builder = GraphBuilder(1e-3, np.float64 if doubles else np.float32)
-    taken = {name for name, _ in module.named_modules()}
+    builder = GraphBuilder(1e-3, module)
     node = nir.Input({"input": np.array(shape, dtype=np.int64)})
-    signal = builder.add_input(_free(INPUT, taken), node, shape, LeadingAxes.FOLDED)
+    signal = builder.add_input(INPUT, node, shape, LeadingAxes.FOLDED)
     signal = enter(builder, signal) if enter else signal
     with evaluation(module):
         result: Any = Interpreter(builder, vocabulary).call_module(module, "", (signal,), {})
@@ -143,7 +140,7 @@ def trace(
         try:
             result, finals = without_finals(builder, builder.settle(result))
             result = leave(builder, result) if leave else result
-            builder.add_output(_free(OUTPUT, taken), result)
+            builder.add_output(OUTPUT, result)
         except RefusalError as refusal:
             builder.refuse(f"module {type(module).__name__}", refusal)
     elif not builder.problems:
@@ -167,7 +164,3 @@ def analog_graph(module: nn.Module, shape: Shape) -> AnalogGraph:
         problem = Problem(f"module {type(module).__name__}", "its output does not depend on the input")
         raise ExportError.from_problems([problem])
     return graph
-
-
-def _free(name: str, taken: set[str]) -> str:
-    return f"graph_{name}" if name in taken else name

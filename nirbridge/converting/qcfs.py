@@ -28,7 +28,7 @@ from nirbridge.converting.vocabulary import (
     module_refusal,
 )
 from nirbridge.errors import ExportError, InputError
-from nirbridge.exporting import concatenation, enlarging, layers, maxima, normalisation, pooling
+from nirbridge.exporting import layers, maxima
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, with_fields
@@ -114,9 +114,6 @@ def _vocabulary(window: int) -> Vocabulary:
     return Vocabulary(
         modules={
             **layers.MODULES,
-            **pooling.MODULES,
-            **enlarging.MODULES,
-            **normalisation.MODULES,
             **GRAPH_MODULES,
             nn.MaxPool2d: with_fields(pools[maxima.max_pool2d], *maxima.FIELDS),
             nn.AdaptiveMaxPool2d: with_fields(pools[maxima.adaptive_max_pool2d], "output_size", "return_indices"),
@@ -125,8 +122,6 @@ def _vocabulary(window: int) -> Vocabulary:
         named_modules={},
         functions={
             **FUNCTIONS,
-            **concatenation.FUNCTIONS,
-            **enlarging.FUNCTIONS,
             **PRODUCTS,
             **GRAPH_FUNCTIONS,
             **{name: pools[does] for name, does in FUNCTIONS.items() if does in pools},

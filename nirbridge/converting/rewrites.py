@@ -22,7 +22,7 @@ from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.bases import input_meets_spikes
 from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, is_moving, operation_of
 from nirbridge.errors import ExportError, Problem
-from nirbridge.exporting.normalisation import fold_into
+from nirbridge.exporting.normalisation import folded, folds
 from nirbridge.ir import MaxPool2d, SparseMatrix, label, mark_copy, original
 from nirbridge.primitives.sparse import entries
 
@@ -70,19 +70,18 @@ def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
     for name in graph.of_type(ChannelAffine):
         node, sources, users = graph.nodes[name], graph.incoming[name], graph.consumers[name]
         before = graph.nodes[sources[0]]
-        fold = fold_into(before, len(shapes[sources[0]])) if len(sources) == 1 else None
-        if fold is None or graph.consumers[sources[0]] != (name,):
+        if len(sources) > 1 or not folds(before, len(shapes[sources[0]])) or graph.consumers[sources[0]] != (name,):
             continue
         alone = len(users) == 1 and type(graph.nodes[users[0]]) is Relu and graph.incoming[users[0]] == (name,)
         if into_threshold and alone:
             graph = _into_relu(graph, name, sources[0], users[0])
         else:
-            folded = fold(before, node.scale.ravel(), node.shift.ravel())
             if alone:
                 graph = graph.changed(
                     {users[0]: replace(graph.nodes[users[0]], center=node.center, spread=node.spread)}
                 )
-            graph = _bypassed(graph.changed({sources[0]: folded}), name, sources[0])
+            changed = {sources[0]: folded(before, node.scale.ravel(), node.shift.ravel())}
+            graph = _bypassed(graph.changed(changed), name, sources[0])
     return graph
 
 
@@ -105,9 +104,7 @@ def _into_relu(graph: AnalogGraph, name: str, source: str, relu: str) -> AnalogG
         )
     }
     if dead.any():
-        fold = fold_into(graph.nodes[source], len(graph.shapes[source]))
-        assert fold is not None
-        nodes[source] = fold(graph.nodes[source], np.where(dead, 0.0, 1.0).ravel(), np.zeros(dead.size))
+        nodes[source] = folded(graph.nodes[source], np.where(dead, 0.0, 1.0).ravel(), np.zeros(dead.size))
     return _bypassed(graph.changed(nodes), name, source)
 
 

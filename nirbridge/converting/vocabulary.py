@@ -15,23 +15,14 @@ from torch.nn import functional
 from nirbridge.converting import activations, rectifiers
 from nirbridge.converting.aggregation import Aggregate
 from nirbridge.converting.markers import ChannelAffine, Offset
-from nirbridge.exporting import (
-    concatenation,
-    enlarging,
-    layers,
-    maxima,
-    neurons,
-    normalisation,
-    norse,
-    pooling,
-    refusals,
-)
+from nirbridge.exporting import layers, maxima, neurons, normalisation, norse, refusals
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, with_fields
 from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
 from nirbridge.exporting.functions import add as add_signals
 from nirbridge.exporting.functions import multiply as multiply_signal
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_signal
+from nirbridge.exporting.refusals import shape_kept
+from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
 from nirbridge.ir import SparseMatrix
@@ -142,7 +133,7 @@ def module_refusal(activation: str, module: nn.Module, args: Any) -> RefusalErro
     if neurons.is_neuron(module) or norse.is_neuron(module):
         return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
     if type(module) in (nn.Softmax, nn.LogSoftmax):
-        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
+        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=shape_kept(args))
     refusal = refusals.module_refusal(module, args)
     analog = type(module).__module__ == "torch.nn.modules.activation"
     return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
@@ -151,15 +142,10 @@ def module_refusal(activation: str, module: nn.Module, args: Any) -> RefusalErro
 def function_refusal(activation: str, name: str, args: Any) -> RefusalError:
     """Why a function or method is not converted; see :func:`module_refusal`."""
     if name in ("softmax", "log_softmax"):
-        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
+        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=shape_kept(args))
     refusal = refusals.function_refusal(name, args)
     analog = "is an analog" in refusal.found or "compares" in refusal.found
     return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
-
-
-def _kept(args: Any) -> Any:
-    """The refused function's input, so that what follows it is looked at too."""
-    return next((value for value in args if isinstance(value, Signal)), UNKNOWN)
 
 
 GRAPH_MODULES: dict[type[nn.Module], Any] = {Aggregate: _aggregate_module}
@@ -176,8 +162,6 @@ _SUMS: dict[str, Any] = {"add": add, "sub": subtract, "subtract": subtract}
 ANALOG = Vocabulary(
     modules={
         **layers.MODULES,
-        **pooling.MODULES,
-        **enlarging.MODULES,
         **activations.MODULES,
         nn.MaxPool2d: with_fields(maxima.max_pool2d_of_spikes, *maxima.FIELDS),
         **rectifiers.MODULES,
@@ -187,8 +171,6 @@ ANALOG = Vocabulary(
     named_modules=layers.NAMED_MODULES,
     functions={
         **FUNCTIONS,
-        **concatenation.FUNCTIONS,
-        **enlarging.FUNCTIONS,
         **activations.FUNCTIONS,
         **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), maxima.max_pool2d_of_spikes),
         **dict.fromkeys((torch.sub, torch.subtract, operator.sub, operator.isub), subtract),

@@ -66,7 +66,8 @@ def above(value: Any, shape: Shape) -> nir.Threshold:
 def channel_map(weight: Array, shape: Shape, does: str) -> nir.NIRNode:
     """Takes axis 0 of its input, of ``shape``, for channels, on which ``weight`` [out, in, *kernel] works.
 
-    The padding is the kernel less 1: a kernel of 1 leaves an axis as it is, one of n makes n places of one.
+    The padding is the kernel less 1: a kernel of 1 leaves an axis as it is, one of n makes n places of one.  Axes that
+    the kernel lacks are of 1.
 
     Raises:
         CannotExpandError: the data have more than three axes; ``does`` says what for.
@@ -76,6 +77,7 @@ def channel_map(weight: Array, shape: Shape, does: str) -> nir.NIRNode:
         return nir.Linear(weight)
     if others > 2:
         raise CannotExpandError(f"{does} data of {len(shape)} axes, NIR convolves 3 at most", "Flatten them first")
+    weight = weight.reshape(*weight.shape, *(1,) * (others + 2 - weight.ndim))
     padding = tuple(size - 1 for size in weight.shape[2:])
     bias = np.zeros(len(weight), dtype=weight.dtype)
     if others == 1:

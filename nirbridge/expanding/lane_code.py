@@ -6,7 +6,7 @@ from textwrap import indent
 from typing import Any
 
 from nirbridge.expanding.fragment import Array
-from nirbridge.expanding.target import File, Lanes
+from nirbridge.expanding.target import Lanes
 
 SPIKES = """\
 class Spikes:  # which value each lane sends, and what it does to the membrane
@@ -63,24 +63,28 @@ _STEPS = """\
 """
 
 
-def filled(program: str, file: File) -> str:
-    """A program for a file of ours; what its places stand for is named here."""
-    order = _ORDER if file.joins else ""
+def filled(program: str, path: str, lanes: dict[str, Lanes], *, joins: bool, one_row: bool) -> str:
+    """A program for a file of ours; what its places stand for is named here.
+
+    Args:
+        program: of the platform.
+        path: of the file.
+        lanes: of neurons whose levels the code states: by name.
+        joins: whether branches join.
+        one_row: whether its data are flattened to one row of numbers.
+    """
+    order = _ORDER if joins else ""
+    flat = ".flatten(2)" if one_row else ""
     return program.format(
-        path=file.path,
-        flat=file.flattened,
-        steps=_STEPS.format(flat=file.flattened),
+        path=path,
+        flat=flat,
+        steps=_STEPS.format(flat=flat),
         spikes=SPIKES,
-        membrane=_membrane(file.lanes),
-        neurons=rows(file.lanes),
+        membrane=_MEMBRANE if any(it.threshold is None for it in lanes.values()) else "",
+        neurons=rows(lanes),
         order=order,
         order_within=indent(order, "    "),
     )
-
-
-def _membrane(lanes: dict[str, Lanes]) -> str:
-    """The class for those that send their membrane, where there are any."""
-    return _MEMBRANE if any(it.threshold is None for it in lanes.values()) else ""
 
 
 def rows(lanes: dict[str, Lanes]) -> str:

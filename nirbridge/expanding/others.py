@@ -36,9 +36,7 @@ def aggregate(name: str, node: Aggregate, shapes: Shapes) -> Fragment:
         CannotExpandError: the data have more than three axes.
     """
     fragment = Fragment(name)
-    weight = dense(node.weight)
-    kernel = weight.reshape(*weight.shape, *(1,) * (len(shapes.input) - 1))
-    fragment.add("", channel_map(kernel, shapes.input, "aggregates"))
+    fragment.add("", channel_map(dense(node.weight), shapes.input, "aggregates"))
     fragment.entries.append(name)
     return fragment
 

@@ -58,8 +58,7 @@ def product(name: str, node: Product, flat: FlatGraph) -> Fragment:
     fragment.entries.append(joined)
     reached: list[list[tuple[str, float]]] = []
     for slot, found in enumerate(levels):
-        weight = np.zeros((size, node.input_shape[0], *(1,) * (len(node.input_shape) - 1)))
-        weight[np.arange(size), slot * size + np.arange(size)] = 1
+        weight = np.eye(size, node.input_shape[0], slot * size)
         factor = fragment.add(f"slot{slot}", channel_map(weight, node.input_shape, "multiplies"), joined)
         reached.append([])
         for s, (low, high) in enumerate(zip([0.0, *found[:-1]], found, strict=True)):

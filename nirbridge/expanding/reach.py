@@ -29,7 +29,7 @@ from nirbridge.expanding.lowering.neurons import (
 )
 from nirbridge.expanding.lowering.scales import folded, with_full_scales, with_joined_outputs, without_identities
 from nirbridge.expanding.lowering.shifts import around_zero
-from nirbridge.expanding.target import File, Lanes, Target
+from nirbridge.expanding.target import Lanes, Target
 from nirbridge.expanding.targets import target_named
 from nirbridge.files import whole_file
 from nirbridge.ir import FlatGraph, MultiLevelLIF, build_graph, flatten, infer_shapes, label, spec_of, time_step, write
@@ -57,7 +57,7 @@ class Reached:
         """The program that runs the file with the platform."""
         flat = flatten(self.graph)
         joins = any(len(flat.sources(name)) > 1 for name in flat.nodes)
-        return filled(self.target.code, File(path, self.lanes, joins, self.one_row))
+        return filled(self.target.code, path, self.lanes, joins=joins, one_row=self.one_row)
 
 
 def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float | None = None) -> Reached:
@@ -78,15 +78,11 @@ def reach(graph: nir.NIRGraph, target: str, approximate: bool = False, dt: float
     platform = target_named(target)
     if platform.refused:
         raise UnsupportedError(f"target '{target}'", platform.refused, "Use another platform of docs/reach.md")
-    problems = _level_problems(flatten(graph), platform)
-    if problems:
-        raise UnsupportedError.from_problems(problems)
+    _require_none(_level_problems(flatten(graph), platform))
     keep = frozenset({MultiLevelLIF}) if platform.levels_by_code else frozenset()
     core, notes = expand_with_notes(graph, approximate, dt=dt, keep=keep)
     flat, step = flatten(core), time_step(flatten(graph).nodes.values(), dt)
-    problems = _port_problems(flat)
-    if problems:
-        raise UnsupportedError.from_problems(problems)
+    _require_none(_port_problems(flat))
     lowered, lanes, one_row = _made(flat, platform, step)
     named, names = ordered_names(lowered)
     nodes = {name: _in_precision(node, platform) for name, node in named.nodes.items()}
@@ -113,21 +109,21 @@ def _made(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGraph, dict[s
 def _in_terms_of(target: Target, flat: FlatGraph, dt: float) -> tuple[FlatGraph, dict[str, Lanes]]:
     flat = with_synapses_apart(flat)
     lanes: dict[str, Lanes] = {}
-    problems: list[Problem] = []
     if target.levels_by_code:
         flat, lanes = neurons_by_code(flat, target, dt)
     else:
         if target.cycles:
             flat = delays_as_cycles(filters_as_cycles(around_zero(flat, dt), dt), dt)
         flat = with_even_neurons(with_one_threshold(flat, target), target)
-        problems += neuron_problems(flat, target, dt)
-    if problems:
-        raise UnsupportedError.from_problems(problems)
+        _require_none(neuron_problems(flat, target, dt))
     lowered = _lowered(flat, target, dt)
-    problems += _type_problems(lowered, target)
+    _require_none(_type_problems(lowered, target))
+    return lowered, lanes
+
+
+def _require_none(problems: list[Problem]) -> None:
     if problems:
         raise UnsupportedError.from_problems(problems)
-    return lowered, lanes
 
 
 def _lowered(flat: FlatGraph, target: Target, dt: float) -> FlatGraph:

@@ -34,28 +34,6 @@ SENDS_MEMBRANE = Lanes(None, np.zeros((0, 1)), None, np.zeros(1), False)
 
 
 @dataclass(frozen=True)
-class File:
-    """What a program has to know of the file that it runs.
-
-    Attributes:
-        path: of it.
-        lanes: of neurons whose levels the code states: by name.
-        joins: whether branches join.
-        one_row: whether its data are flattened to one row of numbers.
-    """
-
-    path: str
-    lanes: dict[str, Lanes]
-    joins: bool
-    one_row: bool
-
-    @property
-    def flattened(self) -> str:
-        """What brings x [T, B, ...] into the form that the file takes."""
-        return ".flatten(2)" if self.one_row else ""
-
-
-@dataclass(frozen=True)
 class Target:
     """One platform: what its importer really does with a file, read from its source.
 
@@ -74,7 +52,7 @@ class Target:
         cycles: whether edges that close a cycle carry the value of the step before.
         levels_by_code: whether multi-level neurons are one LIF in the file and a spike function in the code.
         analog: whether values other than spikes travel between nodes.
-        memoryless: tau of a LIF without memory in steps, 0 where there is none.
+        memoryless: tau of a LIF without memory in steps.
         writes_v_reset: whether its version of NIR knows the field.
         code: the program that runs the file, with places that ``lane_code`` fills; empty where there is none.
         ran: whether our tests ran the platform itself.

@@ -29,24 +29,21 @@ def array(value: Any) -> NDArray[Any]:
     return np.array(tensor.cpu().numpy())
 
 
-def pair(value: Any) -> tuple[int, int]:
-    """One number for both axes, or one for each."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
-    if len(values) == 1:
-        values *= 2
-    if len(values) != 2:
-        raise RefusalError(f"has {values} where one or two numbers are needed", "Give one or two numbers")
-    return int(values[0]), int(values[1])
-
-
-def single(value: Any) -> int:
-    """One number, which may stand in a tuple of one."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(values) != 1:
-        raise RefusalError(f"has {values} where one number is needed", "Give one number")
-    return int(values[0])
+def constant(value: Any, dtype: Any) -> NDArray[Any]:
+    """A tensor in its own dtype, or a number of the code in this one."""
+    return array(value) if isinstance(value, torch.Tensor) else np.asarray(value, dtype=dtype)
 
 
 def each(value: Any, axes: int) -> tuple[int, ...]:
-    """A number for each of one axis or two."""
-    return (single(value),) if axes == 1 else pair(value)
+    """A number for each of one axis or two; one number, which may stand in a tuple, is for all.
+
+    Raises:
+        RefusalError: there are more numbers, or fewer.
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(values) == 1:
+        values *= axes
+    if len(values) != axes:
+        needed = "one number is" if axes == 1 else "one or two numbers are"
+        raise RefusalError(f"has {values} where {needed} needed", "Give a number for each axis")
+    return tuple(int(number) for number in values)

@@ -8,6 +8,8 @@ from typing import Any
 
 import nir
 import numpy as np
+import torch
+from torch import nn
 
 from nirbridge.errors import Problem
 from nirbridge.exporting.settling import Moved, nodes_for
@@ -28,7 +30,7 @@ def free_name(wanted: str, taken: Container[str]) -> str:
 
 
 class GraphBuilder:
-    """A graph while it grows.
+    """The graph of a module while it grows.
 
     Attributes:
         dt: seconds per step, for neurons with time constants.
@@ -43,9 +45,11 @@ class GraphBuilder:
             of OverTime run over axis 0, inside of it they unfold it.
     """
 
-    def __init__(self, dt: float, dtype: Any) -> None:
+    def __init__(self, dt: float, module: nn.Module) -> None:
+        tensors = (*module.parameters(), *module.buffers())
         self.dt = dt
-        self.dtype = dtype
+        self.dtype: Any = np.float64 if any(tensor.dtype is torch.float64 for tensor in tensors) else np.float32
+        self._taken = {name for name, _ in module.named_modules()}
         self.problems: list[tuple[Problem, bool]] = []
         self.settled: dict[int, tuple[Signal, Signal]] = {}
         self.cells: list[str] = []
@@ -66,13 +70,17 @@ class GraphBuilder:
 
     def add_input(self, name: str, node: nir.NIRNode, shape: Shape, leading: LeadingAxes) -> Signal:
         """A node through which data enter."""
-        return self._enter(name, node, (), shape, leading)
+        return self._enter(self._boundary(name), node, (), shape, leading)
 
     def add_output(self, name: str, signal: Signal) -> None:
         """A node through which ``signal`` leaves."""
         signal = self.settle(signal)
         node = nir.Output(output_type={"output": np.array(signal.shape, dtype=np.int64)})
-        self._enter(name, node, signal.sources, signal.shape, signal.leading)
+        self._enter(self._boundary(name), node, signal.sources, signal.shape, signal.leading)
+
+    def _boundary(self, name: str) -> str:
+        """A boundary's name gives way to a module's."""
+        return f"graph_{name}" if name in self._taken else name
 
     def add(self, name: str, node: nir.NIRNode, signal: Signal) -> Signal:
         """A node that takes ``signal``; its name gets a number where it is taken.

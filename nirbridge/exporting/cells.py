@@ -21,7 +21,7 @@ from torch import Tensor
 
 from nirbridge.exporting.call import Call
 from nirbridge.exporting.neurons import require_fit
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_leading
 from nirbridge.ir import MultiLevelLIF
 
 Array = NDArray[Any]
@@ -40,9 +40,7 @@ def first_call(call: Call, input: Any, leading: LeadingAxes, hint: str) -> Signa
     Raises:
         RefusalError: they do not, or the neuron is called a second time and would go on with its state.
     """
-    signal = require_signal(input)
-    if signal.leading is not leading:
-        raise RefusalError(f"takes {leading.text}, but its input is {signal.leading.text}", hint, leading=True)
+    signal = require_leading(input, leading, hint)
     if call.name in call.builder.called:
         found = "is called again in one forward, but has one state"
         raise RefusalError(found, "Let forward make one step, without a loop, and use one neuron for each place")

@@ -67,9 +67,9 @@ def pixel_shuffle(call: Call, input: Any, upscale_factor: int) -> Signal:
     count = factor**2
     if signal.shape[0] % count:
         raise RefusalError(f"makes pictures of {signal.shape[0]} channels, no multiple of {count}", "Check the layer")
-    kernel = torch.eye(count).reshape(count, 1, factor, factor).repeat(signal.shape[0] // count, 1, 1, 1)
-    kernel = kernel.to(torch.float64 if call.builder.dtype is np.float64 else torch.float32)
-    return conv_transpose(call, signal, kernel, stride=factor, groups=signal.shape[0] // count)
+    groups = signal.shape[0] // count
+    kernel = np.eye(count, dtype=call.builder.dtype).reshape(count, 1, factor, factor)
+    return conv_transpose(call, signal, np.tile(kernel, (groups, 1, 1, 1)), stride=factor, groups=groups)
 
 
 def upsample(

@@ -29,6 +29,7 @@ from nirbridge.ir import Shape, flatten, graphs_equal, is_input, time_step
 from nirbridge.ir.stated_shapes import declared_shape
 from nirbridge.neurons import OverTime, PrimitiveNeuron, SpikingNeuron
 from nirbridge.neurons.overtime import folded_time
+from nirbridge.runtime import require_seconds
 
 _MOST_AXES = 8
 _TRIED = (5, 7)
@@ -86,12 +87,12 @@ def export(
     if not isinstance(module, nn.Module):
         raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
     inputs = _input_nodes(input_shape, input_node)
-    step = _time_step(dt, input_node)
+    require_seconds("dt", dt)
+    step = time_step(inputs.values(), dt)
     with nested(module):
         module = plain(module)
-        with evaluation(module):
-            attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
-            graph = _agreed(attempts, partial(_runs, module, inputs=inputs), metadata or {})
+        attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
+        graph = _agreed(attempts, partial(_runs, module, inputs=inputs), metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
@@ -128,14 +129,6 @@ def _checked_shape(shape: Any) -> Shape:
     return tuple(int(n) for n in sizes)
 
 
-def _time_step(dt: float | None, input_node: nir.NIRNode | None) -> float:
-    if dt is None:
-        return time_step([] if input_node is None else [input_node])
-    if not (isinstance(dt, (int, float)) and math.isfinite(dt) and dt > 0):
-        raise InputError("argument 'dt'", f"{dt!r} is not a positive number of seconds", "Give for instance 1e-3")
-    return float(dt)
-
-
 def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
     """The readings of the module's own tensors that are worth a try; a wrapper over time settles it."""
     homes = {f"{type(inner).__module__}.{type(inner).__qualname__}" for inner in module.modules()}
@@ -154,22 +147,21 @@ def _readings(module: nn.Module) -> tuple[LeadingAxes, ...]:
 
 def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode], dt: float) -> GraphBuilder:
     """The graph, or its problems, under one reading."""
-    builder = GraphBuilder(dt, _dtype(module))
+    builder = GraphBuilder(dt, module)
     builder.batch_first = leading is LeadingAxes.BATCH_FIRST
     builder.over = leading if leading is LeadingAxes.TIME else None
-    taken = {name for name, _ in module.named_modules()}
     signals = {
-        name: builder.add_input(_free(name or "input", taken), copy.copy(node), _shape_of(node), leading)
+        name: builder.add_input(name or "input", copy.copy(node), _shape_of(node), leading)
         for name, node in inputs.items()
     }
-    interpreter = Interpreter(builder)
     first = signals.pop("", None)
-    result = interpreter.call_module(module, "", () if first is None else (first,), signals)
+    with evaluation(module):  # of its own, since one reading must not find what another left behind
+        result = Interpreter(builder).call_module(module, "", () if first is None else (first,), signals)
     if leading is LeadingAxes.STEP:
         require_states(builder, result, "")
     try:
         for name, signal in _outputs(result).items():
-            builder.add_output(_free(name, taken), signal)
+            builder.add_output(name, signal)
     except RefusalError as refusal:
         builder.refuse(f"module {type(module).__name__}", refusal)
     return builder
@@ -180,16 +172,6 @@ def _shape_of(node: nir.NIRNode) -> Shape:
     if shape is None:
         raise InputError("argument 'input_node'", "states no shape", "Give it one")
     return shape
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A boundary's name gives way to a module's."""
-    return f"graph_{name}" if name in taken else name
-
-
-def _dtype(module: nn.Module) -> Any:
-    tensors = (*module.parameters(), *module.buffers())
-    return np.float64 if any(tensor.dtype is torch.float64 for tensor in tensors) else np.float32
 
 
 def _outputs(result: Any) -> dict[str, Signal]:
@@ -262,7 +244,7 @@ def _runs(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRN
     data = {name: some.new_zeros((*lead, *_shape_of(node))) for name, node in inputs.items()}
     first = [data.pop("")] if "" in data else []
     try:
-        with user_code(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
+        with evaluation(module), user_code(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
             module(*first, **data)
     except Exception:  # whatever the code of a user raises
         return False

@@ -43,9 +43,9 @@ def fed_back(
     if find_all(Unknown, signals):
         return UNKNOWN
     sent = signals[-1]
-    entering = sent.reshaped(sent.shape, LeadingAxes.FOLDED)
+    entering = sent.over(LeadingAxes.FOLDED)
     if nothing is not None:
-        entering = call.builder.total(call.name, nothing.reshaped(nothing.shape, LeadingAxes.FOLDED), entering)
+        entering = call.builder.total(call.name, nothing.over(LeadingAxes.FOLDED), entering)
     back = call.call_module(feedback, join(call.name, name), (entering,), {})
     if not find_all(Signal, back):
         return back  # what was refused inside of it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import replace
-from math import prod
+from functools import partial
 from typing import Any
 
 import nir
@@ -14,18 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nirbridge.exporting import moving, pooling
-from nirbridge.exporting.arrays import array
+from nirbridge.exporting import concatenation, enlarging, moving, pooling
+from nirbridge.exporting.arrays import constant
 from nirbridge.exporting.call import Call, Handler
-from nirbridge.exporting.layers import (
-    SHAPING,
-    conv,
-    flatten,
-    linear,
-    over_batch_or_time,
-    reshape_to,
-    unflatten,
-)
+from nirbridge.exporting.layers import SHAPING, conv, flatten, linear, reshape_to, unflatten, with_rest
 from nirbridge.exporting.normalisation import batch_norm
 from nirbridge.exporting.pooling import over_places
 from nirbridge.exporting.products import product
@@ -33,14 +25,15 @@ from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.windows import item, pad
 
 _FLOATING = (torch.float32, torch.float64)
+_READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
 
 
 def add(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Signal:
     """x + alpha y: two sets of edges into whatever takes the sum."""
     if isinstance(input, Signal) and isinstance(other, Signal):
         return call.builder.total(call.name, input, other if alpha == 1 else multiply(call, other, alpha))
-    signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
-    number = torch.as_tensor(constant)
+    signal, added = (input, other) if isinstance(input, Signal) else (other, input)
+    number = torch.as_tensor(added)
     if bool(torch.all(number == 0)):
         return _kept_by(require_signal(signal), tuple(number.shape))
     raise RefusalError("adds a constant, for which a graph has no node", "Put it into the bias of the layer before")
@@ -69,8 +62,8 @@ def multiply(call: Call, input: Any, other: Any) -> Signal:
     """c x with a constant c: Scale; x y of two tensors: Place for each, and Product."""
     if isinstance(input, Signal) and isinstance(other, Signal):
         return product(call, input, other)
-    signal, constant = (input, other) if isinstance(input, Signal) else (other, input)
-    return call.emit(nir.Scale(_factor(call, require_signal(signal), constant)), require_signal(signal))
+    signal, factor = (input, other) if isinstance(input, Signal) else (other, input)
+    return call.emit(nir.Scale(_factor(call, require_signal(signal), factor)), signal)
 
 
 def divide(call: Call, input: Any, other: Any) -> Signal:
@@ -89,14 +82,14 @@ def negative(call: Call, input: Any) -> Signal:
 
 def as_constant(call: Call, signal: Signal, value: Any) -> Any:
     """A constant as an array, without axes of 1 that stand before those of the features."""
-    found = array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=call.builder.dtype)
+    found = constant(value, call.builder.dtype)
     surplus = found.ndim - len(signal.shape)
     return found.reshape(found.shape[surplus:]) if surplus > 0 and set(found.shape[:surplus]) <= {1} else found
 
 
-def _factor(call: Call, signal: Signal, constant: Any) -> Any:
+def _factor(call: Call, signal: Signal, given: Any) -> Any:
     """The constant as an array of the features' shape; NIR's Scale has one factor for each feature."""
-    factor = as_constant(call, signal, constant)
+    factor = as_constant(call, signal, given)
     try:
         return np.broadcast_to(factor, signal.shape).copy()
     except ValueError:
@@ -107,12 +100,11 @@ def _factor(call: Call, signal: Signal, constant: Any) -> Any:
 def reshape(call: Call, input: Any, *shape: Any) -> Signal:
     """Another shape, where it only merges neighbouring feature axes or folds time into the batch."""
     signal = require_signal(input)
-    sizes = list(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
-    if sizes.count(-1) == 1:
-        sizes[sizes.index(-1)] = signal.elements // -prod(sizes)
-    if prod(sizes) != signal.elements:
-        raise RefusalError(f"reshapes features {signal.shape} to {tuple(shape)}", "Use flatten", leading=True)
-    return reshape_to(call, signal, tuple(sizes), "reshapes")
+    given = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    sizes = with_rest(given, signal.elements)
+    if sizes is None:
+        raise RefusalError(f"reshapes features {signal.shape} to {shape}", "Use flatten", leading=True)
+    return reshape_to(call, signal, sizes, "reshapes")
 
 
 def _axes(signal: Signal, dim: Any) -> tuple[int, ...]:
@@ -134,22 +126,12 @@ def squeeze(call: Call, input: Any, dim: Any = None) -> Signal:
     return signal
 
 
-def mean(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
-    """The mean over height, width or both: AvgPool2d over the whole picture, or a convolution."""
-    return _over_places(call, input, dim, keepdim, mean=True)
-
-
-def total(call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
-    """The sum over height, width or both: SumPool2d over the whole picture, or a convolution."""
-    return _over_places(call, input, dim, keepdim, mean=False)
-
-
-def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) -> Signal:
+def _over_places(mean: bool, call: Call, input: Any, dim: Any = None, keepdim: bool = False) -> Signal:
+    """The mean or sum over height, width or both: a pool of the whole picture, or a convolution."""
     signal = require_signal(input)
     dims = _axes(signal, dim)
-    refusal = over_batch_or_time(signal, dims)
-    if refusal:
-        raise refusal
+    if any(d < signal.leading.axes for d in dims):
+        raise RefusalError(f"reduces the time or batch axis of {signal.text}", _READOUT)
     reduced = tuple(d - signal.leading.axes for d in dims)
     if len(signal.shape) not in (2, 3) or 0 in reduced:
         found = f"reduces axes {dims} of features {signal.shape}; a graph reduces places of (C, L) or (C, H, W) alone"
@@ -160,6 +142,9 @@ def _over_places(call: Call, input: Any, dim: Any, keepdim: bool, mean: bool) ->
     flattening = replace(call, name=f"{call.name}.flatten")
     kept = tuple(size for axis, size in enumerate(signal.shape) if axis not in reduced)
     return reshape_to(flattening, pooled, (*signal.leading.value, *kept), "flattens")
+
+
+mean, total = partial(_over_places, True), partial(_over_places, False)
 
 
 def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Signal:
@@ -268,6 +253,8 @@ FUNCTIONS: dict[Any, Handler] = {
     **moving.FUNCTIONS,
     **{getattr(torch, name): handler for name, handler in {**_ARITHMETIC, **_SHAPES}.items()},
     **pooling.FUNCTIONS,
+    **enlarging.FUNCTIONS,
+    **concatenation.FUNCTIONS,
     **dict.fromkeys(_DROPOUTS, dropout),
     operator.add: add,
     operator.iadd: add,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from nirbridge.errors import NirbridgeError
+from nirbridge.errors import GraphError, NirbridgeError
 from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
@@ -83,7 +83,10 @@ class Interpreter:
             raise RefusalError(
                 f"is called in a way that export does not know ({error})", "Call it more plainly"
             ) from None
-        return handler(call, *args, **kwargs)
+        try:
+            return handler(call, *args, **kwargs)
+        except GraphError as error:  # no such node can be made
+            raise RefusalError("; ".join(one.found for one in error.problems), error.problems[0].next_step) from error
 
     def _settled(self, value: Any) -> Any:
         return self.builder.settle(value) if isinstance(value, Signal) else value
@@ -222,28 +225,24 @@ class Trace:
             return attribute(args[0], args[1], self.interpreter.builder.dtype)
         if node.target is operator.getitem and isinstance(args[0], (tuple, list, dict)):
             return _item(*args)
-        handler = self.vocabulary.functions.get(node.target)
-        if handler is None:
-            raise self.vocabulary.function_refusal(node.target.__name__, args)
-        self._refuse_counts(node, handler)
-        return self.interpreter.apply(handler, self._name(node, node.target.__name__), args, kwargs)
+        return self._apply(node, self.vocabulary.functions.get(node.target), node.target.__name__, args, kwargs)
 
     def _call_method(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not is_recorded((args, kwargs)):
             _refuse_writing(node.target.endswith("_"))
             return _computed(getattr(args[0], node.target), args[1:], kwargs)
         name = node.target.rstrip("_")
-        handler = self.vocabulary.methods.get(name)
         on_signal = isinstance(args[0], (Signal, Unknown)) or name in self.vocabulary.constant_first
-        if handler is None or not on_signal:
-            raise self.vocabulary.function_refusal(name, args)
-        self._refuse_counts(node, handler)
-        return self.interpreter.apply(handler, self._name(node, name), args, kwargs)
+        return self._apply(node, self.vocabulary.methods.get(name) if on_signal else None, name, args, kwargs)
 
-    def _refuse_counts(self, node: fx.Node, handler: Handler) -> None:
+    def _apply(self, node: fx.Node, handler: Handler | None, name: str, args: Any, kwargs: Any) -> Any:
+        """What a function or method with this handler makes of its arguments."""
+        if handler is None:
+            raise self.vocabulary.function_refusal(name, args)
         if handler in ARITHMETIC and any(self._counts(one) for one in node.all_input_nodes):
             found = "computes with the number of steps or samples, which a graph does not know"
             raise RefusalError(found, "Use a number that the module holds")
+        return self.interpreter.apply(handler, self._name(node, name), args, kwargs)
 
     def _name(self, node: fx.Node, function: str) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
@@ -252,11 +251,10 @@ class Trace:
         return free_name(join(path, function), self.interpreter.builder.modules) if function else path
 
     def _where(self, node: fx.Node) -> str:
-        function = node.target if isinstance(node.target, str) else node.target.__name__
         owner = self._name(node, "")
         line = node.meta.get(SOURCE)
         of = f" in '{owner}'" if owner else f" in {type(self.module).__name__}"
-        return f"function '{function.rstrip('_')}'{of}{f' ({line})' if line else ''}"
+        return f"function '{_function_name(node).rstrip('_')}'{of}{f' ({line})' if line else ''}"
 
     def _refuse_overwriting(self, graph: fx.Graph) -> None:
         """Refuses an in-place operation on memory that is read again: the trace holds its old value there."""

@@ -1,4 +1,4 @@
-"""Linear layers, convolutions, and layers that only change a shape or nothing at all."""
+"""Linear layers, convolutions, layers that only change a shape or nothing at all, and the table of all layers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import nir
 import numpy as np
 from torch import nn
 
-from nirbridge.exporting import moving, windows
+from nirbridge.exporting import enlarging, moving, normalisation, pooling, windows
 from nirbridge.exporting.along import convolution, merges
 from nirbridge.exporting.arrays import array, each
 from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.settling import Moved, moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_batch, require_signal
 from nirbridge.ir import Shape
-
-_READOUT = "Export the module that gives [T, B, ...] and do this with the graph's output"
 
 
 def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Signal:
@@ -59,11 +57,11 @@ def flatten(call: Call, input: Any, start_dim: int = 0, end_dim: int = -1) -> Si
     signal = require_signal(input)
     start, end = signal.axis(start_dim), signal.axis(end_dim)
     if start > end:
-        found = f"flattens axes {start}..{end} of {_text(signal)}, and the first stands behind the last"
+        found = f"flattens axes {start}..{end} of {signal.text}, and the first stands behind the last"
         raise RefusalError(found, "Give the first axis before the last", leading=True)
     merged = prod(signal.full_shape[start : end + 1])
     target = (*signal.full_shape[:start], merged, *signal.full_shape[end + 1 :])
-    return reshape_to(call, signal, target, f"flattens axes {start}..{end} of {_text(signal)}")
+    return reshape_to(call, signal, target, f"flattens axes {start}..{end} of {signal.text}")
 
 
 def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
@@ -81,7 +79,7 @@ def reshape_to(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
     unfolded = LeadingAxes.BATCH_FIRST if call.builder.batch_first else LeadingAxes.TIME
     for one, other in ((unfolded, LeadingAxes.FOLDED), (LeadingAxes.FOLDED, unfolded)):
         if signal.leading is one and target == (*other.value, *signal.shape):
-            return signal.reshaped(signal.shape, other)
+            return signal.over(other)
     raise RefusalError(
         f"{what}, which mixes time or batch with the features", "Flatten the axes behind time and batch", leading=True
     )
@@ -101,34 +99,28 @@ def _merge(call: Call, signal: Signal, target: Shape, what: str) -> Signal:
     return signal
 
 
-def _text(signal: Signal) -> str:
-    names = signal.leading.text.split(", ...")[0].lstrip("[")
-    return f"[{', '.join((names, *map(str, signal.shape)))}]"
-
-
 def unflatten(call: Call, input: Any, dim: int, sizes: Any) -> Signal:
     """Splits an axis: [T*B, ...] → [T, B, ...], or one of features on the way to another shape."""
     signal = require_signal(input)
     full = signal.full_shape
     dim = signal.axis(dim)
     given = tuple(int(n) for n in sizes)
-    rest = full[dim] // -prod(given) if -1 in given else 0
-    split = tuple(rest if n == -1 else n for n in given)
-    if prod(split) != full[dim]:
-        raise RefusalError(f"splits axis {dim} of {_text(signal)} into {given}", "Give sizes that multiply to it")
+    split = with_rest(given, full[dim])
+    if split is None:
+        raise RefusalError(f"splits axis {dim} of {signal.text} into {given}", "Give sizes that multiply to it")
     return reshape_to(call, signal, (*full[:dim], *split, *full[dim + 1 :]), f"splits axis {dim} into {split}")
+
+
+def with_rest(sizes: Shape, count: int) -> Shape | None:
+    """The sizes of ``count`` values, of which one may be given as -1; None where they do not multiply to it."""
+    rest = count // -prod(sizes) if sizes.count(-1) == 1 else -1
+    filled = tuple(rest if size == -1 else size for size in sizes)
+    return filled if prod(filled) == count else None
 
 
 def same(call: Call, module: nn.Module, input: Any) -> Signal:
     """A module that passes its input on in evaluation."""
     return require_signal(input)
-
-
-def over_batch_or_time(signal: Signal, dims: tuple[int, ...]) -> RefusalError | None:
-    """The refusal of a reduction over leading axes, which a graph does not have."""
-    if any(dim < signal.leading.axes for dim in dims):
-        return RefusalError(f"reduces the time or batch axis of {_text(signal)}", _READOUT)
-    return None
 
 
 _SHAPING: dict[type[nn.Module], Handler] = {
@@ -147,8 +139,12 @@ MODULES: dict[type[nn.Module], Handler] = {
     nn.Conv2d: _conv_module,
     **windows.MODULES,
     **moving.MODULES,
+    **pooling.MODULES,
+    **enlarging.MODULES,
+    **normalisation.MODULES,
     **_SHAPING,
 }
+"""All layers of torch."""
 SHAPING = frozenset((flatten, unflatten, *_SHAPING.values()))
 """Handlers that change a shape or nothing."""
 NAMED_MODULES: dict[str, Handler] = {"torchvision.ops.stochastic_depth.StochasticDepth": same}

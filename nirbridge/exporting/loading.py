@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -38,11 +40,8 @@ def load_module(spec: str) -> nn.Module:
         return found
     if not callable(found):
         raise InputError(where, f"'{name}' is a {type(found).__name__}, not callable", "Name a function or class")
-    try:
-        with user_code():
-            built = found()
-    except Exception as error:
-        raise InputError(where, f"calling '{name}()' raises {_described(error)}", "It takes no arguments") from error
+    with _named(where, f"calling '{name}()'", "It takes no arguments"):
+        built = found()
     if not isinstance(built, nn.Module):
         raise InputError(where, f"'{name}()' gives a {type(built).__name__}, not an nn.Module", "Return the module")
     return built
@@ -61,13 +60,13 @@ def _import_file(path: Path, where: str) -> ModuleType:
         sys.path.insert(0, folder)
     # Dataclasses and pickles look their module up by name; an installed one of the same name is left alone.
     sys.modules.setdefault(name, module)
-    try:
-        with user_code():
+    with _named(where, f"importing '{path}'", "Fix the file"):
+        try:
             specification.loader.exec_module(module)
-    except Exception as error:
-        if sys.modules.get(name) is module:
-            del sys.modules[name]
-        raise InputError(where, f"importing '{path}' raises {_described(error)}", "Fix the file") from error
+        except BaseException:
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+            raise
     return module
 
 
@@ -75,24 +74,20 @@ def _import_package(home: str, where: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        with user_code():
+    with _named(where, f"importing '{home}'", "Fix the module"):
+        try:
             return importlib.import_module(home)
-    except ModuleNotFoundError as error:
-        missing = f"no module named '{error.name}'"
-        raise InputError(where, missing, "Install it, or give the path of a .py file") from error
-    except Exception as error:
-        raise InputError(where, f"importing '{home}' raises {_described(error)}", "Fix the module") from error
+        except ModuleNotFoundError as error:
+            missing = error
+    next_step = "Install it, or give the path of a .py file"
+    raise InputError(where, f"no module named '{missing.name}'", next_step) from missing
 
 
 def _attribute(source: ModuleType, name: str, where: str) -> Any:
     found: Any = source
     for part in name.split("."):
-        try:
-            with user_code():
-                present = hasattr(found, part)
-        except Exception as error:
-            raise InputError(where, f"looking for '{part}' raises {_described(error)}", "Fix the file") from error
+        with _named(where, f"looking for '{part}'", "Fix the file"):
+            present = hasattr(found, part)
         if not present:
             near = get_close_matches(part, dir(found), 1)
             hint = f"Did you mean '{near[0]}'" if near else "Check the name behind the colon"
@@ -101,6 +96,13 @@ def _attribute(source: ModuleType, name: str, where: str) -> Any:
     return found
 
 
-def _described(error: Exception) -> str:
-    line = failing_line(error.__traceback__)
-    return f"{describe(error)}{f' at {line}' if line else ''}"
+@contextmanager
+def _named(where: str, doing: str, next_step: str) -> Iterator[None]:
+    """Runs code of the user; what it raises becomes an error that says when."""
+    try:
+        with user_code():
+            yield
+    except Exception as error:
+        line = failing_line(error.__traceback__)
+        found = f"{doing} raises {describe(error)}{f' at {line}' if line else ''}"
+        raise InputError(where, found, next_step) from error

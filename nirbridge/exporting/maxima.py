@@ -9,17 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nirbridge.exporting.arrays import pair, single
+from nirbridge.exporting.arrays import each
 from nirbridge.exporting.call import Call, Handler, with_fields
-from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
-from nirbridge.exporting.windowing import (
-    adaptive,
-    copies,
-    overhang,
-    padded,
-    pool_node,
-    stride_of,
-)
+from nirbridge.exporting.signal import RefusalError, Signal, require_signal
+from nirbridge.exporting.windowing import adaptive, padded, pool_node, pool_windows
 from nirbridge.ir import MaxPool2d
 
 _ONE_AXIS = "A graph's maximum takes (C, H, W): use Conv2d with kernels (1, k) and MaxPool2d((1, k)) throughout"
@@ -32,12 +25,9 @@ def max_pool2d(
     """The largest value of each window: MaxPool2d; among spikes a zero behind the edge never is the largest."""
     if return_indices:
         raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
-    if pair(dilation) != (1, 1):
-        raise RefusalError(f"dilation {pair(dilation)}; pooling in a graph has none", "Use dilation=1")
-    signal = require_signal(input)
-    require_batch(signal, (3,), "[N, C, H, W]")
-    kernel, step, edge = pair(kernel_size), stride_of(stride, kernel_size, pair), pair(padding)
-    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
+    if each(dilation, 2) != (1, 1):
+        raise RefusalError(f"dilation {each(dilation, 2)}; pooling in a graph has none", "Use dilation=1")
+    signal, kernel, step, edge, over = pool_windows(input, kernel_size, stride, padding, ceil_mode)
     if any(over) and not of_spikes:
         found = f"ceil_mode=True with a last window that hangs over: size {signal.shape[1:]}, kernel {kernel}, "
         raise RefusalError(f"{found}stride {step}", "Use ceil_mode=False or sizes that divide evenly")
@@ -57,22 +47,17 @@ def adaptive_max_pool2d(call: Call, input: Any, output_size: Any, return_indices
     """Maxima over windows of one size: MaxPool2d; copies of a single place: Conv2d."""
     if return_indices:
         raise RefusalError("returns indices, which a graph does not carry", "Use return_indices=False")
-    signal, goal, even = adaptive(input, output_size)
-    if goal == signal.shape[1:]:
-        return signal
-    copied = copies(signal.shape, goal)
-    if copied is not None:
-        return call.emit(copied, signal)
-    if even is None:
+    signal, goal, pooled = adaptive(call, input, output_size, MaxPool2d)
+    if pooled is None:
         found = f"takes maxima of {signal.shape[1:]} places at {goal}, over windows that differ in size"
         raise RefusalError(found, "Choose an output size that divides the input size")
-    return call.emit(pool_node(MaxPool2d, *even, (0, 0)), signal)
+    return pooled
 
 
 def adaptive_max_pool1d(call: Call, input: Any, output_size: Any, return_indices: bool = False) -> Signal:
     """The values themselves; other maxima along one axis are refused."""
     signal = require_signal(input)
-    if len(signal.shape) == 2 and single(output_size) == signal.shape[1] and not return_indices:
+    if len(signal.shape) == 2 and each(output_size, 1) == signal.shape[1:] and not return_indices:
         return signal
     return max_pool1d(call, signal)
 

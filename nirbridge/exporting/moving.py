@@ -93,11 +93,7 @@ def _meta(value: Any) -> Any:
 
 def _small(value: Any, sizes: dict[int, int]) -> Any:
     """Arguments with the sizes of time and batch that the indices have."""
-    if isinstance(value, dict):
-        return {key: _small(item, sizes) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return (list if isinstance(value, list) else tuple)(_small(item, sizes) for item in value)
-    return sizes.get(value, value) if type(value) is int else value
+    return fx.node.map_aggregate(value, lambda item: sizes.get(item, item) if type(item) is int else item)
 
 
 def _function(name: str) -> Handler:
@@ -115,7 +111,7 @@ _BOTH = (
     "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "repeat_interleave",
     "pixel_unshuffle", "channel_shuffle",
 )  # fmt: skip
-_METHODS = ("expand", "repeat", "flip", "split_with_sizes")
+_METHODS = ("expand", "repeat", "split_with_sizes")
 _PLAIN: dict[str, Handler] = {name: _function(name) for name in _BOTH}
 MODULES: dict[type[nn.Module], Handler] = dict.fromkeys((nn.ChannelShuffle, nn.PixelUnshuffle), move)
 FUNCTIONS: dict[Any, Handler] = {getattr(torch, name): handler for name, handler in _PLAIN.items()}

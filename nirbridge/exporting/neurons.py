@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import nir
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from nirbridge.exporting.arrays import array
+from nirbridge.exporting.arrays import array, constant
 from nirbridge.exporting.call import Call, Handler
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import same
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, find_all, require_leading, require_signal
 from nirbridge.ir import Extension, TemporalMix
 from nirbridge.ir import MultiLevelLIF as MultiLevelNode
 from nirbridge.neurons import (
@@ -40,7 +41,8 @@ def is_neuron(module: nn.Module) -> bool:
 
 def multi_level(call: Call, module: SpikingNeuron, input: Any) -> Signal:
     """Any neuron with lanes: its thresholds, weights and resets as they stand, number by number."""
-    return call.emit(_node(module, _neuron_input(call, input)), _neuron_input(call, input))
+    signal = _neuron_input(call, input)
+    return call.emit(_node(module, signal), signal)
 
 
 def primitive(call: Call, module: PrimitiveNeuron, input: Any) -> Signal:
@@ -76,11 +78,7 @@ def mixed_in_time(call: Call, module: LMHT, input: Any) -> Signal:
 
 def over_time(call: Call, module: OverTime, input: Any) -> Signal:
     """The inner network on [T*B, ...]; the wrapper has no part in the names."""
-    signal = require_signal(input)
-    if signal.leading is not LeadingAxes.TIME:
-        found = f"runs over [T, B, ...], but its input is {signal.leading.text}"
-        raise RefusalError(found, "Wrap the whole network once", leading=True)
-    folded = signal.reshaped(signal.shape, LeadingAxes.FOLDED)
+    folded = require_leading(input, LeadingAxes.TIME, "Wrap the whole network once").over(LeadingAxes.FOLDED)
     before, call.builder.over = call.builder.over, LeadingAxes.FOLDED
     try:
         result = call.call_module(module.module, call.name, (folded,), {})
@@ -90,17 +88,14 @@ def over_time(call: Call, module: OverTime, input: Any) -> Signal:
         return result  # what was refused inside of it
     if not isinstance(result, Signal) or result.leading is not LeadingAxes.FOLDED:
         raise RefusalError("its network does not return one tensor over [T*B, ...]", "Return one tensor")
-    return result.reshaped(result.shape, LeadingAxes.TIME)
+    return result.over(LeadingAxes.TIME)
 
 
 def recurrent(call: Call, module: Recurrent, input: Any) -> Signal:
     """The neuron, which has the layer's name, and a cycle through ``<name>.feedback``."""
     signal = _neuron_input(call, input)
-
-    def build() -> list[Any]:
-        return [call.call_module(module.neuron, call.name, (signal,), {})]
-
-    return fed_back(call, signal, module.feedback, "feedback", build)
+    neuron = partial(call.call_module, module.neuron, call.name, (signal,), {})
+    return fed_back(call, signal, module.feedback, "feedback", lambda: [neuron()])
 
 
 def _neuron_input(call: Call, input: Any) -> Signal:
@@ -116,7 +111,7 @@ def _neuron_input(call: Call, input: Any) -> Signal:
 
 def _node(module: SpikingNeuron, signal: Signal) -> MultiLevelNode:
     dtype = array(module.threshold).dtype
-    fields = {name: _number(getattr(module, name), dtype) for name in _NEURON_FIELDS}
+    fields = {name: constant(getattr(module, name), dtype) for name in _NEURON_FIELDS}
     fields |= {name: array(getattr(module, name)) for name in _LANE_FIELDS}
     for name, value in fields.items():
         require_fit(name, value[0] if name in _LANE_FIELDS else value, signal)
@@ -132,10 +127,6 @@ def require_fit(name: str, value: NDArray[Any], signal: Signal) -> None:
     if not fits:
         found = f"{name} of shape {value.shape} does not broadcast to features {signal.shape}"
         raise RefusalError(found, "Give one number, or (C, 1, 1) for channels of (C, H, W)")
-
-
-def _number(value: Any, dtype: Any) -> NDArray[Any]:
-    return array(value) if isinstance(value, Tensor) else np.asarray(value, dtype=dtype)
 
 
 MODULES: dict[type[nn.Module], Handler] = {

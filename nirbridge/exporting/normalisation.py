@@ -5,7 +5,7 @@ y = (x - μ)/sqrt(σ² + ε) γ + β = a x + s per channel, with a = γ/sqrt(σ�
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -51,51 +51,33 @@ def coefficients(
 
 def _apply(call: Call, signal: Signal, scale: Array, shift: Array, dtype: Any) -> Signal:
     before = call.builder.sender(signal)
-    fold = fold_into(before, len(signal.shape))
-    if fold is not None:
-        folded = fold(before, scale, shift)
-        return call.builder.replace(call.name, signal.sources[0], folded, signal.leading)
+    if folds(before, len(signal.shape)):
+        return call.builder.replace(call.name, signal.sources[0], folded(before, scale, shift), signal.leading)
     return call.emit(_alone(signal, scale.astype(dtype), shift.astype(dtype)), signal)
 
 
-def fold_into(before: nir.NIRNode | None, axes: int) -> Callable[..., nir.NIRNode] | None:
-    """How a x + s is folded into the layer before it, as a function of it, a and s; None where it cannot be.
+def folds(before: nir.NIRNode | None, axes: int) -> bool:
+    """Whether a x + s can be folded into the layer before it, whose output has so many axes.
 
     A Linear over several axes has its channels last, where batch normalisation has them first.
     """
-    if type(before) in (nir.Affine, nir.Linear) and axes > 1:
-        return None
-    return _FOLDS.get(type(before)) if before is not None else None
+    return type(before) in _CONVOLUTIONS or (type(before) in _MATRICES and axes == 1)
 
 
-def _fold_matrix(node: nir.Affine | nir.Linear, scale: Array, shift: Array) -> nir.Affine:
-    bias = node.bias.astype(np.float64) if type(node) is nir.Affine else 0.0
-    dtype = node.weight.dtype
-    weight = node.weight.astype(np.float64) * scale[:, None]
-    return nir.Affine(weight.astype(dtype), (bias * scale + shift).astype(dtype))
+def folded(before: Any, scale: Array, shift: Array) -> nir.NIRNode:
+    """The layer before, which sends a x + s where it sent x."""
+    dtype = before.weight.dtype
+    factor = scale.reshape(-1, *(1,) * (before.weight.ndim - 1))
+    weight = (before.weight.astype(np.float64) * factor).astype(dtype)
+    bias = (np.asarray(getattr(before, "bias", 0.0), dtype=np.float64) * scale + shift).astype(dtype)
+    if type(before) in _MATRICES:
+        return nir.Affine(weight, bias)
+    made: nir.NIRNode = replace(before, weight=weight, bias=bias, metadata={})  # it no longer only moves values
+    return made
 
 
-def _fold_kernel(node: nir.Conv1d | nir.Conv2d, scale: Array, shift: Array) -> nir.Conv1d | nir.Conv2d:
-    dtype = node.weight.dtype
-    weight = node.weight.astype(np.float64) * scale.reshape(-1, *(1,) * (node.weight.ndim - 1))
-    bias = node.bias.astype(np.float64) * scale + shift
-    return type(node)(
-        input_shape=node.input_shape,
-        weight=weight.astype(dtype),
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        groups=node.groups,
-        bias=bias.astype(dtype),
-    )
-
-
-_FOLDS: dict[type[nir.NIRNode], Callable[..., nir.NIRNode]] = {
-    nir.Affine: _fold_matrix,
-    nir.Linear: _fold_matrix,
-    nir.Conv1d: _fold_kernel,
-    nir.Conv2d: _fold_kernel,
-}
+_MATRICES = (nir.Affine, nir.Linear)
+_CONVOLUTIONS = (nir.Conv1d, nir.Conv2d)
 
 
 def _alone(signal: Signal, scale: Array, shift: Array) -> nir.NIRNode:

@@ -28,17 +28,16 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, join
+from nirbridge.exporting.cells import Array, numbers
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import linear
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_leading
 from nirbridge.ir import MultiLevelLIF
 
-Array = NDArray[Any]
 _HOME = "norse.torch.module"
 _SEQUENCE = "norse.torch.module.sequential.SequentialState"
 _KEEP_STATE = "Return the state of every cell from forward, as norse.torch.SequentialState does"
@@ -112,13 +111,12 @@ def _iaf(call: Call, module: Any, signal: Signal) -> nir.NIRNode:
 
 
 def _value(module: Any, name: str) -> Array:
-    return np.asarray(torch.as_tensor(getattr(module.p, name)).detach().cpu().numpy(), dtype=np.float64)
+    return numbers(torch.as_tensor(getattr(module.p, name)))
 
 
 def _rate(module: Any, name: str) -> Array:
     """dt·tau_inv, rounded as torch rounds it when it multiplies the two."""
-    product = torch.as_tensor(module.dt * torch.as_tensor(getattr(module.p, name))).detach()
-    rate = np.asarray(product.cpu().numpy(), dtype=np.float64)
+    rate = numbers(module.dt * torch.as_tensor(getattr(module.p, name)))
     if not (rate > 0).all():
         raise RefusalError(f"dt·{name} is {rate.min():g}, which no time constant gives", f"Use a {name} above 0")
     return rate
@@ -177,11 +175,8 @@ def _recurrent(leading: LeadingAxes) -> Handler:
 
 def _entering(call: Call, module: Any, input_tensor: Any, state: Any, leading: LeadingAxes) -> Signal:
     """The input of a neuron that is called once, from rest, with time and batch where it wants them."""
-    signal = require_signal(input_tensor)
-    if signal.leading is not leading:
-        found = f"takes {leading.text}, but its input is {signal.leading.text}"
-        hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
-        raise RefusalError(found, hint, leading=True)
+    hint = "Use norse.torch.Lift around it, or a layer over time such as norse.torch.LIF"
+    signal = require_leading(input_tensor, leading, hint)
     if find_all(State, state):
         raise RefusalError("is called again with the state of an earlier call", "Call each cell once a step")
     if state is not None:
@@ -197,16 +192,13 @@ def _entering(call: Call, module: Any, input_tensor: Any, state: Any, leading: L
 
 def _lift(call: Call, module: Any, x: Any) -> Any:
     """Lift: the inner module at each step, its state carried on."""
-    signal = require_signal(x[0] if isinstance(x, tuple) else x)
-    if signal.leading is not LeadingAxes.TIME:
-        raise RefusalError(f"takes [T, B, ...], but its input is {signal.leading.text}", leading=True)
-    step = signal.reshaped(signal.shape, LeadingAxes.STEP)
-    result = call.call_module(module.lifted_module, call.name, (step,), {})
+    signal = require_leading(x[0] if isinstance(x, tuple) else x, LeadingAxes.TIME)
+    result = call.call_module(module.lifted_module, call.name, (signal.over(LeadingAxes.STEP),), {})
     require_states(call.builder, result, call.name)
     output = result[0] if module.is_stateful and isinstance(result, tuple) else result
     if not isinstance(output, Signal):
         return output
-    lifted = output.reshaped(output.shape, LeadingAxes.TIME)
+    lifted = output.over(LeadingAxes.TIME)
     return (lifted, result[1]) if module.is_stateful else lifted
 
 
@@ -227,20 +219,17 @@ def require_states(builder: GraphBuilder, result: Any, path: str) -> None:
             builder.refuse(f"module '{cell}'", RefusalError(found, _KEEP_STATE))
 
 
-def _row(module: str, leading: LeadingAxes, make: Callable[[Call, Any, Signal], nir.NIRNode]) -> dict[str, Any]:
-    return {f"{_HOME}.{module}": _neuron(leading, make)}
-
-
-MODULES: dict[str, Handler] = {
-    **_row("lif.LIFCell", LeadingAxes.STEP, _lif),
-    **_row("lif.LIF", LeadingAxes.TIME, _lif),
-    f"{_HOME}.lif.LIFRecurrentCell": _recurrent(LeadingAxes.STEP),
-    f"{_HOME}.lif.LIFRecurrent": _recurrent(LeadingAxes.TIME),
-    **_row("leaky_integrator.LICell", LeadingAxes.STEP, _li),
-    **_row("leaky_integrator.LI", LeadingAxes.TIME, _li),
-    **_row("lif_box.LIFBoxCell", LeadingAxes.STEP, _lif_box),
-    **_row("leaky_integrator_box.LIBoxCell", LeadingAxes.STEP, _li_box),
-    **_row("iaf.IAFCell", LeadingAxes.STEP, _iaf),
-    **_row("iaf.IAF", LeadingAxes.TIME, _iaf),
-    f"{_HOME}.lift.Lift": _lift,
+_HANDLERS: dict[str, Handler] = {
+    "lif.LIFCell": _neuron(LeadingAxes.STEP, _lif),
+    "lif.LIF": _neuron(LeadingAxes.TIME, _lif),
+    "lif.LIFRecurrentCell": _recurrent(LeadingAxes.STEP),
+    "lif.LIFRecurrent": _recurrent(LeadingAxes.TIME),
+    "leaky_integrator.LICell": _neuron(LeadingAxes.STEP, _li),
+    "leaky_integrator.LI": _neuron(LeadingAxes.TIME, _li),
+    "lif_box.LIFBoxCell": _neuron(LeadingAxes.STEP, _lif_box),
+    "leaky_integrator_box.LIBoxCell": _neuron(LeadingAxes.STEP, _li_box),
+    "iaf.IAFCell": _neuron(LeadingAxes.STEP, _iaf),
+    "iaf.IAF": _neuron(LeadingAxes.TIME, _iaf),
+    "lift.Lift": _lift,
 }
+MODULES: dict[str, Handler] = {f"{_HOME}.{name}": handler for name, handler in _HANDLERS.items()}

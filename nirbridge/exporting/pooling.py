@@ -21,17 +21,10 @@ from torch.nn import functional
 from nirbridge.errors import reason_of
 from nirbridge.exporting import maxima
 from nirbridge.exporting.along import along, convolution
-from nirbridge.exporting.arrays import pair, single
+from nirbridge.exporting.arrays import each
 from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_batch, require_signal
-from nirbridge.exporting.windowing import (
-    adaptive,
-    copies,
-    overhang,
-    padded,
-    pool_node,
-    stride_of,
-)
+from nirbridge.exporting.windowing import adaptive, padded, pool_node, pool_windows, stride_of
 
 
 def avg_pool2d(
@@ -39,10 +32,7 @@ def avg_pool2d(
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Signal:  # fmt: skip
     """The mean of each window: AvgPool2d; SumPool2d and a factor for each place where their divisors differ."""
-    signal = require_signal(input)
-    require_batch(signal, (3,), "[N, C, H, W]")
-    kernel, step, edge = pair(kernel_size), stride_of(stride, kernel_size, pair), pair(padding)
-    over = overhang(signal, kernel, step, edge) if ceil_mode else (0, 0)
+    signal, kernel, step, edge, over = pool_windows(input, kernel_size, stride, padding, ceil_mode)
     counted = count_include_pad or edge == (0, 0)
     if counted and not any(over) and divisor_override in (None, kernel[0] * kernel[1]):
         return call.emit(pool_node(nir.AvgPool2d, kernel, step, edge), signal)
@@ -63,7 +53,8 @@ def avg_pool1d(
     """The mean of each window along one axis: a convolution; a matrix where their divisors differ."""
     signal = require_signal(input)
     require_batch(signal, (2,), "[N, C, L]")
-    kernel, step, edge = single(kernel_size), stride_of(stride, kernel_size, single), single(padding)
+    sizes = (kernel_size, stride_of(stride, kernel_size), padding)
+    (kernel,), (step,), (edge,) = (each(value, 1) for value in sizes)
     channels, length = signal.shape
     if not ceil_mode and (count_include_pad or not edge):
         weight = np.full((channels, 1, kernel), 1 / kernel, call.builder.dtype)
@@ -77,7 +68,7 @@ def adaptive_avg_pool1d(call: Call, input: Any, output_size: Any) -> Signal:
     """Means over windows that share an axis as evenly as they can: a convolution, or a matrix."""
     signal = require_signal(input)
     require_batch(signal, (2,), "[N, C, L]")
-    want, length = single(output_size), signal.shape[1]
+    (want,), length = each(output_size, 1), signal.shape[1]
     if want < 1:
         raise RefusalError(f"has output size {want}", "Give sizes from 1")
     if length % want:
@@ -110,14 +101,9 @@ def _run(pool: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:
     """Means over windows that share a picture: AvgPool2d; copies of a single place; a matrix along each axis."""
-    signal, goal, even = adaptive(input, output_size)
-    if goal == signal.shape[1:]:
-        return signal
-    copied = copies(signal.shape, goal)
-    if copied is not None:
-        return call.emit(copied, signal)
-    if even is not None:
-        return call.emit(pool_node(nir.AvgPool2d, *even, (0, 0)), signal)
+    signal, goal, pooled = adaptive(call, input, output_size, nir.AvgPool2d)
+    if pooled is not None:
+        return pooled
     for axis in (1, 2):
         want, size = goal[axis - 1], signal.shape[axis]
         if want != size:
@@ -129,17 +115,14 @@ def adaptive_avg_pool2d(call: Call, input: Any, output_size: Any) -> Signal:
 
 def sum_pool2d(call: Call, input: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Signal:
     """The sum of each window: SumPool2d."""
-    signal = require_signal(input)
-    require_batch(signal, (3,), "[N, C, H, W]")
-    kernel, step = pair(kernel_size), stride_of(stride, kernel_size, pair)
-    over = overhang(signal, kernel, step, (0, 0)) if ceil_mode else (0, 0)
-    return call.emit(pool_node(nir.SumPool2d, kernel, step, (0, 0)), padded(call, signal, over))
+    signal, kernel, step, edge, over = pool_windows(input, kernel_size, stride, 0, ceil_mode)
+    return call.emit(pool_node(nir.SumPool2d, kernel, step, edge), padded(call, signal, over))
 
 
 def over_places(call: Call, signal: Signal, axes: tuple[int, ...], mean: bool) -> Signal:
     """One value for all places along ``axes`` of (C, L) or (C, H, W), which keep the size 1: their mean or sum."""
     if len(signal.shape) == 3 and axes == (1, 2):
-        size = (signal.shape[1], signal.shape[2])
+        size = signal.shape[1:]
         return call.emit(pool_node(nir.AvgPool2d if mean else nir.SumPool2d, size, size, (0, 0)), signal)
     channels, *places = signal.shape
     window = [size if axis in axes else 1 for axis, size in enumerate(places, 1)]

@@ -40,20 +40,20 @@ def module_refusal(module: nn.Module, args: Iterable[Any]) -> RefusalError:
     """Why a module is not exported."""
     kind = type(module)
     if kind in (nn.ReLU, QCFS):
-        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=_shape_kept(args))
+        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=shape_kept(args))
     if kind in _ACTIVATIONS:
         return RefusalError(
-            "is an analog activation without a counterpart in a graph", _NEURON, result=_shape_kept(args)
+            "is an analog activation without a counterpart in a graph", _NEURON, result=shape_kept(args)
         )
     if kind in _NORMS:
-        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=_shape_kept(args))
+        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=shape_kept(args))
     framework = framework_of(module)
     if framework is not None:
         return framework.refusal(module)
     parents = [parent.__name__ for parent in kind.__mro__[1:] if parent.__module__.startswith(_KNOWN_HOMES)]
     if not kind.__module__.startswith(("torch.", *_KNOWN_HOMES)) and parents:
         found = f"is a subclass of {parents[0]}, which may mean something else"
-        return RefusalError(found, f"Use {parents[0]} itself", result=_shape_kept(args))
+        return RefusalError(found, f"Use {parents[0]} itself", result=shape_kept(args))
     return RefusalError("is a type of layer that a graph does not have", _ALTERNATIVE)
 
 
@@ -63,11 +63,11 @@ _KNOWN_HOMES = ("nirbridge.neurons", "norse.torch.module")
 def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
     """Why a function or method is not exported."""
     if name == "relu":
-        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=_shape_kept(args))
+        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=shape_kept(args))
     if name in _ACTIVATION_NAMES:
-        return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=_shape_kept(args))
+        return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=shape_kept(args))
     if name in ("layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"):
-        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=_shape_kept(args))
+        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=shape_kept(args))
     if name in _CONCATENATIONS:
         return RefusalError("is a concatenation that is not known here", _CONCATENATION)
     if name in _COMPARISONS:
@@ -77,6 +77,6 @@ def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
     return RefusalError("is a function that a graph does not have", _ALTERNATIVE)
 
 
-def _shape_kept(args: Iterable[Any]) -> Any:
+def shape_kept(args: Iterable[Any]) -> Any:
     """The activation's input, so that what follows it is looked at too."""
     return next((value for value in args if isinstance(value, Signal)), UNKNOWN)

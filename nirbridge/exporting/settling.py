@@ -48,11 +48,9 @@ class Moved(Signal):
     name: str
     what: str
 
-    def reshaped(self, shape: Shape, leading: LeadingAxes | None = None) -> Signal:
-        """The same values under another shape or other leading axes."""
-        lead = leading or self.leading
-        base = self.base.reshaped(self.base.shape, lead)
-        return replace(self, shape=shape, leading=lead, base=base, places=self.places.reshape(shape))
+    def over(self, leading: LeadingAxes) -> Signal:
+        """The same values with other leading axes."""
+        return replace(self, leading=leading, base=self.base.over(leading))
 
 
 def moved(signal: Signal, places: Places, name: str, what: str) -> Moved:
@@ -95,22 +93,18 @@ def _taken(shape: Shape, places: Places, dtype: Any) -> list[nir.NIRNode] | None
     firsts = channel.reshape(len(channel), -1)[:, 0]
     if (channel != firsts.reshape(-1, *(1,) * (len(shape) - 1))).any():
         return None
-    windows = [_window(coordinate, axis, shape[axis]) for axis, coordinate in enumerate(coordinates, 1)]
-    offsets, sizes, steps = [], [], []
-    for window in windows:
-        if window is None:
-            return None
-        offset, size, step = window
-        offsets.append(offset)
-        sizes.append(size)
-        steps.append(step)
+    found = (_window(coordinate, axis, shape[axis]) for axis, coordinate in enumerate(coordinates, 1))
+    windows = [window for window in found if window is not None]
+    if len(windows) < len(coordinates):
+        return None
+    offsets, sizes, steps = zip(*windows, strict=True)
     groups = _groups(firsts, shape[0])
     inner, outer = shape[0] // groups, len(firsts) // groups
     kernel = np.zeros((len(firsts), inner, *sizes), dtype)
     numbers = np.arange(len(firsts))
     ones = (numbers, firsts - numbers // outer * inner, *offsets)
     kernel[ones] = 1
-    return [convolution(shape[1:], kernel, tuple(steps), groups=groups)]
+    return [convolution(shape[1:], kernel, steps, groups=groups)]
 
 
 def _window(coordinate: Places, axis: int, size: int) -> tuple[Places, int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 from typing import Any
@@ -76,9 +76,15 @@ class Signal:
             raise RefusalError(found, "Give an axis that is there", leading=True)
         return dim % axes
 
-    def reshaped(self, shape: Shape, leading: LeadingAxes | None = None) -> Signal:
-        """The same values under another shape or other leading axes."""
-        return Signal(self.sources, shape, leading or self.leading)
+    @property
+    def text(self) -> str:
+        """Its axes as a reader writes them, as "[T, B, 2, 6, 6]"."""
+        lead = self.leading.text.split(", ...")[0].lstrip("[")
+        return f"[{', '.join((lead, *map(str, self.shape)))}]"
+
+    def over(self, leading: LeadingAxes) -> Signal:
+        """The same values with other leading axes."""
+        return replace(self, leading=leading)
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,14 @@ def require_signal(value: Any) -> Signal:
     return value
 
 
+def require_leading(value: Any, leading: LeadingAxes, hint: str = "") -> Signal:
+    """``value`` where a tensor is needed whose time and batch stand as in ``leading``."""
+    signal = require_signal(value)
+    if signal.leading is not leading:
+        raise RefusalError(f"takes {leading.text}, but its input is {signal.leading.text}", hint, leading=True)
+    return signal
+
+
 def require_batch(signal: Signal, axes: tuple[int, ...], expected: str) -> None:
     """Refuses a tensor that a torch layer for ``expected`` would misread or refuse.
 
@@ -150,9 +164,8 @@ def require_batch(signal: Signal, axes: tuple[int, ...], expected: str) -> None:
         expected: the layer's input in words, as "[N, C, H, W]".
     """
     if signal.leading in (LeadingAxes.TIME, LeadingAxes.BATCH_FIRST):
-        leading = signal.leading.text.strip("[.] ,")
         raise RefusalError(
-            f"takes {expected}, but its input is [{leading}, {', '.join(map(str, signal.shape))}]",
+            f"takes {expected}, but its input is {signal.text}",
             "Wrap the network in nirbridge.neurons.OverTime",
             leading=True,
         )

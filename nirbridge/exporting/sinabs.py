@@ -14,10 +14,9 @@ before to x, and 0 at the first step.  Layers take [B, T, ...], those called Squ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import nir
 import numpy as np
 from torch import nn
 
@@ -26,7 +25,7 @@ from nirbridge.exporting.cells import first_call, integrator, numbers, require_p
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.framework import Framework, Readings
 from nirbridge.exporting.pooling import sum_pool2d
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_leading
 from nirbridge.ir import MultiLevelLIF
 
 _HOME = "sinabs.layers"
@@ -60,16 +59,12 @@ def _nodes(call: Call, module: Any, signal: Signal) -> Sequence[Signal]:
         raise RefusalError("min_v_mem keeps its membrane above a floor, which no node does", "Train without min_v_mem")
     alpha, alpha_syn = numbers(module.alpha_mem_calculated), module.alpha_syn_calculated
     gain = 1 - alpha if module.norm_input else np.ones(())
-    made = _integrator if module.spike_fn is None else _spiking
-    node = made(call, module, signal, alpha, gain)
+    silent = module.spike_fn is None
+    node = integrator(call, signal, alpha, gain) if silent else _spiking(call, module, signal, alpha, gain)
     if alpha_syn is None:
         return [call.emit(node, signal)]
     current = synapse(call, signal, alpha_syn, alpha_syn)
     return [current, call.emit(node, current)]
-
-
-def _integrator(call: Call, module: Any, signal: Signal, alpha: Any, gain: Any) -> nir.NIRNode:
-    return integrator(call, signal, alpha, gain)
 
 
 def _spiking(call: Call, module: Any, signal: Signal, alpha: Any, gain: Any) -> MultiLevelLIF:
@@ -118,32 +113,14 @@ def _amount(reset_fn: Any, threshold: Any) -> Any:
 
 def _repeat(call: Call, module: Any, x: Any) -> Any:
     """Repeat: the inner module on [B*T, ...]."""
-    signal = require_signal(x)
-    if signal.leading is not LeadingAxes.BATCH_FIRST:
-        found = f"takes [B, T, ...], but its input is {signal.leading.text}"
-        raise RefusalError(found, "Use it between layers for [B, T, ...]", leading=True)
-    folded = signal.reshaped(signal.shape, LeadingAxes.FOLDED)
-    result = call.call_module(module.module, join(call.name, "module"), (folded,), {})
-    return result.reshaped(result.shape, LeadingAxes.BATCH_FIRST) if isinstance(result, Signal) else result
+    signal = require_leading(x, LeadingAxes.BATCH_FIRST, "Use it between layers for [B, T, ...]")
+    result = call.call_module(module.module, join(call.name, "module"), (signal.over(LeadingAxes.FOLDED),), {})
+    return result.over(LeadingAxes.BATCH_FIRST) if isinstance(result, Signal) else result
 
 
-def _axes(function: Callable[[Signal], LeadingAxes]) -> Handler:
+def _axes(before: LeadingAxes, behind: LeadingAxes) -> Handler:
     """FlattenTime and UnflattenTime: other leading axes alone."""
-
-    def lower(call: Call, module: Any, x: Any) -> Signal:
-        signal = require_signal(x)
-        return signal.reshaped(signal.shape, function(signal))
-
-    return lower
-
-
-def _to(wanted: LeadingAxes, before: LeadingAxes) -> Callable[[Signal], LeadingAxes]:
-    def leading(signal: Signal) -> LeadingAxes:
-        if signal.leading is not before:
-            raise RefusalError(f"takes {before.text}, but its input is {signal.leading.text}", leading=True)
-        return wanted
-
-    return leading
+    return lambda call, module, x: require_leading(x, before).over(behind)
 
 
 def _readings(module: nn.Module) -> Readings:
@@ -163,8 +140,8 @@ _MODULES: dict[str, Handler] = {
     f"{_HOME}.exp_leak.ExpLeakSqueeze": _neuron(LeadingAxes.FOLDED),
     f"{_HOME}.pool2d.SumPool2d": with_fields(sum_pool2d, "kernel_size", "stride", "ceil_mode"),
     f"{_HOME}.reshape.Repeat": _repeat,
-    f"{_HOME}.reshape.FlattenTime": _axes(_to(LeadingAxes.FOLDED, LeadingAxes.BATCH_FIRST)),
-    f"{_HOME}.reshape.UnflattenTime": _axes(_to(LeadingAxes.BATCH_FIRST, LeadingAxes.FOLDED)),
+    f"{_HOME}.reshape.FlattenTime": _axes(LeadingAxes.BATCH_FIRST, LeadingAxes.FOLDED),
+    f"{_HOME}.reshape.UnflattenTime": _axes(LeadingAxes.FOLDED, LeadingAxes.BATCH_FIRST),
 }
 FRAMEWORK = Framework(
     name="sinabs",

@@ -45,8 +45,7 @@ _EXPORTER = (
 
 def _leaky(call: Call, module: Any, input_: Any, mem: Any = None) -> Any:
     signal = _input(call, module, input_, mem)
-    sent = call.emit(_membrane(call, module, signal), signal)
-    return _returned(call, module, sent, 1)
+    return _sent(call, module, signal, _membrane(call, module, signal))
 
 
 def _lapicque(call: Call, module: Any, input_: Any, mem: Any = None) -> Any:
@@ -55,35 +54,24 @@ def _lapicque(call: Call, module: Any, input_: Any, mem: Any = None) -> Any:
     decay = 1 - step / (resistance * capacity)
     if (decay < 0).any():
         raise RefusalError(f"time_step/(R C) is {1 - decay.min():g}, above 1", "Use a smaller time_step")
-    sent = call.emit(_membrane(call, module, signal, decay, step / capacity), signal)
-    return _returned(call, module, sent, 1)
+    return _sent(call, module, signal, _membrane(call, module, signal, decay, step / capacity))
 
 
 def _synaptic(call: Call, module: Any, input_: Any, syn: Any = None, mem: Any = None) -> Any:
     signal = _input(call, module, input_, syn, mem)
-    node = _membrane(call, module, signal)
-    sent = call.emit(node, synapse(call, signal, _decay(module.alpha), 1.0))
-    return _returned(call, module, sent, 2)
+    return _sent(call, module, signal, _membrane(call, module, signal), synaptic=True)
 
 
 def _recurrent_leaky(call: Call, module: Any, input_: Any, spk: Any = None, mem: Any = None) -> Any:
     signal = _input(call, module, input_, spk, mem)
-    node = _membrane(call, module, signal)
-    sent = fed_back(call, signal, module.recurrent, "recurrent", lambda: [call.emit(node, signal)])
-    return _returned(call, module, sent, 1)
+    return _sent(call, module, signal, _membrane(call, module, signal), recurrent=True)
 
 
 def _recurrent_synaptic(call: Call, module: Any, input_: Any, spk: Any = None, syn: Any = None, mem: Any = None) -> Any:
     signal = _input(call, module, input_, spk, syn, mem)
     if not module.reset_delay:
         raise RefusalError("reset_delay=False works with the spikes of another step in snnTorch", _EXPORTER)
-    node = _membrane(call, module, signal)
-
-    def build() -> list[Signal]:
-        current = synapse(call, signal, _decay(module.alpha), 1.0)
-        return [current, call.emit(node, current)]
-
-    return _returned(call, module, fed_back(call, signal, module.recurrent, "recurrent", build), 2)
+    return _sent(call, module, signal, _membrane(call, module, signal), synaptic=True, recurrent=True)
 
 
 def _one_to_one(call: Call, module: Any, x: Any) -> Signal:
@@ -148,11 +136,21 @@ def _decay(value: Any) -> Any:
     return numbers(value).clip(0, 1)
 
 
-def _returned(call: Call, module: Any, sent: Any, states: int) -> Any:
-    """The spikes, with the states where the cell hands them on."""
+def _sent(
+    call: Call, module: Any, signal: Signal, node: MultiLevelLIF, *, synaptic: bool = False, recurrent: bool = False
+) -> Any:
+    """The spikes of the membrane, behind a synapse or with feedback; with the states where the cell hands them on."""
+
+    def build() -> list[Signal]:
+        if not synaptic:
+            return [call.emit(node, signal)]
+        current = synapse(call, signal, _decay(module.alpha), 1.0)
+        return [current, call.emit(node, current)]
+
+    sent = fed_back(call, signal, module.recurrent, "recurrent", build) if recurrent else build()[-1]
     if find_all(Unknown, sent) or (module.init_hidden and not module.output):
         return sent
-    return (sent, *(State(call.name) for _ in range(states)))
+    return (sent, *(State(call.name) for _ in range(2 if synaptic else 1)))
 
 
 _MODULES: dict[str, Handler] = {

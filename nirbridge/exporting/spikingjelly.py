@@ -16,22 +16,20 @@ from typing import Any
 
 from torch import nn
 
-from nirbridge.exporting import enlarging, layers, normalisation, pooling
+from nirbridge.exporting import layers
 from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.cells import first_call, numbers, require_positive, require_steps, spiking
 from nirbridge.exporting.framework import Framework, Readings
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, require_signal
+from nirbridge.exporting.signal import LeadingAxes, Signal, require_leading
 
 _HOME = "spikingjelly.activation_based"
-_LAYERS = {**layers.MODULES, **pooling.MODULES, **normalisation.MODULES, **enlarging.MODULES}
 _MODES = {"s": LeadingAxes.STEP, "m": LeadingAxes.TIME}
+_MODE = "Use spikingjelly's functional.set_step_mode on the whole network"
 
 
 def _neuron(call: Call, module: Any, x: Any, rate: Any) -> Signal:
     """IF, LIF or ParametricLIF; ``rate`` is 1/tau, None where nothing leaks."""
-    mode = module.step_mode
-    hint = "Use spikingjelly's functional.set_step_mode on the whole network"
-    signal = first_call(call, x, _MODES[mode], hint)
+    signal = first_call(call, x, _MODES[module.step_mode], _MODE)
     require_steps(module.surrogate_function, at_zero=True)  # a soft one is for gradients alone, or sent as it is
     soft = module.v_reset is None
     start = 0.0 if soft else module.v_reset
@@ -52,11 +50,10 @@ def _layer(handler: Handler) -> Handler:
     """torch's own layer, in mode "m" on [T*B, ...]."""
 
     def lower(call: Call, module: Any, input: Any) -> Signal:
-        signal = require_signal(input)
         if module.step_mode == "s":
-            return handler(call, module, signal)
-        output: Signal = handler(call, module, _other_axes(signal, LeadingAxes.FOLDED))
-        return output.reshaped(output.shape, LeadingAxes.TIME)
+            return handler(call, module, input)
+        output: Signal = handler(call, module, require_leading(input, LeadingAxes.TIME, _MODE).over(LeadingAxes.FOLDED))
+        return output.over(LeadingAxes.TIME)
 
     return lower
 
@@ -65,19 +62,12 @@ def _container(inside: LeadingAxes) -> Handler:
     """Its layers one behind the other, on other leading axes than [T, B, ...]."""
 
     def lower(call: Call, module: Any, x_seq: Any) -> Any:
-        value: Any = _other_axes(require_signal(x_seq), inside)
+        value: Any = require_leading(x_seq, LeadingAxes.TIME, _MODE).over(inside)
         for name, inner in module.named_children():
             value = call.call_module(inner, join(call.name, name), (value,), {})
-        return value.reshaped(value.shape, LeadingAxes.TIME) if isinstance(value, Signal) else value
+        return value.over(LeadingAxes.TIME) if isinstance(value, Signal) else value
 
     return lower
-
-
-def _other_axes(signal: Signal, leading: LeadingAxes) -> Signal:
-    if signal.leading is not LeadingAxes.TIME:
-        found = f"takes [T, B, ...] in its step_mode 'm', but its input is {signal.leading.text}"
-        raise RefusalError(found, "Use spikingjelly's functional.set_step_mode on the whole network", leading=True)
-    return signal.reshaped(signal.shape, leading)
 
 
 def _readings(module: nn.Module) -> Readings:
@@ -95,10 +85,10 @@ _HANDLERS: dict[str, dict[str, Handler]] = {
         "ParametricLIFNode": lambda call, module, x: _neuron(call, module, x, numbers(module.w.sigmoid())),
     },
     "layer.stateless_wrapper": {
-        "Linear": _LAYERS[nn.Linear],
-        **{kind.__name__: _layer(_LAYERS[kind]) for kind in _WRAPPED},
+        "Linear": layers.MODULES[nn.Linear],
+        **{kind.__name__: _layer(layers.MODULES[kind]) for kind in _WRAPPED},
     },
-    "layer.bn": {kind.__name__: _layer(_LAYERS[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
+    "layer.bn": {kind.__name__: _layer(layers.MODULES[kind]) for kind in (nn.BatchNorm1d, nn.BatchNorm2d)},
     "layer.dropout": {"Dropout": layers.same, "Dropout2d": layers.same},
     "layer.container": {
         "SeqToANNContainer": _container(LeadingAxes.FOLDED),

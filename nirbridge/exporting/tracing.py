@@ -7,6 +7,7 @@ import inspect
 import operator
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from nirbridge.exporting.signal import RefusalError, Signal, State, Unknown, is_
 _HERE = str(Path(__file__).parent)
 _CONVERTING = str(Path(__file__).parents[1] / "converting")
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_NOT_OF_THE_USER = (_HERE, _TORCH, "<")
 _NO_COUNT = "Write forward alike for any number of them"
 _GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
 IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
@@ -230,27 +232,19 @@ def _restore(value: Any, contents: Any) -> None:
         value.update(contents)
 
 
-def _user_line(frame: FrameType | None) -> str:
+def _user_line(innermost: FrameType) -> str:
     """``file.py:line`` of the innermost frame outside of torch, before export itself comes."""
-    while frame is not None:
+    for frame, line in traceback.walk_stack(innermost):
         name = frame.f_code.co_filename
-        if name.startswith(_HERE):
-            if frame.f_code.co_name == "export":
-                return ""
-        elif name.startswith(_CONVERTING):
+        if name.startswith(_CONVERTING) or (name.startswith(_HERE) and frame.f_code.co_name == "export"):
             return ""
-        elif not name.startswith((_TORCH, "<")):
-            return f"{Path(name).name}:{frame.f_lineno}"
-        frame = frame.f_back
+        if not name.startswith(_NOT_OF_THE_USER):
+            return f"{Path(name).name}:{line}"
     return ""
 
 
 def failing_line(trace: TracebackType | None) -> str:
     """``file.py:line`` of the user's code in a traceback: the innermost frame outside of torch and export."""
-    line = ""
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if not name.startswith((_HERE, _TORCH, "<")):
-            line = f"{Path(name).name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return line
+    walked = ((frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace))
+    lines = [f"{Path(name).name}:{line}" for name, line in walked if not name.startswith(_NOT_OF_THE_USER)]
+    return lines[-1] if lines else ""

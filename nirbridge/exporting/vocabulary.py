@@ -9,17 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from nirbridge.exporting import (
-    concatenation,
-    enlarging,
-    foreign,
-    layers,
-    neurons,
-    normalisation,
-    norse,
-    pooling,
-    refusals,
-)
+from nirbridge.exporting import foreign, layers, neurons, norse, refusals
 from nirbridge.exporting.call import Handler
 from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError
@@ -63,15 +53,9 @@ class Vocabulary:
 
 
 SPIKING = Vocabulary(
-    modules={
-        **layers.MODULES,
-        **pooling.MODULES,
-        **enlarging.MODULES,
-        **normalisation.MODULES,
-        **neurons.MODULES,
-    },
+    modules={**layers.MODULES, **neurons.MODULES},
     named_modules={**layers.NAMED_MODULES, **norse.MODULES, **foreign.MODULES},
-    functions={**FUNCTIONS, **concatenation.FUNCTIONS, **enlarging.FUNCTIONS},
+    functions=FUNCTIONS,
     methods=METHODS,
     module_refusal=refusals.module_refusal,
     function_refusal=refusals.function_refusal,

@@ -119,8 +119,10 @@ def _dense(growing: _Growing, layer: Layer) -> None:
     inward = delay is not None and delay.size not in (1, count) and delay.size == growing.shape[0]
     if delay is not None and inward:
         growing.add(f"{layer.name}_delay", nir.Delay(delay * DT), growing.shape)
-    bias = bias_of(fields, count)
-    _add_synapse(growing, layer, weight, bias)
+    bias, values = bias_of(fields, count), weight.astype(np.float64)
+    with_bias = _bias_at_once(layer) and bias.any()
+    node = nir.Affine(values, np.broadcast_to(bias, count).astype(np.float64)) if with_bias else nir.Linear(values)
+    growing.add(f"{layer.name}_synapse", node, (count,))
     _add_neuron(growing, layer, layer.neuron, bias)
     if layer.kind == "dense_rec":
         if delay is not None:
@@ -133,15 +135,6 @@ def _dense(growing: _Growing, layer: Layer) -> None:
         raise GraphError(fields.where, "has 'weight_rec', which is for dense_rec", "Export it again")
     if delay is not None and not inward:
         _add_delay(growing, layer, delay)
-
-
-def _add_synapse(growing: _Growing, layer: Layer, weight: NDArray[np.int64], bias: NDArray[np.int64]) -> None:
-    values, shape = weight.astype(np.float64), (len(weight),)
-    if _bias_at_once(layer) and bias.any():
-        node: nir.NIRNode = nir.Affine(values, np.broadcast_to(bias, shape).astype(np.float64))
-    else:
-        node = nir.Linear(values)
-    growing.add(f"{layer.name}_synapse", node, shape)
 
 
 def _conv(growing: _Growing, layer: Layer) -> None:

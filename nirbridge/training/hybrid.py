@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -87,28 +87,25 @@ def set_thresholds(
     if not 0.0 < percentile <= 100.0 or factor <= 0.0:
         found = f"percentile {percentile:g} and factor {factor:g} are not in (0, 100] and above 0"
         raise InputError("set_thresholds", found, "Use for instance 99.7 and 1")
-    found_thresholds: dict[str, float] = {}
+    thresholds: dict[str, float] = {}
+    names = {module: name for name, module in network.named_modules() if isinstance(module, SpikingNeuron)}
 
-    def measure(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            if name in found_thresholds:
-                found = "is called twice a run, and one threshold would have to fit both currents"
-                raise InputError(f"layer '{name}' ({type(module).__name__})", found, "Use a module for each place")
-            value = factor * _percentile(_current(module, inputs[0]), percentile)
-            if divide_by_top_lane:
-                value /= _top(module)
-            if not value > 0.0:
-                found = f"the {percentile:g}th percentile of its current gives the threshold {value:.3g}, not above 0"
-                next_step = "Train the network further or raise percentile"
-                raise InputError(f"layer '{name}' ({type(module).__name__})", found, next_step)
-            with torch.no_grad():
-                module.threshold.fill_(value)
-            found_thresholds[name] = value
+    def measure(module: SpikingNeuron, inputs: tuple[Tensor, ...]) -> None:
+        where = f"layer '{names[module]}' ({type(module).__name__})"
+        if names[module] in thresholds:
+            found = "is called twice a run, and one threshold would have to fit both currents"
+            raise InputError(where, found, "Use a module for each place")
+        value = factor * _percentile(_current(module, inputs[0]), percentile)
+        if divide_by_top_lane:
+            value /= _top(module)
+        if not value > 0.0:
+            found = f"the {percentile:g}th percentile of its current gives the threshold {value:.3g}, not above 0"
+            raise InputError(where, found, "Train the network further or raise percentile")
+        with torch.no_grad():
+            module.threshold.fill_(value)
+        thresholds[names[module]] = value
 
-        return before
-
-    neurons = [(name, module) for name, module in network.named_modules() if isinstance(module, SpikingNeuron)]
-    if not neurons:
+    if not names:
         raise InputError("set_thresholds", "the network holds no spiking neuron", "Replace its activations first")
     for name, module in network.named_modules():
         where = f"layer '{name}' ({type(module).__name__})"
@@ -117,15 +114,13 @@ def set_thresholds(
             raise InputError(where, found, "Set thresholds with the bare neuron in its place")
         if isinstance(module, PrimitiveNeuron) and module.spec.sends.spikes:
             raise InputError(where, "says itself when it fires, by values of its own", "Set the others' without it")
-    _run_with({module: measure(name) for name, module in neurons}, network, x)
-    return found_thresholds
+    _run_with(measure, names, network, x)
+    return thresholds
 
 
-def _run_with(
-    hooks: dict[SpikingNeuron, Callable[[nn.Module, tuple[Tensor, ...]], None]], network: nn.Module, x: Tensor
-) -> None:
-    """Runs ``network`` on ``x`` in evaluation mode, each hook before its neuron; no other trace is left."""
-    handles = [module.register_forward_pre_hook(hook) for module, hook in hooks.items()]
+def _run_with(hook: Callable[..., None], neurons: Iterable[nn.Module], network: nn.Module, x: Tensor) -> None:
+    """Runs ``network`` on ``x`` in evaluation mode, the hook before each neuron; no other trace is left."""
+    handles = [module.register_forward_pre_hook(hook) for module in neurons]
     training = {module: module.training for module in network.modules()}
     try:
         network.eval()

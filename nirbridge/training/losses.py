@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -80,7 +81,7 @@ def make_loss(name: str, **options: Any) -> Loss:
         InputError: an unknown name or option, or a value outside its limits.
     """
     choose("loss", "loss", name, tuple(LOSSES))
-    known = {"mean-ce": ("smoothing",), "tet": ("mu", "target")}[name]
+    _, _, *known = signature(LOSSES[name]).parameters  # behind outputs and labels
     strange = [option for option in options if option not in known]
     if strange:
         raise InputError(f"loss '{name}'", f"unknown option {strange[0]!r}", f"Use {', '.join(map(repr, known))}")

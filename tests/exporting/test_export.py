@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -283,8 +284,10 @@ class Looking(nn.Module):
         return self.last
 
 
-def test_what_forward_leaves_to_look_at_is_no_state() -> None:
-    compare(OverTime(make_dyadic(Looking())), dyadic(5, 3, 4))
+@pytest.mark.parametrize("wrap", [OverTime, lambda net: net])
+def test_what_forward_leaves_to_look_at_is_no_state(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    """Without OverTime the code is read twice, and the second reading must not find what the first left."""
+    compare(wrap(make_dyadic(Looking())), dyadic(5, 3, 4))
 
 
 class Counting(nn.Module):

@@ -211,6 +211,13 @@ def test_code(name: str) -> None:
     assert all("\n" not in str(problem) for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize("function", [_keeps, _counts_calls, _counts_after, _delays])
+def test_code_that_changes_from_call_to_call_is_refused_without_over_time(function: Callable[..., Any]) -> None:
+    """It is read in two ways then, and the second must not find what the first left behind."""
+    with pytest.raises(ExportError, match="changes from call to call"):
+        export(Code(function), (2, 6, 6))
+
+
 def _sparse() -> nn.Module:
     layer = nn.Linear(6, 2)
     layer.weight = nn.Parameter(layer.weight.detach().to_sparse())
@@ -244,6 +251,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "threshold": (lambda: MultiLevelLIF(2, threshold=torch.ones(3, 1, 1)), "does not broadcast to features (2, 6, 6)"),
     "unflatten": (lambda: nn.Unflatten(1, (2, 1)), "splits axis 1 into (2, 1)"),
     "sparse weight": (_sparse, "torch.sparse_coo"),
+    "padding of a pool": (lambda: nn.MaxPool2d(2, padding=2), "module '0' (MaxPool2d): padding [2 2] exceeds half of"),
 }
 
 

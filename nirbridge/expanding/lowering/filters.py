@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import nir
@@ -10,7 +9,7 @@ import numpy as np
 
 from nirbridge.expanding.fragment import Array, full
 from nirbridge.expanding.lowering.matrices import MOST_WEIGHTS
-from nirbridge.expanding.lowering.wiring import with_node, with_node_before
+from nirbridge.expanding.lowering.wiring import with_node, with_node_before, with_parts
 from nirbridge.ir import FlatGraph, delay_steps, infer_shapes
 
 
@@ -23,9 +22,10 @@ def filters_as_cycles(flat: FlatGraph, dt: float) -> FlatGraph:
     for name, node in tuple(flat.nodes.items()):
         shape = shapes[name].input
         if type(node) is nir.I:
-            flat = _with_filter(flat, name, (np.ones(shape), full(node.r, shape)))
+            flat = _with_filter(flat, name, np.ones(shape), full(node.r, shape))
         elif type(node) is nir.LI:
-            flat = _with_filter(flat, name, _leaky(node.tau, node.r, shape, dt))
+            share = dt / full(node.tau, shape)
+            flat = _with_filter(flat, name, 1 - share, share * full(node.r, shape))
     return flat
 
 
@@ -62,26 +62,18 @@ def delays_as_cycles(flat: FlatGraph, dt: float) -> FlatGraph:
         flat = with_node_before(flat, name, "past", nir.Scale(np.ones(places)))
         flat = with_node_before(flat, f"{name}/past", "front", nir.Linear(front))
         past, moved = f"{name}/past", f"{name}/past/moved"
-        edges = (*flat.edges, (past, moved), (moved, past))
-        flat = replace(flat, nodes={**flat.nodes, moved: nir.Linear(move)}, edges=edges)
+        flat = with_parts(flat, {moved: nir.Linear(move)}, [(past, moved), (moved, past)])
     return flat
 
 
 def _membrane(node: Any, shape: tuple[int, ...]) -> nir.NIRNode:
-    fields = ["tau_mem", "r", "v_leak", *(["v_threshold", "v_reset"] if type(node) is nir.CubaLIF else [])]
-    values = (full(getattr(node, field), shape) for field in fields)
-    return nir.LIF(*values) if type(node) is nir.CubaLIF else nir.LI(*values)
+    kind, ends = (nir.LIF, ("v_threshold", "v_reset")) if type(node) is nir.CubaLIF else (nir.LI, ())
+    return kind(*(full(getattr(node, field), shape) for field in ("tau_mem", "r", "v_leak", *ends)))
 
 
-def _leaky(tau: Any, gain: Any, shape: tuple[int, ...], dt: float) -> tuple[Array, Array]:
-    share = dt / full(tau, shape)
-    return 1 - share, share * full(gain, shape)
-
-
-def _with_filter(flat: FlatGraph, name: str, it: tuple[Array, Array]) -> FlatGraph:
-    """A filter of (decay, gain) in the place of the node."""
-    decay, gain = it
-    drive, leak = f"{name}/filter/drive", f"{name}/filter/leak"
-    nodes = {**flat.nodes, drive: nir.Scale(gain), name: nir.Scale(np.ones(gain.shape)), leak: nir.Scale(decay)}
-    edges = [(source, drive if target == name else target) for source, target in flat.edges]
-    return replace(flat, nodes=nodes, edges=(*edges, (drive, name), (name, leak), (leak, name)))
+def _with_filter(flat: FlatGraph, name: str, decay: Array, gain: Array) -> FlatGraph:
+    """A filter in the place of the node."""
+    leak = f"{name}/filter/leak"
+    flat = with_node(flat, name, nir.Scale(np.ones(gain.shape)))
+    flat = with_node_before(flat, name, "filter/drive", nir.Scale(gain))
+    return with_parts(flat, {leak: nir.Scale(decay)}, [(name, leak), (leak, name)])

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import nir
 import numpy as np
 
-from nirbridge.expanding.fragment import Array
+from nirbridge.expanding.fragment import Array, channel_map
 from nirbridge.expanding.lowering.scales import of_channels, of_features
+from nirbridge.expanding.lowering.wiring import mapped
 from nirbridge.expanding.target import Target
-from nirbridge.ir import FlatGraph, Shape, infer_shapes
+from nirbridge.ir import FlatGraph, Shape
+from nirbridge.primitives.convolution import conv_padding
+from nirbridge.primitives.shaping import pairs
 
 
 def pools_as_convolutions(flat: FlatGraph) -> FlatGraph:
     """SumPool2d and AvgPool2d as convolutions, which also have their padding; importers leave that out of pools."""
-    shapes, _ = infer_shapes(flat)
-    nodes = dict(flat.nodes)
-    for name, node in flat.nodes.items():
-        if type(node) in (nir.SumPool2d, nir.AvgPool2d):
-            nodes[name] = _pool(node, shapes[name].input)
-    return replace(flat, nodes=nodes)
+    pools = (nir.SumPool2d, nir.AvgPool2d)
+    return mapped(flat, lambda node, shapes: _pool(node, shapes.input) if type(node) in pools else node)
 
 
 def in_plain_forms(flat: FlatGraph, target: Target) -> FlatGraph:
@@ -34,19 +32,13 @@ def in_plain_forms(flat: FlatGraph, target: Target) -> FlatGraph:
     3. Padding in words as numbers, where both sides get the same.
     4. Flatten: axes counted from the end, since the others count the batch.
     """
-    shapes, _ = infer_shapes(flat)
-    nodes = dict(flat.nodes)
-    for name, node in flat.nodes.items():
-        made = _plain(node, shapes[name].input, target)
-        if type(made) is nir.Linear and nir.Linear not in target.layers:
-            made = nir.Affine(made.weight, np.zeros(len(made.weight)))
-        nodes[name] = made
-    return replace(flat, nodes=nodes)
+    return mapped(flat, lambda node, shapes: _plain(node, shapes.input, target))
 
 
 def _plain(node: Any, shape: Shape, target: Target) -> nir.NIRNode:
-    if type(node) is nir.Scale:
-        return _diagonal(node, shape, target)
+    node = _diagonal(node, shape, target) if type(node) is nir.Scale else node
+    if type(node) is nir.Linear and nir.Linear not in target.layers:
+        return nir.Affine(node.weight, np.zeros(len(node.weight)))
     if type(node) in (nir.Conv1d, nir.Conv2d):
         return plain_convolution(node)
     if type(node) is nir.Flatten:
@@ -69,19 +61,17 @@ def plain_convolution(node: Any) -> Any:
 def _diagonal(node: nir.Scale, shape: Shape, target: Target) -> nir.NIRNode:
     """Weights with no other entries, or the Scale itself, which is refused."""
     if (each := of_channels(node.scale)) is not None:
-        return nir.Conv2d(shape[1:], np.diag(each)[:, :, None, None], 1, 0, 1, 1, np.zeros(len(each)))
+        return channel_map(np.diag(each), shape, "scales")
     if (each := of_features(node.scale)) is not None:
         return nir.Linear(np.diag(each))
     if nir.Conv1d in target.layers and (each := of_channels(node.scale, axes=2)) is not None:
-        return nir.Conv1d(shape[1], np.diag(each)[:, :, None], 1, 0, 1, 1, np.zeros(len(each)))
+        return channel_map(np.diag(each), shape, "scales")
     return node
 
 
 def _pool(node: Any, shape: Shape) -> nir.Conv2d:
     channels = shape[0]
-    kernel, stride, padding = (
-        tuple(int(v) for v in np.broadcast_to(value, (2,))) for value in (node.kernel_size, node.stride, node.padding)
-    )
+    kernel, stride, padding = (pairs(value, 2) for value in (node.kernel_size, node.stride, node.padding))
     share = 1.0 if type(node) is nir.SumPool2d else 1 / (kernel[0] * kernel[1])
     weight = np.zeros((channels, channels, *kernel))
     weight[np.arange(channels), np.arange(channels)] = share
@@ -89,14 +79,11 @@ def _pool(node: Any, shape: Shape) -> nir.Conv2d:
 
 
 def _padding(node: Any) -> Any:
-    if not isinstance(node.padding, str):
+    sides = conv_padding(node)
+    if not isinstance(node.padding, str) or any(before != behind for before, behind in sides):
         return node.padding
-    sizes = node.weight.shape[2:]
-    dilation = np.broadcast_to(node.dilation, len(sizes))
-    wide = [int(d) * (size - 1) * (node.padding == "same") for d, size in zip(dilation, sizes, strict=True)]
-    if any(one % 2 for one in wide):
-        return node.padding
-    return tuple(one // 2 for one in wide) if len(wide) > 1 else wide[0] // 2
+    numbers = tuple(before for before, _ in sides)
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _ungrouped(weight: Array, groups: int) -> Array:

@@ -37,14 +37,16 @@ def neurons_by_code(flat: FlatGraph, target: Target, dt: float) -> tuple[FlatGra
         found = _read(node, shape, dt)
         if found is None:
             continue
-        lacking = found.lacking
+        decay, constant = _compact(full(found.decay, shape)[None])[0], full(found.bias, shape)
+        bias = added(constant) if constant.any() else None
+        lacking = _lacking(decay, said=bias is not None or not constant.any())
         if lacking:
             problems.append(Problem(label(name, node), lacking, "Run it with nirbridge", "code_states_it"))
             continue
         lanes[name], first = found.lanes, name
-        flat = with_node(flat, name, _node(found.decay, shape, target, found.lanes))
-        if found.bias is not None:
-            flat, first = with_node_before(flat, name, "bias", found.bias), f"{name}/bias"
+        flat = with_node(flat, name, _node(decay, shape, target, found.lanes))
+        if bias is not None:
+            flat, first = with_node_before(flat, name, "bias", bias), f"{name}/bias"
         if not is_throughout(found.gain, 1):
             flat = with_node_before(flat, first, "gain", nir.Scale(full(found.gain, shape)))
     if problems:
@@ -71,50 +73,43 @@ def _node(decay: Array, shape: Shape, target: Target, lanes: Lanes) -> nir.LIF:
     return nir.LIF(tau, tau / target.dt - (target.gain == "tau/dt - 1"), 0 * one, threshold, 0 * one)
 
 
+def _lacking(decay: Array, said: bool) -> str:
+    """What no exponential says of a decay, or no bias of a constant, as ``said`` tells; empty where they do."""
+    if not said:
+        return "has a v_leak or v_init that differs within a channel"
+    if not ((decay >= 0) & (decay <= 1)).all():
+        worst = decay.min() if decay.min() < 0 else decay.max()
+        return f"decays by {worst:g} a step, which the platform's exponential, within 0..1, cannot say"
+    return "has decays that differ within a channel" if decay.size > len(decay) else ""
+
+
 @dataclass(frozen=True)
-class _Found:
-    """A neuron: v = decay·v + gain·x + bias, and what stands against it."""
+class _Neuron:
+    """v = decay·v + gain·x + bias, and its spikes."""
 
-    decay: Array
+    decay: Any
     gain: Any
+    bias: Any
     lanes: Lanes
-    bias: nir.NIRNode | None
-    lacking: str
 
 
-def _read(node: Any, shape: Shape, dt: float) -> _Found | None:
+def _read(node: Any, shape: Shape, dt: float) -> _Neuron | None:
     """None for a node without a membrane or spikes."""
-    zero = np.zeros(())
     if type(node) is MultiLevelLIF:
         decay, start = np.asarray(node.decay, dtype=np.float64), np.asarray(node.v_init, dtype=np.float64)
         reset = None if node.reset == "value" else node.lane_reset
         lanes = _lanes(shape, node.lane_threshold, node.lane_weight, reset, node.v_reset, start, node.boundary == ">=")
-        return _found(shape, decay, node.gain, lanes, (decay - 1) * start)
+        return _Neuron(decay, node.gain, (decay - 1) * start, lanes)
     if type(node) is nir.Threshold:
-        return _found(shape, zero, 1.0, _binary(shape, node.threshold, zero), zero)
+        return _Neuron(0.0, 1.0, 0.0, _binary(shape, node.threshold, 0.0))
     if type(node) not in (nir.IF, nir.LIF, nir.I, nir.LI):
         return None
     spikes = type(node) in (nir.IF, nir.LIF)
     lanes = _binary(shape, node.v_threshold, node.v_reset) if spikes else SENDS_MEMBRANE
     if type(node) in (nir.IF, nir.I):
-        return _found(shape, np.ones(()), node.r, lanes, zero)
+        return _Neuron(1.0, node.r, 0.0, lanes)
     share = dt / np.asarray(node.tau)
-    return _found(shape, 1 - share, node.r * share, lanes, node.v_leak * share)
-
-
-def _found(shape: Shape, decay: Array, gain: Any, lanes: Lanes, bias: Any) -> _Found:
-    """With one decay a channel, which an exponential can be."""
-    each = _compact(full(decay, shape)[None])[0]
-    lacking = ""
-    if not ((each >= 0) & (each <= 1)).all():
-        worst = each.min() if each.min() < 0 else each.max()
-        lacking = f"decays by {worst:g} a step, which the platform's exponential, within 0..1, cannot say"
-    elif each.size > len(each):
-        lacking = "has decays that differ within a channel"
-    if not np.any(bias):
-        return _Found(each, gain, lanes, None, lacking)
-    node = added(full(bias, shape))
-    return _Found(each, gain, lanes, node, lacking if node else "has a v_leak or v_init that differs within a channel")
+    return _Neuron(1 - share, node.r * share, node.v_leak * share, lanes)
 
 
 def _binary(shape: Shape, threshold: Any, v_reset: Any) -> Lanes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from math import prod
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from nirbridge.errors import UnsupportedError
 from nirbridge.expanding.fragment import Array, full
 from nirbridge.expanding.lowering.forms import plain_convolution, pools_as_convolutions
+from nirbridge.expanding.lowering.wiring import mapped
 from nirbridge.ir import FlatGraph, MultiLevelLIF, Shape, Shapes, infer_shapes, label, spec_of
+from nirbridge.primitives.convolution import conv_padding
 
 MOST_WEIGHTS = 2**26
 """Half a gigabyte in double precision."""
@@ -36,7 +38,7 @@ def in_one_row(flat: FlatGraph) -> FlatGraph:
         name = max(sizes, key=sizes.__getitem__)
         found = f"would be a matrix of {sizes[name]:,} weights, and all matrices hold {sum(sizes.values()):,}"
         raise UnsupportedError(label(name, flat.nodes[name]), found, "Use another platform of docs/reach.md")
-    return replace(flat, nodes={name: _flat(node, shapes[name]) for name, node in flat.nodes.items()})
+    return mapped(flat, _flat)
 
 
 def _flat(node: Any, shapes: Shapes) -> nir.NIRNode:
@@ -86,7 +88,7 @@ def _convolution(node: Any, shape: Shape, out: Shape) -> Array:
     """Entry [o, i] is the weight from place i of the input to place o of the output, both counted in one row."""
     node = plain_convolution(node)
     stride, dilation = (np.broadcast_to(v, len(shape) - 1) for v in (node.stride, node.dilation))
-    padding = dilation * (np.array(node.weight.shape[2:]) - 1) // 2 if isinstance(node.padding, str) else node.padding
+    padding = [before for before, _ in conv_padding(node)]
     dense, every = np.zeros((*out, *shape)), slice(None)
     places = np.array(list(np.ndindex(*out[1:])))
     for number, at in enumerate(np.ndindex(*node.weight.shape[2:])):

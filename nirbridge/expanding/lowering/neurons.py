@@ -9,11 +9,11 @@ import nir
 import numpy as np
 
 from nirbridge.errors import Problem
-from nirbridge.expanding.fragment import Array, full, is_throughout
-from nirbridge.expanding.lowering.scales import added, mixing, of_channels
-from nirbridge.expanding.lowering.wiring import with_node, with_node_before
+from nirbridge.expanding.fragment import Array, channel_map, full, is_throughout
+from nirbridge.expanding.lowering.scales import added, of_channels
+from nirbridge.expanding.lowering.wiring import mapped, with_node, with_node_before
 from nirbridge.expanding.target import Target
-from nirbridge.ir import FlatGraph, Shape, infer_shapes, label
+from nirbridge.ir import FlatGraph, Shape, Shapes, infer_shapes, label
 
 _LONG = 2.0**60
 """Steps of a time constant that no decay differs from 1 for, in double precision either."""
@@ -21,12 +21,13 @@ _LONG = 2.0**60
 
 def without_memory(flat: FlatGraph, target: Target) -> FlatGraph:
     """A Threshold is a LIF whose membrane is its input: tau is one step."""
-    shapes, _ = infer_shapes(flat)
-    nodes = dict(flat.nodes)
-    for name, node in flat.nodes.items():
-        if type(node) is nir.Threshold and target.memoryless:
-            nodes[name] = _lif(target, target.memoryless * target.dt, full(node.threshold, shapes[name].input))
-    return replace(flat, nodes=nodes)
+
+    def made(node: Any, shapes: Shapes) -> nir.NIRNode:
+        if type(node) is not nir.Threshold:
+            return node
+        return _lif(target, target.memoryless * target.dt, full(node.threshold, shapes.input))
+
+    return mapped(flat, made)
 
 
 def with_one_threshold(flat: FlatGraph, target: Target) -> FlatGraph:
@@ -73,7 +74,7 @@ def _apart(flat: FlatGraph, name: str, kinds: Array, shape: Shape) -> FlatGraph:
     for kind in range(int(kinds.max()) + 1):
         take = np.eye(len(kinds))[kinds == kind]
         taken, neuron, back = (f"{name}/{part}{kind}" for part in ("taken", "kind", "back"))
-        nodes[taken], nodes[back] = (mixing(weight, shape) for weight in (take, take.T))
+        nodes[taken], nodes[back] = (channel_map(weight, shape, "splits") for weight in (take, take.T))
         nodes[neuron] = type(node)(**{key: value[kinds == kind] for key, value in values.items()})
         edges += [(f"{name}/all", taken), (taken, neuron), (neuron, back), (back, name)]
     return replace(flat, nodes=nodes, edges=tuple(edges))
@@ -128,8 +129,6 @@ def _lacking(node: Any, target: Target, dt: float) -> list[str]:
         found.append("has a v_leak, which there is none of")
     if np.any(np.asarray(getattr(node, "tau", dt)) < dt * (1 - 1e-9)):
         found.append("has a tau shorter than a step, so a decay below 0, which is cut off")
-    if type(node) is nir.Threshold and not target.memoryless:
-        found.append("is a spike without memory, which no neuron has")
     return found
 
 

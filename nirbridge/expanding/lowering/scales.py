@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import nir
 import numpy as np
 
 from nirbridge.expanding.fragment import Array, full, is_throughout
-from nirbridge.expanding.lowering.wiring import bypassed, with_node
-from nirbridge.ir import FlatGraph, infer_shapes
+from nirbridge.expanding.lowering.wiring import bypassed, mapped, with_node, with_node_before
+from nirbridge.ir import FlatGraph, Shapes
 
 _MATRICES = (nir.Linear, nir.Affine)
 _WEIGHTED = (*_MATRICES, nir.Conv2d)
@@ -19,10 +18,9 @@ _WEIGHTED = (*_MATRICES, nir.Conv2d)
 
 def with_full_scales(flat: FlatGraph) -> FlatGraph:
     """Scales of the size of their layer: a number that broadcasts does not say it."""
-    shapes, _ = infer_shapes(flat)
-    scales = {name: node for name, node in flat.nodes.items() if type(node) is nir.Scale}
-    full_ = {name: nir.Scale(full(node.scale, shapes[name].output)) for name, node in scales.items()}
-    return replace(flat, nodes={**flat.nodes, **full_})
+    return mapped(
+        flat, lambda node, shapes: nir.Scale(full(node.scale, shapes.output)) if type(node) is nir.Scale else node
+    )
 
 
 def without_identities(flat: FlatGraph) -> FlatGraph:
@@ -91,14 +89,11 @@ def of_features(scale: Array) -> Array | None:
     return np.array(last) if (scale == last).all() else None
 
 
-def with_joined_outputs(flat: FlatGraph, shapes: dict[str, Any]) -> FlatGraph:
+def with_joined_outputs(flat: FlatGraph, shapes: dict[str, Shapes]) -> FlatGraph:
     """A Scale of 1 before each Output that several edges lead to: importers return what one node sends."""
     for name in flat.outputs:
         if len(flat.sources(name)) > 1 or type(flat.nodes[flat.sources(name)[0]]) is nir.Input:
-            joined = f"{name}/joined"
-            edges = tuple((source, joined if target == name else target) for source, target in flat.edges)
-            nodes = {**flat.nodes, joined: nir.Scale(np.ones(shapes[name].input))}
-            flat = replace(flat, nodes=nodes, edges=(*edges, (joined, name)))
+            flat = with_node_before(flat, name, "joined", nir.Scale(np.ones(shapes[name].input)))
     return flat
 
 
@@ -108,10 +103,3 @@ def added(bias: Array) -> nir.NIRNode | None:
         return nir.Conv2d(bias.shape[1:], np.eye(len(each))[:, :, None, None], 1, 0, 1, 1, each)
     each = of_features(bias)
     return None if each is None else nir.Affine(np.eye(len(each)), each)
-
-
-def mixing(weight: Array, shape: tuple[int, ...]) -> nir.NIRNode:
-    """Weights [out, in] of neurons in a row, or of the channels of pictures."""
-    if len(shape) == 1:
-        return nir.Linear(weight)
-    return nir.Conv2d(shape[1:], weight[:, :, None, None], 1, 0, 1, 1, np.zeros(len(weight)))

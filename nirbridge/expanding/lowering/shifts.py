@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import nir
 import numpy as np
 
 from nirbridge.expanding.fragment import Array, above, full, scale
+from nirbridge.expanding.lowering.wiring import with_node, with_node_before, with_parts
 from nirbridge.ir import FlatGraph, infer_shapes
 
 _ALWAYS = -0.5
@@ -65,11 +66,10 @@ def _shift(node: Any, shape: tuple[int, ...], dt: float) -> _Shift | None:
 
 def _shifted(flat: FlatGraph, name: str, found: _Shift) -> FlatGraph:
     shape, source = found.gain.shape, flat.forward_sources(name)[0]
-    whole, nothing, one = (f"{name}/{part}" for part in ("whole", "nothing", "one"))
-    nodes = {**flat.nodes, name: found.neuron, whole: nir.Scale(found.gain)}
-    nodes |= {nothing: scale(0.0, shape), one: above(_ALWAYS, shape)}
-    edges = [(before, whole if behind == name else behind) for before, behind in flat.edges]
-    edges += [(whole, name), (source, nothing), (nothing, one)]
+    flat = with_node_before(with_node(flat, name, found.neuron), name, "whole", nir.Scale(found.gain))
+    nothing, one = f"{name}/nothing", f"{name}/one"
+    nodes: dict[str, nir.NIRNode] = {nothing: scale(0.0, shape), one: above(_ALWAYS, shape)}
+    edges = [(source, nothing), (nothing, one)]
     if found.always.any():
         constant = f"{name}/constant"
         nodes[constant] = nir.Scale(found.always)
@@ -80,4 +80,4 @@ def _shifted(flat: FlatGraph, name: str, found: _Shift) -> FlatGraph:
         nodes |= {minus: scale(-1.0, shape), start: nir.Scale(found.first)}
         edges += [(one, once), (once, start), (start, name)]
         edges += [(once, silent), (silent, again), (again, minus), (minus, once)]
-    return replace(flat, nodes=nodes, edges=tuple(edges))
+    return with_parts(flat, nodes, edges)

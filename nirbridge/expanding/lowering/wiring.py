@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import nir
 
-from nirbridge.ir import FlatGraph
+from nirbridge.ir import FlatGraph, Shapes, infer_shapes
+
+
+def mapped(flat: FlatGraph, make: Callable[[Any, Shapes], nir.NIRNode]) -> FlatGraph:
+    """Each node as ``make`` has it, from the node and the shapes that enter and leave it."""
+    shapes, _ = infer_shapes(flat)
+    return replace(flat, nodes={name: make(node, shapes[name]) for name, node in flat.nodes.items()})
 
 
 def with_node_before(flat: FlatGraph, name: str, part: str, node: nir.NIRNode) -> FlatGraph:
     """All that led to ``name`` leads to a new node, and that one to it."""
     new = f"{name}/{part}"
     edges = tuple((source, new if target == name else target) for source, target in flat.edges)
-    return replace(flat, nodes={**flat.nodes, new: node}, edges=(*edges, (new, name)))
+    return with_parts(replace(flat, edges=edges), {new: node}, [(new, name)])
 
 
 def bypassed(flat: FlatGraph, name: str) -> FlatGraph | None:
@@ -38,4 +46,9 @@ def bypassed(flat: FlatGraph, name: str) -> FlatGraph | None:
 
 def with_node(flat: FlatGraph, name: str, node: nir.NIRNode) -> FlatGraph:
     """Another node at the same place."""
-    return replace(flat, nodes={**flat.nodes, name: node})
+    return with_parts(flat, {name: node}, ())
+
+
+def with_parts(flat: FlatGraph, nodes: Mapping[str, nir.NIRNode], edges: Iterable[tuple[str, str]]) -> FlatGraph:
+    """More nodes and edges."""
+    return replace(flat, nodes={**flat.nodes, **nodes}, edges=(*flat.edges, *edges))
