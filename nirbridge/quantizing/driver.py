@@ -9,7 +9,6 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
@@ -27,6 +26,7 @@ from nirbridge.ir import (
 )
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.spec import Array
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.ends import with_quantize_nodes, with_units
 from nirbridge.quantizing.hessians import hessians
@@ -37,7 +37,6 @@ from nirbridge.runtime import Data, Plan, make_plan, require_option, require_sec
 from nirbridge.runtime.data import validated
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
-Array = NDArray[Any]
 MOST_BITS = 8
 FORMS = ("data", "integers")
 """What a quantised graph may take."""
@@ -155,7 +154,7 @@ def quantize_with_report(
     except RefusedError as error:
         raise UnsupportedError.from_problems([error.problem]) from error
     limit = _input_limit(walk)
-    report = replace(_report(walk, states, plan), input_limit=limit)
+    report = _report(walk, states, plan, limit)
     return _checked(walk, limit if input == "data" else None, graph.metadata), report
 
 
@@ -228,7 +227,7 @@ def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None =
     return build_graph(graph.nodes, graph.edges, metadata)
 
 
-def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> QuantizeReport:
+def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan, limit: int) -> QuantizeReport:
     layers = walk.layers()
     for layer in layers:
         layer.coarser = int(np.max(walk.coarser.get(layer.node, 0)))
@@ -244,7 +243,7 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
     ]
     per = "channel" if walk.per_channel else "layer"
     report = QuantizeReport(
-        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, per=per, notes=notes
+        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, limit, per, notes
     )
     report.notes += report.warnings
     return report
