@@ -238,8 +238,9 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan, limit:
             layer.states_saturated = states[layer.node].saturated
     outputs = {name: np.asarray(walk.done[name].scale) for name in plan.outputs}
     notes = [
-        f"{label(name, walk.flat.nodes[name])}: one step for all channels, since {why}"
-        for name, why in walk.per_layer.items()
+        f"{label(name, walk.flat.nodes[name])}: one step for all channels, since {walk.per_layer[name]}"
+        for name in walk.flat.topology.order
+        if name in walk.per_layer
     ]
     per = "channel" if walk.per_channel else "layer"
     report = QuantizeReport(
