@@ -18,6 +18,7 @@ from nirbridge.converting.analog import trace
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.markers import Array
 from nirbridge.converting.observing import Progress
+from nirbridge.converting.settings import whole
 from nirbridge.converting.vocabulary import (
     GRAPH_FUNCTIONS,
     GRAPH_METHODS,
@@ -27,7 +28,7 @@ from nirbridge.converting.vocabulary import (
     function_refusal,
     module_refusal,
 )
-from nirbridge.errors import ExportError, InputError
+from nirbridge.errors import ExportError
 from nirbridge.exporting import concatenation, enlarging, layers, maxima, normalisation, pooling
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
@@ -56,9 +57,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         ExportError: the module holds something that has no such form, or Q is not a multiple of T.
         InputError: steps is out of range.
     """
-    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or not 1 <= steps <= _MOST_STEPS:
-        raise InputError("option 'steps'", f"{steps!r} is not a whole number from 1 to {_MOST_STEPS}")
-    window = int(steps)
+    window = whole("steps", steps, 1, _MOST_STEPS)
     progress("reading the network")
     frames, mean = np.ones((window, 1)), np.full((1, window), 1 / window)
     ends = (_mixing("frames", frames), _mixing("mean", mean)) if window > 1 else (None, None)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from nirbridge.converting import activations, rectifiers
+from nirbridge.converting.activations import RETURN_LOGITS, USE_RELU
 from nirbridge.converting.aggregation import Aggregate
 from nirbridge.converting.markers import ChannelAffine, Offset
 from nirbridge.exporting import (
@@ -31,15 +32,13 @@ from nirbridge.exporting.call import Call, with_fields
 from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
 from nirbridge.exporting.functions import add as add_signals
 from nirbridge.exporting.functions import multiply as multiply_signal
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal, require_signal
+from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
 from nirbridge.ir import SparseMatrix
 from nirbridge.neurons import QCFS
 
-_ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
 _LINEAR = "A converted network is linear between its activations; train with spiking neurons to multiply spikes"
-_LOGITS = "Return the logits; their largest is the same"
 _WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.converting.Aggregate(A)"
 
 
@@ -91,15 +90,18 @@ def _subtract_from(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Sig
 
 def multiply(call: Call, input: Any, other: Any) -> Signal:
     """c x with a constant c; the product of two analog values is none of two phase codes."""
+    _require_constant(input, other)
+    return multiply_signal(call, input, other)
+
+
+def _require_constant(input: Any, other: Any) -> None:
     if isinstance(input, Signal) and isinstance(other, Signal):
         raise RefusalError("multiplies two tensors that depend on the input", _LINEAR)
-    return multiply_signal(call, input, other)
 
 
 def matmul(call: Call, input: Any, other: Any) -> Signal:
     """A x with a constant A over the nodes of a graph network, or x W with a constant W over the features."""
-    if isinstance(input, Signal) and isinstance(other, Signal):
-        raise RefusalError("multiplies two tensors that depend on the input", _LINEAR)
+    _require_constant(input, other)
     if isinstance(input, Signal):
         matrix = array(other)
         if matrix.ndim != 2:
@@ -141,25 +143,24 @@ def module_refusal(activation: str, module: nn.Module, args: Any) -> RefusalErro
         return RefusalError("is a QCFS activation, which a phase code does not carry", "Use method='qcfs'")
     if neurons.is_neuron(module) or norse.is_neuron(module):
         return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
-    if type(module) in (nn.Softmax, nn.LogSoftmax):
-        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
     refusal = refusals.module_refusal(module, args)
+    if type(module) in (nn.Softmax, nn.LogSoftmax):
+        return _softmax_refusal(refusal)
     analog = type(module).__module__ == "torch.nn.modules.activation"
     return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
 
 
 def function_refusal(activation: str, name: str, args: Any) -> RefusalError:
     """Why a function or method is not converted; see :func:`module_refusal`."""
-    if name in ("softmax", "log_softmax"):
-        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=_kept(args))
     refusal = refusals.function_refusal(name, args)
+    if name in ("softmax", "log_softmax"):
+        return _softmax_refusal(refusal)
     analog = "is an analog" in refusal.found or "compares" in refusal.found
     return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
 
 
-def _kept(args: Any) -> Any:
-    """The refused function's input, so that what follows it is looked at too."""
-    return next((value for value in args if isinstance(value, Signal)), UNKNOWN)
+def _softmax_refusal(general: RefusalError) -> RefusalError:
+    return RefusalError("normalises the output, which a readout does not", RETURN_LOGITS, result=general.result)
 
 
 GRAPH_MODULES: dict[type[nn.Module], Any] = {Aggregate: _aggregate_module}
@@ -207,8 +208,8 @@ ANALOG = Vocabulary(
         **PRODUCT_METHODS,
         **GRAPH_METHODS,
     },
-    module_refusal=partial(module_refusal, _ANALOG),
-    function_refusal=partial(function_refusal, _ANALOG),
+    module_refusal=partial(module_refusal, USE_RELU),
+    function_refusal=partial(function_refusal, USE_RELU),
     constant_first=frozenset({*_SUMS, *PRODUCT_METHODS, *GRAPH_METHODS}),
 )
 """What one-spike conversion lowers: layers, ReLU and what is made of it, batch normalisation and aggregation."""
