@@ -64,7 +64,8 @@ def _relu_behind(graph: AnalogGraph, name: str) -> str | None:
 def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
     """Takes every batch normalisation that follows a layer with weights out of the graph.
 
-    1. Between a layer and a ReLU, each with no other connection, and ``into_threshold``: into the ReLU.
+    1. Between a layer and a ReLU, each with no other connection, and ``into_threshold``: into the ReLU; not a negative
+       scale behind a layer that only moves values, which has no weights for its sign.
     2. Behind a layer that nothing else reads: into its weights.
     3. Anything else stays, as a layer of its own.
     """
@@ -80,7 +81,7 @@ def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
         scale, shift, into_weights = node.scale, node.shift, True
         if relu is not None and graph.incoming[relu] == (name,):
             nodes[relu] = replace(graph.nodes[relu], center=node.center, spread=node.spread)
-            if into_threshold:
+            if into_threshold and not (is_moving(before) and (scale < 0).any()):  # what only moves takes no sign
                 dead = scale == 0  # without a threshold that would do: the weights become 0 and the scale 1
                 nodes[relu] = replace(nodes[relu], gain=np.where(dead, 1.0, scale), shift=shift)
                 scale, shift, into_weights = np.where(dead, 0.0, 1.0), np.zeros(dead.shape), bool(dead.any())

@@ -125,6 +125,13 @@ def test_modules_of_slopes(bn: bool) -> None:
     ]
 
 
+@pytest.mark.parametrize("move", [lambda x: x[:, :3], lambda x: x.flip(1), _shuffled], ids=["slice", "flip", "shuffle"])
+def test_moved_values_are_normalised_by_a_negative_scale(move: Callable[[Tensor], Tensor]) -> None:
+    """What only moves values has no weights that would take the sign."""
+    net = Net(lambda x, net: functional.relu(net.inner(move(net.a(x)))), nn.LazyBatchNorm2d())
+    assert_exact(with_statistics(net, negative=True), images(5, 2, 6, 6))
+
+
 def test_a_sign_that_no_value_has_needs_no_neurons() -> None:
     for function, kept in (
         (lambda x, net: functional.leaky_relu(net.a(x) + 0.1), "leaky_relu.plus"),
