@@ -87,7 +87,7 @@ def divides(node: nir.NIRNode, leaving: Array, axes: int) -> bool:
     """Whether a node that takes factors can give its output in units of ``leaving``."""
     if operation_of(node) in ("matrix", "convolution"):
         return along(leaving, channel_axis(node, axes), axes) is not None
-    return True
+    return operation_of(node) != "aggregate" or leaving.size == 1
 
 
 def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
