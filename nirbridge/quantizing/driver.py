@@ -12,7 +12,7 @@ import numpy as np
 
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
-from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError, brief
 from nirbridge.ir import (
     FlatGraph,
     Graph,
@@ -253,12 +253,8 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan, limit:
 def _require_bits(weight_bits: Any) -> None:
     whole = isinstance(weight_bits, (int, np.integer)) and not isinstance(weight_bits, bool)
     if not whole or not 1 <= weight_bits <= MOST_BITS:
-        found = f"{_kind(weight_bits)} is not among 1..{MOST_BITS}"
+        found = f"{brief(weight_bits)} is not among 1..{MOST_BITS}"
         raise InputError("option 'weight_bits'", found, "Give for instance weight_bits=8")
-
-
-def _kind(value: Any) -> str:
-    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _by_name(plan: Plan, data: Data) -> dict[str, Array]:
