@@ -16,7 +16,7 @@ from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.coding import Code
 from nirbridge.converting.markers import Array, Offset, Relu, is_moving
 from nirbridge.converting.scaling import ONE, along, compact, divides, known, merged, moved, scaled, takes_factors
-from nirbridge.converting.settings import Settings
+from nirbridge.converting.settings import Settings, by_channel
 from nirbridge.errors import ExportError
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, label
 
@@ -186,15 +186,9 @@ def _input(emission: Emission, name: str) -> Train:
     if emission.signed:
         negated = emission.place(f"{name}.negated", nir.Scale(np.asarray(-1.0)), (entry,))
         sources += (emission.place(f"{name}.minus", nir.Scale(np.asarray(-1.0)), (code("negative", negated),)),)
-    std = _per_channel(settings.std, len(shape), ONE)
+    std = ONE if settings.std is None else by_channel(settings.std, len(shape))
     factor = emission.input_scale / std * emission.input_base ** (settings.first_phase - 1)
     return Train(sources, factor, emission.input_base)
-
-
-def _per_channel(value: Array | None, axes: int, default: Array) -> Array:
-    if value is None:
-        return default
-    return value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (axes - 1))
 
 
 def _layer(emission: Emission, name: str) -> Train:

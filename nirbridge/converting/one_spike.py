@@ -32,7 +32,7 @@ from nirbridge.converting.observing import Progress, observe
 from nirbridge.converting.ranges import scale
 from nirbridge.converting.rewrites import arrange
 from nirbridge.converting.samples import WHERE
-from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
+from nirbridge.converting.settings import INPUT_BASE, Settings, by_channel, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
@@ -190,7 +190,7 @@ def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], 
             found = f"has {value.size} numbers for {shape[0]} channels"
             raise InputError(f"option '{name}'", found, "Give one number, or one for each channel")
         else:
-            values.append(value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (len(shape) - 1)))
+            values.append(by_channel(value, len(shape)))
     mean, std = values
     return lambda x: (x - mean) / std, np.asarray(-mean / std)
 

@@ -20,20 +20,17 @@ from nirbridge.converting.markers import Array
 from nirbridge.converting.observing import Progress
 from nirbridge.converting.settings import whole
 from nirbridge.converting.vocabulary import (
-    GRAPH_FUNCTIONS,
-    GRAPH_METHODS,
-    GRAPH_MODULES,
-    PRODUCT_METHODS,
-    PRODUCTS,
+    FUNCTIONS,
+    METHODS,
+    MODULES,
     function_refusal,
     module_refusal,
 )
 from nirbridge.errors import ExportError
-from nirbridge.exporting import concatenation, enlarging, layers, maxima, normalisation, pooling
+from nirbridge.exporting import maxima, normalisation
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, with_fields
-from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import MultiLevelLIF, TemporalMix, mark_inference
@@ -112,11 +109,8 @@ def _vocabulary(window: int) -> Vocabulary:
     pools = {does: pooled(does) for does in (maxima.max_pool2d, maxima.adaptive_max_pool2d)}
     return Vocabulary(
         modules={
-            **layers.MODULES,
-            **pooling.MODULES,
-            **enlarging.MODULES,
+            **MODULES,
             **normalisation.MODULES,
-            **GRAPH_MODULES,
             nn.MaxPool2d: with_fields(pools[maxima.max_pool2d], *maxima.FIELDS),
             nn.AdaptiveMaxPool2d: with_fields(pools[maxima.adaptive_max_pool2d], "output_size", "return_indices"),
             QCFS: neuron,
@@ -124,16 +118,12 @@ def _vocabulary(window: int) -> Vocabulary:
         named_modules={},
         functions={
             **FUNCTIONS,
-            **concatenation.FUNCTIONS,
-            **enlarging.FUNCTIONS,
-            **PRODUCTS,
-            **GRAPH_FUNCTIONS,
             **{name: pools[does] for name, does in FUNCTIONS.items() if does in pools},
         },
-        methods={**METHODS, **PRODUCT_METHODS, **GRAPH_METHODS},
+        methods=METHODS,
         module_refusal=partial(module_refusal, _HINT),
         function_refusal=partial(function_refusal, _HINT),
-        constant_first=frozenset(GRAPH_METHODS),
+        constant_first=frozenset({"matmul"}),
     )
 
 

@@ -50,13 +50,9 @@ def _synapse(node: Any, entering: Array, leaving: Array, axes: int) -> nir.NIRNo
     return replace(node, weight=weight.astype(dtype), bias=np.zeros(len(weight), dtype), metadata={})
 
 
-def _scale(node: nir.Scale, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
+def _scale(node: nir.Scale | ChannelAffine, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
     factor = np.asarray(node.scale, dtype=np.float64) * entering / leaving
     return nir.Scale(factor.astype(node.scale.dtype))
-
-
-def _channel_affine(node: ChannelAffine, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
-    return nir.Scale(node.scale * entering / leaving)
 
 
 def _aggregate(node: Aggregate, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
@@ -102,7 +98,7 @@ def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir
     Returns:
         None where the factors vary in a way that the weights cannot express.
     """
-    rule = _channel_affine if type(node) is ChannelAffine else _RULES[operation_of(node)]
+    rule = _scale if type(node) is ChannelAffine else _RULES[operation_of(node)]
     return rule(node, entering, leaving, axes)
 
 

@@ -143,6 +143,11 @@ def make_settings(
     )
 
 
+def by_channel(value: Array, axes: int) -> Array:
+    """One number, or one for each channel, broadcastable to features with ``axes`` axes."""
+    return value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (axes - 1))
+
+
 def _require_range(exponent: int, base: float) -> None:
     """Refuses codes whose potentials leave double precision: they grow to Q^(T + T_w + first_phase)."""
     bits = exponent * math.log2(max(base, INPUT_BASE))

@@ -19,6 +19,7 @@ from nirbridge.converting.markers import ChannelAffine, Offset
 from nirbridge.exporting import (
     concatenation,
     enlarging,
+    functions,
     layers,
     maxima,
     neurons,
@@ -29,8 +30,8 @@ from nirbridge.exporting import (
 )
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, with_fields
-from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
 from nirbridge.exporting.functions import add as add_signals
+from nirbridge.exporting.functions import as_constant
 from nirbridge.exporting.functions import multiply as multiply_signal
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
@@ -163,53 +164,47 @@ def _softmax_refusal(general: RefusalError) -> RefusalError:
     return RefusalError("normalises the output, which a readout does not", RETURN_LOGITS, result=general.result)
 
 
-GRAPH_MODULES: dict[type[nn.Module], Any] = {Aggregate: _aggregate_module}
-GRAPH_FUNCTIONS = {**dict.fromkeys((torch.matmul, operator.matmul), matmul), torch.sparse.mm: _sparse_mm}
-GRAPH_METHODS = {"matmul": matmul}
-"""What graph networks need besides ordinary layers."""
-
-PRODUCTS: dict[Any, Any] = dict.fromkeys((torch.mul, torch.multiply, operator.mul, operator.imul), multiply)
-PRODUCT_METHODS = {"mul": multiply, "multiply": multiply}
-"""Products by constants alone."""
+MODULES: dict[type[nn.Module], Any] = {
+    **layers.MODULES,
+    **pooling.MODULES,
+    **enlarging.MODULES,
+    Aggregate: _aggregate_module,
+}
+FUNCTIONS: dict[Any, Any] = {
+    **functions.FUNCTIONS,
+    **concatenation.FUNCTIONS,
+    **enlarging.FUNCTIONS,
+    **dict.fromkeys((torch.mul, torch.multiply, operator.mul, operator.imul), multiply),
+    **dict.fromkeys((torch.matmul, operator.matmul), matmul),
+    torch.sparse.mm: _sparse_mm,
+}
+METHODS: dict[str, Any] = {**functions.METHODS, "mul": multiply, "multiply": multiply, "matmul": matmul}
+"""What every method lowers: the layers of export, products by constants alone, and what graph networks need."""
 
 _SUMS: dict[str, Any] = {"add": add, "sub": subtract, "subtract": subtract}
 
 ANALOG = Vocabulary(
     modules={
-        **layers.MODULES,
-        **pooling.MODULES,
-        **enlarging.MODULES,
+        **MODULES,
         **activations.MODULES,
         nn.MaxPool2d: with_fields(maxima.max_pool2d_of_spikes, *maxima.FIELDS),
         **rectifiers.MODULES,
         **normalisation.modules(batch_norm),
-        **GRAPH_MODULES,
     },
     named_modules=layers.NAMED_MODULES,
     functions={
         **FUNCTIONS,
-        **concatenation.FUNCTIONS,
-        **enlarging.FUNCTIONS,
         **activations.FUNCTIONS,
         **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), maxima.max_pool2d_of_spikes),
         **dict.fromkeys((torch.sub, torch.subtract, operator.sub, operator.isub), subtract),
         torch.rsub: _subtract_from,
         **rectifiers.FUNCTIONS,
         **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
-        **PRODUCTS,
-        **GRAPH_FUNCTIONS,
         functional.batch_norm: batch_norm,
     },
-    methods={
-        **METHODS,
-        **activations.METHODS,
-        **_SUMS,
-        **rectifiers.METHODS,
-        **PRODUCT_METHODS,
-        **GRAPH_METHODS,
-    },
+    methods={**METHODS, **activations.METHODS, **_SUMS, **rectifiers.METHODS},
     module_refusal=partial(module_refusal, USE_RELU),
     function_refusal=partial(function_refusal, USE_RELU),
-    constant_first=frozenset({*_SUMS, *PRODUCT_METHODS, *GRAPH_METHODS}),
+    constant_first=frozenset({*_SUMS, "mul", "multiply", "matmul"}),
 )
 """What one-spike conversion lowers: layers, ReLU and what is made of it, batch normalisation and aggregation."""
