@@ -56,20 +56,20 @@ def fewest_cores(layer: Layer, chip: Chip) -> tuple[Load, list[str]]:
         broken = broken_limits(found, chip)
         if not broken:
             return found, decided
-        decided = broken
+        decided = list(broken)
         if cores >= most:
-            return found, broken
+            return found, decided
         cores = min(most, max(cores + 1, ceil(cores * 1.02)))
 
 
-def broken_limits(found: Load, chip: Chip) -> list[str]:
-    """The names of the limits of a core that a load exceeds."""
-    pairs = (
-        ("neurons_per_core", found.neurons, chip.neurons_per_core),
-        ("synapse_bits_per_core", found.synapse_bits, chip.synapse_bits_per_core),
-        ("in_axons_per_core", found.in_axons, chip.in_axons_per_core),
-    )
-    return [name for name, value, limit in pairs if value > limit.value]
+def broken_limits(found: Load, chip: Chip) -> dict[str, int]:
+    """The limits of a core that a load exceeds, by name, and what it takes."""
+    taken = {
+        "neurons_per_core": found.neurons,
+        "synapse_bits_per_core": found.synapse_bits,
+        "in_axons_per_core": found.in_axons,
+    }
+    return {name: value for name, value in taken.items() if value > getattr(chip, name).value}
 
 
 def _in_axons(layer: Layer, path: Path, cores: int) -> int:

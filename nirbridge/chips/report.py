@@ -73,9 +73,7 @@ class ChipReport:
     Attributes:
         chip: its name.
         layers: in execution order; a core holds neurons of one layer.
-        cores: that all layers take.
         problems: what does not fit, each with its rule and the source of the limit.
-        estimates: the limits whose source leaves room for interpretation.
         dt: seconds per step.
         host: the nodes that the host computes, before data reach the chip.
         step: time and energy of a step, estimated; None where no public source has the figures, or the graph takes
@@ -84,12 +82,26 @@ class ChipReport:
 
     chip: str
     layers: tuple[LayerOnChip, ...]
-    cores: int
     problems: tuple[Problem, ...]
-    estimates: tuple[str, ...]
     dt: float
     host: tuple[str, ...] = ()
     step: StepCost | None = None
+
+    @property
+    def cores(self) -> int:
+        """All that the layers take."""
+        return sum(layer.cores for layer in self.layers)
+
+    @property
+    def estimates(self) -> tuple[str, ...]:
+        """The limits whose source leaves room for interpretation."""
+        return tuple(name for name, limit in _limits(CHIPS[self.chip]).items() if limit.estimate)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The public sources of the limits, by their mark."""
+        cited = " ".join(limit.source for limit in _limits(CHIPS[self.chip]).values())
+        return {mark: text for mark, text in SOURCES.items() if mark in cited}
 
     @property
     def fits(self) -> bool:
@@ -114,7 +126,7 @@ class ChipReport:
             lines.append(f"cores are counted with {bits}-bit weights where weights are no integers yet (?)")
         names = ", ".join((*self.estimates, "words of synapse memory"))
         lines.append(f"estimates, because no public source is exact: {names}")
-        return [*lines, *(f"{mark} {text}" for mark, text in SOURCES.items() if mark in _cited(limits))]
+        return [*lines, *(f"{mark} {text}" for mark, text in self.sources.items())]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -127,7 +139,7 @@ class ChipReport:
             "host": list(self.host),
             "step": None if self.step is None else asdict(self.step),
             "estimates": list(self.estimates),
-            "sources": {mark: text for mark, text in SOURCES.items() if mark in _cited(CHIPS[self.chip])},
+            "sources": self.sources,
             "layers": [asdict(layer) for layer in self.layers],
             "problems": [problem.to_dict() for problem in self.problems],
         }
@@ -180,7 +192,7 @@ def check_chip(graph: Graph, chip: str, dt: float | None = None, x: Data | None 
     used = [used_synapses(layer, activity) for layer in layers]
     costing = [Population(row.neurons, each, row.neurons_per_core) for row, each in zip(rows, used, strict=True)]
     step = cost_of_step(chip, costing, activity) if cores <= limits.cores.value else None
-    return ChipReport(chip, rows, cores, tuple(problems), _estimates(limits), plan.dt, host, step)
+    return ChipReport(chip, rows, tuple(problems), plan.dt, host, step)
 
 
 def _on_chip(
@@ -254,9 +266,5 @@ def _range(of: tuple[float, float], units: tuple[str, ...]) -> str:
     return " to ".join(f"{value / 1000**place:.3g}" for value in of) + f" {units[place]}"
 
 
-def _cited(chip: Chip) -> str:
-    return " ".join(value.source for value in vars(chip).values() if isinstance(value, Limit))
-
-
-def _estimates(chip: Chip) -> tuple[str, ...]:
-    return tuple(name for name, value in vars(chip).items() if isinstance(value, Limit) and value.estimate)
+def _limits(chip: Chip) -> dict[str, Limit]:
+    return {name: value for name, value in vars(chip).items() if isinstance(value, Limit)}

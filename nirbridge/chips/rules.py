@@ -8,7 +8,7 @@ import nir
 import numpy as np
 
 from nirbridge.chips.layers import Layer, place_of
-from nirbridge.chips.limits import Chip
+from nirbridge.chips.limits import Chip, Limit
 from nirbridge.chips.mapping import Load, broken_limits
 from nirbridge.chips.messages import Bits
 from nirbridge.errors import Problem
@@ -70,7 +70,7 @@ def messages_fit_their_bits(plan: Plan, chip: Chip, bits: Bits) -> list[Problem]
                 f"its messages {'can take' if spec_of(planned.node).sends.kind == 'analog' else 'take'} {needed} bits"
             )
             hint = "Give it data of 0 and 1, as coding 'binary' makes them, or take loihi2" if brings else step
-            problems.append(_problem(planned, found, limit.value, limit.source, hint, "messages_fit_their_bits"))
+            problems.append(_problem(planned, found, limit, hint, "messages_fit_their_bits"))
         elif brings and needed is None and limit.value == 1:
             found = f"nothing says that it brings 0 and 1 alone, and a message of {chip.name} carries no more"
             source = f"{found} (source {limit.source})"
@@ -87,7 +87,7 @@ def states_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
         bits = 1 + int(max(np.abs(np.asarray(field, dtype=np.float64)).max(initial=0) for field in fields)).bit_length()
         if bits > limit.value:
             found = f"its thresholds take {bits} bits of state"
-            problems.append(_problem(planned, found, limit.value, limit.source, _QUANTIZE, "states_fit_their_bits"))
+            problems.append(_problem(planned, found, limit, _QUANTIZE, "states_fit_their_bits"))
     return problems
 
 
@@ -104,7 +104,7 @@ def biases_fit_their_bits(plan: Plan, chip: Chip) -> list[Problem]:
             if bits > limit.value:
                 found = f"its bias of {mantissa} takes {bits} bits"
                 step = "Use smaller biases and thresholds"
-                problems.append(_problem(planned, found, limit.value, limit.source, step, "biases_fit_their_bits"))
+                problems.append(_problem(planned, found, limit, step, "biases_fit_their_bits"))
                 break
     return problems
 
@@ -161,17 +161,17 @@ def weights_fit_their_bits(layer: Layer, plan: Plan, chip: Chip) -> list[Problem
             where = layer.planned if merged or not path.last else plan[path.last]
             found = found if merged else f"its weights take {bits} bits"
             step = "Put a neuron between the synapses" if merged else _QUANTIZE
-            problems.append(_problem(where, found, limit.value, limit.source, step, "weights_fit_their_bits"))
+            problems.append(_problem(where, found, limit, step, "weights_fit_their_bits"))
     return problems
 
 
 def paths_are_not_too_late(layer: Layer, plan: Plan, chip: Chip) -> list[Problem]:
     """Delays in a row add up."""
     limit = chip.delay_steps.value
-    late = [path for path in layer.paths if path.delay > limit >= path.wait]
     return [
         _too_late(layer.planned, f"hears {path.source!r} up to {path.delay} steps of {plan.dt:g} s late", chip)
-        for path in late
+        for path in layer.paths
+        if path.delay > limit >= path.wait
     ]
 
 
@@ -188,12 +188,10 @@ def delays_stay_apart(layer: Layer, plan: Plan, chip: Chip) -> list[Problem]:
 def layers_fit_cores(layer: Layer, load: Load, chip: Chip) -> list[Problem]:
     """Even spread over as many cores as it has neurons, a core holds what a layer needs of it."""
     problems = []
-    for name in broken_limits(load, chip):
-        limit = getattr(chip, name)
-        value = {"neurons_per_core": load.neurons, "synapse_bits_per_core": load.synapse_bits}.get(name, load.in_axons)
+    for name, value in broken_limits(load, chip).items():
         found = f"a core needs {value} {_UNITS[name]} however it is spread"
         step = "Use a smaller layer, or a convolution instead of a dense one"
-        problems.append(_problem(layer.planned, found, limit.value, limit.source, step, f"fits_{name}"))
+        problems.append(_problem(layer.planned, found, getattr(chip, name), step, f"fits_{name}"))
     return problems
 
 
@@ -204,7 +202,7 @@ def out_axons_fit(layer: Layer, load: Load, target_cores: int, chip: Chip) -> li
         return []
     found = f"{load.neurons} neurons a core send to {target_cores} cores each"
     step = "Spread the layer, or make the next one smaller"
-    return [_problem(layer.planned, found, limit.value, limit.source, step, "fits_out_axons_per_core")]
+    return [_problem(layer.planned, found, limit, step, "fits_out_axons_per_core")]
 
 
 def chip_has_enough_cores(cores: int, chip: Chip) -> list[Problem]:
@@ -239,9 +237,8 @@ def _gain(node: nir.NIRNode) -> object:
 
 
 def _too_late(planned: PlannedNode, found: str, chip: Chip) -> Problem:
-    limit, step = chip.delay_steps, "Use shorter delays, or a larger --dt"
-    return _problem(planned, found, limit.value, limit.source, step, "delays_fit")
+    return _problem(planned, found, chip.delay_steps, "Use shorter delays, or a larger --dt", "delays_fit")
 
 
-def _problem(planned: PlannedNode, found: str, limit: int, source: str, step: str, rule: str) -> Problem:
-    return Problem(str(planned), f"{found}, the limit is {limit} (source {source})", step, rule=rule)
+def _problem(planned: PlannedNode, found: str, limit: Limit, step: str, rule: str) -> Problem:
+    return Problem(str(planned), f"{found}, the limit is {limit.value} (source {limit.source})", step, rule=rule)

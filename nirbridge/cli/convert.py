@@ -243,7 +243,6 @@ def _samples(path: Path) -> Any:
 
 
 def _write_report(found: Report, report: Path | None, plot: Path | None) -> None:
-    from nirbridge.converting.table import layer_table
     from nirbridge.files import write_whole
 
     if plot is not None:
@@ -254,7 +253,7 @@ def _write_report(found: Report, report: Path | None, plot: Path | None) -> None
     if report is not None:
         write_whole(report, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
         _say(f"wrote {report}")
-    for line in layer_table(found).splitlines():
+    for line in found.table().splitlines():
         _say(line)
     _say(
         f"{found.samples} samples: same answer for {found.agreement:.2%} of the decisions, "

@@ -20,8 +20,8 @@ from nirbridge.exporting.call import Call, Handler, with_fields
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.ir.topology import reached
 
-_LOGITS = "Return the logits; their largest is the same"
-_ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
+RETURN_LOGITS = "Return the logits; their largest is the same"
+USE_RELU = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
 
 
 def leaky(call: Call, signal: Signal, slope: Any) -> Signal:
@@ -97,7 +97,7 @@ def _final(kind: str, normalised: Callable[..., Tensor] | None) -> Handler:
         owner = call.name.rpartition(".")[0]
         where = where or f"function '{kind}'" + (f" in '{owner}'" if owner else "")
         if normalised is None:
-            found, step = "is an analog activation without a counterpart in a graph", _ANALOG
+            found, step = "is an analog activation without a counterpart in a graph", USE_RELU
             return call.emit(Final(where, torch.sigmoid, found, step), signal)
         axes = len(signal.full_shape)
         # What torch takes where no axis is given.
@@ -105,7 +105,7 @@ def _final(kind: str, normalised: Callable[..., Tensor] | None) -> Handler:
         if axis < signal.leading.axes:
             raise RefusalError(f"normalises over axis {axis}, that of the samples", "Give dim=1", result=signal)
         found = "normalises the output, which a readout does not"
-        return call.emit(Final(where, lambda x: normalised(x, axis), found, _LOGITS), signal)
+        return call.emit(Final(where, lambda x: normalised(x, axis), found, RETURN_LOGITS), signal)
 
     return lower
 

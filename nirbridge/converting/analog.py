@@ -14,7 +14,7 @@ from torch import nn
 from nirbridge.converting.activations import Final, without_finals
 from nirbridge.converting.finite import require_finite
 from nirbridge.converting.vocabulary import ANALOG
-from nirbridge.errors import ExportError, Problem
+from nirbridge.errors import ExportError
 from nirbridge.exporting.builder import GraphBuilder, free_name
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
@@ -22,6 +22,7 @@ from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Shape
 from nirbridge.ir.stated_shapes import made_shape
+from nirbridge.ir.topology import postorder
 
 INPUT, OUTPUT = "input", "output"
 Ends = Callable[[GraphBuilder, Signal], Signal]
@@ -54,17 +55,7 @@ class AnalogGraph:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The nodes that lead to the output, each behind all that it depends on."""
-        done: dict[str, None] = {}
-        pending = [self.output]
-        while pending:
-            name = pending[-1]
-            missing = [source for source in self.incoming[name] if source not in done]
-            if missing:
-                pending.extend(missing)
-            else:
-                done.setdefault(name)
-                pending.pop()
-        return tuple(done)
+        return tuple(postorder([self.output], lambda name: reversed(self.incoming[name])))
 
     @cached_property
     def consumers(self) -> dict[str, tuple[str, ...]]:
@@ -76,12 +67,22 @@ class AnalogGraph:
         return {name: tuple(users) for name, users in found.items()}
 
     @cached_property
+    def last_read(self) -> dict[str, tuple[str, ...]]:
+        """For each node those whose outputs nothing behind it takes any more, in order."""
+        readers = {source: name for name in self.order for source in self.incoming[name]}
+        found: dict[str, list[str]] = {name: [] for name in self.order}
+        for source, reader in readers.items():
+            found[reader].append(source)
+        return {name: tuple(sources) for name, sources in found.items()}
+
+    @cached_property
     def shapes(self) -> dict[str, Shape]:
         """The output shape of every node, without batch."""
         shapes: dict[str, Shape] = {}
         for name in self.order:
             node = self.nodes[name]
-            entering = shapes[self.incoming[name][0]] if self.incoming[name] else _stated(node)
+            sources = self.incoming[name]
+            entering = shapes[sources[0]] if sources else tuple(node.input_type["input"].tolist())
             shapes[name] = made_shape(node, entering)
         return shapes
 
@@ -95,18 +96,17 @@ class AnalogGraph:
         """A copy with some nodes and edges replaced or added."""
         return AnalogGraph({**self.nodes, **nodes}, {**self.incoming, **(incoming or {})}, self.finals)
 
-    def inserted_behind(self, name: str, new: str, node: nir.NIRNode, users: tuple[str, ...]) -> AnalogGraph:
-        """A copy in which ``users`` take ``name`` through ``new``."""
-        moved = {user: tuple(new if source == name else source for source in self.incoming[user]) for user in users}
-        return self.changed({new: node}, {new: (name,), **moved})
+    def read_from(self, name: str, new: str) -> dict[str, tuple[str, ...]]:
+        """The sources of all that takes ``name``, with ``new`` in its place."""
+        return {user: tuple(new if s == name else s for s in self.incoming[user]) for user in self.consumers[name]}
+
+    def inserted_behind(self, name: str, new: str, node: nir.NIRNode) -> AnalogGraph:
+        """A copy in which all that takes ``name`` takes it through ``new``."""
+        return self.changed({new: node}, {new: (name,), **self.read_from(name, new)})
 
     def free_name(self, wanted: str) -> str:
         """``wanted``, with a number where it is taken."""
         return free_name(wanted, self.nodes)
-
-
-def _stated(node: nir.NIRNode) -> Shape:
-    return tuple(int(n) for n in node.input_type["input"])
 
 
 def trace(
@@ -156,11 +156,7 @@ def analog_graph(module: nn.Module, shape: Shape) -> AnalogGraph:
     """The analog graph of ``module`` on [B, *shape].
 
     Raises:
-        ExportError: as :func:`trace`, or the output does not depend on the input.
+        ExportError: as :func:`trace`.
     """
     builder, finals = trace(module, shape)
-    graph = AnalogGraph(dict(builder.nodes), dict(builder.incoming), finals)
-    if graph.input not in graph.order:
-        problem = Problem(f"module {type(module).__name__}", "its output does not depend on the input")
-        raise ExportError.from_problems([problem])
-    return graph
+    return AnalogGraph(dict(builder.nodes), dict(builder.incoming), finals)

@@ -12,7 +12,7 @@ from nirbridge.converting.coding import Code
 from nirbridge.converting.markers import Relu
 from nirbridge.converting.observing import Observed
 from nirbridge.converting.ranges import best_code
-from nirbridge.converting.settings import INPUT_BASE
+from nirbridge.converting.settings import INPUT_BASE, Settings
 
 
 def adding_up(graph: AnalogGraph) -> list[frozenset[str]]:
@@ -34,27 +34,24 @@ def input_meets_spikes(graph: AnalogGraph) -> bool:
     return any(graph.input in group and len(group) > 1 for group in adding_up(graph))
 
 
-def layer_codes(
-    graph: AnalogGraph, code: Code, layers: Mapping[str, Observed], rule: str, margin: float | None, from_data: bool
-) -> dict[str, Code]:
-    """The code of every ReLU: ``code``, or with the base that fits the data of its group best.
+def layer_codes(graph: AnalogGraph, settings: Settings, layers: Mapping[str, Observed]) -> dict[str, Code]:
+    """The code of every ReLU: that of the settings, or with the base that fits the data of its group best.
 
     Args:
         graph: the arranged network.
-        code: of all layers, but for its base.
+        settings: the options.
         layers: what every ReLU sends.
-        rule, margin: see :func:`nirbridge.converting.ranges.scale`.
-        from_data: whether bases are chosen.
     """
-    if not from_data:
-        return dict.fromkeys(layers, code)
+    if not settings.base_from_data:
+        return dict.fromkeys(layers, settings.code)
     codes: dict[str, Code] = {}
     for group in adding_up(graph):
         members = {name: layers[name] for name in graph.order if name in group and name in layers}
         most = INPUT_BASE if graph.input in group else np.inf
         nodes = {name: graph.nodes[name] for name in members}
         if members:
-            codes |= dict.fromkeys(members, best_code(code, members, rule, margin, nodes, most))
+            best = best_code(settings.code, members, settings.calibrate, settings.margin, nodes, most)
+            codes |= dict.fromkeys(members, best)
     return codes
 
 

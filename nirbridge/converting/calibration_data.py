@@ -18,6 +18,7 @@ from nirbridge.converting.samples import WHERE, as_numbers
 from nirbridge.errors import ExportError, InputError, Problem
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import describe, user_code
+from nirbridge.ir.topology import reached
 
 BATCH = 64
 
@@ -49,12 +50,10 @@ def module_device(module: nn.Module) -> torch.device:
     return next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
 
 
-def batches(data: Array, dtype: torch.dtype, transform: Callable[[Array], Array], size: int = BATCH) -> list[Tensor]:
+def batches(data: Array, dtype: torch.dtype, transform: Callable[[Array], Array]) -> list[Tensor]:
     """The data in batches as the analog network takes them."""
-    return [
-        torch.as_tensor(transform(data[start : start + size].astype(np.float64, order="C"))).to(dtype)
-        for start in range(0, len(data), size)
-    ]
+    parts = (data[start : start + BATCH].astype(np.float64, order="C") for start in range(0, len(data), BATCH))
+    return [torch.as_tensor(transform(part)).to(dtype) for part in parts]
 
 
 def require_same(module: nn.Module, graph: AnalogGraph, x: Tensor) -> None:
@@ -133,7 +132,7 @@ def _without(graph: AnalogGraph, name: str) -> AnalogGraph:
 
 
 def alive(
-    graph: AnalogGraph, scales: dict[str, Array], inserted: frozenset[str] = frozenset()
+    graph: AnalogGraph, scales: dict[str, Array], inserted: frozenset[str]
 ) -> tuple[dict[str, Array], dict[str, int]]:
     """λ above 0 everywhere: a channel that was never active gets the layer's largest, so that it stays silent.
 
@@ -154,7 +153,8 @@ def alive(
     found: dict[str, Array] = {}
     silent: dict[str, int] = {}
     dead_layers: list[Problem] = []
-    behind_dead = _behind(graph, {name for name in graph.of_type(Relu) if not (scales[name] > 0).any()})
+    whole = [name for name in graph.of_type(Relu) if not (scales[name] > 0).any()]
+    behind_dead = reached((user for name in whole for user in graph.consumers[name]), graph.consumers.__getitem__)
     for name in graph.of_type(Relu):
         scale, other = scales[name], graph.nodes[name].opposite
         dead = (scale <= 0) & (scales[other] <= 0) if other else scale <= 0
@@ -170,15 +170,6 @@ def alive(
     if dead_layers:
         raise InputError.from_problems(dead_layers)
     return found, silent
-
-
-def _behind(graph: AnalogGraph, names: set[str]) -> set[str]:
-    """All nodes that depend on one of ``names``."""
-    found: set[str] = set()
-    for name in graph.order:
-        if any(source in names or source in found for source in graph.incoming[name]):
-            found.add(name)
-    return found
 
 
 def users_layer(graph: AnalogGraph, name: str, inserted: frozenset[str]) -> str:

@@ -41,9 +41,8 @@ def centre_aggregates(graph: AnalogGraph, inserted: frozenset[str], inputs: list
     for name, low in _smallest(graph, axes, inputs).items():
         if not low.any():
             continue
-        offset, users = graph.free_name(f"{name}.offset"), graph.consumers[name]
         centred = graph.changed({name: replace(graph.nodes[name], shift=-low)})
-        graph = centred.inserted_behind(name, offset, Offset(low), users)
+        graph = centred.inserted_behind(name, graph.free_name(f"{name}.offset"), Offset(low))
     return graph
 
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from inspect import signature
 from itertools import chain
 from typing import Any
 
@@ -20,20 +21,15 @@ from nirbridge.converting.observing import Progress
 from nirbridge.converting.one_spike import one_spike
 from nirbridge.converting.qcfs import qcfs
 from nirbridge.converting.samples import LIMIT, samples
+from nirbridge.converting.settings import make_settings
 from nirbridge.errors import ExportError, GraphError, InputError, Problem
 from nirbridge.exporting.containers import plain
 from nirbridge.exporting.user_code import describe, nested, user_code
 from nirbridge.ir import flatten
 
 METHODS: dict[str, Callable[..., Conversion]] = {"one-spike": one_spike, "qcfs": qcfs}
-OPTIONS = {
-    "one-spike": (
-        "phases", "wait", "base", "spikes", "calibrate", "margin", "first_phase", "rounding", "bn", "averages",
-        "weight_bits", "weight_rounding", "percentile", "input_scale", "mean", "std",
-    ),
-    "qcfs": ("steps",),
-}  # fmt: skip
-"""The options that each method knows."""
+_TAKERS: dict[str, Callable[..., Any]] = {"one-spike": make_settings, "qcfs": qcfs}
+"""Method → the function whose parameters with a default are its options."""
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -123,10 +119,11 @@ def convert_in_full(
         raise InputError("argument 'ann'", f"is a {type(ann).__name__}, not a torch module", "Pass an nn.Module")
     if not isinstance(method, str) or method not in METHODS:
         raise InputError("option 'method'", f"{method!r} is unknown", f"Known: {', '.join(METHODS)}")
-    unknown = sorted(set(options) - set(OPTIONS[method]))
-    if unknown:
-        known = ", ".join(OPTIONS[method])
-        raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {known}")
+    parameters = signature(_TAKERS[method]).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.default is not parameter.empty]
+    if unknown := sorted(set(options) - set(known)):
+        listed = ", ".join(known)
+        raise InputError(f"option '{unknown[0]}'", f"method '{method}' does not know it", f"It knows {listed}")
     with nested(ann):
         taken = samples(data, limit)
         conversion = METHODS[method](_in_single(plain(ann)), checked_data(taken.data), progress or _silent, **options)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import nir
 import numpy as np
@@ -75,9 +77,8 @@ def corrected(
             network.advance(name, function(graph.nodes[name], dtype))
             node = coded.nodes[name]
             run = function(node, dtype)
-            if (
-                fit and node is graph.nodes[name] and refits(node, len(data))
-            ):  # weights that were rounded stay on their grid
+            own = node is graph.nodes[name]  # weights that were rounded stay on their grid
+            if fit and own and refits(node, len(data)):
                 wanted = network.kept[name] + _lacking(graph, name, network, spiking)
                 changed[name] = refitted(node, spiking.total(name, slice(None)).numpy(), wanted.numpy())
                 run = function(changed[name], dtype)
@@ -108,14 +109,11 @@ def _lacking(graph: AnalogGraph, name: str, network: _Side, spiking: _Side) -> T
 def fitting(graph: AnalogGraph, samples: int) -> int:
     """How many of ``samples`` are held at a time within the memory that is allowed."""
     sizes = {name: 8 * int(np.prod(graph.shapes[name])) for name in graph.order}
-    left = {name: len(users) for name, users in graph.consumers.items()}
     live = most = 0
     for name in graph.order:
         live += sizes[name]
         most = max(most, live)
-        for source in graph.incoming[name]:
-            left[source] -= 1
-            live -= sizes[source] if not left[source] else 0
+        live -= sum(sizes[source] for source in graph.last_read[name])
     return max(1, min(samples, _MEMORY // max(most, 1)))
 
 
@@ -126,17 +124,11 @@ class _Side:
         self.graph = graph
         self.data = data
         self.kept: dict[str, Tensor] = {}
-        self.left = {name: len(users) for name, users in graph.consumers.items()}
 
     def total(self, name: str, part: slice) -> Tensor:
         """What enters a node."""
         sources = self.graph.incoming[name]
-        if not sources:
-            return self.data[part]
-        total = self.kept[sources[0]][part]
-        for source in sources[1:]:
-            total = total + self.kept[source][part]
-        return total
+        return reduce(add, (self.kept[source][part] for source in sources)) if sources else self.data[part]
 
     def advance(self, name: str, run: Function) -> None:
         """Keeps what leaves a node and forgets what nothing else needs."""
@@ -150,10 +142,8 @@ class _Side:
             made[part] = y
         assert made is not None
         self.kept[name] = made
-        for source in self.graph.incoming[name]:
-            self.left[source] -= 1
-            if not self.left[source]:
-                del self.kept[source]
+        for source in self.graph.last_read[name]:
+            del self.kept[source]
 
 
 def _coding(code: Code, scale: Array, dtype: torch.dtype) -> Function:

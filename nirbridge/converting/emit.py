@@ -15,8 +15,8 @@ import numpy as np
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.coding import Code
 from nirbridge.converting.markers import Array, Offset, Relu, is_moving
-from nirbridge.converting.scaling import ONE, along, compact, known, merged, moved, scaled, takes_factors
-from nirbridge.converting.settings import Settings
+from nirbridge.converting.scaling import ONE, along, compact, divides, known, merged, moved, scaled, takes_factors
+from nirbridge.converting.settings import Settings, by_channel
 from nirbridge.errors import ExportError
 from nirbridge.ir import MaxPool2d, PhaseDecode, PhaseEncode, PhaseIF, label
 
@@ -80,13 +80,12 @@ class Emission:
         self.edges += [(source, unique) for source in sources]
         return unique
 
-    def gather(self, name: str, divide: Array = ONE, force: bool = False) -> Train:
+    def gather(self, name: str, unit: Array | None = None) -> Train:
         """The sum that enters ``name``; terms of different factors get a Scale each.
 
         Args:
             name: the analog node.
-            divide: with ``force``, the factor of the sum's unit.
-            force: make the factor ``divide`` by Scale nodes, whatever it is.
+            unit: the factor that the sum shall have; None for the one of all terms or, where they have several, 1.
 
         Raises:
             ExportError: codes of different bases meet.
@@ -97,17 +96,18 @@ class Emission:
             found = "adds the coded input to spikes of a base above 2, in which digits of 0 and 1 leave gaps"
             where = label(name, self.graph.nodes[name])
             raise ExportError(where, found, "Put a ReLU behind the first layer, or convert with a base up to 2")
-        common = None if force else merged([train.factor for train in trains])
+        common = merged([train.factor for train in trains]) if unit is None else None
         if common is not None:
             return Train(sum((train.sources for train in trains), ()), common, trains[0].base)
+        unit = ONE if unit is None else unit
         sources: list[str] = []
         for origin, train in zip(self.graph.incoming[name], trains, strict=True):
-            ratio = known(train.factor / divide)
+            ratio = known(train.factor / unit)
             if (ratio == 1).all():
                 sources += train.sources
             else:
                 sources.append(self.place(f"{name}.from_{origin}", nir.Scale(compact(ratio)), train.sources))
-        return Train(tuple(sources), divide, trains[0].base)
+        return Train(tuple(sources), unit, trains[0].base)
 
 
 def emit(emission: Emission) -> Emission:
@@ -157,10 +157,7 @@ def _divisors(emission: Emission, name: str) -> dict[str, Array]:
     layers = [source for source in sources if takes_factors(graph.nodes[source])]
     axes = len(graph.shapes[sources[0]])
     for source in layers:
-        kind = type(graph.nodes[source])
-        axis = 0 if kind in (nir.Conv1d, nir.Conv2d) else axes - 1
-        fits = unit.size == 1 or (kind not in (nir.Affine, nir.Linear) or along(unit, axis, axes) is not None)
-        if graph.consumers[source] != (name,) or not fits:
+        if graph.consumers[source] != (name,) or not divides(graph.nodes[source], unit, axes):
             return {}
     others = [source for source in sources if source not in layers]
     if not layers or not all(_carries_spikes(graph, source) for source in others):
@@ -187,18 +184,11 @@ def _input(emission: Emission, name: str) -> Train:
 
     sources: tuple[str, ...] = (code("code", entry),)
     if emission.signed:
-        minus = nir.Scale(np.asarray(-1.0))
-        negated = emission.place(f"{name}.negated", minus, (entry,))
+        negated = emission.place(f"{name}.negated", nir.Scale(np.asarray(-1.0)), (entry,))
         sources += (emission.place(f"{name}.minus", nir.Scale(np.asarray(-1.0)), (code("negative", negated),)),)
-    std = _per_channel(settings.std, len(shape), ONE)
+    std = ONE if settings.std is None else by_channel(settings.std, len(shape))
     factor = emission.input_scale / std * emission.input_base ** (settings.first_phase - 1)
     return Train(sources, factor, emission.input_base)
-
-
-def _per_channel(value: Array | None, axes: int, default: Array) -> Array:
-    if value is None:
-        return default
-    return value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (axes - 1))
 
 
 def _layer(emission: Emission, name: str) -> Train:
@@ -208,11 +198,11 @@ def _layer(emission: Emission, name: str) -> Train:
     train = emission.gather(name)
     done = scaled(node, known(train.factor), leaving, axes)
     if done is None:
-        train = emission.gather(name, ONE, force=True)
+        train = emission.gather(name, ONE)
         done = scaled(node, ONE, leaving, axes)
         assert done is not None
     emission.entering[name] = train.factor
-    return Train((emission.place(name, done, train.sources),), ONE, train.base)
+    return Train((emission.place(name, done, train.sources),), leaving, train.base)
 
 
 def _carrier(emission: Emission, name: str) -> Train:
@@ -227,7 +217,7 @@ def _carrier(emission: Emission, name: str) -> Train:
         if type(node) is MaxPool2d:
             found = "takes the largest of spikes that stand for other values at other places"
             raise ExportError(label(name, node), found, "Put a ReLU before it")
-        train = emission.gather(name, ONE, force=True)
+        train = emission.gather(name, ONE)
         factor = ONE
     return Train((emission.place(name, node, train.sources),), factor, train.base)
 
@@ -235,17 +225,11 @@ def _carrier(emission: Emission, name: str) -> Train:
 def _neuron(emission: Emission, name: str) -> Train:
     """θ and V(0) in the unit in which the layers before it send."""
     settings, node, scale = emission.settings, emission.graph.nodes[name], emission.scales[name]
-    sources = emission.graph.incoming[name]
-    gain = np.abs(node.gain)
-    sign = np.sign(node.gain)
-    threshold = scale / gain
-    bias = sign * (emission.constants[name] + node.shift / node.gain)
-    if any(source in emission.divisors for source in sources) and (node.gain == 1).all():
-        train = _united(emission, name, scale)
-    else:
-        train = emission.gather(name)
+    divided = any(source in emission.divisors for source in emission.graph.incoming[name])
+    train = emission.gather(name, scale if divided and (node.gain == 1).all() else None)
     factor = known(train.factor)
-    threshold, bias = threshold / factor, bias / factor
+    threshold = scale / node.gain / factor
+    bias = (emission.constants[name] + node.shift / node.gain) / factor
     neuron = PhaseIF(
         shape=emission.graph.shapes[name],
         phases=settings.phases,
@@ -261,25 +245,9 @@ def _neuron(emission: Emission, name: str) -> Train:
     return Train((emission.place(name, neuron, train.sources),), scale, neuron.base_out)
 
 
-def _united(emission: Emission, name: str, unit: Array) -> Train:
-    """The sum before a neuron whose layers divide by ``unit`` already: spikes beside them get a Scale."""
-    trains = emission.trains
-    kept = {source: trains[source] for source in emission.graph.incoming[name] if source in emission.divisors}
-    for source, train in kept.items():
-        trains[source] = Train(train.sources, unit, train.base)
-    united = emission.gather(name, unit, force=True)
-    trains.update(kept)
-    return united
-
-
 def _output(emission: Emission, name: str) -> Train:
     """The readout: no spikes, its last step holds the logits."""
-    unit = _unit(emission, name)
-    sources = emission.graph.incoming[name]
-    if any(source in emission.divisors for source in sources):
-        train = _united(emission, name, unit)
-    else:
-        train = emission.gather(name, unit, force=True)
+    train = emission.gather(name, _unit(emission, name))
     bias = compact(emission.constants[name])
     shape = emission.graph.shapes[name]
     decoder = PhaseDecode(shape, emission.settings.phases, train.base, bias)

@@ -42,16 +42,13 @@ def functions(graph: AnalogGraph, dtype: torch.dtype, zero_codes: bool = False) 
 def values(graph: AnalogGraph, run: Mapping[str, Function], x: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Name, summed input and output of every node in order; values are freed when nothing needs them any more."""
     kept: dict[str, Tensor] = {}
-    left = {name: len(users) for name, users in graph.consumers.items()}
     for name in graph.order:
         sources = graph.incoming[name]
         total = reduce(add, (kept[source] for source in sources)) if sources else x
         kept[name] = run[name](total)
         yield name, total, kept[name]
-        for source in sources:
-            left[source] -= 1
-            if not left[source]:
-                del kept[source]
+        for source in graph.last_read[name]:
+            del kept[source]
 
 
 def _tensor(value: Any, dtype: torch.dtype) -> Tensor:

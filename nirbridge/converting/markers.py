@@ -77,6 +77,11 @@ def operation_of(node: nir.NIRNode) -> str:
     return "" if isinstance(node, Marker) else spec_of(node).operation
 
 
+def channel_axis(node: nir.NIRNode, axes: int) -> int:
+    """The one of ``axes`` feature axes on which the channels of a matrix or convolution stand, in and out."""
+    return axes - 1 if operation_of(node) == "matrix" else 0
+
+
 def is_moving(node: nir.NIRNode) -> bool:
     """Whether a node only moves values, so that spikes come through it as spikes."""
     return not isinstance(node, Marker) and moves_values(node)

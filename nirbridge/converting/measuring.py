@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 
 import nirbridge.runtime
-from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.calibration_data import checked_data, module_device, module_dtype
 from nirbridge.converting.conversion import Conversion, Layer
 from nirbridge.converting.evaluate import functions, values
@@ -20,11 +18,15 @@ from nirbridge.errors import InputError
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.ir import Aggregate
 from nirbridge.neurons import QCFS
-from nirbridge.runtime import Program
+from nirbridge.reports import table
+from nirbridge.runtime import Recording
 
-_MOST_SAMPLES = 16
-_MOST_VALUES = 2**25
-"""Recorded values of all layers that are held at a time."""
+_AT_A_TIME = 16
+"""Samples."""
+_HEADERS = (
+    *("layer", "neurons", "base", "own error", "accumulated", "clipped", "too small", "spikes", "silent"),
+    "dead channels",
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,25 @@ class Report:
         """The report as plain data."""
         return asdict(self)
 
+    def table(self) -> str:
+        """A row a layer: errors in percent of the activations' power, shares in percent, spikes a neuron a window."""
+        rows = [
+            (
+                layer.name,
+                layer.neurons,
+                f"{layer.base:g}",
+                f"{layer.own_error:.2%}",
+                f"{layer.error:.2%}",
+                f"{layer.clipped:.2%}",
+                f"{layer.below:.2%}",
+                f"{layer.rate:.3f}",
+                f"{layer.silent:.1%}",
+                f"{layer.dead} of {layer.channels}",
+            )
+            for layer in self.layers
+        ]
+        return table(_HEADERS, rows, right=_HEADERS[1:])
+
 
 def measure(
     conversion: Conversion, data: Any, runtime: str = "reference", labels: Any = None, **options: Any
@@ -120,12 +141,9 @@ def measure(
     """
     samples = checked_data(data)
     tallies = {layer.name: _Tally(layer, conversion) for layer in conversion.layers}
-    outputs: list[tuple[Array, Array]] = []
     with nirbridge.runtime.compile(conversion.graph, runtime, **options) as program:
-        size = _batch_size(conversion)
-        for start in range(0, len(samples), size):
-            batch = samples[start : start + size].astype(np.float64)
-            outputs.append(_compared(conversion, program, batch, tallies))
+        parts = program.run_in_parts(samples[None].astype(np.float64), _AT_A_TIME, list(tallies))
+        outputs = [_compared(conversion, part, run, tallies) for part, run in parts]
     found, expected = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
     latency = conversion.latency
     scores, wanted = (np.moveaxis(values, _class_axis(conversion), -1) for values in (found, expected))
@@ -182,17 +200,12 @@ def _class_axis(conversion: Conversion) -> int:
     return -1 if nodes_first else 1
 
 
-def _batch_size(conversion: Conversion) -> int:
-    neurons = sum(prod(layer.shape) for layer in conversion.layers)
-    return int(min(_MOST_SAMPLES, max(1, _MOST_VALUES // max(1, neurons * conversion.latency.phases))))
-
-
 def _compared(
-    conversion: Conversion, program: Program, batch: Array, tallies: dict[str, _Tally]
+    conversion: Conversion, part: dict[str, Array], run: Recording, tallies: dict[str, _Tally]
 ) -> tuple[Array, Array]:
-    """Adds one batch to the tallies; gives the graph's and the network's output."""
-    run = program.run(batch[None], record=list(tallies))
-    x = torch.as_tensor(conversion.transform(batch)).to(module_dtype(conversion.module))
+    """Adds the run of some samples to the tallies; gives the graph's and the network's output."""
+    (frames,) = part.values()
+    x = torch.as_tensor(conversion.transform(frames[0])).to(module_dtype(conversion.module))
     expected = x
     with torch.no_grad():
         for name, y in _activations(conversion, x):
@@ -204,14 +217,10 @@ def _compared(
 
 def _activations(conversion: Conversion, x: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
     """Name and output of the analog layers in order; the network's own output last."""
-    if conversion.analog is not None:
-        return _of_graph(conversion.analog, x)
-    return iter(_of_module(conversion, x))
-
-
-def _of_graph(graph: AnalogGraph, x: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, _, y in values(graph, functions(graph, x.dtype), x):
-        yield name, y
+    graph = conversion.analog
+    if graph is None:
+        return iter(_of_module(conversion, x))
+    return ((name, y) for name, _, y in values(graph, functions(graph, x.dtype), x))
 
 
 def _of_module(conversion: Conversion, x: torch.Tensor) -> list[tuple[str, torch.Tensor]]:

@@ -12,6 +12,7 @@ from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import functions, values
 from nirbridge.converting.markers import Array, ChannelAffine, Offset, Relu, operation_of
 from nirbridge.converting.percentiles import TopValues
+from nirbridge.ir.topology import reached
 
 Progress = Callable[[str], None]
 _TOLD = 10
@@ -138,14 +139,13 @@ def _placed(scale: Array, graph: AnalogGraph, name: str) -> Array:
 
 def behind_convolution(graph: AnalogGraph, name: str) -> bool:
     """Whether the features of this ReLU are channels of a convolution: only what keeps channels stands between."""
-    for source in graph.incoming[name]:
+
+    def before(source: str) -> tuple[str, ...]:
         node = graph.nodes[source]
-        if operation_of(node) == "convolution":
-            return True
         between = type(node) in (ChannelAffine, Offset, Relu) or operation_of(node) in _KEEPS_CHANNELS
-        if between and behind_convolution(graph, source):
-            return True
-    return False
+        return graph.incoming[source] if between else ()
+
+    return any(operation_of(graph.nodes[one]) == "convolution" for one in reached(graph.incoming[name], before))
 
 
 _KEEPS_CHANNELS = ("scale", "max pool", "mean pool", "sum pool", "place")

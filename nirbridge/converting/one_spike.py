@@ -32,7 +32,7 @@ from nirbridge.converting.observing import Progress, observe
 from nirbridge.converting.ranges import scale
 from nirbridge.converting.rewrites import arrange
 from nirbridge.converting.samples import WHERE
-from nirbridge.converting.settings import INPUT_BASE, Settings, make_settings
+from nirbridge.converting.settings import INPUT_BASE, Settings, by_channel, make_settings
 from nirbridge.converting.suspicions import suspicious_data
 from nirbridge.errors import InputError, Problem
 from nirbridge.ir import PhaseIF, Shape, build_graph, mark_copy, original
@@ -75,13 +75,15 @@ def one_spike(module: nn.Module, data: Array, progress: Progress, **options: Any
     require_same(module, graph, inputs[0])
     odd = suspicious_data(graph, data, inputs)
     observed = observe(graph, inputs, progress, settings.percentile)
-    graph, one_sided = drop_silent_halves(graph, {name: layer.largest for name, layer in observed.items()})
+    found = {name: layer.largest for name, layer in observed.items()}
+    graph, one_sided = drop_silent_halves(graph, found)
     inserted = frozenset(graph.nodes) - frozenset(traced.nodes)
-    largest, dead = alive(graph, {name: layer.largest for name, layer in observed.items()}, inserted)
-    rule, margin = settings.calibrate, settings.margin
+    largest, dead = alive(graph, found, inserted)
     known = {name: replace(observed[name], largest=largest[name]) for name in largest}
-    codes = layer_codes(graph, settings.code, known, rule, margin, settings.base_from_data)
-    scales = {name: scale(codes[name], known[name], rule, margin, graph.nodes[name]) for name in known}
+    codes = layer_codes(graph, settings, known)
+    scales = {
+        name: scale(codes[name], known[name], settings.calibrate, settings.margin, graph.nodes[name]) for name in known
+    }
     calibration = Calibration(graph, settings, codes, scales, data, transform, offset)
     coded = calibration.coded(inputs, progress)
     progress("building the spiking graph")
@@ -163,10 +165,15 @@ def _dead(graph: AnalogGraph, layers: tuple[Layer, ...], inserted: frozenset[str
         return []
     most = max(told, key=lambda layer: layer.dead / layer.scale.size)
     named = {users_layer(graph, layer.name, inserted) for layer in told}
-    others = f", and some in {counted(len(named) - 1, 'more layer')}," if len(named) > 1 else ""
-    found = f"{most.dead} of {most.scale.size} channels{others} are never active on the calibration data (λ = 0)"
+    channels = _channels(most.dead, most.scale.size, len(named))
+    found = f"{channels} are never active on the calibration data (λ = 0)"
     next_step = "They take their layer's largest λ; more data may show them active"
     return [Problem(users_layer(graph, most.name, inserted), found, next_step, rule="dead_channels")]
+
+
+def _channels(count: int, of: int, layers: int) -> str:
+    """Channels of one layer, and that there are such in others."""
+    return f"{count} of {of} channels" + (f", and some in {counted(layers - 1, 'more layer')}," if layers > 1 else "")
 
 
 def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], Array], Array]:
@@ -183,7 +190,7 @@ def _normalisation(settings: Settings, shape: Shape) -> tuple[Callable[[Array], 
             found = f"has {value.size} numbers for {shape[0]} channels"
             raise InputError(f"option '{name}'", found, "Give one number, or one for each channel")
         else:
-            values.append(value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (len(shape) - 1)))
+            values.append(by_channel(value, len(shape)))
     mean, std = values
     return lambda x: (x - mean) / std, np.asarray(-mean / std)
 
@@ -195,8 +202,7 @@ def _negative_scales(traced: AnalogGraph) -> list[Problem]:
     if not told:
         return []
     most = max(told, key=lambda name: counts[name])
-    others = f", and some in {counted(len(told) - 1, 'more layer')}," if len(told) > 1 else ""
-    found = f"{counts[most]} of {traced.nodes[most].scale.size} channels{others} have a negative scale"
+    found = f"{_channels(counts[most], traced.nodes[most].scale.size, len(told))} have a negative scale"
     next_step = "Their weights change sign, which is exact"
     return [Problem(f"layer '{most}' (BatchNorm)", found, next_step, rule="negative_bn_scale")]
 

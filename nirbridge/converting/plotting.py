@@ -11,6 +11,14 @@ from nirbridge.pictures import new_figure, save_figure
 from nirbridge.reports import counted, drawable, span
 
 _BLUE, _ORANGE, _RED, _GREY = "#3b75af", "#e0812c", "#b2182b", "#666666"
+_ERRORS = ("accumulated", "error", _BLUE), ("of the layer's own code", "own_error", _ORANGE)
+_SHARES = (
+    ("spikes a neuron", "rate", _BLUE),
+    ("silent neurons", "silent", _GREY),
+    ("values cut off", "clipped", _ORANGE),
+    ("values too small", "below", _RED),
+)
+"""Of each bar its label, the field of a layer and its colour."""
 _SHOWN_NAME = 22
 _FEWEST_COLUMNS = 5
 """The room of so many layers is kept, so that one bar is no wall."""
@@ -28,8 +36,8 @@ def draw(report: Report, path: Path) -> None:
     width = min(max(9.0, 0.42 * len(layers) + 3.5), 26.0)
     figure = new_figure(width, 7.6)
     axes = figure.subplots(3, 1, sharex=True)
-    _error_row(axes[0], layers, report)
-    _share_row(axes[1], layers)
+    _bars(axes[0], layers, _ERRORS, "error, % of the\nactivations' power")
+    _bars(axes[1], layers, _SHARES, "share, %")
     _range_row(axes[2], layers)
     margin = max(0.7, (_FEWEST_COLUMNS - len(layers)) / 2)
     axes[2].set_xlim(-margin, len(layers) - 1 + margin)
@@ -61,23 +69,8 @@ def _title(report: Report) -> str:
     )
 
 
-def _error_row(axis: Any, layers: tuple[LayerError, ...], report: Report) -> None:
-    kinds = (("accumulated", "error", _BLUE), ("of the layer's own code", "own_error", _ORANGE))
-    _bars(axis, layers, kinds, "error, % of the\nactivations' power")
-
-
-def _share_row(axis: Any, layers: tuple[LayerError, ...]) -> None:
-    kinds = (
-        ("spikes a neuron", "rate", _BLUE),
-        ("silent neurons", "silent", _GREY),
-        ("values cut off", "clipped", _ORANGE),
-        ("values too small", "below", _RED),
-    )
-    _bars(axis, layers, kinds, "share, %")
-
-
 def _bars(axis: Any, layers: tuple[LayerError, ...], kinds: tuple[tuple[str, str, str], ...], unit: str) -> None:
-    """A bar for each (label, field of a layer, colour), side by side."""
+    """A bar for each kind, side by side."""
     wide = 0.8 / len(kinds)
     for place, (label, name, colour) in enumerate(kinds):
         heights = [100 * getattr(layer, name) for layer in layers]

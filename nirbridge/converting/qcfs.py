@@ -18,21 +18,19 @@ from nirbridge.converting.analog import trace
 from nirbridge.converting.conversion import Conversion, Latency, Layer, depth
 from nirbridge.converting.markers import Array
 from nirbridge.converting.observing import Progress
+from nirbridge.converting.settings import whole
 from nirbridge.converting.vocabulary import (
-    GRAPH_FUNCTIONS,
-    GRAPH_METHODS,
-    GRAPH_MODULES,
-    PRODUCT_METHODS,
-    PRODUCTS,
+    FUNCTIONS,
+    METHODS,
+    MODULES,
     function_refusal,
     module_refusal,
 )
-from nirbridge.errors import ExportError, InputError
-from nirbridge.exporting import layers, maxima
+from nirbridge.errors import ExportError
+from nirbridge.exporting import maxima
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.builder import GraphBuilder
 from nirbridge.exporting.call import Call, Handler, with_fields
-from nirbridge.exporting.functions import FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import MultiLevelLIF, TemporalMix, mark_inference
@@ -56,9 +54,7 @@ def qcfs(module: nn.Module, data: Array, progress: Progress, steps: Any = 1) -> 
         ExportError: the module holds something that has no such form, or Q is not a multiple of T.
         InputError: steps is out of range.
     """
-    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or not 1 <= steps <= _MOST_STEPS:
-        raise InputError("option 'steps'", f"{steps!r} is not a whole number from 1 to {_MOST_STEPS}")
-    window = int(steps)
+    window = whole("steps", steps, 1, _MOST_STEPS)
     progress("reading the network")
     frames, mean = np.ones((window, 1)), np.full((1, window), 1 / window)
     ends = (_mixing("frames", frames), _mixing("mean", mean)) if window > 1 else (None, None)
@@ -113,8 +109,7 @@ def _vocabulary(window: int) -> Vocabulary:
     pools = {does: pooled(does) for does in (maxima.max_pool2d, maxima.adaptive_max_pool2d)}
     return Vocabulary(
         modules={
-            **layers.MODULES,
-            **GRAPH_MODULES,
+            **MODULES,
             nn.MaxPool2d: with_fields(pools[maxima.max_pool2d], *maxima.FIELDS),
             nn.AdaptiveMaxPool2d: with_fields(pools[maxima.adaptive_max_pool2d], "output_size", "return_indices"),
             QCFS: neuron,
@@ -122,14 +117,12 @@ def _vocabulary(window: int) -> Vocabulary:
         named_modules={},
         functions={
             **FUNCTIONS,
-            **PRODUCTS,
-            **GRAPH_FUNCTIONS,
             **{name: pools[does] for name, does in FUNCTIONS.items() if does in pools},
         },
-        methods={**METHODS, **PRODUCT_METHODS, **GRAPH_METHODS},
+        methods=METHODS,
         module_refusal=partial(module_refusal, _HINT),
         function_refusal=partial(function_refusal, _HINT),
-        constant_first=frozenset(GRAPH_METHODS),
+        constant_first=frozenset({"matmul"}),
     )
 
 

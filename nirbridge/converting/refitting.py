@@ -24,9 +24,9 @@ _RIDGE = 1e-2
 
 def refits(node: nir.NIRNode, samples: int) -> bool:
     """Whether the weights of a node shall be fitted: they were learned, and enough samples are known."""
-    learned = operation_of(node) in ("matrix", "convolution") and not is_moving(node) and node.weight.ndim > 1
-    lead = operation_of(node) == "matrix" and node.weight.ndim > 2
-    return samples >= FEWEST_SAMPLES and learned and not lead
+    plain_matrix = operation_of(node) == "matrix" and node.weight.ndim == 2
+    learned = (plain_matrix or operation_of(node) == "convolution") and not is_moving(node)
+    return samples >= FEWEST_SAMPLES and learned
 
 
 def refitted(node: Any, entering: Array, wanted: Array) -> Any:

@@ -49,63 +49,45 @@ def gathered_axis(graph: AnalogGraph, name: str) -> int | None:
 def pool_after_relu(graph: AnalogGraph) -> AnalogGraph:
     """relu(maxpool(x)) → maxpool(relu(x)): both orders are the same function."""
     for name in graph.of_type(MaxPool2d):
-        (users, sources) = graph.consumers[name], graph.incoming[name]
-        if len(users) != 1 or type(graph.nodes[users[0]]) is not Relu or graph.incoming[users[0]] != (name,):
-            continue
-        (relu,) = users
-        behind = graph.consumers[relu]
-        moved = {u: tuple(name if s == relu else s for s in graph.incoming[u]) for u in behind}
-        graph = graph.changed({}, {**moved, relu: sources, name: (relu,)})
+        relu = _relu_behind(graph, name)
+        if relu is not None and graph.incoming[relu] == (name,):
+            graph = graph.changed({}, {**graph.read_from(relu, name), relu: graph.incoming[name], name: (relu,)})
     return graph
+
+
+def _relu_behind(graph: AnalogGraph, name: str) -> str | None:
+    """The ReLU that alone takes a node's output; it may take others' too."""
+    users = graph.consumers[name]
+    return users[0] if len(users) == 1 and type(graph.nodes[users[0]]) is Relu else None
 
 
 def settle_norms(graph: AnalogGraph, into_threshold: bool) -> AnalogGraph:
     """Takes every batch normalisation that follows a layer with weights out of the graph.
 
-    1. Between a layer and a ReLU, each with no other connection, and ``into_threshold``: into the ReLU.
+    1. Between a layer and a ReLU, each with no other connection, and ``into_threshold``: into the ReLU; not a negative
+       scale behind a layer that only moves values, which has no weights for its sign.
     2. Behind a layer that nothing else reads: into its weights.
     3. Anything else stays, as a layer of its own.
     """
     shapes = graph.shapes  # no node changes its own
     for name in graph.of_type(ChannelAffine):
-        node, sources, users = graph.nodes[name], graph.incoming[name], graph.consumers[name]
+        node, sources = graph.nodes[name], graph.incoming[name]
         before = graph.nodes[sources[0]]
         if len(sources) > 1 or not folds(before, len(shapes[sources[0]])) or graph.consumers[sources[0]] != (name,):
             continue
-        alone = len(users) == 1 and type(graph.nodes[users[0]]) is Relu and graph.incoming[users[0]] == (name,)
-        if into_threshold and alone:
-            graph = _into_relu(graph, name, sources[0], users[0])
-        else:
-            if alone:
-                graph = graph.changed(
-                    {users[0]: replace(graph.nodes[users[0]], center=node.center, spread=node.spread)}
-                )
-            changed = {sources[0]: folded(before, node.scale.ravel(), node.shift.ravel())}
-            graph = _bypassed(graph.changed(changed), name, sources[0])
+        relu = _relu_behind(graph, name)
+        nodes: dict[str, nir.NIRNode] = {}
+        scale, shift, into_weights = node.scale, node.shift, True
+        if relu is not None and graph.incoming[relu] == (name,):
+            nodes[relu] = replace(graph.nodes[relu], center=node.center, spread=node.spread)
+            if into_threshold and not (is_moving(before) and (scale < 0).any()):  # what only moves takes no sign
+                dead = scale == 0  # without a threshold that would do: the weights become 0 and the scale 1
+                nodes[relu] = replace(nodes[relu], gain=np.where(dead, 1.0, scale), shift=shift)
+                scale, shift, into_weights = np.where(dead, 0.0, 1.0), np.zeros(dead.shape), bool(dead.any())
+        if into_weights:
+            nodes[sources[0]] = folded(before, scale.ravel(), shift.ravel())
+        graph = graph.changed(nodes, graph.read_from(name, sources[0]))
     return graph
-
-
-def _bypassed(graph: AnalogGraph, name: str, source: str) -> AnalogGraph:
-    moved = {u: tuple(source if s == name else s for s in graph.incoming[u]) for u in graph.consumers[name]}
-    return graph.changed({}, moved)
-
-
-def _into_relu(graph: AnalogGraph, name: str, source: str, relu: str) -> AnalogGraph:
-    """A channel with scale 0 has no threshold that would do; its weights become 0 and its scale 1."""
-    norm = graph.nodes[name]
-    dead = norm.scale == 0
-    nodes: dict[str, nir.NIRNode] = {
-        relu: replace(
-            graph.nodes[relu],
-            gain=np.where(dead, 1.0, norm.scale),
-            shift=norm.shift,
-            center=norm.center,
-            spread=norm.spread,
-        )
-    }
-    if dead.any():
-        nodes[source] = folded(graph.nodes[source], np.where(dead, 0.0, 1.0).ravel(), np.zeros(dead.size))
-    return _bypassed(graph.changed(nodes), name, source)
 
 
 def never_negative(graph: AnalogGraph, input_too: bool) -> dict[str, bool]:
@@ -138,10 +120,9 @@ def recode_averages(graph: AnalogGraph, input_too: bool) -> AnalogGraph:
     for name in graph.order:
         if operation_of(graph.nodes[name]) not in _AVERAGES and gathered_axis(graph, name) is None:
             continue
-        users = graph.consumers[name]
-        followed = len(users) == 1 and type(graph.nodes[users[0]]) is Relu
-        if positive[name] and not (followed or _is_whole(graph, name) or _read_out(graph, name)):
-            graph = graph.inserted_behind(name, graph.free_name(f"{name}.spike"), Relu(), users)
+        codes_itself = _relu_behind(graph, name) is not None or _is_whole(graph, name) or _read_out(graph, name)
+        if positive[name] and not codes_itself:
+            graph = graph.inserted_behind(name, graph.free_name(f"{name}.spike"), Relu())
     return graph
 
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from nirbridge.converting.analog import AnalogGraph
 from nirbridge.converting.evaluate import Function, function, functions, values
-from nirbridge.converting.markers import Array, operation_of
+from nirbridge.converting.markers import Array, channel_axis, operation_of
 from nirbridge.converting.scaling import along
 from nirbridge.ir import Aggregate, SparseMatrix, moves_values
 from nirbridge.quantizing.gptq import gptq
-from nirbridge.quantizing.patches import gram, patches
+from nirbridge.quantizing.patches import gram, patches, row_factors, weight_rows
 from nirbridge.quantizing.scales import integers_of
 from nirbridge.quantizing.steps import channel_steps
 
@@ -120,25 +120,13 @@ def _best_step(rows: Array, integers: Array, hessian: Array, step: Array) -> Arr
     return np.where(good, along_it / np.where(good, power, 1.0), step)
 
 
-def _matrix(node: Any, factor: Array, axes: int, x: Array | None, how: How) -> Any:
-    columns = along(factor, axes - 1, axes)
-    assert columns is not None, "a factor that a matrix cannot take is never left before it"
-    return _with_rows(node, node.weight, np.broadcast_to(columns, node.weight.shape[-1:]), x, how)
-
-
-def _convolution(node: Any, factor: Array, axes: int, x: Array | None, how: How) -> Any:
-    channels = along(factor, 0, axes)
-    assert channels is not None, "a factor that a convolution cannot take is never left before it"
-    out, inner, *kernel = node.weight.shape
-    groups = int(node.groups)
-    factors = np.repeat(np.broadcast_to(channels, (groups * inner,)).reshape(groups, inner), prod(kernel), axis=-1)
-    return _with_rows(node, node.weight.reshape(groups, out // groups, -1), factors, x, how)
-
-
-def _with_rows(node: Any, rows: Array, factors: Array, x: Array | None, how: How) -> Any:
-    new = copy(node)
+def _synapse(node: Any, factor: Array, axes: int, x: Array | None, how: How) -> Any:
+    """A matrix or a convolution."""
+    channels = along(factor, channel_axis(node, axes), axes)
+    assert channels is not None, "a factor that a layer cannot take is never left before it"
+    rows, new = weight_rows(node), copy(node)
     entering = None if x is None else patches(node, x, min(_ROWS, max(1, _VALUES // rows.shape[-1])))
-    rounded = how(rows, factors, entering)
+    rounded = how(rows, row_factors(node, channels), entering)
     new.weight = rounded.reshape(node.weight.shape)
     if entering is not None and hasattr(node, "bias"):
         moved = (rows - rounded) @ entering.mean(axis=-2, dtype=np.float64)[..., None]
@@ -155,8 +143,8 @@ def _aggregate(node: Aggregate, factor: Array, axes: int, x: Array | None, how: 
 
 
 _RULES: dict[str, Callable[..., nir.NIRNode]] = {
-    "matrix": _matrix,
-    "convolution": _convolution,
+    "matrix": _synapse,
+    "convolution": _synapse,
     "aggregate": _aggregate,
 }
 """By operation of the primitive."""

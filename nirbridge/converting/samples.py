@@ -29,19 +29,17 @@ class Samples(NamedTuple):
 
     Attributes:
         data: [N, *shape].
-        labels: [N] of whole numbers, None where the source brings none.
         note: how many were taken of a source that has or may have more; empty where all were.
     """
 
     data: NDArray[Any]
-    labels: NDArray[np.int64] | None
-    note: str
+    note: str = ""
 
 
 def samples(data: Any, limit: int = LIMIT) -> Samples:
-    """Samples and labels of whatever holds them.
+    """The samples of whatever holds them, perhaps with labels, which nobody needs here.
 
-    1. An array, a tensor, or what numpy makes an array of: all of it, without labels.
+    1. An array, a tensor, or what numpy makes an array of: all of it.
     2. A tuple (x, y) of such, y of whole numbers: all of it.
     3. A DataLoader, or another source of batches: tensors [B, *shape], tuples (x, y), dictionaries with one tensor or
        a key such as "image", "pixel_values" or "x".
@@ -51,27 +49,24 @@ def samples(data: Any, limit: int = LIMIT) -> Samples:
         data: the source.
         limit: samples to take at most of 3 and 4, whose number need not be known.
 
-    Returns:
-        Samples, labels and a note.
-
     Raises:
         InputError: the source gives nothing, something else, or samples of several shapes; one line.
     """
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
         raise InputError("option 'limit'", f"{limit!r} is not a whole number from 1", "Give for instance 1024")
     if isinstance(data, (np.ndarray, Tensor)):
-        return Samples(as_numbers(data), None, "")
+        return Samples(as_numbers(data))
     if isinstance(data, tuple) and len(data) == 2 and _is_labelled(*data):
-        return Samples(as_numbers(data[0]), _labels(data[1]), "")
+        return Samples(as_numbers(data[0]))
     if isinstance(data, Dataset):
         items = data if isinstance(data, IterableDataset) else (data[index] for index in range(_length(data)))
         return _gathered(items, limit, batched=False)
     if isinstance(data, (list, tuple)):
         numbers = not any(isinstance(item, (Tensor, np.ndarray, tuple, Mapping)) for item in data)
-        return Samples(as_numbers(data), None, "") if numbers else _gathered(data, limit, batched=False)
+        return Samples(as_numbers(data)) if numbers else _gathered(data, limit, batched=False)
     if isinstance(data, (str, bytes, Mapping)) or not isinstance(data, Iterable):
         if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
-            return Samples(as_numbers(data), None, "")
+            return Samples(as_numbers(data))
         raise InputError(WHERE, f"is a {type(data).__name__}, which holds no samples", _SHAPE)
     return _gathered(data, limit, batched=not isinstance(data, DataLoader) or data.batch_sampler is not None)
 
@@ -93,42 +88,34 @@ def _gathered(source: Iterable[Any], limit: int, batched: bool) -> Samples:
         batched: which of both, where no labels tell.
     """
     parts: list[NDArray[Any]] = []
-    labels: list[NDArray[np.int64] | None] = []
     taken, more = 0, False
     for empty, item in enumerate(_guarded(source)):
-        found, label = _batch(item, batched)
+        found = _batch(item, batched)
         if found.ndim < 2:
             raise InputError(WHERE, f"gives batches of shape {found.shape}, expected [B, *shape]", _SHAPE)
         if parts and found.shape[1:] != parts[0].shape[1:]:
             both = f"{parts[0].shape[1:]} and {found.shape[1:]}"
             raise InputError(WHERE, f"gives samples of shapes {both}", "Bring all to one shape")
-        if label is not None and len(label) != len(found):
-            raise InputError(WHERE, f"gives {len(label)} labels with {len(found)} samples", "Give one for each")
         more = taken + len(found) > limit
         if len(found) and taken < limit:
             parts.append(found[: limit - taken])
-            labels.append(None if label is None else label[: limit - taken])
             taken += len(parts[-1])
         if more or empty > taken + _MOST_EMPTY:
             break
     if not taken:
         raise InputError(WHERE, "gives no sample", "Give at least one")
-    known = [label for label in labels if label is not None]
-    note = f"the first {taken} samples of it were taken" if more else ""
-    return Samples(np.concatenate(parts), np.concatenate(known) if len(known) == len(labels) else None, note)
+    return Samples(np.concatenate(parts), f"the first {taken} samples of it were taken" if more else "")
 
 
-def _batch(item: Any, batched: bool) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-    """What a source gives as samples [B, *shape] and labels [B].
+def _batch(item: Any, batched: bool) -> NDArray[Any]:
+    """What a source gives as samples [B, *shape].
 
     One label for each of several samples tells a batch, a single number a sample.
     """
     found, label = _split(item)
-    if label is not None and label.ndim:
-        batched = found.ndim > 1 and len(found) == len(label)
-    elif label is not None:
-        batched = False
-    return (found, label) if batched else (found[None], None if label is None or label.ndim else label.reshape(1))
+    if label is not None:
+        batched = label.ndim == 1 and found.ndim > 1 and len(found) == len(label)
+    return found if batched else found[None]
 
 
 def _guarded(source: Iterable[Any]) -> Iterable[Any]:
@@ -148,15 +135,14 @@ def _guarded(source: Iterable[Any]) -> Iterable[Any]:
         raise InputError(WHERE, f"raises {describe(error)} while it is read", "Iterate over it yourself") from error
 
 
-def _split(item: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+def _split(item: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """(samples, labels) of what a source gives."""
     if isinstance(item, Mapping):
         return _of_mapping(item)
     if isinstance(item, (tuple, list)) and item and _holds_tensors(item[0]):
         if isinstance(item[0], Mapping):
             return _of_mapping(item[0])
-        label = _labels(item[1]) if len(item) > 1 else None
-        return as_numbers(item[0]), label
+        return as_numbers(item[0]), _labels(item[1]) if len(item) > 1 else None
     return as_numbers(item), None
 
 
@@ -164,11 +150,11 @@ def _holds_tensors(item: Any) -> bool:
     return isinstance(item, (Tensor, np.ndarray, Mapping)) or hasattr(item, "__array__")
 
 
-def _of_mapping(item: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+def _of_mapping(item: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     arrays = {key: value for key, value in item.items() if isinstance(value, (Tensor, np.ndarray))}
     label = next((_labels(item[key]) for key in _LABELS if key in item), None)
     named = [key for key in _INPUTS if key in arrays]
-    real = [key for key, value in arrays.items() if key not in _LABELS and not _is_index(value)]
+    real = [key for key, value in arrays.items() if key not in _LABELS and value.ndim > 1]  # else numbers of samples
     keys = named[:1] or real
     if len(keys) != 1:
         found = f"gives a dictionary with {brief(sorted(map(str, item)))}, which does not say what the network takes"
@@ -176,12 +162,7 @@ def _of_mapping(item: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[np.int64
     return as_numbers(arrays[keys[0]]), label
 
 
-def _is_index(value: Any) -> bool:
-    """Whether a tensor is a number for each sample rather than samples."""
-    return value.ndim < 2
-
-
-def _labels(value: Any) -> NDArray[np.int64] | None:
+def _labels(value: Any) -> NDArray[Any] | None:
     """Whole numbers, one or an array with one axis; None for anything else that stands beside samples."""
     if isinstance(value, (bool, str, bytes)) or value is None:
         return None
@@ -189,7 +170,7 @@ def _labels(value: Any) -> NDArray[np.int64] | None:
         array = np.asarray(value.detach().cpu()) if isinstance(value, Tensor) else np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
         return None
-    return array.astype(np.int64) if array.dtype.kind in "iu" and array.ndim < 2 else None
+    return array if array.dtype.kind in "iu" and array.ndim < 2 else None
 
 
 def _is_labelled(x: Any, y: Any) -> bool:

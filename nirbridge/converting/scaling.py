@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from nirbridge.converting.evaluate import function
-from nirbridge.converting.markers import Array, ChannelAffine, is_moving, operation_of
+from nirbridge.converting.markers import Array, ChannelAffine, channel_axis, is_moving, operation_of
 from nirbridge.ir import Aggregate, Shape, SparseMatrix
+from nirbridge.quantizing.patches import row_factors, weight_rows
 
 ONE = np.ones(())
 
@@ -35,41 +36,23 @@ def along(factor: Array, axis: int, axes: int) -> Array | None:
     return full.ravel()
 
 
-def _matrix(node: nir.Affine | nir.Linear, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
-    columns, rows = along(entering, axes - 1, axes), along(leaving, axes - 1, axes)
-    if columns is None or rows is None:
+def _synapse(node: Any, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
+    """A matrix or a convolution."""
+    axis = channel_axis(node, axes)
+    given, sent = along(entering, axis, axes), along(leaving, axis, axes)
+    if given is None or sent is None:
         return None
-    weight = node.weight.astype(np.float64) * columns[None, :] / rows[:, None]
-    return nir.Linear(weight.astype(node.weight.dtype))
+    rows = weight_rows(node).astype(np.float64) * row_factors(node, given)[..., None, :]
+    if operation_of(node) == "matrix":
+        return nir.Linear((rows / sent[:, None]).astype(node.weight.dtype))
+    shape, dtype = node.weight.shape, node.weight.dtype
+    weight = rows.reshape(shape) / sent.reshape(-1, *(1,) * (len(shape) - 1))
+    return replace(node, weight=weight.astype(dtype), bias=np.zeros(len(weight), dtype), metadata={})
 
 
-def _conv(node: nir.Conv1d | nir.Conv2d, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
-    channels, kernels = along(entering, 0, axes), along(leaving, 0, axes)
-    if channels is None or kernels is None:
-        return None
-    out, inner, *size = node.weight.shape
-    groups = int(node.groups)
-    given = np.broadcast_to(channels, (groups * inner,)).reshape(groups, inner)
-    each = np.repeat(given, out // groups, axis=0).reshape(out, inner, *(1,) * len(size))
-    weight = node.weight.astype(np.float64) * each / kernels.reshape(-1, 1, *(1,) * len(size))
-    return type(node)(
-        input_shape=node.input_shape,
-        weight=weight.astype(node.weight.dtype),
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        groups=node.groups,
-        bias=np.zeros(out, node.weight.dtype),
-    )
-
-
-def _scale(node: nir.Scale, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
+def _scale(node: nir.Scale | ChannelAffine, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
     factor = np.asarray(node.scale, dtype=np.float64) * entering / leaving
     return nir.Scale(factor.astype(node.scale.dtype))
-
-
-def _channel_affine(node: ChannelAffine, entering: Array, leaving: Array, axes: int) -> nir.NIRNode:
-    return nir.Scale(node.scale * entering / leaving)
 
 
 def _aggregate(node: Aggregate, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
@@ -83,8 +66,8 @@ def _aggregate(node: Aggregate, entering: Array, leaving: Array, axes: int) -> n
 
 
 _RULES: dict[str, Callable[[Any, Array, Array, int], nir.NIRNode | None]] = {
-    "matrix": _matrix,
-    "convolution": _conv,
+    "matrix": _synapse,
+    "convolution": _synapse,
     "scale": _scale,
     "aggregate": _aggregate,
 }
@@ -94,6 +77,13 @@ _RULES: dict[str, Callable[[Any, Array, Array, int], nir.NIRNode | None]] = {
 def takes_factors(node: nir.NIRNode) -> bool:
     """Whether a node has weights that factors can go into; where it moves values these go with them."""
     return type(node) is ChannelAffine or (operation_of(node) in _RULES and not is_moving(node))
+
+
+def divides(node: nir.NIRNode, leaving: Array, axes: int) -> bool:
+    """Whether a node that takes factors can give its output in units of ``leaving``."""
+    if operation_of(node) in ("matrix", "convolution"):
+        return along(leaving, channel_axis(node, axes), axes) is not None
+    return operation_of(node) != "aggregate" or leaving.size == 1
 
 
 def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir.NIRNode | None:
@@ -108,7 +98,7 @@ def scaled(node: nir.NIRNode, entering: Array, leaving: Array, axes: int) -> nir
     Returns:
         None where the factors vary in a way that the weights cannot express.
     """
-    rule = _channel_affine if type(node) is ChannelAffine else _RULES[operation_of(node)]
+    rule = _scale if type(node) is ChannelAffine else _RULES[operation_of(node)]
     return rule(node, entering, leaving, axes)
 
 

@@ -98,8 +98,8 @@ def make_settings(
     Raises:
         InputError: an option is out of range; one line that names it.
     """
-    steps = _whole("phases", phases, 1, _MOST_PHASES)
-    first = _whole("first_phase", first_phase, 0, _MOST_PHASES)
+    steps = whole("phases", phases, 1, _MOST_PHASES)
+    first = whole("first_phase", first_phase, 0, _MOST_PHASES)
     choices = (
         ("bn", bn, NORMS),
         ("averages", averages, AVERAGES),
@@ -112,8 +112,8 @@ def make_settings(
     if weight_bits is None and weight_rounding != "nearest":
         found = f"is {weight_rounding!r}, and weights stay in floating point"
         raise InputError("option 'weight_rounding'", found, "Give weight_bits too, as 6")
-    delay = steps if wait is None else _whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
-    most = _whole("spikes", spikes, 1, steps, "'phases'")
+    delay = steps if wait is None else whole("wait", wait, 0, steps, "'phases'; waiting that long is exact")
+    most = whole("spikes", spikes, 1, steps, "'phases'")
     rule = calibrate
     if calibrate == "auto":
         rule = ERROR if margin is None and most == 1 and steps < _MANY_PHASES else MARGIN
@@ -134,13 +134,18 @@ def make_settings(
         rounding=_flag("rounding", rounding),
         bn=bn,
         averages=averages,
-        weight_bits=None if weight_bits is None else _whole("weight_bits", weight_bits, 2, _MOST_BITS),
+        weight_bits=None if weight_bits is None else whole("weight_bits", weight_bits, 2, _MOST_BITS),
         weight_rounding=weight_rounding,
         percentile=_number("percentile", percentile, _LEAST_PERCENTILE, 100, "99.9"),
         input_scale=None if input_scale is None else _number("input_scale", input_scale, 1e-300, 1e300, "1.0"),
         mean=None if mean is None else _channels("mean", mean),
         std=None if std is None else _channels("std", std, positive=True),
     )
+
+
+def by_channel(value: Array, axes: int) -> Array:
+    """One number, or one for each channel, broadcastable to features with ``axes`` axes."""
+    return value.reshape(()) if value.size == 1 else value.reshape(-1, *(1,) * (axes - 1))
 
 
 def _require_range(exponent: int, base: float) -> None:
@@ -151,7 +156,12 @@ def _require_range(exponent: int, base: float) -> None:
         raise InputError("option 'phases'", f"{found}, above 2^{_MOST_EXPONENT}", "Use fewer phases or a smaller base")
 
 
-def _whole(name: str, value: Any, least: int, most: int, why: str = "the limit") -> int:
+def whole(name: str, value: Any, least: int, most: int, why: str = "the limit") -> int:
+    """An option as a whole number within its limits, of which ``why`` tells where the upper one comes from.
+
+    Raises:
+        InputError: it is none.
+    """
     good = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not good or not least <= value <= most:
         raise InputError(f"option '{name}'", f"{value!r} is not a whole number from {least} to {most}, {why}")

@@ -13,24 +13,22 @@ from torch import nn
 from torch.nn import functional
 
 from nirbridge.converting import activations, rectifiers
+from nirbridge.converting.activations import RETURN_LOGITS, USE_RELU
 from nirbridge.converting.aggregation import Aggregate
 from nirbridge.converting.markers import ChannelAffine, Offset
-from nirbridge.exporting import layers, maxima, neurons, normalisation, norse, refusals
+from nirbridge.exporting import functions, layers, maxima, neurons, normalisation, norse, refusals
 from nirbridge.exporting.arrays import array
 from nirbridge.exporting.call import Call, with_fields
-from nirbridge.exporting.functions import FUNCTIONS, METHODS, as_constant
 from nirbridge.exporting.functions import add as add_signals
+from nirbridge.exporting.functions import as_constant
 from nirbridge.exporting.functions import multiply as multiply_signal
-from nirbridge.exporting.refusals import shape_kept
 from nirbridge.exporting.signal import RefusalError, Signal, require_signal
 from nirbridge.exporting.vocabulary import Vocabulary
 from nirbridge.ir import Aggregate as AggregateNode
 from nirbridge.ir import SparseMatrix
 from nirbridge.neurons import QCFS
 
-_ANALOG = "Use ReLU, the one activation that a phase code carries exactly, and train the network with it"
 _LINEAR = "A converted network is linear between its activations; train with spiking neurons to multiply spikes"
-_LOGITS = "Return the logits; their largest is the same"
 _WHOLE_BATCH = "Write torch.matmul(A, x) with x [B, n, F], or use nirbridge.converting.Aggregate(A)"
 
 
@@ -82,15 +80,18 @@ def _subtract_from(call: Call, input: Any, other: Any, *, alpha: Any = 1) -> Sig
 
 def multiply(call: Call, input: Any, other: Any) -> Signal:
     """c x with a constant c; the product of two analog values is none of two phase codes."""
+    _require_constant(input, other)
+    return multiply_signal(call, input, other)
+
+
+def _require_constant(input: Any, other: Any) -> None:
     if isinstance(input, Signal) and isinstance(other, Signal):
         raise RefusalError("multiplies two tensors that depend on the input", _LINEAR)
-    return multiply_signal(call, input, other)
 
 
 def matmul(call: Call, input: Any, other: Any) -> Signal:
     """A x with a constant A over the nodes of a graph network, or x W with a constant W over the features."""
-    if isinstance(input, Signal) and isinstance(other, Signal):
-        raise RefusalError("multiplies two tensors that depend on the input", _LINEAR)
+    _require_constant(input, other)
     if isinstance(input, Signal):
         matrix = array(other)
         if matrix.ndim != 2:
@@ -132,41 +133,45 @@ def module_refusal(activation: str, module: nn.Module, args: Any) -> RefusalErro
         return RefusalError("is a QCFS activation, which a phase code does not carry", "Use method='qcfs'")
     if neurons.is_neuron(module) or norse.is_neuron(module):
         return RefusalError("spikes already; conversion takes analog networks", "Use 'nirbridge export'")
-    if type(module) in (nn.Softmax, nn.LogSoftmax):
-        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=shape_kept(args))
     refusal = refusals.module_refusal(module, args)
+    if type(module) in (nn.Softmax, nn.LogSoftmax):
+        return _softmax_refusal(refusal)
     analog = type(module).__module__ == "torch.nn.modules.activation"
     return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
 
 
 def function_refusal(activation: str, name: str, args: Any) -> RefusalError:
     """Why a function or method is not converted; see :func:`module_refusal`."""
-    if name in ("softmax", "log_softmax"):
-        return RefusalError("normalises the output, which a readout does not", _LOGITS, result=shape_kept(args))
     refusal = refusals.function_refusal(name, args)
+    if name in ("softmax", "log_softmax"):
+        return _softmax_refusal(refusal)
     analog = "is an analog" in refusal.found or "compares" in refusal.found
     return RefusalError(refusal.found, activation if analog else refusal.next_step, result=refusal.result)
 
 
-GRAPH_MODULES: dict[type[nn.Module], Any] = {Aggregate: _aggregate_module}
-GRAPH_FUNCTIONS = {**dict.fromkeys((torch.matmul, operator.matmul), matmul), torch.sparse.mm: _sparse_mm}
-GRAPH_METHODS = {"matmul": matmul}
-"""What graph networks need besides ordinary layers."""
+def _softmax_refusal(general: RefusalError) -> RefusalError:
+    return RefusalError("normalises the output, which a readout does not", RETURN_LOGITS, result=general.result)
 
-PRODUCTS: dict[Any, Any] = dict.fromkeys((torch.mul, torch.multiply, operator.mul, operator.imul), multiply)
-PRODUCT_METHODS = {"mul": multiply, "multiply": multiply}
-"""Products by constants alone."""
+
+MODULES: dict[type[nn.Module], Any] = {**layers.MODULES, Aggregate: _aggregate_module}
+FUNCTIONS: dict[Any, Any] = {
+    **functions.FUNCTIONS,
+    **dict.fromkeys((torch.mul, torch.multiply, operator.mul, operator.imul), multiply),
+    **dict.fromkeys((torch.matmul, operator.matmul), matmul),
+    torch.sparse.mm: _sparse_mm,
+}
+METHODS: dict[str, Any] = {**functions.METHODS, "mul": multiply, "multiply": multiply, "matmul": matmul}
+"""What every method lowers: the layers of export, products by constants alone, and what graph networks need."""
 
 _SUMS: dict[str, Any] = {"add": add, "sub": subtract, "subtract": subtract}
 
 ANALOG = Vocabulary(
     modules={
-        **layers.MODULES,
+        **MODULES,
         **activations.MODULES,
         nn.MaxPool2d: with_fields(maxima.max_pool2d_of_spikes, *maxima.FIELDS),
         **rectifiers.MODULES,
         **normalisation.modules(batch_norm),
-        **GRAPH_MODULES,
     },
     named_modules=layers.NAMED_MODULES,
     functions={
@@ -177,20 +182,11 @@ ANALOG = Vocabulary(
         torch.rsub: _subtract_from,
         **rectifiers.FUNCTIONS,
         **dict.fromkeys((torch.add, operator.add, operator.iadd), add),
-        **PRODUCTS,
-        **GRAPH_FUNCTIONS,
         functional.batch_norm: batch_norm,
     },
-    methods={
-        **METHODS,
-        **activations.METHODS,
-        **_SUMS,
-        **rectifiers.METHODS,
-        **PRODUCT_METHODS,
-        **GRAPH_METHODS,
-    },
-    module_refusal=partial(module_refusal, _ANALOG),
-    function_refusal=partial(function_refusal, _ANALOG),
-    constant_first=frozenset({*_SUMS, *PRODUCT_METHODS, *GRAPH_METHODS}),
+    methods={**METHODS, **activations.METHODS, **_SUMS, **rectifiers.METHODS},
+    module_refusal=partial(module_refusal, USE_RELU),
+    function_refusal=partial(function_refusal, USE_RELU),
+    constant_first=frozenset({*_SUMS, "mul", "multiply", "matmul"}),
 )
 """What one-spike conversion lowers: layers, ReLU and what is made of it, batch normalisation and aggregation."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
 
 import numpy as np
 
-from nirbridge.costing.layers import Layer, Neuron
+from nirbridge.costing.layers import Layer
+from nirbridge.costing.readout import phase_windows
 from nirbridge.costing.roles import PRODUCT, SYNAPSES
 from nirbridge.costing.signals import Unit
 from nirbridge.errors import InputError
-from nirbridge.ir import is_coded
 from nirbridge.runtime import Array, Plan, PlannedNode, Source
 from nirbridge.runtime.recording import arriving
 
 _ENTERED = (SYNAPSES, PRODUCT)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Traffic:
     """Values on their way, as sums over all inferences until :meth:`scaled` makes means of them.
 
@@ -33,6 +33,9 @@ class Traffic:
     events: float = 0.0
     levels: float = 0.0
     evaluations: float = 0.0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.events + other.events, self.levels + other.levels, self.evaluations + other.evaluations)
 
     def scaled(self, factor: float) -> Traffic:
         """All three times ``factor``."""
@@ -65,7 +68,7 @@ class Activity:
         self.samples += other.samples
         for mine, theirs in zip(self._tables(), other._tables(), strict=True):
             for name, traffic in theirs.items():
-                _count(mine, name, traffic)
+                mine[name] = mine.get(name, Traffic()) + traffic
 
     def means(self) -> Activity:
         """Those of one inference."""
@@ -121,7 +124,22 @@ def tallied(
     """
     steps, samples = np.shape(records[plan.inputs[0]])[:2]
     found = Activity(samples, steps, _inferences(plan, steps, inferences))
-    _add(found, plan, layers, units, records)
+
+    @cache
+    def traffic(*sources: Source) -> Traffic:
+        """What a neuron sends is mostly what enters the next layer as well."""
+        return _traffic(sources, units, records, found.inferences)
+
+    for layer in layers:
+        if layer.role in _ENTERED:
+            found.entering[layer.name] = traffic(*layer.planned.sources)
+        if layer.role == PRODUCT:
+            found.leaving[layer.name] = traffic(Source(layer.name))
+        for neuron in layer.neurons:
+            name = neuron.planned.name
+            found.leaving[name] = traffic(Source(name))
+            # Each sender's events for themselves: without synapses nothing merges them on the way.
+            found.direct[name] = sum((traffic(s).scaled(ways) for s, ways in neuron.direct.items()), Traffic())
     return found
 
 
@@ -143,7 +161,7 @@ def _inferences(plan: Plan, steps: int, given: int | None) -> int:
     """
     where = "option 'inferences'"
     if given is None:
-        windows = {int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)}
+        windows = phase_windows(plan, steps)
         if len(windows) > 1:
             found = f"the phase-coded nodes make {' and '.join(map(str, sorted(windows)))} windows of these data"
             raise InputError(where, found, "Say how many inferences each sample holds")
@@ -153,43 +171,6 @@ def _inferences(plan: Plan, steps: int, given: int | None) -> int:
     if steps % given:
         raise InputError(where, f"{steps} steps do not divide into {given} inferences", "Give whole inferences")
     return int(given)
-
-
-def _add(
-    found: Activity,
-    plan: Plan,
-    layers: tuple[Layer, ...],
-    units: Mapping[str, Unit | None],
-    records: Mapping[str, Array],
-) -> None:
-    @cache
-    def traffic(sources: tuple[Source, ...]) -> Traffic:
-        """What a neuron sends is mostly what enters the next layer as well."""
-        return _traffic(sources, units, records, found.inferences)
-
-    for layer in layers:
-        if layer.role in _ENTERED:
-            _count(found.entering, layer.name, traffic(layer.planned.sources))
-        if layer.role == PRODUCT:
-            _count(found.leaving, layer.name, traffic((Source(layer.name),)))
-        for neuron in layer.neurons:
-            _count(found.leaving, neuron.planned.name, traffic((Source(neuron.planned.name),)))
-            _count(found.direct, neuron.planned.name, _direct(neuron, traffic))
-
-
-def _count(table: dict[str, Traffic], name: str, more: Traffic) -> None:
-    before = table.get(name, Traffic())
-    table[name] = Traffic(
-        before.events + more.events, before.levels + more.levels, before.evaluations + more.evaluations
-    )
-
-
-def _direct(neuron: Neuron, traffic: Callable[[tuple[Source, ...]], Traffic]) -> Traffic:
-    """Each sender's events for themselves: without synapses nothing merges them on the way."""
-    total: dict[str, Traffic] = {}
-    for source, ways in neuron.direct.items():
-        _count(total, "all", traffic((source,)).scaled(ways))
-    return total.get("all", Traffic())
 
 
 def _traffic(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nirbridge.runtime import require_option
-
 
 @dataclass(frozen=True)
 class Costs:
@@ -30,6 +28,7 @@ Source: Lemaire et al., ICONIP 2022, after Horowitz, ISSCC 2014.
 """
 
 BITS = (32, 8)
+"""Widths for which there are costs."""
 
 
 def ram_access(words: float, bits: int) -> float:
@@ -44,12 +43,3 @@ def ram_access(words: float, bits: int) -> float:
     Source: Lemaire et al., ICONIP 2022.
     """
     return 1.09e-5 * words * bits + 13.2
-
-
-def require_bits(bits: int) -> None:
-    """Refuses a width for which there are no costs.
-
-    Raises:
-        InputError: it is neither 32 nor 8.
-    """
-    require_option("bits", bits, BITS)

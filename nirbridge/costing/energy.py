@@ -6,15 +6,14 @@ from typing import Any
 
 import nir
 
-from nirbridge.costing.activity import Activity
-from nirbridge.costing.costs import SYNAPTIC, require_bits
+from nirbridge.costing.costs import BITS, SYNAPTIC
 from nirbridge.costing.layers import layers_of
 from nirbridge.costing.meter import Meter
-from nirbridge.costing.products import multiplications
 from nirbridge.costing.report import EnergyReport
-from nirbridge.costing.roles import PRODUCT, SYNAPSES, synapses_of
+from nirbridge.costing.roles import PRODUCT, SYNAPSES
+from nirbridge.costing.rows import dense_macs
 from nirbridge.ir import Graph
-from nirbridge.runtime import Data, PlannedNode, compile, make_plan
+from nirbridge.runtime import Data, compile, make_plan, require_option
 
 
 def energy(
@@ -67,14 +66,12 @@ def energy(
     with compile(graph, runtime, **options) as program:
         meter = Meter(graph, program.plan, model, bits, input_kind)
         inferences = meter.inferences_of(x) if inferences is None else inferences
-        total: Activity | None = None
-        for part, recording in program.run_in_parts(x, meter.samples_at_once, meter.records):
-            found = meter.tally({**recording.records, **part}, inferences)
-            if total is None:
-                total = found
-            else:
-                total.add(found)
-    assert total is not None, "there is at least one part"
+        total, *others = [
+            meter.tally({**recording.records, **part}, inferences)
+            for part, recording in program.run_in_parts(x, meter.samples_at_once, meter.records)
+        ]
+    for found in others:
+        total.add(found)
     return meter.report(total, runtime)
 
 
@@ -89,16 +86,8 @@ def count_macs(graph: nir.NIRGraph) -> dict[str, int]:
         GraphError: the graph is not valid.
         UnsupportedError: no model has a rule for a node.
     """
-    return {
-        layer.name: 0 if layer.copy_of else _macs(layer.planned)
-        for layer in layers_of(make_plan(graph))
-        if layer.role in (SYNAPSES, PRODUCT)
-    }
-
-
-def _macs(planned: PlannedNode) -> int:
-    synapses = synapses_of(planned)
-    return multiplications(planned) if synapses is None else synapses.macs
+    layers = layers_of(make_plan(graph))
+    return {layer.name: dense_macs(layer) for layer in layers if layer.role in (SYNAPSES, PRODUCT)}
 
 
 def ann_energy(graph: nir.NIRGraph, bits: int = 32) -> float:
@@ -109,5 +98,5 @@ def ann_energy(graph: nir.NIRGraph, bits: int = 32) -> float:
         UnsupportedError: no model has a rule for a node.
         InputError: bits are neither 32 nor 8.
     """
-    require_bits(bits)
+    require_option("bits", bits, BITS)
     return SYNAPTIC[bits].mac * sum(count_macs(graph).values())

@@ -82,7 +82,7 @@ def _row(layer: Layer, measured: Measured) -> LayerEnergy:
         entering = measured.activity.direct[layer.name]
     for neuron in layer.neurons:
         _neuron(spent, neuron, measured)
-    return row(layer, measured, spent, ann.pj, entering, synapses)
+    return row(layer, measured, spent, ann.pj, entering)
 
 
 def _dense(spent: Tally, synapses: Synapses, times: float = 1.0) -> None:

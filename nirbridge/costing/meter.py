@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nirbridge.costing.activity import Activity, Measured, recorded, tallied
-from nirbridge.costing.costs import require_bits
+from nirbridge.costing.costs import BITS
 from nirbridge.costing.latency import window_steps
 from nirbridge.costing.layers import Layer, layers_of, uncounted
 from nirbridge.costing.memory_model import memory_rows
@@ -72,7 +72,11 @@ class Meter:
 
     def inferences_of(self, x: Data) -> int | None:
         """Inferences in data, where the graph says how many steps it takes for one and they divide."""
-        return None if self._frames is None else _whole_inferences(x, self._frames)
+        if self._frames is None:
+            return None
+        array = next(iter(x.values())) if isinstance(x, Mapping) else x
+        steps = len(array) if np.ndim(array) else 0
+        return None if steps % self._frames else max(1, steps // self._frames)
 
     def tally(self, records: Mapping[str, Array], inferences: int | None = None) -> Activity:
         """The sums over one run: what it recorded, and its data by input name, all [T, B, *shape].
@@ -114,16 +118,9 @@ def require_energy_options(model: str = "m-lif", bits: int | None = None, input_
     """
     require_option("model", model, MODELS)
     if bits is not None:
-        require_bits(bits)
+        require_option("bits", bits, BITS)
     if input_kind is not None:
         require_option("input_kind", input_kind, INPUT_KINDS)
-
-
-def _whole_inferences(x: Data, frames: int) -> int | None:
-    """Inferences in data for a graph that takes ``frames`` steps for one; None where they do not divide."""
-    array = next(iter(x.values())) if isinstance(x, Mapping) else x
-    steps = len(array) if np.ndim(array) else 0
-    return None if steps % frames else max(1, steps // frames)
 
 
 def _width_line(width: int, own: int, given: int | None) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from nirbridge.costing.activity import Measured, Traffic
 from nirbridge.costing.costs import SYNAPTIC
 from nirbridge.costing.layers import Layer
-from nirbridge.costing.products import multiplications, multiply
+from nirbridge.costing.products import multiply
 from nirbridge.costing.report import LayerEnergy
 from nirbridge.costing.roles import MIXING, PRODUCT, SYNAPSES, synapses_of
-from nirbridge.costing.rows import mixing_macs, row
+from nirbridge.costing.rows import dense_macs, mixing_macs, row
 from nirbridge.costing.tally import Tally
 
 SKIPPED_NEURON = "membranes cost nothing in this model; model 'memory' counts them"
@@ -41,17 +41,14 @@ def rate_rows(layers: tuple[Layer, ...], measured: Measured) -> tuple[list[Layer
 def _row(layer: Layer, measured: Measured) -> LayerEnergy:
     costs = SYNAPTIC[measured.bits]
     spent = Tally(costs, measured.bits)
+    entering = measured.activity.entering.get(layer.name, Traffic())
     synapses = synapses_of(layer.planned)
     if layer.role == PRODUCT:
         multiply(spent, layer, measured)
-        ann = costs.mac * multiplications(layer.planned)
-        return row(layer, measured, spent, ann, measured.activity.entering[layer.name])
-    if synapses is None:
+    elif synapses is None:
         spent.operate(macs=mixing_macs(layer, measured.activity))
-        return row(layer, measured, spent, 0.0, Traffic())
-    entering = measured.activity.entering[layer.name]
-    if measured.is_analog(layer):
+    elif measured.is_analog(layer):
         spent.operate(macs=synapses.macs * entering.evaluations)
     else:
         spent.operate(adds=synapses.macs * entering.events / synapses.inputs)
-    return row(layer, measured, spent, costs.mac * synapses.macs, entering, synapses)
+    return row(layer, measured, spent, costs.mac * dense_macs(layer), entering)

@@ -8,9 +8,14 @@ from nirbridge.ir import is_coded
 from nirbridge.runtime import Array, Plan
 
 
+def phase_windows(plan: Plan, steps: int) -> set[int]:
+    """The numbers of windows that phase-coded nodes make of so many input steps; none where there is no phase code."""
+    return {int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)}
+
+
 def windows_of(plan: Plan, steps: int) -> int | None:
     """Windows of the phase code in so many input steps; None where the output is no phase code."""
-    windows = [int(steps * p.rate / p.node.phases) for p in plan.nodes if is_coded(p.node)]
+    windows = phase_windows(plan, steps)
     return max(1, *windows) if windows else None
 
 
@@ -23,11 +28,9 @@ def running_scores(output: Array, windows: int | None) -> Array:
 
     Args:
         output: [T, B, classes].
-        windows: of a phase code in the T steps; None for any other network.
+        windows: of a phase code in the T steps; None for any other network, each of whose steps is a window.
     """
-    if windows is None:
-        return np.cumsum(output, axis=0) / np.arange(1, len(output) + 1)[:, None, None]
-    length = len(output) // windows
+    length = _length(output, windows)
     ends = np.cumsum(output[length - 1 :: length], axis=0)
     before = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]).repeat(length, axis=0)
     number = np.arange(len(output)) // length + 1
@@ -36,6 +39,9 @@ def running_scores(output: Array, windows: int | None) -> Array:
 
 def final_scores(output: Array, windows: int | None) -> Array:
     """[B, classes] after the last step; see :func:`running_scores`."""
-    return (
-        output.mean(axis=0) if windows is None else output[len(output) // windows - 1 :: len(output) // windows].mean(0)
-    )
+    length = _length(output, windows)
+    return output[length - 1 :: length].mean(axis=0)
+
+
+def _length(output: Array, windows: int | None) -> int:
+    return 1 if windows is None else len(output) // windows

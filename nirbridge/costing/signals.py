@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nirbridge.costing.roles import PRODUCT, TRANSPARENT, cost_of, role_of
-from nirbridge.ir import Shape, spec_of
+from nirbridge.ir import spec_of
 from nirbridge.primitives.event_input import brings_events
+from nirbridge.primitives.units import least_magnitude
 from nirbridge.runtime import Array, Plan, PlannedNode
 
 Unit = Array
@@ -22,13 +23,9 @@ def units_of(plan: Plan, input_kind: str | None) -> dict[str, Unit | None]:
     uniform one.
     """
     units = {p.name: _sent(p, input_kind) for p in plan.nodes if role_of(p) not in (TRANSPARENT, PRODUCT)}
-    waiting = [planned for planned in plan.nodes if planned.name not in units]
-    while waiting:
-        # An edge that closes a cycle may bring values of a later node; what only waits for itself waits for nothing.
-        ready = [p for p in waiting if all(source.name in units for source in p.sources)] or waiting[:1]
-        for planned in ready:
-            units[planned.name] = _passed(planned, [units.get(source.name) for source in planned.sources])
-        waiting = [planned for planned in waiting if planned.name not in units]
+    for name in plan.order_between([planned.name for planned in plan.nodes if planned.name not in units]):
+        # In a cycle of such nodes alone one comes before what it waits for, which brings nothing.
+        units[name] = _passed(plan[name], [units.get(source.name) for source in plan[name].sources])
     return units
 
 
@@ -39,7 +36,7 @@ def _sent(planned: PlannedNode, input_kind: str | None) -> Unit | None:
         events = brings_events(planned.node) if input_kind is None else input_kind == "events"
         return np.ones(planned.output_shape) if events else None
     if sends.values is not None:
-        return _lowest(sends.values(planned.node), planned.output_shape)
+        return np.broadcast_to(least_magnitude(sends.values(planned.node)), planned.output_shape)
     return np.ones(planned.output_shape) if sends.spikes else None
 
 
@@ -50,10 +47,3 @@ def _passed(planned: PlannedNode, arriving: list[Unit | None]) -> Unit | None:
         return None
     rule = cost_of(planned).unit
     return None if rule is None else rule(planned.node, np.minimum.reduce(units), planned.output_shape)
-
-
-def _lowest(values: Array, shape: Shape) -> Unit:
-    """The least magnitude on axis 0, for each neuron; lanes that send nothing count as 1."""
-    weights = np.abs(np.asarray(values, dtype=np.float64))
-    lowest = np.where(weights > 0, weights, np.inf).min(axis=0)
-    return np.broadcast_to(np.where(np.isfinite(lowest), lowest, 1.0), shape)

@@ -49,7 +49,7 @@ def find_topology(nodes: Sequence[str], edges: Sequence[Edge], roots: Iterable[s
     targets: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in edges:
         targets[source].append(target)
-    finished = _walk(targets, [*roots, *nodes])
+    finished = postorder([*roots, *nodes], targets.__getitem__)
     position = {name: index for index, name in enumerate(reversed(finished))}
     # A depth-first walk finishes a node after all it leads to, save along the edges that close a cycle.
     delayed = tuple(position[source] >= position[target] for source, target in edges)
@@ -76,15 +76,15 @@ def reached(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> se
     return found
 
 
-def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> list[str]:
-    """Names in the order of leaving a depth-first walk."""
+def postorder(starts: Iterable[str], onward: Callable[[str], Iterable[str]]) -> list[str]:
+    """The same nodes in the order of leaving a depth-first walk: each behind those next to it, but in a cycle."""
     entered: set[str] = set()
     finished: list[str] = []
     for start in starts:
         if start in entered:
             continue
         entered.add(start)
-        stack = [(start, iter(targets[start]))]
+        stack = [(start, iter(onward(start)))]
         while stack:
             name, rest = stack[-1]
             child = next((c for c in rest if c not in entered), None)
@@ -93,7 +93,7 @@ def _walk(targets: dict[str, list[str]], starts: Iterable[str]) -> list[str]:
                 stack.pop()
             else:
                 entered.add(child)
-                stack.append((child, iter(targets[child])))
+                stack.append((child, iter(onward(child))))
     return finished
 
 

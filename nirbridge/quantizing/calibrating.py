@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import PhaseIF, flatten, spec_of
 from nirbridge.primitives.integers import STATE_LIMIT
 from nirbridge.primitives.phase_tables import fire_tables
+from nirbridge.primitives.spec import Array
 from nirbridge.primitives.units import MESSAGE_LIMIT
 from nirbridge.runtime import MEMBRANE, compile, make_plan, runtimes
 
-Array = NDArray[Any]
 FAST, SLOW = "norse", "reference"
 _TOGETHER = 64
 """Samples that run at a time, or fewer where the network is large."""

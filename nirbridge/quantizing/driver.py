@@ -9,11 +9,10 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.checking import find_problems
 from nirbridge.checking.suspicions import magnitudes_leave_room
-from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError
+from nirbridge.errors import GraphError, GraphWarning, InputError, UnsupportedError, brief
 from nirbridge.ir import (
     FlatGraph,
     Graph,
@@ -27,6 +26,7 @@ from nirbridge.ir import (
 )
 from nirbridge.passes.widen_parameters import widen_parameters
 from nirbridge.primitives.integers import STATE_LIMIT
+from nirbridge.primitives.spec import Array
 from nirbridge.quantizing.calibrating import StateRange, input_scale, state_ranges
 from nirbridge.quantizing.ends import with_quantize_nodes, with_units
 from nirbridge.quantizing.hessians import hessians
@@ -37,7 +37,6 @@ from nirbridge.runtime import Data, Plan, make_plan, require_option, require_sec
 from nirbridge.runtime.data import validated
 from nirbridge.runtime.integer_bounds import bound_problems, integer_input_limit
 
-Array = NDArray[Any]
 MOST_BITS = 8
 FORMS = ("data", "integers")
 """What a quantised graph may take."""
@@ -155,7 +154,7 @@ def quantize_with_report(
     except RefusedError as error:
         raise UnsupportedError.from_problems([error.problem]) from error
     limit = _input_limit(walk)
-    report = replace(_report(walk, states, plan), input_limit=limit)
+    report = _report(walk, states, plan, limit)
     return _checked(walk, limit if input == "data" else None, graph.metadata), report
 
 
@@ -228,7 +227,7 @@ def _checked(walk: Walk, limit: int | None, metadata: Mapping[str, Any] | None =
     return build_graph(graph.nodes, graph.edges, metadata)
 
 
-def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> QuantizeReport:
+def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan, limit: int) -> QuantizeReport:
     layers = walk.layers()
     for layer in layers:
         layer.coarser = int(np.max(walk.coarser.get(layer.node, 0)))
@@ -239,12 +238,13 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
             layer.states_saturated = states[layer.node].saturated
     outputs = {name: np.asarray(walk.done[name].scale) for name in plan.outputs}
     notes = [
-        f"{label(name, walk.flat.nodes[name])}: one step for all channels, since {why}"
-        for name, why in walk.per_layer.items()
+        f"{label(name, walk.flat.nodes[name])}: one step for all channels, since {walk.per_layer[name]}"
+        for name in walk.flat.topology.order
+        if name in walk.per_layer
     ]
     per = "channel" if walk.per_channel else "layer"
     report = QuantizeReport(
-        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, per=per, notes=notes
+        walk.weight_bits, walk.dt, layers, dict(walk.input_scale), outputs, states is not None, limit, per, notes
     )
     report.notes += report.warnings
     return report
@@ -253,12 +253,8 @@ def _report(walk: Walk, states: dict[str, StateRange] | None, plan: Plan) -> Qua
 def _require_bits(weight_bits: Any) -> None:
     whole = isinstance(weight_bits, (int, np.integer)) and not isinstance(weight_bits, bool)
     if not whole or not 1 <= weight_bits <= MOST_BITS:
-        found = f"{_kind(weight_bits)} is not among 1..{MOST_BITS}"
+        found = f"{brief(weight_bits)} is not among 1..{MOST_BITS}"
         raise InputError("option 'weight_bits'", found, "Give for instance weight_bits=8")
-
-
-def _kind(value: Any) -> str:
-    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _by_name(plan: Plan, data: Data) -> dict[str, Array]:

@@ -5,7 +5,7 @@ Behind each input stands a Quantize; before each output a Scale by what its inte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import nir
@@ -21,7 +21,7 @@ def with_quantize_nodes(graph: nir.NIRGraph, steps: Mapping[str, float], limit: 
 
     An Input that feeds a Quantize already feeds it on: its integers are the graph's own.
     """
-    names = {name: _free(f"{name}_quantize", graph) for name, node in graph.nodes.items() if is_input(node)}
+    names = {name: unused_name(f"{name}_quantize", graph.nodes) for name, node in graph.nodes.items() if is_input(node)}
     edges = []
     used = set()
     for source, target in graph.edges:
@@ -44,7 +44,7 @@ def with_units(graph: nir.NIRGraph, units: Mapping[str, NDArray[Any]]) -> nir.NI
     Where that is 1, as of spikes, there is none.
     """
     units = {name: unit for name, unit in units.items() if (np.asarray(unit) != 1).any()}
-    names = {name: _free(f"{name}_unit", graph) for name in units}
+    names = {name: unused_name(f"{name}_unit", graph.nodes) for name in units}
     edges = [(source, names.get(target, target)) for source, target in graph.edges]
     nodes: dict[str, nir.NIRNode] = {}
     for name, node in graph.nodes.items():
@@ -60,7 +60,8 @@ def _over(unit: NDArray[Any], shape: Any) -> NDArray[Any]:
     return np.asarray(unit) if np.ndim(unit) == 0 else np.broadcast_to(unit, shape).copy()
 
 
-def _free(name: str, graph: nir.NIRGraph) -> str:
-    while name in graph.nodes:
+def unused_name(name: str, taken: Container[str]) -> str:
+    """``name``, with underscores behind it as long as it is taken."""
+    while name in taken:
         name += "_"
     return name

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.primitives.spec import Array
 from nirbridge.quantizing.scales import integers_of
 
-Array = NDArray[Any]
 DAMPING = 0.01
 """Of the mean of the Hessian's diagonal that is added to it."""
 BLOCK = 128

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nirbridge.ir import FlatGraph, PhaseDecode, PhaseIF, Source, spec_of
+from nirbridge.primitives.spec import Array
 from nirbridge.quantizing.calibrating import fast_runtime
 from nirbridge.quantizing.patches import gram, patches
-from nirbridge.quantizing.scales import Array
 from nirbridge.runtime import compile
 from nirbridge.runtime.recording import arriving
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.primitives.spec import Array
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.refusals import excess_by_place
 from nirbridge.quantizing.scales import finest_exponent, is_power_of_two
 
-Array = NDArray[Any]
 WIDEST = 15
 """Bits by which one summand may be finer than another before its synapse is made coarser instead."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nirbridge.ir import FlatGraph, moves_values
+from nirbridge.ir.topology import reached
 from nirbridge.quantizing.sharing import has_unit, rule_of
 
 _WEIGHTED = ("matrix", "convolution", "scaling", "aggregation", "mix")
@@ -14,31 +15,23 @@ def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
 
     The way back ends at spiking neurons, whose messages have a unit of their own, and at inputs.
     """
-    levels: list[set[str]] = []
     seen: set[str] = set()
-    pending = [name]
+
+    def ends(node: str) -> bool:
+        return node in seen or (has_unit(flat.nodes[node]) and node != name)
+
+    def is_synapse(node: str) -> bool:
+        return rule_of(flat.nodes[node]) in _WEIGHTED and not moves_values(flat.nodes[node])
+
+    def before(node: str) -> tuple[str, ...]:
+        return () if ends(node) or is_synapse(node) else flat.sources(node)
+
+    levels: list[set[str]] = []
+    pending = {name}
     while pending:
-        level, farther = _one_level(flat, pending, name, seen)
-        if level:
-            levels.append(level)
-        pending = farther
+        near = reached(pending, before)
+        level = {node for node in near if is_synapse(node) and not ends(node)}
+        seen |= near
+        levels += [level] if level else []
+        pending = {source for node in level for source in flat.sources(node)}
     return levels
-
-
-def _one_level(flat: FlatGraph, start: list[str], name: str, seen: set[str]) -> tuple[set[str], list[str]]:
-    """(the next synapses on the way back, the nodes before them)."""
-    found: set[str] = set()
-    farther: list[str] = []
-    pending = list(start)
-    while pending:
-        current = pending.pop()
-        if current in seen or (has_unit(flat.nodes[current]) and current != name):
-            continue
-        seen.add(current)
-        before = flat.sources(current)
-        if rule_of(flat.nodes[current]) in _WEIGHTED and not moves_values(flat.nodes[current]):
-            found.add(current)
-            farther += before
-        else:
-            pending += before
-    return found, farther

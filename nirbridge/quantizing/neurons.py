@@ -7,22 +7,21 @@ reaches ⌈θ/scale⌉, so thresholds are rounded down or up and decide as the r
 from __future__ import annotations
 
 from dataclasses import replace
-from math import log2
+from math import ceil, log2
 from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import MultiLevelLIF
 from nirbridge.primitives.integers import DECAY_ONE, leak_steps
+from nirbridge.primitives.spec import Array
 from nirbridge.primitives.units import collapsed, common_unit
-from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_bits, excess_by_place
+from nirbridge.quantizing.refusals import RefusedError, TooFineError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import rounded
 from nirbridge.quantizing.synapses import Place, Quantised
 
-Array = NDArray[Any]
 FINE_THRESHOLD = 64
 """Units that lie at least between two thresholds, and below the first: coarser ones make the state finer by a shift."""
 MOST_SHIFT = 22
@@ -55,39 +54,30 @@ def multi_level(node: MultiLevelLIF, place: Place) -> Quantised:
         lane_reset=amount.astype(np.int32),
         v_reset=rounded(node.v_reset, state).astype(np.int32),
     )
-    layer = neuron_layer(place, node, state, shift, float(np.abs(keep - node.decay).max()))
-    layer.threshold_error = max(
-        relative(limit * state, lanes["lane_threshold"]), relative(amount * state, lanes["lane_reset"])
-    )
+    changed = max(relative(limit * state, lanes["lane_threshold"]), relative(amount * state, lanes["lane_reset"]))
+    lost = float(np.abs(keep - node.decay).max())
+    layer = neuron_layer(place, node, state, shift=shift, decay_error=lost, threshold_error=changed)
     return Quantised(new, unit, layer)
 
 
 def threshold(node: nir.Threshold, place: Place) -> Quantised:
     """1 where x > ⌊threshold/s⌋."""
     limit = rounded(node.threshold, place.scale, np.floor)
-    layer = neuron_layer(place, node, place.scale, 0, 0.0)
-    layer.threshold_error = relative(limit * place.scale, node.threshold)
+    layer = neuron_layer(place, node, place.scale, threshold_error=relative(limit * place.scale, node.threshold))
     return Quantised(nir.Threshold(limit.astype(np.int32)), np.ones(()), layer)
 
 
 def integrator(node: nir.I, place: Place) -> Quantised:
     """R·s is the state's scale, and with it that of what it sends."""
     state = collapsed(place.scale * _positive(place, node, "r"))
-    new = nir.I(np.ones(np.shape(node.r), np.int32))
-    return Quantised(new, state, neuron_layer(place, node, state, 0, 0.0))
+    return Quantised(nir.I(np.ones(np.shape(node.r), np.int32)), state, neuron_layer(place, node, state))
 
 
 def integrate_and_fire(node: nir.IF, place: Place) -> Quantised:
     """As I, with R = 2^shift."""
-    state = place.scale * _positive(place, node, "r")
-    shift, state, limit, reset = _core_threshold(node, place, state)
-    shape = np.broadcast_shapes(np.shape(node.v_threshold), limit.shape, reset.shape)
-    new = nir.IF(
-        np.full(shape, 2**shift, np.int32), *(np.broadcast_to(v, shape).astype(np.int32) for v in (limit, reset))
-    )
-    layer = neuron_layer(place, node, state, shift, 0.0)
-    layer.threshold_error = relative(limit * state, node.v_threshold)
-    return Quantised(new, np.ones(()), layer)
+    limits, layer = _core_threshold(node, place, place.scale * _positive(place, node, "r"))
+    gain = np.full(np.shape(node.v_threshold), 2**layer.shift, np.int32)
+    return Quantised(_made(node, r=gain, **limits), np.ones(()), layer)
 
 
 def leaky(node: nir.LI | nir.LIF, place: Place) -> Quantised:
@@ -95,11 +85,7 @@ def leaky(node: nir.LI | nir.LIF, place: Place) -> Quantised:
     _require_no_rest(place, node)
     state = place.scale * _positive(place, node, "r") * place.dt / np.asarray(node.tau, dtype=np.float64)
     tau, error = _leak(place, node, "tau")
-    fields, shape, quantised = _fields(node, place, state, tau)
-    factor = tau / place.dt
-    leak = np.zeros(shape)
-    new = type(node)(*(np.broadcast_to(v, shape).copy() for v in (tau, factor, leak)), *fields)
-    return quantised(new, error)
+    return _leaking(node, place, state, error, tau=tau, r=tau / place.dt)
 
 
 def with_synapse(node: nir.CubaLI | nir.CubaLIF, place: Place) -> Quantised:
@@ -110,38 +96,36 @@ def with_synapse(node: nir.CubaLI | nir.CubaLIF, place: Place) -> Quantised:
     state = current * _positive(place, node, "r") * dt / np.asarray(node.tau_mem, dtype=np.float64)
     tau_syn, error = _leak(place, node, "tau_syn")
     tau_mem, other = _leak(place, node, "tau_mem")
-    fields, shape, quantised = _fields(node, place, state, tau_syn, tau_mem)
-    times = [np.broadcast_to(v, shape).copy() for v in (tau_syn, tau_mem, tau_mem / dt, np.zeros(()))]
-    new = type(node)(*times, *fields, w_in=np.broadcast_to(tau_syn / dt, shape).copy())
-    return quantised(new, max(error, other))
+    gains = {"w_in": tau_syn / dt, "r": tau_mem / dt}
+    return _leaking(node, place, state, max(error, other), tau_syn=tau_syn, tau_mem=tau_mem, **gains)
 
 
-def _fields(node: Any, place: Place, state: Array, *taus: Array) -> tuple[list[Array], tuple[int, ...], Any]:
-    """Threshold and reset of a neuron that has them, the shape of all fields, and how to finish."""
-    shape = np.broadcast_shapes(*(np.shape(tau) for tau in taus), np.shape(node.r))
+def _leaking(node: Any, place: Place, state: Array, error: float, **fields: Array) -> Quantised:
+    """A neuron with these time constants and gains; one without a threshold sends its state."""
+    fields["v_leak"] = np.zeros(np.shape(node.r))
     if not hasattr(node, "v_threshold"):
-
-        def sends_state(new: nir.NIRNode, error: float) -> Quantised:
-            return Quantised(new, collapsed(state), neuron_layer(place, node, state, 0, error))
-
-        return [], shape, sends_state
-    shift, fine, limit, reset = _core_threshold(node, place, state)
-    shape = np.broadcast_shapes(shape, limit.shape, reset.shape)
-
-    def fires(new: nir.NIRNode, error: float) -> Quantised:
-        layer = neuron_layer(place, node, fine, shift, error)
-        layer.threshold_error = relative(limit * fine, node.v_threshold)
-        return Quantised(new, np.ones(()), layer, amplify=shift)
-
-    return [np.broadcast_to(v, shape).astype(np.int32) for v in (limit, reset)], shape, fires
+        return Quantised(_made(node, **fields), collapsed(state), neuron_layer(place, node, state, decay_error=error))
+    limits, layer = _core_threshold(node, place, state, error)
+    return Quantised(_made(node, **fields, **limits), np.ones(()), layer, amplify=layer.shift)
 
 
-def _core_threshold(node: Any, place: Place, state: Array) -> tuple[int, Array, Array, Array]:
-    """(shift, scale of the state, threshold, reset) of a core neuron."""
+def _made(node: nir.NIRNode, **fields: Array) -> nir.NIRNode:
+    """A node of the same type, its fields brought to one shape."""
+    names, values = fields.keys(), np.broadcast_arrays(*fields.values())
+    return type(node)(**{name: value.copy() for name, value in zip(names, values, strict=True)})
+
+
+def _core_threshold(
+    node: Any, place: Place, state: Array, decay_error: float = 0.0
+) -> tuple[dict[str, Array], LayerReport]:
+    """(threshold and reset as integers, row of the report) of a core neuron."""
     limit, reset = (np.asarray(v, dtype=np.float64) for v in (node.v_threshold, node.v_reset))
     shift = _shift(place, (limit / state)[None], [reset / state])
     fine = state / 2.0**shift
-    return shift, fine, rounded(limit, fine, np.floor), rounded(reset, fine)
+    limit, reset = rounded(limit, fine, np.floor), rounded(reset, fine)
+    changed = relative(limit * fine, node.v_threshold)
+    layer = neuron_layer(place, node, fine, shift=shift, decay_error=decay_error, threshold_error=changed)
+    return {"v_threshold": limit.astype(np.int32), "v_reset": reset.astype(np.int32)}, layer
 
 
 def _shift(place: Place, thresholds: Array, others: list[Array]) -> int:
@@ -156,7 +140,7 @@ def _shift(place: Place, thresholds: Array, others: list[Array]) -> int:
     if top > TOP_THRESHOLD:
         bits = excess_by_place((thresholds, *others), TOP_THRESHOLD).max(axis=0)
         raise TooFineError(place.name, bits, f"its thresholds or resets would take {top:.3g} units of a 24-bit state")
-    wanted = max(0, excess_bits(FINE_THRESHOLD / max(float(steps.min()), 2.0**-MOST_SHIFT), 1)) if steps.size else 0
+    wanted = max(0, ceil(log2(FINE_THRESHOLD / max(float(steps.min()), 2.0**-MOST_SHIFT)))) if steps.size else 0
     room = int(log2(TOP_THRESHOLD / max(top, 2.0**-MOST_SHIFT)))
     return min(wanted, room, MOST_SHIFT)
 
@@ -185,9 +169,9 @@ def _leak(place: Place, node: Any, name: str) -> tuple[Array, float]:
     return place.dt * DECAY_ONE / steps, float(np.abs(steps / DECAY_ONE - place.dt / tau).max())
 
 
-def neuron_layer(place: Place, node: nir.NIRNode, state: Array, shift: int, decay_error: float) -> LayerReport:
-    """A neuron's row of the report."""
-    return LayerReport(place.name, type(node).__name__, float(np.min(state)), shift=shift, decay_error=decay_error)
+def neuron_layer(place: Place, node: nir.NIRNode, state: Array, **measured: Any) -> LayerReport:
+    """A neuron's row of the report, with other fields of it by name."""
+    return LayerReport(place.name, type(node).__name__, float(np.min(state)), **measured)
 
 
 def _aligned(field: Any, axes: int) -> Array:

@@ -1,8 +1,8 @@
-"""The inputs that the weights of a layer meet, one row for each output place."""
+"""The weights of a layer as rows, and the inputs that they meet, one row for each output place."""
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 import nir
@@ -12,7 +12,29 @@ from numpy.lib.stride_tricks import sliding_window_view
 from nirbridge.ir import spec_of
 from nirbridge.primitives.convolution import conv_padding
 from nirbridge.primitives.shaping import pairs
-from nirbridge.quantizing.scales import Array
+from nirbridge.primitives.spec import Array
+
+
+def weight_rows(node: Any) -> Array:
+    """The weights of a matrix as they are, [..., out, in], those of a convolution with G groups as [G, out/G, in]."""
+    weight = np.asarray(node.weight)
+    if spec_of(node).operation == "matrix":
+        return weight
+    groups = int(node.groups)
+    return weight.reshape(groups, len(weight) // groups, -1)
+
+
+def row_factors(node: Any, channels: Array) -> Array:
+    """For each weight of a row the factor of what enters there, [in] or [G, in].
+
+    Args:
+        node: a matrix or a convolution.
+        channels: one for each column or channel that enters, or one for all.
+    """
+    if spec_of(node).operation == "matrix":
+        return np.broadcast_to(channels, np.shape(node.weight)[-1:])
+    groups, (inner, *kernel) = int(node.groups), np.shape(node.weight)[1:]
+    return np.repeat(np.broadcast_to(channels, (groups * inner,)).reshape(groups, inner), prod(kernel), axis=-1)
 
 
 def patches(node: nir.NIRNode, x: Array, most: int) -> Array:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from math import ceil, log2
-from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
 from nirbridge.ir import label
-
-Array = NDArray[Any]
+from nirbridge.primitives.spec import Array
 
 
 class RefusedError(Exception):
@@ -50,8 +46,3 @@ def excess_by_place(values: Sequence[Array], limit: float) -> Array:
     largest = np.maximum.reduce(np.broadcast_arrays(*(np.abs(value) for value in values)))
     sizes = np.nan_to_num(largest, nan=sys.float_info.max, posinf=sys.float_info.max)
     return np.asarray(np.ceil(np.log2(np.maximum(sizes, limit) / limit)))
-
-
-def excess_bits(value: float, limit: float) -> int:
-    """Bits by which a magnitude goes beyond a limit; for infinity those of the largest number."""
-    return ceil(log2(min(value, sys.float_info.max) / limit))

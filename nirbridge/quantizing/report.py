@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nirbridge.primitives.spec import Array
 from nirbridge.reports import count_text, counted, table
 
-Array = NDArray[Any]
 _HEADERS = ("node", "type", "scale", "bits", "weight error", "cut", "threshold error", "decay error", "state bits")
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.primitives.magnitudes import magnitude
+from nirbridge.primitives.spec import Array
 
-Array = NDArray[Any]
 _MOST_CUT = 6
 """Bits by which a weight scale may be finer than the one at which all weights fit."""
 _AT_ONCE = 2**14

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nirbridge.quantizing.scales import Array, integers_of, largest_weight, parts_of, weight_exponent
+from nirbridge.primitives.spec import Array
+from nirbridge.quantizing.scales import integers_of, largest_weight, parts_of, weight_exponent
 
 _PARTS = 8
 """Steps of one channel that are tried within a factor of two."""

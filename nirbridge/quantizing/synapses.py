@@ -12,17 +12,17 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import Aggregate, Shape, SparseMatrix
+from nirbridge.primitives.spec import Array
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.gptq import gptq
+from nirbridge.quantizing.patches import row_factors, weight_rows
 from nirbridge.quantizing.refusals import TooFineError, UnitsError, excess_by_place
 from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import count_cut, integers_of, parts_of
 from nirbridge.quantizing.steps import channel_steps, layer_step
 
-Array = NDArray[Any]
 _BIAS_LIMIT = 2**30
 
 
@@ -100,21 +100,15 @@ def along(place: Place, node: nir.NIRNode, axis: int) -> Array:
 
 def matrix(node: nir.Affine | nir.Linear, place: Place) -> Quantised:
     """W[o, i]·s[i]; a weight with leading axes takes the scale of each place."""
-    weight = np.asarray(node.weight, dtype=np.float64)
-    if weight.ndim == 2:
-        factors = np.broadcast_to(along(place, node, len(place.input_shape) - 1), weight.shape[1:])
-    else:
-        factors = np.broadcast_to(place.scale, place.input_shape)
-    return _with_weight(node, place, weight, factors, place.grid.per_channel and weight.ndim == 2)
+    if np.ndim(node.weight) > 2:
+        return _with_weight(node, place, np.broadcast_to(place.scale, place.input_shape), per_channel=False)
+    factors = row_factors(node, along(place, node, len(place.input_shape) - 1))
+    return _with_weight(node, place, factors, place.grid.per_channel)
 
 
 def convolution(node: nir.Conv1d | nir.Conv2d, place: Place) -> Quantised:
     """w[o, c, ...]·s[channel]."""
-    weight = np.asarray(node.weight, dtype=np.float64)
-    groups, (out, inner, *kernel) = int(node.groups), weight.shape
-    scale = np.broadcast_to(along(place, node, 0), (groups * inner,)).reshape(groups, inner)
-    rows = weight.reshape(groups, out // groups, -1)
-    return _with_weight(node, place, rows, np.repeat(scale, prod(kernel), axis=-1), place.grid.per_channel, len(kernel))
+    return _with_weight(node, place, row_factors(node, along(place, node, 0)), place.grid.per_channel)
 
 
 def scaling(node: nir.Scale, place: Place) -> Quantised:
@@ -152,19 +146,18 @@ def aggregation(node: Aggregate, place: Place) -> Quantised:
     return Quantised(new, step * entering if by_feature else step, layer)
 
 
-def _with_weight(
-    node: Any, place: Place, weight: Array, factors: Array, per_channel: bool, spatial: int = 0
-) -> Quantised:
+def _with_weight(node: Any, place: Place, factors: Array, per_channel: bool) -> Quantised:
     """Weights [..., out, in] times the scales [..., in] of what enters, and the bias, as integers."""
-    rows = weight * factors[..., None, :]
+    rows = weight_rows(node).astype(np.float64) * factors[..., None, :]
     step = _channel_steps(place, rows) if per_channel else layer_step(rows, place.grid.bits, place.grid.coarser)
     integers, layer = _rounded(node, place, rows, step, factors)
     each = step.reshape(-1) if per_channel else step
+    places = (1,) * (np.ndim(node.weight) - 2)
     new = copy(node)
     new.weight = integers.reshape(np.shape(node.weight))
     if hasattr(node, "bias"):
         new.bias = _bias(place, np.asarray(node.bias, dtype=np.float64) / each)
-    return Quantised(new, collapsed(each.reshape(-1, *(1,) * spatial) if per_channel else step), layer)
+    return Quantised(new, collapsed(each.reshape(-1, *places) if per_channel else step), layer)
 
 
 def _bias(place: Place, scaled: Array) -> Array:

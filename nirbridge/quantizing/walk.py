@@ -10,13 +10,14 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.errors import Problem
 from nirbridge.ir import FlatGraph, Quantize, Shapes, is_input, moves_values, spec_of
-from nirbridge.primitives.spec import Integers
+from nirbridge.ir.topology import postorder
+from nirbridge.primitives.spec import Array
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing import neurons, passing, synapses, windows
+from nirbridge.quantizing.ends import unused_name
 from nirbridge.quantizing.joining import Join, join
 from nirbridge.quantizing.levels import synapse_levels
 from nirbridge.quantizing.refusals import RefusedError, TooFineError, UnitsError
@@ -24,7 +25,6 @@ from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.sharing import CHANNELLED, groups, has_unit, rule_of
 from nirbridge.quantizing.synapses import Grid, Place, Quantised
 
-Array = NDArray[Any]
 RULES: dict[str, Callable[[Any, Place], Quantised]] = {
     function.__name__: function
     for function in (
@@ -88,7 +88,7 @@ class Walk:
             TooFineError: a synapse must be coarser; try again with more in ``coarser``.
             UnitsError: a synapse must have one step; try again with more in ``per_layer``.
         """
-        for name in (needed for last in self.flat.topology.order for needed in self._needed(last)):
+        for name in postorder(self.flat.topology.order, self._asked):  # so that no call goes deep
             try:
                 self.quantised(name)
             except RefusedError as error:
@@ -97,20 +97,9 @@ class Walk:
                 if error.problem not in self.problems:
                     self.problems.append(error.problem)
 
-    def _needed(self, name: str) -> list[str]:
-        """The node, behind all whose scale it waits for, so that no call goes deep."""
-        order: list[str] = []
-        entered: set[str] = set()
-        pending = [(name, False)]
-        while pending:
-            current, left = pending.pop()
-            if left:
-                order.append(current)
-            elif current not in entered and current not in self.done and current not in self.refused:
-                entered.add(current)
-                before = [s for s in self.flat.sources(current) if not has_unit(self.flat.nodes[s])]
-                pending += [(current, True), *((source, False) for source in reversed(before))]
-        return order
+    def _asked(self, name: str) -> list[str]:
+        """The nodes whose scale a node waits for."""
+        return [source for source in self.flat.sources(name) if not has_unit(self.flat.nodes[source])]
 
     def quantised(self, name: str) -> Quantised:
         """The node in integers, and what they stand for."""
@@ -147,7 +136,8 @@ class Walk:
         if type(node) is Quantize and all(is_input(self.flat.nodes[s]) for s in self.flat.sources(name)):
             # Its integers are values of the float graph already, whatever enters.
             return Quantised(copy(node), np.ones(()))
-        rule = _rule(spec_of(node).integers)
+        named = rule_of(node)
+        rule = named if callable(named) else RULES.get(named)
         if rule is None:
             raise RefusedError(name, node, "has no integer form")
         scale = self._entering(name)
@@ -280,18 +270,10 @@ class Walk:
             if (factor == 1).all():
                 edges.append((source, target))
                 continue
-            between = f"{source}_to_{target}"
-            while between in nodes:
-                between += "_"
+            between = unused_name(f"{source}_to_{target}", nodes)
             nodes[between] = nir.Scale(factor.astype(np.int32 if factor.max() < 2**31 else np.int64))
             edges += [(source, between), (between, target)]
         return nir.NIRGraph(nodes, edges, type_check=False)
-
-
-def _rule(integers: Integers | None) -> Callable[[Any, Place], Quantised] | None:
-    if integers is None or callable(integers.quantise):
-        return None if integers is None else integers.quantise  # type: ignore[return-value]
-    return RULES.get(integers.quantise)
 
 
 def walk_until_it_fits(start: Walk) -> Walk:

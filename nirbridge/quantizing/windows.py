@@ -12,10 +12,10 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF, TemporalMix
 from nirbridge.primitives.phase_tables import TOP_BITS
+from nirbridge.primitives.spec import Array
 from nirbridge.primitives.units import collapsed
 from nirbridge.quantizing.neurons import neuron_layer, relative
 from nirbridge.quantizing.refusals import TooFineError, excess_by_place
@@ -23,7 +23,6 @@ from nirbridge.quantizing.report import LayerReport
 from nirbridge.quantizing.scales import is_whole, largest_weight, rounded
 from nirbridge.quantizing.synapses import Place, Quantised, rounded_layer
 
-Array = NDArray[Any]
 FINE_PHASE = 2**10
 """Units that the thresholds of a phase code, or the scale of its encoder, have at least, unless fewer are exact."""
 DECODED_BITS = 8
@@ -54,7 +53,7 @@ def decode(node: PhaseDecode, place: Place) -> Quantised:
     if (bits := excess_by_place([start], 2**_TOP_DECODED)).any():
         raise TooFineError(place.name, bits, "its biases leave a 24-bit state")
     new = replace(node, v_init=start.astype(np.int32))
-    return Quantised(new, fine, neuron_layer(place, node, fine, shift, 0.0), shift)
+    return Quantised(new, fine, neuron_layer(place, node, fine, shift=shift), shift)
 
 
 def mix(node: TemporalMix, place: Place) -> Quantised:
@@ -89,6 +88,4 @@ def _integers(place: Place, first: Any, *others: Any) -> tuple[int, list[Array]]
 
 def _layer(place: Place, node: nir.NIRNode, shift: int, found: Array, wanted: Any) -> LayerReport:
     unit = place.scale / 2.0**shift
-    layer = neuron_layer(place, node, unit, shift, 0.0)
-    layer.threshold_error = relative(found * unit, wanted)
-    return layer
+    return neuron_layer(place, node, unit, shift=shift, threshold_error=relative(found * unit, wanted))

@@ -61,7 +61,7 @@ def test_errors_are_those_of_decoded_spikes(mlp: Trained) -> None:
 def test_small_batches_change_nothing(cnn: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     conversion = convert_in_full(cnn.module, cnn.train)
     expected = measure(conversion, cnn.test[:7], "norse", dtype="float64").to_dict()
-    monkeypatch.setattr("nirbridge.converting.measuring._MOST_VALUES", 1)
+    monkeypatch.setattr("nirbridge.runtime.program._RECORDED", 1)
     found = measure(conversion, cnn.test[:7], "norse", dtype="float64").to_dict()
     assert found["agreement"] == expected["agreement"]
     for layer, other in zip(found["layers"], expected["layers"], strict=True):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nirbridge
+from nirbridge.converting import Aggregate
 from nirbridge.errors import ExportError
 from nirbridge.ir import MaxPool2d, PhaseIF, Place
 from tests.converting.exact import assert_exact
@@ -125,6 +126,13 @@ def test_modules_of_slopes(bn: bool) -> None:
     ]
 
 
+@pytest.mark.parametrize("move", [lambda x: x[:, :3], lambda x: x.flip(1), _shuffled], ids=["slice", "flip", "shuffle"])
+def test_moved_values_are_normalised_by_a_negative_scale(move: Callable[[Tensor], Tensor]) -> None:
+    """What only moves values has no weights that would take the sign."""
+    net = Net(lambda x, net: functional.relu(net.inner(move(net.a(x)))), nn.LazyBatchNorm2d())
+    assert_exact(with_statistics(net, negative=True), images(5, 2, 6, 6))
+
+
 def test_a_sign_that_no_value_has_needs_no_neurons() -> None:
     for function, kept in (
         (lambda x, net: functional.leaky_relu(net.a(x) + 0.1), "leaky_relu.plus"),
@@ -159,6 +167,23 @@ def test_one_axis() -> None:
     layers = nn.Conv1d(2, 4, 3), nn.LeakyReLU(0.1), nn.AvgPool1d(2, 2, 1), nn.Conv1d(4, 4, 1), nn.ReLU()
     ends = nn.Upsample(scale_factor=2), nn.ConvTranspose1d(4, 2, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool1d(4)
     assert_exact(nn.Sequential(*layers, *ends, nn.Flatten(), nn.Linear(8, 3)), images(5, 2, 10))
+
+
+def test_an_aggregation_that_adds_to_a_convolution() -> None:
+    """Its rows are no channels, so it cannot divide by a range for each of them."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.head = nn.Conv1d(5, 5, 3, padding=1), nn.Linear(20, 3)
+            self.gathered = Aggregate(torch.rand(5, 5, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = functional.relu(x - 0.1)
+            return self.head(functional.relu(self.conv(x) + self.gathered(x)).flatten(1))
+
+    assert_exact(Both(), images(6, 5, 4))
 
 
 @pytest.mark.parametrize(

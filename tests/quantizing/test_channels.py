@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import nirbridge
+from nirbridge.conformance.random_graphs import DT, random_data, random_graph
 from nirbridge.errors import GraphWarning, InputError
-from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place
+from nirbridge.ir import Aggregate, MaxPool2d, MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, Place, flatten
 from nirbridge.quantizing import quantize, quantize_with_report
 from nirbridge.quantizing.scales import integers_of
 from nirbridge.quantizing.steps import channel_steps
@@ -286,3 +287,12 @@ def test_bad_options() -> None:
         quantize(graph, rounding="up")
     with pytest.raises(InputError, match="option 'rounding': 'gptq' rounds by what layers get, and there are no data"):
         quantize(graph, rounding="gptq")
+
+
+def test_notes_stand_in_the_order_of_execution() -> None:
+    """They came in the order of a set of names, another one in every process."""
+    graph = random_graph(47)
+    _, report = quantize_with_report(graph, random_data(graph, 47), per="channel", input="integers", dt=DT)
+    named = [note.split("'")[1] for note in report.notes]
+    assert len(named) == 4
+    assert named == sorted(named, key=flatten(graph).topology.order.index)
