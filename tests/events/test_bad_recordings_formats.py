@@ -7,7 +7,7 @@ import pytest
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import Events, open_recording, write_nmnist
 from nirbridge_events.readers.aedat2 import HEAD_RECORDS
-from nirbridge_events.readers.base import BROKE_OFF
+from nirbridge_events.readers.base import BROKE_OFF, HEAD_BYTES
 from tests.events import naive
 from tests.events import naive_formats as formats
 from tests.events.test_readers_formats import bytes_writer, write_hdf5
@@ -176,6 +176,18 @@ def test_what_comes_before_a_damaged_place_is_read(tmp_path, name):
     write(tmp_path / name)
     events, error = read_until_error(tmp_path / name)
     assert naive.rows_of(events) == GOOD
+    assert expected in str(error)
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.1"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_that_is_all_header_and_as_long_as_what_is_read_at_once(tmp_path, version, whole):
+    lines = f"#!AER-DAT{version}\r\n# AEChip: DVS128\r\n#".encode()
+    (tmp_path / "a.aedat").write_bytes(lines.ljust(HEAD_BYTES - 1, b"a") + (b"\n" if whole else b"a"))
+    events, error = read_until_error(tmp_path / "a.aedat")
+    assert len(events) == 0
+    inside = "ends inside its header, in the line at offset 32"
+    expected = inside if not whole else "holds no event" if version == "2.0" else "without the line '#!END-HEADER'"
     assert expected in str(error)
 
 
