@@ -124,7 +124,7 @@ def count_before(t: npt.NDArray[np.int64], time: int) -> int:
     return len(t) if time > _LAST_TIME else int(np.searchsorted(t, time))
 
 
-def first_backwards(t: npt.NDArray[np.int64], previous: int | None = None) -> int | None:
+def first_backwards(t: npt.NDArray[np.int64], previous: int | None) -> int | None:
     """Index of the first time that is smaller than the one before it, or None."""
     if len(t) and previous is not None and t[0] < previous:
         return 0

@@ -197,18 +197,21 @@ class Rows:
         good, end = _all(t), len(t)
         problem: FileError | None = None
         for name, fits, what in checks:
+            if fits.all():
+                continue
             good &= fits
             if not self._feed.skip_bad and not fits[:end].all():
                 end = int(fits.argmin())
                 found = f"{place(end)} has {name} = {columns[name][end]!s}, which is {what}"
                 problem = FileError(self._where, found, POLARITY_ADVICE if name == "p" else SKIP_ADVICE)
-        broken = good & (t != np.floor(t)) if self._meaning.whole and t.dtype.kind == "f" else ~_all(t)
-        if broken[:end].any():
-            end = int(broken.argmax())
-            found = f"{place(end)} has t = {t[end]!s}; the times before were whole and taken as {self._unit}"
-            problem = FileError(self._where, found, f"Give {UNIT_HELP}")
-        if bad := int((~good[:end]).sum()):
-            self._feed.lost[NO_EVENTS] += bad
+        if self._meaning.whole and t.dtype.kind == "f":
+            broken = good[:end] & (t[:end] != np.floor(t[:end]))
+            if broken.any():
+                end = int(broken.argmax())
+                found = f"{place(end)} has t = {t[end]!s}; the times before were whole and taken as {self._unit}"
+                problem = FileError(self._where, found, f"Give {UNIT_HELP}")
+        if not good[:end].all():
+            self._feed.lost[NO_EVENTS] += int((~good[:end]).sum())
         good[end:] = False
         return good, problem
 
