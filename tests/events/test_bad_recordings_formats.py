@@ -192,7 +192,7 @@ def test_a_file_that_is_all_header_and_as_long_as_what_is_read_at_once(tmp_path,
 
 
 def test_what_comes_before_an_address_of_another_chip_is_read(tmp_path):
-    rows = [(t, t % 100, 5, 1) for t in range(5000, 5000 + HEAD_RECORDS)]
+    rows = [(t, t % 100, 5, 1) for t in range(5000, 5005 + HEAD_RECORDS)]
     data = formats.write_aedat2_dvs128([*rows, AFTER])
     strange = (1 << 20).to_bytes(4, "big") + data[-4:]
     (tmp_path / "a.aedat").write_bytes(data[:-8] + strange + data[-8:])
