@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import InputError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, Size, whole_numbers
 
 Area = tuple[int, int, int, int]
 """(x, y, width, height) in sensor pixels: the left upper corner and the size."""
@@ -36,13 +36,10 @@ def as_area(area: Any, where: str) -> Area:
     Raises:
         InputError: they are something else.
     """
-    try:
-        x, y, width, height = (int(value) for value in area)
-        whole = [x, y, width, height] == list(area)
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or min(x, y) < 0 or min(width, height) < 1:
+    found = whole_numbers(area, 4)
+    if found is None or min(found) < 0 or min(found[2:]) < 1:
         raise InputError(where, f"{area!r} is not (x, y, width, height) in pixels", "Give it as (10, 0, 240, 180)")
+    x, y, width, height = found
     return x, y, width, height
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,6 @@ from nirbridge_events.pixels import (
     LARGEST_COUNT,
     FloatFrame,
     Memory,
-    PixelMap,
     SeenSlice,
     Slice,
     SumSlice,
@@ -28,55 +27,60 @@ FEW = 8
 """A frame with less than one event for so many pixels is coded event by event, not pixel by pixel."""
 
 
-class Coder(Protocol):
+class Coder:
     """Collects the events of one window, part after part, and codes them.
 
-    It is made with ``settings`` and ``memory``, which says where the values of each window come to lie.
+    Args:
+        settings: of the encoder.
+        memory: says where the values of each window come to lie.
 
     Attributes:
         saturated: values cut so far to what a frame can hold.
     """
 
-    saturated: int
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
+        self.saturated = 0
+        self._memory, self._map = memory, settings.pixel_map
 
     def add(self, events: Events, t_start: int) -> None:
         """Takes events of the current part of the window that begins at ``t_start``."""
+        raise NotImplementedError
 
     def close_part(self) -> None:
-        """Ends the current part."""
+        """Ends the current part; nothing to do where a window is one part, or parts do not matter."""
 
     def take(self, events: int, t_end: int) -> FloatFrame:
         """The values [K, pixels] of the window, which held that many events and ends at ``t_end``.
 
         A new window begins.  Windows without events are left out, unless the coding is one of ``REMEMBER``.
         """
+        raise NotImplementedError
 
 
-class BinaryCoder:
+class BinaryCoder(Coder):
     """y = 1 where any event fell."""
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
-        self.saturated = 0
-        self._seen = SeenSlice(settings.pixel_map, memory)
+        super().__init__(settings, memory)
+        self._seen = SeenSlice(self._map, memory)
 
     def add(self, events: Events, _t_start: int) -> None:
         """See ``Coder.add``."""
         self._seen.add(events)
 
-    def close_part(self) -> None:
-        """Nothing to do: parts do not matter to what was seen at all."""
-
     def take(self, _events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
-        return np.asarray(self._seen.take(), dtype=np.float32)[np.newaxis]
+        return self._seen.take()[np.newaxis]
 
 
-class SummedParts:
-    """c = Σ_j r_j over the parts of a window, in float32, which is exact up to 2^24."""
+class CountCoder(Coder):
+    """y = c = Σ_j r_j over the parts of a window, cut to 2^24, up to which float32 counts exactly."""
 
-    def __init__(self, part: Slice, parts: int) -> None:
-        self._part = part
-        self._parts = parts
+    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
+        super().__init__(settings, memory)
+        self._parts = settings.parts
+        # A lone part counts where the frame comes to lie.
+        self._part = _merged(settings, memory if self._parts == 1 else None)
         self._sum: Values | None = None
 
     def add(self, events: Events, _t_start: int) -> None:
@@ -93,29 +97,16 @@ class SummedParts:
         else:
             np.add(self._sum, values, out=self._sum)
 
-    def take_sum(self) -> Values:
-        """The sum [pixels]; a new window begins."""
-        total, self._sum = self._sum, None
-        return self._part.take() if total is None else total
-
-
-class CountCoder(SummedParts):
-    """y = c, cut to 2^24, up to which float32 counts exactly."""
-
-    def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
-        # A lone part counts where the frame comes to lie.
-        super().__init__(_merged(settings, memory if settings.parts == 1 else None), settings.parts)
-        self.saturated = 0
-
     def take(self, events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
-        counts = self.take_sum()
+        total, self._sum = self._sum, None
+        counts = self._part.take() if total is None else total
         if events > LARGEST_COUNT:
             self.saturated += int((counts >= LARGEST_COUNT).sum())
-        return counts.astype(np.float32, copy=False)[np.newaxis]
+        return counts[np.newaxis]
 
 
-class OneHotCoder:
+class OneHotCoder(Coder):
     """y = 2^round(log2 c) of the c parts that saw an event, cut to the highest lane.
 
     Its memory is kept from window to window: frames of large sensors cost more to allocate than to fill.  As long as
@@ -123,9 +114,7 @@ class OneHotCoder:
     """
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
-        self.saturated = 0
-        self._memory = memory
-        self._map = settings.pixel_map
+        super().__init__(settings, memory)
         self._quantiser = Quantiser(settings.parts, settings.lanes)
         self._seen = np.zeros(self._map.pixels, dtype=np.uint8)
         self._counts = np.zeros(self._map.pixels, dtype=self._quantiser.dtype)
@@ -164,19 +153,22 @@ class OneHotCoder:
         return frames
 
 
-class PhaseCoder(SummedParts):
+class PhaseCoder(Coder):
     """x_k = the digit of weight 2^(K-k) of min(c, 2^K - 1), k = 1..K; so Σ_k 2^-k x_k = c / 2^K."""
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
-        super().__init__(_merged(settings), 1)
-        self.saturated = 0
-        self._memory = memory
+        super().__init__(settings, memory)
+        self._part = _merged(settings)
         self._phases, self._largest = settings.phases, np.float32((1 << settings.phases) - 1)
         self._dtype = np.dtype(np.uint8 if settings.phases <= 8 else np.uint32)
 
+    def add(self, events: Events, _t_start: int) -> None:
+        """See ``Coder.add``."""
+        self._part.add(events)
+
     def take(self, events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
-        counts = self.take_sum()
+        counts = self._part.take()
         frames: FloatFrame = self._memory.zeros().reshape(self._phases, -1)
         at = np.flatnonzero(counts) if events * FEW <= len(counts) else slice(None)
         found = counts[at]
@@ -189,7 +181,7 @@ class PhaseCoder(SummedParts):
         return frames
 
 
-class VoxelCoder:
+class VoxelCoder(Coder):
     """y_b = Σ_i max(0, 1 - |b - τ_i|) with τ_i = (B - 1)(t_i - t_start)/window, b = 0..B-1.
 
     The weights are whole multiples of 1/window and are summed as integers, so that the result does not depend on how
@@ -197,9 +189,7 @@ class VoxelCoder:
     """
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
-        self.saturated = 0
-        self._memory = memory
-        self._map: PixelMap = settings.pixel_map
+        super().__init__(settings, memory)
         self._bins, self._window = settings.bins, settings.window
         self._sums = np.zeros(self._bins * self._map.pixels, dtype=np.int64)
         self._touched = TouchedPixels(len(self._sums) // FEW)
@@ -212,9 +202,6 @@ class VoxelCoder:
             np.add.at(self._sums, at, share)
             self._touched.add(at)
 
-    def close_part(self) -> None:
-        """Nothing to do: a window is one part."""
-
     def take(self, _events: int, _t_end: int) -> FloatFrame:
         """See ``Coder.take``."""
         frames: FloatFrame = self._memory.zeros().reshape(self._bins, -1)
@@ -225,16 +212,14 @@ class VoxelCoder:
         return frames
 
 
-class TimeSurfaceCoder:
+class TimeSurfaceCoder(Coder):
     """y = exp(-(t_end - t_last)/tau), t_last being the time of a pixel's last event in any window; 0 if it had none.
 
     Where pixels merge, the last event of any of them counts.
     """
 
     def __init__(self, settings: EncoderSettings, memory: Memory) -> None:
-        self.saturated = 0
-        self._memory = memory
-        self._map: PixelMap = settings.pixel_map
+        super().__init__(settings, memory)
         self._tau = settings.tau
         self._last = np.zeros(self._map.pixels, dtype=np.int64)
         self._seen = np.zeros(self._map.pixels, dtype=np.bool_)
@@ -244,9 +229,6 @@ class TimeSurfaceCoder:
         index = self._map.flat(events)
         self._last[index] = events.t
         self._seen[index] = True
-
-    def close_part(self) -> None:
-        """Nothing to do: a window is one part."""
 
     def take(self, _events: int, t_end: int) -> FloatFrame:
         """See ``Coder.take``; what was seen stays."""
@@ -268,12 +250,6 @@ CODERS: dict[str, type[Coder]] = {
     "voxel": VoxelCoder,
     "time-surface": TimeSurfaceCoder,
 }
-
-
-def make_coder(settings: EncoderSettings, memory: Memory) -> Coder:
-    """A fresh coder, which writes what it makes into ``memory``."""
-    made: Coder = CODERS[settings.coding](settings, memory)  # type: ignore[call-arg]
-    return made
 
 
 def _merged(settings: EncoderSettings, memory: Memory | None = None) -> Slice:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from nirbridge.errors import InputError
 from nirbridge_events import counting, one_sweep
 from nirbridge_events.areas import moved, within
-from nirbridge_events.codings import REMEMBER, make_coder
-from nirbridge_events.events import Events, Size, as_events, in_pieces, inside, narrowed, require_good
+from nirbridge_events.codings import CODERS, REMEMBER
+from nirbridge_events.events import Events, Size, as_events, count_before, in_pieces, inside, narrowed, require_good
 from nirbridge_events.pixels import FloatFrame, FreshMemory
 from nirbridge_events.recording import Recording
 from nirbridge_events.settings import (
@@ -33,7 +33,6 @@ OUTSIDE = ("error", "count")
 MAX_GAP = 10_000
 PIECE = 1 << 17
 """Events of an array that are encoded at once."""
-_LAST_TIME = np.iinfo(np.int64).max
 
 
 class FrameEncoder:
@@ -109,7 +108,8 @@ class FrameEncoder:
         self._range = TimeRange(start, end)
         self._by_number = self.settings.per_events is not None
         self._parts, self._length = self.settings.parts, self.settings.length
-        self._coder = make_coder(self.settings, FreshMemory(self.frames_per_window * self.settings.pixel_map.pixels))
+        memory = FreshMemory(self.frames_per_window * self.settings.pixel_map.pixels)
+        self._coder = CODERS[self.settings.coding](self.settings, memory)
         self._part = -1
         self._window_index = 0
         self._window_events = self._placed = 0
@@ -180,9 +180,7 @@ class FrameEncoder:
                 self._require_short_gap(part // self._parts)
                 yield from self._advance(part)
             end_of_part = origin - (-(part + 1) * self._length // self._parts)
-            # numpy compares with what int64 does not hold in floating point.
-            beyond = end_of_part > _LAST_TIME
-            stop = len(events) if beyond else at + int(np.searchsorted(places[at:], end_of_part))
+            stop = at + count_before(places[at:], end_of_part)
             self._coder.add(events[at:stop], origin + self._window_index * self._length)
             first = self._window_times[0] if self._window_events else int(events.t[at])
             self._window_times = (first, int(events.t[stop - 1]))
@@ -231,7 +229,7 @@ class FrameEncoder:
         """All frames [T·K, P, H, W] of a whole recording, which has about that many ``windows``."""
         collected = Collected((self.frames_per_window, *self.frame_shape), windows)
         if self.settings.polarity != "signed":  # there each polarity is coded by itself first
-            self._coder = make_coder(self.settings, collected)
+            self._coder = CODERS[self.settings.coding](self.settings, collected)
         for window in self.encode(chunks):
             collected.keep(window.frames)
         return collected.frames
@@ -253,18 +251,6 @@ class FrameEncoder:
             return None
         return self._origin + self._window_index * self._length
 
-    def check(self, events: Events) -> Events:
-        """Returns a chunk that may follow those taken so far.
-
-        Raises:
-            InputError: times go back, a polarity is neither 0 nor 1, or an event lies outside the sensor and
-                ``outside`` is "error".
-        """
-        last_time = None if self._range.seen is None else self._range.seen[1]
-        size = self.sensor_size if self.outside == "error" else None
-        require_good(events, last_time, size, self.report.events)
-        return events
-
     def _numbers(self, events: Events, given: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
         """The number of each event among those that were in frames."""
         first, self._placed = self._placed, self._placed + len(events)
@@ -276,7 +262,8 @@ class FrameEncoder:
 
     def _admit(self, events: Events) -> Events:
         """Checks a chunk and leaves out what no frame takes; all of it is counted."""
-        self.check(events)
+        last_time = None if self._range.seen is None else self._range.seen[1]
+        require_good(events, last_time, self.sensor_size if self.outside == "error" else None, self.report.events)
         self.report.events += len(events)
         if not len(events):
             return events
@@ -295,7 +282,7 @@ class FrameEncoder:
 
     def _drop_late(self, events: Events) -> Events:
         closed = self.closed_until
-        late = 0 if closed is None else int(np.searchsorted(events.t, closed))
+        late = 0 if closed is None else count_before(events.t, closed)
         if late and self.late == "error":
             where = f"event {self.report.events - len(events)}"
             found = f"time {events.t[0]} µs is of a window that ended at {closed} µs without it"
@@ -303,8 +290,13 @@ class FrameEncoder:
         self.report.late += late
         return events[late:]
 
+    @property
+    def _first_empty(self) -> int:
+        """The window behind the current one."""
+        return self._window_index + 1 if self._part >= 0 else 0
+
     def _require_short_gap(self, window: int) -> None:
-        first_empty = self._window_index + 1 if self._part >= 0 else 0
+        first_empty = self._first_empty
         if self.gap == "error" and window - first_empty > self.max_gap and not self._by_number:
             raise InputError(
                 f"gap after {self._origin + first_empty * self._length} µs",
@@ -314,17 +306,14 @@ class FrameEncoder:
 
     def _advance(self, part: int) -> Iterator[Window]:
         """Closes the current part, and every window before the one that holds ``part``."""
-        window = part // self._parts
-        first_empty = self._window_index + 1 if self._part >= 0 else 0
+        window, first_empty = part // self._parts, self._first_empty
         if self._part >= 0:
             self._coder.close_part()
             if window > self._window_index:
                 yield self._close_window()
-        made = (
-            window
-            if self.gap == "error" or self._by_number
-            else min(window, first_empty + min(self.max_gap, self._most_empty))
-        )
+        made = window
+        if self.gap == "count" and not self._by_number:
+            made = min(window, first_empty + min(self.max_gap, self._most_empty))
         for index in range(first_empty, made):
             self._window_index = index
             yield self._close_window()
@@ -336,19 +325,19 @@ class FrameEncoder:
     def _close_at_end(self) -> Iterator[Window]:
         """Closes the last window, and those without events up to ``end``."""
         self._most_empty, self._closed_at_end = 1 << 62, True
-        if self._range.end is None or self._range.start is None or self._by_number:
-            if self._part >= 0 and (self._window_events or not self._by_number):
-                self.report.partial_events = self._window_events
-                self._coder.close_part()
-                yield self._close_window()
+        if self._by_number:
+            is_open = self._part >= 0 and self._window_events > 0
+        elif self._range.end is None or self._range.start is None:
+            is_open = self._part >= 0
         else:
             whole, rest = divmod(self._range.end - self._origin, self._length)
             self._require_short_gap(whole)
             yield from self._advance(whole * self._parts)
-            if rest:
-                self.report.partial_events = self._window_events
-                self._coder.close_part()
-                yield self._close_window()
+            is_open = rest > 0
+        if is_open:
+            self.report.partial_events = self._window_events
+            self._coder.close_part()
+            yield self._close_window()
         self._part = -1
 
     def _close_window(self) -> Window:

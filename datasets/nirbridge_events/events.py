@@ -13,6 +13,7 @@ from nirbridge.errors import InputError
 
 Size = tuple[int, int]
 
+_LAST_TIME = np.iinfo(np.int64).max
 _PLACES = (np.dtype("u2"), np.dtype("i8"))
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 """An event: time in µs, column, row, and polarity (1 for brighter)."""
@@ -117,7 +118,13 @@ def in_pieces(source: Events | npt.NDArray[Any], size: int) -> Iterator[Events]:
         yield events
 
 
-def first_backwards(t: npt.NDArray[np.int64], previous: int | None = None) -> int | None:
+def count_before(t: npt.NDArray[np.int64], time: int) -> int:
+    """How many of times that grow come before ``time``, which may be beyond int64."""
+    # numpy compares with what int64 does not hold in floating point.
+    return len(t) if time > _LAST_TIME else int(np.searchsorted(t, time))
+
+
+def first_backwards(t: npt.NDArray[np.int64], previous: int | None) -> int | None:
     """Index of the first time that is smaller than the one before it, or None."""
     if len(t) and previous is not None and t[0] < previous:
         return 0
@@ -166,14 +173,20 @@ def as_size(size: Sequence[int], where: str) -> Size:
     Raises:
         InputError: it is anything else.
     """
-    try:
-        width, height = (int(value) for value in size)
-        whole = [width, height] == list(size)
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or known_size(width, height) is None:
+    sides = whole_numbers(size, 2)
+    known = None if sides is None else known_size(*sides)
+    if known is None:
         raise InputError(where, f"{size!r} is not (width, height) with both in 1..65536", "Give it as (346, 260)")
-    return width, height
+    return known
+
+
+def whole_numbers(values: Any, count: int) -> tuple[int, ...] | None:
+    """So many whole numbers as integers; None of anything else."""
+    try:
+        found = tuple(int(value) for value in values)
+        return found if len(found) == count and list(found) == list(values) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def known_size(width: int, height: int) -> Size | None:

@@ -78,15 +78,8 @@ class Encoding:
 
     def key(self, sample: FileSample) -> str:
         """Names the frames of a recording: equal exactly if they would be."""
-        what = {
-            "version": VERSION,
-            "options": {name: self.options[name] for name in sorted(self.options)},
-            "steps": self.steps,
-            "equal_count": self.equal_count,
-            "cut": self.cut,
-            "reading": {name: _told(self.reading[name]) for name in sorted(self.reading)},
-            "sample": sample.identity,
-        }
+        reading = {name: _told(value) for name, value in self.reading.items()}
+        what = {**vars(self), "reading": reading, "version": VERSION, "sample": sample.identity}
         text = json.dumps(what, sort_keys=True, default=lambda value: value.tolist())  # a number of numpy's as Python's
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -101,15 +94,15 @@ class Encoding:
             InputError: it gives more frames than ``steps``, or an option does not fit it.
             FileError: it is damaged.
         """
-        options = dict(self.options)
-        recording = sample.open(options.get("sensor_size"), **self.reading)
-        if not self.equal_count:
-            frames = encode(recording, **{**options, "sensor_size": recording.sensor_size})
-            return self._padded(frames, recording.name), recording.report
-        options["sensor_size"] = recording.sensor_size
-        events = Events.concatenate(list(recording))
-        recording.report.warn(recording.name)
-        return self._padded(encode_equal_count(events, **options), recording.name), recording.report
+        recording = sample.open(self.options.get("sensor_size"), **self.reading)
+        options = {**self.options, "sensor_size": recording.sensor_size}
+        if self.equal_count:
+            events = Events.concatenate(list(recording))
+            recording.report.warn(recording.name)
+            frames = encode_equal_count(events, **options)
+        else:
+            frames = encode(recording, **options)
+        return self._padded(frames, recording.name), recording.report
 
     def _padded(self, frames: FloatFrame, name: str) -> FloatFrame:
         if self.steps is None or len(frames) == self.steps:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nirbridge.errors import InputError
+from nirbridge.pictures import new_figure
 from nirbridge.reports import counted, drawable, rate_text
 from nirbridge_events.pictures import require_drawing
 from nirbridge_events.recording_info import RecordingInfo, Survey
@@ -27,20 +28,13 @@ def save_picture(file: BinaryIO, looked: Sequence[Looked]) -> None:
     Raises:
         InputError: they are too many for one picture, or matplotlib is not installed.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     require_drawable(len(looked))
-    figure, axes = plt.subplots(
-        len(looked), 2, figsize=(11, 3.9 * len(looked)), squeeze=False, layout="constrained", width_ratios=(1, 1.25)
-    )
+    figure = new_figure(11, 3.9 * len(looked))
+    axes = figure.subplots(len(looked), 2, squeeze=False, width_ratios=(1, 1.25))
     for (info, survey), (where, when) in zip(looked, axes, strict=True):
         _draw_map(figure, where, info, survey)
         _draw_course(when, info, survey)
     figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
 
 
 def require_drawable(recordings: int) -> None:

@@ -101,7 +101,7 @@ def folder_with_labels(
     """
     place = _folder(root)
     rows = _read_table(place / table)
-    classes = sorted({label for _, label in rows}, key=_as_counted_text)
+    classes = sorted({label for _, label in rows}, key=_as_counted)
     numbers = {name: number for number, name in enumerate(classes)}
     below: dict[str, list[Path]] = {}
     for path in place.rglob("*"):
@@ -149,7 +149,7 @@ def from_tonic(key: str, root: str | os.PathLike[str], train: bool, download: bo
     pairs = sorted(
         zip(map(Path, found.data), map(str, found.targets), strict=True), key=lambda pair: _as_counted(pair[0])
     )
-    names = _class_names(found, sorted({target for _, target in pairs}, key=_as_counted_text))
+    names = _class_names(found, sorted({target for _, target in pairs}, key=_as_counted))
     numbers = {target: number for number, target in enumerate(names)}
     samples = tuple(FileSample(path, numbers[target], kind.sensor_size, kind.reading) for path, target in pairs)
     whole = Labelled(samples, tuple(names.values()), kind.sensor_size)
@@ -238,11 +238,8 @@ def _recordings(folder: Path) -> Iterator[Path]:
             yield from _recordings(path)
 
 
-def _as_counted(path: Path) -> list[tuple[int, int, str]]:
-    return _as_counted_text(str(path))
-
-
-def _as_counted_text(text: str) -> list[tuple[int, int, str]]:
+def _as_counted(name: str | Path) -> list[tuple[int, int, str]]:
     """A key that puts 2 before 10, and says at its end which of 1 and 01 comes first."""
+    text = str(name)
     parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
     return [*parts, (-1, 0, text)]

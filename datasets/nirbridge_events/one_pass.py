@@ -31,11 +31,11 @@ class Pass:
     """
 
     def __init__(self, source: EventSource, jitter: int, bad_events: str, filters: Sequence[EventFilter] = ()) -> None:
-        self._source = source
+        self._source, self._live = source, isinstance(source, LiveSource)
         self._screen = Screen(source, jitter, bad_events)
         self._skips = bad_events == "skip"
         self.feed = Feed(Path(), 0)
-        self.filters = FilterChain(filters, source.sensor_size, isinstance(source, LiveSource))
+        self.filters = FilterChain(filters, source.sensor_size, self._live)
         self.events = 0
 
     def __iter__(self) -> Iterator[Events]:
@@ -46,24 +46,12 @@ class Pass:
         """
         self.feed, chunks = self._source.start_pass()
         self.feed.skip_bad = self._skips
-        problem: NirbridgeError | None = None
-        while problem is None:
-            try:
-                chunk = next(chunks, None)
-            except NirbridgeError as error:
-                chunk, problem = None, error
-            if chunk is None:
-                break
-            ready, problem = self._screen.take(chunk)
-            ready = self._filtered(ready)
-            if len(ready) or isinstance(self._source, LiveSource):
-                yield self._counted(ready)
-        rest, too_many = self._screen.finish()
-        rest = Events.concatenate([self._filtered(rest), self.filters.finish()])
-        if len(rest):
-            yield self._counted(rest)
-        if problem := problem or too_many:
-            raise problem
+        checked = self._checked(chunks)
+        # Without filters nothing is looked at once more.
+        for events in self.filters.over(checked) if self.filters.filters else checked:
+            if len(events) or self._live:
+                self.events += len(events)
+                yield events
 
     @property
     def latest(self) -> int | None:
@@ -92,10 +80,19 @@ class Pass:
             filters=self.filters.reports,
         )
 
-    def _filtered(self, events: Events) -> Events:
-        """What passes; without filters nothing is looked at once more."""
-        return self.filters.apply(events) if self.filters.filters else events
-
-    def _counted(self, events: Events) -> Events:
-        self.events += len(events)
-        return events
+    def _checked(self, chunks: Iterator[Events]) -> Iterator[Events]:
+        """The events that the screen lets through; after them the error that ended the pass, if one did."""
+        problem: NirbridgeError | None = None
+        try:
+            for chunk in chunks:
+                ready, problem = self._screen.take(chunk)
+                yield ready
+                if problem:
+                    break
+        except NirbridgeError as error:
+            problem = error
+        rest, too_many = self._screen.finish()
+        if len(rest):
+            yield rest
+        if problem := problem or too_many:
+            raise problem

@@ -129,8 +129,7 @@ class ArrivalClock:
         """Up to which time [µs] nothing more can come at the moment ``now`` [s]; None before the first event."""
         if not len(self._tops):
             return None
-        top = int(self._tops[-1])
-        reached = self._moments[np.searchsorted(self._tops, top)]
+        top, reached = self._last()
         return top + int((now - reached) * 1e6) - self._jitter - self._grace
 
     def due(self, t_end: int) -> float:
@@ -155,6 +154,10 @@ class ArrivalClock:
 
     def _silent_at(self, t_end: int) -> float:
         """The moment [s] at which ``silent_until`` comes to ``t_end`` µs."""
-        top = int(self._tops[-1])
-        reached = float(self._moments[np.searchsorted(self._tops, top)])
+        top, reached = self._last()
         return reached + (t_end + self._jitter + self._grace - top) / 1e6
+
+    def _last(self) -> tuple[int, float]:
+        """The latest time that was heard [µs], and when it came [s]."""
+        top = int(self._tops[-1])
+        return top, float(self._moments[np.searchsorted(self._tops, top)])

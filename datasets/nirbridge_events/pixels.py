@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -131,40 +131,50 @@ class TouchedPixels:
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype=np.intp), *parts])
 
 
-class Slice(Protocol):
-    """Collects the events of one sub-frame."""
+class Slice:
+    """Collects the events of one sub-frame.
 
-    def add(self, events: Events) -> None:
-        """Takes events of this sub-frame."""
+    Args:
+        pixel_map: where events fall.
+        memory: says where the values come to lie; by default a new array each time.
+    """
 
-    def take(self) -> npt.NDArray[Any]:
-        """The values of the sub-frame, flat [pixels], the caller's own; the next ``add`` starts a new sub-frame."""
-
-
-class SeenSlice:
-    """1 where any event fell: downsampling by OR, and every coding that is binary within a sub-frame."""
+    _dtype: ClassVar[type[np.bool_] | type[np.float32]] = np.float32
 
     def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
         self._map = pixel_map
-        self._memory = memory or FreshMemory(pixel_map.pixels, np.bool_)
-        self._seen: npt.NDArray[Any] | None = None
+        self._memory = memory or FreshMemory(pixel_map.pixels, self._dtype)
+        self._values: npt.NDArray[Any] | None = None
 
     def add(self, events: Events) -> None:
-        """See ``Slice.add``."""
-        if self._seen is None:
-            self._seen = self._memory.zeros().reshape(-1)
-        if compiled := counting.kernels():
-            compiled.mark_events(self._seen, self._map.places, events.x, events.y, events.p)
-        else:
-            self._seen[self._map.flat(events)] = 1
+        """Takes events of this sub-frame."""
+        if self._values is None:
+            self._values = self._memory.zeros().reshape(-1)
+        self._put(self._values, events)
 
     def take(self) -> npt.NDArray[Any]:
-        """See ``Slice.take``."""
-        seen, self._seen = self._seen, None
-        return self._memory.zeros().reshape(-1) if seen is None else seen
+        """The values of the sub-frame, flat [pixels], the caller's own; the next ``add`` starts a new sub-frame."""
+        values, self._values = self._values, None
+        return self._memory.zeros().reshape(-1) if values is None else values
+
+    def _put(self, values: npt.NDArray[Any], events: Events) -> None:
+        """Puts events into the values of the sub-frame."""
+        raise NotImplementedError
 
 
-class SumSlice:
+class SeenSlice(Slice):
+    """1 where any event fell: downsampling by OR, and every coding that is binary within a sub-frame."""
+
+    _dtype = np.bool_
+
+    def _put(self, values: npt.NDArray[Any], events: Events) -> None:
+        if compiled := counting.kernels():
+            compiled.mark_events(values, self._map.places, events.x, events.y, events.p)
+        else:
+            values[self._map.flat(events)] = 1
+
+
+class SumSlice(Slice):
     """The number of events in each output pixel: downsampling by sum.
 
     It counts in float32, the type of frames, where the frame comes to lie; that is exact up to ``LARGEST_COUNT`` and
@@ -172,46 +182,28 @@ class SumSlice:
     conversion, above all for large sensors.
     """
 
-    def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
-        self._map = pixel_map
-        self._memory = memory or FreshMemory(pixel_map.pixels)
-        self._counts: FloatFrame | None = None
-
-    def add(self, events: Events) -> None:
-        """See ``Slice.add``."""
-        if self._counts is None:
-            self._counts = self._memory.zeros().reshape(-1)
+    def _put(self, values: npt.NDArray[Any], events: Events) -> None:
         if compiled := counting.kernels():
-            compiled.count_events(self._counts, self._map.places, events.x, events.y, events.p)
+            compiled.count_events(values, self._map.places, events.x, events.y, events.p)
         else:
-            np.add.at(self._counts, self._map.flat(events), np.float32(1))
-
-    def take(self) -> FloatFrame:
-        """See ``Slice.take``."""
-        counts, self._counts = self._counts, None
-        return self._memory.zeros().reshape(-1) if counts is None else counts
+            np.add.at(values, self._map.flat(events), np.float32(1))
 
 
-class MaxSlice:
+class MaxSlice(SumSlice):
     """The largest number of events of a sensor pixel within each output pixel: downsampling by max."""
 
     def __init__(self, pixel_map: PixelMap, memory: Memory | None = None) -> None:
-        self._memory = memory or FreshMemory(pixel_map.pixels)
-        self._full = SumSlice(pixel_map.at_sensor_size())
-        self._shape = (pixel_map.polarities, pixel_map.sensor_size[1], pixel_map.sensor_size[0])
+        super().__init__(pixel_map.at_sensor_size())
+        self._pooled = memory or FreshMemory(pixel_map.pixels)
         self._pooled_shape = pixel_map.shape
         self._rows = _block_starts(pixel_map.sensor_size[1], pixel_map.size[1])
         self._columns = _block_starts(pixel_map.sensor_size[0], pixel_map.size[0])
 
-    def add(self, events: Events) -> None:
-        """See ``Slice.add``."""
-        self._full.add(events)
-
     def take(self) -> FloatFrame:
         """See ``Slice.take``."""
-        full = self._full.take().reshape(self._shape)
+        full = super().take().reshape(self._map.shape)
         rows = np.maximum.reduceat(full, self._rows, axis=1)
-        pooled: FloatFrame = self._memory.empty().reshape(-1)
+        pooled: FloatFrame = self._pooled.empty().reshape(-1)
         np.maximum.reduceat(rows, self._columns, axis=2, out=pooled.reshape(self._pooled_shape))
         return pooled
 
@@ -221,8 +213,4 @@ def _block_starts(sensor: int, out: int) -> npt.NDArray[np.intp]:
     return -(-np.arange(out) * sensor // out)
 
 
-DOWNSAMPLES: dict[str, type[SeenSlice] | type[SumSlice] | type[MaxSlice]] = {
-    "or": SeenSlice,
-    "sum": SumSlice,
-    "max": MaxSlice,
-}
+DOWNSAMPLES: dict[str, type[Slice]] = {"or": SeenSlice, "sum": SumSlice, "max": MaxSlice}

@@ -55,11 +55,10 @@ class Quantiser:
         return bool(self._cut[-1])
 
     def values(self, counts: npt.NDArray[Any], out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
-        """The value of each count, written to ``out`` if it is given."""
+        """The value of each count, which is of ``dtype``; written to ``out`` if it is given."""
         values = np.empty(counts.size, dtype=np.float32) if out is None else out
         if self._limits is None:
             return np.take(self._table, counts, out=values, mode="clip")
-        counts = counts.view(np.uint8) if counts.dtype == np.bool_ else counts.astype(np.uint8, copy=False)
         for start in range(0, counts.size, BLOCK):
             part = counts[start : start + BLOCK]
             values[start : start + BLOCK] = self._lanes_of(part, self._limits)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError, NirbridgeError
 from nirbridge_events.event_source import EventSource, LiveSource
-from nirbridge_events.events import Events, Size, as_events, as_size
+from nirbridge_events.events import Events, Size, as_events, as_size, count_before
 from nirbridge_events.filters.base import EventFilter
 from nirbridge_events.live import open_stdin, open_udp
 from nirbridge_events.one_pass import Pass
@@ -107,7 +107,7 @@ class Recording:
         for chunk in reading:
             start = max(0, from_event - (reading.events - len(chunk)))
             if from_time is not None and len(chunk):
-                start = max(start, int(np.searchsorted(chunk.t, from_time)))
+                start = max(start, count_before(chunk.t, from_time))
             if start < len(chunk) or self.live:
                 yield chunk[start:]
         if not reading.events and not self.live:

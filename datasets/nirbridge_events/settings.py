@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,7 +82,7 @@ class EncoderSettings:
     tau: int = TAU
 
     def __post_init__(self) -> None:
-        put = self._put
+        put = partial(object.__setattr__, self)
         put("sensor_size", as_size(self.sensor_size, "sensor_size"))
         if self.per_events is None:
             put("window", whole_number(self.window, "window", 1, 1 << 40))
@@ -185,9 +186,6 @@ class EncoderSettings:
     def to_dict(self) -> dict[str, Any]:
         """The settings as arguments of an encoder: defaults filled in, options of other codings left out."""
         return {name: value for name, value in asdict(self).items() if OPTION_OF.get(name, self.coding) == self.coding}
-
-    def _put(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
 
     def _known_downsample(self) -> str:
         if self.coding == "voxel" and self.downsample not in (None, "sum"):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -195,29 +195,20 @@ class Stream:
     @property
     def summary(self) -> StreamSummary:
         """The counts up to now, or up to the end."""
-        report, times = self._encoder.report, self._times.copy()
+        report, times = asdict(self._encoder.report), self._times.copy()
+        del report["empty_windows"]
         seconds = (self._ended or time.perf_counter()) - self._began if self._began else 0.0
         return StreamSummary(
-            windows=report.windows,
-            events=report.events,
+            **report,
             decisions=self._decisions,
             dropped_windows=self._queue.dropped_windows,
             dropped_events=self._queue.dropped_events,
             skipped_windows=self._segments.skipped_windows + self._queue.left_windows,
             skipped_events=self._segments.skipped_events + self._queue.left_events,
             early_decisions=self._segments.early,
-            partial_events=report.partial_events,
-            pending_events=report.pending_events,
-            saturated=report.saturated,
-            outside=report.outside,
-            cropped=report.cropped,
-            late=report.late,
-            gap_windows=report.gap_windows,
-            before_start=report.before_start,
-            after_end=report.after_end,
             warm_up_s=round(self._warm_up_seconds, 6),
             seconds=round(seconds, 6),
-            events_per_s=round(report.events / seconds, 1) if seconds else 0.0,
+            events_per_s=round(report["events"] / seconds, 1) if seconds else 0.0,
             latency_ms=percentiles([each[0] for each in times]),
             hold_ms=percentiles([each[1] for each in times]),
             queue_ms=percentiles([each[2] for each in times]),

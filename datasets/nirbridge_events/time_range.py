@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nirbridge.errors import InputError
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, count_before
 from nirbridge_events.settings import one_of, whole_number
 from nirbridge_events.windows import EncodeReport
 
@@ -44,13 +42,13 @@ class TimeRange:
         first, last = int(events.t[0]), int(events.t[-1])
         self.seen = (first if self.seen is None else self.seen[0], last)
         self.start = first if self.start is None else self.start
-        early = int(np.searchsorted(events.t, self.start))
+        early = count_before(events.t, self.start)
         report.before_start += early
         events = events[early:]
         if self.end is None or last < self.end:
             return events
         self.passed = True
-        stop = int(np.searchsorted(events.t, self.end))
+        stop = count_before(events.t, self.end)
         report.after_end += len(events) - stop
         return events[:stop]
 

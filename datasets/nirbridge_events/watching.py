@@ -68,11 +68,9 @@ class Watch:
         self._said: dict[str, tuple[float, int]] = {}
         self._silent = False
 
-    def lines(self, status: StreamStatus, now: float, last: bool = False) -> list[str]:
-        """What to say at ``now`` [s]; the ``last`` call leaves out what the summary tells."""
+    def lines(self, status: StreamStatus, now: float) -> list[str]:
+        """What to say at ``now`` [s]."""
         lines = [f"{self._name}: {notice}." for notice in status.notices if self._is_new(f"notice {notice}", 1, now)]
-        if last:
-            return lines
         lines += self._lag(status, now)
         for kind, count in self._counts(status).items():
             before = self._said.get(kind, (0.0, 0))[1]

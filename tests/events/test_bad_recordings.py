@@ -166,7 +166,7 @@ def test_a_size_that_contradicts_the_file(tmp_path):
     assert open_recording(tmp_path / "a.es", (10, 8)).source.size_origin == "file"
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5,), (5, 5, 5), "ab", (1.5, 2), (70_000, 3)])
+@pytest.mark.parametrize("size", [(0, 5), (5,), (5, 5, 5), "ab", (1.5, 2), (70_000, 3), (float("inf"), 3)])
 def test_a_size_that_is_none(size):
     with pytest.raises(InputError) as error:
         open_recording(naive.events_of([(1, 2, 3, 1)]), size)

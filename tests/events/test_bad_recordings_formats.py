@@ -1,11 +1,13 @@
 """Every format, cut anywhere, filled with random bytes or changed at random: read as far as it goes, then one line."""
 
+import h5py
 import numpy as np
 import pytest
 
 from nirbridge.errors import FileError, InputError
 from nirbridge_events import Events, open_recording, write_nmnist
-from nirbridge_events.readers.base import BROKE_OFF
+from nirbridge_events.readers.aedat2 import HEAD_RECORDS
+from nirbridge_events.readers.base import BROKE_OFF, HEAD_BYTES
 from tests.events import naive
 from tests.events import naive_formats as formats
 from tests.events.test_readers_formats import bytes_writer, write_hdf5
@@ -130,6 +132,73 @@ def test_times_that_go_back_are_named(tmp_path, name):
     events, error = read_until_error(tmp_path / name)
     assert naive.rows_of(events) == [(5000, 1, 2, 1), (9000, 3, 4, 0)]
     assert "event 2 has time 7999 µs after 9000 µs; times must not go back by more than 1000 µs" in str(error)
+
+
+GOOD = [(5000, 1, 2, 1), (6000, 127, 127, 0)]
+BAD = (7000, 3, -1, 1)
+AFTER = (8000, 1, 1, 1)
+SIGNED = [(name, "i8") for name in "txyp"]
+# Name: what is written, and what is wrong with its third event.
+DAMAGED = {
+    "row.csv": (lambda path: path.write_bytes(formats.write_csv([*GOOD, BAD, AFTER])), "line 4 has y = -1"),
+    "line.csv": (
+        lambda path: path.write_bytes(formats.write_csv([*GOOD, (7000, 3, "no", 1), (7500, 3, -1, 1), AFTER])),
+        "line 4 is no event: '7000,3,no,1', where y is no number",
+    ),
+    "a.npy": (lambda path: np.save(path, np.array([*GOOD, BAD, AFTER], SIGNED)), "event 2 has y = -1"),
+    "later.npy": (
+        lambda path: np.save(path, np.array([*GOOD, BAD, (7000, 70_000, 1, 1)], SIGNED)),
+        "event 2 has y = -1",
+    ),
+    "a.npz": (lambda path: save_columns(path, [*GOOD, (7000, 1, 70_000, 1), BAD]), "event 2 has y = 70000"),
+    "a.hdf5": (lambda path: save_signed(path, [*GOOD, BAD, AFTER]), "event 2 has y = -1"),
+    "a.aedat": (
+        lambda path: path.write_bytes(
+            formats.HEADER_AEDAT3.replace(b"DAVIS240C", b"DVS128")
+            + formats.aedat3_packet(GOOD)
+            + formats.aedat3_packet([AFTER], overflow=-1)
+        ),
+        "the packet at offset",
+    ),
+}
+
+
+def save_signed(path, rows):
+    t, x, y, p = np.array(rows).T
+    with h5py.File(path, "w") as file:
+        for name, values in zip("txyp", (t, x, y, p), strict=True):
+            file[f"events/{name}"] = values
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_what_comes_before_a_damaged_place_is_read(tmp_path, name):
+    write, expected = DAMAGED[name]
+    write(tmp_path / name)
+    events, error = read_until_error(tmp_path / name)
+    assert naive.rows_of(events) == GOOD
+    assert expected in str(error)
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.1"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_that_is_all_header_and_as_long_as_what_is_read_at_once(tmp_path, version, whole):
+    lines = f"#!AER-DAT{version}\r\n# AEChip: DVS128\r\n#".encode()
+    (tmp_path / "a.aedat").write_bytes(lines.ljust(HEAD_BYTES - 1, b"a") + (b"\n" if whole else b"a"))
+    events, error = read_until_error(tmp_path / "a.aedat")
+    assert len(events) == 0
+    inside = "ends inside its header, in the line at offset 32"
+    expected = inside if not whole else "holds no event" if version == "2.0" else "without the line '#!END-HEADER'"
+    assert expected in str(error)
+
+
+def test_what_comes_before_an_address_of_another_chip_is_read(tmp_path):
+    rows = [(t, t % 100, 5, 1) for t in range(5000, 5005 + HEAD_RECORDS)]
+    data = formats.write_aedat2_dvs128([*rows, AFTER])
+    strange = (1 << 20).to_bytes(4, "big") + data[-4:]
+    (tmp_path / "a.aedat").write_bytes(data[:-8] + strange + data[-8:])
+    events, error = read_until_error(tmp_path / "a.aedat")
+    assert naive.rows_of(events) == rows
+    assert "the address 0x00100000 has bits that a DVS128 never sets" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_busy_pixel_is_counted_on_and_stays_at_the_largest_count(counting, mon
     assert encode(events, SENSOR, 10, "count").ravel()[:2].tolist() == [count, 0]
     summed = SumSlice(PixelMap(SENSOR, SENSOR, 1))
     summed.add(events)
-    summed._counts[0] = LARGEST_COUNT - 5
+    summed._values[0] = LARGEST_COUNT - 5
     summed.add(events)
     assert summed.take().ravel()[:2].tolist() == [LARGEST_COUNT, 0]
     assert summed.take().sum() == 0

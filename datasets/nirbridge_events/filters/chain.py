@@ -98,8 +98,8 @@ class FilterChain:
     def over(self, chunks: Iterable[Events | npt.NDArray[Any]]) -> Iterator[Events]:
         """What passes of a whole stream, from its beginning.
 
-        A chunk is empty only where an empty one came: that says that the source is silent, which one that is filtered
-        out does not.
+        Unless events come as they happen, a chunk is empty only where an empty one came: that says that the source is
+        silent, which one that is filtered out does not.
 
         Raises:
             NirbridgeError: what ``chunks`` raise, and as of ``apply``; after what was held back until then.
@@ -108,7 +108,7 @@ class FilterChain:
         try:
             for chunk in chunks:
                 passed = self.apply(chunk)
-                if len(passed) or not len(chunk):
+                if len(passed) or not len(chunk) or self._live:
                     yield passed
         except NirbridgeError:
             if len(rest := self.finish()):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nirbridge.errors import InputError
 from nirbridge_events import counting
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, Size, count_before
 from nirbridge_events.filters.base import EventFilter, FilterState, ParseDuration, duration_text, register
 from nirbridge_events.filters.hot_pixel_masks import as_mask, read_hot_pixels
 from nirbridge_events.hot_pixels import Mask, find_hot_pixels
@@ -23,7 +23,6 @@ LEARN = 1_000_000
 MOST_LEARNED = 1 << 24
 """Events after which learning ends early: so many, 220 MB, are held back at most, and are more than enough."""
 put = object.__setattr__
-_LAST_TIME = np.iinfo(np.int64).max
 
 
 @register
@@ -145,8 +144,7 @@ class HotPixelState(FilterState):
         """The first event of a chunk that is not learned from."""
         if not self._learned and len(events):
             self._first = int(events.t[0])
-        end = self._first + self._learn
-        stop = len(events) if end > _LAST_TIME else int(np.searchsorted(events.t, end))
+        stop = count_before(events.t, self._first + self._learn)
         return min(stop, MOST_LEARNED - self._learned)
 
     def _take(self, events: Events) -> Events:

@@ -137,9 +137,9 @@ def decode_faery32(datagrams: Datagrams, clock: LiveClock, lost: Counter[str]) -
 
 
 Decode = Callable[[Datagrams, LiveClock, "Counter[str]"], Events]
-# Name: how to decode it, and the bits of its counter of time.
-FORMATS: dict[str, tuple[Decode, int]] = {
-    "spif": (decode_spif, 32),
-    "faery": (decode_faery, 64),
-    "faery32": (decode_faery32, 32),
+FORMATS: dict[str, tuple[Decode, int, int]] = {
+    "spif": (decode_spif, 32, 4),
+    "faery": (decode_faery, 64, FAERY.itemsize),
+    "faery32": (decode_faery32, 32, _FAERY32.itemsize),
 }
+"""How to decode each, the bits of its counter of time, and of how many bytes the length of a datagram is a multiple."""

@@ -9,15 +9,13 @@ import numpy as np
 
 from nirbridge_events.events import Size
 from nirbridge_events.live.clock import LiveClock
-from nirbridge_events.live.datagrams import FAERY, FORMATS, Datagrams
+from nirbridge_events.live.datagrams import FORMATS, Datagrams
 
 LOOKED_AT = 64
 """Datagrams that are judged at once."""
 OFTEN = 64
 """So many looks are taken at every chunk; then one in a second, so that judging costs nothing."""
 ENOUGH_EVENTS = 16
-UNIT = {"spif": 4, "faery": FAERY.itemsize, "faery32": 8}
-"""The length of a datagram is a multiple of it."""
 WRONG, RIGHT = 0.5, 0.95
 """Below the first share of sound events a format is wrong, above the second another one is right."""
 
@@ -56,9 +54,9 @@ class FormatJudge:
 
 def fit(kind: str, parts: Sequence[bytes], size: Size) -> tuple[int, int]:
     """How many sound events datagrams hold as a format, and how many events or broken datagrams in all."""
-    decode, bits = FORMATS[kind]
-    whole = [part for part in parts if part and len(part) % UNIT[kind] == 0]
-    broken = sum(max(1, len(part) // UNIT[kind]) for part in parts if len(part) % UNIT[kind] or not part)
+    decode, bits, unit = FORMATS[kind]
+    whole = [part for part in parts if part and len(part) % unit == 0]
+    broken = sum(max(1, len(part) // unit) for part in parts if len(part) % unit or not part)
     if not whole:
         return 0, broken
     clock, lost = LiveClock(bits), Counter[str]()

@@ -14,8 +14,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nirbridge.errors import FileError, InputError
 from nirbridge_events.event_source import EventSource, LiveSource
@@ -79,7 +81,7 @@ def _descriptor(given: int | None) -> int:
 def _open_format(source: str, name: str, feed: StreamFeed, wanted: Wanted) -> Source:
     if name == STRUCTURED:
         wanted.require_known("stdin", STRUCTURED, frozenset())
-        return Source(STRUCTURED, 0, None, False, decode_structured)
+        return Source(STRUCTURED, 0, None, decode_structured)
     known = [format_name for format_name in READERS if format_name not in FILES_ONLY]
     if name and name not in known:
         found = f"format '{name}' is not read from a pipe"
@@ -107,10 +109,15 @@ def decode_structured(feed: Feed) -> Iterator[Events]:
     for start, records in feed.words(RECORD):
         if (bad := records["p"] > 1).any():
             if not feed.skip_bad:
-                at, value = start + int(bad.argmax()) * RECORD.itemsize, records["p"][bad][0]
-                found = f"the record at offset {at} has polarity {value}, not 0 or 1"
-                raise FileError("stdin", found, SKIP_ADVICE)
+                first = int(bad.argmax())
+                yield _events(records[:first])
+                at, value = start + first * RECORD.itemsize, records["p"][first]
+                raise FileError("stdin", f"the record at offset {at} has polarity {value}, not 0 or 1", SKIP_ADVICE)
             feed.lost[BAD_POLARITY] += int(bad.sum())
             records = records[~bad]
-        columns = (records["x"].astype(np.uint16), records["y"].astype(np.uint16), records["t"].astype(np.int64))
-        yield Events(*columns, records["p"].copy())
+        yield _events(records)
+
+
+def _events(records: npt.NDArray[Any]) -> Events:
+    x, y, t = records["x"].astype(np.uint16), records["y"].astype(np.uint16), records["t"].astype(np.int64)
+    return Events(x, y, t, records["p"].copy())

@@ -79,7 +79,7 @@ def _bind(where: str, address: addresses.Address) -> socket.socket:
 
 def _chunks(name: str, receiver: Receiver, feed: LiveFeed, judge: FormatJudge, idle: float | None) -> Iterator[Events]:
     """Decoded events as they come, an empty chunk at each heartbeat; ends when closed or idle for too long."""
-    decode, bits = FORMATS[judge.kind]
+    decode, bits, _ = FORMATS[judge.kind]
     clock = LiveClock(bits)
     receiver.start()
     last = counted = time.perf_counter()

@@ -43,24 +43,22 @@ def parse_header(path: Path, head: bytes, last: bytes = b"") -> Header:
         FileError: the file ends inside its header, or the header is longer than LONGEST_HEADER.
     """
     lines, at = [], 0
-    while head.startswith(b"#", at):
-        end = head.find(b"\n", at)
-        if end < 0:
-            if len(head) == HEAD_BYTES and path != STDIN:
-                return parse_header(path, read_head(path, LONGEST_HEADER), last)
-            if not last and not head[at:].isascii():
-                break
-            found = f"ends inside its header, in the line at offset {at}"
-            raise FileError(file_label(path), found, "Copy or record it again")
+    while head.startswith(b"#", at) and (end := head.find(b"\n", at)) >= 0:
         line = head[at:end].rstrip(b"\r")
         if not last and not line.isascii():
-            break
+            return Header(tuple(lines), at)
         lines.append(line[1:].decode("latin-1").strip())
         at = end + 1
         if last and line.startswith(last):
             return Header(tuple(lines), at)
-        if at == len(head) == HEAD_BYTES and path != STDIN:
-            return parse_header(path, read_head(path, LONGEST_HEADER), last)
+    is_open = head.startswith(b"#", at)
+    if (is_open or at == len(head)) and len(head) == HEAD_BYTES and path != STDIN:
+        longer = read_head(path, LONGEST_HEADER)
+        if len(longer) > len(head):
+            return parse_header(path, longer, last)
+    if is_open and (last or head[at:].isascii()):
+        found = f"ends inside its header, in the line at offset {at}"
+        raise FileError(file_label(path), found, "Copy or record it again")
     if last:
         found = f"its header ends at offset {at} without the line '{last.decode()}'"
         raise FileError(file_label(path), found, "Copy or record it again")

@@ -111,7 +111,8 @@ def decode(feed: Feed, bits: AddressBits, size: Size, camera: int, chosen: bool)
             if other.any():
                 feed.skipped[name] += int(other.sum())
                 address, t = address[~other], t[~other]
-        _require_chip(file_label(feed.path), address, bits)
+        good = _of_this_chip(address, bits)
+        strange, address, t = address[good:], address[:good], t[:good]
         t = feed.unwrap(t, TIME_BITS, previous)
         previous = int(t[-1]) if len(t) else previous
         others = (address & bits.camera_mask) != camera
@@ -121,12 +122,19 @@ def decode(feed: Feed, bits: AddressBits, size: Size, camera: int, chosen: bool)
             feed.lost[OTHER_CAMERAS] += int(others.sum())
             address, t = address[~others], t[~others]
         yield _events(address, t, bits, size)
+        _require_chip(file_label(feed.path), strange, bits)
+
+
+def _of_this_chip(address: npt.NDArray[np.uint32], bits: AddressBits) -> int:
+    """How many addresses come before the first that has bits which no event of the layout sets."""
+    strange = (address & bits.unused) != 0
+    return int(strange.argmax()) if strange.any() else len(address)
 
 
 def _require_chip(where: str, address: npt.NDArray[np.uint32], bits: AddressBits) -> None:
-    strange = (address & bits.unused) != 0
-    if strange.any():
-        found = f"the address {address[strange.argmax()]:#010x} has bits that a {_name_of(bits)} never sets"
+    good = _of_this_chip(address, bits)
+    if good < len(address):
+        found = f"the address {address[good]:#010x} has bits that a {_name_of(bits)} never sets"
         raise FileError(where, found, "Check which camera recorded it, or convert it to AEDAT 4.0 in jAER or DV")
 
 
@@ -154,9 +162,8 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     address = np.frombuffer(_first_bytes(path, head, header.length), RECORD)["address"].astype(np.uint32)
     camera, chosen = _choose(path, bits, address, wanted.camera), bool(wanted.camera)
     notes = () if named else ("its header names no camera; its addresses are read as of " + _name_of(bits),)
-    return Source(
-        "aedat2", header.length, size, bool(named), lambda feed: decode(feed, bits, size, camera, chosen), notes
-    )
+    stated = size if named else None
+    return Source("aedat2", header.length, stated, lambda feed: decode(feed, bits, size, camera, chosen), notes)
 
 
 def _chip(where: str, header: Header, named: str, given: Size | None) -> tuple[Size, AddressBits]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, NirbridgeError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.aedat import camera_size, parse_header, version_of
 from nirbridge_events.readers.base import BROKE_OFF, Feed, Reader, Source, file_label
@@ -67,10 +67,14 @@ def decode(feed: Feed, camera: int = -1, chosen: bool = False) -> Iterator[Event
     for at, block in feed.blocks():
         start, data = at - len(data), data + block
         used, parts = 0, []
-        while (step := _step(feed, data, used, start, packet)) is not None:
-            used, events = step
-            if len(events):
-                parts.append(events)
+        try:
+            while (step := _step(feed, data, used, start, packet)) is not None:
+                used, events = step
+                if len(events):
+                    parts.append(events)
+        except NirbridgeError:
+            yield Events.concatenate(parts)
+            raise
         data, start = data[used:], start + used
         yield Events.concatenate(parts)
     if data or packet.events or packet.rest:
@@ -156,7 +160,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     number = choose_camera(file_label(path), cameras, wanted.camera) if cameras or wanted.camera else "-1"
     size, chosen = camera_size(cameras.get(number, "")), bool(wanted.camera)
     camera = int(number) if chosen else -1
-    return Source("aedat3", header.length, size, size is not None, lambda feed: decode(feed, camera, chosen))
+    return Source("aedat3", header.length, size, lambda feed: decode(feed, camera, chosen))
 
 
 READER = Reader(

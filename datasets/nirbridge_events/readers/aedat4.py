@@ -196,7 +196,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     unpack = unpacker(path, header.compression)
     size = header.streams[header.chosen].sensor_size
     notes = ["has no table of packets, as if it broke off; it is read to its end"] if header.table < 0 else []
-    return Source("aedat4", start, size, size is not None, lambda feed: decode(feed, header, unpack), tuple(notes))
+    return Source("aedat4", start, size, lambda feed: decode(feed, header, unpack), tuple(notes))
 
 
 READER = Reader(

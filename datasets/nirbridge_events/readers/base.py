@@ -107,18 +107,18 @@ class Source:
     Attributes:
         format: the reader's name.
         offset: where the events start, in bytes.
-        sensor_size: (width, height) if the file or the format says so.
-        size_is_fixed: whether the file itself says so; the size of a format is only its default.
+        sensor_size: (width, height) if the file says so.
         decode: one pass over the file; its chunks are neither checked for order nor for geometry.
         notes: what a user should know about how the file is read, without the file's name.
+        usual_size: (width, height) that files of the format mostly have, where they do not say.
     """
 
     format: str
     offset: int
     sensor_size: Size | None
-    size_is_fixed: bool
     decode: Callable[[Feed], Iterator[Events]]
     notes: tuple[str, ...] = ()
+    usual_size: Size | None = None
 
     def agreed_size(self, name: str, given: Size | None) -> tuple[Size | None, str]:
         """The size of the sensor as far as it is known, and who says so: "given", "file" or "format".
@@ -126,14 +126,12 @@ class Source:
         Raises:
             InputError: ``given`` contradicts the file.
         """
-        if given is None:
-            return self.sensor_size, "file" if self.size_is_fixed else "format"
-        if not self.size_is_fixed or self.sensor_size is None:
-            return given, "given"
-        if given != self.sensor_size:
+        if self.sensor_size is None:
+            return (self.usual_size, "format") if given is None else (given, "given")
+        if given not in (None, self.sensor_size):
             found = f"is of a sensor of {_by(self.sensor_size)} pixels, {_by(given)} was given"
             raise InputError(name, found, "Give the size that the file states, or a model made for it")
-        return given, "file"
+        return self.sensor_size, "file"
 
 
 @dataclass(frozen=True)

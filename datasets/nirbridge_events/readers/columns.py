@@ -40,6 +40,14 @@ def find_columns(names: Sequence[str]) -> dict[str, list[int]]:
     return found
 
 
+def one_of_each(names: Sequence[str]) -> dict[str, int] | None:
+    """The place of each of t, x, y and p among ``names``; None if one of them is missing or stands twice."""
+    found = find_columns(names)
+    if set(found) != set(ALIASES) or any(len(places) != 1 for places in found.values()):
+        return None
+    return {field: found[field][0] for field in ALIASES}
+
+
 def unit_in(name: str) -> str:
     """The unit that the name of a time column says, or ""."""
     return next((unit for word in _words(name)[1:] if (unit := unit_of(word))), "")

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, Size, known_size
 from nirbridge_events.readers.base import HEAD_BYTES, Feed, Reader, Source, file_label
-from nirbridge_events.readers.columns import find_columns
+from nirbridge_events.readers.columns import find_columns, one_of_each
 from nirbridge_events.readers.table import Meaning, Rows, meaning_of, places_of
 from nirbridge_events.readers.wanted import FIELDS, Wanted
 
@@ -63,6 +63,7 @@ class Table:
         names: of the columns, None where no line names them.
         start: bytes before the first event.
         size: (width, height) of the sensor, where the text says it.
+        places: the index of each of t, x, y and p; their own order where only the values can tell.
     """
 
     separator: str
@@ -70,10 +71,15 @@ class Table:
     names: tuple[str, ...] | None
     start: int
     size: Size | None
+    places: dict[str, int]
 
-    def split(self, line: str) -> list[str]:
-        """The fields of a line."""
-        return line.split() if self.separator == " " else [field.strip() for field in line.split(self.separator)]
+    def fault(self, line: str) -> str:
+        """What keeps a line from being cut into numbers, "" if nothing does."""
+        fields = _split(line.replace('"', ""), self.separator)
+        if len(fields) != self.width:
+            return f"has {len(fields)} columns, the first line {self.width}: '{line[:60]}'"
+        wrong = [name for name in FIELDS if not _is_value(fields[self.places[name]])]
+        return f"is no event: '{line[:60]}', where {wrong[0]} is no number" if wrong else ""
 
 
 def decode(feed: Feed, table: Table, meaning: Meaning) -> Iterator[Events]:
@@ -83,18 +89,22 @@ def decode(feed: Feed, table: Table, meaning: Meaning) -> Iterator[Events]:
         FileError: a line is no event; it is named by its number.
     """
     where = file_label(feed.path)
-    rows = Rows(feed, meaning.unit, meaning.whole)
+    rows, table = Rows(feed, meaning), replace(table, places=meaning.places)
 
-    def events(text: bytes, line: int) -> Events:
+    def events(text: bytes, line: int) -> Iterator[Events]:
+        problem: FileError | None = None
         try:
-            columns = _load(where, text, table, meaning.places, line)
-        except FileError:
-            if not feed.skip_bad:
-                raise
-            text, bad = _without_bad_lines(text, table, meaning.places)
-            feed.lost[BAD_LINES] += bad
-            columns = _load(where, text, table, meaning.places, line)
-        return rows.events(columns, lambda row: f"line {_line_of(text, row, line)}")
+            columns = _load(where, text, table, line)
+        except FileError as error:
+            text, bad = _without_bad_lines(text, table, from_first=not feed.skip_bad)
+            columns = _load(where, text, table, line)
+            if feed.skip_bad:
+                feed.lost[BAD_LINES] += bad
+            else:
+                problem = error
+        yield from rows.events(columns, lambda row: f"line {_line_of(text, row, line)}")
+        if problem is not None:
+            raise problem
 
     rest, line, skip = b"", 1, table.start
     for _, block in feed.blocks():
@@ -105,26 +115,26 @@ def decode(feed: Feed, table: Table, meaning: Meaning) -> Iterator[Events]:
         cut = data.rfind(b"\n") + 1
         if not cut and len(data) > LONGEST_LINE:
             raise FileError(where, f"line {line} is longer than {LONGEST_LINE} bytes", "Repair it")
-        yield events(data[:cut], line)
+        yield from events(data[:cut], line)
         line, rest = line + data.count(b"\n", 0, cut), data[cut:]
-    yield events(rest, line)
+    yield from events(rest, line)
 
 
-def _load(where: str, text: bytes, table: Table, places: dict[str, int], line: int) -> dict[str, npt.NDArray[Any]]:
-    """The columns t, x, y and p of whole lines: int64 where all numbers are whole, else float64.
+def _load(where: str, text: bytes, table: Table, line: int) -> list[npt.NDArray[Any]]:
+    """The columns of whole lines; t, x, y and p are int64 where all their numbers are whole, else float64.
 
     Raises:
         FileError: a line has not ``table.width`` fields, or one of the four is no number.
     """
     if not _ROW.search(text):
-        return {field: np.empty(0, dtype=np.int64) for field in FIELDS}
+        return [np.empty(0, dtype=np.int64)] * table.width
     plain = _BLANKS.sub(b"\n", b"\n" + text.replace(b'"', b""))
     other = plain.translate(None, _WHOLE)
     if other.translate(None, b".eE"):
         plain = _WORD.sub(lambda found: _TRUTH[found[0].decode().lower()], plain)
         other = plain.translate(None, _WHOLE)
     numbers = "f8" if other or _is_huge(plain) else "i8"
-    used = set(places.values())
+    used = set(table.places.values())
     kinds = np.dtype([(f"{i}", numbers if i in used else "S1") for i in range(table.width)])
     separator = None if table.separator == " " else table.separator
     try:
@@ -132,8 +142,8 @@ def _load(where: str, text: bytes, table: Table, places: dict[str, int], line: i
             io.BytesIO(plain), dtype=kinds, comments="#", delimiter=separator, ndmin=1, encoding="latin-1"
         )
     except (ValueError, OverflowError) as error:
-        raise _bad_line(where, text, table, places, line) from error
-    return {field: loaded[f"{i}"] for field, i in places.items()}
+        raise _bad_line(where, text, table, line) from error
+    return [loaded[f"{i}"] for i in range(table.width)]
 
 
 def _is_huge(text: bytes) -> bool:
@@ -156,28 +166,22 @@ def _line_of(text: bytes, row: int, line: int) -> int:
     return next((number for i, (number, _) in enumerate(_rows(text, line)) if i == row), line)
 
 
-def _bad_line(where: str, text: bytes, table: Table, places: dict[str, int], line: int) -> FileError:
+def _bad_line(where: str, text: bytes, table: Table, line: int) -> FileError:
     """The error for the first line that cannot be cut into numbers."""
     for number, row in _rows(text, line):
-        fields = table.split(row.replace('"', ""))
-        if len(fields) != table.width:
-            found = f"line {number} has {len(fields)} columns, the first line {table.width}: '{row[:60]}'"
-            return FileError(where, found, "Repair that line; decimals need a point, no comma")
-        wrong = [field for field in FIELDS if not _is_value(fields[places[field]])]
-        if wrong:
-            found = f"line {number} is no event: '{row[:60]}', where {wrong[0]} is no number"
-            return FileError(where, found, "Repair that line; decimals need a point, no comma")
+        if fault := table.fault(row):
+            return FileError(where, f"line {number} {fault}", "Repair that line; decimals need a point, no comma")
     return FileError(where, f"the lines from {line} on are no events", "Repair them")
 
 
-def _without_bad_lines(text: bytes, table: Table, places: dict[str, int]) -> tuple[bytes, int]:
-    """The text with the lines that cannot be cut into numbers made empty, and their number."""
-    lines, bad = text.split(b"\n"), 0
-    for number, row in _rows(text, 0):
-        fields = table.split(row.replace('"', ""))
-        if len(fields) != table.width or not all(_is_value(fields[places[field]]) for field in FIELDS):
-            lines[number], bad = b"", bad + 1
-    return b"\n".join(lines), bad
+def _without_bad_lines(text: bytes, table: Table, from_first: bool = False) -> tuple[bytes, int]:
+    """The text with the lines that cannot be cut into numbers made empty, or cut off before the first; their number."""
+    lines, bad = text.split(b"\n"), [number for number, row in _rows(text, 0) if table.fault(row)]
+    if bad and from_first:
+        return b"\n".join(lines[: bad[0]]), len(bad)
+    for number in bad:
+        lines[number] = b""
+    return b"\n".join(lines), len(bad)
 
 
 def _is_value(text: str) -> bool:
@@ -193,7 +197,12 @@ def recognises(path: Path, head: bytes) -> bool:
 
 
 def _separator(line: str) -> str | None:
-    return next((each for each in SEPARATORS if len(line.split() if each == " " else line.split(each)) >= 4), None)
+    return next((each for each in SEPARATORS if len(_split(line, each)) >= 4), None)
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """The fields of a line."""
+    return line.split() if separator == " " else [field.strip() for field in line.split(separator)]
 
 
 def _first_lines(head: bytes, count: int) -> list[tuple[str, int, int]]:
@@ -219,33 +228,27 @@ def _decoded(line: bytes) -> str:
 
 def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     where = file_label(path)
-    table = _table(where, head)
+    table = _table(where, head, wanted)
     whole_lines = head[table.start : head.rfind(b"\n") + 1] or (b"" if table.names else head[table.start :])
-    places = places_of(where, table.names, table.width, wanted)
-    first = dict(zip(FIELDS, range(len(FIELDS)), strict=True))
     line = head.count(b"\n", 0, table.start) + 1
     try:
-        columns = _load(where, whole_lines, table, places or first, line)
+        sample = _load(where, whole_lines, table, line)
     except FileError:
         # Whether bad lines end the reading is asked when they are read; the others say what the columns mean.
-        good, bad = _without_bad_lines(whole_lines, table, places or first)
+        good, bad = _without_bad_lines(whole_lines, table)
         if bad > LIKELY_BAD * len(whole_lines.split(b"\n")):
             raise
-        columns = _load(where, good, table, places or first, line)
-    sample = [np.empty(0, dtype=np.int64)] * table.width
-    for field, i in (places or first).items():
-        sample[i] = columns[field]
+        sample = _load(where, good, table, line)
     meaning = meaning_of(where, sample, table.names, wanted)
-    return Source(
-        "csv", 0, table.size, table.size is not None, lambda feed: decode(feed, table, meaning), meaning.notes
-    )
+    return Source("csv", 0, table.size, lambda feed: decode(feed, table, meaning), meaning.notes)
 
 
-def _table(where: str, head: bytes) -> Table:
+def _table(where: str, head: bytes, wanted: Wanted) -> Table:
     """How the text is cut, from its first lines.
 
     Raises:
         FileError: they have no four columns, or state an impossible size.
+        InputError, FileError: as ``places_of``.
     """
     if head.startswith(UTF_16):
         raise FileError(where, "is UTF-16 text", "Save it as UTF-8")
@@ -256,46 +259,47 @@ def _table(where: str, head: bytes) -> Table:
     if b"\r" in head and b"\n" not in head:
         raise FileError(where, "ends its lines with carriage returns alone", "Convert it, with 'mac2unix'")
     line, begin, end = lines[0]
-    size = _stated(where, _GEOMETRY.search(head[: begin + 1]))
+    geometry = _GEOMETRY.search(head[: begin + 1])
+    size = _stated(where, *geometry.groups()) if geometry else None
     two = re.fullmatch(r"(\d{1,5})[\s,;]+(\d{1,5})", line)
     if two and len(lines) > 1:
-        size = _stated(where, two)
+        size = _stated(where, *two.groups())
         line, begin, end = lines[1]
     separator = _separator(line)
     if separator is None:
         raise FileError(where, f"has no four columns in its line '{line[:60]}'", "Give lines with t, x, y and p")
-    fields = [field.strip().strip('"') for field in (line.split() if separator == " " else line.split(separator))]
+    fields = [field.strip('"') for field in _split(line, separator)]
     if len(fields) > MOST_COLUMNS:
         raise FileError(where, f"has {len(fields)} columns, at most {MOST_COLUMNS} are read", "Keep t, x, y and p")
     if sum(_is_value(field) for field in fields) * 2 > len(fields):
-        return Table(separator, len(fields), _commented_names(head[:begin], separator, len(fields)), begin, size)
-    names, sides = tuple(fields), {}
-    for field, places in find_columns(names).items():
-        if field in "xy" and (found := _SIZE_IN_NAME.search(names[places[0]])):
-            sides[field] = int(found[1])
-    if len(sides) == 2:
-        size = _checked_size(where, sides["x"], sides["y"])
-    return Table(separator, len(fields), names, end, size)
+        names, start = _commented_names(head[:begin], separator, len(fields)), begin
+    else:
+        names, start = tuple(fields), end
+        size = _size_in_names(where, names) or size
+    places = places_of(where, names, len(fields), wanted) or {field: i for i, field in enumerate(FIELDS)}
+    return Table(separator, len(fields), names, start, size, places)
+
+
+def _size_in_names(where: str, names: Sequence[str]) -> Size | None:
+    """(width, height), where the names of x and y say them."""
+    places = find_columns(names)
+    x, y = (_SIZE_IN_NAME.search(names[places[side][0]]) if side in places else None for side in "xy")
+    return _stated(where, x[1], y[1]) if x and y else None
 
 
 def _commented_names(head: bytes, separator: str, width: int) -> tuple[str, ...] | None:
     """The names in the last comment before the events, if it names t, x, y and p and as many columns as there are."""
     comments = [line for line in _decoded(head).splitlines() if line.startswith("#")]
     text = comments[-1].lstrip("# ") if comments else ""
-    names = tuple(text.split() if separator == " " else (name.strip() for name in text.split(separator)))
-    places = find_columns(names)
-    complete = len(names) == width and [len(places.get(field, ())) for field in FIELDS] == [1] * len(FIELDS)
-    return names if complete else None
+    names = tuple(_split(text, separator))
+    return names if len(names) == width and one_of_each(names) else None
 
 
-def _stated(where: str, found: re.Match[Any] | None) -> Size | None:
-    return None if found is None else _checked_size(where, int(found[1]), int(found[2]))
-
-
-def _checked_size(where: str, width: int, height: int) -> Size:
-    if not (0 < width <= 65536 and 0 < height <= 65536):
-        raise FileError(where, f"states a sensor of {width}x{height} pixels", "Repair that line")
-    return width, height
+def _stated(where: str, width: str | bytes, height: str | bytes) -> Size:
+    size = known_size(int(width), int(height))
+    if size is None:
+        raise FileError(where, f"states a sensor of {int(width)}x{int(height)} pixels", "Repair that line")
+    return size
 
 
 READER = Reader("csv", "text with four columns", recognises, _open, EXTENSIONS, frozenset(("columns", "time_unit")))

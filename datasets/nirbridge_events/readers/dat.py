@@ -61,7 +61,7 @@ def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
         raise FileError(where, found, "Give a file of CD events")
     sensor = known_size(_number(text, b"Width", 0), _number(text, b"Height", 0))
     shifted = header.shift(lambda feed: decode(feed, *PLACE_BITS[version]))
-    return Source("dat", header.length + 2, sensor, sensor is not None, shifted)
+    return Source("dat", header.length + 2, sensor, shifted)
 
 
 def _number(text: bytes, name: bytes, default: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nirbridge.errors import FileError
-from nirbridge_events.events import Events, as_places
+from nirbridge_events.events import Events, as_places, known_size
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 from nirbridge_events.readers.wanted import Wanted
 
@@ -103,9 +103,9 @@ def _open(path: Path, head: bytes, _wanted: Wanted) -> Source:
         what = f"Event Stream version {version} with {_KINDS.get(kind, f'type {kind}')} events"
         raise FileError(file_label(path), f"holds {what}; only version 2 with DVS events is read", "Convert it first")
     width, height = int.from_bytes(head[16:18], "little"), int.from_bytes(head[18:20], "little")
-    if not width or not height:
+    if known_size(width, height) is None:
         raise FileError(file_label(path), f"its header gives a sensor of {width}x{height} pixels", "Repair its header")
-    return Source("es", HEADER_BYTES, (width, height), size_is_fixed=True, decode=lambda feed: decode(feed, height))
+    return Source("es", HEADER_BYTES, (width, height), lambda feed: decode(feed, height))
 
 
 READER = Reader("es", "first bytes 'Event Stream'", lambda _path, head: head.startswith(MAGIC), _open, (".es",))

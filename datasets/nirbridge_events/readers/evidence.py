@@ -89,9 +89,7 @@ def time_unit(where: str, t: Column) -> tuple[str, bool, str]:
         doubt = ", though all are multiples of 1000, as those of ns may be" if rough else ""
         note = f"its times name no unit; whole numbers are taken as µs{doubt}; --time-unit names another"
         return "us", True, note
-    exact = t.astype(np.float64) * 1000
-    noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + 1e-6
-    finer = bool((np.abs(exact - np.rint(exact)) > noise).any())
+    finer = _has_fractions(t, 1000, 1e-6)
     gap = float(np.median(np.diff(t.astype(np.float64)))) if len(t) > 1 else 0.0
     if not finer or high >= LARGEST_SECONDS or gap > LONGEST_GAP:
         shown = t[np.flatnonzero(t != np.rint(t))[0]]
@@ -105,8 +103,13 @@ def is_finer_than_microseconds(t: Column, unit: int) -> bool:
     """Whether times in units of so many nanoseconds lose something when they are rounded to µs."""
     if t.dtype.kind != "f":
         return unit < 1000 and bool((t % 1000 != 0).any())
-    exact = t[np.isfinite(t)].astype(np.float64) * (unit / 1000)
-    noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + 1e-3
+    return _has_fractions(t[np.isfinite(t)], unit / 1000, 1e-3)
+
+
+def _has_fractions(t: Column, factor: float, least: float) -> bool:
+    """Whether times are no whole numbers when they are multiplied, by more than ``least`` and what rounding makes."""
+    exact = t.astype(np.float64) * factor
+    noise = 4 * float(np.finfo(t.dtype).eps) * np.abs(exact) + least
     return bool((np.abs(exact - np.rint(exact)) > noise).any())
 
 

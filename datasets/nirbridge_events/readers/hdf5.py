@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 from nirbridge_events.readers.beside import stated_size, time_offset
 from nirbridge_events.readers.hdf5_layouts import Place, beside, find_events, known_unit
-from nirbridge_events.readers.table import Column, Meaning, Rows, by_number, meaning_of
+from nirbridge_events.readers.table import Column, Meaning, columns_of, decode_blocks, meaning_of
 from nirbridge_events.readers.wanted import Wanted, choose_camera
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -36,40 +35,25 @@ FILTERS = {
 _BROKEN = (OSError, KeyError, ValueError, RuntimeError, TypeError, MemoryError)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What of a file is read, and how.
+def decode(feed: Feed, camera: int, meaning: Meaning, offset: int | float, sample: int) -> Iterator[Events]:
+    """One pass over the table, block by block.
 
-    Attributes:
+    Args:
+        feed: the file.
         camera: number of the place in ``find_events``.
         meaning: of its columns.
         offset: added to all times, in their unit.
         sample: number of a sample of spikes.
-    """
-
-    camera: int
-    meaning: Meaning
-    offset: int | float
-    sample: int = 0
-
-
-def decode(feed: Feed, choice: Choice) -> Iterator[Events]:
-    """One pass over the table, block by block.
 
     Raises:
         FileError: a block cannot be read, or a row is no event.
     """
-    meaning = choice.meaning
-    rows = Rows(feed, meaning.unit, meaning.whole, choice.offset)
     try:
         with h5py.File(feed.path, "r") as file:
-            place = find_events(file).places[choice.camera]
+            place = find_events(file).places[camera]
             count = 1 if place.is_spikes else len(place.arrays[0])
-            for start in range(0, count, ROWS):
-                columns = _columns(place, start, ROWS, choice.sample)
-                feed.position += sum(column.nbytes for column in columns)
-                named = {name: columns[i] for name, i in meaning.places.items()}
-                yield rows.events(named, by_number(start))
+            blocks = (_columns(place, start, ROWS, sample) for start in range(0, count, ROWS))
+            yield from decode_blocks(feed, meaning, blocks, offset)
     except _BROKEN as error:
         raise _damaged(feed.path, error) from error
     feed.position = feed.path.stat().st_size
@@ -80,11 +64,8 @@ def _columns(place: Place, start: int, most: int, sample: int) -> list[Column]:
     if place.is_spikes:
         times, units = (np.asarray(data[sample]) for data in place.arrays)
         return [times, units, np.zeros(len(units), np.uint8), np.ones(len(units), np.uint8)]
-    blocks = [np.asarray(data[start : start + most]) for data in place.arrays]
-    if len(blocks) > 1:
-        return blocks
-    block = blocks[0]
-    return [block[name] for name in block.dtype.names] if block.dtype.names else list(block.T)
+    blocks = (np.asarray(data[start : start + most]) for data in place.arrays)
+    return [column for block in blocks for column in columns_of(block)]
 
 
 def _open(path: Path, _head: bytes, wanted: Wanted) -> Source:
@@ -120,14 +101,12 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     # Spikes are made into t, x, y and p here; arrays that have names have no order.
     names = ("t", "x", "y", "p") if place.is_spikes else place.names
     meaning = meaning_of(where, columns, names, wanted, known_unit(file, place), ordered=len(place.arrays) == 1)
-    said = beside(file, place)
-    choice = Choice(number, meaning, time_offset(where, said), sample)
-    size = stated_size(said)
-    notes = meaning.notes
+    said, notes = beside(file, place), meaning.notes
+    offset, size = time_offset(where, said), stated_size(said)
     if place.is_spikes:
         notes = (*notes, f"sample {sample} of {len(place.arrays[0])} is read; units are x, all of its spikes ON")
-        return Source("hdf5", 0, size or (SHD_CHANNELS, 1), size is not None, lambda feed: decode(feed, choice), notes)
-    return Source("hdf5", 0, size, size is not None, lambda feed: decode(feed, choice), notes)
+    usual = (SHD_CHANNELS, 1) if place.is_spikes else None
+    return Source("hdf5", 0, size, lambda feed: decode(feed, number, meaning, offset, sample), notes, usual)
 
 
 def _sample(where: str, place: Place, wanted: Wanted) -> int:

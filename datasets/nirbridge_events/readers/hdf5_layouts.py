@@ -25,7 +25,7 @@ from typing import Any
 import h5py
 
 from nirbridge_events.readers.beside import LARGEST, Said, as_numbers, text_of
-from nirbridge_events.readers.columns import find_columns, unit_of
+from nirbridge_events.readers.columns import find_columns, one_of_each, unit_of
 from nirbridge_events.readers.wanted import FIELDS
 
 DEPTH, MOST_CHILDREN, MOST_OBJECTS = 5, 256, 2000
@@ -94,11 +94,11 @@ def find_events(file: h5py.File) -> Content:
 def _places(path: str, arrays: dict[str, h5py.Dataset]) -> Iterator[Place]:
     """The places of events in one group."""
     flat = {name: data for name, data in arrays.items() if data.ndim == 1 and not data.dtype.names}
-    found = find_columns(list(flat))
+    found = one_of_each(list(flat))
     if set(SPIKES) <= set(flat) and all(h5py.check_vlen_dtype(flat[name].dtype) for name in SPIKES):
         yield Place(path, tuple(flat[name] for name in SPIKES), SPIKES)
-    elif set(found) == set(FIELDS) and all(len(places) == 1 for places in found.values()):
-        names = tuple(list(flat)[found[field][0]] for field in FIELDS)
+    elif found:
+        names = tuple(list(flat)[found[field]] for field in FIELDS)
         yield Place(path, tuple(flat[name] for name in names), names)
     for name, data in arrays.items():
         if data.ndim == 1 and data.dtype.names and set(find_columns(data.dtype.names)) == set(FIELDS):

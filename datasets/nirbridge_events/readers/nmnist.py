@@ -49,7 +49,7 @@ def decode_words(words: npt.NDArray[np.uint8], overflow: int) -> tuple[Events, i
 
 
 def _open(_path: Path, _head: bytes, _wanted: Wanted) -> Source:
-    return Source("nmnist", 0, SENSOR_SIZE, size_is_fixed=False, decode=decode)
+    return Source("nmnist", 0, None, decode, usual_size=SENSOR_SIZE)
 
 
 READER = Reader("nmnist", "extension .bin", lambda path, _head: path.suffix.lower() == ".bin", _open, (".bin",))

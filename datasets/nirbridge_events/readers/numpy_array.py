@@ -26,8 +26,8 @@ from nirbridge.errors import FileError
 from nirbridge_events.events import Events
 from nirbridge_events.readers.base import Feed, Reader, Source, file_label
 from nirbridge_events.readers.beside import LARGEST, as_numbers, stated_size, time_offset
-from nirbridge_events.readers.columns import find_columns
-from nirbridge_events.readers.table import Meaning, Rows, by_number, meaning_of
+from nirbridge_events.readers.columns import find_columns, one_of_each
+from nirbridge_events.readers.table import Meaning, columns_of, decode_blocks, meaning_of
 from nirbridge_events.readers.wanted import FIELDS, Wanted
 
 NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK\x03\x04"
@@ -74,9 +74,14 @@ class Table:
 
     def columns(self, most: int) -> list[npt.NDArray[Any]]:
         """The next rows of every column, at most ``most``; none where one of them ends."""
-        columns = [column for array in self.arrays for column in _split(array.rows(most))]
+        columns = [column for array in self.arrays for column in columns_of(array.rows(most))]
         count = min(len(column) for column in columns)
         return [column[:count] for column in columns]
+
+    def blocks(self) -> Iterator[list[npt.NDArray[Any]]]:
+        """All rows that are left, ROWS at a time."""
+        while len((columns := self.columns(ROWS))[0]):
+            yield columns
 
 
 def decode(feed: Feed, meaning: Meaning, offset: int | float = 0) -> Iterator[Events]:
@@ -85,29 +90,15 @@ def decode(feed: Feed, meaning: Meaning, offset: int | float = 0) -> Iterator[Ev
     Raises:
         FileError: an array holds something else than events.
     """
-    rows, first = Rows(feed, meaning.unit, meaning.whole, offset), 0
     try:
         with ExitStack() as stack:
             table = open_table(feed.path, stack)
-            while True:
-                columns = table.columns(ROWS)
-                events = rows.events({field: columns[i] for field, i in meaning.places.items()}, by_number(first))
-                if not len(columns[0]):
-                    break
-                first += len(columns[0])
-                feed.position += sum(column.nbytes for column in columns)
-                yield events
+            yield from decode_blocks(feed, meaning, table.blocks(), offset)
             if missing := max(array.shape[0] - array.read for array in table.arrays):
                 feed.lost[MISSING] += missing
     except _BROKEN as error:
         raise _damaged(feed.path, error) from error
     feed.position = feed.path.stat().st_size
-
-
-def _split(block: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    if block.dtype.names:
-        return [block[name] for name in block.dtype.names]
-    return [block[:, i] for i in range(block.shape[1])] if block.ndim == 2 else [block]
 
 
 def open_table(path: Path, stack: ExitStack) -> Table:
@@ -129,7 +120,7 @@ def open_table(path: Path, stack: ExitStack) -> Table:
     labels = [name[:-4] for name in names]
     found = {field: [labels[i] for i in places] for field, places in find_columns(labels).items()}
     pairs = [label for label in labels if label.lower().split("_")[-1] == "xy"]
-    if set(found) == set(FIELDS) and all(len(members) == 1 for members in found.values()):
+    if one_of_each(labels):
         members = tuple(found[field][0] for field in FIELDS)
         return _side_by_side(path, [_open_array(path, opener(f"{member}.npy")) for member in members], members)
     if set(found) == set("tp") and len(found["t"]) == len(found["p"]) == len(pairs) == 1:
@@ -227,7 +218,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
             )
     except _BROKEN as error:
         raise _damaged(path, error) from error
-    return Source(name, 0, size, size is not None, lambda feed: decode(feed, meaning, offset), meaning.notes)
+    return Source(name, 0, size, lambda feed: decode(feed, meaning, offset), meaning.notes)
 
 
 def _numbers(path: Path, name: str, count: int) -> list[int | float] | None:

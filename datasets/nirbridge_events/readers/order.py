@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, first_backwards
 
 JITTER = 1_000
 # Events that may wait to be sorted, for each JITTER of what is allowed; beyond it the oldest are handed on, so that
@@ -44,7 +44,7 @@ class TimeOrder:
 
     def too_early(self, t: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
         """Which of the next times go back further than may be sorted; None if all are in order."""
-        if not len(t) or ((self.top is None or t[0] >= self.top) and bool((t[1:] >= t[:-1]).all())):
+        if first_backwards(t, self.top) is None:
             return None
         limit = self._tops(t) - self._jitter
         if self._floor is not None:

@@ -91,8 +91,7 @@ def evt_reader(
     def open_(path: Path, head: bytes, _wanted: Wanted) -> Source:
         header = read_header(path, head)
         decode, notes = decoder(path, head, header)
-        size = header.sensor_size
-        return Source(name, header.length, size, size is not None, header.shift(decode), notes)
+        return Source(name, header.length, header.sensor_size, header.shift(decode), notes)
 
     return Reader(name, f"a header with '% evt {version}'", recognises, open_, (".raw",))
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -146,34 +145,19 @@ def _columns(types: Types, name: str, message: Message, count: int) -> dict[str,
     """A sequence of elements that are numbers alone, as columns.
 
     In CDR the first element may lie otherwise than those that follow, which lie alike: each ends as far behind a
-    multiple of LARGEST_ALIGNMENT as the one before.
+    multiple of its largest number as the one before.
     """
     numbers = _flat(types, name, "", message)
-    parts: list[dict[str, Column]] = []
-    while count and len(parts) < 2:
-        places = _places(numbers, message)
-        if parts or not message.aligned:
-            parts.append(_rest(numbers, places, message, count))
-            count = 0
-        else:
-            parts.append({key: np.frombuffer(message.raw, code, 1, places[key]) for key, code in numbers})
-            count -= 1
-    empty = {key: np.empty(0, code) for key, code in numbers}
-    return {key: np.concatenate([part[key] for part in parts] or [empty[key]]) for key, _ in numbers}
-
-
-def _rest(numbers: list[tuple[str, str]], places: dict[str, int], message: Message, count: int) -> dict[str, Column]:
-    """``count`` elements, the first of which lies at ``places`` and was taken."""
-    if count == 1:
-        return {key: np.frombuffer(message.raw, code, 1, places[key]) for key, code in numbers}
-    second = _places(numbers, message)
-    first = min(places.values())
-    stride = min(second.values()) - first
-    if any(second[key] - places[key] != stride for key in places):
-        raise MessageError("holds elements that do not lie alike")
-    message.take((count - 2) * stride)
-    view = partial(np.ndarray, (count,), buffer=message.raw, strides=(stride,))
-    return {key: view(dtype=np.dtype(code), offset=places[key]) for key, code in numbers}
+    places = [_places(numbers, message) for _ in range(min(count, 3))]
+    stride = min(places[2].values()) - min(places[1].values()) if count > 2 else 0
+    message.take(max(0, count - 3) * stride)
+    columns = {}
+    for key, code in numbers:
+        parts: list[Column] = [np.empty(0, code)]
+        parts += [np.frombuffer(message.raw, code, 1, place[key]) for place in places[:1]]
+        parts += [np.ndarray((count - 1,), np.dtype(code), message.raw, place[key], (stride,)) for place in places[1:2]]
+        columns[key] = np.concatenate(parts)
+    return columns
 
 
 def _places(numbers: list[tuple[str, str]], message: Message) -> dict[str, int]:

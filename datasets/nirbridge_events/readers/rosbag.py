@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nirbridge.errors import FileError, NirbridgeError, reason_of
-from nirbridge_events.events import Events, Size
+from nirbridge_events.events import Events, Size, known_size
 from nirbridge_events.readers import ros_packets
 from nirbridge_events.readers.base import SKIP_ADVICE, Feed, Reader, Source, file_label, total_bytes
 from nirbridge_events.readers.ros_messages import MessageError, Types, plain_types, read_message
@@ -151,7 +151,7 @@ def _open(path: Path, ros: int, wanted: Wanted) -> Source:
         count = sum(connection.msgcount for connection in topics[name])
         topic = Topic(name, topics[name][0].msgtype, count, _types(topics[name][0], ros), ros)
         size = _sensor_size(bag, topic)
-    return Source(f"rosbag{ros}", 0, size, size is not None, lambda feed: decode(feed, topic))
+    return Source(f"rosbag{ros}", 0, size, lambda feed: decode(feed, topic))
 
 
 def _types(connection: Any, ros: int) -> Types:
@@ -176,7 +176,7 @@ def _sensor_size(bag: Any, topic: Topic) -> Size | None:
         except MessageError:
             return None
         size = fields.get("width", 0), fields.get("height", 0)
-        return size if all(isinstance(length, int) and 0 < length <= 65536 for length in size) else None
+        return known_size(*size) if all(isinstance(length, int) for length in size) else None
     return None
 
 

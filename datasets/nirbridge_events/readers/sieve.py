@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nirbridge_events.events import Events
+from nirbridge_events.events import Events, first_backwards
 
 LOOK_BACK = 1 << 14
 """Events that may still be given up for later ones that contradict them."""
@@ -119,7 +119,7 @@ class TimeSieve:
         """Adds events up to the first that goes back, fits the branch below, or is one too many for the decision."""
         room = min(len(events) - at, branch.rivals - branch.count + 1)
         t = events.t[at : at + int(room)]
-        stop = len(t) if _in_order(t, branch.top) else self._stop(branch, t[:LOOK_AHEAD])
+        stop = len(t) if first_backwards(t, branch.top) is None else self._stop(branch, t[:LOOK_AHEAD])
         if branch.rivals < math.inf:
             stop = min(stop, _first(t >= self._branches[-2].top - self.jitter))
         branch.parts.append(events[at : at + stop])
@@ -189,7 +189,3 @@ class TimeSieve:
 def _first(mask: npt.NDArray[np.bool_]) -> int:
     """Index of the first true value; the length if there is none."""
     return int(mask.argmax()) if mask.any() else len(mask)
-
-
-def _in_order(t: npt.NDArray[np.int64], top: int) -> bool:
-    return bool(t[0] >= top) and bool((t[1:] >= t[:-1]).all())

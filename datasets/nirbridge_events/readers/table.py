@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,9 +110,30 @@ def meaning_of(
     return Meaning(places, unit, whole, tuple(notes))
 
 
-def by_number(first: int) -> Callable[[int], str]:
-    """How errors name a row that has no line: by its number in the file."""
-    return lambda row: f"event {first + row}"
+def columns_of(block: Column) -> list[Column]:
+    """The columns of a structured array, of an array [N, M], or of one that is a column itself."""
+    if block.dtype.names:
+        return [block[name] for name in block.dtype.names]
+    return list(block.T) if block.ndim == 2 else [block]
+
+
+def decode_blocks(
+    feed: Feed, meaning: Meaning, blocks: Iterable[Sequence[Column]], offset: int | float = 0
+) -> Iterator[Events]:
+    """The events of a file's columns, which come in blocks of rows; ``offset`` is added to all times, in their unit.
+
+    Raises:
+        FileError: a row is no event, or the offset is no time.
+    """
+    rows, first = Rows(feed, meaning, offset), 0
+
+    def number(row: int) -> str:
+        return f"event {first + row}"
+
+    for columns in blocks:
+        feed.position += sum(column.nbytes for column in columns)
+        yield from rows.events(columns, number)
+        first += len(columns[0])
 
 
 class Rows:
@@ -123,37 +144,36 @@ class Rows:
 
     Args:
         feed: the pass.
-        unit: of the times.
-        whole: see ``Meaning.whole``.
+        meaning: of the columns.
         offset: added to all times, in their unit.
 
     Raises:
         FileError: the offset is no time.
     """
 
-    def __init__(self, feed: Feed, unit: str, whole: bool = False, offset: int | float = 0) -> None:
+    def __init__(self, feed: Feed, meaning: Meaning, offset: int | float = 0) -> None:
         self._feed, self._where = feed, file_label(feed.path)
-        self._unit, self._whole, self._offset = unit, whole, 0
+        self._meaning, self._unit, self._offset = meaning, meaning.unit, 0
         self._polarities: set[int] = set()
         if not self._is_time(np.array([offset])).all():
-            raise FileError(self._where, f"adds {offset} {unit} to all of its times", "Repair it")
+            raise FileError(self._where, f"adds {offset} {self._unit} to all of its times", "Repair it")
         self._offset = int(self._in_microseconds(np.array([offset]))[0])
 
-    def events(self, columns: dict[str, Column], place: Callable[[int], str]) -> Events:
-        """Events of columns t, x, y and p; ``place`` names a row in an error.
+    def events(self, block: Sequence[Column], place: Callable[[int], str]) -> Iterator[Events]:
+        """Events of a block of rows; before the error, those in front of it.  ``place`` names a row in an error.
 
         Raises:
             FileError: a row is no event: a coordinate is no whole number in 0..65535, a time is no number or beyond
                 2^61 µs, a polarity is none of 0 and 1, or of -1 and 1.
         """
+        columns = {name: block[i] for name, i in self._meaning.places.items()}
         lengths = {len(values) for values in columns.values()}
         if len(lengths) != 1:
             raise FileError(self._where, f"columns have {sorted(lengths)} values", "Give all four the same length")
         # The limits of the checks are beyond half precision.
         columns = {name: c.astype(np.float32) if c.dtype == np.float16 else c for name, c in columns.items()}
-        good = self._screened(columns, place)
+        good, problem = self._screened(columns, place)
         if not good.all():
-            self._feed.lost[NO_EVENTS] += int((~good).sum())
             columns = {name: values[good] for name, values in columns.items()}
         p = columns["p"]
         self._polarities |= {value for value in (-1, 0) if p.dtype.kind != "b" and bool((p == value).any())}
@@ -162,28 +182,38 @@ class Rows:
             raise FileError(self._where, found, "Leave the events of 0 away, or name another column with --columns")
         x, y = (as_places(_whole(columns[name])) for name in "xy")
         t = self._in_microseconds(columns["t"]) + self._offset
-        return Events(x, y, t, (p > 0).astype(np.uint8))
+        yield Events(x, y, t, (p > 0).astype(np.uint8))
+        if problem is not None:
+            raise problem
 
-    def _screened(self, columns: dict[str, Column], place: Callable[[int], str]) -> npt.NDArray[np.bool_]:
-        """Which rows are events; the first that is none is an error, unless they are counted."""
-        t, skip = columns["t"], self._feed.skip_bad
+    def _screened(
+        self, columns: dict[str, Column], place: Callable[[int], str]
+    ) -> tuple[npt.NDArray[np.bool_], FileError | None]:
+        """Which rows are events, up to the first that ends the pass, and its error; others are counted."""
+        t = columns["t"]
         checks = [(name, self._is_place(columns[name]), f"no whole pixel in 0..{LARGEST_COORDINATE}") for name in "xy"]
         checks.append(("t", self._is_time(t), "no time below 2^61 µs or 2^63 ns"))
         checks.append(("p", _is_polarity(columns["p"]), "neither 0 nor 1, nor -1 or 1"))
-        all_good = np.ones(len(t), dtype=np.bool_)
-        for name, good, what in checks:
-            if not skip and not good.all():
-                row = int(good.argmin())
-                value = columns[name][row]
-                next_step = POLARITY_ADVICE if name == "p" else SKIP_ADVICE
-                raise FileError(self._where, f"{place(row)} has {name} = {value!s}, which is {what}", next_step)
-            all_good &= good
-        broken = all_good & (t != np.floor(t)) if self._whole and t.dtype.kind == "f" else np.zeros(0, dtype=np.bool_)
-        if broken.any():
-            row = int(broken.argmax())
-            found = f"{place(row)} has t = {t[row]!s}; the times before were whole and taken as {self._unit}"
-            raise FileError(self._where, found, f"Give {UNIT_HELP}")
-        return all_good
+        good, end = _all(t), len(t)
+        problem: FileError | None = None
+        for name, fits, what in checks:
+            if fits.all():
+                continue
+            good &= fits
+            if not self._feed.skip_bad and not fits[:end].all():
+                end = int(fits.argmin())
+                found = f"{place(end)} has {name} = {columns[name][end]!s}, which is {what}"
+                problem = FileError(self._where, found, POLARITY_ADVICE if name == "p" else SKIP_ADVICE)
+        if self._meaning.whole and t.dtype.kind == "f":
+            broken = good[:end] & (t[:end] != np.floor(t[:end]))
+            if broken.any():
+                end = int(broken.argmax())
+                found = f"{place(end)} has t = {t[end]!s}; the times before were whole and taken as {self._unit}"
+                problem = FileError(self._where, found, f"Give {UNIT_HELP}")
+        if not good[:end].all():
+            self._feed.lost[NO_EVENTS] += int((~good[:end]).sum())
+        good[end:] = False
+        return good, problem
 
     def _is_place(self, values: Column) -> npt.NDArray[np.bool_]:
         if self._feed.skip_bad:

@@ -24,31 +24,32 @@ def load(source: str) -> tuple[Events | Path, Size | None]:
     Raises:
         InputError: tonic is not installed, does not know the data set, does not find it at ``root``, or cannot read it.
     """
-    name, options = _parse(source)
-    known = classes(f"source '{source}'")
+    where = f"source '{source}'"
+    name, options = _parse(where, source[len(SCHEME) :])
+    known = classes(where)
     if name not in known:
-        raise InputError(f"source '{source}'", f"tonic has no data set '{name}'", f"Choose of {', '.join(known)}")
+        raise InputError(where, f"tonic has no data set '{name}'", f"Choose of {', '.join(known)}")
     size = _sensor(known[name])
-    data = _open(source, known[name], options)
-    index = _index(source, options, len(data))
+    data = _open(where, known[name], options)
+    index = _index(where, options, len(data))
     try:
-        return as_events(data[index][0], f"source '{source}'"), size
+        return as_events(data[index][0], where), size
     except InputError:
         raise
     except ImportError:
         # tonic reads some sets with packages of its own; the file behind the recording is one that readers here know.
         return Path(data.data[index]), size
     except Exception as error:
-        raise InputError(f"source '{source}'", f"tonic cannot read it ({error})", "Check the files at root") from error
+        raise InputError(where, f"tonic cannot read it ({error})", "Check the files at root") from error
 
 
-def _parse(source: str) -> tuple[str, dict[str, str]]:
-    name, _, query = source[len(SCHEME) :].partition("?")
+def _parse(where: str, text: str) -> tuple[str, dict[str, str]]:
+    name, _, query = text.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(set(options) - set(OPTIONS)):
-        raise InputError(f"source '{source}'", f"has no option '{unknown[0]}'", f"Options are {', '.join(OPTIONS)}")
+        raise InputError(where, f"has no option '{unknown[0]}'", f"Options are {', '.join(OPTIONS)}")
     if "root" not in options:
-        raise InputError(f"source '{source}'", "does not say where the data are", "Add ?root=FOLDER&index=0")
+        raise InputError(where, "does not say where the data are", "Add ?root=FOLDER&index=0")
     return name, options
 
 
@@ -76,11 +77,11 @@ def offline(kind: Any, where: str, root: str, next_step: str) -> Any:
     return type(kind.__name__, (kind,), {"download": refuse})
 
 
-def _open(source: str, kind: Any, options: dict[str, str]) -> Any:
-    where, root = f"source '{source}'", options["root"]
-    if not _flag(source, options.get("download", "false")):
+def _open(where: str, kind: Any, options: dict[str, str]) -> Any:
+    root = options["root"]
+    if not _flag(where, options.get("download", "false")):
         kind = offline(kind, where, root, "Put it there, or add &download=true to fetch it")
-    arguments = {"train": _flag(source, options["train"])} if "train" in options else {}
+    arguments = {"train": _flag(where, options["train"])} if "train" in options else {}
     try:
         return kind(root, **arguments)
     except InputError:
@@ -89,16 +90,16 @@ def _open(source: str, kind: Any, options: dict[str, str]) -> Any:
         raise InputError(where, f"tonic cannot open it ({error})", "Check its options") from error
 
 
-def _flag(source: str, text: str) -> bool:
+def _flag(where: str, text: str) -> bool:
     if text.lower() not in _TRUTH:
-        raise InputError(f"source '{source}'", f"'{text}' is neither true nor false", "Give true or false")
+        raise InputError(where, f"'{text}' is neither true nor false", "Give true or false")
     return _TRUTH[text.lower()]
 
 
-def _index(source: str, options: dict[str, str], count: int) -> int:
+def _index(where: str, options: dict[str, str], count: int) -> int:
     text = options.get("index", "0")
     if not text.isdecimal() or int(text[:18]) >= count:
-        raise InputError(f"source '{source}'", f"index '{text}' is not in 0..{count - 1}", "Give the number of one")
+        raise InputError(where, f"index '{text}' is not in 0..{count - 1}", "Give the number of one")
     return int(text)
 
 
