@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -19,25 +19,31 @@ _KIND, _VERSION = "nirbridge evaluation", 2
 
 
 class Journal:
-    """A line for each finished piece, in order, behind a first line that says of what; removed when all are done.
+    """The finished pieces, in order: in memory, and in a file if there is one.
+
+    The file has a line for each, behind a first line that says of what; it is removed when all are done.
 
     Attributes:
-        done: what earlier runs finished.
-        samples: how many are in it.
+        path: of the file; None where there is none.
+        done: the pieces, those that earlier runs finished first.
+        samples: how many are in them.
     """
 
-    def __init__(self, path: Path, file: TextIO, done: list[Judged]) -> None:
-        self.path, self.done, self.samples = path, done, sum(map(len, done))
+    def __init__(self, path: Path | None = None, file: TextIO | None = None, done: Sequence[Judged] = ()) -> None:
+        self.path, self.done, self.samples = path, list(done), sum(map(len, done))
         self._file = file
 
     def add(self, judged: Judged) -> None:
-        """Keeps a piece; from here on it outlives this process."""
-        _write(self._file, to_plain(judged), self.path)
+        """Keeps a piece; with a file it outlives this process from here on."""
+        if self.path is not None and self._file is not None:
+            _write(self._file, to_plain(judged), self.path)
+        self.done.append(judged)
         self.samples += len(judged)
 
     def remove(self) -> None:
         """All is done and written elsewhere."""
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 @contextmanager
