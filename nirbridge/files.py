@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, InputError
 
 _PART = ".nirbridge-{}.part"
 """Name of the n-th unfinished file of a folder: short, so that a name of 255 bytes can be written, and predictable, so
@@ -45,6 +45,18 @@ def require_target(path: str | os.PathLike[str]) -> Path:
     except OSError as error:  # a name that is too long, a loop of links
         raise unwritable(target, error) from error
     return target
+
+
+def require_suffix(path: str | os.PathLike[str], *known: str) -> None:
+    """Refuses a file whose name ends with none of these suffixes; pipes and devices have no such names.
+
+    Raises:
+        InputError: so.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in known and not is_stream(path):
+        expected = " or ".join(f"'{one}'" for one in known)
+        raise InputError(f"file '{path}'", f"ends with '{suffix}', expected {expected}", "Rename the output")
 
 
 def _require_folder(target: Path, folder: Path) -> None:
@@ -97,15 +109,18 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with io.BufferedRandom(raw) as file:
             yield cast(BinaryIO, file)
-        kept.finish()
+        try:
+            kept.finish()
+        except OSError as error:
+            raw.failed = error
+            raise
     except BrokenPipeError:
         raise
     except Exception as error:
         # The error is the library's own, or that of something else in the block: what counts is what the file said.
-        cause = raw.failed or kept.failed
-        if cause is None:
+        if raw.failed is None:
             raise
-        raise unwritable(target, cause) from error
+        raise unwritable(target, raw.failed) from error
     finally:
         kept.drop()
 
@@ -140,8 +155,6 @@ class _Raw(io.FileIO):
 class _Beside:
     """An unfinished file in the folder of its target.  The lock that it holds says that its process lives."""
 
-    failed: OSError | None = None
-
     def __init__(self, target: Path) -> None:
         self._target = target
         self._part, self.descriptor = _claimed(target.parent)
@@ -149,11 +162,7 @@ class _Beside:
             os.fchmod(self.descriptor, stat.S_IMODE(target.stat().st_mode))
 
     def finish(self) -> None:
-        try:
-            self._part.replace(self._target)
-        except OSError as error:
-            self.failed = error
-            raise
+        self._part.replace(self._target)
 
     def drop(self) -> None:
         if _is_at(self._part, self.descriptor):
@@ -164,8 +173,6 @@ class _Beside:
 class _Through:
     """An unnamed file whose content is copied into what cannot be replaced."""
 
-    failed: OSError | None = None
-
     def __init__(self, target: Path) -> None:
         self._target = target
         self._spool = tempfile.TemporaryFile()  # noqa: SIM115
@@ -173,15 +180,11 @@ class _Through:
 
     def finish(self) -> None:
         known = _descriptor(self._target)
-        try:
-            # An open file is written where it stands: opened anew it would be cut, as by '>> file'.
-            opened = os.open(self._target, os.O_WRONLY) if known is None else os.dup(known)
-            with open(opened, "wb") as stream:  # noqa: PTH123
-                self._spool.seek(0)
-                shutil.copyfileobj(self._spool, stream)
-        except OSError as error:
-            self.failed = error
-            raise
+        # An open file is written where it stands: opened anew it would be cut, as by '>> file'.
+        opened = os.open(self._target, os.O_WRONLY) if known is None else os.dup(known)
+        with open(opened, "wb") as stream:  # noqa: PTH123
+            self._spool.seek(0)
+            shutil.copyfileobj(self._spool, stream)
 
     def drop(self) -> None:
         self._spool.close()
