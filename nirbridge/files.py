@@ -210,7 +210,7 @@ def _created(part: Path) -> tuple[Path, int] | None:
     except FileExistsError:
         return None
     # Before it is locked another process may take the file for a dead one's: it holds the lock then, or has removed it.
-    if _lock(descriptor) is not False and _is_at(part, descriptor):
+    if lock(descriptor) is not False and _is_at(part, descriptor):
         return part, descriptor
     os.close(descriptor)
     return None
@@ -222,15 +222,18 @@ def _remove_dead(part: Path) -> None:
     except OSError:  # there is none, or it is another user's
         return
     try:
-        if _lock(descriptor) and _is_at(part, descriptor):
+        if lock(descriptor) and _is_at(part, descriptor):
             with suppress(OSError):
                 part.unlink()
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool | None:
-    """Whether the lock is taken; None where the file system has none, so that nothing there counts as dead."""
+def lock(descriptor: int) -> bool | None:
+    """Takes the lock of an open file, and says whether it could: False where another process has it.
+
+    None stands for a file system without locks, so that nothing there counts as dead.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +10,7 @@ from typing import Any, TextIO, cast
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating.work import Judged, from_plain, to_plain
-from nirbridge.files import unwritable
+from nirbridge.files import lock, unwritable
 
 SUFFIX = ".partial"
 """Behind the name of the output file."""
@@ -63,7 +62,8 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
     head = {_KIND: _VERSION, **of}
     done = [] if restart or not path.exists() else _read(path, head)
     with _opened(path, "r+" if done else "a") as file:
-        _lock(file, path)
+        if lock(file.fileno()) is False:
+            raise InputError(f"file '{path}'", "another process is writing it", "Wait for it, or give another output")
         if done:
             for _ in range(len(done) + 1):
                 file.readline()
@@ -87,14 +87,6 @@ def _opened(path: Path, mode: str) -> TextIO:
         raise unwritable(path, error) from error
 
 
-def _lock(file: TextIO, path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        found = "another process is writing it"
-        raise InputError(f"file '{path}'", found, "Wait for it, or give another output") from error
-
-
 def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
     """The finished pieces; a last line that a killed process did not finish is none."""
     try:
@@ -104,8 +96,9 @@ def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
         raise FileError(f"file '{path}'", f"is no journal of an evaluation ({error})", "Remove it") from error
     if found.get(_KIND) != _VERSION:
         raise InputError(f"file '{path}'", "is of another version of nirbridge", "Give --restart to begin anew")
-    if found != json.loads(json.dumps(head)):
-        differs = sorted(key for key in {*head, *found} if found.get(key) != json.loads(json.dumps(head)).get(key))
+    wanted = json.loads(json.dumps(head))
+    if found != wanted:
+        differs = sorted(key for key in {*wanted, *found} if found.get(key) != wanted.get(key))
         what = f"is of an evaluation with another {' and '.join(differs)}"
         raise InputError(f"file '{path}'", what, "Give --restart to begin anew, or another output")
     try:

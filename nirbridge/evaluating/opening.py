@@ -69,7 +69,7 @@ def _open_path(
         root = options.get("root")
         if root is None:
             raise InputError(f"data set '{name}'", "needs the folder where its files are", "Give it with --root")
-        labelled = recordings.open_named(name, root, bool(options.get("train", False)))
+        labelled = recordings.from_tonic(name, root, bool(options.get("train", False)))
         return _recordings(labelled, labels, plan, steps, options)
     if path.suffix.lower() == SUFFIX:
         if options.get("order") == "nt":

@@ -21,8 +21,9 @@ from nirbridge.reports import counted, shape_text
 from nirbridge.runtime import Array, Plan, step_note
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
 from nirbridge_events.labelled import LABELS as LABELS
-from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
+from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels
 from nirbridge_events.labelled import Labelled as Labelled
+from nirbridge_events.labelled import from_tonic as from_tonic
 from nirbridge_events.read_report import ReadReport
 from nirbridge_events.settings import EncoderSettings
 
@@ -224,11 +225,6 @@ def open_folder(root: Path) -> Labelled:
 def open_table(path: Path) -> Labelled:
     """The recordings that a table of files and labels names, in its folder; one that is missing is a bad sample."""
     return folder_with_labels(path.parent, lacking=True, table=path.name)
-
-
-def open_named(name: str, root: str, train: bool) -> Labelled:
-    """A data set that tonic lays out; see ``nirbridge_events.datasets``."""
-    return from_tonic(name, root, train)
 
 
 def _encoding(plan: Plan, options: dict[str, Any], labelled: Labelled) -> dict[str, Any]:
