@@ -25,6 +25,8 @@ from nirbridge_events import Events, FrameEncoder, counting, encode
 
 WINDOW = 10_000
 CHUNK = 1 << 16
+WINDOWS = 60
+"""Of a stream whose windows are timed one by one."""
 RATE = 10
 """Events a µs: 10 Mev/s, so that a window of 10 ms holds 100,000."""
 TARGETS = {(346, 260): 100e6, (1280, 720): 30e6}
@@ -152,15 +154,15 @@ def throughput(size: tuple[int, int], count: int, repeats: int) -> bool:
     return reached
 
 
-def window_times(size: tuple[int, int], options: dict[str, object], windows: int = 60) -> np.ndarray:
+def window_times(size: tuple[int, int], options: dict[str, object]) -> np.ndarray:
     """Seconds [2, N] for each window of 100,000 events, from the chunk to the frame, as a live stream meets them.
 
     First by the clock on the wall, then of the processor, which other programs do not lengthen.
     """
-    events = random_events(RATE * WINDOW * windows, size)
-    edges = np.searchsorted(events.t, np.arange(windows + 1) * WINDOW)
+    events = random_events(RATE * WINDOW * WINDOWS, size)
+    edges = np.searchsorted(events.t, np.arange(WINDOWS + 1) * WINDOW)
     encoder, seconds = FrameEncoder(size, WINDOW, start=0, **options), []
-    for first, last, end in zip(edges, edges[1:], np.arange(1, windows + 1) * WINDOW, strict=False):
+    for first, last, end in zip(edges, edges[1:], np.arange(1, WINDOWS + 1) * WINDOW, strict=False):
         start, used = time.perf_counter(), time.thread_time()
         made = [*encoder.windows(events[first:last]), *encoder.windows_until(int(end))]
         seconds.append((time.perf_counter() - start, time.thread_time() - used))

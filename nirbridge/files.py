@@ -112,7 +112,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         try:
             kept.finish()
         except OSError as error:
-            raw.failed = error
+            raw.failed = raw.failed or error
             raise
     except BrokenPipeError:
         raise

@@ -29,10 +29,6 @@ class Recording:
     output: Any
     records: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def outputs(self, plan: Plan) -> dict[str, NDArray[Any]]:
-        """The outputs by name, also where the graph of ``plan`` has one."""
-        return self.output if isinstance(self.output, dict) else {plan.outputs[0]: self.output}
-
 
 def arriving(records: Mapping[str, NDArray[Any]], source: Source) -> NDArray[Any]:
     """What comes over an edge: what its sender sent, a step later where the edge closes a cycle."""
