@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.speed.measuring import in_turns
 from nirbridge_events import Events, FrameEncoder, counting, encode
 
 WINDOW = 10_000
@@ -98,17 +99,6 @@ def tonic_frames(events: Events, size: tuple[int, int]) -> Callable[[], np.ndarr
     return lambda: transform(array)
 
 
-def in_turns(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds; the first round warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
-
-
 def same_counts(events: Events, size: tuple[int, int], theirs: np.ndarray) -> bool:
     encoder = FrameEncoder(size, WINDOW, "count", start=int(events.t[0]))
     ours = (window.frame for window in encoder.encode([events]))
@@ -131,7 +121,8 @@ def throughput(size: tuple[int, int], count: int, repeats: int) -> bool:
     if theirs := tonic_frames(events, size):
         runs["tonic ToFrame"] = theirs
     targets = dict.fromkeys(PROMISED, TARGETS[size]) | ENCODE_TARGETS[size]
-    medians = in_turns(runs, repeats)
+    seconds = in_turns(runs, repeats, time.perf_counter)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"\n{size[0]}x{size[1]}, {count / 1e6:g} million events at {RATE} Mev/s, windows of {WINDOW // 1000} ms")
     print(f"  {'':24}{'Mev/s':>8}{'times tonic':>13}{'times bincount':>16}{'target':>12}")
     reached = True
