@@ -21,10 +21,13 @@ from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.speed.measuring import in_turns
 from nirbridge_events import Events, FrameEncoder, counting, encode
 
 WINDOW = 10_000
 CHUNK = 1 << 16
+WINDOWS = 60
+"""Of a stream whose windows are timed one by one."""
 RATE = 10
 """Events a µs: 10 Mev/s, so that a window of 10 ms holds 100,000."""
 TARGETS = {(346, 260): 100e6, (1280, 720): 30e6}
@@ -96,17 +99,6 @@ def tonic_frames(events: Events, size: tuple[int, int]) -> Callable[[], np.ndarr
     return lambda: transform(array)
 
 
-def in_turns(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds; the first round warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
-
-
 def same_counts(events: Events, size: tuple[int, int], theirs: np.ndarray) -> bool:
     encoder = FrameEncoder(size, WINDOW, "count", start=int(events.t[0]))
     ours = (window.frame for window in encoder.encode([events]))
@@ -129,7 +121,8 @@ def throughput(size: tuple[int, int], count: int, repeats: int) -> bool:
     if theirs := tonic_frames(events, size):
         runs["tonic ToFrame"] = theirs
     targets = dict.fromkeys(PROMISED, TARGETS[size]) | ENCODE_TARGETS[size]
-    medians = in_turns(runs, repeats)
+    seconds = in_turns(runs, repeats, time.perf_counter)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"\n{size[0]}x{size[1]}, {count / 1e6:g} million events at {RATE} Mev/s, windows of {WINDOW // 1000} ms")
     print(f"  {'':24}{'Mev/s':>8}{'times tonic':>13}{'times bincount':>16}{'target':>12}")
     reached = True
@@ -152,15 +145,15 @@ def throughput(size: tuple[int, int], count: int, repeats: int) -> bool:
     return reached
 
 
-def window_times(size: tuple[int, int], options: dict[str, object], windows: int = 60) -> np.ndarray:
+def window_times(size: tuple[int, int], options: dict[str, object]) -> np.ndarray:
     """Seconds [2, N] for each window of 100,000 events, from the chunk to the frame, as a live stream meets them.
 
     First by the clock on the wall, then of the processor, which other programs do not lengthen.
     """
-    events = random_events(RATE * WINDOW * windows, size)
-    edges = np.searchsorted(events.t, np.arange(windows + 1) * WINDOW)
+    events = random_events(RATE * WINDOW * WINDOWS, size)
+    edges = np.searchsorted(events.t, np.arange(WINDOWS + 1) * WINDOW)
     encoder, seconds = FrameEncoder(size, WINDOW, start=0, **options), []
-    for first, last, end in zip(edges, edges[1:], np.arange(1, windows + 1) * WINDOW, strict=False):
+    for first, last, end in zip(edges, edges[1:], np.arange(1, WINDOWS + 1) * WINDOW, strict=False):
         start, used = time.perf_counter(), time.thread_time()
         made = [*encoder.windows(events[first:last]), *encoder.windows_until(int(end))]
         seconds.append((time.perf_counter() - start, time.thread_time() - used))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 
 
 def sentence(text: str) -> str:
@@ -109,6 +110,16 @@ class NirbridgeError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
+
+
+@contextmanager
+def placing(place: Callable[[str], str]) -> Iterator[None]:
+    """Errors raised in the block say ``place(where)`` in the place of each problem's ``where``."""
+    try:
+        yield
+    except NirbridgeError as error:
+        problems = [replace(problem, where=place(problem.where)) for problem in error.problems]
+        raise type(error).from_problems(problems) from error
 
 
 class FileError(NirbridgeError):

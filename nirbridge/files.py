@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from nirbridge.errors import FileError
+from nirbridge.errors import FileError, InputError
 
 _PART = ".nirbridge-{}.part"
 """Name of the n-th unfinished file of a folder: short, so that a name of 255 bytes can be written, and predictable, so
@@ -45,6 +45,18 @@ def require_target(path: str | os.PathLike[str]) -> Path:
     except OSError as error:  # a name that is too long, a loop of links
         raise unwritable(target, error) from error
     return target
+
+
+def require_suffix(path: str | os.PathLike[str], *known: str) -> None:
+    """Refuses a file whose name ends with none of these suffixes; pipes and devices have no such names.
+
+    Raises:
+        InputError: so.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in known and not is_stream(path):
+        expected = " or ".join(f"'{one}'" for one in known)
+        raise InputError(f"file '{path}'", f"ends with '{suffix}', expected {expected}", "Rename the output")
 
 
 def _require_folder(target: Path, folder: Path) -> None:
@@ -198,7 +210,7 @@ def _created(part: Path) -> tuple[Path, int] | None:
     except FileExistsError:
         return None
     # Before it is locked another process may take the file for a dead one's: it holds the lock then, or has removed it.
-    if _lock(descriptor) is not False and _is_at(part, descriptor):
+    if lock(descriptor) is not False and _is_at(part, descriptor):
         return part, descriptor
     os.close(descriptor)
     return None
@@ -210,15 +222,18 @@ def _remove_dead(part: Path) -> None:
     except OSError:  # there is none, or it is another user's
         return
     try:
-        if _lock(descriptor) and _is_at(part, descriptor):
+        if lock(descriptor) and _is_at(part, descriptor):
             with suppress(OSError):
                 part.unlink()
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool | None:
-    """Whether the lock is taken; None where the file system has none, so that nothing there counts as dead."""
+def lock(descriptor: int) -> bool | None:
+    """Takes the lock of an open file, and says whether it could: False where another process has it.
+
+    None stands for a file system without locks, so that nothing there counts as dead.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -59,11 +59,7 @@ def _plain(setting: dict[str, Any]) -> bool:
 
 def number(runs: Runs, data: str, name: str, setting: dict[str, Any], factor: float = 1.0) -> Sample:
     """A number of one setting, for each seed."""
-    found = []
-    for run in runs.of(NAME, data):
-        (row,) = (row for row in run["numbers"]["rows"] if row["setting"] == setting)
-        found.append(factor * row[name])
-    return Sample(tuple(found))
+    return runs.converted(name, setting, NAME, factor, data=data)
 
 
 def accuracy(runs: Runs, data: str, setting: dict[str, Any]) -> Sample:

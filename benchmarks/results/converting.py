@@ -18,10 +18,10 @@ from nirbridge.converting import convert_in_full
 from nirbridge.networks import build_network
 from train_data import DigitGraph, make_graph
 from training import CHECKPOINT, Processes, Run, load_checkpoint
-from training.configuration import Configuration, checked
+from training.configuration import Configuration
 
 from . import digit_graph
-from .training import RUNTIME, data_of
+from .training import RUNTIME, data_of, told
 
 Array = NDArray[np.float64]
 MEASURED = 50
@@ -38,8 +38,7 @@ def convert_images(work: dict[str, Any], seed: int) -> dict[str, Any]:
             for which of them energies are measured.
         seed: of weights and batches.
     """
-    torch.set_num_threads(1)
-    configuration = checked({**work["configuration"], "seed": seed}, "work")
+    configuration = told(work["configuration"], seed)
     data = data_of(configuration)
     network = analog_network(configuration)
     known = min(len(data.train), work.get("calibration", len(data.train)))

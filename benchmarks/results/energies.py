@@ -79,7 +79,8 @@ def _of(runs: Runs, data: str, bits: str, a: str, b: str) -> Sample:
 
 def _frontiers(runs: Runs, folder: Path) -> list[str]:
     text = []
-    for data, points in ((NMNIST, _points(runs, NMNIST, "memory")), (DIGITS, _points(runs, DIGITS, "memory"))):
+    for data in (NMNIST, DIGITS):
+        points = _points(runs, data)
         name = f"frontier-{data}.png"
         draw_frontier(points, folder / name, f"{data}, memory-aware energy")
         best = ", ".join(
@@ -89,21 +90,21 @@ def _frontiers(runs: Runs, folder: Path) -> list[str]:
     return text
 
 
-def _points(runs: Runs, data: str, model: str) -> list[OperatingPoint]:
-    """The means of all seeds as one point a setting."""
+def _points(runs: Runs, data: str) -> list[OperatingPoint]:
+    """The means of all seeds as one point a setting, with the energy of the memory-aware model."""
     points = []
     families = ((lanes.NAME, "M-LIF S", "S", (1, 4) if data == DIGITS else None), (levels.NAME, "ML-IF N", "N", (1, 4)))
     for experiment, family, key, shown in families:
         for cell in runs.cells(experiment, data):
             if shown is None or cell[key] in shown:
-                energy = runs.sample(f"{model}_pj", experiment, data, **cell).mean
+                energy = runs.sample("memory_pj", experiment, data, **cell).mean
                 share = runs.sample("accuracy", experiment, data, **cell).mean
                 group = f"{family}={cell[key]}"
                 points.append(OperatingPoint(f"T={cell['T']}", share, energy, cell["T"], group))
     if data == DIGITS:
         for setting in (s for s in conversion.told(runs) if s.keys() == {"phases"} and s["phases"] <= 16):
             share, energy, steps = (
-                conversion.number(runs, data, name, setting).mean for name in ("accuracy", f"{model}_pj", "latency")
+                conversion.number(runs, data, name, setting).mean for name in ("accuracy", "memory_pj", "latency")
             )
             points.append(OperatingPoint(f"T={setting['phases']}", share, energy, steps, "One-Spike"))
     return points

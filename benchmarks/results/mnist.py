@@ -65,11 +65,7 @@ def jobs(plan: Plan) -> list[Job]:
 
 def _number(runs: Runs, network: str, name: str, setting: dict[str, Any]) -> Sample:
     """A number of one setting in percent, for each seed."""
-    found = []
-    for run in runs.of(NAME, network=network):
-        (row,) = (row for row in run["numbers"]["rows"] if row["setting"] == setting)
-        found.append(100 * row[name])
-    return Sample(tuple(found))
+    return runs.converted(name, setting, NAME, 100.0, network=network)
 
 
 def _own(runs: Runs, network: str) -> Sample:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from itertools import takewhile
-from typing import Any
 
 import click
 
@@ -17,51 +17,21 @@ from .jobs import Job
 from .machine import Workers
 from .store import Outcome, Store, outcome
 
-
-def _train(work: dict[str, Any], seed: int) -> dict[str, Any]:
-    from .training import train_and_measure
-
-    return train_and_measure(work, seed)
-
-
-def _judge(work: dict[str, Any], seed: int) -> dict[str, Any]:
-    from .training import train_and_judge
-
-    return train_and_judge(work, seed)
-
-
-def _validate(work: dict[str, Any], seed: int) -> dict[str, Any]:
-    from .training import train_and_validate
-
-    return train_and_validate(work, seed)
-
-
-def _convert_images(work: dict[str, Any], seed: int) -> dict[str, Any]:
-    from .converting import convert_images
-
-    return convert_images(work, seed)
-
-
-def _convert_nodes(work: dict[str, Any], seed: int) -> dict[str, Any]:
-    from .converting import convert_nodes
-
-    return convert_nodes(work, seed)
-
-
-TASKS: dict[str, Callable[[dict[str, Any], int], dict[str, Any]]] = {
-    "train": _train,
-    "judge": _judge,
-    "validate": _validate,
-    "convert-images": _convert_images,
-    "convert-nodes": _convert_nodes,
+TASKS = {
+    "train": ("training", "train_and_measure"),
+    "judge": ("training", "train_and_judge"),
+    "validate": ("training", "train_and_validate"),
+    "convert-images": ("converting", "convert_images"),
+    "convert-nodes": ("converting", "convert_nodes"),
 }
-"""What jobs can do; a task takes its work and a seed and gives numbers. Torch is imported in the workers alone."""
+"""What jobs can do: a file here, which imports torch in the workers alone, and a function of work and seed in it."""
 
 
 def run_job(job: Job) -> Outcome:
     """Does one job in this process."""
     clock, busy = time.perf_counter(), time.process_time()
-    numbers = TASKS[job.task](job.work, job.seed)
+    file, function = TASKS[job.task]
+    numbers = getattr(import_module(f"{__package__}.{file}"), function)(job.work, job.seed)
     return outcome(job, time.perf_counter() - clock, time.process_time() - busy, numbers)
 
 

@@ -97,6 +97,16 @@ class Runs:
             raise InputError("runs", text, "Complete the runs of this experiment")
         return Sample(tuple(factor * run["numbers"][number] for run in found))
 
+    def converted(
+        self, number: str, setting: dict[str, Any], experiment: str, factor: float = 1.0, **which: Any
+    ) -> Sample:
+        """A number of one of the settings with which runs converted, for each seed; ``which`` as for :meth:`of`."""
+        found = []
+        for run in self.of(experiment, **which):
+            (row,) = (row for row in run["numbers"]["rows"] if row["setting"] == setting)
+            found.append(factor * row[number])
+        return Sample(tuple(found))
+
     def accuracy(self, experiment: str, data: str, **cell: Any) -> Sample:
         """The share of right answers, in percent."""
         return self.sample("accuracy", experiment, data, 100.0, **cell)

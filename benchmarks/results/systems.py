@@ -79,10 +79,6 @@ def section(runs: Runs, folder: Path) -> list[str]:
     return text
 
 
-def _row(line: dict[int, Sample], steps: list[int]) -> list[str]:
-    return [line[t].interval() if t in line else "" for t in steps]
-
-
 def _steps(runs: Runs) -> list[int]:
     return sorted({cell["T"] for cell in runs.cells(NAME, "mnist")})
 

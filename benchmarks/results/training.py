@@ -33,8 +33,7 @@ def train_and_measure(work: dict[str, Any], seed: int) -> dict[str, Any]:
         work: a configuration, as ``examples/train.py`` takes it.
         seed: of weights and batches.
     """
-    torch.set_num_threads(1)
-    configuration = checked({**work, "seed": seed}, "work")
+    configuration = told(work, seed)
     data = data_of(configuration)
     network, history = trained(configuration, data)
     numbers: dict[str, Any] = _accuracies(history)
@@ -43,9 +42,9 @@ def train_and_measure(work: dict[str, Any], seed: int) -> dict[str, Any]:
         numbers |= sums(network, frames, float(configuration.neuron.get("threshold", 1.0)))
         plain = {name: value for name, value in configuration.neuron.items() if name in ("name", "levels")}
         for name, neuron in (("gradient_growth", configuration.neuron), ("gradient_growth_plain", plain)):
-            told = replace(configuration, neuron=neuron)
-            (stage,) = stages(told, data.input_shape, data.num_classes)
-            numbers[name] = gradient_growth(stage, told, data)
+            changed = replace(configuration, neuron=neuron)
+            (stage,) = stages(changed, data.input_shape, data.num_classes)
+            numbers[name] = gradient_growth(stage, changed, data)
     return numbers | energies(network, data, frames)
 
 
@@ -56,8 +55,7 @@ def train_and_judge(work: dict[str, Any], seed: int) -> dict[str, Any]:
         work: a configuration, as ``examples/train.py`` takes it.
         seed: of weights and batches.
     """
-    torch.set_num_threads(1)
-    configuration = checked({**work, "seed": seed}, "work")
+    configuration = told(work, seed)
     _, history = trained(configuration, data_of(configuration))
     return _accuracies(history)
 
@@ -75,13 +73,18 @@ def train_and_validate(work: dict[str, Any], seed: int) -> dict[str, Any]:
         work: a configuration whose data hold some back.
         seed: of weights and batches.
     """
-    torch.set_num_threads(1)
-    configuration = checked({**work, "seed": seed}, "work")
+    configuration = told(work, seed)
     data = data_of(configuration)
     if data.validation is None:
         raise InputError("trial", "its data hold nothing back", "Set data.validation")
     _, history = trained(configuration, replace(data, test=data.validation, validation=None))
     return {"accuracy": history[-1]["test"], "train_accuracy": history[-1]["train"]}
+
+
+def told(work: dict[str, Any], seed: int) -> Configuration:
+    """The configuration of a job, whose process computes with one thread."""
+    torch.set_num_threads(1)
+    return checked({**work, "seed": seed}, "work")
 
 
 def data_of(configuration: Configuration) -> Data:

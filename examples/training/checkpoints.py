@@ -11,6 +11,7 @@ import torch
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.files import whole_file
+from training.configuration import short
 
 _FORMAT = "nirbridge training 1"
 _ANOTHER = "Give a checkpoint.pt of this script"
@@ -89,7 +90,7 @@ def load_checkpoint(path: str | Path, configuration: dict[str, Any]) -> Checkpoi
     wanted = json.loads(json.dumps(configuration))
     for key in sorted(saved.keys() | wanted.keys()):
         if saved.get(key) != wanted.get(key):
-            told, now = _short(saved.get(key)), _short(wanted.get(key))
+            told, now = short(saved.get(key)), short(wanted.get(key))
             found = f"comes from a run with {str(key)[:_SHOWN]}={told}, this one has {now}"
             raise InputError(where, found, "Resume with the same configuration")
     return Checkpoint(**content | {"configuration": saved})
@@ -109,7 +110,7 @@ def restore(path: str | Path, what: str, target: Any, state: dict[str, Any]) -> 
     """
     own = target.state_dict()
     missing, unknown = [k for k in own if k not in state], [k for k in state if k not in own]
-    found = [f"lacks {_short(k)}" for k in missing[:1]] + [f"has an unknown {_short(k)}" for k in unknown[:1]]
+    found = [f"lacks {short(k)}" for k in missing[:1]] + [f"has an unknown {short(k)}" for k in unknown[:1]]
     if found:
         raise FileError(f"checkpoint '{path}'", f"its {what} {' and '.join(found)}", _ANOTHER)
     try:
@@ -126,7 +127,7 @@ def _require_entries(where: str, content: dict[Any, Any]) -> None:
             raise FileError(where, found, _ANOTHER)
     unknown = [name for name in content if name not in _ENTRIES]
     if unknown:
-        raise FileError(where, f"holds {_short(unknown[0])}, which no checkpoint has", _ANOTHER)
+        raise FileError(where, f"holds {short(unknown[0])}, which no checkpoint has", _ANOTHER)
     if content["epoch"] < 0:
         raise FileError(where, f"its epoch is {content['epoch']}", _ANOTHER)
 
@@ -139,8 +140,3 @@ def _configuration(where: str, text: str) -> dict[str, Any]:
     if not isinstance(saved, dict):
         raise FileError(where, "its configuration has no keys", _ANOTHER)
     return saved
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

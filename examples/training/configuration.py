@@ -123,7 +123,7 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
     _require_no_nul(where, "", values)
     for name in values:
         if name not in known:
-            raise InputError(where, f"unknown key {_short(name)}", f"Use {', '.join(known)}")
+            raise InputError(where, f"unknown key {short(name)}", f"Use {', '.join(known)}")
     for name in ("data", "network"):
         if name not in values:
             raise InputError(where, f"has no section '{name}'", "Add it with at least a name")
@@ -137,7 +137,7 @@ def checked(values: dict[str, Any], where: str) -> Configuration:
         raise InputError(where, "section 'barrier' holds no keys", 'Write "barrier": {"levels": 8}')
     for name, options in (("recipe", tuple(READ)), ("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
         if name in values and values[name] not in options:
-            raise InputError(where, f"{name} is {_short(values[name])}", f"Use one of {', '.join(map(repr, options))}")
+            raise InputError(where, f"{name} is {short(values[name])}", f"Use one of {', '.join(map(repr, options))}")
     recipe = values.get("recipe", "direct")
     for name in values:
         readers = [other for other, read in READ.items() if name in read]
@@ -166,11 +166,12 @@ def _number(where: str, name: str, value: Any, kind: type[int] | type[float], lo
     if not fits or not low <= value <= high:
         limits = f"from {low:g}" if high == _MOST else f"from {low:g} to {high:g}"
         word = "whole number" if kind is int else "number"
-        raise InputError(where, f"{name}={_short(value)} is not a {word} {limits}", f"Choose another {name}")
+        raise InputError(where, f"{name}={short(value)} is not a {word} {limits}", f"Choose another {name}")
     return kind(value)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as errors quote it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
@@ -178,12 +179,12 @@ def _short(value: Any) -> str:
 def _require_no_nul(where: str, name: str, value: Any) -> None:
     """No text may hold what the system's calls end at; pathlib and torch would raise errors of their own."""
     if name.count(".") > _DEEPEST:
-        raise InputError(where, f"{_short(name)} is nested too deeply", "Leave it out")
+        raise InputError(where, f"{short(name)} is nested too deeply", "Leave it out")
     if isinstance(value, dict):
         for key, inner in value.items():
             _require_no_nul(where, f"{name}.{key}" if name else str(key), inner)
     elif isinstance(value, str) and "\0" in value:
-        raise InputError(where, f"{name}={_short(value)} holds a NUL", "Leave it out")
+        raise InputError(where, f"{name}={short(value)} holds a NUL", "Leave it out")
 
 
 def _read(path: Path) -> dict[str, Any]:

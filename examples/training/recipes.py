@@ -6,20 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from nirbridge.errors import InputError
 from nirbridge.networks import RESNETS, build_network, make_barrier, own_neuron
 from nirbridge.neurons import LMHT, QCFS, Barrier, MultiLevelIF, MultiLevelLIF, OverTime
-from nirbridge.neurons.surrogates import SURROGATES, Surrogate
+from nirbridge.neurons.surrogates import SURROGATES
 from nirbridge.training.hybrid import hybrid_network
 from nirbridge.training.lmht import direct_lmht, lmht_from_qcfs
 from training.configuration import Configuration
 
 NEURONS: dict[str, Callable[..., nn.Module]] = {"m-lif": MultiLevelLIF, "multi-level-if": MultiLevelIF}
 ANALOG, SPIKING = "analog", "spiking"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -113,26 +114,21 @@ def make_neuron(section: dict[str, Any]) -> nn.Module:
         InputError: an unknown name or option, or a value outside its limits.
     """
     options = dict(section)
-    name = options.pop("name")
     if isinstance(options.get("surrogate"), dict):
-        options["surrogate"] = _make_surrogate(options["surrogate"])
-    if name not in NEURONS:
-        raise InputError("neuron", f"unknown neuron {name!r}", f"Use one of {', '.join(map(repr, NEURONS))}")
-    try:
-        return NEURONS[name](**options)
-    except TypeError as error:
-        raise InputError(f"neuron '{name}'", str(error), "Check the names of its options") from error
+        options["surrogate"] = _made("surrogate", SURROGATES, options["surrogate"])
+    return _made("neuron", NEURONS, options)
 
 
-def _make_surrogate(section: dict[str, Any]) -> Surrogate:
+def _made(kind: str, known: Mapping[str, Callable[..., T]], section: dict[str, Any]) -> T:
+    """What a section asks for by its ``name``, with its other keys as options."""
     options = dict(section)
     name = options.pop("name", None)
-    if name not in SURROGATES:
-        raise InputError("surrogate", f"unknown surrogate {name!r}", f"Use one of {', '.join(map(repr, SURROGATES))}")
+    if name not in known:
+        raise InputError(kind, f"unknown {kind} {name!r}", f"Use one of {', '.join(map(repr, known))}")
     try:
-        return SURROGATES[name](**options)
+        return known[name](**options)
     except TypeError as error:
-        raise InputError(f"surrogate '{name}'", str(error), "Check the names of its options") from error
+        raise InputError(f"{kind} '{name}'", str(error), "Check the names of its options") from error
 
 
 def _inner(network: nn.Module | None) -> nn.Module:

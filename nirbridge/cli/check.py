@@ -12,10 +12,9 @@ from nirbridge.cli.common import (
     graph_argument,
     json_option,
     naming,
-    note_precision,
     precision_option,
-    read_flat_graph,
     read_inputs,
+    read_network,
 )
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.inputs import Inputs, data_option
@@ -71,8 +70,7 @@ def command(
     from nirbridge import check
     from nirbridge.checking.files import find_file_warnings
 
-    network = read_flat_graph(graph)
-    note_precision(graph, network, precision, dt)
+    network = read_network(graph, precision, dt)
     problems = [*check(network, runtime, dt, precision=precision), *find_file_warnings(graph)]
     if source.files and chip is None:
         raise InputError("option '-i'", "is for the activity on a chip", "Add --runtime lava --chip loihi1")

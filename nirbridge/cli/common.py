@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +11,7 @@ import click
 
 from nirbridge.cli.inputs import Inputs
 from nirbridge.cli.output import echo, take_stdout
-from nirbridge.errors import InputError, NirbridgeError
+from nirbridge.errors import InputError, NirbridgeError, placing
 
 if TYPE_CHECKING:
     import nir
@@ -21,8 +20,21 @@ if TYPE_CHECKING:
     from nirbridge.runtime import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
 
-graph_argument: Callable[[F], F] = click.argument("graph", type=click.Path(path_type=Path), metavar="F.nir")
+
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator; ``--help`` lists them in this order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+graph_argument: Callable[[F], F] = click.argument("graph", type=PATH, metavar="F.nir")
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 dt_option: Callable[[F], F] = click.option(
     "--dt", type=float, help="Seconds per step of neurons with time constants; else the EventInput's window, else 1e-3."
@@ -32,7 +44,7 @@ precision_option: Callable[[F], F] = click.option(
     type=click.Choice(["float", "fixed"]),
     help="'fixed' calculates in the integers of a chip; the default for what 'nirbridge quantize' made, else 'float'.",
 )
-_MEANING = (
+meaning_options = together(
     click.option(
         "--integrator",
         type=click.Choice(["euler", "exact", "hold"]),
@@ -49,7 +61,8 @@ _MEANING = (
         help="What a spike of a core NIR neuron does: v = v_reset, or v -= v_threshold - v_reset. Files do not say.",
     ),
 )
-_ENERGY = (
+"""What files leave open about core NIR neurons."""
+energy_options = together(
     click.option(
         "--model",
         type=click.Choice(["m-lif", "one-spike", "memory"]),
@@ -60,7 +73,7 @@ _ENERGY = (
     ),
     click.option(
         "--bits",
-        type=click.Choice(["32", "8"]),
+        type=click.Choice([32, 8]),
         help="Width of the numbers; by default 8 where weights are 8-bit integers, as 'nirbridge quantize' makes them, "
         "else 32.",
     ),
@@ -71,36 +84,15 @@ _ENERGY = (
         "events.",
     ),
 )
+"""How energy is estimated."""
 
 _IN_A_GRAPH = ("node ", "graph", "edge ")
 _IN_DATA = ("input",)
 
 
-def meaning_options(function: F) -> F:
-    """Adds the options that say what files leave open about core NIR neurons."""
-    return with_options(_MEANING, function)
-
-
-def energy_options(function: F) -> F:
-    """Adds the options that choose how energy is estimated."""
-    return with_options(_ENERGY, function)
-
-
-def with_options(options: Iterable[Callable[[F], F]], function: F) -> F:
-    """Adds several options, which ``--help`` lists in this order."""
-    for option in reversed(tuple(options)):
-        function = option(function)
-    return function
-
-
-@contextmanager
-def naming(graph: Path, data: Path | Inputs | None = None) -> Iterator[None]:
+def naming(graph: Path, data: Path | Inputs | None = None) -> AbstractContextManager[None]:
     """Adds the file to errors raised in the block that name only a node, or only an input."""
-    try:
-        yield
-    except NirbridgeError as error:
-        problems = [replace(p, where=_placed(p.where, graph, data)) for p in error.problems]
-        raise type(error).from_problems(problems) from error
+    return placing(lambda where: _placed(where, graph, data))
 
 
 def _placed(where: str, graph: Path, data: Path | Inputs | None) -> str:
@@ -128,6 +120,13 @@ def read_flat_graph(path: Path) -> FlatGraph:
         return read_flat(path)
 
 
+def read_network(path: Path, precision: str | None, dt: float | None) -> FlatGraph:
+    """As :func:`read_flat_graph`; :func:`note_precision` says which precision was taken."""
+    network = read_flat_graph(path)
+    note_precision(path, network, precision, dt)
+    return network
+
+
 def read_data(path: Path, graph: Graph, dt: float | None, samples: int | None = None) -> Any:
     """The data for a graph: NIR's own format by the suffix .nird, else .npy or .npz.
 
@@ -146,7 +145,15 @@ def read_data(path: Path, graph: Graph, dt: float | None, samples: int | None = 
     if path.suffix.lower() == SUFFIX:
         return read_nir_data(path, make_plan(graph, dt))
     found = read_arrays(path)
-    return found if samples not in (None, 1) else _with_batch_axis(path, found, graph, images=samples is not None)
+    if samples not in (None, 1):
+        return found
+    shapes, images = input_shapes(graph), samples is not None
+    if isinstance(found, dict):
+        return {
+            name: _batched(f"file '{path}', array '{name}'", array, shapes.get(name), images)
+            for name, array in found.items()
+        }
+    return _batched(f"file '{path}'", found, next(iter(shapes.values())) if len(shapes) == 1 else None, images)
 
 
 def read_inputs(inputs: Inputs, graph: Graph, dt: float | None) -> Any:
@@ -169,18 +176,6 @@ def read_inputs(inputs: Inputs, graph: Graph, dt: float | None) -> Any:
     return found
 
 
-def _with_batch_axis(path: Path, found: Any, graph: Graph, images: bool) -> Any:
-    """``found`` with a batch axis where all that its shape can mean is [T, *shape]."""
-    shapes = input_shapes(graph)
-    if not isinstance(found, dict):
-        shape = next(iter(shapes.values())) if len(shapes) == 1 else None
-        return _batched(f"file '{path}'", found, shape, images)
-    return {
-        name: _batched(f"file '{path}', array '{name}'", array, shapes.get(name), images)
-        for name, array in found.items()
-    }
-
-
 def input_shapes(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     """The shapes that the inputs of a graph state."""
     from nirbridge.ir import is_input
@@ -190,6 +185,7 @@ def input_shapes(graph: Graph) -> dict[str, tuple[int, ...] | None]:
 
 
 def _batched(where: str, array: Array, shape: tuple[int, ...] | None, images: bool) -> Array:
+    """``array`` with a batch axis where all that its shape can mean is [T, *shape]."""
     if shape is None or array.ndim == 0 or array.shape[1:] != shape or (images and len(array) == 1):
         return array
     steps = len(array)
@@ -198,7 +194,7 @@ def _batched(where: str, array: Array, shape: tuple[int, ...] | None, images: bo
     return array[:, None]
 
 
-def note_precision(path: Path, graph: Graph, precision: str | None, dt: float | None = None) -> None:
+def note_precision(path: Path, graph: Graph, precision: str | None, dt: float | None) -> None:
     """Says on stderr which precision was taken, where neither the call nor the file does and both could be meant."""
     from nirbridge.runtime import make_plan
     from nirbridge.runtime.precision import may_mean_integers
@@ -225,17 +221,14 @@ def require_output(path: Path | None, suffix: str | tuple[str, ...], *inputs: Pa
             input, or what draws it is not installed.
         FileError: it cannot be written there.
     """
-    from nirbridge.files import is_stdout, is_stream, require_target
+    from nirbridge.files import is_stdout, require_suffix, require_target
     from nirbridge.pictures import require_libraries
 
     if path is None:
         return
-    known = (suffix,) if isinstance(suffix, str) else suffix
     if is_stdout(path):
         take_stdout()
-    if path.suffix.lower() not in known and not is_stream(path):
-        expected = " or ".join(f"'{one}'" for one in known)
-        raise InputError(f"file '{path}'", f"ends with '{path.suffix}', expected {expected}", "Rename the output")
+    require_suffix(path, *((suffix,) if isinstance(suffix, str) else suffix))
     if path.suffix.lower() == ".png":
         require_libraries("a .png picture", "matplotlib")
     require_target(path)

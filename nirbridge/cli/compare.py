@@ -7,14 +7,7 @@ from typing import Any
 
 import click
 
-from nirbridge.cli.common import (
-    graph_argument,
-    json_option,
-    naming,
-    note_precision,
-    read_flat_graph,
-    read_inputs,
-)
+from nirbridge.cli.common import graph_argument, json_option, naming, read_inputs, read_network
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.inputs import Inputs, input_option
 from nirbridge.cli.output import echo, echo_text, print_json
@@ -60,8 +53,7 @@ def command(
     """
     from nirbridge.comparing import compare
 
-    network = read_flat_graph(graph)
-    note_precision(graph, network, precision, dt)
+    network = read_network(graph, precision, dt)
     names = None if runtimes is None else [name.strip() for name in runtimes.split(",") if name.strip()]
     with naming(graph, source):
         data = read_inputs(source, network, dt)

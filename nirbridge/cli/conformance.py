@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 
 import click
@@ -10,6 +9,7 @@ import click
 from nirbridge.cli.common import json_option
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.output import echo, echo_text, print_json
+from nirbridge.cli.progress import bar_of
 from nirbridge.errors import InputError
 
 
@@ -46,15 +46,9 @@ def command(ctx: click.Context, runtime: str, precision: str | None, random: int
     from nirbridge.conformance.judging import declared_but_refused, judge_random_graphs, judge_runtime
     from nirbridge.conformance.support_table import support_cells, to_table
 
-    with click.progressbar(
-        judge_random_graphs(runtime, random)
-        if random
-        else judge_runtime(runtime, None if precision is None else (precision,)),
-        length=random or None,
-        label=f"judging {runtime}",
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-    ) as bar:
+    precisions = None if precision is None else (precision,)
+    judging = judge_random_graphs(runtime, random) if random else judge_runtime(runtime, precisions)
+    with bar_of(f"judging {runtime}", judging, random or None) as bar:
         verdicts = list(bar)
     bad = [verdict for verdict in verdicts if not verdict.conforms]
     if as_json:

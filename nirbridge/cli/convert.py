@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
+from contextlib import AbstractContextManager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from nirbridge.cli.common import require_output
+from nirbridge.cli.common import PATH, require_output
 from nirbridge.cli.output import echo
+from nirbridge.cli.quantities import parsed
 from nirbridge.cli.runtime_options import NAMES, given, runtime_options, take_runtime_options
-from nirbridge.errors import InputError, NirbridgeError, UnsupportedError
+from nirbridge.errors import InputError, UnsupportedError, placing
 from nirbridge.reports import span
 
 if TYPE_CHECKING:
@@ -27,29 +26,23 @@ DATA = "argument 'data'"
 """How the library calls the samples."""
 
 
-def parse_numbers(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:
-    """Numbers with commas between, as 0.485,0.456,0.406.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value is None:
-        return None
+@parsed
+def parse_numbers(text: str, option: str) -> tuple[float, ...]:
+    """Numbers with commas between, as 0.485,0.456,0.406."""
     try:
-        return tuple(float(part) for part in value.split(","))
+        return tuple(float(part) for part in text.split(","))
     except ValueError:
-        found = f"'{value}' is not numbers with commas between"
-        raise InputError(f"option '--{param.name}'", found, "Give one, or one a channel, as 0.5,0.5,0.5") from None
+        found = f"'{text}' is not numbers with commas between"
+        raise InputError(f"option '{option}'", found, "Give one, or one a channel, as 0.5,0.5,0.5") from None
 
 
-_PATH = click.Path(path_type=Path)
 _MOST_JUDGED = 64
 
 
 @click.command("convert")
 @click.argument("spec")
-@click.option("--data", type=_PATH, required=True, metavar="X.npy", help="Calibration samples [N, *shape].")
-@click.option("-o", "--output", type=_PATH, required=True, metavar="F.nir", help="The graph to write.")
+@click.option("--data", type=PATH, required=True, metavar="X.npy", help="Calibration samples [N, *shape].")
+@click.option("-o", "--output", type=PATH, required=True, metavar="F.nir", help="The graph to write.")
 @click.option(
     "--method",
     type=click.Choice(["one-spike", "qcfs"]),
@@ -57,7 +50,7 @@ _MOST_JUDGED = 64
     show_default=True,
     help="one-spike for ReLU networks, qcfs for networks trained with QCFS.",
 )
-@click.option("--weights", type=_PATH, metavar="CKPT", help="Weights: .safetensors, or .pt with plain tensors.")
+@click.option("--weights", type=PATH, metavar="CKPT", help="Weights: .safetensors, or .pt with plain tensors.")
 @click.option("--phases", type=int, help="one-spike: T, steps a window; 16 if not given.")
 @click.option("--wait", type=int, help="one-spike: steps a layer waits, 0 to T; T, which is exact, if not given.")
 @click.option("--base", metavar="Q|auto", help="one-spike: base of the code; auto fits the data (default).")
@@ -94,9 +87,9 @@ _MOST_JUDGED = 64
 )
 @click.option("--std", callback=parse_numbers, metavar="N,..", help="one-spike: see --mean.")
 @click.option("--steps", type=int, help="qcfs: T; each neuron gets Q/T levels; 1 if not given.")
-@click.option("--report", type=_PATH, metavar="OUT.json", help="Errors of every layer, latency and warnings.")
-@click.option("--plot", type=_PATH, metavar="OUT.png", help="The same as a picture.")
-@click.option("--labels", type=_PATH, metavar="Y.npy", help="Classes of the samples [N], for accuracies.")
+@click.option("--report", type=PATH, metavar="OUT.json", help="Errors of every layer, latency and warnings.")
+@click.option("--plot", type=PATH, metavar="OUT.png", help="The same as a picture.")
+@click.option("--labels", type=PATH, metavar="Y.npy", help="Classes of the samples [N], for accuracies.")
 @click.option(
     "--samples",
     type=int,
@@ -155,16 +148,9 @@ def command(
     _say(f"latency: {latency.pipelined()} steps an image, one every {latency.phases} steps when pipelined")
 
 
-@contextmanager
-def _naming(data: Path) -> Iterator[None]:
+def _naming(data: Path) -> AbstractContextManager[None]:
     """Names the file in errors about the samples."""
-    try:
-        yield
-    except NirbridgeError as error:
-        problems = [
-            replace(problem, where=f"file '{data}'") if problem.where == DATA else problem for problem in error.problems
-        ]
-        raise type(error).from_problems(problems) from error
+    return placing(lambda where: f"file '{data}'" if where == DATA else where)
 
 
 def _say(text: str) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import json_option, read_graph
+from nirbridge.cli.common import PATH, json_option, read_graph
 from nirbridge.cli.failures import ANSWER_IS_NO
 from nirbridge.cli.output import echo, print_json
 
 
 @click.command()
-@click.argument("first", type=click.Path(path_type=Path), metavar="A.nir")
-@click.argument("second", type=click.Path(path_type=Path), metavar="B.nir")
+@click.argument("first", type=PATH, metavar="A.nir")
+@click.argument("second", type=PATH, metavar="B.nir")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> None:

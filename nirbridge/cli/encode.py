@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from nirbridge.cli.common import read_flat_graph, require_output
+from nirbridge.cli.common import PATH, read_flat_graph, require_output
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
 from nirbridge.cli.grid_options import grid_options
@@ -24,9 +24,9 @@ PICTURES = (".png", ".gif")
 
 @click.command("encode")
 @click.argument("source", metavar="REC")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The .npy file to write.")
-@click.option("--picture", type=click.Path(path_type=Path), help="A .png of some frames, or a .gif of all of them.")
-@click.option("--model", type=click.Path(path_type=Path), help="Take the coding from this model's EventInput.")
+@click.option("-o", "--output", type=PATH, help="The .npy file to write.")
+@click.option("--picture", type=PATH, help="A .png of some frames, or a .gif of all of them.")
+@click.option("--model", type=PATH, help="Take the coding from this model's EventInput.")
 @encoder_options
 @grid_options
 @reader_options

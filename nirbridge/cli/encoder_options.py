@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import F, with_options
-from nirbridge.cli.grid_options import grid, reading
+from nirbridge.cli.common import together
+from nirbridge.cli.grid_options import grid
 from nirbridge.cli.output import echo
-from nirbridge.cli.quantities import parse_duration as parse_duration
-from nirbridge.cli.reader_options import reader_flags
+from nirbridge.cli.progress import bar_of
+from nirbridge.cli.quantities import parse_duration, parsed
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,37 +23,27 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
-def parse_size(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Width and height in pixels such as 34x34.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value is None:
-        return None
-    match = _SIZE.fullmatch(value)
+@parsed
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """Width and height in pixels such as 34x34."""
+    match = _SIZE.fullmatch(text)
     if not match or not 0 < int(match[1]) <= 65536 or not 0 < int(match[2]) <= 65536:
-        raise InputError(_option(param), f"'{value}' is not WIDTHxHEIGHT in pixels", "Give it as 34x34")
+        raise InputError(f"option {option}", f"'{text}' is not WIDTHxHEIGHT in pixels", "Give it as 34x34")
     return int(match[1]), int(match[2])
 
 
-def parse_crop(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
-    """A part of the sensor such as 53,10,240x240: its left upper corner and its size.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value is None:
-        return None
+@parsed
+def parse_crop(text: str, option: str) -> tuple[int, int, int, int]:
+    """A part of the sensor such as 53,10,240x240: its left upper corner and its size."""
     from nirbridge_events.areas import parse_area
 
-    return parse_area(value, _option(param))
+    return parse_area(text, f"option {option}")
 
 
 sensor_option = click.option(
     "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
 )
-_ENCODER_OPTIONS = (
+encoder_options = together(
     click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
     click.option(
         "--coding",
@@ -82,20 +71,22 @@ _ENCODER_OPTIONS = (
     click.option("--max-gap", type=click.IntRange(0), help="Most empty windows in a row; 10000 if not given."),
     sensor_option,
 )
+"""How events become frames."""
 _ENCODER_NAMES = (
     "window", "per_events", "coding", "lanes", "phases", "bins", "tau", "subframes", "size", "downsample", "polarity"
 )  # fmt: skip
-
-
-def encoder_options(function: F) -> F:
-    """Adds the options that say how events become frames."""
-    return with_options(_ENCODER_OPTIONS, function)
 
 
 def encoder_flags(flags: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``nirbridge_events.encode`` that the options give, but for those of ``grid_options``."""
     names = {**{name: name for name in (*_ENCODER_NAMES, "crop", "max_gap")}, "sensor": "sensor_size"}
     return {name: flags[flag] for flag, name in names.items() if flags[flag] is not None}
+
+
+def reading(flags: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``nirbridge_events.open_recording`` that the options give, but for the sensor."""
+    names = ("columns", "time_unit", "camera", "sample", "bad_events", "jitter", "filters")
+    return {name: flags[name] for name in names if flags[name] not in (None, [])}
 
 
 def open_encoder(
@@ -116,7 +107,7 @@ def open_encoder(
     """
     from nirbridge_events import open_recording
 
-    how = reading(flags) | reader_flags(flags) | {"filters": flags["filters"]}
+    how = reading(flags)
     given = {name: flags[name] for name in _ENCODER_NAMES if flags[name] is not None}
     limits |= grid(flags)
     node = None if graph is None else _event_input(graph)
@@ -166,8 +157,7 @@ def _make_encoder(
 @contextmanager
 def progress(recording: Recording, label: str) -> Iterator[Callable[[], None]]:
     """A bar on stderr that follows the bytes read; hidden when stderr is no terminal."""
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(length=recording.source.total_bytes, label=label, file=sys.stderr, hidden=hidden) as bar:
+    with bar_of(label, total=recording.source.total_bytes) as bar:
         yield lambda: bar.update(max(0, recording.current.feed.position - bar.pos))
 
 
@@ -219,7 +209,3 @@ def _check_shape(graph: FlatGraph, frame_shape: tuple[int, int, int]) -> None:
         if shape != frame_shape:
             found = f"takes {shape}, the frames are {frame_shape} (polarities, height, width)"
             raise InputError(f"node '{name}' (Input)", found, "Set --size and --polarity to match the model")
-
-
-def _option(param: click.Parameter) -> str:
-    return f"option {param.opts[0]}"

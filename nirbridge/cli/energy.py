@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from nirbridge.cli.common import (
+    PATH,
     energy_options,
     graph_argument,
     json_option,
     naming,
-    note_precision,
-    read_flat_graph,
     read_inputs,
+    read_network,
     require_output,
 )
 from nirbridge.cli.inputs import Inputs, input_option
@@ -35,8 +35,8 @@ from nirbridge.cli.runtime_options import calculation_options, given
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Records the activity.")
 @calculation_options
 @json_option
-@click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw energy and rate of every layer.")
-def command(graph: Path, source: Inputs, bits: str | None, as_json: bool, plot: Path | None, **options: Any) -> None:
+@click.option("--plot", type=PATH, metavar="OUT.png", help="Draw energy and rate of every layer.")
+def command(graph: Path, source: Inputs, as_json: bool, plot: Path | None, **options: Any) -> None:
     """Estimate the energy of every layer, and of the same network as an ANN.
 
     Runs the graph on X.npy and counts what its layers receive and send. All numbers are means of one inference of one
@@ -52,11 +52,10 @@ def command(graph: Path, source: Inputs, bits: str | None, as_json: bool, plot: 
     from nirbridge.costing import draw_report, energy
 
     require_output(plot, ".png", graph, *source.paths)
-    network = read_flat_graph(graph)
-    note_precision(graph, network, options["precision"], options["dt"])
+    network = read_network(graph, options["precision"], options["dt"])
     with naming(graph, source):
         data = read_inputs(source, network, options["dt"])
-        report = energy(network, data, bits=None if bits is None else int(bits), **given(options))
+        report = energy(network, data, **given(options))
     if plot is not None:
         draw_report(report, plot)
         echo(f"wrote {plot}", err=True)

@@ -9,35 +9,34 @@ import click
 from click.core import ParameterSource
 
 from nirbridge.cli.common import (
+    PATH,
     energy_options,
     graph_argument,
     json_option,
     naming,
-    note_precision,
     read_flat_graph,
+    read_network,
     require_output,
 )
-from nirbridge.cli.encoder_options import encoder_flags, encoder_options
+from nirbridge.cli.encoder_options import encoder_flags, encoder_options, reading
 from nirbridge.cli.filter_options import filter_option
-from nirbridge.cli.grid_options import grid, grid_options, reading
+from nirbridge.cli.grid_options import grid, grid_options
 from nirbridge.cli.jobs_options import jobs_options
 from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import progress_of
 from nirbridge.cli.quantities import order_option, scale_option
-from nirbridge.cli.reader_options import reader_flags, reader_options
+from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.runtime_options import calculation_options, preferred_runtime, take_runtime_options
 from nirbridge.errors import InputError
 
 if TYPE_CHECKING:
     from nirbridge.ir import FlatGraph
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
 @graph_argument
 @click.argument("data", metavar="DATA")
-@click.option("--labels", type=_PATH, metavar="Y.npy", help="The class of each sample, [N]; else those of DATA.")
+@click.option("--labels", type=PATH, metavar="Y.npy", help="The class of each sample, [N]; else those of DATA.")
 @click.option("--steps", type=click.IntRange(1), metavar="T", help="Steps for still images; of recordings, frames.")
 @click.option("--runtime", metavar="NAME", help="What decides; norse where it runs the graph, else reference.")
 @click.option("--runtimes", metavar="A,B,..", help="Several: the first decides, and decisions that differ are counted.")
@@ -46,10 +45,10 @@ _PATH = click.Path(path_type=Path)
     metavar="SPEC|B.nir",
     help="The network it came from, file.py:callable as of 'export' or a graph: its accuracy on the same data.",
 )
-@click.option("--baseline-weights", type=_PATH, metavar="CKPT", help="Weights of a baseline SPEC.")
-@click.option("-o", "--output", type=_PATH, metavar="P.csv", help="A row a sample: .csv or .parquet.")
+@click.option("--baseline-weights", type=PATH, metavar="CKPT", help="Weights of a baseline SPEC.")
+@click.option("-o", "--output", type=PATH, metavar="P.csv", help="A row a sample: .csv or .parquet.")
 @click.option("--restart", is_flag=True, help="Begin anew where an interrupted run of the same output left off.")
-@click.option("--plot", type=_PATH, metavar="P.png", help="Draw the confusion matrix and the accuracy over steps.")
+@click.option("--plot", type=PATH, metavar="P.png", help="Draw the confusion matrix and the accuracy over steps.")
 @click.option(
     "--batch",
     type=click.IntRange(1),
@@ -103,8 +102,7 @@ def command(graph: Path, data: str, plot: Path | None, output: Path | None, as_j
 
     require_output(output, (".csv", ".parquet"), graph)
     require_output(plot, ".png", graph)
-    network = read_flat_graph(graph)
-    note_precision(graph, network, flags["precision"], flags["dt"])
+    network = read_network(graph, flags["precision"], flags["dt"])
     runtime, others = _runtimes(flags.pop("runtime"), flags.pop("runtimes"), network)
     options = _options(flags)
     told: list[str] = []
@@ -150,17 +148,12 @@ def _runtimes(one: str | None, several: str | None, network: FlatGraph) -> tuple
 def _options(flags: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``nirbridge.evaluate`` that the options give."""
     encoding = encoder_flags(flags) | grid(flags)
-    told = {name: value for name, value in reader_flags(flags).items() if value is not None} | reading(flags)
-    if flags["filters"]:
-        told["filters"] = flags["filters"]
     asked = click.get_current_context().get_parameter_source
     energy = {
         name: flags[name]
         for name in ("model", "bits", "input_kind")
         if flags[name] is not None and (flags["activity"] or asked(name) is not ParameterSource.DEFAULT)
     }
-    if "bits" in energy:
-        energy["bits"] = int(energy["bits"])
     named = flags["baseline"]
     names = (
         "labels", "steps", "restart", "batch", "jobs", "cluster", "samples", "bad", "activity", "order", "scale",
@@ -171,6 +164,6 @@ def _options(flags: dict[str, Any]) -> dict[str, Any]:
         **take_runtime_options(flags),
         "baseline": read_flat_graph(Path(named)) if named and Path(named).suffix.lower() == ".nir" else named,
         "encoding": encoding or None,
-        "reading": told or None,
+        "reading": reading(flags) or None,
         "energy": energy,
     }

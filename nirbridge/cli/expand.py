@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import dt_option, graph_argument, naming, read_data, read_graph, require_output
+from nirbridge.cli.common import PATH, dt_option, graph_argument, naming, read_data, read_graph, require_output
 from nirbridge.cli.output import echo
 
 TARGETS = ("lava-dl", "nirtorch", "norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spinnaker2")
@@ -15,7 +15,7 @@ TARGETS = ("lava-dl", "nirtorch", "norse", "rockpool", "sinabs", "snntorch", "sp
 
 @click.command()
 @graph_argument
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="CORE.nir", help="The result.")
+@click.option("-o", "--output", type=PATH, required=True, metavar="CORE.nir", help="The result.")
 @click.option(
     "--exact-for",
     type=click.Choice(["any-steps", "one-step", "substeps"]),
@@ -35,7 +35,7 @@ TARGETS = ("lava-dl", "nirtorch", "norse", "rockpool", "sinabs", "snntorch", "sp
     "-i",
     "--input",
     "source",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="X.npy",
     help="Data to measure the error on; random frames if not given.",
 )

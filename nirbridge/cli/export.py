@@ -9,48 +9,48 @@ from pathlib import Path
 
 import click
 
+from nirbridge.cli.common import PATH, require_output
 from nirbridge.cli.output import echo
 from nirbridge.errors import InputError
 
 
-def parse_shape(_context: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
+def parse_shape(text: str, option: str) -> tuple[int, ...]:
     """Whole numbers with commas between, as 2,34,34.
 
     Raises:
         InputError: it is anything else.
     """
-    parts = [part.strip() for part in value.split(",")]
+    parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch("[0-9]{1,9}", part) and int(part) > 0 for part in parts):
-        found = f"'{value}' is not positive whole numbers with commas between"
-        raise InputError("option '--input-shape'", found, "Give the shape of one frame, as 2,34,34")
+        found = f"'{text}' is not positive whole numbers with commas between"
+        raise InputError(f"option '{option}'", found, "Give the shape of one frame, as 2,34,34")
     return tuple(int(part) for part in parts)
 
 
 def parse_shapes(
-    context: click.Context, param: click.Parameter, values: tuple[str, ...]
+    _context: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
     """One shape, or one for each argument of forward, as left=4.
 
     Raises:
         InputError: a shape is no shape, a name stands twice, or is missing beside others.
     """
+    option = param.opts[0]
     if len(values) == 1 and "=" not in values[0]:
-        return parse_shape(context, param, values[0])
+        return parse_shape(values[0], option)
     shapes: dict[str, tuple[int, ...]] = {}
     for value in values:
         name, equals, numbers = value.partition("=")
         if not equals or not name or name in shapes:
             found = f"'{value}' is one of several without a name of its own"
-            raise InputError("option '--input-shape'", found, "Give NAME=N,.. once for each argument of forward")
-        shapes[name] = parse_shape(context, param, numbers)
+            raise InputError(f"option '{option}'", found, "Give NAME=N,.. once for each argument of forward")
+        shapes[name] = parse_shape(numbers, option)
     return shapes
 
 
 @click.command("export")
 @click.argument("spec")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="F.nir", help="The graph to write."
-)
+@click.option("-o", "--output", type=PATH, required=True, metavar="F.nir", help="The graph to write.")
 @click.option(
     "--input-shape",
     required=True,
@@ -62,7 +62,7 @@ def parse_shapes(
 )
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="CKPT",
     help="Weights to load first: .safetensors, or .pt with plain tensors.",
 )
@@ -87,8 +87,6 @@ def command(
       nirbridge export model.py:Net -o model.nir --input-shape 2,34,34 --weights model.safetensors
       nirbridge export model.py:Fusion -o model.nir --input-shape left=2,34,34 --input-shape right=2,34,34
     """
-    from nirbridge.cli.common import require_output
-
     require_output(output, ".nir", weights)
     from nirbridge.exporting import export, load_module, load_weights
     from nirbridge.ir import write

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import F, require_apart, require_output, with_options
+from nirbridge.cli.common import PATH, require_apart, require_output, together
 from nirbridge.cli.output import echo
 from nirbridge.cli.quantities import microseconds
 from nirbridge.errors import InputError
@@ -33,33 +33,22 @@ def parse_filters(_context: click.Context, param: click.Parameter, values: tuple
     return [parse_filter(text, lambda value: microseconds(option, value, "a length", 1)) for text in values]
 
 
-_FILTER_OPTIONS = (
+filter_option = click.option(
+    "--filter",
+    "filters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=parse_filters,
+    help="Takes events out, in the order given, and counts them: hot-pixels=learn[:1s] or =FILE (.npy mask, or "
+    "lines x,y), background=5ms, refractory=1ms, rate=2M (events a second), roi=X,Y,WxH, polarity=on|off.",
+)
+"""For commands on many recordings, of which each would have hot pixels of its own."""
+filter_options = together(
+    filter_option,
     click.option(
-        "--filter",
-        "filters",
-        metavar="NAME=VALUE",
-        multiple=True,
-        callback=parse_filters,
-        help="Takes events out, in the order given, and counts them: hot-pixels=learn[:1s] or =FILE (.npy mask, or "
-        "lines x,y), background=5ms, refractory=1ms, rate=2M (events a second), roi=X,Y,WxH, polarity=on|off.",
-    ),
-    click.option(
-        "--save-hot-pixels",
-        type=click.Path(path_type=Path),
-        metavar="MASK.npy",
-        help="Write the mask of --filter hot-pixels, bool [H, W].",
+        "--save-hot-pixels", type=PATH, metavar="MASK.npy", help="Write the mask of --filter hot-pixels, bool [H, W]."
     ),
 )
-
-
-def filter_option(function: Callable[..., None]) -> Callable[..., None]:
-    """Adds ``--filter`` alone, for commands on many recordings."""
-    return _FILTER_OPTIONS[0](function)
-
-
-def filter_options(function: F) -> F:
-    """Adds the options."""
-    return with_options(_FILTER_OPTIONS, function)
 
 
 def require_apart_from(

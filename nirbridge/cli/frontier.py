@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nirbridge.cli.common import (
+    PATH,
     energy_options,
     input_shapes,
     json_option,
@@ -25,14 +25,12 @@ from nirbridge.cli.output import echo, echo_text, print_json
 from nirbridge.cli.progress import adding, progress_of
 from nirbridge.cli.quantities import scale_option
 from nirbridge.cli.runtime_options import calculation_options, given
-from nirbridge.errors import InputError, NirbridgeError, Problem
+from nirbridge.errors import InputError, NirbridgeError, Problem, placing
 
 if TYPE_CHECKING:
     import nir
 
     from nirbridge.evaluating import Candidate, NetworkFile
-
-_PATH = click.Path(path_type=Path)
 
 
 def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -49,18 +47,18 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 @click.command()
-@click.argument("networks", type=_PATH, nargs=-1, required=True, metavar="A.nir B.nir ...")
+@click.argument("networks", type=PATH, nargs=-1, required=True, metavar="A.nir B.nir ...")
 @click.option(
     "-i",
     "--input",
     "sources",
-    type=_PATH,
+    type=PATH,
     multiple=True,
     metavar="X.npy",
     help="Data: frames [T, B, *shape], or still images [B, *shape]. Once for all networks, or once for each in their "
     "order.",
 )
-@click.option("--labels", type=_PATH, required=True, metavar="Y.npy", help="The class of each sample, [B].")
+@click.option("--labels", type=PATH, required=True, metavar="Y.npy", help="The class of each sample, [B].")
 @click.option(
     "--steps",
     callback=parse_steps,
@@ -69,7 +67,7 @@ def parse_steps(_context: click.Context, _parameter: click.Parameter, value: str
     "their own keep them. Phase codes, LM-HT graphs and those of 'convert --method qcfs' say it themselves.",
 )
 @scale_option
-@click.option("-o", "--output", type=_PATH, metavar="OUT.png", help="Draw the frontier.")
+@click.option("-o", "--output", type=PATH, metavar="OUT.png", help="Draw the frontier.")
 @energy_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N samples.")
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="Runs the networks.")
@@ -83,7 +81,6 @@ def command(
     steps: tuple[int, ...],
     scale: float,
     output: Path | None,
-    bits: str | None,
     samples: int | None,
     jobs: int,
     cluster: str | None,
@@ -122,8 +119,7 @@ def command(
             echo(line, err=True)
         for file, one in zip(files, candidates, strict=True):
             with _naming(file, labels):
-                width = None if bits is None else int(bits)
-                outcomes.append(judge(one, workers, progress=count, bits=width, **given(options)))
+                outcomes.append(judge(one, workers, progress=count, **given(options)))
     found = collected(outcomes)
     if output is not None:
         found.draw(output)
@@ -190,14 +186,11 @@ def _gathering(problems: list[Problem]) -> Iterator[None]:
 @contextmanager
 def _naming(file: NetworkFile, labels: Path) -> Iterator[None]:
     """Names the files in errors: of data also the network that they do not fit."""
-    try:
-        with naming(file.graph, file.input):
-            yield
-    except NirbridgeError as error:
-        data = f"file '{file.input}', "
-        placed = {"labels": f"file '{labels}'"}
-        problems = [
-            replace(p, where=placed.get(p.where, p.where).replace(data, f"file '{file.input}' for '{file.graph}', ", 1))
-            for p in error.problems
-        ]
-        raise type(error).from_problems(problems) from error
+
+    def place(where: str) -> str:
+        if where == "labels":
+            return f"file '{labels}'"
+        return where.replace(f"file '{file.input}', ", f"file '{file.input}' for '{file.graph}', ", 1)
+
+    with placing(place), naming(file.graph, file.input):
+        yield

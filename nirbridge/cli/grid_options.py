@@ -6,20 +6,15 @@ from typing import Any
 
 import click
 
-from nirbridge.cli.common import F, with_options
-from nirbridge.cli.quantities import microseconds, parse_time
+from nirbridge.cli.common import together
+from nirbridge.cli.quantities import microseconds, parse_time, parsed
 from nirbridge.errors import InputError
 
 
-def parse_start(_context: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
-    """A time as of ``parse_time``, or "first" or "zero".
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value is None or value in ("first", "zero"):
-        return value
-    return microseconds(param.opts[0], value, "first, zero or a time", 0)
+@parsed
+def parse_start(text: str, option: str) -> int | str:
+    """A time as of ``parse_time``, or "first" or "zero"."""
+    return text if text in ("first", "zero") else microseconds(option, text, "first, zero or a time", 0)
 
 
 jitter_option = click.option(
@@ -28,7 +23,7 @@ jitter_option = click.option(
     callback=parse_time,
     help="How far events may come out of order; they are sorted back. 1ms if not given.",
 )
-_GRID_OPTIONS = (
+grid_options = together(
     click.option(
         "--start",
         metavar="first|zero|TIME",
@@ -51,16 +46,7 @@ _GRID_OPTIONS = (
     ),
     jitter_option,
 )
-
-
-def grid_options(function: F) -> F:
-    """Adds the options."""
-    return with_options(_GRID_OPTIONS, function)
-
-
-def reading(flags: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of ``open_recording`` that the options give."""
-    return {name: flags[name] for name in ("bad_events", "jitter") if flags[name] is not None}
+"""Which events count, and where windows begin and end."""
 
 
 def grid(flags: dict[str, Any]) -> dict[str, Any]:

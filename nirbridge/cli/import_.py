@@ -6,24 +6,19 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import naming, require_output
+from nirbridge.cli.common import PATH, naming, require_output
 from nirbridge.cli.export import parse_shape
 from nirbridge.cli.output import echo
-
-
-def _shape(context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    return None if value is None else parse_shape(context, param, value)
+from nirbridge.cli.quantities import parsed
 
 
 @click.command("import")
-@click.argument("network", type=click.Path(path_type=Path), metavar="F.net")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="G.nir", help="The graph to write."
-)
+@click.argument("network", type=PATH, metavar="F.net")
+@click.option("-o", "--output", type=PATH, required=True, metavar="G.nir", help="The graph to write.")
 @click.option(
     "--input-shape",
     metavar="N,..",
-    callback=_shape,
+    callback=parsed(parse_shape),
     help="Shape of one frame, as 2,34,34, for a file without an input layer.",
 )
 def command(network: Path, output: Path, input_shape: tuple[int, ...] | None) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import json_option, require_output
+from nirbridge.cli.common import PATH, json_option, require_output
 from nirbridge.cli.encoder_options import progress, sensor_option
 from nirbridge.cli.grid_options import jitter_option
 from nirbridge.cli.output import echo, print_json
-from nirbridge.cli.reader_options import reader_flags, reader_options
+from nirbridge.cli.reader_options import reader_options
 from nirbridge.errors import NirbridgeError, Problem
 from nirbridge.reports import count_text, counted, rate_text, seconds_text
 
@@ -27,7 +27,7 @@ SHOWN = 8
 @click.command("info")
 @click.argument("sources", metavar="REC...", nargs=-1, required=True)
 @json_option
-@click.option("--picture", type=click.Path(path_type=Path), help="A .png of the events by pixel and of the rate.")
+@click.option("--picture", type=PATH, help="A .png of the events by pixel and of the rate.")
 @sensor_option
 @jitter_option
 @reader_options
@@ -54,7 +54,7 @@ def command(
         _require_picture(picture, sources)
     from nirbridge_events.readers.wanted import SeveralCamerasError
 
-    how = {"sensor_size": sensor, "jitter": jitter, **reader_flags(flags)}
+    how = {"sensor_size": sensor, "jitter": jitter, **flags}
     infos: list[RecordingInfo] = []
     surveys: list[Survey] = []
     problems: list[Problem] = []

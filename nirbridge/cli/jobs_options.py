@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import click
 
-from nirbridge.cli.common import F, with_options
+from nirbridge.cli.common import together
+from nirbridge.cli.quantities import parsed
 from nirbridge.errors import InputError
 from nirbridge.workers import all_cores, check_cluster
 
 
-def parse_jobs(_context: click.Context, param: click.Parameter, value: str) -> int:
-    """A number of processes; 0 and "all" stand for one a core.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value in ("0", "all"):
+@parsed
+def parse_jobs(text: str, option: str) -> int:
+    """A number of processes; 0 and "all" stand for one a core."""
+    if text in ("0", "all"):
         return all_cores()
-    if value.isdecimal():
-        return int(value)
-    raise InputError(f"option --{param.name}", f"'{value}' is no number of processes", "Give one as 4, or 'all'")
+    if text.isdecimal():
+        return int(text)
+    raise InputError(f"option {option}", f"'{text}' is no number of processes", "Give one as 4, or 'all'")
 
 
-def parse_cluster(_context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """The place of a cluster.
-
-    Raises:
-        InputError: it is neither "local" nor an address.
-    """
-    check_cluster(value)
-    return value
+@parsed
+def parse_cluster(text: str, _option: str) -> str:
+    """The place of a cluster: "local" or an address."""
+    check_cluster(text)
+    return text
 
 
-_OPTIONS = (
+jobs_options = together(
     click.option(
         "--jobs",
         metavar="N|all",
@@ -49,8 +44,4 @@ _OPTIONS = (
         "on this machine. Needs the library distributed.",
     ),
 )
-
-
-def jobs_options(function: F) -> F:
-    """Adds ``jobs``, an int, and ``cluster``, a str or None: the arguments of :func:`nirbridge.workers.crew`."""
-    return with_options(_OPTIONS, function)
+"""``jobs``, an int, and ``cluster``, a str or None: the arguments of :func:`nirbridge.workers.crew`."""

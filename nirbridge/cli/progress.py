@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
@@ -26,9 +26,26 @@ def progress_of(label: str, clock: Clock = time.monotonic) -> Iterator[Progress]
     if not sys.stderr.isatty():
         yield _Lines(label, clock)
         return
-    # The total is told with the first call: until then there is no bar, and notes may be printed.
-    with _Bar(label, clock) as bar:
-        yield bar
+    rate = _Rate(clock)
+    bar: Any = None
+    with ExitStack() as stack:
+
+        def show(done: int, total: int) -> None:
+            nonlocal bar
+            # The total is told with the first call: until then there is no bar, and notes may be printed.
+            if bar is None:
+                bar = stack.enter_context(
+                    click.progressbar(length=total, file=sys.stderr, show_pos=True, show_eta=False)
+                )
+            bar.label = f"{label}{rate.text(done, total)}"
+            bar.update(done - bar.pos)
+
+        yield show
+
+
+def bar_of(label: str, pieces: Iterable[Any] | None = None, total: int | None = None) -> Any:
+    """A bar over ``pieces``, or over a ``total`` which ``update`` is told; hidden where stderr is no terminal."""
+    return click.progressbar(pieces, total, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 def adding(progress: Progress, total: int) -> Callable[[int], None]:
@@ -70,24 +87,3 @@ class _Lines:
         if (done and self._clock() - self._told >= SECONDS) or (done == total and self._any):
             self._told, self._any = self._clock(), True
             echo(f"{self._label} {done:,} of {total:,} ({done / max(1, total):.0%}{rate})", err=True)
-
-
-class _Bar:
-    def __init__(self, label: str, clock: Clock) -> None:
-        self._label, self._rate = label, _Rate(clock)
-        self._bar: Any = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-
-    def __call__(self, done: int, total: int) -> None:
-        bar = self._bar
-        if bar is None:
-            bar = self._bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, show_eta=False)
-            bar.__enter__()
-        bar.label = f"{self._label}{self._rate.text(done, total)}"
-        bar.update(done - bar.pos)

@@ -3,52 +3,53 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeVar
 
 import click
 
 from nirbridge.errors import InputError
 
+T = TypeVar("T")
 _UNITS = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000}
 _RATIO = re.compile(r"\d+(\.\d+)?(/[1-9]\d*)?")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 
 
-def parse_duration(_context: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A length of time such as 10ms, 500us or 0.5s, as whole µs, at least 1.
+def parsed(parse: Callable[[str, str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """A callback of an option: what ``parse`` makes of its text, None where it is not given.
 
-    Raises:
-        InputError: it is anything else.
+    Args:
+        parse: gets the text, and the option as --window for its errors; it raises InputError for any other text.
     """
-    return None if value is None else microseconds(param.opts[0], value, "a length", 1)
+    return lambda _context, param, value: None if value is None else parse(value, param.opts[0])
 
 
-def parse_time(_context: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A time such as 0s, 10ms or 1.5s, as whole µs.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    return None if value is None else microseconds(param.opts[0], value, "a time", 0)
+@parsed
+def parse_duration(text: str, option: str) -> int:
+    """A length of time such as 10ms, 500us or 0.5s, as whole µs, at least 1."""
+    return microseconds(option, text, "a length", 1)
 
 
-def parse_scale(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    """A factor such as 0.5 or 1/255.
+@parsed
+def parse_time(text: str, option: str) -> int:
+    """A time such as 0s, 10ms or 1.5s, as whole µs."""
+    return microseconds(option, text, "a time", 0)
 
-    Raises:
-        InputError: it is anything else.
-    """
-    if not _RATIO.fullmatch(value):
-        raise InputError("option '--scale'", f"'{value}' is no number and no ratio", "Give it as 0.5 or 1/255")
-    number, _, divisor = value.partition("/")
+
+@parsed
+def parse_scale(text: str, option: str) -> float:
+    """A factor such as 0.5 or 1/255."""
+    if not _RATIO.fullmatch(text):
+        raise InputError(f"option '{option}'", f"'{text}' is no number and no ratio", "Give it as 0.5 or 1/255")
+    number, _, divisor = text.partition("/")
     return float(Fraction(number) / int(divisor or 1))
 
 
 scale_option = click.option(
     "--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255."
 )
-
-
 order_option = click.option(
     "--order", type=click.Choice(["nt", "tn"]), help="Axes of an array of frames: [N, T, ..] or [T, N, ..]."
 )

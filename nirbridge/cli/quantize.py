@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.common import (
+    PATH,
     dt_option,
     graph_argument,
     json_option,
@@ -28,7 +29,7 @@ _SAMPLES = 64
 
 @click.command()
 @graph_argument
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="Q.nir", help="The result.")
+@click.option("-o", "--output", type=PATH, required=True, metavar="Q.nir", help="The result.")
 @click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight with its sign, 1 to 8.")
 @click.option(
     "--per",
@@ -47,7 +48,7 @@ _SAMPLES = 64
 @click.option(
     "--data",
     "source",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="X.npy",
     help="Calibration data [T, B, *shape]: a step for inputs that are no integers, states within 24 bits. With "
     "--samples, --steps, --scale or --order: a file or folder as 'evaluate' takes it.",

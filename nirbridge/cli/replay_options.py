@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import click
-
+from nirbridge.cli.quantities import parsed
 from nirbridge.errors import InputError
 
 
-def parse_speed(_context: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
-    """A factor such as 0.1 or 2, or "max".
-
-    Raises:
-        InputError: it is anything else.
-    """
-    if value is None or value == "max":
-        return value
+@parsed
+def parse_speed(text: str, option: str) -> float | str:
+    """A factor such as 0.1 or 2, or "max"."""
     try:
-        return float(value)
+        return text if text == "max" else float(text)
     except ValueError as error:
-        found = f"'{value}' is neither a factor nor max"
-        raise InputError(f"option {param.opts[0]}", found, "Give it as 0.1, 2 or max") from error
+        found = f"'{text}' is neither a factor nor max"
+        raise InputError(f"option {option}", found, "Give it as 0.1, 2 or max") from error
 
 
 def replay(pace: str | None, speed: float | str | None, paced: bool) -> tuple[str | None, float | None]:

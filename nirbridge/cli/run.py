@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nirbridge.cli.common import (
+    PATH,
     dt_option,
     graph_argument,
     meaning_options,
     naming,
-    note_precision,
     precision_option,
-    read_flat_graph,
     read_inputs,
+    read_network,
     require_output,
 )
 from nirbridge.cli.inputs import Inputs, input_option
@@ -38,7 +38,7 @@ OUTPUT = "output"
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="OUT.npz",
     help="File for 'output' (several outputs: one array by name) and one array for each recorded node; with the "
     "suffix .nird in NIR's data format, graded spikes as valued events.",
@@ -82,17 +82,16 @@ def command(
     from nirbridge.runtime import compile
 
     require_output(output, (".npz", SUFFIX), graph, *source.paths)
-    network = read_flat_graph(graph)
-    note_precision(graph, network, precision, dt)
+    network = read_network(graph, precision, dt)
     with naming(graph, source), compile(network, runtime, dt=dt, precision=precision, **given(options)) as program:
         data = read_inputs(source, network, dt)
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started
-    _note_inferences(graph, network, result)
+    outputs = program.by_name(result.output)
+    _note_inferences(graph, network, outputs)
     arrays = _named(result, program.plan.outputs)
     if output is not None and output.suffix.lower() == SUFFIX:
-        outputs = result.output if isinstance(result.output, dict) else {program.plan.outputs[0]: result.output}
         write_nir_data(output, {**result.records, **outputs}, program.plan)
         echo(f"wrote {output}", err=True)
     elif output is not None:
@@ -100,15 +99,14 @@ def command(
         echo(f"wrote {output}", err=True)
     else:
         echo_text(_summary(arrays))
-    echo(_line(runtime, result, program.plan, seconds), err=True)
+    echo(_line(runtime, outputs, program.plan, seconds), err=True)
 
 
-def _note_inferences(path: Path, graph: FlatGraph, result: Recording) -> None:
+def _note_inferences(path: Path, graph: FlatGraph, outputs: dict[str, Array]) -> None:
     """Says on stderr that frames follow one another in a graph that conversion made for fewer of them."""
     from nirbridge.ir import frames_of_inference
 
     frames = frames_of_inference(graph)
-    outputs = result.output if isinstance(result.output, dict) else {OUTPUT: result.output}
     steps = len(next(iter(outputs.values())))
     if frames is not None and steps > frames:
         found = f"was converted for {counted(frames, 'frame')} an inference, and {steps} followed one another"
@@ -145,10 +143,9 @@ def _summary(arrays: dict[str, Array]) -> str:
     return table(headers, rows, right=headers[2:])
 
 
-def _line(runtime: str, result: Recording, plan: Plan, seconds: float) -> str:
+def _line(runtime: str, outputs: dict[str, Array], plan: Plan, seconds: float) -> str:
     from nirbridge.runtime import sends_spikes
 
-    outputs = result.output if isinstance(result.output, dict) else {plan.outputs[0]: result.output}
     counts: dict[str, list[int]] = {"spike": [], "nonzero analog value": []}
     for name, array in outputs.items():
         word = "spike" if sends_spikes(plan, name) else "nonzero analog value"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import F, dt_option, meaning_options, precision_option, with_options
+from nirbridge.cli.common import dt_option, meaning_options, precision_option, together
 from nirbridge.cli.output import echo
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PREFERRED = ("norse", "reference")
 """Runtimes that commands on long data try by themselves, the faster one first."""
 NAMES = ("device", "dtype", "exact", "sparse", "mapping", "timeout")
-_OPTIONS = (
+runtime_options = together(
     click.option("--device", metavar="NAME", help="For runtimes that have devices, as norse: cpu, cuda, cuda:0."),
     click.option("--dtype", metavar="NAME", help="For runtimes that have several, as norse: float32, float64."),
     click.option("--exact/--no-exact", default=None, help="For norse on CUDA: plain sums, or cuDNN's faster ones."),
@@ -24,16 +24,9 @@ _OPTIONS = (
     click.option("--mapping", metavar="NAME", help="For runtimes that have several, as lava: processes, fused."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes with processes of their own, as lava."),
 )
-
-
-def runtime_options(function: F) -> F:
-    """Adds an option for each of ``NAMES``; where it is not given it is None, and the runtime chooses."""
-    return with_options(_OPTIONS, function)
-
-
-def calculation_options(function: F) -> F:
-    """Adds the options of a command that calculates: of its runtime, and of what the graph means."""
-    return with_options((runtime_options, precision_option, dt_option, meaning_options), function)
+"""An option for each of ``NAMES``; where it is not given it is None, and the runtime chooses."""
+calculation_options = together(runtime_options, precision_option, dt_option, meaning_options)
+"""Those of a command that calculates: of its runtime, and of what the graph means."""
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from nirbridge.cli.common import json_option
@@ -24,26 +26,10 @@ def command(as_json: bool) -> None:
 
     states = runtimes()
     if as_json:
-        print_json(
-            {
-                name: {
-                    "usable": s.usable,
-                    "version": s.version,
-                    "reason": s.reason,
-                    "install": s.install,
-                    "summary": s.summary,
-                }
-                for name, s in states.items()
-            }
-        )
+        print_json({name: {"usable": state.usable, **asdict(state)} for name, state in states.items()})
         return
     rows = [
-        (
-            name,
-            s.version or "-",
-            "usable" if s.usable else f"not usable: {s.lack}",
-            s.summary,
-        )
-        for name, s in states.items()
+        (name, state.version or "-", "usable" if state.usable else f"not usable: {state.lack}", state.summary)
+        for name, state in states.items()
     ]
     echo_text(table(("runtime", "version", "state", "is"), rows))

@@ -75,31 +75,24 @@ class Relay:
         self._outputs, self._one_by_one = outputs, threading.Lock()
         self.broken: BaseException | None = None
 
-    def lines(self, name: str, pipe: Connection) -> None:
-        """The decisions of a child, until it ends."""
-        with os.fdopen(os.dup(pipe.fileno()), encoding="utf-8", errors="backslashreplace") as file:
-            for text in file:
-                try:
-                    line = {"source": name, **json.loads(text)}
-                except (TypeError, ValueError):  # a library that prints
-                    echo(f"[{name}] {text.rstrip()}", err=True)
-                    continue
-                self._put(line)
-
-    def messages(self, name: str, pipe: Connection) -> None:
-        """What a child says on stderr, until it ends."""
-        with os.fdopen(os.dup(pipe.fileno()), encoding="utf-8", errors="backslashreplace") as file:
-            for text in file:
-                with self._one_by_one:
-                    echo(f"[{name}] {text.rstrip()}", err=True)
-
-    def _put(self, line: dict[str, Any]) -> None:
+    def decision(self, name: str, text: str) -> None:
+        """A line that a child writes to stdout."""
+        try:
+            line = {"source": name, **json.loads(text)}
+        except (TypeError, ValueError):  # a library that prints
+            self.message(name, text)
+            return
         with self._one_by_one:
             if self.broken is None:
                 try:
                     self._outputs.put(line)
                 except (NirbridgeError, OSError) as error:
                     self.broken = error
+
+    def message(self, name: str, text: str) -> None:
+        """A line that a child says on stderr."""
+        with self._one_by_one:
+            echo(f"[{name}] {text.rstrip()}", err=True)
 
 
 def stream_several(sources: Sequence[str], stream_one: StreamOne, options: dict[str, Any]) -> None:
@@ -164,16 +157,18 @@ def _started(name: str, relay: Relay, task: tuple[str, StreamOne, dict[str, Any]
         process.start()
     relays = tuple(
         threading.Thread(target=_relayed, args=(take, name, pipe), name=f"nirbridge-relay-{name}", daemon=True)
-        for take, pipe in ((relay.lines, lines), (relay.messages, said))
+        for take, pipe in ((relay.decision, lines), (relay.message, said))
     )
     for thread in relays:
         thread.start()
     return Child(name, process, relays)
 
 
-def _relayed(take: Callable[[str, Connection], None], name: str, pipe: Connection) -> None:
-    with pipe:
-        take(name, pipe)
+def _relayed(take: Callable[[str, str], None], name: str, pipe: Connection) -> None:
+    """Hands on what a child writes into a pipe, line by line, until it ends."""
+    with pipe, os.fdopen(os.dup(pipe.fileno()), encoding="utf-8", errors="backslashreplace") as file:
+        for text in file:
+            take(name, text)
 
 
 def _wait(children: list[Child], relay: Relay) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from nirbridge.cli.common import graph_argument, json_option, read_flat_graph, require_output
+from nirbridge.cli.common import PATH, graph_argument, json_option, read_flat_graph, require_output
 from nirbridge.cli.output import echo, echo_text, print_json
 
 
 @click.command()
 @graph_argument
 @json_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="GRAPH.svg", help="Draw the graph as SVG.")
+@click.option("-o", "--output", type=PATH, metavar="GRAPH.svg", help="Draw the graph as SVG.")
 def command(graph: Path, as_json: bool, output: Path | None) -> None:
     """Show nodes, shapes, levels, parameters and edges of a graph; draw it.
 

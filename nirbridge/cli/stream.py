@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import dt_option, note_precision, precision_option, read_flat_graph
+from nirbridge.cli.common import PATH, dt_option, precision_option, read_network
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
@@ -37,7 +37,7 @@ WATCH_SECONDS = 0.1
 
 @click.command("stream")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model to run.")
+@click.option("--model", required=True, type=PATH, help="The model to run.")
 @dt_option
 @precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
@@ -169,8 +169,7 @@ def stream_one(
     require_filter_target(flags)
     stack = click.get_current_context().with_resource(ExitStack())
     names = None if labels is None else _labels(labels)
-    network = read_flat_graph(model)
-    note_precision(model, network, precision, dt)
+    network = read_network(model, precision, dt)
     recording, encoder = open_encoder(source, network, sensor, flags, gap="count")
     stack.callback(recording.close)
     how = {name: flags[name] for name in _STREAM_NAMES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def draw(result: DemoResult, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _legend(figure: object) -> None:
+def _legend(figure: Any) -> None:
     from matplotlib.patches import Patch
 
     handles = [
@@ -42,26 +43,26 @@ def _legend(figure: object) -> None:
             _LEVELS, ("no event", "lane 0: value 1", "lane 1: value 2", "lane 2: value 4"), strict=True
         )
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=9, frameon=False)  # type: ignore[attr-defined]
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=9, frameon=False)
 
 
-def _digit_row(figure: object, grid: object, row: int, digit: Streamed) -> None:
+def _digit_row(figure: Any, grid: Any, row: int, digit: Streamed) -> None:
     from matplotlib.colors import ListedColormap
 
-    axis = figure.add_subplot(grid[row, 0])  # type: ignore[attr-defined, index]
+    axis = figure.add_subplot(grid[row, 0])
     axis.imshow(digit.image, cmap="gray")
     axis.set_ylabel(f"class {digit.label}", fontsize=11)
     axis.set_title("digit" if row == 0 else "", fontsize=10)
     film_frames = frames(digit.events)
     for column, step in enumerate((0, 2, 4, 7), start=1):
         lanes = np.ceil(np.log2(film_frames[step].max(axis=0) + 1))  # 0, 1, 2, 4 → 0, 1, 2, 3
-        axis = figure.add_subplot(grid[row, column])  # type: ignore[attr-defined, index]
+        axis = figure.add_subplot(grid[row, column])
         axis.imshow(lanes, cmap=ListedColormap(_LEVELS), vmin=-0.5, vmax=3.5)
         axis.set_title(f"frame {step} ({(step + 1) * EVENT_INPUT.window // 1000} ms)" if row == 0 else "", fontsize=10)
-    for axis in figure.axes[-5:]:  # type: ignore[attr-defined]
+    for axis in figure.axes[-5:]:
         axis.set(xticks=[], yticks=[])
     scores = np.array(digit.scores)
-    axis = figure.add_subplot(grid[row, 5])  # type: ignore[attr-defined, index]
+    axis = figure.add_subplot(grid[row, 5])
     ends = (np.arange(len(scores)) + 1) * EVENT_INPUT.window / 1000
     for k in range(scores.shape[1]):
         chosen = k == digit.decision
@@ -75,8 +76,8 @@ def _digit_row(figure: object, grid: object, row: int, digit: Streamed) -> None:
     axis.set_xlabel("ms of events" if row == SHOWN - 1 else "", fontsize=9)
 
 
-def _latency_row(figure: object, place: object, result: DemoResult) -> None:
-    axis = figure.add_subplot(place)  # type: ignore[attr-defined]
+def _latency_row(figure: Any, place: Any, result: DemoResult) -> None:
+    axis = figure.add_subplot(place)
     latencies = result.latencies
     axis.hist(latencies, bins=40, color="#4292c6")
     above = {"xycoords": axis.get_xaxis_transform(), "textcoords": "offset points"}

@@ -125,9 +125,10 @@ def run_demo(folder: Path, count: int, say: Say, progress: Callable[[Any], Any])
     Raises:
         NirbridgeError: the exported graph has a problem, or no runtime can stream it.
     """
-    usable = tuple(name for name, state in nirbridge.runtimes().items() if state.usable)
-    for name, state in nirbridge.runtimes().items():
-        if not state.usable:
+    states = nirbridge.runtimes()
+    usable = tuple(name for name, state in states.items() if state.usable)
+    for name, state in states.items():
+        if name not in usable:
             say(f"  runtime '{name}' is left out: {state.lack}")
     start = perf_counter()
     path = folder / "demo.nir"

@@ -4,52 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from nirbridge.errors import InputError
-from nirbridge.evaluating.array_sources import ArrayCut, ArraySource, identity_of
+from nirbridge.evaluating.array_sources import ArraySource, Cut, identity_of
 from nirbridge.evaluating.layout import Layout, layout_of
-from nirbridge.evaluating.samples import Batch
+from nirbridge.evaluating.samples import Batch, Part
+from nirbridge.evaluating.steps import steps_of_still
+from nirbridge.ir import Graph
 from nirbridge.runtime import Array, Plan
-
-
-@dataclass(frozen=True)
-class ArrayPart:
-    """See ``samples.Part``."""
-
-    cuts: Mapping[str, ArrayCut]
-    layouts: Mapping[str, Layout]
-    steps: int
-    scale: float
-    still: bool
-
-    def load(self) -> Batch:
-        """See ``samples.Part``: a sample that holds NaN or infinity is bad."""
-        arrays = {name: self._frames(name) for name in self.cuts}
-        count = next(iter(arrays.values())).shape[1]
-        broken = {name: _broken(array) for name, array in arrays.items()}
-        bad = {
-            int(place): "holds NaN or infinity" + (f" for '{name}'" if len(arrays) > 1 else "")
-            for name, places in broken.items()
-            for place in places
-        }
-        places = np.setdiff1d(np.arange(count), list(bad)) if bad else np.arange(count)
-        x = {name: array[:, places] if bad else array for name, array in arrays.items()}
-        return Batch(x, places, np.full(len(places), self.steps), self.still, bad)
-
-    def _frames(self, name: str) -> Array:
-        """[T, B, *shape] of one input."""
-        layout, values = self.layouts[name], self.cuts[name].load()
-        if self.scale != 1:
-            wide = np.result_type(values.dtype, np.float32)  # half precision overflows, and rounds the factor
-            values = np.multiply(values, wide.type(self.scale), dtype=wide)
-        if layout.steps is None:
-            values = np.ascontiguousarray(values).reshape(len(values), *layout.shape)
-            return np.broadcast_to(values, (self.steps, *values.shape))
-        values = np.moveaxis(values, layout.axis, 1)
-        return np.ascontiguousarray(values).reshape(*values.shape[:2], *layout.shape)
 
 
 @dataclass(frozen=True)
@@ -59,20 +24,25 @@ class ArraySamples:
     sources: Mapping[str, ArraySource]
     layouts: Mapping[str, Layout]
     labels: Array | None
-    steps: int | None
+    steps: int
     notes: tuple[str, ...]
-    identity: tuple[str | int | float, ...]
-    scale: float = 1.0
+    order: str | None
+    scale: float
     input_kind: str | None = None
+
+    @property
+    def identity(self) -> tuple[str | int | float, ...]:
+        """The arrays, and how they are read."""
+        arrays = (part for source in self.sources.values() for part in identity_of(source))
+        return (*arrays, self.steps, self.scale, str(self.order))
 
     def __len__(self) -> int:
         return next(iter(self.layouts.values())).samples
 
-    def part(self, first: int, stop: int) -> ArrayPart:
+    def part(self, first: int, stop: int) -> Part:
         """See ``samples.Samples``."""
         cuts = {name: source.cut(self.layouts[name].axis, first, stop) for name, source in self.sources.items()}
-        assert self.steps is not None, "arrays have as many steps for each sample"
-        return ArrayPart(cuts, self.layouts, self.steps, self.scale, self.still)
+        return partial(_load, cuts, self.layouts, self.steps, self.scale, self.still)
 
     def name(self, number: int) -> str:
         """Samples of an array have no file of their own."""
@@ -91,9 +61,9 @@ class ArraySamples:
 def array_samples(
     where: str,
     sources: Mapping[str, ArraySource],
+    graph: Graph,
     plan: Plan,
     *,
-    still_steps: Any,
     labels: Array | None = None,
     steps: int | None = None,
     order: str | None = None,
@@ -104,19 +74,20 @@ def array_samples(
     Args:
         where: what they are, for messages.
         sources: the arrays; the only one goes to the only input, whatever its name.
-        plan: of the graph that takes them.
-        still_steps: gives T for still images, or raises.
+        graph: that takes them; it may say T of still images.
+        plan: of the graph.
         labels: [N]; they also tell which axis is N.
         steps: that the caller asked for; frames must have as many.
         order: "nt" or "tn", where the axes do not say.
         scale: a factor on all values.
 
     Raises:
-        InputError: an input has no array, or shapes or dtypes do not fit.
+        InputError: an input has no array, shapes or dtypes do not fit, or nothing says T.
     """
     arrays = dict(zip(plan.inputs, sources.values(), strict=True)) if len(sources) == len(plan.inputs) == 1 else sources
     if set(arrays) != set(plan.inputs):
-        found = f"holds {', '.join(sorted(arrays)) or 'no data'}, the graph's inputs are {', '.join(plan.inputs)}"
+        names = ", ".join(sorted(name or "an array without a name" for name in arrays)) or "no data"
+        found = f"holds {names}, the graph's inputs are {', '.join(plan.inputs)}"
         raise InputError(where, found, "Give one array for each input, by its name")
     count = None if labels is None else labels.size
     layouts, notes = {}, []
@@ -131,9 +102,34 @@ def array_samples(
         differ = ", ".join(sorted(f"{n} samples of {t or 'no'} steps" for n, t in sizes))
         raise InputError(where, f"inputs disagree: {differ}", "Give arrays of equal ones")
     ((_, given),) = sizes
-    made = _steps(where, given, steps, plan) if given is not None else still_steps()
-    identity = (*(part for source in arrays.values() for part in identity_of(source)), made, scale, str(order))
-    return ArraySamples(arrays, layouts, labels, made, tuple(notes), identity, scale)
+    made = _steps(where, given, steps, plan) if given is not None else steps_of_still(graph, plan, steps)
+    return ArraySamples(arrays, layouts, labels, made, tuple(notes), order, scale)
+
+
+def _load(cuts: Mapping[str, Cut], layouts: Mapping[str, Layout], steps: int, scale: float, still: bool) -> Batch:
+    """A part, in which a sample that holds NaN or infinity is bad."""
+    arrays = {name: _frames(cut(), layouts[name], steps, scale) for name, cut in cuts.items()}
+    count = next(iter(arrays.values())).shape[1]
+    bad = {
+        int(place): "holds NaN or infinity" + (f" for '{name}'" if len(arrays) > 1 else "")
+        for name, array in arrays.items()
+        for place in _broken(array)
+    }
+    places = np.setdiff1d(np.arange(count), list(bad)) if bad else np.arange(count)
+    x = {name: array[:, places] if bad else array for name, array in arrays.items()}
+    return Batch(x, places, np.full(len(places), steps), still, bad)
+
+
+def _frames(values: Array, layout: Layout, steps: int, scale: float) -> Array:
+    """[T, B, *shape] of one input."""
+    if scale != 1:
+        wide = np.result_type(values.dtype, np.float32)  # half precision overflows, and rounds the factor
+        values = np.multiply(values, wide.type(scale), dtype=wide)
+    if layout.steps is None:
+        values = np.ascontiguousarray(values).reshape(len(values), *layout.shape)
+        return np.broadcast_to(values, (steps, *values.shape))
+    values = np.moveaxis(values, layout.axis, 1)
+    return np.ascontiguousarray(values).reshape(*values.shape[:2], *layout.shape)
 
 
 def _broken(array: Array) -> Array:

@@ -8,13 +8,15 @@ import shutil
 import tempfile
 import weakref
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nirbridge.arrays import read_arrays
+from nirbridge.arrays import as_array, read_arrays
 from nirbridge.errors import FileError
 from nirbridge.runtime import Array
 
@@ -22,6 +24,8 @@ _IN_MEMORY = 2**26
 """Bytes up to which an array of an .npz file is kept in memory; larger ones are unpacked into a temporary file."""
 LABELS = ("labels", "label", "y", "targets", "target")
 """Names under which .npz files keep the classes."""
+Cut = Callable[[], Array]
+"""Gives some samples of an array in the process to which it travels, with the values or with where they are."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +42,18 @@ class ArraySource:
     path: Path | None = None
     kept: object = None
 
-    def cut(self, axis: int, first: int, stop: int) -> ArrayCut:
-        """Some samples, ready to travel."""
+    def cut(self, axis: int, first: int, stop: int) -> Cut:
+        """The samples ``first`` to ``stop`` - 1 along ``axis``."""
+        place = (*(slice(None),) * axis, slice(first, stop))
         if self.path is not None:
-            return ArrayCut(axis, first, stop, path=self.path)
-        values = np.ascontiguousarray(self.array[_along(axis, first, stop)])
-        return ArrayCut(axis, 0, stop - first, values=values)
+            return partial(_read_part, self.path, place)
+        return partial(np.asarray, np.ascontiguousarray(self.array[place]))
 
 
-@dataclass(frozen=True)
-class ArrayCut:
-    """Some samples of an array: the values, or where they are."""
-
-    axis: int
-    first: int
-    stop: int
-    values: Array | None = None
-    path: Path | None = None
-
-    def load(self) -> Array:
-        """The values."""
-        found = self.values
-        if found is None:
-            assert self.path is not None, "a cut has values or a path"
-            found = mapped(self.path)
-        return found[_along(self.axis, self.first, self.stop)]
+def given_arrays(data: Any) -> dict[str, ArraySource]:
+    """What a caller gave: arrays by name, or one array, whose name is empty."""
+    arrays = data if isinstance(data, Mapping) else {"": data}
+    return {name: ArraySource(as_array("data", array)) for name, array in arrays.items()}
 
 
 def source_of(path: Path) -> dict[str, ArraySource]:
@@ -72,14 +63,13 @@ def source_of(path: Path) -> dict[str, ArraySource]:
         FileError: it is missing, damaged, of another format, or holds Python objects.
     """
     if path.is_file() and zipfile.is_zipfile(path):
-        return _unpacked(path)
+        with zipfile.ZipFile(path) as archive:
+            large = any(member.file_size > _IN_MEMORY for member in archive.infolist())
+        return _spilled(path) if large else _in_memory(path)
     try:
         array = mapped(path)
     except (OSError, ValueError, EOFError):  # read_arrays says what is wrong, or reads what cannot be mapped
-        found = read_arrays(path, "[N, *shape] or [N, T, *shape]")
-        return (
-            {"": ArraySource(found)} if isinstance(found, np.ndarray) else {k: ArraySource(v) for k, v in found.items()}
-        )
+        return _in_memory(path)
     return {"": ArraySource(array, path.resolve())}
 
 
@@ -87,6 +77,10 @@ def mapped(path: Path) -> Array:
     """The array of an .npy file, read when it is looked at."""
     found: Array = np.lib.format.open_memmap(path, mode="r")
     return found
+
+
+def _read_part(path: Path, place: tuple[slice, ...]) -> Array:
+    return mapped(path)[place]
 
 
 def take_labels(arrays: dict[str, ArraySource], inputs: Sequence[str] = ()) -> tuple[str, Array] | None:
@@ -106,14 +100,10 @@ def _classes(array: Array) -> bool:
     return array.ndim == 1 and array.dtype.kind in "iu"
 
 
-def _unpacked(path: Path) -> dict[str, ArraySource]:
-    with zipfile.ZipFile(path) as archive:
-        large = [member for member in archive.infolist() if member.file_size > _IN_MEMORY]
-    if not large:
-        found = read_arrays(path, "[N, *shape] or [N, T, *shape]")
-        single = {"": found} if isinstance(found, np.ndarray) else found
-        return {name: ArraySource(array) for name, array in single.items()}
-    return {name.removesuffix(".npy"): source for name, source in _spilled(path).items()}
+def _in_memory(path: Path) -> dict[str, ArraySource]:
+    found = read_arrays(path, "[N, *shape] or [N, T, *shape]")
+    named = found if isinstance(found, dict) else {"": found}
+    return {name: ArraySource(array) for name, array in named.items()}
 
 
 def _spilled(path: Path) -> dict[str, ArraySource]:
@@ -127,7 +117,7 @@ def _spilled(path: Path) -> dict[str, ArraySource]:
                 with archive.open(member) as packed, place.open("wb") as file:
                     while piece := packed.read(2**22):
                         file.write(piece)
-                found[member.filename] = ArraySource(mapped(place), kept=folder)
+                found[member.filename.removesuffix(".npy")] = ArraySource(mapped(place), kept=folder)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise FileError(f"file '{path}'", f"cannot be read ({error})", "Save plain numbers with numpy.savez") from error
     return found
@@ -139,10 +129,6 @@ class _Folder:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="nirbridge-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
-def _along(axis: int, first: int, stop: int) -> tuple[slice, ...]:
-    return (*(slice(None),) * axis, slice(first, stop))
 
 
 def identity_of(source: ArraySource) -> tuple[str | int | float, ...]:

@@ -16,7 +16,7 @@ from nirbridge.errors import FileError, InputError, UnsupportedError
 from nirbridge.evaluating.arguments import require_counts, require_energy, require_reading
 from nirbridge.evaluating.collecting import gathered
 from nirbridge.evaluating.evaluation import Evaluation, require_known
-from nirbridge.evaluating.journal import open_journal
+from nirbridge.evaluating.journal import Journal, open_journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
 from nirbridge.evaluating.module_judge import ModuleJudge
 from nirbridge.evaluating.opening import open_samples
@@ -118,6 +118,7 @@ def evaluate(
         ExecutionError: a worker was lost again and again at the same samples.
     """
     say = tell or (lambda line: None)
+    show = progress or (lambda done, total: None)
     require_option("bad", bad, ("count", "error"))
     require_counts(steps=steps, batch=batch, samples=samples, jobs=jobs)
     require_reading(order, scale)
@@ -145,32 +146,30 @@ def evaluate(
             first.energy.setdefault("input_kind", found.input_kind)
         workers = stack.enter_context(crew(jobs, cluster))
         run = prepared(found, plan, first, judges, batch, samples)
-        unpriced = [f"No energy is counted: {first.unpriced}"] if first.unpriced else []
+        unpriced = [f"No energy is counted: {first.unpriced.problems[0]}"] if first.unpriced else []
         notes = [*found.notes, *run.of_the_part(), *unpriced]
         for line in (*notes, *run.notes(workers.size), *workers.remarks):
             say(line)
-        journal = None if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
-        done = [] if journal is None else list(journal.done)
-        resumed = 0 if journal is None else journal.samples
-        if journal is not None and resumed:
+        journal = Journal() if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
+        if resumed := journal.samples:
             say(f"file '{journal.path}': goes on behind {counted(resumed, 'sample')} that an earlier run finished.")
         started = time.perf_counter()
+        show(resumed, run.count)
         try:
-            for judged in finished(run, workers, journal, bad, progress):
-                done.append(judged)
+            for _ in finished(run, workers, journal, bad):
+                show(journal.samples, run.count)
         except BaseException:
-            if journal is not None and journal.samples:
+            if journal.path is not None and journal.samples:
                 kept = f"keeps {counted(journal.samples, 'sample')} of {run.count:,}"
                 say(f"file '{journal.path}': {kept}; the same call goes on from there.")
             raise
-        result = gathered(run, done, time.perf_counter() - started, resumed)
+        result = gathered(run, journal.done, time.perf_counter() - started, resumed)
         result = replace(result, notes=(*notes, *result.notes))
         if place is not None:
             write_predictions(place, result)
         if picture is not None:
             result.draw(picture)
-        if journal is not None:
-            journal.remove()
+        journal.remove()
     return result
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import nir
 import numpy as np
 
-from nirbridge.arrays import as_array
 from nirbridge.errors import InputError
 from nirbridge.evaluating.array_samples import ArraySamples, array_samples
-from nirbridge.evaluating.array_sources import ArraySource
+from nirbridge.evaluating.array_sources import given_arrays
 from nirbridge.evaluating.judges import require_scores
 from nirbridge.evaluating.samples import require_labels
-from nirbridge.evaluating.steps import steps_of_still
 from nirbridge.ir import FlatGraph, flatten
 from nirbridge.runtime import Array, Data, Plan, make_plan
 
@@ -80,12 +76,11 @@ def candidate(
     flat = flatten(graph)
     plan = make_plan(flat, dt)
     classes = require_scores(plan)
-    arrays = x if isinstance(x, Mapping) else {plan.inputs[0]: x}
     data = array_samples(
         "input",
-        {key: ArraySource(as_array("data", array)) for key, array in arrays.items()},
+        given_arrays(x),
+        flat,
         plan,
-        still_steps=partial(steps_of_still, flat, plan, steps),
         labels=np.asarray(labels),
         steps=steps,
         order="tn",

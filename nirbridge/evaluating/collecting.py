@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nirbridge.errors import InputError
 from nirbridge.evaluating.costs import Cost, cost_of
 from nirbridge.evaluating.evaluation import Evaluation
 from nirbridge.evaluating.running import Run
+from nirbridge.evaluating.samples import all_bad
 from nirbridge.evaluating.work import BAD, Judged, activity_sum, right_sum
 from nirbridge.runtime import Array
 from nirbridge.runtime.host import Loss, loss_text
@@ -23,8 +23,7 @@ def gathered(run: Run, pieces: Sequence[Judged], seconds: float, resumed: int) -
     """
     bad = {piece.first + place: text for piece in pieces for place, text in piece.bad.items()}
     if len(bad) == run.count:
-        number, text = next(iter(bad.items()))
-        raise InputError(f"input, sample {number}", f"cannot be read, nor can any other: {text}", "Check the data")
+        raise all_bad(*next(iter(bad.items())))
     spikes = _joined([piece.spikes for piece in pieces], np.int64)
     right = right_sum([piece.right_by_step for piece in pieces])
     return Evaluation(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nirbridge.errors import InputError
 from nirbridge.evaluating.arguments import require_counts, require_reading
 from nirbridge.evaluating.opening import open_samples
+from nirbridge.evaluating.samples import all_bad
 from nirbridge.ir import Graph
 from nirbridge.runtime import Array, make_plan
 
@@ -41,9 +41,8 @@ def first_samples(
     require_counts(samples=samples, steps=steps)
     require_reading(order, scale)
     found = open_samples(data, None, graph, make_plan(graph, dt), steps, {"order": order, "scale": scale})
-    batch = found.part(0, min(samples, len(found))).load()
+    batch = found.part(0, min(samples, len(found)))()
     if not len(batch):
-        number, why = next(iter(batch.bad.items()))
-        raise InputError(f"input, sample {number}", f"cannot be read, nor can any other: {why}", "Check the data")
+        raise all_bad(*next(iter(batch.bad.items())))
     bad = [f"sample {number} is left out: {why}" for number, why in batch.bad.items()]
     return dict(batch.x), (*found.notes, *bad)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating.work import Judged, from_plain, to_plain
-from nirbridge.files import unwritable
+from nirbridge.files import lock, unwritable
 
 SUFFIX = ".partial"
 """Behind the name of the output file."""
@@ -19,25 +18,31 @@ _KIND, _VERSION = "nirbridge evaluation", 2
 
 
 class Journal:
-    """A line for each finished piece, in order, behind a first line that says of what; removed when all are done.
+    """The finished pieces, in order: in memory, and in a file if there is one.
+
+    The file has a line for each, behind a first line that says of what; it is removed when all are done.
 
     Attributes:
-        done: what earlier runs finished.
-        samples: how many are in it.
+        path: of the file; None where there is none.
+        done: the pieces, those that earlier runs finished first.
+        samples: how many are in them.
     """
 
-    def __init__(self, path: Path, file: TextIO, done: list[Judged]) -> None:
-        self.path, self.done, self.samples = path, done, sum(map(len, done))
+    def __init__(self, path: Path | None = None, file: TextIO | None = None, done: Sequence[Judged] = ()) -> None:
+        self.path, self.done, self.samples = path, list(done), sum(map(len, done))
         self._file = file
 
     def add(self, judged: Judged) -> None:
-        """Keeps a piece; from here on it outlives this process."""
-        _write(self._file, to_plain(judged), self.path)
+        """Keeps a piece; with a file it outlives this process from here on."""
+        if self.path is not None and self._file is not None:
+            _write(self._file, to_plain(judged), self.path)
+        self.done.append(judged)
         self.samples += len(judged)
 
     def remove(self) -> None:
         """All is done and written elsewhere."""
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -57,7 +62,8 @@ def open_journal(output: Path, of: dict[str, Any], restart: bool) -> Iterator[Jo
     head = {_KIND: _VERSION, **of}
     done = [] if restart or not path.exists() else _read(path, head)
     with _opened(path, "r+" if done else "a") as file:
-        _lock(file, path)
+        if lock(file.fileno()) is False:
+            raise InputError(f"file '{path}'", "another process is writing it", "Wait for it, or give another output")
         if done:
             for _ in range(len(done) + 1):
                 file.readline()
@@ -81,14 +87,6 @@ def _opened(path: Path, mode: str) -> TextIO:
         raise unwritable(path, error) from error
 
 
-def _lock(file: TextIO, path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        found = "another process is writing it"
-        raise InputError(f"file '{path}'", found, "Wait for it, or give another output") from error
-
-
 def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
     """The finished pieces; a last line that a killed process did not finish is none."""
     try:
@@ -98,8 +96,9 @@ def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
         raise FileError(f"file '{path}'", f"is no journal of an evaluation ({error})", "Remove it") from error
     if found.get(_KIND) != _VERSION:
         raise InputError(f"file '{path}'", "is of another version of nirbridge", "Give --restart to begin anew")
-    if found != json.loads(json.dumps(head)):
-        differs = sorted(key for key in {*head, *found} if found.get(key) != json.loads(json.dumps(head)).get(key))
+    wanted = json.loads(json.dumps(head))
+    if found != wanted:
+        differs = sorted(key for key in {*wanted, *found} if found.get(key) != wanted.get(key))
         what = f"is of an evaluation with another {' and '.join(differs)}"
         raise InputError(f"file '{path}'", what, "Give --restart to begin anew, or another output")
     try:

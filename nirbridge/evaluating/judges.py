@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from nirbridge.costing import Meter
 from nirbridge.costing.activity import Activity
 from nirbridge.costing.readout import final_scores, running_scores, windows_of
-from nirbridge.errors import GraphWarning, InputError, NirbridgeError, UnsupportedError
+from nirbridge.errors import GraphWarning, InputError, NirbridgeError, UnsupportedError, placing
 from nirbridge.evaluating.samples import Batch
 from nirbridge.ir import FlatGraph, spec_of
 from nirbridge.runtime import Array, Plan, Program, compile, sends_spikes
@@ -84,7 +84,7 @@ class GraphJudge:
         energy: options of :class:`nirbridge.costing.Meter`; None counts neither spikes nor energy.
 
     Attributes:
-        unpriced: why ``meter`` is None, where the graph is the reason.
+        unpriced: why ``meter`` is None, where energy is asked for.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class GraphJudge:
     ) -> None:
         self.name, self.graph, self.runtime = name, graph, runtime
         self.options, self.energy = dict(options), energy
-        self.unpriced = ""
+        self.unpriced: NirbridgeError | None = None
         self._program: Program | None = None
         self._meter: Meter | None = None
 
@@ -128,14 +128,11 @@ class GraphJudge:
     @property
     def meter(self) -> Meter | None:
         """What counts energy; None where nothing is counted, or no model of energy has a rule for the graph."""
-        if self._meter is None and self.energy is not None:
-            self._meter = self._new_meter(self.program().plan, self.energy)
-        return self._meter
-
-    def measure(self, model: str, bits: int | None, input_kind: str | None) -> Meter:
-        """Counts energy by a model from here on; raises what :class:`nirbridge.costing.Meter` does."""
-        self.energy = {"model": model, "bits": bits, "input_kind": input_kind}
-        self._meter = Meter(self.graph, self.program(warn=True).plan, **self.energy)
+        if self._meter is None and self.energy is not None and self.unpriced is None:
+            try:
+                self._meter = Meter(self.graph, self.program().plan, **self.energy)
+            except (InputError, UnsupportedError) as error:
+                self.unpriced = error
         return self._meter
 
     def neurons(self) -> tuple[str, ...]:
@@ -193,23 +190,9 @@ class GraphJudge:
             return str(error.problems[0])
         return ""
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
+    def named(self) -> AbstractContextManager[None]:
         """Says whose problems they are, where the graph is not the one that is evaluated."""
-        try:
-            yield
-        except NirbridgeError as error:
-            if self.name == self.runtime:
-                raise
-            problems = [replace(problem, where=f"{self.name}, {problem.where}") for problem in error.problems]
-            raise type(error).from_problems(problems) from error
-
-    def _new_meter(self, plan: Plan, energy: Mapping[str, Any]) -> Meter | None:
-        try:
-            return Meter(self.graph, plan, **energy)
-        except (InputError, UnsupportedError) as error:  # the options were looked at, so it is the graph
-            self.unpriced = str(error.problems[0])
-            return None
+        return nullcontext() if self.name == self.runtime else placing(lambda where: f"{self.name}, {where}")
 
     def _read(self, found: Decided, plan: Plan, output: Array, places: Array, steps: int) -> None:
         """Scores and decisions of the samples that have so many steps."""

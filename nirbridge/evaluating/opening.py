@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ from nirbridge.arrays import as_array, one_array, read_arrays
 from nirbridge.errors import FileError, InputError
 from nirbridge.evaluating import recordings
 from nirbridge.evaluating.array_samples import ArraySamples, array_samples
-from nirbridge.evaluating.array_sources import ArraySource, source_of, take_labels
+from nirbridge.evaluating.array_sources import ArraySource, given_arrays, source_of, take_labels
 from nirbridge.evaluating.recordings import EncodedSet, Labelled
 from nirbridge.evaluating.samples import Samples
-from nirbridge.evaluating.steps import steps_of_still
 from nirbridge.ir import Graph
 from nirbridge.nir_data import SUFFIX, read_nir_data
 from nirbridge.runtime import Array, Plan
@@ -52,9 +50,7 @@ def open_samples(
         _refuse("a data set of encoded recordings", options, ("encoding", "reading", *ARRAY_OPTIONS))
         found = recordings.encoded_samples(data, plan, labels=given, steps=steps)
     else:
-        arrays = data if isinstance(data, Mapping) else {"": data}
-        sources = {name: ArraySource(as_array("data", array)) for name, array in arrays.items()}
-        found = _arrays("data", sources, given, graph, plan, steps, options)
+        found = _arrays("data", given_arrays(data), given, graph, plan, steps, options)
     if not len(found):
         raise InputError("data", "hold no sample", "Give at least one")
     return found
@@ -73,7 +69,7 @@ def _open_path(
         root = options.get("root")
         if root is None:
             raise InputError(f"data set '{name}'", "needs the folder where its files are", "Give it with --root")
-        labelled = recordings.open_named(name, root, bool(options.get("train", False)))
+        labelled = recordings.from_tonic(name, root, bool(options.get("train", False)))
         return _recordings(labelled, labels, plan, steps, options)
     if path.suffix.lower() == SUFFIX:
         if options.get("order") == "nt":
@@ -107,16 +103,8 @@ def _arrays(
 ) -> ArraySamples:
     _refuse(where, options, RECORDING_OPTIONS)
     order = options.get("order")
-    found = array_samples(
-        where,
-        sources,
-        plan,
-        still_steps=partial(steps_of_still, graph, plan, steps),
-        labels=labels,
-        steps=steps,
-        order=order,
-        scale=options.get("scale", 1.0),
-    )
+    scale = options.get("scale", 1.0)
+    found = array_samples(where, sources, graph, plan, labels=labels, steps=steps, order=order, scale=scale)
     if order is None or not found.still:
         return found
     return found.noted(f"{where}: still images have no time axis, so --order {order} says nothing about them.")

@@ -15,14 +15,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from nirbridge.errors import InputError, NirbridgeError
-from nirbridge.evaluating.samples import Batch
+from nirbridge.evaluating.samples import Batch, Part
 from nirbridge.ir import EventInput
 from nirbridge.reports import counted, shape_text
 from nirbridge.runtime import Array, Plan, step_note
 from nirbridge_events.frame_cache import Encoding, FileSample, FrameCache
 from nirbridge_events.labelled import LABELS as LABELS
-from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels, from_tonic
+from nirbridge_events.labelled import TONIC_SETS, folder_per_class, folder_with_labels
 from nirbridge_events.labelled import Labelled as Labelled
+from nirbridge_events.labelled import from_tonic as from_tonic
 from nirbridge_events.read_report import ReadReport
 from nirbridge_events.settings import EncoderSettings
 
@@ -33,6 +34,8 @@ _COUNT = re.compile("[0-9]+")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d*)?([eE][-+]?\d+)?")
 _LOOKED_AT = 8
 """Recordings of which one must tell its sensor's size."""
+Encoded = Callable[[FileSample], tuple[Array, ReadReport | None]]
+"""The frames [T, P, H, W] of a recording, and what became of its events where that is known."""
 
 
 @runtime_checkable
@@ -45,51 +48,42 @@ class EncodedSet(Protocol):
     augment: Any
 
 
-@dataclass(frozen=True)
-class RecordingPart:
-    """See ``samples.Part``."""
+def _load(samples: Sequence[FileSample], encoded: Encoded, into: str, steps: int | None, block: int) -> Batch:
+    """Encodes recordings; each has as many steps as its events make, unless ``steps`` says how many."""
+    frames: dict[int, Array] = {}
+    bad: dict[int, str] = {}
+    losses: dict[int, str] = {}
+    filtered: dict[str, tuple[int, int]] = {}
+    for place, sample in enumerate(samples):
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                found, report = encoded(sample)
+            frames[place], cut = _fitted(found, sample, steps, block)
+            told = [str(one.message) for one in said] + ([cut] if cut else [])
+            if told:
+                losses[place] = " ".join(told)
+            for one in () if report is None else report.filters:
+                events, removed = filtered.get(one.filter, (0, 0))
+                filtered[one.filter] = events + one.events, removed + one.removed
+        except NirbridgeError as error:
+            bad[place] = str(error.problems[0])
+    lengths = np.array([len(found) for found in frames.values()], dtype=np.int64)
+    places = np.array(list(frames), dtype=np.int64)
+    return Batch({into: _stacked(list(frames.values()))}, places, lengths, False, bad, losses, filtered)
 
-    samples: tuple[FileSample, ...]
-    encoded: Callable[[FileSample], tuple[Array, ReadReport | None]]
-    input: str
-    steps: int | None
-    block: int
 
-    def load(self) -> Batch:
-        """Encodes the recordings; each has as many steps as its events make, unless ``steps`` says how many."""
-        frames: dict[int, Array] = {}
-        bad: dict[int, str] = {}
-        losses: dict[int, str] = {}
-        filtered: dict[str, tuple[int, int]] = {}
-        for place, sample in enumerate(self.samples):
-            try:
-                with warnings.catch_warnings(record=True) as said:
-                    warnings.simplefilter("always")
-                    found, report = self.encoded(sample)
-                frames[place], cut = self._fitted(found, sample)
-                told = [str(one.message) for one in said] + ([cut] if cut else [])
-                if told:
-                    losses[place] = " ".join(told)
-                for one in () if report is None else report.filters:
-                    events, removed = filtered.get(one.filter, (0, 0))
-                    filtered[one.filter] = events + one.events, removed + one.removed
-            except NirbridgeError as error:
-                bad[place] = str(error.problems[0])
-        steps = np.array([len(found) for found in frames.values()], dtype=np.int64)
-        places = np.array(list(frames), dtype=np.int64)
-        return Batch({self.input: _stacked(list(frames.values()))}, places, steps, False, bad, losses, filtered)
-
-    def _fitted(self, frames: Array, sample: FileSample) -> tuple[Array, str]:
-        """Frames of the steps that are wanted, and what was cut off."""
-        if self.steps is not None:
-            fitted = np.zeros((self.steps, *frames.shape[1:]), dtype=frames.dtype)
-            fitted[: len(frames)] = frames[: self.steps]
-            beyond = len(frames) - self.steps
-            return fitted, f"{counted(beyond, 'frame')} beyond {self.steps} were cut off." if beyond > 0 else ""
-        if not len(frames) or len(frames) % self.block:
-            found = f"gives {counted(len(frames), 'frame')}, the graph takes a multiple of {self.block}"
-            raise InputError(f"recording '{sample.path}'", found, "Give --steps, to which recordings are cut or filled")
-        return frames, ""
+def _fitted(frames: Array, sample: FileSample, steps: int | None, block: int) -> tuple[Array, str]:
+    """Frames of the steps that are wanted, and what was cut off."""
+    if steps is not None:
+        fitted = np.zeros((steps, *frames.shape[1:]), dtype=frames.dtype)
+        fitted[: len(frames)] = frames[:steps]
+        beyond = len(frames) - steps
+        return fitted, f"{counted(beyond, 'frame')} beyond {steps} were cut off." if beyond > 0 else ""
+    if not len(frames) or len(frames) % block:
+        found = f"gives {counted(len(frames), 'frame')}, the graph takes a multiple of {block}"
+        raise InputError(f"recording '{sample.path}'", found, "Give --steps, to which recordings are cut or filled")
+    return frames, ""
 
 
 def _stacked(frames: Sequence[Array]) -> Array:
@@ -110,7 +104,7 @@ class RecordingSamples:
     samples: tuple[FileSample, ...]
     labels: Array | None
     encoding: Encoding
-    encoded: Callable[[FileSample], tuple[Array, ReadReport | None]]
+    encoded: Encoded
     input: str
     steps: int | None
     block: int
@@ -129,9 +123,9 @@ class RecordingSamples:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def part(self, first: int, stop: int) -> RecordingPart:
+    def part(self, first: int, stop: int) -> Part:
         """See ``samples.Samples``."""
-        return RecordingPart(self.samples[first:stop], self.encoded, self.input, self.steps, self.block)
+        return partial(_load, self.samples[first:stop], self.encoded, self.input, self.steps, self.block)
 
     def name(self, number: int) -> str:
         """The path of the recording."""
@@ -231,11 +225,6 @@ def open_folder(root: Path) -> Labelled:
 def open_table(path: Path) -> Labelled:
     """The recordings that a table of files and labels names, in its folder; one that is missing is a bad sample."""
     return folder_with_labels(path.parent, lacking=True, table=path.name)
-
-
-def open_named(name: str, root: str, train: bool) -> Labelled:
-    """A data set that tonic lays out; see ``nirbridge_events.datasets``."""
-    return from_tonic(name, root, train)
 
 
 def _encoding(plan: Plan, options: dict[str, Any], labelled: Labelled) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from nirbridge.errors import InputError
 from nirbridge.evaluating.batching import batch_line, batch_size, idle_lines
 from nirbridge.evaluating.journal import Journal
 from nirbridge.evaluating.judges import GraphJudge, Judge, require_scores
-from nirbridge.evaluating.samples import Samples, require_labels
+from nirbridge.evaluating.samples import Samples, all_bad, require_labels
 from nirbridge.evaluating.work import Judged, Piece, judge_piece
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Plan
@@ -111,32 +111,22 @@ def prepared(
     )
 
 
-def finished(
-    run: Run, workers: Crew, journal: Journal | None, bad: str, progress: Callable[[int, int], None] | None
-) -> Iterator[Judged]:
-    """The pieces that no earlier run did, in order, as they are done.
+def finished(run: Run, workers: Crew, journal: Journal, bad: str) -> Iterator[Judged]:
+    """The pieces that no earlier run did, in order, as they are done; all are in the journal then.
 
     Raises:
         InputError: a sample is bad and ``bad`` is "error".
     """
-    done = 0 if journal is None else journal.samples
-    if progress is not None:
-        progress(done, run.count)
-    for judged in () if journal is None or bad != "error" else journal.done:
-        _require_good(judged)
-    for judged in workers.map(judge_piece, run.pieces(done), run.judges):
-        if bad == "error":
-            _require_good(judged)
-        if journal is not None:
-            journal.add(judged)
-        done += len(judged)
-        if progress is not None:
-            progress(done, run.count)
+    for judged in journal.done:
+        _require_good(judged, bad)
+    for judged in workers.map(judge_piece, run.pieces(journal.samples), run.judges):
+        _require_good(judged, bad)
+        journal.add(judged)
         yield judged
 
 
-def _require_good(judged: Judged) -> None:
-    if judged.bad:
+def _require_good(judged: Judged, bad: str) -> None:
+    if judged.bad and bad == "error":
         place, text = next(iter(judged.bad.items()))
         raise InputError(f"input, sample {judged.first + place}", text, "Mend the data, or leave the sample out")
 
@@ -144,8 +134,7 @@ def _require_good(judged: Judged) -> None:
 def _longest(samples: Samples) -> int:
     """Steps of the longest of a few samples."""
     places = np.unique(np.linspace(0, len(samples) - 1, _LOOKED_AT).astype(int)).tolist()
-    batches = [samples.part(place, place + 1).load() for place in places]
+    batches = [samples.part(place, place + 1)() for place in places]
     if len(places) == len(samples) and not any(map(len, batches)):
-        text = batches[0].bad[0]
-        raise InputError("input, sample 0", f"cannot be read, nor can any other: {text}", "Check the data")
+        raise all_bad(0, batches[0].bad[0])
     return max(int(batch.steps.max(initial=1)) for batch in batches)

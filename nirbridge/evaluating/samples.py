@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from nirbridge.errors import InputError
 from nirbridge.runtime import Array
 
 
@@ -42,12 +43,8 @@ class Batch:
         return replace(self, x=x, places=self.places[rows], steps=self.steps[rows])
 
 
-class Part(Protocol):
-    """A few samples that travel to the process that loads them."""
-
-    def load(self) -> Batch:
-        """The samples; what cannot be read of them is in ``bad``."""
-        ...
+Part = Callable[[], Batch]
+"""Loads a few samples in the process to which it travels; what cannot be read of them is in ``bad``."""
 
 
 class Samples(Protocol):
@@ -89,14 +86,17 @@ class Samples(Protocol):
         ...
 
 
+def all_bad(number: int, why: str) -> InputError:
+    """The error for data of which no sample can be read, as sample ``number``."""
+    return InputError(f"input, sample {number}", f"cannot be read, nor can any other: {why}", "Check the data")
+
+
 def require_labels(labels: Array, samples: int, classes: int) -> Array:
     """Labels as whole numbers [N].
 
     Raises:
         InputError: they are none, not one for each sample, or beyond the network's classes.
     """
-    from nirbridge.errors import InputError
-
     found = np.asarray(labels)
     if found.dtype.kind not in "iu" or found.ndim != 1:
         what = f"{found.dtype} of shape {found.shape}, expected whole numbers [N]"

@@ -33,9 +33,9 @@ def confusion(labels: Array, predictions: Array, classes: int) -> Array:
     return counts.reshape(classes, classes)
 
 
-def settled_from(by_step: Array, within: float = 0.01) -> int:
+def settled_from(by_step: Array) -> int:
     """The first step, counted from 1, from which on the accuracy stays within 0.01 of the last one's."""
-    off = np.flatnonzero(np.abs(by_step - by_step[-1]) > within + 1e-9)  # shares as 0.29 and 0.3 are rounded
+    off = np.flatnonzero(np.abs(by_step - by_step[-1]) > 0.01 + 1e-9)  # shares as 0.29 and 0.3 are rounded
     return int(off[-1]) + 2 if off.size else 1
 
 

@@ -17,6 +17,7 @@ from nirbridge.costing.text import energy_text, ratio_text
 from nirbridge.errors import GraphWarning, InputError
 from nirbridge.evaluating.candidates import Candidate
 from nirbridge.evaluating.collecting import gathered
+from nirbridge.evaluating.journal import Journal
 from nirbridge.evaluating.judges import GraphJudge
 from nirbridge.evaluating.running import finished, prepared
 from nirbridge.evaluating.work import activity_sum
@@ -171,17 +172,21 @@ def judge(
     **options: Any,
 ) -> Outcome:
     """One network's accuracy, energy and latency, all from one run; see :func:`sweep`."""
-    first = GraphJudge(runtime, candidate.graph, runtime, options, {})
+    energy = {"model": model, "bits": bits, "input_kind": input_kind}
+    first = GraphJudge(runtime, candidate.graph, runtime, options, energy)
     with closing(first):
-        meter = first.measure(model, bits, input_kind)
+        first.program(warn=True)
+        meter = first.meter
+        if meter is None:
+            assert first.unpriced is not None, "energy is asked for"
+            raise first.unpriced
         run = prepared(candidate.data, candidate.plan, first, [first], Meter.samples_at_once, candidate.samples)
-        pieces = []
-        for piece in finished(run, workers, None, "error", None):
-            pieces.append(piece)
+        journal = Journal()
+        for piece in finished(run, workers, journal, "error"):
             if progress is not None:
                 progress(len(piece))
-        found = gathered(run, pieces, 0.0, 0)
-        ((_, activity),) = activity_sum([piece.activity for piece in pieces]).items()
+        found = gathered(run, journal.done, 0.0, 0)
+        ((_, activity),) = activity_sum([piece.activity for piece in journal.done]).items()
         report = meter.report(activity, runtime)
     for note in (*candidate.data.notes, *run.of_the_part(), *found.notes):
         warnings.warn(f"network '{candidate.name}': {note}", GraphWarning, stacklevel=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ class Judged:
 
 def judge_piece(judges: Sequence[Judge], piece: Piece) -> Judged:
     """Loads a piece and asks every judge; the first one's scores, spikes and energy are kept."""
-    batch = piece.part.load()
+    batch = piece.part()
     found = _nothing(judges, piece, batch)
     batch, decisions = _decisions(judges, batch, found.bad)
     for judge, decided in zip(judges, decisions, strict=False):
@@ -152,10 +152,7 @@ def _keep(found: Judged, decided: Decided, batch: Batch, labels: Array | None, c
 
 def to_plain(judged: Judged) -> dict[str, Any]:
     """A piece's outcome for JSON, of which :func:`from_plain` makes the same again, to the bit."""
-    data = {**judged.__dict__, "scores": judged.scores.tolist()}
-    data["activity"] = {str(steps): _plain_activity(found) for steps, found in judged.activity.items()}
-    data["losses"] = {name: loss.__dict__ for name, loss in judged.losses.items()}
-    return data
+    return {**asdict(judged), "scores": judged.scores.tolist()}
 
 
 def from_plain(data: dict[str, Any]) -> Judged:
@@ -174,19 +171,12 @@ def from_plain(data: dict[str, Any]) -> Judged:
     )
 
 
-_TABLES = ("entering", "leaving", "direct")
-
-
-def _plain_activity(activity: Activity) -> dict[str, Any]:
-    tables = {
-        table: {name: traffic.__dict__ for name, traffic in getattr(activity, table).items()} for table in _TABLES
-    }
-    return {"samples": activity.samples, "steps": activity.steps, "inferences": activity.inferences, **tables}
-
-
 def _activity(data: dict[str, Any]) -> Activity:
-    tables = {table: {name: Traffic(**found) for name, found in data[table].items()} for table in _TABLES}
-    return Activity(data["samples"], data["steps"], data["inferences"], **tables)
+    tables = {
+        table: {name: Traffic(**found) for name, found in data[table].items()}
+        for table in ("entering", "leaving", "direct")
+    }
+    return Activity(**{**data, **tables})
 
 
 def activity_sum(parts: Sequence[dict[int, Activity]]) -> dict[int, Activity]:
@@ -194,11 +184,7 @@ def activity_sum(parts: Sequence[dict[int, Activity]]) -> dict[int, Activity]:
     total: dict[int, Activity] = {}
     for part in parts:
         for steps, found in part.items():
-            if steps in total:
-                total[steps].add(found)
-            else:
-                total[steps] = Activity(0, found.steps, found.inferences)
-                total[steps].add(found)
+            total.setdefault(steps, Activity(0, found.steps, found.inferences)).add(found)
     return total
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nirbridge.errors import InputError
-from nirbridge.files import is_stream, whole_file
+from nirbridge.files import require_suffix, whole_file
 
 DPI = 110
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -49,9 +47,7 @@ def require_named(path: str | os.PathLike[str], form: str = "png") -> None:
     Raises:
         InputError: so.
     """
-    suffix = Path(path).suffix
-    if suffix.lower() != f".{form}" and not is_stream(path):
-        raise InputError(f"file '{path}'", f"ends with '{suffix}', expected '.{form}'", "Rename the output")
+    require_suffix(path, f".{form}")
 
 
 def png_of(figure: Any) -> bytes:

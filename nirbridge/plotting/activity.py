@@ -65,13 +65,12 @@ def record_activity(program: Program, x: Data, names: Sequence[str], sample: int
     data, samples = _one_sample(program.plan, x, sample)
     wanted = [*names, *spiking_nodes(program.plan), *_own_spikes(program.plan, names)]
     found = program.run(data, record=list(dict.fromkeys(wanted)))
-    outputs = found.output if isinstance(found.output, dict) else {program.plan.outputs[0]: found.output}
     inputs = {name: np.asarray(array)[:, 0] for name, array in data.items()}
     return Activity(
         plan=program.plan,
         inputs=inputs,
         records={name: array[:, 0].reshape(len(array), -1) for name, array in found.records.items()},
-        outputs={name: np.asarray(array)[:, 0] for name, array in outputs.items()},
+        outputs={name: np.asarray(array)[:, 0] for name, array in program.by_name(found.output).items()},
         clock=Clock.of(program.plan, len(next(iter(inputs.values())))),
         fixed=program.lowered.input_limit is not None,
         sample=sample,

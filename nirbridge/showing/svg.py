@@ -13,18 +13,6 @@ from nirbridge.showing.placement import Placement, Size, place_boxes
 from nirbridge.showing.roles import ROLES
 from nirbridge.showing.routing import Router
 
-_COLOURS = {
-    "boundary": ("#eceff1", "#546e7a"),
-    "weights": ("#e3f2fd", "#1565c0"),
-    "binary": ("#fff3e0", "#ef6c00"),
-    "multilevel": ("#fce4ec", "#c2185b"),
-    "phase": ("#f3e5f5", "#7b1fa2"),
-    "analog": ("#fffde7", "#a68a00"),
-    "reshape": ("#f1f8e9", "#558b2f"),
-    "product": ("#efebe9", "#5d4037"),
-    "time": ("#e0f2f1", "#00796b"),
-    "unknown": ("#ffffff", "#d50000"),
-}
 _BAD = "#d50000"
 _LINE = 15.0
 _PADDING = 9.0
@@ -103,7 +91,7 @@ def _node(node: NodeInfo, lines: list[str], placement: Placement) -> str:
     vertex = placement.layered.box[node.name]
     width, height = placement.sizes[node.name]
     centre, top = placement.x[vertex], placement.top[vertex]
-    fill, stroke = _COLOURS[node.role]
+    _, fill, stroke = ROLES[node.role]
     if node.output_shape is None:
         stroke = _BAD
     tooltip = "\n".join([f"{node.name} ({node.type})", *node.details])
@@ -166,9 +154,8 @@ def _legend(description: Description, bundled: int) -> tuple[list[str], float]:
     """A swatch for every family that occurs, the dashed line where a cycle closes, bundled edges; also its width."""
     present = {node.role for node in description.nodes}
     x, drawn = _MARGIN, []
-    for role, words in ROLES.items():
+    for role, (words, fill, stroke) in ROLES.items():
         if role in present:
-            fill, stroke = _COLOURS[role]
             drawn.append(f'<rect x="{x:.1f}" y="61" width="14" height="11" rx="2" fill="{fill}" stroke="{stroke}"/>')
             drawn.append(draw_text(x + 19, 71, words, 11))
             x += 19 + text_width(words, 11) + 18

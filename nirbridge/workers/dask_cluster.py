@@ -89,7 +89,7 @@ class EmbeddedCluster(DaskCrew):
 
     def _close(self) -> None:
         self._cluster.sync(self._kill_all)
-        self._opened.close()
+        super()._close()
 
     async def _kill_all(self) -> None:
         """One that is starting would tell at length that it may not; runs in Dask's thread, which starts them."""
@@ -123,9 +123,6 @@ class ExistingCluster(DaskCrew):
             count = f"{self.size} worker thread{'s' if self.size > 1 else ''} now"
             self.remarks = (f"{where}: {count}", *self._unused, *differing)
             self._opened = stack.pop_all()
-
-    def _close(self) -> None:
-        self._opened.close()
 
 
 def _client(where: str, address: str) -> Client:

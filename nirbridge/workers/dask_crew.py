@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +37,7 @@ class DaskCrew(Crew):
     """
 
     tries: int
+    _opened: ExitStack
     _client: Client
     _counted: float
     _size: int
@@ -52,6 +53,9 @@ class DaskCrew(Crew):
 
     def _connect(self, client: Client) -> None:
         self._client, self._counted, self._size = client, -_COUNT_SECONDS, 1
+
+    def _close(self) -> None:
+        self._opened.close()
 
     @contextmanager
     def _working(self, work: Callable[[Any, Any], Any], shared: Any) -> Iterator[Begin]:

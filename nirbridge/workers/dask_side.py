@@ -11,7 +11,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from nirbridge.errors import ExecutionError
 from nirbridge.version import __version__
-from nirbridge.workers.messages import answer, unpacked
+from nirbridge.workers.messages import Work, answer
 
 
 @dataclass
@@ -19,7 +19,7 @@ class _Kept:
     """What is shared by the pieces of one ``map``, and each thread's own copy: programs take one call at a time."""
 
     content: bytes
-    copies: dict[int, Any] = field(default_factory=dict)
+    copies: dict[int, Work] = field(default_factory=dict)
 
 
 _KEPT: dict[str, _Kept] = {}
@@ -50,8 +50,5 @@ def _done(name: str, version: str, piece: bytes) -> Any:
     if version != __version__:  # a worker that came later; those that were there were asked
         found = f"a worker has nirbridge {__version__}, version {version} asks for work"
         raise ExecutionError("cluster", found, "Install the same version on all machines")
-    kept, thread = _KEPT[name], threading.get_ident()
-    if thread not in kept.copies:
-        kept.copies[thread] = unpacked(kept.content)
-    work, shared = kept.copies[thread]
-    return work(shared, unpacked(piece))
+    kept = _KEPT[name]
+    return kept.copies.setdefault(threading.get_ident(), Work(kept.content)).done(piece)

@@ -26,6 +26,21 @@ def unpacked(content: bytes) -> Any:
     return pickle.loads(content)
 
 
+class Work:
+    """A function with what is shared, :func:`packed` as a pair, which its first piece unpacks."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._held: tuple[Callable[[Any, Any], Any], Any] | None = None
+
+    def done(self, piece: bytes) -> Any:
+        """The result for a packed piece."""
+        if self._held is None:
+            self._held = unpacked(self._content)
+        function, shared = self._held
+        return function(shared, unpacked(piece))
+
+
 class WorkerTrace(Exception):  # noqa: N818
     """Where in a worker an exception was raised, as text: the cause of the exception here."""
 

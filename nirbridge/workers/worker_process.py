@@ -8,15 +8,14 @@ which piece it had.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any
 
 from nirbridge.errors import ExecutionError
 from nirbridge.workers.lifetime import bind_to_parent, without_interrupts
-from nirbridge.workers.messages import answer, unpacked
+from nirbridge.workers.messages import Work, answer
 from nirbridge.workers.one_thread import one_thread_each
 
 _SPAWN = get_context("spawn")  # a forked child would inherit the threads' locks of torch or of a runtime
@@ -91,29 +90,10 @@ def _serve(pipe: Connection) -> None:
     """The process itself."""
     bind_to_parent()
     pipe.send_bytes(b"")
-    hand = _Hand()
+    work = Work(b"")
     with suppress(EOFError, OSError):  # the parent has no more work
         while True:
-            hand.take(pipe.recv_bytes(), pipe.recv_bytes())
-            pipe.send_bytes(answer(hand.done))
-
-
-class _Hand:
-    """What a process was given: a packed function with what is shared, unpacked by the first piece, and a piece."""
-
-    _work: bytes
-    _piece: bytes
-    _held: tuple[Callable[[Any, Any], Any], Any] | None
-
-    def take(self, work: bytes, piece: bytes) -> None:
-        """``work`` is empty where it is as before."""
-        self._piece = piece
-        if work:
-            self._work, self._held = work, None
-
-    def done(self) -> Any:
-        """The result for the piece."""
-        if self._held is None:
-            self._held = unpacked(self._work)
-        function, shared = self._held
-        return function(shared, unpacked(self._piece))
+            content, piece = pipe.recv_bytes(), pipe.recv_bytes()
+            if content:  # empty where the work is as before
+                work = Work(content)
+            pipe.send_bytes(answer(partial(work.done, piece)))
