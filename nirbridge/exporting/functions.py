@@ -265,7 +265,8 @@ FUNCTIONS: dict[Any, Handler] = {
     functional.batch_norm: batch_norm,
 }
 """Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""
-TAKES_MOVED = moving.HANDLERS | SHAPING | {item, reshape, squeeze, same, convert, *_SIZES.values()}
+_SHAPING: tuple[Handler, ...] = (item, reshape, squeeze, same, convert, *_SIZES.values())
+TAKES_MOVED = moving.HANDLERS | SHAPING | frozenset(_SHAPING)
 """Handlers to which it makes no difference whether values are in their places yet."""
-VIEWS = TAKES_MOVED | {dropout}
+VIEWS = TAKES_MOVED | frozenset((dropout,))
 """Handlers of what torch may answer with the memory of its input, but for functions that copy by their name."""
