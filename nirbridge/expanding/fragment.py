@@ -39,6 +39,18 @@ class Fragment:
         self.edges += [(source, name) for source in sources]
         return name
 
+    def enter(self, part: str, node: nir.NIRNode) -> str:
+        """Enters a node that gets what the replaced node got."""
+        self.entries.append(self.add(part, node))
+        return self.entries[-1]
+
+
+def one_node(name: str, node: nir.NIRNode) -> Fragment:
+    """The fragment of a single node in the place of another."""
+    fragment = Fragment(name)
+    fragment.enter("", node)
+    return fragment
+
 
 class CannotExpandError(Exception):
     """Why a node has no counterpart in core NIR, in words; the caller adds the node."""

@@ -27,8 +27,7 @@ def single_step(name: str, node: MultiLevelLIF) -> Fragment:
     """
     fragment = Fragment(name)
     start = np.asarray(node.decay, dtype=np.float64) * node.v_init
-    drive = fragment.add("drive", scale(node.gain, node.shape))
-    fragment.entries.append(drive)
+    drive = fragment.enter("drive", scale(node.gain, node.shape))
     _send(fragment, node, _lanes(fragment, node, drive, start))
     return fragment
 
@@ -68,8 +67,7 @@ def _subtracting(node: MultiLevelLIF) -> MultiLevelLIF:
 
 def _soft(name: str, node: MultiLevelLIF) -> Fragment:
     fragment, shape = Fragment(name), node.shape
-    drive = fragment.add("drive", scale(node.gain, shape))
-    fragment.entries.append(drive)
+    drive = fragment.enter("drive", scale(node.gain, shape))
     membrane = fragment.add("membrane", scale(1.0, shape), drive)
     _start(fragment, node, drive, membrane)
     fired = _lanes(fragment, node, membrane, 0.0)
@@ -119,8 +117,7 @@ def _neuron(node: MultiLevelLIF, lane: int, gain: Array, dt: float) -> nir.NIRNo
 
 def _binary(name: str, node: MultiLevelLIF, dt: float) -> Fragment:
     fragment, shape = Fragment(name), node.shape
-    spikes = fragment.add("spikes", _neuron(node, 0, full(node.gain, shape), dt))
-    fragment.entries.append(spikes)
+    spikes = fragment.enter("spikes", _neuron(node, 0, full(node.gain, shape), dt))
     fragment.add("", scale(node.lane_weight[0], shape), spikes)
     return fragment
 
@@ -140,8 +137,7 @@ def _hard(name: str, node: MultiLevelLIF, dt: float) -> Fragment:
     4. A kicked neuron always fires, so the lane has fired where both have.
     """
     fragment, shape = Fragment(name), node.shape
-    drive = fragment.add("drive", scale(node.gain, shape))
-    fragment.entries.append(drive)
+    drive = fragment.enter("drive", scale(node.gain, shape))
     first = fragment.add("fired0", _neuron(node, 0, full(1.0, shape), dt), drive)
     count = fragment.add("count", scale(1.0, shape), first)
     twice = fragment.add("less", scale(-2.0, shape), fragment.add("twice", above(1.5, shape), count))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, channel_map, full, scale
+from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, channel_map, full, one_node, scale
 from nirbridge.ir import (
     Aggregate,
     EventInput,
@@ -24,9 +24,7 @@ _TRANSPARENT = (MaxPool2d, Place)
 
 def event_input(name: str, node: EventInput) -> Fragment:
     """The Input of its frames; how events become them is no part of core NIR."""
-    fragment = Fragment(name)
-    fragment.add("", nir.Input(np.array(node.shape)))
-    return fragment
+    return Fragment(name, {name: nir.Input(np.array(node.shape))})
 
 
 def aggregate(name: str, node: Aggregate, shapes: Shapes) -> Fragment:
@@ -35,10 +33,7 @@ def aggregate(name: str, node: Aggregate, shapes: Shapes) -> Fragment:
     Raises:
         CannotExpandError: the data have more than three axes.
     """
-    fragment = Fragment(name)
-    fragment.add("", channel_map(dense(node.weight), shapes.input, "aggregates"))
-    fragment.entries.append(name)
-    return fragment
+    return one_node(name, channel_map(dense(node.weight), shapes.input, "aggregates"))
 
 
 def temporal_mix(name: str, node: TemporalMix, shapes: Shapes, constant: bool) -> Fragment:
@@ -54,18 +49,14 @@ def temporal_mix(name: str, node: TemporalMix, shapes: Shapes, constant: bool) -
         CannotExpandError: the weight mixes steps.
     """
     weight = np.asarray(node.weight, dtype=np.float64)
-    fragment = Fragment(name)
-    fragment.entries.append(name)
     if mixes_nothing(node):
-        fragment.add("", scale(weight[0, 0], shapes.output))
-        return fragment
+        return one_node(name, scale(weight[0, 0], shapes.output))
     even = keeps_constants(node)
     if not (constant and even):
         later = " that come later" if np.triu(weight, 1).any() else ""
         found = f"mixes the {weight.shape[1]} steps of a window{later}, and core NIR has no windows"
         raise CannotExpandError(found, "Allow approximations" if even else "Run it with nirbridge")
-    fragment.add("", scale(weight[0].sum(), shapes.output))
-    return fragment
+    return one_node(name, scale(weight[0].sum(), shapes.output))
 
 
 def mixes_nothing(node: TemporalMix) -> bool:
@@ -97,8 +88,7 @@ def max_pool(name: str, node: MaxPool2d, flat: FlatGraph, shapes: dict[str, Shap
     binary = len(levels) == 1
     taken = []
     for s, (low, high) in enumerate(zip(np.append(0.0, levels[:-1]), levels, strict=True)):
-        lane = fragment.add(f"lane{s}", above((low + high) / 2, entering))
-        fragment.entries.append(lane)
+        lane = fragment.enter(f"lane{s}", above((low + high) / 2, entering))
         pool = nir.SumPool2d(*(np.asarray(value) for value in (node.kernel_size, node.stride, node.padding)))
         any_ = fragment.add(f"any{s}", above(0.5, leaving), fragment.add(f"sum{s}", pool, lane))
         taken.append(fragment.add("" if binary else f"send{s}", scale(high - low, leaving), any_))

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, channel_map, scale
+from nirbridge.expanding.fragment import Array, CannotExpandError, Fragment, above, channel_map, one_node, scale
 from nirbridge.expanding.others import levels_entering
 from nirbridge.ir import FlatGraph, Place, Product
 
@@ -29,10 +29,7 @@ def place(name: str, node: Place) -> Fragment:
     weight = np.zeros((node.output_shape[0], sizes[0], *kernel))
     rows = np.arange(slot[0])
     weight[node.start + rows, rows if sizes[0] > 1 else 0] = 1
-    fragment = Fragment(name)
-    fragment.add("", channel_map(weight, sizes, "places"))
-    fragment.entries.append(name)
-    return fragment
+    return one_node(name, channel_map(weight, sizes, "places"))
 
 
 def product(name: str, node: Product, flat: FlatGraph) -> Fragment:
@@ -54,8 +51,7 @@ def product(name: str, node: Product, flat: FlatGraph) -> Fragment:
         raise CannotExpandError(text, "Use fewer levels")
     fragment, size = Fragment(name), node.output_shape[0]
     # One node takes all that comes: with an entry for each slot, a walk through an outer cycle could delay only some.
-    joined = fragment.add("joined", scale(1.0, node.input_shape))
-    fragment.entries.append(joined)
+    joined = fragment.enter("joined", scale(1.0, node.input_shape))
     reached: list[list[tuple[str, float]]] = []
     for slot, found in enumerate(levels):
         weight = np.eye(size, node.input_shape[0], slot * size)

@@ -40,6 +40,7 @@ class GraphBuilder:
         cells: names of the cells so far that take one step and hand on their state.
         called: names of the neurons so far that keep their state themselves.
         modules: paths of modules, whose names nothing else takes: functions, and further calls of other modules.
+        changes: whether the code was seen to do something else when it is called again.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
         over: what the leading axes of a neuron's input have to be, where the code settles it: our own neurons outside
             of OverTime run over axis 0, inside of it they unfold it.
@@ -55,6 +56,7 @@ class GraphBuilder:
         self.cells: list[str] = []
         self.called: set[str] = set()
         self.modules: set[str] = set()
+        self.changes = False
         self.batch_first = False
         self.over: LeadingAxes | None = None
         self.nodes: dict[str, nir.NIRNode] = {}

@@ -209,11 +209,13 @@ def _agreed(
     """The graph on which all readings that succeed agree.
 
     Raises:
-        ExportError: no reading succeeds, two give different graphs, or the code runs under one that has none.
+        ExportError: no reading succeeds, two give different graphs, the code runs under one that has none, or it
+            changed from call to call under one, so that another may have met it as it was left.
     """
+    changing = [builder for builder in attempts.values() if builder.changes]
     graphs = [builder.graph(dict(metadata)) for builder in attempts.values() if not builder.problems]
-    if not graphs:
-        best = min(attempts.values(), key=lambda builder: sum(leading for _, leading in builder.problems))
+    if changing or not graphs:
+        best = min(changing or attempts.values(), key=lambda builder: sum(leading for _, leading in builder.problems))
         raise ExportError.from_problems([problem for problem, _ in best.problems])
     found = ""
     if any(not graphs_equal(graphs[0], other) for other in graphs[1:]):

@@ -174,16 +174,6 @@ def size(call: Call, input: Any, dim: int | None = None) -> Any:
     return torch.Size(signal.full_shape) if dim is None else signal.full_shape[signal.axis(dim)]
 
 
-def dimensions(call: Call, input: Any) -> int:
-    """The number of axes."""
-    return len(require_signal(input).full_shape)
-
-
-def elements(call: Call, input: Any) -> int:
-    """The number of elements."""
-    return require_signal(input).elements
-
-
 _ATTRIBUTES: dict[str, Callable[[Signal, Any], Any]] = {
     "shape": lambda signal, _: torch.Size(signal.full_shape),
     "ndim": lambda signal, _: len(signal.full_shape),
@@ -226,6 +216,11 @@ _SHAPES: dict[str, Handler] = {
     "clone": same,
     "detach": same,
 }
+_SIZES: dict[str, Handler] = {
+    "size": size,
+    "dim": lambda call, input: len(require_signal(input).full_shape),
+    "numel": lambda call, input: require_signal(input).elements,
+}
 METHODS: dict[str, Handler] = {
     **moving.METHODS,
     **_ARITHMETIC,
@@ -235,9 +230,7 @@ METHODS: dict[str, Handler] = {
     "float": same,
     "double": same,
     "to": convert,
-    "size": size,
-    "dim": dimensions,
-    "numel": elements,
+    **_SIZES,
 }
 _DROPOUTS = (
     functional.dropout,
@@ -272,7 +265,7 @@ FUNCTIONS: dict[Any, Handler] = {
     functional.batch_norm: batch_norm,
 }
 """Functions by identity; methods by name, with the trailing underscore of an in-place one taken off."""
-_SHAPING: tuple[Handler, ...] = (item, reshape, squeeze, same, convert, size, dimensions, elements)
+_SHAPING: tuple[Handler, ...] = (item, reshape, squeeze, same, convert, *_SIZES.values())
 TAKES_MOVED = moving.HANDLERS | SHAPING | frozenset(_SHAPING)
 """Handlers to which it makes no difference whether values are in their places yet."""
 VIEWS = TAKES_MOVED | frozenset((dropout,))

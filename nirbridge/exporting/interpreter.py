@@ -145,6 +145,7 @@ class Trace:
             if node not in self.values and self._is_lowered(node):
                 twin = next(before)
                 if not self._is_alike(node, twin):
+                    self.interpreter.builder.changes = True
                     hint = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
                     raise refused("what it does changes from call to call", hint)
                 self.values[node] = self.values[twin]

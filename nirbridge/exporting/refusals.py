@@ -12,6 +12,7 @@ from nirbridge.exporting.foreign import framework_of
 from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal
 from nirbridge.neurons import QCFS
 
+_ANALOG = "is an analog activation, not a spiking neuron"
 _CONVERT = "Use 'nirbridge convert', which turns a trained ANN into spikes, or put a spiking neuron in its place"
 _NEURON = "Put a spiking neuron of nirbridge.neurons in its place"
 _CONCATENATION = "Use torch.cat along a feature axis where it is exported, or add what a layer for each makes"
@@ -39,21 +40,20 @@ _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "where", "masked_fill")
 def module_refusal(module: nn.Module, args: Iterable[Any]) -> RefusalError:
     """Why a module is not exported."""
     kind = type(module)
+    kept = shape_kept(args)
     if kind in (nn.ReLU, QCFS):
-        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=shape_kept(args))
+        return RefusalError(_ANALOG, _CONVERT, result=kept)
     if kind in _ACTIVATIONS:
-        return RefusalError(
-            "is an analog activation without a counterpart in a graph", _NEURON, result=shape_kept(args)
-        )
+        return RefusalError("is an analog activation without a counterpart in a graph", _NEURON, result=kept)
     if kind in _NORMS:
-        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=shape_kept(args))
+        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=kept)
     framework = framework_of(module)
     if framework is not None:
         return framework.refusal(module)
     parents = [parent.__name__ for parent in kind.__mro__[1:] if parent.__module__.startswith(_KNOWN_HOMES)]
     if not kind.__module__.startswith(("torch.", *_KNOWN_HOMES)) and parents:
         found = f"is a subclass of {parents[0]}, which may mean something else"
-        return RefusalError(found, f"Use {parents[0]} itself", result=shape_kept(args))
+        return RefusalError(found, f"Use {parents[0]} itself", result=kept)
     return RefusalError("is a type of layer that a graph does not have", _ALTERNATIVE)
 
 
@@ -62,12 +62,13 @@ _KNOWN_HOMES = ("nirbridge.neurons", "norse.torch.module")
 
 def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
     """Why a function or method is not exported."""
+    kept = shape_kept(args)
     if name == "relu":
-        return RefusalError("is an analog activation, not a spiking neuron", _CONVERT, result=shape_kept(args))
+        return RefusalError(_ANALOG, _CONVERT, result=kept)
     if name in _ACTIVATION_NAMES:
-        return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=shape_kept(args))
+        return RefusalError("is an analog function without a counterpart in a graph", _NEURON, result=kept)
     if name in ("layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"):
-        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=shape_kept(args))
+        return RefusalError(_OWN_STATISTICS, _BATCH_NORM, result=kept)
     if name in _CONCATENATIONS:
         return RefusalError("is a concatenation that is not known here", _CONCATENATION)
     if name in _COMPARISONS:

@@ -79,31 +79,23 @@ def pad_places(call: Call, signal: Signal, sides: list[tuple[int, int]], suffix:
 def _pad_channels(call: Call, signal: Signal, before: int, behind: int) -> Signal:
     channels = signal.shape[0]
     matrix = np.eye(before + channels + behind, channels, -before, dtype=call.builder.dtype)
-    places: Shape = signal.shape[1:]
-    steps: Shape = (1,) * len(places)
-    sliced = call.builder.sender(signal)
-    if _is_slice(sliced):
-        assert sliced is not None
-        signal, places, steps = _before(call, signal, sliced)
-    kernel = matrix.reshape(*matrix.shape, *(1,) * len(places))
-    return call.emit(mark_moves(convolution(places, kernel, steps)), signal)
+    taken, steps = _before_slice(call, signal)
+    kernel = matrix.reshape(*matrix.shape, *(1,) * len(steps))
+    return call.emit(mark_moves(convolution(taken.shape[1:], kernel, steps)), taken)
 
 
-def _before(call: Call, signal: Signal, sliced: nir.NIRNode) -> tuple[Signal, Shape, Shape]:
-    """What a slice takes, its places and its steps."""
+def _before_slice(call: Call, signal: Signal) -> tuple[Signal, Shape]:
+    """What a node takes that takes places by a step, whoever made it, and the steps; else the signal and steps of 1."""
+    node: Any = call.builder.sender(signal)
     axes = len(signal.shape) - 1
-    places = tuple(int(n) for n in np.ravel(sliced.input_shape))
-    taken = Signal(call.builder.incoming[signal.sources[0]], (signal.shape[0], *places), signal.leading)
-    return taken, places, pairs(sliced.stride, axes)
-
-
-def _is_slice(node: nir.NIRNode | None) -> bool:
-    """Whether a node takes places by a step, whoever made it."""
-    if node is None or type(node) not in (nir.Conv1d, nir.Conv2d):
-        return False
-    channels, *size = node.weight.shape
-    one_each = set(size) == {1} and int(node.groups) == channels and bool((node.weight == 1).all())
-    return one_each and not np.any(node.bias) and not isinstance(node.padding, str) and not np.any(node.padding)
+    if type(node) in (nir.Conv1d, nir.Conv2d):
+        channels, *size = node.weight.shape
+        one_each = set(size) == {1} and int(node.groups) == channels and bool((node.weight == 1).all())
+        if one_each and not np.any(node.bias) and not isinstance(node.padding, str) and not np.any(node.padding):
+            shape = (channels, *(int(n) for n in np.ravel(node.input_shape)))
+            sources = call.builder.incoming[signal.sources[0]]
+            return Signal(sources, shape, signal.leading), pairs(node.stride, axes)
+    return signal, (1,) * axes
 
 
 def _pad_module(call: Call, module: nn.ZeroPad2d | nn.ConstantPad2d, input: Any) -> Signal:

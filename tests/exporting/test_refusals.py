@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ class Code(nn.Module):
         self.parallel = nn.DataParallel(nn.Identity())
         self.act = MultiLevelLIF(2)
         self.register_buffer("calls", torch.tensor(1.0))
+        self.elsewhere = SimpleNamespace()
 
     def forward(self, x: torch.Tensor) -> Any:
         return self.function(self, x)
@@ -87,6 +89,11 @@ def _keeps(net: Any, x: torch.Tensor) -> torch.Tensor:
 def _counts_calls(net: Any, x: torch.Tensor) -> torch.Tensor:
     net.times = getattr(net, "times", 0) + 1
     return net.conv(x) if net.times == 1 else x
+
+
+def _counts_elsewhere(net: Any, x: torch.Tensor) -> torch.Tensor:
+    net.elsewhere.times = getattr(net.elsewhere, "times", 0) + 1
+    return net.conv(x) if net.elsewhere.times == 1 else x
 
 
 def _counts_after(net: Any, x: torch.Tensor) -> torch.Tensor:
@@ -211,7 +218,7 @@ def test_code(name: str) -> None:
     assert all("\n" not in str(problem) for problem in caught.value.problems)
 
 
-@pytest.mark.parametrize("function", [_keeps, _counts_calls, _counts_after, _delays])
+@pytest.mark.parametrize("function", [_keeps, _counts_calls, _counts_after, _delays, _counts_elsewhere])
 def test_code_that_changes_from_call_to_call_is_refused_without_over_time(function: Callable[..., Any]) -> None:
     """It is read in two ways then, and the second must not find what the first left behind."""
     with pytest.raises(ExportError, match="changes from call to call"):
