@@ -78,8 +78,8 @@ _ENCODER_NAMES = (
 
 
 def encoder_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of ``nirbridge_events.encode`` that the options give, but for those of ``grid_options``."""
-    names = {**{name: name for name in (*_ENCODER_NAMES, "crop", "max_gap")}, "sensor": "sensor_size"}
+    """The arguments of ``nirbridge_events.encode`` that the options give, but for those of ``grid``."""
+    names = {**{name: name for name in (*_ENCODER_NAMES, "crop")}, "sensor": "sensor_size"}
     return {name: flags[flag] for flag, name in names.items() if flags[flag] is not None}
 
 
@@ -134,8 +134,6 @@ def _make_encoder(
     from nirbridge_events import EncoderSettings, FrameEncoder
     from nirbridge_events.encoding import check_same_sensor
 
-    if flags["max_gap"] is not None:
-        limits = {"max_gap": flags["max_gap"], **limits}
     if recording.live:
         # A camera goes on whatever it sends: what does not fit is counted.
         limits = {"outside": "count", "late": "count", **limits}

@@ -60,4 +60,4 @@ def grid(flags: dict[str, Any]) -> dict[str, Any]:
             if flags[other] is not None:
                 found = f"does not go with --{other.replace('_', '-')}: {why}"
                 raise InputError("option --per-events", found, "Give one of them")
-    return {name: flags[name] for name in ("start", "end") if flags[name] is not None}
+    return {name: flags[name] for name in ("start", "end", "max_gap") if flags[name] is not None}

@@ -22,14 +22,14 @@ from nirbridge.evaluating.module_judge import ModuleJudge
 from nirbridge.evaluating.opening import open_samples
 from nirbridge.evaluating.predictions import SUFFIXES, require_parquet, write_predictions
 from nirbridge.evaluating.recordings import LABELS
-from nirbridge.evaluating.running import finished, prepared
+from nirbridge.evaluating.running import Run, finished, prepared
 from nirbridge.evaluating.samples import Samples
 from nirbridge.files import require_target
 from nirbridge.ir import FlatGraph, Graph, flatten
 from nirbridge.pictures import require_libraries, require_named
 from nirbridge.reports import counted
 from nirbridge.runtime import Plan, require_option, usable_runtime
-from nirbridge.workers import crew
+from nirbridge.workers import Crew, crew
 
 BASELINE = "baseline"
 Told = Callable[[str], None]
@@ -118,7 +118,6 @@ def evaluate(
         ExecutionError: a worker was lost again and again at the same samples.
     """
     say = tell or (lambda line: None)
-    show = progress or (lambda done, total: None)
     require_option("bad", bad, ("count", "error"))
     require_counts(steps=steps, batch=batch, samples=samples, jobs=jobs)
     require_reading(order, scale)
@@ -153,17 +152,8 @@ def evaluate(
         journal = Journal() if place is None else stack.enter_context(open_journal(place, run.identity(), restart))
         if resumed := journal.samples:
             say(f"file '{journal.path}': goes on behind {counted(resumed, 'sample')} that an earlier run finished.")
-        started = time.perf_counter()
-        show(resumed, run.count)
-        try:
-            for _ in finished(run, workers, journal, bad):
-                show(journal.samples, run.count)
-        except BaseException:
-            if journal.path is not None and journal.samples:
-                kept = f"keeps {counted(journal.samples, 'sample')} of {run.count:,}"
-                say(f"file '{journal.path}': {kept}; the same call goes on from there.")
-            raise
-        result = gathered(run, journal.done, time.perf_counter() - started, resumed)
+        seconds = _judge_all(run, workers, journal, bad, say, progress or (lambda done, total: None))
+        result = gathered(run, journal.done, seconds, resumed)
         result = replace(result, notes=(*notes, *result.notes))
         if place is not None:
             write_predictions(place, result)
@@ -171,6 +161,21 @@ def evaluate(
             result.draw(picture)
         journal.remove()
     return result
+
+
+def _judge_all(run: Run, workers: Crew, journal: Journal, bad: str, say: Told, progress: Progress) -> float:
+    """Judges what no earlier run did, and says where an interruption leaves it; the seconds that it took."""
+    started = time.perf_counter()
+    progress(journal.samples, run.count)
+    try:
+        for _ in finished(run, workers, journal, bad):
+            progress(journal.samples, run.count)
+    except BaseException:
+        if journal.path is not None and journal.samples:
+            kept = f"keeps {counted(journal.samples, 'sample')} of {run.count:,}"
+            say(f"file '{journal.path}': {kept}; the same call goes on from there.")
+        raise
+    return time.perf_counter() - started
 
 
 def _output(output: str | os.PathLike[str]) -> Path:

@@ -20,7 +20,7 @@ from nirbridge.errors import ExecutionError
 from nirbridge.version import __version__
 from nirbridge.workers.dask_side import Shared, do_piece
 from nirbridge.workers.interface import Begin, Crew, ends_its_workers
-from nirbridge.workers.messages import opened, packed
+from nirbridge.workers.messages import packed
 
 _COUNT_SECONDS = 2.0
 _CALLS, _PAUSE_SECONDS = 10, 0.2
@@ -111,13 +111,13 @@ class _Piece:
         self._content = packed(piece)
         self.future = crew.submit(name, number, self._content)
 
-    def result(self) -> Any:
-        """Waits, also for further tries where workers are lost."""
+    def result(self) -> bytes:
+        """Waits for the answer, also of further tries where workers are lost."""
         lost = 0
         for left in reversed(range(self._crew.tries)):
             try:
                 with _scheduler_is_there():
-                    reply = self.future.result()
+                    reply: bytes = self.future.result()
                 break
             except KilledWorker as error:
                 lost += error.allowed_failures + 1
@@ -127,7 +127,7 @@ class _Piece:
                     self._let_others_end()
                 self.future = self._crew.submit(self._name, self._number, self._content)
         del self._begun[self]
-        return opened(reply)
+        return reply
 
     def _let_others_end(self) -> None:
         for other in self._begun:

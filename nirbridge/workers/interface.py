@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from nirbridge.errors import ExecutionError, brief
+from nirbridge.workers.messages import opened
 
 C = TypeVar("C", bound="Crew")
 P = TypeVar("P")
@@ -22,10 +23,10 @@ LOSSES = 3
 
 
 class Begun(Protocol):
-    """A piece in flight."""
+    """A piece in flight: a future, or what does as one."""
 
-    def result(self) -> Any:
-        """Waits; gives what the work gave, or raises what it raised."""
+    def result(self) -> bytes:
+        """Waits for the answer, which :func:`nirbridge.workers.messages.opened` opens."""
 
     def add_done_callback(self, call: Callable[[Any], object], /) -> None:
         """``call`` gets this object when ``result`` need not wait."""
@@ -91,7 +92,7 @@ class Crew(ABC):
             fill()
             while begun:
                 one = next(iter(begun)) if ordered else finished.get()
-                result = one.result()
+                result = opened(one.result())  # in the thread that asks: errors and warnings come in its order
                 del begun[one]
                 fill()  # workers go on while the caller uses the result
                 yield result

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nirbridge.workers.interface import LOSSES, Begin, Crew, ends_its_workers
-from nirbridge.workers.messages import opened, packed
+from nirbridge.workers.messages import packed
 from nirbridge.workers.worker_process import WorkerLost, WorkerProcess
 
 _NEXT_STEP = "If memory is short, use fewer jobs or smaller pieces; with one job the error shows itself"
@@ -40,31 +40,16 @@ class Processes(Crew):
         shift = _Shift(packed((work, shared)), self._idle)
         begun: list[Future[bytes]] = []
 
-        def begin(number: int, piece: Any) -> _Piece:
+        def begin(number: int, piece: Any) -> Future[bytes]:
             begun[:] = [one for one in begun if not one.done()]
             begun.append(self._threads.submit(shift.do, number, piece, packed(piece)))
-            return _Piece(begun[-1])
+            return begun[-1]
 
         try:
             yield begin
         finally:
             shift.end()
             wait(begun)
-
-
-class _Piece:
-    """A piece in flight; see :class:`nirbridge.workers.interface.Begun`."""
-
-    def __init__(self, future: Future[bytes]) -> None:
-        self._future = future
-
-    def result(self) -> Any:
-        """In the thread that asks, so that errors and warnings come in its order."""
-        return opened(self._future.result())
-
-    def add_done_callback(self, call: Callable[[Any], object]) -> None:
-        """``call`` gets this piece when its answer is there."""
-        self._future.add_done_callback(lambda _: call(self))
 
 
 class _Shift:

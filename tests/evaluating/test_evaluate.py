@@ -16,7 +16,7 @@ from nirbridge.cli.common import require_output
 from nirbridge.errors import FileError, InputError, UnsupportedError
 from nirbridge.evaluating import Evaluation
 from nirbridge.evaluating.journal import SUFFIX, _write
-from nirbridge.ir import PhaseDecode, PhaseEncode, PhaseIF
+from nirbridge.ir import MultiLevelLIF, PhaseDecode, PhaseEncode, PhaseIF, build_graph
 from tests.costing.nets import entry, line
 from tests.evaluating.networks import IMAGES, LABELS, W1, W2, small
 
@@ -402,3 +402,11 @@ def test_what_does_not_fit_is_one_line(change: dict[str, Any], error: type[Excep
         evaluate(**change)
     assert found in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_array_for_several_inputs_is_said_to_lack_a_name() -> None:
+    nodes = {name: nir.Input(np.array([4])) for name in ("left", "right")}
+    nodes |= {"act": MultiLevelLIF.one_hot((4,), 2), "output": nir.Output(None)}
+    graph = build_graph(nodes, [("left", "act"), ("right", "act"), ("act", "output")])
+    with pytest.raises(InputError, match="data: holds an array without a name, the graph's inputs are left, right"):
+        nirbridge.evaluate(graph, np.zeros((3, 4)), steps=2)
