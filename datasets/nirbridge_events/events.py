@@ -73,7 +73,8 @@ class Events:
 
     @staticmethod
     def concatenate(parts: Sequence[Events]) -> Events:
-        """One run made of all ``parts``, which may be none."""
+        """One run made of all ``parts``, which may be none or empty."""
+        parts = [part for part in parts if len(part)]
         if not parts:
             return as_events(np.empty(0, dtype=EVENT_DTYPE))
         if len(parts) == 1:

@@ -44,9 +44,7 @@ class Pass:
         Raises:
             NirbridgeError: of the source's class; what the reader or the screen found wrong.
         """
-        self.feed, chunks = self._source.start_pass()
-        self.feed.skip_bad = self._skips
-        checked = self._checked(chunks)
+        checked = self._checked()
         # Without filters nothing is looked at once more.
         for events in self.filters.over(checked) if self.filters.filters else checked:
             if len(events) or self._live:
@@ -80,8 +78,10 @@ class Pass:
             filters=self.filters.reports,
         )
 
-    def _checked(self, chunks: Iterator[Events]) -> Iterator[Events]:
+    def _checked(self) -> Iterator[Events]:
         """The events that the screen lets through; after them the error that ended the pass, if one did."""
+        self.feed, chunks = self._source.start_pass()
+        self.feed.skip_bad = self._skips
         problem: NirbridgeError | None = None
         try:
             for chunk in chunks:
@@ -91,6 +91,7 @@ class Pass:
                     break
         except NirbridgeError as error:
             problem = error
+        del chunks  # closes the file now, however long the error, which holds what is here, is kept
         rest, too_many = self._screen.finish()
         if len(rest):
             yield rest

@@ -69,8 +69,7 @@ class Screen:
     def finish(self) -> tuple[Events, NirbridgeError | None]:
         """What was held back, at the end of the source or before an error; and an error as of ``take``."""
         rest = self._without_late(self._sieve.flush())
-        events = Events.concatenate([part for part in (self.order.push(rest), self.order.flush()) if len(part)])
-        return events, self._too_many_bad()
+        return Events.concatenate([self.order.push(rest), self.order.flush()]), self._too_many_bad()
 
     def _without_bad(self, chunk: Events) -> Events:
         on_sensor = inside(chunk, self._source.sensor_size)

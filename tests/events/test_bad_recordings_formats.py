@@ -1,5 +1,8 @@
 """Every format, cut anywhere, filled with random bytes or changed at random: read as far as it goes, then one line."""
 
+import gc
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -189,6 +192,20 @@ def test_a_file_that_is_all_header_and_as_long_as_what_is_read_at_once(tmp_path,
     inside = "ends inside its header, in the line at offset 32"
     expected = inside if not whole else "holds no event" if version == "2.0" else "without the line '#!END-HEADER'"
     assert expected in str(error)
+
+
+@pytest.mark.parametrize("name", ["evt3.raw", "a.aedat4", "a.csv", "a.npy", "a.npz", "a.hdf5"])
+def test_a_file_is_closed_when_a_bad_event_ends_the_reading(tmp_path, name):
+    write, _ = WRITERS[name]
+    write(tmp_path / name, [*GOOD, (1000, 1, 1, 1), AFTER])
+    gc.disable()
+    try:
+        _, error = read_until_error(tmp_path / name)
+        held = [file.resolve() for file in Path("/proc/self/fd").iterdir()]
+    finally:
+        gc.enable()
+    assert "event 2 has time 1000 µs after 6000 µs" in str(error)
+    assert tmp_path / name not in held
 
 
 def test_what_comes_before_an_address_of_another_chip_is_read(tmp_path):

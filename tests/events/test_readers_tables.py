@@ -140,6 +140,18 @@ def test_an_archive_says_the_size_of_its_sensor_and_an_offset_of_its_times(tmp_p
         open_recording(tmp_path / "b.npz")
 
 
+@pytest.mark.parametrize(
+    "header", ["((((", "{'descr': '<i8', 'shape': (99999999999999999999,), 'fortran_order': False}"]
+)
+def test_an_offset_with_a_damaged_header_is_no_number(tmp_path, header):
+    save_columns(tmp_path / "a.npz", ROWS)
+    text = header.encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("t_offset.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(8))
+    with pytest.raises(FileError, match="its t_offset, which is added to all times, is no number"):
+        open_recording(tmp_path / "a.npz")
+
+
 BAD_ARRAYS = {
     "objects.npy": (np.array([{}]), "holds Python objects, which are not loaded"),
     "floats.npy": (np.zeros((5, 4)) + 0.5, "no order of t, x, y and p fits them"),

@@ -92,7 +92,7 @@ class FilterChain:
         for number in range(len(self._states)):
             rest = self._states[number].finish()
             self._passed[number] += len(rest)
-            events = Events.concatenate([part for part in (events, self._through(rest, number + 1)) if len(part)])
+            events = Events.concatenate([events, self._through(rest, number + 1)])
         return events
 
     def over(self, chunks: Iterable[Events | npt.NDArray[Any]]) -> Iterator[Events]:

@@ -42,7 +42,8 @@ def parse_header(path: Path, head: bytes, last: bytes = b"") -> Header:
     Raises:
         FileError: the file ends inside its header, or the header is longer than LONGEST_HEADER.
     """
-    lines, at = [], 0
+    lines: list[str] = []
+    at = 0
     while head.startswith(b"#", at) and (end := head.find(b"\n", at)) >= 0:
         line = head[at:end].rstrip(b"\r")
         if not last and not line.isascii():

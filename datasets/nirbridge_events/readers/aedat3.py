@@ -70,8 +70,7 @@ def decode(feed: Feed, camera: int = -1, chosen: bool = False) -> Iterator[Event
         try:
             while (step := _step(feed, data, used, start, packet)) is not None:
                 used, events = step
-                if len(events):
-                    parts.append(events)
+                parts.append(events)
         except NirbridgeError:
             yield Events.concatenate(parts)
             raise

@@ -230,7 +230,7 @@ def _numbers(path: Path, name: str, count: int) -> list[int | float] | None:
             content = io.BytesIO(file.read(LARGEST))
     try:
         return as_numbers(np.lib.format.read_array(content, allow_pickle=False), count)
-    except ValueError:  # it is larger, or holds objects
+    except Exception:  # it is larger, holds objects, or has a damaged header: see ``_open_array``
         return []
 
 

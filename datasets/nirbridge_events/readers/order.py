@@ -68,7 +68,7 @@ class TimeOrder:
         late = int((events.t < self._tops(events.t)).sum())
         top = int(events.t.max())
         self.top = top if self.top is None else max(self.top, top)
-        merged = Events.concatenate([self._held, events]) if len(self._held) else events
+        merged = Events.concatenate([self._held, events])
         if late:
             self.sorted_events += late
             merged = merged.select(np.argsort(merged.t, kind="stable"))
