@@ -142,7 +142,7 @@ def measure(
     samples = checked_data(data)
     tallies = {layer.name: _Tally(layer, conversion) for layer in conversion.layers}
     with nirbridge.runtime.compile(conversion.graph, runtime, **options) as program:
-        parts = program.run_in_parts(samples[None].astype(np.float64), _AT_A_TIME, list(tallies))
+        parts = program.run_in_parts(samples[None], _AT_A_TIME, list(tallies))
         outputs = [_compared(conversion, part, run, tallies) for part, run in parts]
     found, expected = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
     latency = conversion.latency
@@ -205,7 +205,7 @@ def _compared(
 ) -> tuple[Array, Array]:
     """Adds the run of some samples to the tallies; gives the graph's and the network's output."""
     (frames,) = part.values()
-    x = torch.as_tensor(conversion.transform(frames[0])).to(module_dtype(conversion.module))
+    x = torch.as_tensor(conversion.transform(frames[0].astype(np.float64))).to(module_dtype(conversion.module))
     expected = x
     with torch.no_grad():
         for name, y in _activations(conversion, x):
