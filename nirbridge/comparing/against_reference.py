@@ -145,7 +145,7 @@ def _record(program: Program, x: Data, names: list[str]) -> tuple[dict[str, Arra
                 raise
             refused += named
             wanted = [name for name in wanted if name not in named]
-    return {**result.records, **program.by_name(result.output)}, tuple(refused)
+    return {**result.records, **program.plan.output_by_name(result.output)}, tuple(refused)
 
 
 def _is_named(error: NirbridgeError, name: str) -> bool:

@@ -152,7 +152,8 @@ def in_pieces(program: Program, x: Mapping[str, Array]) -> dict[str, Array]:
     if program.plan.stepwise:
         for t in range(block, steps):
             output = program.step({name: values[t] for name, values in x.items()})
-            parts.append({name: np.asarray(values)[None] for name, values in program.by_name(output).items()})
+            outputs = program.plan.output_by_name(output)
+            parts.append({name: np.asarray(values)[None] for name, values in outputs.items()})
     elif steps > block:
         parts.append(_values(program.advance({name: values[block:] for name, values in x.items()}), program))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -179,7 +180,7 @@ def difference(found: Mapping[str, Array], expected: Mapping[str, Array]) -> str
 
 
 def _values(result: Any, program: Program) -> dict[str, Array]:
-    return {**result.records, **program.by_name(result.output)}
+    return {**result.records, **program.plan.output_by_name(result.output)}
 
 
 def declared_but_refused(runtime: str, verdicts: list[Verdict]) -> list[str]:

@@ -117,6 +117,10 @@ class Plan:
         """Whether one input step gives one output step, as ``Program.step`` needs."""
         return self.block == 1 and all(self[name].rate == 1 for name in self.outputs)
 
+    def output_by_name(self, output: Any) -> dict[str, Any]:
+        """What a program gave, a run or a step, by the name of its output where there is one, too."""
+        return output if isinstance(output, dict) else {self.outputs[0]: output}
+
     def order_between(self, names: Collection[str]) -> tuple[str, ...]:
         """``names``, each behind those of them that lead to it; edges that close a cycle among them do not count.
 

@@ -158,10 +158,6 @@ class Program(ABC):
             output = self._continue(data, self._on_host(data), ()).output
         return {k: v[0] for k, v in output.items()} if isinstance(output, dict) else output[0]
 
-    def by_name(self, output: Any) -> dict[str, Array]:
-        """What a run or a step gave, by the names of the outputs where there is one, too."""
-        return output if isinstance(output, dict) else {self.plan.outputs[0]: output}
-
     def reset(self) -> None:
         """Puts every state back to its start."""
         with self._turn:
