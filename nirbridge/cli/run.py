@@ -88,7 +88,7 @@ def command(
         started = time.perf_counter()
         result = program.run(data, record=record)
         seconds = time.perf_counter() - started
-    outputs = program.by_name(result.output)
+    outputs = program.plan.output_by_name(result.output)
     _note_inferences(graph, network, outputs)
     arrays = _named(result, program.plan.outputs)
     if output is not None and output.suffix.lower() == SUFFIX:

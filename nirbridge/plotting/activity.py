@@ -70,7 +70,7 @@ def record_activity(program: Program, x: Data, names: Sequence[str], sample: int
         plan=program.plan,
         inputs=inputs,
         records={name: array[:, 0].reshape(len(array), -1) for name, array in found.records.items()},
-        outputs={name: np.asarray(array)[:, 0] for name, array in program.by_name(found.output).items()},
+        outputs={name: np.asarray(array)[:, 0] for name, array in program.plan.output_by_name(found.output).items()},
         clock=Clock.of(program.plan, len(next(iter(inputs.values())))),
         fixed=program.lowered.input_limit is not None,
         sample=sample,
