@@ -87,12 +87,7 @@ def placed(node: Place, x: Array) -> Array:
 
 
 def _bounds(node: Place, x: Bounds, shape: Shape) -> Bounds:
-    def placed(end: Array) -> Array:
-        wide = np.zeros(shape)
-        wide[node.start : node.stop] = end
-        return wide
-
-    return Bounds(placed(x.low), placed(x.high))
+    return Bounds(*(placed(node, end[None])[0] for end in x))
 
 
 def _unit(node: Place, unit: Array, shape: Shape) -> Array:
