@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from nirbridge.files import lock, unwritable
 
 SUFFIX = ".partial"
 """Behind the name of the output file."""
-_KIND, _VERSION = "nirbridge evaluation", 2
+_KIND, _VERSION = "nirbridge evaluation", 3
 
 
 class Journal:
@@ -35,7 +36,8 @@ class Journal:
     def add(self, judged: Judged) -> None:
         """Keeps a piece; with a file it outlives this process from here on."""
         if self.path is not None and self._file is not None:
-            _write(self._file, to_plain(judged), self.path)
+            piece = to_plain(judged)
+            _write(self._file, {"piece": piece, "check": _check(piece, len(self.done))}, self.path)
         self.done.append(judged)
         self.samples += len(judged)
 
@@ -102,9 +104,20 @@ def _read(path: Path, head: dict[str, Any]) -> list[Judged]:
         what = f"is of an evaluation with another {' and '.join(differs)}"
         raise InputError(f"file '{path}'", what, "Give --restart to begin anew, or another output")
     try:
-        return [from_plain(json.loads(line)) for line in lines[1:-1]]
+        return [_piece(json.loads(line), number) for number, line in enumerate(lines[1:-1])]
     except (ValueError, KeyError, TypeError) as error:
         raise FileError(f"file '{path}'", f"is damaged ({error})", "Give --restart to begin anew") from error
+
+
+def _piece(line: dict[str, Any], number: int) -> Judged:
+    if line["check"] != _check(line["piece"], number):
+        raise ValueError(f"line {number + 2} is not as it was written")
+    return from_plain(line["piece"])
+
+
+def _check(piece: dict[str, Any], number: int) -> int:
+    """A sum over a piece and its place: a changed figure may look as good as the right one."""
+    return zlib.crc32(json.dumps(piece).encode(), number)
 
 
 def _write(file: TextIO, data: dict[str, Any], path: Path) -> None:

@@ -209,7 +209,15 @@ def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another batch"):
         evaluate(output=tmp_path / "p.csv", batch=9)
     assert evaluate(output=tmp_path / "p.csv", batch=9, restart=True).resumed == 0
-    (tmp_path / f"p.csv{SUFFIX}").write_text("no journal\nat all\n")
+    journal = tmp_path / f"p.csv{SUFFIX}"
+    interrupted(tmp_path / "p.csv", 24)
+    head, *pieces = journal.read_text().splitlines(keepends=True)
+    for changed in ([pieces[0].replace('"first": 0', '"first": 1'), *pieces[1:]], ["7\n"], ["[]\n"], pieces[1:]):
+        assert changed != pieces
+        journal.write_text("".join([head, *changed]))
+        with pytest.raises(FileError, match="is damaged.*--restart"):
+            evaluate(output=tmp_path / "p.csv", batch=8)
+    journal.write_text("no journal\nat all\n")
     with pytest.raises(FileError, match="is no journal"):
         evaluate(output=tmp_path / "p.csv")
 
