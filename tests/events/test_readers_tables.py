@@ -59,6 +59,18 @@ def test_texts_that_mean_the_same(tmp_path, name):
     assert [text for text in ("taken as t, x, y, p", "taken as seconds") if text in notes] == SAID.get(name, [])
 
 
+@pytest.mark.parametrize("more", ["", ",0.5"])
+@pytest.mark.parametrize("block", [40, 1 << 18])
+def test_whole_nanoseconds_are_exact_whatever_stands_beside_them(tmp_path, monkeypatch, more, block):
+    monkeypatch.setattr(base, "BLOCK_BYTES", block)
+    times = [1_600_000_000_000_000_000 + 1000 * i + 499 + i % 2 for i in range(20)]
+    head = "t_ns,x,y,p" + (",angle" if more else "")
+    lines = [f"{t},{i},1,{'1.0' if more and i > 9 else 1}{more}" for i, t in enumerate(times)]
+    (tmp_path / "a.csv").write_text("\n".join([head, *lines]))
+    events = Events.concatenate(list(open_recording(tmp_path / "a.csv", (34, 34))))
+    assert events.t.tolist() == [(t + 500) // 1000 for t in times]
+
+
 BAD_TEXTS = {
     "missing": (b"t,x,y,z\n1,2,3,4\n", "its columns 't, x, y, z' have no name for p. Give --columns"),
     "word": (b"t,x,y,p\n1,2,3,1\n1,2,3,1\n1,2,zwei,1\n", "line 4 is no event: '1,2,zwei,1', where y is no number"),

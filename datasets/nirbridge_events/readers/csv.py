@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,8 @@ _BLANKS = re.compile(rb"\n[ \t]+(?=[#\r\n]|\Z)")
 _WORD = re.compile(rb"\b(?:true|on|false|off)\b", re.IGNORECASE)
 # What whole numbers and their separators are made of; and digits in a row that int64 always holds.
 _WHOLE, SAFE_DIGITS = b"0123456789+-,; \t\r\n", 18
+# Digits in a row that float64 may round.
+_LONG = re.compile(rb"(?<![\d.])\d{16}")
 _HUGE = re.compile(rb"\d{20}|9[2-9]\d{17}")
 _GEOMETRY = re.compile(rb"^[%#]\s*geometry\s*[:=]?\s*(\d{1,5})\s*[,x]\s*(\d{1,5})\s*$", re.MULTILINE)
 _SIZE_IN_NAME = re.compile(r"@(\d{1,5})$")
@@ -133,16 +137,27 @@ def _load(where: str, text: bytes, table: Table, line: int) -> list[npt.NDArray[
     if other.translate(None, b".eE"):
         plain = _WORD.sub(lambda found: _TRUTH[found[0].decode().lower()], plain)
         other = plain.translate(None, _WHOLE)
-    numbers = "f8" if other or _is_huge(plain) else "i8"
     used = set(table.places.values())
-    kinds = np.dtype([(f"{i}", numbers if i in used else "S1") for i in range(table.width)])
-    separator = None if table.separator == " " else table.separator
+    whole: set[int] = used if not other and not _is_huge(plain) else set()
+    if other and _LONG.search(plain):
+        with suppress(ValueError, OverflowError), warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # with it NumPy cuts the decimals of a whole number off
+            return _numbers(plain, table, used - {table.places["t"]}, {table.places["t"]})
     try:
-        loaded = np.loadtxt(
-            io.BytesIO(plain), dtype=kinds, comments="#", delimiter=separator, ndmin=1, encoding="latin-1"
-        )
+        return _numbers(plain, table, used - whole, whole)
     except (ValueError, OverflowError) as error:
         raise _bad_line(where, text, table, line) from error
+
+
+def _numbers(text: bytes, table: Table, decimal: set[int], whole: set[int]) -> list[npt.NDArray[Any]]:
+    """The columns, those of ``decimal`` as float64 and those of ``whole`` as int64.
+
+    Raises:
+        ValueError, OverflowError: a line has not ``table.width`` fields, or one is no such number.
+    """
+    kinds = [(f"{i}", "f8" if i in decimal else "i8" if i in whole else "S1") for i in range(table.width)]
+    separator = None if table.separator == " " else table.separator
+    loaded = np.loadtxt(io.BytesIO(text), dtype=kinds, comments="#", delimiter=separator, ndmin=1, encoding="latin-1")
     return [loaded[f"{i}"] for i in range(table.width)]
 
 
