@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from math import gcd
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,13 +53,18 @@ class Calls:
         self._frames = frames_per_window
         self._record = tuple(record)
         steps = int(getattr(getattr(program, "plan", None), "block", 1))
-        self.unit = steps // gcd(steps, frames_per_window)
+        self.unit = steps // math.gcd(steps, frames_per_window)
 
-    def warm_up(self, frame_shape: tuple[int, ...]) -> None:
-        """Runs the program on empty windows and resets it."""
+    def warm_up(self, frame_shape: tuple[int, ...]) -> int:
+        """Runs the program on empty windows and resets it; gives the number of its scores.
+
+        Raises:
+            InputError: the graph has several outputs.
+        """
         steps = self.unit * self._frames
-        self._program.advance(np.zeros((steps, 1, *frame_shape), dtype=np.float32), self._record)
+        done = self._program.advance(np.zeros((steps, 1, *frame_shape), dtype=np.float32), self._record)
         self._program.reset()
+        return math.prod(_only_output(done).shape[1:])
 
     def run(self, windows: Sequence[Window]) -> list[tuple[Record, dict[str, Record]]]:
         """The outputs [k, 1, *out] and the records of each window.
@@ -73,16 +78,21 @@ class Calls:
         frames = np.concatenate([window.frames for window in windows])
         missing = np.zeros(((count - len(windows)) * self._frames, *frames.shape[1:]), dtype=np.float32)
         done = self._program.advance(np.concatenate((frames, missing))[:, np.newaxis], self._record)
-        if isinstance(done.output, dict):
-            found = f"has {len(done.output)} outputs: {', '.join(done.output)}"
-            raise InputError("model", found, "Use a model with one output")
+        output = _only_output(done)
         return [
             (
-                _share(np.asarray(done.output), i, count),
+                _share(output, i, count),
                 {name: _share(record, i, count) for name, record in done.records.items()},
             )
             for i in range(len(windows))
         ]
+
+
+def _only_output(done: Advanced) -> Record:
+    if isinstance(done.output, dict):
+        found = f"has {len(done.output)} outputs: {', '.join(done.output)}"
+        raise InputError("model", found, "Use a model with one output")
+    return np.asarray(done.output)
 
 
 def spike_rate(record: Record) -> float:

@@ -253,8 +253,13 @@ class Stream:
         self._program.reset()
         if self._warm_up:
             began = time.perf_counter()
-            self._calls.warm_up(self._encoder.frame_shape)
+            self._check_labels(self._calls.warm_up(self._encoder.frame_shape))
             self._warm_up_seconds = time.perf_counter() - began
+
+    def _check_labels(self, scores: int) -> None:
+        if self._labels is not None and len(self._labels) != scores:
+            found = f"{len(self._labels)} names for {scores} outputs of the model"
+            raise InputError("labels", found, "Give one name for each output")
 
     def _produce(self) -> None:
         """The reading thread: whatever ends it, the queue hears of it."""
@@ -288,9 +293,7 @@ class Stream:
 
     def _decide(self, segment: int, item: Ready, taken: float, scores: Scores) -> Decision:
         window = item.window
-        if self._labels is not None and len(self._labels) != len(scores):
-            found = f"{len(self._labels)} names for {len(scores)} outputs of the model"
-            raise InputError("labels", found, "Give one name for each output")
+        self._check_labels(len(scores))
         best, margin = decide(scores)
         now = time.perf_counter()
         latency, held = (now - item.over) * 1e3, (item.complete - item.over) * 1e3

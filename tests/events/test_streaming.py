@@ -205,8 +205,9 @@ def test_outputs_that_are_no_numbers_are_refused(events, output):
 def test_models_with_several_outputs_are_refused(events):
     program = SumProgram()
     program.advance = lambda x, record: SimpleNamespace(output={"a": x, "b": x}, records={})
-    with pytest.raises(InputError, match="2 outputs: a, b"):
-        list(make_stream(events, program))
+    for source, warm_up in ((events, False), (events[:0], True)):
+        with pytest.raises(InputError, match="2 outputs: a, b"):
+            list(make_stream(source, program, warm_up=warm_up))
 
 
 def test_bad_arguments(events):
@@ -225,6 +226,8 @@ def test_bad_arguments(events):
         Stream(open_recording(events, SENSOR), SumProgram(), FrameEncoder((64, 64)))
     with pytest.raises(InputError, match="1 names for 2 outputs"):
         list(make_stream(naive.events_of([(1, 1, 1, 1)]), SumProgram(), labels=["a"]))
+    with pytest.raises(InputError, match="1 names for 2 outputs"):  # before there is an event
+        list(make_stream(events[:0], SumProgram(), labels=["a"], warm_up=True))
     stream = make_stream(events, SumProgram())
     list(stream)
     with pytest.raises(InputError, match="started before"):
