@@ -84,6 +84,20 @@ def test_layouts_of_public_files(tmp_path, name):
     assert recording.source.size_origin == ("file" if size else "inferred")
 
 
+def test_a_pair_that_allows_two_sizes_is_said_and_can_be_turned(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        contrast_maximisation(file)
+    names = ("t", "x", "y", "p")
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (T, X % 200, Y % 200, P), strict=True)), resolution=(260, 346))
+    for name in ("a.h5", "a.npz"):
+        recording = open_recording(tmp_path / name)
+        assert recording.sensor_size == (346, 260)
+        assert "260, 346 is taken as 346x260 pixels; --sensor 260x346 turns it" in " ".join(recording.notes())
+        turned = open_recording(tmp_path / name, (260, 346))
+        assert turned.sensor_size == (260, 346)
+        assert "taken as 346x260" not in " ".join(turned.notes())
+
+
 def test_a_pixel_beyond_the_stated_size_does_not_enlarge_the_sensor(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         rvt(file)

@@ -31,21 +31,25 @@ def time_offset(where: str, beside: Sequence[Said]) -> int | float:
     return value[0]
 
 
-def stated_size(beside: Sequence[Said]) -> Size | None:
-    """(width, height) of the sensor, where something says it.
+def stated_size(beside: Sequence[Said], given: Size | None) -> tuple[Size | None, tuple[str, ...]]:
+    """(width, height) of the sensor, where something says it, and what to say of it.
 
-    Of a pair whose order differs from file to file, the larger number is the width.
+    Of a pair whose order differs from file to file, the larger number is the width, unless ``given`` is the other way.
     """
     for said in beside:
         width, height = said("width", 1), said("height", 1)
         if width and height:
-            return known_size(int(width[0]), int(height[0]))
+            return known_size(int(width[0]), int(height[0])), ()
     for said in beside:
         for name in _PAIRS:
             pair = said(name, 2)
             if pair and (size := known_size(int(max(pair)), int(min(pair)))):
-                return size
-    return None
+                if given == size[::-1]:
+                    return given, ()
+                high, wide = sorted(size)
+                note = f"its {name} of {high}, {wide} is taken as {wide}x{high} pixels; --sensor {high}x{wide} turns it"
+                return size, (note,) if pair[0] < pair[1] else ()
+    return None, ()
 
 
 def as_numbers(value: Any, count: int) -> list[int | float]:

@@ -101,8 +101,9 @@ def _source(where: str, file: h5py.File, wanted: Wanted) -> Source:
     # Spikes are made into t, x, y and p here; arrays that have names have no order.
     names = ("t", "x", "y", "p") if place.is_spikes else place.names
     meaning = meaning_of(where, columns, names, wanted, known_unit(file, place), ordered=len(place.arrays) == 1)
-    said, notes = beside(file, place), meaning.notes
-    offset, size = time_offset(where, said), stated_size(said)
+    said = beside(file, place)
+    offset, (size, notes) = time_offset(where, said), stated_size(said, wanted.sensor_size)
+    notes = (*meaning.notes, *notes)
     if place.is_spikes:
         notes = (*notes, f"sample {sample} of {len(place.arrays[0])} is read; units are x, all of its spikes ON")
     usual = (SHD_CHANNELS, 1) if place.is_spikes else None

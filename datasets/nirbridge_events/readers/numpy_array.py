@@ -206,7 +206,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
     name = "npz" if head.startswith(ZIP_MAGIC) else "npy"
     said = [partial(_numbers, path)] if name == "npz" else []
     try:
-        offset, size = time_offset(where, said), stated_size(said)
+        offset, (size, notes) = time_offset(where, said), stated_size(said, wanted.sensor_size)
         with ExitStack() as stack:
             table = open_table(path, stack)
             meaning = meaning_of(
@@ -218,7 +218,7 @@ def _open(path: Path, head: bytes, wanted: Wanted) -> Source:
             )
     except _BROKEN as error:
         raise _damaged(path, error) from error
-    return Source(name, 0, size, lambda feed: decode(feed, meaning, offset), meaning.notes)
+    return Source(name, 0, size, lambda feed: decode(feed, meaning, offset), (*meaning.notes, *notes))
 
 
 def _numbers(path: Path, name: str, count: int) -> list[int | float] | None:
