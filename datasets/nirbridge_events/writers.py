@@ -15,6 +15,7 @@ from nirbridge_events.readers import event_stream, nmnist
 
 NMNIST_TIME_LIMIT = 1 << 23
 NMNIST_LARGEST: Size = (256, nmnist.OVERFLOW_ROW)
+ES_LARGEST = (1 << 16) - 1
 
 
 def write_nmnist(path: str | os.PathLike[str], events: Events | npt.NDArray[Any]) -> None:
@@ -40,10 +41,15 @@ def write_es(path: str | os.PathLike[str], events: Events | npt.NDArray[Any], se
     """Writes an Event Stream file of version 2 with DVS events, as ``nirbridge_events.readers.event_stream`` reads.
 
     Raises:
-        InputError: an event lies outside ``sensor_size`` or has no polarity, or times are negative or go back.
+        InputError: a side of ``sensor_size`` exceeds 65535, an event lies outside it or has no polarity, or times are
+            negative or go back.
         FileError: the file cannot be written.
     """
     width, height = as_size(sensor_size, "sensor_size")
+    if max(width, height) > ES_LARGEST:
+        raise InputError(
+            "sensor_size", f"{width}x{height} exceeds the {ES_LARGEST} that .es holds", "Give a smaller one"
+        )
     events = as_events(events)
     require_good(events, 0, (width, height), 0)
     steps = np.diff(events.t, prepend=0)

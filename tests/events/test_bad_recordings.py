@@ -210,4 +210,6 @@ def test_writers_refuse_what_the_format_cannot_hold(tmp_path):
     events = naive.events_of([(1, 1, 1, 1)])
     with pytest.raises(InputError, match="polarity 2 is neither 0 nor 1"):
         write_es(tmp_path / "a.es", Events(events.x, events.y, events.t, events.p * np.uint8(2)), (4, 4))
+    with pytest.raises(InputError, match="65536x4 exceeds the 65535"):
+        write_es(tmp_path / "a.es", events, (65536, 4))
     assert list(tmp_path.iterdir()) == []
