@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nirbridge.errors import Problem
+from nirbridge.exporting.paths import Paths
 from nirbridge.exporting.settling import Moved, nodes_for
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal
 from nirbridge.ir import Shape, build_graph, mark_moves
@@ -41,6 +42,7 @@ class GraphBuilder:
         called: names of the neurons so far that keep their state themselves.
         modules: paths of modules, whose names nothing else takes: functions, and further calls of other modules.
         changes: whether the code was seen to do something else when it is called again.
+        paths: the instructions of the user's code that ran while it was recorded.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
         over: what the leading axes of a neuron's input have to be, where the code settles it: our own neurons outside
             of OverTime run over axis 0, inside of it they unfold it.
@@ -57,6 +59,7 @@ class GraphBuilder:
         self.called: set[str] = set()
         self.modules: set[str] = set()
         self.changes = False
+        self.paths: Paths = {}
         self.batch_first = False
         self.over: LeadingAxes | None = None
         self.nodes: dict[str, nir.NIRNode] = {}

@@ -22,6 +22,7 @@ from nirbridge.exporting.containers import plain
 from nirbridge.exporting.foreign import readings
 from nirbridge.exporting.interpreter import Interpreter
 from nirbridge.exporting.norse import require_states
+from nirbridge.exporting.paths import Paths, first_difference, watched
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all
 from nirbridge.exporting.tracing import evaluation
 from nirbridge.exporting.user_code import nested, user_code
@@ -92,7 +93,7 @@ def export(
     with nested(module):
         module = plain(module)
         attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
-        graph = _agreed(attempts, partial(_runs, module, inputs=inputs), metadata or {})
+        graph = _agreed(attempts, partial(_run, module, inputs=inputs), metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
@@ -155,7 +156,8 @@ def _attempt(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.N
         for name, node in inputs.items()
     }
     first = signals.pop("", None)
-    with evaluation(module):  # of its own, since one reading must not find what another left behind
+    # Of its own, since one reading must not find what another left behind.
+    with evaluation(module), watched(module, builder.paths):
         result = Interpreter(builder).call_module(module, "", () if first is None else (first,), signals)
     if leading is LeadingAxes.STEP:
         require_states(builder, result, "")
@@ -204,7 +206,9 @@ def _outputs(result: Any) -> dict[str, Signal]:
 
 
 def _agreed(
-    attempts: Mapping[LeadingAxes, GraphBuilder], runs: Callable[[LeadingAxes], bool], metadata: Mapping[str, Any]
+    attempts: Mapping[LeadingAxes, GraphBuilder],
+    run: Callable[[LeadingAxes], Paths | None],
+    metadata: Mapping[str, Any],
 ) -> nir.NIRGraph:
     """The graph on which all readings that succeed agree.
 
@@ -222,13 +226,19 @@ def _agreed(
         found = "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]"
     step, mixing = "Wrap the network in nirbridge.neurons.OverTime if it is written for [T*B, ...]", ""
     for leading, builder in attempts.items():
-        if builder.problems and runs(leading):
+        ran = run(leading)
+        if ran is None:
+            continue
+        if builder.problems:
             (refused, _), *_ = builder.problems
             told = f"its code runs on tensors {leading.text} too, and there {refused.where} {refused.found}"
             if not any(moves for _, moves in builder.problems):
                 found = told
             elif leading is LeadingAxes.TIME and leading is next(iter(attempts)):  # with neurons that run over it
                 mixing = told
+        elif not found and (line := first_difference(builder.paths, ran)):
+            found = f"its code goes another way at {line} when export reads it than on tensors"
+            step = "Write forward without asking what kind of object a tensor is"
     if found:
         raise ExportError.from_problems([Problem("argument 'module'", found, step)])
     if mixing:
@@ -237,17 +247,23 @@ def _agreed(
     return graphs[0]
 
 
-def _runs(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode]) -> bool:
-    """Whether torch takes such tensors; False also where that is not known, since the module keeps states."""
+def _run(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode]) -> Paths | None:
+    """What runs where torch takes such tensors; None also where that is not known, since the module keeps states."""
     if leading not in (LeadingAxes.TIME, LeadingAxes.FOLDED) or readings(module):
-        return False
+        return None
     lead = _TRIED if leading is LeadingAxes.TIME else (math.prod(_TRIED),)
     some = next(module.parameters(), torch.zeros(()))
     data = {name: some.new_zeros((*lead, *_shape_of(node))) for name, node in inputs.items()}
     first = [data.pop("")] if "" in data else []
+    paths: Paths = {}
     try:
-        with evaluation(module), user_code(), nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]):
+        with (
+            evaluation(module),
+            user_code(),
+            watched(module, paths),
+            nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]),
+        ):
             module(*first, **data)
     except Exception:  # whatever the code of a user raises
-        return False
-    return True
+        return None
+    return paths

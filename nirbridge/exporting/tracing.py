@@ -232,13 +232,18 @@ def _restore(value: Any, contents: Any) -> None:
         value.update(contents)
 
 
+def is_of_the_user(name: str) -> bool:
+    """Whether a file of code is neither torch's nor export's."""
+    return not name.startswith(_NOT_OF_THE_USER)
+
+
 def _user_line(innermost: FrameType) -> str:
     """``file.py:line`` of the innermost frame outside of torch, before export itself comes."""
     for frame, line in traceback.walk_stack(innermost):
         name = frame.f_code.co_filename
         if name.startswith(_CONVERTING) or (name.startswith(_HERE) and frame.f_code.co_name == "export"):
             return ""
-        if not name.startswith(_NOT_OF_THE_USER):
+        if is_of_the_user(name):
             return f"{Path(name).name}:{line}"
     return ""
 
@@ -246,5 +251,5 @@ def _user_line(innermost: FrameType) -> str:
 def failing_line(trace: TracebackType | None) -> str:
     """``file.py:line`` of the user's code in a traceback: the innermost frame outside of torch and export."""
     walked = ((frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace))
-    lines = [f"{Path(name).name}:{line}" for name, line in walked if not name.startswith(_NOT_OF_THE_USER)]
+    lines = [f"{Path(name).name}:{line}" for name, line in walked if is_of_the_user(name)]
     return lines[-1] if lines else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -116,6 +117,19 @@ def _trains(net: Any, x: torch.Tensor) -> torch.Tensor:
     return functional.dropout(x, training=net.training) + net.identity.train()(x)
 
 
+def _asks_the_class(net: Any, x: torch.Tensor) -> torch.Tensor:
+    if x.__class__ is torch.Tensor:
+        return net.conv(x)
+    return x
+
+
+def _matches(net: Any, x: torch.Tensor) -> torch.Tensor:
+    match x:
+        case torch.Tensor():
+            return net.conv(x)
+    return x
+
+
 def _raises(net: Any, x: torch.Tensor) -> torch.Tensor:
     raise KeyError("no such layer")
 
@@ -180,6 +194,8 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "calls counted in a buffer": (_counts_after, "what it does changes from call to call at test_refusals.py:"),
     "a tensor of the call before": (_delays, "module Code: what it does changes from call to call. Leave states to"),
     "noise of Python": (lambda net, x: x * random.random(), "what it does changes from call to call at"),
+    "the class of a tensor": (_asks_the_class, "goes another way at test_refusals.py:"),
+    "a match of a tensor": (_matches, "goes another way at test_refusals.py:"),
     "autocast": (_autocast, "computes in lower precision, by torch.autocast at test_refusals.py:"),
     "training in forward": (_trains, "module 'identity' (Identity): is put into training mode by forward"),
     "values set": (lambda net, x: setattr(net.conv(x), "data", x), "sets '.data' of a tensor at test_refusals.py:"),
@@ -406,3 +422,13 @@ def test_nan_in_a_weight_is_named() -> None:
     with pytest.raises(GraphError, match="node '0' .Affine.: 1 of 9 values of weight are NaN"):
         export(net, (3,))
     assert issubclass(ExportError, NirbridgeError)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="Python tells the lines alone")
+def test_a_branch_within_a_line_is_seen() -> None:
+    class Net(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) if type(x) is torch.Tensor else x
+
+    with pytest.raises(ExportError, match="its code goes another way at test_refusals.py:.* when export reads it"):
+        export(Net(3, 3), (3,))
