@@ -10,8 +10,10 @@ _WEIGHTED = ("matrix", "convolution", "scaling", "aggregation", "mix")
 """Rules whose weights may become coarser."""
 
 
-def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
+def synapse_levels(flat: FlatGraph, name: str) -> list[list[str]]:
     """The synapses that decide the scale of what ``name`` sends, by the number of synapses between them and it.
+
+    Those of a level by name: what is said about them must not hang on the order of a set.
 
     The way back ends at spiking neurons, whose messages have a unit of their own, and at inputs.
     """
@@ -26,11 +28,11 @@ def synapse_levels(flat: FlatGraph, name: str) -> list[set[str]]:
     def before(node: str) -> tuple[str, ...]:
         return () if ends(node) or is_synapse(node) else flat.sources(node)
 
-    levels: list[set[str]] = []
+    levels: list[list[str]] = []
     pending = {name}
     while pending:
         near = reached(pending, before)
-        level = {node for node in near if is_synapse(node) and not ends(node)}
+        level = sorted(node for node in near if is_synapse(node) and not ends(node))
         seen |= near
         levels += [level] if level else []
         pending = {source for node in level for source in flat.sources(node)}

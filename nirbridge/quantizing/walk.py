@@ -185,7 +185,7 @@ class Walk:
             found = f"{error.found}, and no synapse before it can be coarser"
             raise RefusedError(error.name, self.flat.nodes[error.name], found)
         split = self.splitting(error.name)
-        nearest = next((level for level in levels if not level.isdisjoint(split)), levels[0])
+        nearest = next((level for level in levels if not split.isdisjoint(level)), levels[0])
         others = [level for level in levels if level is not nearest]
         alone = {}
         for name in nearest:
