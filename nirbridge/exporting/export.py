@@ -33,8 +33,8 @@ from nirbridge.neurons.overtime import folded_time
 from nirbridge.runtime import require_seconds
 
 _MOST_AXES = 8
-_TRIED = (5, 7)
-"""Steps and samples."""
+_TRIED, _FEW = (5, 7), (2, 3)
+"""Steps and samples that no features are taken for, and as few as show which way the code goes."""
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]]
 
@@ -207,14 +207,15 @@ def _outputs(result: Any) -> dict[str, Signal]:
 
 def _agreed(
     attempts: Mapping[LeadingAxes, GraphBuilder],
-    run: Callable[[LeadingAxes], Paths | None],
+    run: Callable[[LeadingAxes, tuple[int, int]], Paths | None],
     metadata: Mapping[str, Any],
 ) -> nir.NIRGraph:
     """The graph on which all readings that succeed agree.
 
     Raises:
         ExportError: no reading succeeds, two give different graphs, the code runs under one that has none, or it
-            changed from call to call under one, so that another may have met it as it was left.
+            changed from call to call under one, so that another may have met it as it was left, or went another way
+            than on tensors.
     """
     changing = [builder for builder in attempts.values() if builder.changes]
     graphs = [builder.graph(dict(metadata)) for builder in attempts.values() if not builder.problems]
@@ -226,7 +227,7 @@ def _agreed(
         found = "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]"
     step, mixing = "Wrap the network in nirbridge.neurons.OverTime if it is written for [T*B, ...]", ""
     for leading, builder in attempts.items():
-        ran = run(leading)
+        ran = run(leading, _TRIED if builder.problems else _FEW)
         if ran is None:
             continue
         if builder.problems:
@@ -247,11 +248,13 @@ def _agreed(
     return graphs[0]
 
 
-def _run(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNode]) -> Paths | None:
+def _run(
+    module: nn.Module, leading: LeadingAxes, tried: tuple[int, int], inputs: Mapping[str, nir.NIRNode]
+) -> Paths | None:
     """What runs where torch takes such tensors; None also where that is not known, since the module keeps states."""
     if leading not in (LeadingAxes.TIME, LeadingAxes.FOLDED) or readings(module):
         return None
-    lead = _TRIED if leading is LeadingAxes.TIME else (math.prod(_TRIED),)
+    lead = tried if leading is LeadingAxes.TIME else (math.prod(tried),)
     some = next(module.parameters(), torch.zeros(()))
     data = {name: some.new_zeros((*lead, *_shape_of(node))) for name, node in inputs.items()}
     first = [data.pop("")] if "" in data else []
@@ -261,7 +264,7 @@ def _run(module: nn.Module, leading: LeadingAxes, inputs: Mapping[str, nir.NIRNo
             evaluation(module),
             user_code(),
             watched(module, paths),
-            nullcontext() if len(lead) > 1 else folded_time(_TRIED[0]),
+            nullcontext() if len(lead) > 1 else folded_time(tried[0]),
         ):
             module(*first, **data)
     except Exception:  # whatever the code of a user raises
