@@ -33,8 +33,8 @@ from nirbridge.neurons.overtime import folded_time
 from nirbridge.runtime import require_seconds
 
 _MOST_AXES = 8
-_TRIED, _FEW = (5, 7), (2, 3)
-"""Steps and samples that no features are taken for, and as few as show which way the code goes."""
+_TRIED, _ONE_STEP = (5, 7), (1, 2)
+"""Steps and samples: those that no features are taken for, and a step as export reads it, with no state before it."""
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]]
 
@@ -92,8 +92,9 @@ def export(
     step = time_step(inputs.values(), dt)
     with nested(module):
         module = plain(module)
-        attempts = {leading: _attempt(module, leading, inputs, step) for leading in _readings(module)}
-        graph = _agreed(attempts, partial(_run, module, inputs=inputs), metadata or {})
+        read = partial(_attempt, module, inputs=inputs, dt=step)
+        attempts = {leading: read(leading) for leading in _readings(module)}
+        graph = _agreed(attempts, read, partial(_run, module, inputs=inputs), metadata or {})
     problems = find_problems(flatten(graph))
     if problems:
         raise GraphError.from_problems(problems)
@@ -207,6 +208,7 @@ def _outputs(result: Any) -> dict[str, Signal]:
 
 def _agreed(
     attempts: Mapping[LeadingAxes, GraphBuilder],
+    read: Callable[[LeadingAxes], GraphBuilder],
     run: Callable[[LeadingAxes, tuple[int, int]], Paths | None],
     metadata: Mapping[str, Any],
 ) -> nir.NIRGraph:
@@ -227,7 +229,7 @@ def _agreed(
         found = "its code gives different graphs for tensors [T, B, ...] and [T*B, ...]"
     step, mixing = "Wrap the network in nirbridge.neurons.OverTime if it is written for [T*B, ...]", ""
     for leading, builder in attempts.items():
-        ran = run(leading, _TRIED if builder.problems else _FEW)
+        ran = run(leading, _TRIED if builder.problems else _ONE_STEP)
         if ran is None:
             continue
         if builder.problems:
@@ -237,9 +239,11 @@ def _agreed(
                 found = told
             elif leading is LeadingAxes.TIME and leading is next(iter(attempts)):  # with neurons that run over it
                 mixing = told
-        elif not found and (line := first_difference(builder.paths, ran)):
-            found = f"its code goes another way at {line} when export reads it than on tensors"
-            step = "Write forward without asking what kind of object a tensor is"
+        elif not found and first_difference(builder.paths, ran):
+            again = read(leading)  # code may fill a cache or give a warning the first time alone
+            if line := first_difference(again.paths, ran):
+                found = f"its code goes another way at {line} when export reads it than on tensors"
+                step = "Write forward without asking what kind of object a tensor is"
     if found:
         raise ExportError.from_problems([Problem("argument 'module'", found, step)])
     if mixing:

@@ -21,12 +21,8 @@ _INSTRUCTIONS = sys.version_info < (3, 13)
 
 @contextmanager
 def watched(module: nn.Module, paths: Paths) -> Iterator[None]:
-    """Notes what runs in the block of the ``forward`` of each module, and of what it calls in its own file.
-
-    Not of Norse's modules, which export reads in its own way.
-    """
-    kinds = {type(inner) for inner in module.modules()}
-    forwards = {getattr(kind.forward, "__code__", None) for kind in kinds if kind.__module__.split(".")[0] != "norse"}
+    """Notes what runs in the block of the ``forward`` of each module, and of what it calls in its own file."""
+    forwards = {getattr(type(inner).forward, "__code__", None) for inner in module.modules()}
 
     def called(frame: FrameType, event: str, arg: Any) -> Any:
         code, caller = frame.f_code, frame.f_back and frame.f_back.f_code

@@ -328,6 +328,18 @@ class Asking(nn.Module):
         return y if right else 0 * y
 
 
+def test_code_may_keep_what_it_works_out_once_for_all_modules() -> None:
+    known: dict[int, float] = {}
+
+    class Net(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.size(-1) not in known:
+                known[x.size(-1)] = 0.5
+            return super().forward(x) * known[x.size(-1)]
+
+    compare(OverTime(make_dyadic(Net(4, 3))), dyadic(5, 3, 4))
+
+
 def test_code_may_ask_what_it_is_given() -> None:
     compare(OverTime(make_dyadic(Asking())), dyadic(5, 3, 2, 4, 4))
 

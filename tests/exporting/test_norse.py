@@ -131,6 +131,38 @@ def test_lifted_convolution_and_cells() -> None:
     np.testing.assert_allclose(run_graph(graph, x.numpy()), expected, rtol=1e-9, atol=1e-9)
 
 
+class _Cells(nn.Module):
+    """Goes one way at the first step and another at the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 6)
+        self.lif, self.out = norse.LIFCell(norse.LIFParameters(**_DYADIC)), norse.LICell(norse.LIParameters(**_DYADIC))
+
+    def forward(self, x: torch.Tensor, state: Any = None) -> Any:
+        first, second = state if state is not None else (None, None)
+        spikes, first = self.lif(self.fc(x), first)
+        y, second = self.out(spikes, second)
+        return y, (first, second)
+
+
+def test_a_lifted_forward_that_asks_for_its_states() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = norse.Lift(_Cells())
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.steps(x)[0]
+
+    torch.manual_seed(1)
+    net, x = make_dyadic(Net()), dyadic(STEPS, 3, 4)
+    with torch.no_grad():
+        expected = net(x).numpy()
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(run_graph(export(net, (4,)), x.numpy()), expected)
+
+
 def test_a_forward_that_hands_on_states() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
