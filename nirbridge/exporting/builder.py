@@ -43,6 +43,7 @@ class GraphBuilder:
         modules: paths of modules, whose names nothing else takes: functions, and further calls of other modules.
         changes: whether the code was seen to do something else when it is called again.
         paths: the instructions of the user's code that ran while it was recorded.
+        left_out: the network's arguments that were None, and for which no state of a cell stands in the graph.
         batch_first: whether data are [B, T, ...], so that folded axes unfold to that.
         over: what the leading axes of a neuron's input have to be, where the code settles it: our own neurons outside
             of OverTime run over axis 0, inside of it they unfold it.
@@ -60,6 +61,7 @@ class GraphBuilder:
         self.modules: set[str] = set()
         self.changes = False
         self.paths: Paths = {}
+        self.left_out: list[str] = []
         self.batch_first = False
         self.over: LeadingAxes | None = None
         self.nodes: dict[str, nir.NIRNode] = {}

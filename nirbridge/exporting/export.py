@@ -83,7 +83,8 @@ def export(
 
     Warns:
         GraphWarning: neurons of nirbridge run outside of ``OverTime`` in code that would mix samples of [T, B, ...]; it
-            was read as code for [T*B, ...].
+            was read as code for [T*B, ...].  Or forward takes further arguments that default to None, and the graph is
+            that of a call without them.
     """
     if not isinstance(module, nn.Module):
         raise InputError("argument 'module'", f"is a {type(module).__name__}, not a torch module", "Pass an nn.Module")
@@ -249,6 +250,11 @@ def _agreed(
     if mixing:
         text = f"argument 'module': {mixing}; it was read as code for [T*B, ...]. Wrap it in OverTime to say so."
         warnings.warn(text, GraphWarning, stacklevel=3)
+    (names, *_) = [", ".join(builder.left_out) for builder in attempts.values() if not builder.problems]
+    if names:
+        text = f"argument 'module': its forward takes {names}, which is None here; the graph holds what it does then."
+        hint = "A tensor becomes an input where input_shape names it; a state has to be that of a neuron."
+        warnings.warn(f"{text} {hint}", GraphWarning, stacklevel=3)
     return graphs[0]
 
 

@@ -17,6 +17,7 @@ from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.containers import inside, unwrapped
 from nirbridge.exporting.functions import ARITHMETIC, TAKES_MOVED, VIEWS, attribute
 from nirbridge.exporting.neurons import over_time
+from nirbridge.exporting.paths import unwatched
 from nirbridge.exporting.settling import Moved
 from nirbridge.exporting.signal import (
     BATCH,
@@ -24,11 +25,13 @@ from nirbridge.exporting.signal import (
     UNKNOWN,
     RefusalError,
     Signal,
+    State,
     Unknown,
     find_all,
     is_count,
     is_recorded,
 )
+from nirbridge.exporting.states import handed_on, is_one_step, left_out, others
 from nirbridge.exporting.tracing import IN_PLACE, SOURCE, ExportTracer, failing_line, refused
 from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
@@ -120,7 +123,16 @@ class Trace:
         self._refuse_overwriting(graph)
         self._recorded(self._as_before(graph))
         (output,) = graph.find_nodes(op="output")
-        return self.values[output]
+        result = self.values[output]
+        given = self.tracer.arguments
+        handed = handed_on(given, result)
+        if not self.path:
+            self.interpreter.builder.left_out = left_out(given, handed)
+        if is_one_step(given) and find_all(State, handed):
+            self.tracer.arguments = given | handed
+            with unwatched():
+                self._recorded(self._as_before(graph, later_step=True))
+        return result
 
     def _recorded(self, evaluate: Callable[[fx.Node], Any]) -> fx.Graph:
         self.tracer.evaluate = evaluate
@@ -137,17 +149,18 @@ class Trace:
             raise RefusalError(found, "Draw them where self.training is True alone")
         return graph
 
-    def _as_before(self, first: fx.Graph) -> Callable[[fx.Node], Any]:
+    def _as_before(self, first: fx.Graph, later_step: bool = False) -> Callable[[fx.Node], Any]:
         """Gives the nodes of a second call the values of the first; refuses what differs, as code that keeps states."""
         before = iter([node for node in first.nodes if self._is_lowered(node)])
 
         def evaluate(node: fx.Node) -> Any:
             if node not in self.values and self._is_lowered(node):
                 twin = next(before)
-                if not self._is_alike(node, twin):
+                if not self._is_alike(node, twin) or (later_step and not self._takes_its_states(node, twin)):
                     self.interpreter.builder.changes = True
                     hint = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
-                    raise refused("what it does changes from call to call", hint)
+                    how = "at a step that is given the states of the one before" if later_step else "from call to call"
+                    raise refused(f"what it does changes {how}", hint)
                 self.values[node] = self.values[twin]
             return self._evaluate(node)
 
@@ -164,8 +177,16 @@ class Trace:
         kept = [one for one in node.all_input_nodes if one.graph is twin.graph]
         if node.target != twin.target or any(is_recorded(self.values[one]) for one in kept):
             return False
-        ours, theirs = (_leaves(fx.node.map_arg((one.args, one.kwargs), self._evaluate)) for one in (node, twin))
+        ours, theirs = (others(self._arguments(one)) for one in (node, twin))
         return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
+
+    def _takes_its_states(self, node: fx.Node, twin: fx.Node) -> bool:
+        """Whether a call of a module at a later step is given the states that the module handed on."""
+        given, handed = ({one.cell for one in find_all(State, it)} for it in (self._arguments(node), self.values[twin]))
+        return node.op != "call_module" or given == handed
+
+    def _arguments(self, node: fx.Node) -> Any:
+        return fx.node.map_arg((node.args, node.kwargs), self._evaluate)
 
     def _attribute(self, node: fx.Node) -> Any:
         """A tensor of the module as it is at this moment."""
@@ -301,12 +322,6 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "call_method": Trace._call_method,
     "output": lambda _trace, _node, args, _kwargs: args[0],
 }
-
-
-def _leaves(arguments: Any) -> list[Any]:
-    found: list[Any] = []
-    fx.node.map_aggregate(arguments, found.append)
-    return found
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -36,6 +36,7 @@ from nirbridge.exporting.cells import Array, numbers
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import linear
 from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_leading
+from nirbridge.exporting.states import others
 from nirbridge.ir import MultiLevelLIF
 
 _HOME = "norse.torch.module"
@@ -194,12 +195,22 @@ def _lift(call: Call, module: Any, x: Any) -> Any:
     """Lift: the inner module at each step, its state carried on."""
     signal = require_leading(x[0] if isinstance(x, tuple) else x, LeadingAxes.TIME)
     result = call.call_module(module.lifted_module, call.name, (signal.over(LeadingAxes.STEP),), {})
+    if find_all(Unknown, result):
+        return result
     require_states(call.builder, result, call.name)
-    output = result[0] if module.is_stateful and isinstance(result, tuple) else result
-    if not isinstance(output, Signal):
-        return output
+    output, state = result if module.is_stateful and _is_pair(result) else (result, None)
+    if not isinstance(output, Signal) or (module.is_stateful and not _is_pair(result)):
+        wanted = "its output and its state" if module.is_stateful else "its output alone"
+        raise RefusalError(f"holds a module that does not return {wanted}, as Lift needs it to", "Return that")
+    if others(state):
+        hint = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
+        raise RefusalError("holds a module whose state is more than the states of Norse's cells", hint)
     lifted = output.over(LeadingAxes.TIME)
-    return (lifted, result[1]) if module.is_stateful else lifted
+    return (lifted, state) if module.is_stateful else lifted
+
+
+def _is_pair(result: Any) -> bool:
+    return isinstance(result, (tuple, list)) and len(result) == 2
 
 
 def require_states(builder: GraphBuilder, result: Any, path: str) -> None:

@@ -48,6 +48,17 @@ def watched(module: nn.Module, paths: Paths) -> Iterator[None]:
         sys.settrace(known)
 
 
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Notes nothing in the block: what a later step does is not what the one plain step does."""
+    known = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(known)
+
+
 def first_difference(one: Mapping[CodeType, set[int]], other: Mapping[CodeType, set[int]]) -> str:
     """``file.py:line`` of the first instruction that ran in one of two runs alone, of code that both ran; or ""."""
     for code in one:

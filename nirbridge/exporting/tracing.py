@@ -127,7 +127,7 @@ class ExportTracer(fx.Tracer):
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         """A placeholder for every argument that is a tensor, the others as they are."""
         passed = {
-            name: self.create_proxy("placeholder", name, (), {}) if is_recorded(value) else value
+            name: _parts(self.create_proxy("placeholder", name, (), {}), value) if is_recorded(value) else value
             for name, value in self.arguments.items()
         }
 
@@ -177,6 +177,16 @@ class ExportTracer(fx.Tracer):
         if self._counts(obj.node):
             raise refused("depends on the number of steps or samples", "Write forward without loops over them")
         return value
+
+
+def _parts(stand_in: Any, value: Any) -> Any:
+    """The items of a tuple, list or dictionary each by itself: code writes to lists, and asks which items are None."""
+    if isinstance(value, list) or type(value) is tuple:
+        items = [_parts(stand_in[place], item) for place, item in enumerate(value)]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, dict):
+        return {key: _parts(stand_in[key], item) for key, item in value.items()}
+    return stand_in if is_recorded(value) else value
 
 
 def refused(found: str, next_step: str) -> RefusalError:

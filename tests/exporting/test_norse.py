@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from nirbridge.errors import ExportError
+from nirbridge.errors import ExportError, GraphWarning
 from nirbridge.exporting import export
 from nirbridge.ir import EventInput
 from tests.exporting.running import dyadic, make_dyadic, run_graph
@@ -212,7 +212,54 @@ class _Twice(nn.Module):
         return again, state
 
 
+class _Stepping(nn.Module):
+    """A step of two cells, whose states go in and out as a pair."""
+
+    def __init__(self, step: Any) -> None:
+        super().__init__()
+        self.first, self.second = norse.LIFCell(), norse.LICell()
+        self.step = step
+
+    def forward(self, x: torch.Tensor, state: Any = None) -> Any:
+        return self.step(self, x, state)
+
+
+def _begins(cell: Any, x: torch.Tensor, state: Any) -> Any:
+    return cell.first(x if state is not None else 2 * x, state)
+
+
+def _forgets(cell: Any, x: torch.Tensor, state: Any) -> Any:
+    first, second = state or (None, None)
+    spikes, first = cell.first(x)
+    v, second = cell.second(spikes, second)
+    return v, (first, second)
+
+
+def _swaps(cell: Any, x: torch.Tensor, state: Any) -> Any:
+    second, first = state or (None, None)
+    spikes, first = cell.first(x, first)
+    v, second = cell.second(spikes, second)
+    return v, (first, second)
+
+
+def _leaks(cell: Any, x: torch.Tensor, state: Any) -> Any:
+    v = x if state is None else 0.5 * state + x
+    return v, v
+
+
+_LATER = "what it does changes at a step that is given the states of the one before"
+
 REFUSED: dict[str, tuple[Any, str]] = {
+    "another first step": (lambda: _Stepping(_begins), _LATER),
+    "another first step, lifted": (lambda: norse.Lift(_Stepping(_begins)), _LATER),
+    "another first step, in a sequence": (lambda: norse.SequentialState(nn.Linear(4, 4), _Stepping(_begins)), _LATER),
+    "a state that is not passed on": (lambda: norse.Lift(_Stepping(_forgets)), _LATER),
+    "states that are swapped": (lambda: norse.Lift(_Stepping(_swaps)), _LATER),
+    "a state of the code's own": (lambda: norse.Lift(_Stepping(_leaks)), "more than the states of Norse's cells"),
+    "no state beside the output": (
+        lambda: norse.Lift(_Stepping(lambda cell, x, state: x)),
+        "does not return its output and its state",
+    ),
     "a leak that shifts the output": (lambda: norse.LICell(norse.LIParameters(v_leak=_t(0.5))), "v_leak 0.5"),
     "a state that is dropped": (_Forgetful, "module 'lif': its state is not returned"),
     "a cell called twice": (_Twice, "called twice a step"),
@@ -236,3 +283,9 @@ def test_what_nir_cannot_say_is_refused(name: str) -> None:
     with pytest.raises(ExportError) as caught:
         export(build(), (4,))
     assert text in str(caught.value)
+
+
+def test_what_a_caller_may_pass_besides_is_said() -> None:
+    with pytest.warns(GraphWarning, match=r"its forward takes state, which is None here.*input_shape names it"):
+        graph = export(_Stepping(lambda cell, x, state: x if state is None else x + state), (4,))
+    assert list(graph.nodes) == ["input", "output"]
