@@ -21,6 +21,7 @@ from nirbridge.exporting.paths import unwatched
 from nirbridge.exporting.settling import Moved
 from nirbridge.exporting.signal import (
     BATCH,
+    LEAVE_STATES,
     STEPS,
     UNKNOWN,
     RefusalError,
@@ -158,9 +159,8 @@ class Trace:
                 twin = next(before)
                 if not self._is_alike(node, twin) or (later_step and not self._takes_its_states(node, twin)):
                     self.interpreter.builder.changes = True
-                    hint = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
                     how = "at a step that is given the states of the one before" if later_step else "from call to call"
-                    raise refused(f"what it does changes {how}", hint)
+                    raise refused(f"what it does changes {how}", LEAVE_STATES)
                 self.values[node] = self.values[twin]
             return self._evaluate(node)
 
@@ -254,6 +254,7 @@ class Trace:
             _refuse_writing(node.target.endswith("_"))
             return _computed(getattr(args[0], node.target), args[1:], kwargs)
         name = node.target.rstrip("_")
+        _refuse_writing(node.target.endswith("_") and not is_recorded(args[0]))
         on_signal = isinstance(args[0], (Signal, Unknown)) or name in self.vocabulary.constant_first
         return self._apply(node, self.vocabulary.methods.get(name) if on_signal else None, name, args, kwargs)
 
@@ -351,7 +352,7 @@ def _refuse_patches(module: nn.Module) -> None:
 
 def _refuse_writing(in_place: bool) -> None:
     if in_place:
-        raise RefusalError("changes a tensor of the module in place", "Write x = x + y")
+        raise RefusalError("changes a tensor of the module in place", "Write x = x + y, and leave states to neurons")
 
 
 def _item(parts: Any, index: Any) -> Any:

@@ -35,7 +35,16 @@ from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.cells import Array, numbers
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import linear
-from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_leading
+from nirbridge.exporting.signal import (
+    LEAVE_STATES,
+    LeadingAxes,
+    RefusalError,
+    Signal,
+    State,
+    Unknown,
+    find_all,
+    require_leading,
+)
 from nirbridge.exporting.states import others
 from nirbridge.ir import MultiLevelLIF
 
@@ -203,8 +212,7 @@ def _lift(call: Call, module: Any, x: Any) -> Any:
         wanted = "its output and its state" if module.is_stateful else "its output alone"
         raise RefusalError(f"holds a module that does not return {wanted}, as Lift needs it to", "Return that")
     if others(state):
-        hint = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
-        raise RefusalError("holds a module whose state is more than the states of Norse's cells", hint)
+        raise RefusalError("holds a module whose state is more than the states of Norse's cells", LEAVE_STATES)
     lifted = output.over(LeadingAxes.TIME)
     return (lifted, state) if module.is_stateful else lifted
 

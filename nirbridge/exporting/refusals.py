@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from nirbridge.exporting.foreign import framework_of
-from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal
+from nirbridge.exporting.signal import LEAVE_STATES, UNKNOWN, RefusalError, Signal
 from nirbridge.neurons import QCFS
 
 _ANALOG = "is an analog activation, not a spiking neuron"
@@ -34,6 +34,7 @@ _ACTIVATION_NAMES = (
     "abs", "floor", "round", "exp", "log", "pow", "sqrt", "heaviside", "threshold", "glu", "tanhshrink", "logsigmoid",
 )  # fmt: skip
 _CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
+_FILLED = ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
 _COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "where", "masked_fill")
 
 
@@ -73,6 +74,8 @@ def function_refusal(name: str, args: Iterable[Any]) -> RefusalError:
         return RefusalError("is a concatenation that is not known here", _CONCATENATION)
     if name in _COMPARISONS:
         return RefusalError("compares values, which only neurons do in a graph", _NEURON)
+    if name in _FILLED:
+        return RefusalError("makes a tensor of the size of another, as for a state", LEAVE_STATES)
     if name in ("matmul", "bmm", "mm", "einsum"):
         return RefusalError("multiplies matrices outside of a layer", "Use nn.Linear")
     return RefusalError("is a function that a graph does not have", _ALTERNATIVE)

@@ -23,6 +23,7 @@ _HERE = str(Path(__file__).parent)
 _CONVERTING = str(Path(__file__).parents[1] / "converting")
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _NOT_OF_THE_USER = (_HERE, _TORCH, "<")
+_NO_LOOP = "Write forward without a loop over them: neurons of nirbridge.neurons run over all steps in one call"
 _NO_COUNT = "Write forward alike for any number of them"
 _GETATTR, _CALL = nn.Module.__getattr__, nn.Module.__call__
 IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
@@ -106,9 +107,9 @@ class ExportTracer(fx.Tracer):
         """The graph of what ``forward`` does, to which stand-ins are instances of what they stand for."""
 
         def is_one(value: Any, kinds: Any) -> bool:
-            return known(value, kinds) or (
-                type(value) is RecordedTensor and issubclass(value.tracer.kind(value), kinds)
-            )
+            if type(value) is not RecordedTensor:
+                return known(value, kinds)
+            return issubclass(RecordedTensor, kinds) or issubclass(value.tracer.kind(value), kinds)
 
         # Not __class__, by which also code in C would take them for tensors, and read memory that is none.
         known, builtins.isinstance = builtins.isinstance, is_one
@@ -166,7 +167,7 @@ class ExportTracer(fx.Tracer):
         """The items of a shape or of a tuple."""
         value = self.evaluate(obj.node)
         if not isinstance(value, (tuple, list)):
-            raise refused("iterates over a tensor", "Write forward without loops over tensors")
+            raise refused("iterates over a tensor", _NO_LOOP)
         return value
 
     def number(self, obj: fx.Proxy) -> Any:
@@ -175,7 +176,7 @@ class ExportTracer(fx.Tracer):
         if is_recorded(value):
             raise refused("takes a number from a tensor", "Write forward without numbers taken from tensors")
         if self._counts(obj.node):
-            raise refused("depends on the number of steps or samples", "Write forward without loops over them")
+            raise refused("depends on the number of steps or samples", _NO_LOOP)
         return value
 
 

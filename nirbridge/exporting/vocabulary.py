@@ -59,5 +59,6 @@ SPIKING = Vocabulary(
     methods=METHODS,
     module_refusal=refusals.module_refusal,
     function_refusal=refusals.function_refusal,
+    constant_first=frozenset(("add", "sub", "mul", "div", "true_divide")),
 )
 """What ``export`` lowers: layers, and neurons of nirbridge, Norse and the other frameworks."""

@@ -161,7 +161,7 @@ class Functional(nn.Module):
         _, c, h, _ = x.shape
         y = functional.conv2d(x, self.weight / 2, stride=1, padding=1)
         if c == 2:
-            y = y * self.gain
+            y = self.gain * (y * self.gain)
         y = self.act(functional.max_pool2d(y, 2))
         z = torch.add(self.conv(y), y, alpha=2) - 0.5 * y
         z = self.act2(functional.dropout(z, 0.5, self.training) / 4)

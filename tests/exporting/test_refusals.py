@@ -103,6 +103,12 @@ def _counts_after(net: Any, x: torch.Tensor) -> torch.Tensor:
     return y
 
 
+def _fires_after(net: Any, x: torch.Tensor) -> torch.Tensor:
+    y = x * net.calls
+    net.calls = (y > 1).float()
+    return y
+
+
 def _delays(net: Any, x: torch.Tensor) -> torch.Tensor:
     before, net.last = getattr(net, "last", None), net.conv(x)
     return net.last if before is None else before
@@ -192,6 +198,9 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "a tensor kept": (_keeps, "module Code: what it does changes from call to call at test_refusals.py:"),
     "calls counted": (_counts_calls, "module Code: what it does changes from call to call. Leave states to neurons"),
     "calls counted in a buffer": (_counts_after, "what it does changes from call to call at test_refusals.py:"),
+    "spikes kept in a buffer": (_fires_after, "what it does changes from call to call at test_refusals.py:"),
+    "sum into a tensor": (lambda net, x: torch.zeros(2, 6, 6).add_(net.conv(x)), "a tensor of the module in place"),
+    "a tensor for a state": (lambda net, x: x + torch.zeros_like(x), "makes a tensor of the size of another"),
     "a tensor of the call before": (_delays, "module Code: what it does changes from call to call. Leave states to"),
     "noise of Python": (lambda net, x: x * random.random(), "what it does changes from call to call at"),
     "the class of a tensor": (_asks_the_class, "goes another way at test_refusals.py:"),
