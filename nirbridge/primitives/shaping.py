@@ -27,10 +27,12 @@ def pairs(value: Any, count: int) -> tuple[int, ...]:
     Raises:
         ShapeMismatchError: it is something else.
     """
-    numbers = np.asarray(value).ravel()
-    if numbers.size not in (1, count) or numbers.dtype.kind not in "fiu" or (numbers != np.rint(numbers)).any():
+    numbers = np.asarray(value)
+    kind = numbers.dtype.kind
+    if numbers.size not in (1, count) or kind not in "fiu" or (kind == "f" and (numbers != np.rint(numbers)).any()):
         raise ShapeMismatchError(f"{brief(value)} is not {count} whole numbers")
-    return tuple(int(n) for n in np.broadcast_to(numbers, (count,)))
+    whole = tuple(map(int, numbers.ravel().tolist()))
+    return whole * count if len(whole) == 1 else whole
 
 
 _LARGEST = 2**31 - 1

@@ -7,7 +7,7 @@ be asked for free.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from nirbridge.runtime import LoweringTable, PlannedNode
@@ -23,9 +23,10 @@ LOWERING: LoweringTable[Lowering] = LoweringTable("norse")
 
 def _by(function: str) -> Lowering:
     """The function of this name."""
+    module, name = function.split(":")
 
     def lower(planned: PlannedNode, setting: Setting) -> Stage:
-        stage: Stage = resolve_name(f"nirbridge_norse.{function}")(planned, setting)
+        stage: Stage = getattr(import_module(f"nirbridge_norse.{module}"), name)(planned, setting)
         return stage
 
     return lower

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -27,9 +27,8 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> Stage:
     from nirbridge_norse.fused.passes import find_step_pass
 
     found = stepping_of(planned, setting.dt)
-    parameters = namedtuple("Parameters", found.parameters)  # type: ignore[misc]
-    state = namedtuple("State", found.state)  # type: ignore[misc]
-    p = parameters(*(setting.tensor(value) for value in found.parameters.values()))
+    state = _named("State", tuple(found.state))
+    p = _named("Parameters", tuple(found.parameters))(*(setting.tensor(value) for value in found.parameters.values()))
     start = tuple(setting.tensor(value) for value in found.start)
 
     def activation(x: Tensor, before: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
@@ -44,6 +43,11 @@ def step_neuron(planned: PlannedNode, setting: Setting) -> Stage:
     on_card = triton_passes.step_on_card(found, p) if triton_passes.runs_kernels(setting.device) else None
     make_pass = find_step_pass(found)
     return Neuron(FusedSNN(activation, fresh, p, setting.dt, (*p, *start), make_pass, start, on_card))
+
+
+@cache
+def _named(name: str, fields: tuple[str, ...]) -> Any:
+    return namedtuple(name, fields)
 
 
 def lane_neuron(planned: PlannedNode, setting: Setting) -> Stage:
