@@ -109,7 +109,7 @@ def _function(name: str) -> Handler:
 _BOTH = (
     "transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "unsqueeze", "chunk", "split",
     "tensor_split", "narrow", "select", "index_select", "unbind", "flip", "repeat_interleave",
-    "pixel_unshuffle", "channel_shuffle",
+    "pixel_unshuffle", "channel_shuffle", "roll", "rot90", "tile", "broadcast_to", "diagonal",
 )  # fmt: skip
 _METHODS = ("expand", "repeat", "split_with_sizes")
 _PLAIN: dict[str, Handler] = {name: _function(name) for name in _BOTH}
