@@ -8,12 +8,14 @@ from functools import partial
 
 import numpy as np
 
+from nirbridge.costing.latency import window_steps
 from nirbridge.errors import InputError
 from nirbridge.evaluating.array_sources import ArraySource, Cut, identity_of
 from nirbridge.evaluating.layout import Layout, layout_of
 from nirbridge.evaluating.samples import Batch, Part
 from nirbridge.evaluating.steps import steps_of_still
 from nirbridge.ir import Graph
+from nirbridge.reports import counted
 from nirbridge.runtime import Array, Plan
 
 
@@ -102,7 +104,11 @@ def array_samples(
         differ = ", ".join(sorted(f"{n} samples of {t or 'no'} steps" for n, t in sizes))
         raise InputError(where, f"inputs disagree: {differ}", "Give arrays of equal ones")
     ((_, given),) = sizes
-    made = _steps(where, given, steps, plan) if given is not None else steps_of_still(graph, plan, steps)
+    if given is not None:
+        made = _steps(where, given, steps, plan)
+    else:
+        made = steps_of_still(graph, plan, steps)
+        notes += _phase_note(where, graph, plan, steps)
     return ArraySamples(arrays, layouts, labels, made, tuple(notes), order, scale)
 
 
@@ -148,6 +154,15 @@ def _steps(where: str, given: int, asked: int | None, plan: Plan) -> int:
         found = f"{given} steps are no multiple of the {plan.block} steps of a window"
         raise InputError(where, found, "Give whole windows")
     return given
+
+
+def _phase_note(where: str, graph: Graph, plan: Plan, asked: int | None) -> list[str]:
+    """What steps that the caller asked for are, where a phase code makes several of each."""
+    run = window_steps(plan, asked or 1)
+    if asked is None or run == asked or asked == steps_of_still(graph, plan, None):
+        return []
+    text = f"{counted(asked, 'input step')} run {run} steps, {run // asked} phases each"
+    return [f"{where}: {text}; one inference is without --steps."]
 
 
 def _byte_note(where: str, array: Array, scale: float) -> list[str]:

@@ -87,6 +87,9 @@ def test_a_phase_code_says_its_steps_and_is_read_at_their_end() -> None:
     with nirbridge.compile(phase_net()) as program:
         output = program.run(np.stack([images, images[::-1]])).output
     assert np.array_equal(two.scores, (output[5] + output[11]) / 2)
+    twice = nirbridge.evaluate(phase_net(), images, LABELS, steps=2)
+    assert "2 input steps run 12 steps, 6 phases each; one inference is without --steps" in twice.notes[0]
+    assert not any("phases each" in note for net in (found, two) for note in net.notes)
 
 
 def test_bytes_are_scaled_when_asked_and_said_when_not() -> None:
