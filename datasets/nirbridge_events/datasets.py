@@ -11,6 +11,7 @@ recordings are encoded once, by all cores, into a cache.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from nirbridge_events.augmentations import FlipAndRoll, NeuromorphicAugment
 from nirbridge_events.events import Size
 from nirbridge_events.frame_cache import Encoding, FrameCache
 from nirbridge_events.labelled import Labelled, folder_per_class, folder_with_labels, from_tonic
+from nirbridge_events.read_report import LossWarning
 
 Place = str | os.PathLike[str]
 CACHE = ".nirbridge-frames"
@@ -155,8 +157,13 @@ def folder(
         sensor_size: (width, height), for recordings that do not say.
         augment: applied to the frames of a sample each time it is taken.
         train: the first nine tenths of each class, or the last tenth, as DVS-CIFAR10 is split; None for all.
+
+    Warns:
+        LossWarning: recordings lie beside the folders of the classes; they are no samples.
     """
     found = folder_per_class(root, sensor_size)
+    for note in found.notes:
+        warnings.warn(note, LossWarning, stacklevel=2)
     found = found if train is None else found.split(train)
     return EncodedEvents(found, encoding, _cache(root, cache), augment)
 

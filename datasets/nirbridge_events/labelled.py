@@ -6,16 +6,17 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nirbridge.errors import FileError, InputError
+from nirbridge.errors import FileError, InputError, brief
+from nirbridge.reports import counted
 from nirbridge_events.events import Size
 from nirbridge_events.frame_cache import FileSample
-from nirbridge_events.readers import rosbag, tonic_sets
+from nirbridge_events.readers import claimed_formats, rosbag, tonic_sets
 
 LABELS = "labels.csv"
 TRAIN_SHARE = 0.9
@@ -31,11 +32,13 @@ class Labelled:
         samples: the recordings.
         classes: names; a label is a place in it.
         sensor_size: (width, height) of all recordings, or None where each one says its own.
+        notes: what lies there too and is no sample.
     """
 
     samples: tuple[FileSample, ...]
     classes: tuple[str, ...]
     sensor_size: Size | None = None
+    notes: tuple[str, ...] = ()
 
     def split(self, train: bool, share: float = TRAIN_SHARE) -> Labelled:
         """The first ``share`` of every class, or the rest; the order is that of the samples.
@@ -51,21 +54,25 @@ class Labelled:
             places = np.flatnonzero(labels == label)
             limit = round(len(places) * share)
             taken += (places[:limit] if train else places[limit:]).tolist()
-        return Labelled(tuple(self.samples[place] for place in sorted(taken)), self.classes, self.sensor_size)
+        return replace(self, samples=tuple(self.samples[place] for place in sorted(taken)))
 
 
 def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = None) -> Labelled:
     """A folder that holds a folder of recordings for each class; names are sorted as people count.
 
     Hidden files and folders are left out; a folder that is a bag of ROS 2 is a recording.  A link that leads nowhere,
-    or to a folder of anything else, is a sample that cannot be read.
+    or to a folder of anything else, is a sample that cannot be read; in place of a class it is refused.
+    Recordings beside the folders are no samples, which is noted.
 
     Raises:
         FileError: there is no such folder, no recording in it, or it holds parts such as "train" and "test".
     """
     place = _folder(root)
-    folders = (entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    classes = sorted(folders, key=_as_counted)
+    entries = sorted((entry for entry in place.iterdir() if not entry.name.startswith(".")), key=_as_counted)
+    classes = [entry for entry in entries if entry.is_dir()]
+    for entry in entries:
+        if not entry.exists():
+            raise FileError(f"folder '{entry}'", "is a link that leads nowhere", "Mend or remove the link")
     samples = tuple(
         FileSample(path, label, sensor_size)
         for label, entry in enumerate(classes)
@@ -78,7 +85,11 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
         beside = place.parent / LABELS
         step = f"Give '{place.parent}', where the labels are" if beside.is_file() else "Give one folder for each class"
         raise FileError(f"folder '{place}'", f"holds no folders with recordings, and no {LABELS}", step)
-    return Labelled(samples, tuple(entry.name for entry in classes), sensor_size)
+    files = (entry for entry in entries if entry.is_file() and entry.name != LABELS)
+    outside = [file.name for file in files if claimed_formats(file)]
+    count = counted(len(outside), "recording")
+    notes = (f"folder '{place}': {count} beside the folders of the classes left out: {brief(outside)}.",)
+    return Labelled(samples, tuple(entry.name for entry in classes), sensor_size, notes if outside else ())
 
 
 def folder_with_labels(

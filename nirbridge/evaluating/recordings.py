@@ -169,6 +169,7 @@ def recording_samples(
         raise InputError("option 'steps'", found, "Give whole windows")
     encoding = Encoding(given, reading=dict(reading or {}))
     classes, notes = _classes(labelled) if labels is None else (None, _order_notes(labelled))
+    notes = (*labelled.notes, *notes)
     if note := step_note(plan, settings.window * 1e-6 / settings.frames_per_window):
         notes += (note,)
     return RecordingSamples(
@@ -304,6 +305,10 @@ def _classes(labelled: Labelled) -> tuple[Array, tuple[str, ...]]:
     own = np.array([sample.label for sample in labelled.samples], dtype=np.int64)
     counts = [name for name in labelled.classes if _COUNT.fullmatch(name)]
     if len(counts) == len(labelled.classes):
+        places = {int(name): name for name in counts}
+        if twice := next((name for name in counts if places[int(name)] != name), None):
+            found = f"'{twice}' and '{places[int(twice)]}' are one class in two spellings"
+            raise InputError("labels", found, "Give both one spelling, or names that are no numbers")
         return np.array([int(name) for name in labelled.classes], dtype=np.int64)[own], ()
     numbers = [name for name in labelled.classes if _NUMBER.fullmatch(name)]
     if numbers:

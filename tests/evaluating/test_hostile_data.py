@@ -43,6 +43,7 @@ def table(tmp_path: Path) -> Path:
         ("file,label\n0.npy,-1\n1.npy,0\n", "labels: '-1' is no class beside '0'"),
         ("file,label\n0.npy,cat\n1.npy,2\n", "labels: 'cat' is no class beside '2'"),
         ("file,label\n0.npy,1e0\n1.npy,2\n", "labels: '1e0' is no class beside '2'"),
+        ("file,label\n0.npy,01\n1.npy,1\n", "labels: '01' and '1' are one class in two spellings"),
         ("file,label\n0.npy,²\n1.npy,2\n", "labels: '²' is no class beside '2'"),
         ("file,label\n0.npy,٣\n1.npy,2\n", "labels: '٣' is no class beside '2'"),
     ],
@@ -103,6 +104,19 @@ def test_a_folder_that_is_no_class_does_not_renumber_the_others(tmp_path: Path) 
     root = recordings(tmp_path / "data")
     (root / "notes").mkdir()
     with pytest.raises(InputError, match="labels: 'notes' is no class beside '0'"):
+        nirbridge.evaluate(on_events(), root)
+
+
+def test_what_lies_beside_the_classes(tmp_path: Path) -> None:
+    root = recordings(tmp_path / "data")
+    (root / "README.md").touch()
+    assert not any("beside" in note for note in nirbridge.evaluate(on_events(), root).notes)
+    (root / "beside.npy").touch()
+    found = nirbridge.evaluate(on_events(), root)
+    assert found.samples == 7
+    assert f"folder '{root}': 1 recording beside the folders of the classes left out: ['beside.npy']." in found.notes
+    (root / "3").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileError, match="folder '.*3': is a link that leads nowhere"):
         nirbridge.evaluate(on_events(), root)
 
 

@@ -56,6 +56,9 @@ def test_a_folder_per_class_gives_frames_and_labels(root):
         np.testing.assert_array_equal(frames.numpy(), wanted(sample.path))
     batch, labels = next(iter(torch.utils.data.DataLoader(data, batch_size=6)))
     assert (batch.shape, labels.tolist()) == ((6, 12, 2, 17, 17), [0, 0, 0, 1, 1, 1])
+    make_recording(root / "beside.bin", 9)
+    with pytest.warns(LossWarning, match="1 recording beside the folders of the classes left out: .*beside.bin"):
+        assert len(datasets.folder(root, ENCODING, train=True)) == 6
 
 
 def test_bags_of_ros_2_are_recordings_of_a_set(tmp_path):

@@ -84,7 +84,7 @@ def choose(path: Path, head: bytes, wanted: Wanted) -> Source:
         if reader.recognises(path, head):
             wanted.require_known(file_label(path), reader.format, reader.options)
             source = reader.open(path, head, wanted)
-            claimed = _claimed(path)
+            claimed = claimed_formats(path)
             if claimed and reader.format not in claimed:
                 note = f"is named like {' or '.join(claimed)}; its content is {reader.format} and is read as that"
                 source = replace(source, notes=(note, *source.notes))
@@ -92,7 +92,7 @@ def choose(path: Path, head: bytes, wanted: Wanted) -> Source:
     raise _unknown(path, head)
 
 
-def _claimed(path: Path) -> list[str]:
+def claimed_formats(path: Path) -> list[str]:
     """The formats whose files are usually named like this one."""
     return [reader.format for reader in READERS.values() if path.suffix.lower() in reader.extensions]
 
@@ -102,7 +102,7 @@ def _unknown(path: Path, head: bytes) -> FileError:
     if looks_like_header(head):
         return unread_version(path, head)
     known = ", ".join(f"{reader.format} ({reader.signature})" for reader in READERS.values())
-    claimed = _claimed(path)
+    claimed = claimed_formats(path)
     named = f", although it is named like {' or '.join(claimed)}" if claimed else ""
     found = f"starts with {head[:8].hex(' ')}, which no reader knows{named}; known are {known}"
     return FileError(where, found, "Check that it is whole, or convert the recording to one of them")
