@@ -65,7 +65,8 @@ WATCH_SECONDS = 0.1
     show_default=True,
     metavar="DURATION",
     callback=parse_time,
-    help="How long the windows of a live source that is silent wait for late events.",
+    help="How long the windows of a live source that is silent wait for late events, and how long windows may wait "
+    "in a full queue before any is dropped.",
 )
 @click.option(
     "--budget",
@@ -106,7 +107,9 @@ WATCH_SECONDS = 0.1
     help='A larger margin is an early decision ("early": true): the rest of the segment, or stream, is left out.',
 )
 @out_option
-@click.option("--labels", help="Names of the classes: a,b,c or a text file with one a line.")
+@click.option(
+    "--labels", help="Names of the classes: a,b,c or a text file with one a line; their numbers if not given."
+)
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
@@ -118,8 +121,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 
     Prints one JSON line for each decision and, at the end, on Ctrl-C or on SIGTERM, a line {"summary": ...}. SOURCE
     is a recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for a pipe. With a model that has an
-    EventInput node no further option is needed; else --window and --coding are. With --view the page stays when the
-    stream is over, until Ctrl-C.
+    EventInput node no further option is needed; else --window (or --per-events) and --coding are. With --view the page
+    stays when the stream is over, until Ctrl-C.
 
     latency_ms is the time from the end of a window to its decision: hold_ms, in which events of it might still come,
     queue_ms, in which it waited, and compute_ms. A live window ends when its last events arrive here; at --pace max
