@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import PATH, dt_option, precision_option, read_network
+from nirbridge.cli.common import PATH, read_network
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
@@ -22,7 +22,7 @@ from nirbridge.cli.outputs import Outputs, opened_outputs, out_option
 from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.replay_options import parse_speed, replay
-from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
+from nirbridge.cli.runtime_options import calculation_options, preferred_runtime, take_runtime_options
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ WATCH_SECONDS = 0.1
 @click.command("stream")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--model", required=True, type=PATH, help="The model to run.")
-@dt_option
-@precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
-@runtime_options
+@calculation_options
 @click.option(
     "--pace",
     type=click.Choice(["real", "max"]),
@@ -179,7 +177,8 @@ def stream_one(
     how["pace"], how["speed"] = replay(pace, flags["speed"], paced=view and not recording.live)
     how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real" or how["speed"] is not None)
     chosen = runtime or preferred_runtime(network)
-    options = {"dt": dt, "precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
+    meaning = {"dt": dt, "precision": precision, "integrator": flags["integrator"], "reset": flags["reset"]}
+    options = {**meaning, **streaming_options(chosen), **take_runtime_options(flags)}
     program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
     settings = encoder.settings
     if note := step_note(program.plan, settings.window * 1e-6 / settings.frames_per_window):
