@@ -185,9 +185,9 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
     several = f" ({encoder.frames_per_window} frames each)" if encoder.frames_per_window > 1 else ""
     of = f"{encoder.settings.per_events} events" if encoder.settings.per_events else f"{encoder.settings.window} µs"
     partial = f"; the last one is cut short and holds {report.partial_events} events" if report.partial_events else ""
-    lines = [
-        f"{report.events} events in {report.windows} windows of {of}{several}, {report.empty_windows} empty{partial}."
-    ]
+    left_out = report.outside + report.cropped + report.late + report.before_start + report.after_end
+    inside = f"{report.events - left_out} of {report.events}" if left_out else str(report.events)
+    lines = [f"{inside} events in {report.windows} windows of {of}{several}, {report.empty_windows} empty{partial}."]
     counts = (
         (report.saturated, "values were cut to the highest that a frame can hold"),
         (report.outside, "events outside the sensor were left out"),
