@@ -35,7 +35,7 @@ runtime_options = together(
     click.option(
         "--sparse/--no-sparse",
         default=None,
-        help="For norse on a CPU, in precision float: nearly all that convolutions read is 0; if not given, not.",
+        help="For norse on a CPU, in precision float: nearly all that convolutions read is 0; by default not.",
     ),
     click.option(
         "--mapping",
