@@ -23,7 +23,7 @@ from nirbridge.errors import InputError
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="Judge this many random graphs instead of the cases.",
+    help="Judge this many random graphs, in precision float, instead of the cases.",
 )
 @json_option
 @click.pass_context

@@ -53,13 +53,15 @@ _MOST_JUDGED = 64
 @click.option("--weights", type=PATH, metavar="CKPT", help="Weights: .safetensors, or .pt with plain tensors.")
 @click.option("--phases", type=int, help="one-spike: T, steps a window; 16 if not given.")
 @click.option("--wait", type=int, help="one-spike: steps a layer waits, 0 to T; T, which is exact, if not given.")
-@click.option("--base", metavar="Q|auto", help="one-spike: base of the code; auto fits the data (default).")
+@click.option(
+    "--base", metavar="Q|auto", help="one-spike: base of the code; auto, which fits it to the data, if not given."
+)
 @click.option("--spikes", type=int, help="one-spike: spikes of a neuron in a window, at most; 1 if not given.")
 @click.option(
     "--calibrate",
     type=click.Choice(["auto", "margin", "error", "paper"]),
-    help="one-spike: ranges with room for unseen data, of least error (auto for one spike of few phases), or the "
-    "paper's; all but the last set biases too.",
+    help="one-spike: ranges with room for unseen data (margin), of least error, or the paper's; the first two set "
+    "biases too. If not given auto: error for one spike of fewer than 12 phases, else margin.",
 )
 @click.option(
     "--margin",
@@ -68,9 +70,17 @@ _MOST_JUDGED = 64
     "for the other.",
 )
 @click.option("--first-phase", type=int, help="one-spike: exponent of the first phase; 1 if not given.")
-@click.option("--bn", type=click.Choice(["threshold", "weights"]), help="one-spike: where batch normalisation goes.")
-@click.option("--averages", type=click.Choice(["spike", "linear"]), help="one-spike: whether averages get neurons.")
-@click.option("--weight-bits", type=int, help="one-spike: round weights to this many bits, as 8.")
+@click.option(
+    "--bn",
+    type=click.Choice(["threshold", "weights"]),
+    help="one-spike: where batch normalisation goes; threshold if not given.",
+)
+@click.option(
+    "--averages",
+    type=click.Choice(["spike", "linear"]),
+    help="one-spike: averages get neurons, or none; spike if not given.",
+)
+@click.option("--weight-bits", type=int, help="one-spike: round weights to 2 to 16 bits; not rounded if not given.")
 @click.option(
     "--weight-rounding",
     type=click.Choice(["nearest", "gptq"]),

@@ -42,7 +42,7 @@ def command(
     """Turn the events of recording REC into frames [T, P, H, W], into a picture of them, or both.
 
     The frames are float32. REC is an event file: N-MNIST .bin, Event Stream .es, Prophesee .raw, .dat or .hdf5, AEDAT,
-    a bag of ROS, CSV, .npy or .npz. With a model that has an EventInput node no further option is needed; else
+    a bag of ROS, CSV, .npy, .npz or .h5. With a model that has an EventInput node no further option is needed; else
     --window (or --per-events) and --coding are.
 
     \b

@@ -41,10 +41,16 @@ def parse_crop(text: str, option: str) -> tuple[int, int, int, int]:
 
 
 sensor_option = click.option(
-    "--sensor", metavar="WxH", callback=parse_size, help="Size of the sensor, where the recording does not say."
+    "--sensor",
+    metavar="WxH",
+    callback=parse_size,
+    help="Size of the sensor, where the recording does not say; if not given, the smallest known one that holds its "
+    "events.",
 )
 encoder_options = together(
-    click.option("--window", metavar="DURATION", callback=parse_duration, help="Length of a frame, as 10ms."),
+    click.option(
+        "--window", metavar="DURATION", callback=parse_duration, help="Length of a window, as 10ms, in us, ms or s."
+    ),
     click.option(
         "--coding",
         type=click.Choice(["binary", "count", "one-hot", "phase", "voxel", "time-surface"]),
@@ -59,16 +65,30 @@ encoder_options = together(
         callback=parse_duration,
         help="Time constant of a time surface; 50ms if not given.",
     ),
-    click.option("--subframes", type=click.IntRange(1, 65536), help="Parts of a window; 2^(lanes-1) for one-hot."),
+    click.option(
+        "--subframes",
+        type=click.IntRange(1, 65536),
+        help="Parts of a window that are counted: of one-hot, and of count where pixels merge by or and max; "
+        "2^(lanes-1) for one-hot, else 1, if not given.",
+    ),
     click.option("--size", metavar="WxH", callback=parse_size, help="Size of the frames; the sensor's if not given."),
-    click.option("--downsample", type=click.Choice(["or", "sum", "max"]), help="How pixels merge, before coding."),
+    click.option(
+        "--downsample",
+        type=click.Choice(["or", "sum", "max"]),
+        help="How pixels merge to a smaller --size, before coding; if not given, sum for count, phase and voxel, else "
+        "or.",
+    ),
     click.option(
         "--polarity",
         type=click.Choice(["keep", "merge", "signed"]),
-        help="Two channels (OFF, ON), one of both, or ON less OFF.",
+        help="Two channels (OFF, ON), one of both, or ON less OFF; keep if not given.",
     ),
     click.option("--crop", metavar="X,Y,WxH", callback=parse_crop, help="Only these sensor pixels count."),
-    click.option("--max-gap", type=click.IntRange(0), help="Most empty windows in a row; 10000 if not given."),
+    click.option(
+        "--max-gap",
+        type=click.IntRange(0),
+        help="Most empty windows in a row, 10000 if not given; more are an error, in stream left out and counted.",
+    ),
     sensor_option,
 )
 """How events become frames."""
@@ -165,9 +185,9 @@ def report_lines(recording: Recording, encoder: FrameEncoder) -> list[str]:
     several = f" ({encoder.frames_per_window} frames each)" if encoder.frames_per_window > 1 else ""
     of = f"{encoder.settings.per_events} events" if encoder.settings.per_events else f"{encoder.settings.window} µs"
     partial = f"; the last one is cut short and holds {report.partial_events} events" if report.partial_events else ""
-    lines = [
-        f"{report.events} events in {report.windows} windows of {of}{several}, {report.empty_windows} empty{partial}."
-    ]
+    left_out = report.outside + report.cropped + report.late + report.before_start + report.after_end
+    inside = f"{report.events - left_out} of {report.events}" if left_out else str(report.events)
+    lines = [f"{inside} events in {report.windows} windows of {of}{several}, {report.empty_windows} empty{partial}."]
     counts = (
         (report.saturated, "values were cut to the highest that a frame can hold"),
         (report.outside, "events outside the sensor were left out"),

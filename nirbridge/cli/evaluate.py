@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--batch",
     type=click.IntRange(1),
     metavar="B",
-    help="Samples that run together; else 64 MB of data.",
+    help="Samples that run together; if not given, what takes 64 MB, at most 256.",
 )
 @jobs_options
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Only the first N.")
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--activity/--no-activity",
     default=True,
-    help="Record what neurons send, for spikes and energy; without it runs take less time and memory.",
+    help="Record what neurons send, for spikes and energy, or not, for less time and memory; recorded if not given.",
 )
 @order_option
 @scale_option

@@ -37,7 +37,7 @@ TARGETS = ("lava-dl", "nirtorch", "norse", "rockpool", "sinabs", "snntorch", "sp
     "source",
     type=PATH,
     metavar="X.npy",
-    help="Data to measure the error on; random frames if not given.",
+    help="Data to measure the error on; if not given, random frames with --approximate, and else it is not measured.",
 )
 @dt_option
 def command(

@@ -37,7 +37,12 @@ grid_options = together(
         callback=parse_time,
         help="Where windows end, on the same clock, as 1.5s, whether events come until there or not.",
     ),
-    click.option("--per-events", type=click.IntRange(1), metavar="N", help="Windows of N events, instead of --window."),
+    click.option(
+        "--per-events",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Windows of N events, instead of --window; not for voxel.",
+    ),
     click.option(
         "--bad-events",
         type=click.Choice(["error", "skip"]),

@@ -70,7 +70,7 @@ def parse_neurons(text: str, option: str) -> list[int]:
 @click.option(
     "--fps",
     type=click.FloatRange(0.1, 60),
-    help="Pictures a second of a film, of a .gif at most 50; 10 if not given.",
+    help="Pictures a second of a film, of a .gif more than 50 count as 50; 10 if not given.",
 )
 @click.option("--runtime", default="reference", show_default=True, metavar="NAME", help="See 'nirbridge runtimes'.")
 @calculation_options

@@ -48,10 +48,13 @@ def parse_scale(text: str, option: str) -> float:
 
 
 scale_option = click.option(
-    "--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255."
+    "--scale", default="1", callback=parse_scale, metavar="F", help="Factor on an array, as 1/255; 1 if not given."
 )
 order_option = click.option(
-    "--order", type=click.Choice(["nt", "tn"]), help="Axes of an array of frames: [N, T, ..] or [T, N, ..]."
+    "--order",
+    type=click.Choice(["nt", "tn"]),
+    help="Axes of an array of frames: [N, T, ..] or [T, N, ..]; if not given, tn where only that fits the labels, else "
+    "nt.",
 )
 
 

@@ -17,12 +17,38 @@ _PREFERRED = ("norse", "reference")
 """Runtimes that commands on long data try by themselves, the faster one first."""
 NAMES = ("device", "dtype", "exact", "sparse", "mapping", "timeout")
 runtime_options = together(
-    click.option("--device", metavar="NAME", help="For runtimes that have devices, as norse: cpu, cuda, cuda:0."),
-    click.option("--dtype", metavar="NAME", help="For runtimes that have several, as norse: float32, float64."),
-    click.option("--exact/--no-exact", default=None, help="For norse on CUDA: plain sums, or cuDNN's faster ones."),
-    click.option("--sparse/--no-sparse", default=None, help="For norse: nearly all that convolutions read is 0."),
-    click.option("--mapping", metavar="NAME", help="For runtimes that have several, as lava: processes, fused."),
-    click.option("--timeout", type=float, metavar="SECONDS", help="For runtimes with processes of their own, as lava."),
+    click.option(
+        "--device",
+        metavar="NAME",
+        help="For runtimes that have devices, as norse: cpu, cuda, cuda:0; cpu if not given.",
+    ),
+    click.option(
+        "--dtype",
+        metavar="NAME",
+        help="For runtimes that have several, as norse: float32, float64; if not given, float32 where its range does.",
+    ),
+    click.option(
+        "--exact/--no-exact",
+        default=None,
+        help="For norse on CUDA: plain sums, or cuDNN's faster ones; plain if not given.",
+    ),
+    click.option(
+        "--sparse/--no-sparse",
+        default=None,
+        help="For norse on a CPU, in precision float: nearly all that convolutions read is 0; by default not.",
+    ),
+    click.option(
+        "--mapping",
+        metavar="NAME",
+        help="For runtimes that have several, as lava: processes (one a node), fused (one for all); if not given, "
+        "fused for streams, else processes.",
+    ),
+    click.option(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="For runtimes with processes of their own, as lava: how long a call may take; no limit if not given.",
+    ),
 )
 """An option for each of ``NAMES``; where it is not given it is None, and the runtime chooses."""
 calculation_options = together(runtime_options, precision_option, dt_option, meaning_options)

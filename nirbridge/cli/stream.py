@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nirbridge.cli.common import PATH, dt_option, precision_option, read_network
+from nirbridge.cli.common import PATH, read_network
 from nirbridge.cli.encoder_options import encoder_options, open_encoder, progress, report_lines
 from nirbridge.cli.failures import Terminated
 from nirbridge.cli.filter_options import filter_options, require_apart_from, require_filter_target, save_hot_pixels
@@ -22,7 +22,7 @@ from nirbridge.cli.outputs import Outputs, opened_outputs, out_option
 from nirbridge.cli.quantities import parse_duration, parse_time
 from nirbridge.cli.reader_options import reader_options
 from nirbridge.cli.replay_options import parse_speed, replay
-from nirbridge.cli.runtime_options import preferred_runtime, runtime_options, take_runtime_options
+from nirbridge.cli.runtime_options import calculation_options, preferred_runtime, take_runtime_options
 from nirbridge.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ WATCH_SECONDS = 0.1
 @click.command("stream")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--model", required=True, type=PATH, help="The model to run.")
-@dt_option
-@precision_option
 @click.option("--runtime", help="What runs it; 'norse' where it is usable and runs the model, else 'reference'.")
-@runtime_options
+@calculation_options
 @click.option(
     "--pace",
     type=click.Choice(["real", "max"]),
@@ -65,7 +63,8 @@ WATCH_SECONDS = 0.1
     show_default=True,
     metavar="DURATION",
     callback=parse_time,
-    help="How long the windows of a live source that is silent wait for late events.",
+    help="How long the windows of a live source that is silent wait for late events, and how long windows may wait "
+    "in a full queue before any is dropped.",
 )
 @click.option(
     "--budget",
@@ -106,7 +105,9 @@ WATCH_SECONDS = 0.1
     help='A larger margin is an early decision ("early": true): the rest of the segment, or stream, is left out.',
 )
 @out_option
-@click.option("--labels", help="Names of the classes: a,b,c or a text file with one a line.")
+@click.option(
+    "--labels", help="Names of the classes: a,b,c or a text file with one a line; their numbers if not given."
+)
 @click.option("--view", is_flag=True, help="Show the stream on a page of this machine; its address goes to stderr.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; a free one if not given.")
 @encoder_options
@@ -118,8 +119,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 
     Prints one JSON line for each decision and, at the end, on Ctrl-C or on SIGTERM, a line {"summary": ...}. SOURCE
     is a recording that 'nirbridge encode' reads, or live: udp://HOST:PORT or - for a pipe. With a model that has an
-    EventInput node no further option is needed; else --window and --coding are. With --view the page stays when the
-    stream is over, until Ctrl-C.
+    EventInput node no further option is needed; else --window (or --per-events) and --coding are. With --view the page
+    stays when the stream is over, until Ctrl-C.
 
     latency_ms is the time from the end of a window to its decision: hold_ms, in which events of it might still come,
     queue_ms, in which it waited, and compute_ms. A live window ends when its last events arrive here; at --pace max
@@ -176,7 +177,8 @@ def stream_one(
     how["pace"], how["speed"] = replay(pace, flags["speed"], paced=view and not recording.live)
     how["budget"] = _budget(flags["budget"], recording.live or how["pace"] == "real" or how["speed"] is not None)
     chosen = runtime or preferred_runtime(network)
-    options = {"dt": dt, "precision": precision, **streaming_options(chosen), **take_runtime_options(flags)}
+    meaning = {"dt": dt, "precision": precision, "integrator": flags["integrator"], "reset": flags["reset"]}
+    options = {**meaning, **streaming_options(chosen), **take_runtime_options(flags)}
     program = stack.enter_context(nirbridge.compile(network, runtime=chosen, **options))
     settings = encoder.settings
     if note := step_note(program.plan, settings.window * 1e-6 / settings.frames_per_window):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_one_that_the_runtime_does_not_know_is_refused(
     plain = invoke(*arguments(name))
     assert plain.exit_code == 0, plain.output
     assert_one_line(invoke(*arguments(name), "--mapping", "fused"), "option 'mapping'")
+
+
+def test_a_stream_gets_what_files_leave_open(arguments: Callable[[str], list[object]], invoke: Invoke) -> None:
+    name, source, _, model, *rest = arguments("stream")
+    graph = nirbridge.read(Path(str(model)))
+    graph.nodes["if"] = nir.IF(r=np.ones(4), v_threshold=np.full(4, 15.0), v_reset=np.zeros(4))
+    graph.edges[:] = [("input", "flat"), ("flat", "if"), ("if", "output")]
+    nirbridge.write(Path(str(model)), graph)
+    for reset, spikes in (("value", 5), ("subtract", 6)):  # of ten windows of ten events
+        result = invoke(name, source, "--model", model, *rest, "--readout", "sum", "--reset", reset)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout.splitlines()[-2])["scores"] == [0, 0, 0, spikes]
 
 
 def test_those_of_the_report_are_looked_at_before_a_conversion(tmp_path: Path, invoke: Invoke) -> None:

@@ -232,7 +232,7 @@ def second(tmp_path):
     [
         (["--window", "200ms", "--start", "zero"], [10, 20, 20, 20, 11], "the last one is cut short and holds 11"),
         (["--window", "200ms", "--start", "first"], [20, 20, 20, 20, 1], "81 events in 5 windows of 200000 µs"),
-        (["--window", "0.2s", "--start", "250ms", "--end", "650ms"], [20, 20], "15 events before the first window"),
+        (["--window", "0.2s", "--start", "250ms", "--end", "650ms"], [20, 20], "40 of 81 events in 2 windows"),
         (["--window", "200ms", "--start", "0s", "--end", "0.5s"], [10, 20, 10], "41 events after the last window"),
         (["--per-events", 30], [30, 30, 21], "81 events in 3 windows of 30 events"),
         (["--per-events", 10, "--start", "500ms"], [10, 10, 10, 10, 1], "40 events before the first window"),
