@@ -243,6 +243,8 @@ class Trace:
         if not is_recorded((args, kwargs)):
             _refuse_writing(node.target in IN_PLACE)
             return _computed(node.target, args, kwargs)
+        if hasattr(node.target, "_fields"):  # a named tuple, which torch.fx makes anew
+            return node.target(*args, **kwargs)
         if node.target is getattr:
             return attribute(args[0], args[1], self.interpreter.builder.dtype)
         if node.target is operator.getitem and isinstance(args[0], (tuple, list, dict)):

@@ -182,9 +182,9 @@ class ExportTracer(fx.Tracer):
 
 def _parts(stand_in: Any, value: Any) -> Any:
     """The items of a tuple, list or dictionary each by itself: code writes to lists, and asks which items are None."""
-    if isinstance(value, list) or type(value) is tuple:
+    if isinstance(value, (list, tuple)):
         items = [_parts(stand_in[place], item) for place, item in enumerate(value)]
-        return items if isinstance(value, list) else tuple(items)
+        return items if isinstance(value, list) else type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(value, dict):
         return {key: _parts(stand_in[key], item) for key, item in value.items()}
     return stand_in if is_recorded(value) else value

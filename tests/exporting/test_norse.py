@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import nir
 import numpy as np
@@ -247,6 +247,18 @@ def _leaks(cell: Any, x: torch.Tensor, state: Any) -> Any:
     return v, v
 
 
+class _States(NamedTuple):
+    first: Any = None
+    second: Any = None
+
+
+def _names(cell: Any, x: torch.Tensor, state: Any) -> Any:
+    state = state or _States()
+    spikes, first = cell.first(x, state.first)
+    v, second = cell.second(spikes, state.second)
+    return v, _States(first, second)
+
+
 _LATER = "what it does changes at a step that is given the states of the one before"
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -283,6 +295,17 @@ def test_what_nir_cannot_say_is_refused(name: str) -> None:
     with pytest.raises(ExportError) as caught:
         export(build(), (4,))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_states_may_have_names(lifted: bool) -> None:
+    net, x = _Stepping(_names).double(), 4 * dyadic(STEPS, 3, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GraphWarning)
+        graph = export(norse.Lift(net) if lifted else net, (4,))
+    expected = _by_steps(net, x)
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(run_graph(graph, x.numpy()), expected, atol=1e-9)
 
 
 def test_what_a_caller_may_pass_besides_is_said() -> None:
