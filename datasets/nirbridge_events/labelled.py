@@ -87,7 +87,7 @@ def folder_per_class(root: str | os.PathLike[str], sensor_size: Size | None = No
         raise FileError(f"folder '{place}'", f"holds no folders with recordings, and no {LABELS}", step)
     files = (entry for entry in entries if entry.is_file() and entry.name != LABELS)
     outside = [file.name for file in files if claimed_formats(file)]
-    count = counted(len(outside), "recording")
+    count = counted(len(outside), "file")
     notes = (f"folder '{place}': {count} beside the folders of the classes left out: {brief(outside)}.",)
     return Labelled(samples, tuple(entry.name for entry in classes), sensor_size, notes if outside else ())
 

@@ -250,9 +250,10 @@ def _agreed(
     if mixing:
         text = f"argument 'module': {mixing}; it was read as code for [T*B, ...]. Wrap it in OverTime to say so."
         warnings.warn(text, GraphWarning, stacklevel=3)
-    (names, *_) = [", ".join(builder.left_out) for builder in attempts.values() if not builder.problems]
-    if names:
-        text = f"argument 'module': its forward takes {names}, which is None here; the graph holds what it does then."
+    (left_out, *_) = [builder.left_out for builder in attempts.values() if not builder.problems]
+    if left_out:
+        given = ", ".join(f"{name}=None" for name in left_out)
+        text = f"argument 'module': its forward is read with {given}; the graph holds what it does then."
         hint = "A tensor becomes an input where input_shape names it; a state has to be that of a neuron."
         warnings.warn(f"{text} {hint}", GraphWarning, stacklevel=3)
     return graphs[0]

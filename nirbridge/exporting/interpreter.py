@@ -158,7 +158,7 @@ class Trace:
             if node not in self.values and self._is_lowered(node):
                 twin = next(before)
                 if not self._is_alike(node, twin) or (later_step and not self._takes_its_states(node, twin)):
-                    self.interpreter.builder.changes = True
+                    self.interpreter.builder.changes |= not later_step
                     how = "at a step that is given the states of the one before" if later_step else "from call to call"
                     raise refused(f"what it does changes {how}", LEAVE_STATES)
                 self.values[node] = self.values[twin]

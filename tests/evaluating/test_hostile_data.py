@@ -114,7 +114,7 @@ def test_what_lies_beside_the_classes(tmp_path: Path) -> None:
     (root / "beside.npy").touch()
     found = nirbridge.evaluate(on_events(), root)
     assert found.samples == 7
-    assert f"folder '{root}': 1 recording beside the folders of the classes left out: ['beside.npy']." in found.notes
+    assert f"folder '{root}': 1 file beside the folders of the classes left out: ['beside.npy']." in found.notes
     (root / "3").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileError, match="folder '.*3': is a link that leads nowhere"):
         nirbridge.evaluate(on_events(), root)

@@ -57,7 +57,7 @@ def test_a_folder_per_class_gives_frames_and_labels(root):
     batch, labels = next(iter(torch.utils.data.DataLoader(data, batch_size=6)))
     assert (batch.shape, labels.tolist()) == ((6, 12, 2, 17, 17), [0, 0, 0, 1, 1, 1])
     make_recording(root / "beside.bin", 9)
-    with pytest.warns(LossWarning, match="1 recording beside the folders of the classes left out: .*beside.bin"):
+    with pytest.warns(LossWarning, match="1 file beside the folders of the classes left out: .*beside.bin"):
         assert len(datasets.folder(root, ENCODING, train=True)) == 6
 
 

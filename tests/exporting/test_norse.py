@@ -309,6 +309,6 @@ def test_states_may_have_names(lifted: bool) -> None:
 
 
 def test_what_a_caller_may_pass_besides_is_said() -> None:
-    with pytest.warns(GraphWarning, match=r"its forward takes state, which is None here.*input_shape names it"):
+    with pytest.warns(GraphWarning, match=r"its forward is read with state=None; .*input_shape names it"):
         graph = export(_Stepping(lambda cell, x, state: x if state is None else x + state), (4,))
     assert list(graph.nodes) == ["input", "output"]
