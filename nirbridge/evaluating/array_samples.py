@@ -13,7 +13,7 @@ from nirbridge.errors import InputError
 from nirbridge.evaluating.array_sources import ArraySource, Cut, identity_of
 from nirbridge.evaluating.layout import Layout, layout_of
 from nirbridge.evaluating.samples import Batch, Part
-from nirbridge.evaluating.steps import steps_of_still
+from nirbridge.evaluating.steps import own_steps, steps_of_still
 from nirbridge.ir import Graph
 from nirbridge.reports import counted
 from nirbridge.runtime import Array, Plan
@@ -108,7 +108,7 @@ def array_samples(
         made = _steps(where, given, steps, plan)
     else:
         made = steps_of_still(graph, plan, steps)
-        notes += _phase_note(where, graph, plan, steps)
+        notes += _phase_note(where, graph, plan, made)
     return ArraySamples(arrays, layouts, labels, made, tuple(notes), order, scale)
 
 
@@ -156,12 +156,12 @@ def _steps(where: str, given: int, asked: int | None, plan: Plan) -> int:
     return given
 
 
-def _phase_note(where: str, graph: Graph, plan: Plan, asked: int | None) -> list[str]:
-    """What steps that the caller asked for are, where a phase code makes several of each."""
-    run = window_steps(plan, asked or 1)
-    if asked is None or run == asked or asked == steps_of_still(graph, plan, None):
+def _phase_note(where: str, graph: Graph, plan: Plan, made: int) -> list[str]:
+    """What steps that are not the graph's own come to, where a phase code makes several of each."""
+    run = window_steps(plan, made)
+    if run == made or own_steps(graph, plan) in (None, made):
         return []
-    text = f"{counted(asked, 'input step')} run {run} steps, {run // asked} phases each"
+    text = f"{counted(made, 'input step')} run {run} steps, {run // made} phases each"
     return [f"{where}: {text}; one inference is without --steps."]
 
 

@@ -24,15 +24,20 @@ def steps_of_still(graph: Graph, plan: Plan, asked: int | None) -> int:
             found = f"was converted for T = {made}, but {counted(asked, 'step')} are asked for"
             raise InputError("graph", found, f"Leave --steps out, or convert it with --steps {asked}")
         return own
-    count = asked if asked is not None else _own_steps(plan)
+    count = asked if asked is not None else own_steps(graph, plan)
     if count is None:
         found = "does not say for how many steps still images are shown"
         raise InputError("graph", found, "Give the steps (--steps), or a time axis")
     return count
 
 
-def _own_steps(plan: Plan) -> int | None:
-    """Input steps of a window, where the graph works on any and still images make sense: they are no phase code."""
+def own_steps(graph: Graph, plan: Plan) -> int | None:
+    """Input steps of what it was converted for, else of a window where still images make sense: they are no phase code.
+
+    None where the graph says neither.
+    """
+    if (own := frames_of_inference(graph)) is not None:
+        return own
     if any(is_coded(planned.node) for planned in plan.nodes):
         return plan.block if any(type(planned.node) is PhaseEncode for planned in plan.nodes) else None
     return plan.block if plan.block > 1 else None
