@@ -21,7 +21,6 @@ from nirbridge.exporting.paths import unwatched
 from nirbridge.exporting.settling import Moved
 from nirbridge.exporting.signal import (
     BATCH,
-    LEAVE_STATES,
     STEPS,
     UNKNOWN,
     RefusalError,
@@ -32,7 +31,7 @@ from nirbridge.exporting.signal import (
     is_count,
     is_recorded,
 )
-from nirbridge.exporting.states import handed_on, is_one_step, left_out, others
+from nirbridge.exporting.states import LEAVE_STATES, handed_on, is_one_step, leaves, left_out, others
 from nirbridge.exporting.tracing import IN_PLACE, SOURCE, ExportTracer, failing_line, refused
 from nirbridge.exporting.user_code import describe, user_code
 from nirbridge.exporting.vocabulary import SPIKING, Vocabulary
@@ -122,7 +121,7 @@ class Trace:
         self.tracer.arguments = self._bind(args, kwargs)
         graph = self._recorded(self._evaluate)
         self._refuse_overwriting(graph)
-        self._recorded(self._as_before(graph))
+        self._recorded(self._as_before(graph, self._is_alike, "from call to call"))
         (output,) = graph.find_nodes(op="output")
         result = self.values[output]
         given = self.tracer.arguments
@@ -131,8 +130,9 @@ class Trace:
             self.interpreter.builder.left_out = left_out(given, handed)
         if is_one_step(given) and find_all(State, handed):
             self.tracer.arguments = given | handed
+            how = "at a step that is given the states of the one before"
             with unwatched():
-                self._recorded(self._as_before(graph, later_step=True))
+                self._recorded(self._as_before(graph, self._is_alike_later, how))
         return result
 
     def _recorded(self, evaluate: Callable[[fx.Node], Any]) -> fx.Graph:
@@ -150,16 +150,17 @@ class Trace:
             raise RefusalError(found, "Draw them where self.training is True alone")
         return graph
 
-    def _as_before(self, first: fx.Graph, later_step: bool = False) -> Callable[[fx.Node], Any]:
+    def _as_before(
+        self, first: fx.Graph, is_alike: Callable[[fx.Node, fx.Node], bool], how: str
+    ) -> Callable[[fx.Node], Any]:
         """Gives the nodes of a second call the values of the first; refuses what differs, as code that keeps states."""
         before = iter([node for node in first.nodes if self._is_lowered(node)])
 
         def evaluate(node: fx.Node) -> Any:
             if node not in self.values and self._is_lowered(node):
                 twin = next(before)
-                if not self._is_alike(node, twin) or (later_step and not self._takes_its_states(node, twin)):
-                    self.interpreter.builder.changes |= not later_step
-                    how = "at a step that is given the states of the one before" if later_step else "from call to call"
+                if not is_alike(node, twin):
+                    self.interpreter.builder.changes = True
                     raise refused(f"what it does changes {how}", LEAVE_STATES)
                 self.values[node] = self.values[twin]
             return self._evaluate(node)
@@ -172,18 +173,18 @@ class Trace:
         takes = any(is_recorded(self._evaluate(one)) for one in node.all_input_nodes)
         return node.op == "output" or (takes and not item and node.target not in _READINGS)
 
-    def _is_alike(self, node: fx.Node, twin: fx.Node) -> bool:
+    def _is_alike(self, node: fx.Node, twin: fx.Node, leaves: Callable[[Any], list[Any]] = leaves) -> bool:
         """Whether both do the same to the same; a tensor of the call before is another."""
         kept = [one for one in node.all_input_nodes if one.graph is twin.graph]
         if node.target != twin.target or any(is_recorded(self.values[one]) for one in kept):
             return False
-        ours, theirs = (others(self._arguments(one)) for one in (node, twin))
+        ours, theirs = (leaves(self._arguments(one)) for one in (node, twin))
         return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
 
-    def _takes_its_states(self, node: fx.Node, twin: fx.Node) -> bool:
-        """Whether a call of a module at a later step is given the states that the module handed on."""
+    def _is_alike_later(self, node: fx.Node, twin: fx.Node) -> bool:
+        """Whether both do the same but for states, and a module is given the states that it handed on."""
         given, handed = ({one.cell for one in find_all(State, it)} for it in (self._arguments(node), self.values[twin]))
-        return node.op != "call_module" or given == handed
+        return self._is_alike(node, twin, others) and (node.op != "call_module" or given == handed)
 
     def _arguments(self, node: fx.Node) -> Any:
         return fx.node.map_arg((node.args, node.kwargs), self._evaluate)

@@ -35,17 +35,8 @@ from nirbridge.exporting.call import Call, Handler, join
 from nirbridge.exporting.cells import Array, numbers
 from nirbridge.exporting.feedback import fed_back
 from nirbridge.exporting.layers import linear
-from nirbridge.exporting.signal import (
-    LEAVE_STATES,
-    LeadingAxes,
-    RefusalError,
-    Signal,
-    State,
-    Unknown,
-    find_all,
-    require_leading,
-)
-from nirbridge.exporting.states import others
+from nirbridge.exporting.signal import LeadingAxes, RefusalError, Signal, State, Unknown, find_all, require_leading
+from nirbridge.exporting.states import LEAVE_STATES, others
 from nirbridge.ir import MultiLevelLIF
 
 _HOME = "norse.torch.module"
@@ -207,18 +198,15 @@ def _lift(call: Call, module: Any, x: Any) -> Any:
     if find_all(Unknown, result):
         return result
     require_states(call.builder, result, call.name)
-    output, state = result if module.is_stateful and _is_pair(result) else (result, None)
-    if not isinstance(output, Signal) or (module.is_stateful and not _is_pair(result)):
+    pair = isinstance(result, (tuple, list)) and len(result) == 2
+    output, state = result if module.is_stateful and pair else (result, None)
+    if not isinstance(output, Signal) or (module.is_stateful and not pair):
         wanted = "its output and its state" if module.is_stateful else "its output alone"
         raise RefusalError(f"holds a module that does not return {wanted}, as Lift needs it to", "Return that")
     if others(state):
         raise RefusalError("holds a module whose state is more than the states of Norse's cells", LEAVE_STATES)
     lifted = output.over(LeadingAxes.TIME)
     return (lifted, state) if module.is_stateful else lifted
-
-
-def _is_pair(result: Any) -> bool:
-    return isinstance(result, (tuple, list)) and len(result) == 2
 
 
 def require_states(builder: GraphBuilder, result: Any, path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -40,19 +40,19 @@ def watched(module: nn.Module, paths: Paths) -> Iterator[None]:
         return step
 
     sys._getframe().f_trace_opcodes = _INSTRUCTIONS  # without it Python 3.12 tells none of the first call
-    known = sys.gettrace()
-    sys.settrace(called)
-    try:
+    with _traced(called):
         yield
-    finally:
-        sys.settrace(known)
+
+
+def unwatched() -> AbstractContextManager[None]:
+    """Notes nothing in its block: what a later step does is not what the one plain step does."""
+    return _traced(None)
 
 
 @contextmanager
-def unwatched() -> Iterator[None]:
-    """Notes nothing in the block: what a later step does is not what the one plain step does."""
+def _traced(function: Any) -> Iterator[None]:
     known = sys.gettrace()
-    sys.settrace(None)
+    sys.settrace(function)
     try:
         yield
     finally:

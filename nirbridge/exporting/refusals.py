@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from nirbridge.exporting.foreign import framework_of
-from nirbridge.exporting.signal import LEAVE_STATES, UNKNOWN, RefusalError, Signal
+from nirbridge.exporting.signal import UNKNOWN, RefusalError, Signal
+from nirbridge.exporting.states import LEAVE_STATES
 from nirbridge.neurons import QCFS
 
 _ANALOG = "is an analog activation, not a spiking neuron"

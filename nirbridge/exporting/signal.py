@@ -9,8 +9,6 @@ from typing import Any
 
 from nirbridge.ir import Shape
 
-LEAVE_STATES = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
-"""What to do instead of keeping a state in ``forward``."""
 STEPS = 1009
 """T while a module is traced: a prime that no layer has, so that a size can be told from a feature axis."""
 BATCH = 1013

@@ -9,6 +9,9 @@ from torch.fx.node import map_aggregate
 
 from nirbridge.exporting.signal import LeadingAxes, Signal, State, find_all
 
+LEAVE_STATES = "Leave states to neurons, or to a PrimitiveNeuron of nir.LI where nothing fires"
+"""What to do instead of keeping a state in ``forward``."""
+
 
 def handed_on(arguments: Mapping[str, Any], result: Any) -> dict[str, Any]:
     """What ``forward`` returns for the arguments that were None, by their names: the next call is given it.
@@ -32,8 +35,13 @@ def left_out(arguments: Mapping[str, Any], handed: Mapping[str, Any]) -> list[st
     return [name for name, value in arguments.items() if value is None and (name not in handed or others(handed[name]))]
 
 
-def others(values: Any) -> list[Any]:
-    """All that stands in nested containers but for states of cells, and None, which the first step has for them."""
+def leaves(values: Any) -> list[Any]:
+    """All that stands in nested containers."""
     found: list[Any] = []
     map_aggregate(values, found.append)
-    return [one for one in found if one is not None and not isinstance(one, State)]
+    return found
+
+
+def others(values: Any) -> list[Any]:
+    """The leaves but for states of cells, and for None, which the first step has for them."""
+    return [one for one in leaves(values) if one is not None and not isinstance(one, State)]

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from nirbridge.exporting import foreign, layers, neurons, norse, refusals
 from nirbridge.exporting.call import Handler
-from nirbridge.exporting.functions import FUNCTIONS, METHODS
+from nirbridge.exporting.functions import ARITHMETIC, FUNCTIONS, METHODS
 from nirbridge.exporting.signal import RefusalError
 
 
@@ -59,6 +59,6 @@ SPIKING = Vocabulary(
     methods=METHODS,
     module_refusal=refusals.module_refusal,
     function_refusal=refusals.function_refusal,
-    constant_first=frozenset(("add", "sub", "mul", "div", "true_divide")),
+    constant_first=frozenset(name for name, handler in METHODS.items() if handler in ARITHMETIC),
 )
 """What ``export`` lowers: layers, and neurons of nirbridge, Norse and the other frameworks."""

@@ -92,6 +92,12 @@ def _counts_calls(net: Any, x: torch.Tensor) -> torch.Tensor:
     return net.conv(x) if net.times == 1 else x
 
 
+def _swaps_arguments(net: Any, x: torch.Tensor) -> torch.Tensor:
+    net.times = getattr(net, "times", 0) + 1
+    size, factor = (None, 2) if net.times == 1 else (2, None)
+    return functional.interpolate(x, size, factor)
+
+
 def _counts_elsewhere(net: Any, x: torch.Tensor) -> torch.Tensor:
     net.elsewhere.times = getattr(net.elsewhere, "times", 0) + 1
     return net.conv(x) if net.elsewhere.times == 1 else x
@@ -197,6 +203,7 @@ CODE: dict[str, tuple[Callable[[Any, torch.Tensor], Any], str]] = {
     "noise that stays": (lambda net, x: x * torch.rand(2, 6, 6), "draws random numbers in evaluation too"),
     "a tensor kept": (_keeps, "module Code: what it does changes from call to call at test_refusals.py:"),
     "calls counted": (_counts_calls, "module Code: what it does changes from call to call. Leave states to neurons"),
+    "arguments swapped": (_swaps_arguments, "what it does changes from call to call at test_refusals.py:"),
     "calls counted in a buffer": (_counts_after, "what it does changes from call to call at test_refusals.py:"),
     "spikes kept in a buffer": (_fires_after, "what it does changes from call to call at test_refusals.py:"),
     "sum into a tensor": (lambda net, x: torch.zeros(2, 6, 6).add_(net.conv(x)), "a tensor of the module in place"),
